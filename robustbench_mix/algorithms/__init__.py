@@ -1,0 +1,41 @@
+"""The algorithms a protocol can name.
+
+An algorithm turns its options into *components*: attack functions that run one after the
+other, each on the images that still stand. An attack is a function
+`(Target, x, y, *, eps, norm, index, seed) -> x_adv`; it stores nothing, prints nothing and
+is not believed: the harness projects, measures and judges what it returns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from robustbench_mix.algorithms.attack import Attack, Component
+from robustbench_mix.algorithms.autoattack import autoattack
+from robustbench_mix.algorithms.fgsm import fgsm
+from robustbench_mix.algorithms.noise import noise
+from robustbench_mix.algorithms.pgd import pgd
+from robustbench_mix.errors import RbmixError, unknown
+
+ALGORITHMS: dict[str, Callable[..., list[Component]]] = {
+    "autoattack": autoattack,
+    "fgsm": fgsm,
+    "noise": noise,
+    "pgd": pgd,
+}
+
+__all__ = ["ALGORITHMS", "Attack", "Component", "components"]
+
+
+def components(algorithm: str, classes: int, options: dict[str, Any]) -> list[Component]:
+    """The components of an algorithm under a protocol's options.
+
+    Raises RbmixError for an unknown algorithm or option, or an option out of range.
+    """
+    if algorithm not in ALGORITHMS:
+        raise unknown("algorithm", algorithm, ALGORITHMS)
+    try:
+        return ALGORITHMS[algorithm](classes, **options)
+    except TypeError as error:
+        raise RbmixError(f"options of algorithm {algorithm!r}: {error}") from error

@@ -1,0 +1,26 @@
+"""FGSM, the paper's only attack (Goodfellow et al., arXiv 1412.6572)."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from robustbench_mix.algorithms.attack import Component, Target
+from robustbench_mix.algorithms.gradient_descent import descend
+
+
+def fgsm(classes: int) -> list[Component]:
+    """One step of length eps from the image along the sign of the loss gradient."""
+
+    def attack(
+        target: Target,
+        x: Tensor,
+        y: Tensor,
+        *,
+        eps: float,
+        norm: str,
+        index: list[int],
+        seed: int,
+    ) -> Tensor:
+        return descend(target, x, y, eps=eps, norm=norm, steps=1, step_size=1.0, starts=None)
+
+    return [Component("fgsm", attack)]

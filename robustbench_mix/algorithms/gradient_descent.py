@@ -1,0 +1,71 @@
+"""foolbox's gradient attacks without their traps.
+
+As shipped they take gradients of the parameters too, return the last iterate even when an
+earlier one had succeeded, and draw a start that depends on the batch. The subclass made
+here keeps foolbox's step, normalisation and projection, and mends the three.
+"""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from robustbench_mix.algorithms.attack import Target
+from robustbench_mix.norms import random_point
+
+
+def descend(
+    target: Target,
+    x: Tensor,
+    y: Tensor,
+    *,
+    eps: float,
+    norm: str,
+    steps: int,
+    step_size: float,
+    starts: list[torch.Generator] | None,
+) -> Tensor:
+    """Signed (linf) or normalised (l2) ascent on the cross-entropy, projected each step.
+
+    `step_size` is a share of eps; `starts` gives each image a generator for a uniform
+    start in the ball, None starts at the image. Returns, per image, the first
+    misclassified iterate, or the last one (Madry et al., arXiv 1706.06083).
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # foolbox imports scipy.ndimage.filters
+        import eagerpy
+        import foolbox
+
+    base = {
+        "linf": foolbox.attacks.LinfProjectedGradientDescentAttack,
+        "l2": foolbox.attacks.L2ProjectedGradientDescentAttack,
+    }[norm]
+
+    class Descent(base):  # type: ignore[valid-type, misc]
+        def get_random_start(self, x0: Any, epsilon: float) -> Any:
+            return eagerpy.astensor(random_point(x0.raw, epsilon, norm, starts or []))
+
+        def value_and_grad(self, loss_fn: Any, iterate: Any) -> tuple[Any, Any]:
+            with torch.enable_grad():
+                raw = iterate.raw.detach().requires_grad_()
+                logits = target(raw)
+                loss = F.cross_entropy(logits, y, reduction="sum")
+                (gradient,) = torch.autograd.grad(loss, raw)
+            self.remember(raw.detach(), logits.detach())
+            return eagerpy.astensor(loss.detach()), eagerpy.astensor(gradient)
+
+        def remember(self, iterate: Tensor, logits: Tensor) -> None:
+            fresh = (logits.argmax(1) != y) & ~found
+            found.logical_or_(fresh)
+            best[fresh] = iterate[fresh]
+
+    found = torch.zeros(len(x), dtype=torch.bool, device=x.device)
+    best = x.clone()
+    attack = Descent(rel_stepsize=step_size, steps=steps, random_start=starts is not None)
+    network = foolbox.PyTorchModel(target.eval(), bounds=(0, 1), device=x.device)
+    last = attack.run(network, x, foolbox.Misclassification(y), epsilon=eps)
+    return torch.where(found[:, None, None, None], best, last)

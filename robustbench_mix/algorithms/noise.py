@@ -1,0 +1,32 @@
+"""Random signs: the sanity floor that every real attack must beat."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from robustbench_mix.algorithms.attack import Component, Target, at_least_one
+from robustbench_mix.norms import random_signs
+from robustbench_mix.streams import generators
+
+
+def noise(classes: int, *, draws: int = 1) -> list[Component]:
+    """`draws` independent random corners of the ball, no gradient, no queries."""
+    return [_draw(number) for number in range(at_least_one("draws", draws))]
+
+
+def _draw(number: int) -> Component:
+    name = f"noise-{number}"
+
+    def attack(
+        target: Target,
+        x: Tensor,
+        y: Tensor,
+        *,
+        eps: float,
+        norm: str,
+        index: list[int],
+        seed: int,
+    ) -> Tensor:
+        return random_signs(x, eps, norm, generators(index, seed, name))
+
+    return Component(name, attack)

@@ -1,0 +1,56 @@
+"""PGD with random restarts (Madry et al., arXiv 1706.06083)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor
+
+from robustbench_mix.algorithms.attack import Component, Target, at_least_one
+from robustbench_mix.algorithms.gradient_descent import descend
+from robustbench_mix.errors import RbmixError
+from robustbench_mix.streams import generators
+
+
+def pgd(
+    classes: int, *, steps: int = 40, restarts: int = 5, step_size: Any = 0.1
+) -> list[Component]:
+    """One component per restart; restart 0 begins at the image, the others at random.
+
+    `step_size` is a share of eps.
+    """
+    at_least_one("steps", steps)
+    if not isinstance(step_size, int | float) or not 0 < step_size <= 2:
+        raise RbmixError(f"option step_size = {step_size!r} must be above 0 and at most 2")
+    return [
+        _restart(number, steps, float(step_size))
+        for number in range(at_least_one("restarts", restarts))
+    ]
+
+
+def _restart(number: int, steps: int, step_size: float) -> Component:
+    name = f"pgd-{number}"
+
+    def attack(
+        target: Target,
+        x: Tensor,
+        y: Tensor,
+        *,
+        eps: float,
+        norm: str,
+        index: list[int],
+        seed: int,
+    ) -> Tensor:
+        starts = generators(index, seed, name, repr(eps)) if number else None
+        return descend(
+            target,
+            x,
+            y,
+            eps=eps,
+            norm=norm,
+            steps=steps,
+            step_size=step_size,
+            starts=starts,
+        )
+
+    return Component(name, attack)

@@ -1,0 +1,42 @@
+"""Where to compute: device and precision by name."""
+
+from __future__ import annotations
+
+import torch
+
+from robustbench_mix.errors import RbmixError, unknown
+
+
+def pick_device(name: str = "auto") -> torch.device:
+    """`auto` takes cuda, then mps, then cpu; raises RbmixError if the named one is absent."""
+    available = ["cpu"]
+    if torch.backends.mps.is_available():
+        available.insert(0, "mps")
+    if torch.cuda.is_available():
+        available.insert(0, "cuda")
+    if name == "auto":
+        return torch.device(available[0])
+    kind, _, number = name.partition(":")
+    if kind not in available or (number and not number.isdecimal()):
+        raise unknown("device", name, ["auto", *available])
+    if number and kind == "cuda" and int(number) >= torch.cuda.device_count():
+        raise RbmixError(
+            f"device {name!r} does not exist (this machine has {torch.cuda.device_count()} GPUs)"
+        )
+    return torch.device(name)
+
+
+def pick_precision(name: str, device: torch.device) -> str:
+    """`auto` takes bf16 on GPUs that have it and fp32 elsewhere."""
+    if name != "auto":
+        return name
+    return "bf16" if device.type == "cuda" and torch.cuda.is_bf16_supported() else "fp32"
+
+
+def describe(device: torch.device) -> str:
+    """A device in words for the record, for example `cpu (2 threads)`."""
+    if device.type == "cuda":
+        return f"cuda ({torch.cuda.get_device_name(device)})"
+    if device.type == "cpu":
+        return f"cpu ({torch.get_num_threads()} threads)"
+    return device.type

@@ -1,0 +1,214 @@
+"""One evaluation: a model, a data set and a protocol in; a run on disk out."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+
+from robustbench_mix import algorithms, provenance, records
+from robustbench_mix.checkpoints import weights_hash
+from robustbench_mix.devices import describe
+from robustbench_mix.errors import RbmixError
+from robustbench_mix.files import write_text
+from robustbench_mix.harness import State, attack_all, classes_of
+from robustbench_mix.obtain import Obtained
+from robustbench_mix.progress import say
+from robustbench_mix.protocols import Protocol
+from robustbench_mix.records import Run
+from robustbench_mix.specs import short_hash
+from robustbench_mix.splits import Dataset, Split, balanced
+
+SAVE_EVERY_SECONDS = 2.0
+DEFAULT_EXAMPLES = {"digits": 128}
+OTHER_EXAMPLES = 1000
+
+
+@dataclass(frozen=True)
+class Label:
+    """The words a model goes by in records; `external` for what rbmix did not build."""
+
+    model: str
+    spatial: str
+    channel: str
+    seed: int
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """A finished run, where its records are, and whether they were there before."""
+
+    run: Run
+    path: Path
+    reused: bool
+
+
+def default_examples(dataset: str) -> int:
+    """How many test images are attacked unless told otherwise."""
+    return DEFAULT_EXAMPLES.get(dataset, OTHER_EXAMPLES)
+
+
+def evaluate(
+    label: Label,
+    obtained: Obtained,
+    dataset: Dataset,
+    protocol: Protocol,
+    results: Path,
+    device: torch.device,
+    *,
+    examples: int,
+    batch_size: int,
+    fresh: bool = False,
+) -> Evaluation:
+    """Attack the model under the protocol and write its records under `results`.
+
+    A finished run of exactly these settings and versions is read instead, unless `fresh`;
+    one that was stopped half-way goes on where it was. Raises RbmixError for what a user
+    can mend.
+    """
+    if batch_size < 1:
+        raise RbmixError(f"batch size {batch_size} must be at least 1")
+    split = balanced(dataset.test, examples)
+    model = obtained.model
+    steps = algorithms.components(
+        protocol.algorithm, classes_of(model, split, device), protocol.options
+    )
+    header = _header(label, obtained, dataset.name, split, protocol, batch_size, device)
+    key = short_hash(
+        [header[name] for name in ("checkpoint_hash", "data_hash", "batch_size")]
+        + [protocol.hash, label.seed]
+    )
+    path = records.run_path(results, header, key)
+    if path.exists() and not fresh:
+        run = records.read(path)
+        if _same(run.header, header):
+            say(f"already evaluated, read {path} (--fresh attacks again)")
+            return Evaluation(run, path, reused=True)
+        say(f"replacing {path}: it was made with other versions or on another device")
+    partial = path.with_suffix(".partial.json")
+    state = None if fresh else _resume(partial, header)
+    if state is not None:
+        say(f"going on with the unfinished run {partial}")
+    saver = _Saver(partial, header)
+    try:
+        state = attack_all(
+            model, split, protocol, steps,
+            seed=label.seed, device=device, batch_size=batch_size,
+            state=state, save=saver, description=f"{protocol.name} on {len(split)} images",
+        )  # fmt: skip
+    except KeyboardInterrupt:
+        saver.flush()
+        raise
+    run = Run(
+        header={**header, "passes": state.passes},
+        table=_table(split, state, len(protocol.eps)),
+        date=provenance.today(),
+        time_seconds={
+            "train": float(obtained.header.get("time_seconds", 0.0)),
+            "attack": state.attack_seconds,
+        },
+    )
+    records.write(run, path)
+    partial.unlink(missing_ok=True)
+    return Evaluation(run, path, reused=False)
+
+
+class _Saver:
+    """Writes the state of an unfinished run, but not more often than every few seconds."""
+
+    def __init__(self, path: Path, header: dict[str, Any]) -> None:
+        self.path = path
+        self.header = header
+        self.saved_at = time.monotonic()
+        self.latest: State | None = None
+
+    def __call__(self, state: State) -> None:
+        self.latest = state
+        if time.monotonic() - self.saved_at >= SAVE_EVERY_SECONDS:
+            self.flush()
+
+    def flush(self) -> None:
+        if self.latest is not None:
+            content = {"header": self.header, "state": asdict(self.latest)}
+            write_text(self.path, json.dumps(content))
+            self.saved_at = time.monotonic()
+
+
+def _resume(path: Path, header: dict[str, Any]) -> State | None:
+    """The state of an unfinished run of the same settings, None if there is none."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        if content["header"] != header:
+            return None
+        return State(**content["state"])
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise RbmixError(f"unfinished run {path} is damaged ({error}); delete it") from error
+
+
+def _header(
+    label: Label,
+    obtained: Obtained,
+    dataset: str,
+    split: Split,
+    protocol: Protocol,
+    batch_size: int,
+    device: torch.device,
+) -> dict[str, Any]:
+    recipe = obtained.header.get("recipe", {})
+    return {
+        **asdict(label),
+        "dataset": dataset,
+        "protocol": protocol.name,
+        "norm": protocol.norm,
+        "eps": [eps.text for eps in protocol.eps],
+        "n": len(split),
+        "protocol_spec": protocol.as_json(),
+        "protocol_hash": protocol.hash,
+        "checkpoint_hash": weights_hash(obtained.model),
+        "data_hash": split.hash,
+        "train_examples": obtained.header.get("train_examples"),
+        "epochs": recipe.get("epochs"),
+        "batch_size": batch_size,
+        "device": describe(device),
+        "versions": provenance.versions(),
+        "commit": provenance.commit(),
+    }
+
+
+def _same(old: dict[str, Any], new: dict[str, Any]) -> bool:
+    """Whether a stored run is what this one would be; the commit alone may differ."""
+    aside = {"passes", "commit"}
+    return {k: v for k, v in old.items() if k not in aside} == {
+        k: v for k, v in new.items() if k not in aside
+    }
+
+
+def _table(split: Split, state: State, levels: int) -> pd.DataFrame:
+    """The records, with what was found at one epsilon counted at every larger one."""
+    nan = float("nan")
+    grid = range(levels)
+    return pd.DataFrame(
+        {
+            "image": split.index.tolist(),
+            "label": split.labels.tolist(),
+            "prediction": state.prediction,
+            "margin": state.margin,
+            "correct": state.correct,
+            "broken": [[at >= level for at in grid] for level in state.level],
+            "component": [
+                [name if at >= level else "" for at in grid]
+                for name, level in zip(state.component, state.level, strict=True)
+            ],
+            "norm": [
+                [norm if at >= level else nan for at in grid]
+                for norm, level in zip(state.norm, state.level, strict=True)
+            ],
+        }
+    )

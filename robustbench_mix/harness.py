@@ -1,0 +1,205 @@
+"""The harness: runs a protocol's attacks and believes none of them.
+
+For each epsilon in ascending order, and each component, the images that still stand are
+attacked in batches. What comes back is projected onto the ball, measured in float64, and
+judged by a forward pass of the original network. The balls are nested, so an example
+found at a small epsilon counts at every larger one and the image is left alone from then
+on. Robust accuracy counted this way is an upper bound.
+"""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+
+import torch
+from torch import nn
+
+from robustbench_mix.algorithms import Component
+from robustbench_mix.algorithms.attack import Passes, Target
+from robustbench_mix.errors import RbmixError
+from robustbench_mix.mixing import SeparableConv2d, compose
+from robustbench_mix.norms import distance, project
+from robustbench_mix.progress import bar
+from robustbench_mix.protocols import Protocol
+from robustbench_mix.splits import Split
+
+
+@dataclass
+class State:
+    """How far a run has come, in plain lists with one entry per image.
+
+    `level` is the position in the grid of the smallest epsilon that broke the image, or
+    the length of the grid; `stage` counts the (epsilon, component) steps it has passed.
+    """
+
+    prediction: list[int]
+    margin: list[float]
+    correct: list[bool]
+    level: list[int]
+    component: list[str]
+    norm: list[float]
+    stage: list[int]
+    passes: dict[str, dict[str, int]] = field(default_factory=dict)
+    attack_seconds: float = 0.0
+
+
+Save = Callable[[State], None]
+
+
+def attack_all(
+    model: nn.Module,
+    split: Split,
+    protocol: Protocol,
+    steps: list[Component],
+    *,
+    seed: int,
+    device: torch.device,
+    batch_size: int,
+    state: State | None = None,
+    save: Save | None = None,
+    description: str = "attacking",
+) -> State:
+    """Attack every image of `split` under `protocol` and return what was verified.
+
+    `state` continues an earlier, unfinished run; `save` is called after every batch. The
+    model leaves as it came. Raises RbmixError if the model's clean logits are not finite
+    or do not fit the labels.
+    """
+    with borrowed(model, device):
+        judge, target = Target(model), Target(search_model(model))
+        if state is None:
+            state = _clean(judge, split, device, batch_size, levels=len(protocol.eps))
+        plan = [(level, step) for level in range(len(protocol.eps)) for step in steps]
+        with bar(description, len(plan)) as update:
+            for number, (level, component) in enumerate(plan, start=1):
+                note = f"eps {protocol.eps[level].text}  {component.name}"
+                for rows in _pending(state, number, level, batch_size):
+                    started = time.perf_counter()
+                    _attack_batch(
+                        judge, target, split, protocol, level, component, rows, state, seed, device
+                    )
+                    for row in rows:
+                        state.stage[row] = number
+                    state.attack_seconds += time.perf_counter() - started
+                    if save is not None:
+                        save(state)
+                standing = sum(
+                    correct and reached > level
+                    for correct, reached in zip(state.correct, state.level, strict=True)
+                )
+                update(number, f"{note}  {standing}/{len(split)} stand")
+    return state
+
+
+def _attack_batch(
+    judge: Target,
+    target: Target,
+    split: Split,
+    protocol: Protocol,
+    level: int,
+    component: Component,
+    rows: list[int],
+    state: State,
+    seed: int,
+    device: torch.device,
+) -> None:
+    """Run one component on these rows and enter what it verifiably broke."""
+    eps = protocol.eps[level].value
+    chosen = split.take(torch.tensor(rows))
+    x, y = chosen.pixels().to(device), chosen.labels.to(device)
+    target.passes = Passes()
+    x_adv = component.attack(
+        target, x, y, eps=eps, norm=protocol.norm, index=chosen.index.tolist(), seed=seed
+    )
+    if x_adv.shape != x.shape:
+        raise RbmixError(
+            f"attack {component.name!r} returned shape {tuple(x_adv.shape)} for {tuple(x.shape)}"
+        )
+    x_adv = project(x_adv.to(x), x, eps, protocol.norm)
+    with torch.no_grad():
+        broken = (judge(x_adv).argmax(1) != y).tolist()
+    norms = distance(x_adv, x, protocol.norm).tolist()
+    spent = state.passes.setdefault(component.name, asdict(Passes()))
+    spent["forward"] += target.passes.forward
+    spent["gradient"] += target.passes.gradient
+    for row, is_broken, norm in zip(rows, broken, norms, strict=True):
+        if is_broken:
+            state.level[row] = level
+            state.component[row] = component.name
+            state.norm[row] = norm
+
+
+def _pending(state: State, number: int, level: int, batch_size: int) -> Iterator[list[int]]:
+    """Batches of the images that step `number` still has to attack, in a fixed order.
+
+    Batches are cut from all images that stood when the step began, so that a resumed run
+    forms the same ones.
+    """
+    rows = [
+        row
+        for row, correct in enumerate(state.correct)
+        if correct and state.stage[row] < number and state.level[row] > level
+    ]
+    yield from (rows[i : i + batch_size] for i in range(0, len(rows), batch_size))
+
+
+@torch.no_grad()
+def _clean(
+    judge: Target, split: Split, device: torch.device, batch_size: int, levels: int
+) -> State:
+    """The state before any attack: clean predictions and margins."""
+    prediction: list[int] = []
+    margin: list[float] = []
+    for start in range(0, len(split), batch_size):
+        x = split.pixels(start, start + batch_size).to(device)
+        y = split.labels[start : start + batch_size].to(device)
+        logits = judge(x)
+        if logits.shape[1] <= int(split.labels.max()):
+            raise RbmixError(
+                f"the model has {logits.shape[1]} classes, but the data set has labels up to "
+                f"{int(split.labels.max())}"
+            )
+        own = logits.gather(1, y[:, None]).squeeze(1)
+        others = logits.scatter(1, y[:, None], -torch.inf).amax(1)
+        prediction += logits.argmax(1).tolist()
+        margin += (own.double() - others.double()).tolist()
+    correct = [p == t for p, t in zip(prediction, split.labels.tolist(), strict=True)]
+    n = len(split)
+    return State(prediction, margin, correct, [levels] * n, [""] * n, [float("nan")] * n, [0] * n)
+
+
+@contextmanager
+def borrowed(model: nn.Module, device: torch.device) -> Iterator[None]:
+    """Put the model in eval mode on `device`, without parameter gradients.
+
+    Modes, gradient flags and placement are put back afterwards.
+    """
+    modes = [(module, module.training) for module in model.modules()]
+    flags = [(parameter, parameter.requires_grad) for parameter in model.parameters()]
+    home = next((p.device for p in model.parameters()), device)
+    try:
+        model.to(device).eval().requires_grad_(False)
+        yield
+    finally:
+        model.to(home)
+        for module, training in modes:
+            module.training = training
+        for parameter, flag in flags:
+            parameter.requires_grad_(flag)
+
+
+def search_model(model: nn.Module) -> nn.Module:
+    """The cheapest equal of the model: separable convolutions composed once, in a copy."""
+    if not any(isinstance(module, SeparableConv2d) for module in model.modules()):
+        return model
+    return compose(copy.deepcopy(model)).requires_grad_(False)
+
+
+def classes_of(model: nn.Module, split: Split, device: torch.device) -> int:
+    """Number of logits the model returns."""
+    with borrowed(model, device), torch.no_grad():
+        return int(Target(model)(split.pixels(0, 1).to(device)).shape[1])

@@ -1,0 +1,33 @@
+"""95 % intervals for shares of images and for paired differences of two shares."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+
+def wilson(correct: int, n: int) -> tuple[float, float]:
+    """Wilson's score interval for correct / n (Wilson 1927), both in [0, 1]."""
+    from scipy.stats import binomtest
+
+    interval = binomtest(correct, n).proportion_ci(0.95, method="wilson")
+    return float(interval.low), float(interval.high)
+
+
+def paired_difference(first: np.ndarray, second: np.ndarray) -> tuple[float, float, float]:
+    """Share of `second` minus share of `first` over the same images, with its interval.
+
+    Two bool arrays (n,). The point is the plain difference; the interval is Agresti &
+    Min's adjusted Wald interval (Statistics in Medicine 2005), which adds half an image
+    to each cell of the paired table and so keeps its coverage for few images.
+    """
+    if first.shape != second.shape:
+        raise ValueError(f"not the same images: {first.shape} and {second.shape}")
+    n = len(first)
+    gained = int((second & ~first).sum())
+    lost = int((first & ~second).sum())
+    b, c, total = gained + 0.5, lost + 0.5, n + 2
+    centre = (b - c) / total
+    half = 1.959964 * math.sqrt(b + c - (b - c) ** 2 / total) / total
+    return (gained - lost) / n, max(-1.0, centre - half), min(1.0, centre + half)

@@ -1,0 +1,102 @@
+"""The jobs behind the commands: names and numbers in, records out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from robustbench_mix import data, progress, protocols, zoo
+from robustbench_mix.devices import pick_device, pick_precision
+from robustbench_mix.errors import RbmixError
+from robustbench_mix.evaluate import Evaluation, Label, default_examples
+from robustbench_mix.evaluate import evaluate as evaluate_model
+from robustbench_mix.files import check_writable, home
+from robustbench_mix.obtain import Obtained, from_user, obtain
+from robustbench_mix.recipes import recipe_for
+from robustbench_mix.specs import ModelSpec, check_seed
+
+
+@dataclass(frozen=True)
+class Training:
+    """What the user wants changed in the recipe; None keeps it."""
+
+    epochs: int | None = None
+    examples: int | None = None
+    lr: float | None = None
+    precision: str = "auto"
+
+
+def train(
+    *,
+    model: str,
+    spatial: str,
+    channel: str,
+    seed: int,
+    dataset: str,
+    training: Training,
+    device: str,
+    quiet: bool = False,
+) -> Obtained:
+    """Train the named model, or load it if it is cached."""
+    progress.set_quiet(quiet)
+    spec = ModelSpec(model, spatial, channel, seed)
+    family = zoo.family(model)
+    where = pick_device(device)
+    check_writable(home() / "checkpoints")
+    loaded = data.load(dataset)
+    recipe = recipe_for(family, loaded.name)
+    recipe = replace(
+        recipe,
+        epochs=recipe.epochs if training.epochs is None else training.epochs,
+        lr=recipe.lr if training.lr is None else training.lr,
+        precision=pick_precision(training.precision, where),
+    )
+    return obtain(spec, loaded, recipe, where, train_examples=training.examples)
+
+
+def evaluate(
+    *,
+    model: str,
+    spatial: str,
+    channel: str,
+    seed: int,
+    dataset: str,
+    attack: str,
+    eps: list[str] | None,
+    norm: str | None,
+    examples: int | None,
+    batch_size: int,
+    weights: Path | None,
+    results: Path,
+    training: Training,
+    device: str,
+    fresh: bool = False,
+    quiet: bool = False,
+) -> Evaluation:
+    """Evaluate the named model, training it first if need be; checks all words first."""
+    progress.set_quiet(quiet)
+    own = ":" in model
+    if weights is not None and not own:
+        raise RbmixError(f"--weights {weights} goes with your own model, package.module:callable")
+    if not own:
+        zoo.family(model)
+    spec = ModelSpec("" if own else model, spatial, channel, check_seed(seed))
+    protocols.load(attack, dataset="", eps=eps, norm=norm)
+    check_writable(results)
+    where = pick_device(device)
+    loaded = data.load(dataset)
+    protocol = protocols.load(attack, loaded.name, eps=eps, norm=norm)
+    if own:
+        label = Label(model, "external", "external", seed)
+        obtained = from_user(model, weights)
+    else:
+        label = Label(spec.model, spec.spatial, spec.channel, spec.seed)
+        obtained = train(
+            model=model, spatial=spatial, channel=channel, seed=seed, dataset=dataset,
+            training=training, device=device, quiet=quiet,
+        )  # fmt: skip
+    return evaluate_model(
+        label, obtained, loaded, protocol, results, where,
+        examples=default_examples(loaded.name) if examples is None else examples,
+        batch_size=batch_size, fresh=fresh,
+    )  # fmt: skip

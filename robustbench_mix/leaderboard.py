@@ -1,0 +1,178 @@
+"""The leaderboard: tidy rows and a readable table, both pure functions of the records."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from robustbench_mix import records
+from robustbench_mix.errors import RbmixError
+from robustbench_mix.files import write_text
+from robustbench_mix.intervals import paired_difference, wilson
+from robustbench_mix.provenance import PACKAGES
+from robustbench_mix.records import Run
+
+CELL = ["model", "spatial", "channel", "seed", "dataset", "protocol"]
+# What two runs must share, besides their spatial mode, to be members of one pair.
+PAIRED = [
+    "model", "channel", "seed", "dataset", "protocol_hash", "data_hash",
+    "train_examples", "epochs", "device",
+]  # fmt: skip
+VERSIONS = {
+    package: package.replace("robustbench-mix", "rbmix") + "_version" for package in PACKAGES
+}
+COLUMNS = [
+    *CELL, "norm", "eps", "n", "correct", "accuracy",
+    "train_examples", "epochs", "batch_size",
+    "protocol_hash", "checkpoint_hash", "data_hash",
+    *VERSIONS.values(), "commit", "device", "date",
+]  # fmt: skip
+ORDER = {"learned": 0, "frozen": 1}
+
+
+def rows(runs: list[Run]) -> pd.DataFrame:
+    """One row per run and epsilon (0, the clean accuracy, included); `COLUMNS`."""
+    found: list[dict[str, Any]] = []
+    for run in sorted(runs, key=_order):
+        header = run.header
+        common = {name: header.get(name) for name in COLUMNS if name in header}
+        common |= {column: header["versions"].get(p, "") for p, column in VERSIONS.items()}
+        for eps, survived in run.survived().items():
+            correct, n = int(survived.sum()), len(survived)
+            found.append(
+                {
+                    **common,
+                    "eps": eps,
+                    "n": n,
+                    "correct": correct,
+                    "accuracy": records.accuracy(correct, n),
+                    "date": run.date,
+                }
+            )
+    frame = pd.DataFrame(found, columns=COLUMNS)
+    for name in ("train_examples", "epochs"):
+        frame[name] = frame[name].astype("Int64")
+    return frame
+
+
+def to_csv(runs: list[Run]) -> str:
+    """The rows as CSV, numbers unrounded."""
+    buffer = io.StringIO()
+    rows(runs).to_csv(buffer, index=False, lineterminator="\n")
+    return buffer.getvalue()
+
+
+def to_markdown(runs: list[Run]) -> str:
+    """One line per curve, the members of a pair together with their difference."""
+    lines = [
+        "# Leaderboard",
+        "",
+        "Accuracy in % of all images that are classified correctly and stay so under every",
+        "attack within eps, an upper bound on the robust accuracy, with 95 % Wilson intervals.",
+        "A *difference* is that curve minus its learned twin's over the same images, in",
+        "percentage points, with a 95 % paired interval (Agresti & Min 2005).",
+    ]
+    for group in _groups(runs):
+        header = group[0].header
+        lines += ["", f"## {header['dataset']} · {header['protocol']} ({header['norm']})", ""]
+        titles = ["model", "spatial", "channel", "seed", "trained on", "n", "clean", *group[0].eps]
+        lines += [_line(titles), _line(["---"] * len(titles))]
+        for run in group:
+            lines.append(_line(_words(run) + [_share(s) for _, s in run.survived().items()]))
+            twin = twin_of(run, group)
+            if twin is not None:
+                lines.append(_line(["", "*difference*", *[""] * 4, *_differences(twin, run)]))
+    return "\n".join(lines) + "\n"
+
+
+def write(results: Path) -> list[Path]:
+    """Regenerate leaderboard.csv and leaderboard.md from the records under `results`."""
+    content = _content(results)
+    for path, text in content.items():
+        write_text(path, text)
+    return list(content)
+
+
+def stale(results: Path) -> list[Path]:
+    """The leaderboard files that differ from what the records give."""
+    return [
+        path
+        for path, text in _content(results).items()
+        if not path.is_file() or path.read_bytes() != text.encode()
+    ]
+
+
+def twin_of(run: Run, runs: list[Run]) -> Run | None:
+    """The run of the learned twin: the same in everything but the spatial mode."""
+    if run.header["spatial"] in ("learned", "external"):
+        return None
+    for other in runs:
+        if other.header["spatial"] == "learned" and all(
+            other.header.get(name) == run.header.get(name) for name in PAIRED
+        ):
+            return other
+    return None
+
+
+def _content(results: Path) -> dict[Path, str]:
+    if not results.is_dir():
+        raise RbmixError(f"results folder {results} does not exist")
+    runs = records.read_all(results)
+    if not runs:
+        raise RbmixError(f"{results} holds no records (looked for runs/*/*.parquet)")
+    return {
+        results / "leaderboard.csv": to_csv(runs),
+        results / "leaderboard.md": to_markdown(runs),
+    }
+
+
+def _order(run: Run) -> tuple[Any, ...]:
+    h = run.header
+    spatial = (ORDER.get(h["spatial"], 2), h["spatial"])
+    training = (h.get("train_examples") or 0, h.get("epochs") or 0)
+    rest = (h["protocol_hash"], h["data_hash"], h["checkpoint_hash"], h["batch_size"], h["device"])
+    return (
+        h["dataset"], h["protocol"], h["model"], training, h["channel"], h["seed"], spatial, rest
+    )  # fmt: skip
+
+
+def _groups(runs: list[Run]) -> list[list[Run]]:
+    """Runs that fit one table: the same data set, protocol name, norm and grid."""
+    groups: dict[tuple[Any, ...], list[Run]] = {}
+    for run in sorted(runs, key=_order):
+        h = run.header
+        groups.setdefault((h["dataset"], h["protocol"], h["norm"], *run.eps), []).append(run)
+    return list(groups.values())
+
+
+def _words(run: Run) -> list[str]:
+    h = run.header
+    trained = ""
+    if h.get("train_examples"):
+        trained = f"{h['train_examples']:,} x {h['epochs']}"
+    return [
+        h["model"], h["spatial"], h["channel"], str(h["seed"]), trained, str(h["n"])
+    ]  # fmt: skip
+
+
+def _share(survived: Any) -> str:
+    correct, n = int(survived.sum()), len(survived)
+    low, high = wilson(correct, n)
+    return f"{100 * correct / n:.1f} [{100 * low:.1f}, {100 * high:.1f}]"
+
+
+def _differences(twin: Run, run: Run) -> list[str]:
+    first, second = twin.survived(), run.survived()
+    cells = []
+    for eps in second:
+        difference = paired_difference(first[eps].to_numpy(), second[eps].to_numpy())
+        point, low, high = (100 * value for value in difference)
+        cells.append(f"{point:+.1f} [{low:+.1f}, {high:+.1f}]")
+    return cells
+
+
+def _line(cells: list[str]) -> str:
+    return "| " + " | ".join(cells) + " |"

@@ -1,0 +1,286 @@
+"""What a spatial mixer is: separating, choosing, freezing and composing it.
+
+A *spatial mixer* combines positions within one channel (a depthwise convolution); a
+*channel mixer* combines channels at one position (a 1x1 convolution). The first
+convolution is a *patch embedding* when its kernel equals its stride: it only cuts the
+image into patches and counts as neither. Vocabulary and variants: Cazenavette, Julin,
+Lucey, "Rethinking the Role of Spatial Mixing" (arXiv 2503.16760).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from robustbench_mix.errors import RbmixError
+from robustbench_mix.specs import Spatial
+
+
+class SeparableConv2d(nn.Module):
+    """A k x k depthwise convolution with depth multiplier d, then a 1x1 pointwise one.
+
+    Nothing stands between the two, so together they are one dense convolution whose
+    kernel is the pointwise-weighted sum of the depthwise filters. `forward` runs that
+    composed convolution whenever it needs fewer multiplications; the result is the same
+    function, not an approximation.
+
+    Shapes: (B, in_channels, H, W) -> (B, out_channels, H', W'), as `nn.Conv2d`.
+    `multiplier` defaults to the number of positions in the kernel (d = k^2), which gives
+    the pointwise part as many weights as the dense convolution has.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int | tuple[int, int],
+        stride: int | tuple[int, int] = 1,
+        padding: int | tuple[int, int] | str = 0,
+        dilation: int | tuple[int, int] = 1,
+        groups: int = 1,
+        bias: bool = False,
+        multiplier: int | None = None,
+        padding_mode: str = "zeros",
+    ) -> None:
+        super().__init__()
+        height, width = (kernel_size, kernel_size) if isinstance(kernel_size, int) else kernel_size
+        self.multiplier = multiplier or height * width
+        self.groups = groups
+        self.depthwise = nn.Conv2d(
+            in_channels,
+            in_channels * self.multiplier,
+            (height, width),
+            stride=stride,
+            padding=padding,
+            dilation=dilation,
+            groups=in_channels,
+            bias=False,
+            padding_mode=padding_mode,  # type: ignore[arg-type]
+        )
+        self.pointwise = nn.Conv2d(
+            in_channels * self.multiplier, out_channels, 1, groups=groups, bias=bias
+        )
+
+    @property
+    def composes(self) -> bool:
+        """Whether the dense kernel needs no more multiplications than the two steps."""
+        taps = self.depthwise.kernel_size[0] * self.depthwise.kernel_size[1]
+        fan_out = self.pointwise.out_channels // self.groups
+        return self.depthwise.padding_mode == "zeros" and fan_out * taps <= self.multiplier * (
+            taps + fan_out
+        )
+
+    def composed_weight(self) -> Tensor:
+        """The kernel of the equal dense convolution: (out, in / groups, kh, kw)."""
+        kernel = self.depthwise.kernel_size
+        fan_in = self.depthwise.in_channels // self.groups
+        fan_out = self.pointwise.out_channels // self.groups
+        filters = self.depthwise.weight.reshape(
+            self.groups, fan_in, self.multiplier, kernel[0] * kernel[1]
+        )
+        mixing = self.pointwise.weight.reshape(self.groups, fan_out, fan_in, self.multiplier)
+        # In the weights' own precision, also under autocast: the sum is short and cheap.
+        with torch.autocast(filters.device.type, enabled=False):
+            weight = torch.matmul(mixing.transpose(1, 2), filters).transpose(1, 2)
+        return weight.reshape(self.groups * fan_out, fan_in, *kernel)
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.composes:
+            return F.conv2d(
+                x,
+                self.composed_weight(),
+                self.pointwise.bias,
+                self.depthwise.stride,
+                self.depthwise.padding,
+                self.depthwise.dilation,
+                self.groups,
+            )
+        return self.two_step(x)
+
+    def two_step(self, x: Tensor) -> Tensor:
+        """The same function, as the paper writes it: depthwise, then pointwise."""
+        y: Tensor = self.pointwise(self.depthwise(x))
+        return y
+
+    def composed(self) -> nn.Conv2d:
+        """The equal dense convolution as a module of its own, weights detached."""
+        conv = nn.Conv2d(
+            self.depthwise.in_channels,
+            self.pointwise.out_channels,
+            self.depthwise.kernel_size,  # type: ignore[arg-type]
+            self.depthwise.stride,  # type: ignore[arg-type]
+            self.depthwise.padding,  # type: ignore[arg-type]
+            self.depthwise.dilation,  # type: ignore[arg-type]
+            self.groups,
+            bias=self.pointwise.bias is not None,
+        )
+        weight = self.composed_weight().detach()
+        conv.to(device=weight.device, dtype=weight.dtype)
+        with torch.no_grad():
+            conv.weight.copy_(weight)
+            if conv.bias is not None and self.pointwise.bias is not None:
+                conv.bias.copy_(self.pointwise.bias)
+        return conv
+
+
+def is_dense_spatial(module: nn.Module) -> bool:
+    """A convolution that mixes positions and channels at once."""
+    return (
+        isinstance(module, nn.Conv2d)
+        and max(module.kernel_size) > 1
+        and (module.groups < module.in_channels or module.in_channels == 1)
+    )
+
+
+def separate(model: nn.Module, multiplier: int | None = None) -> nn.Module:
+    """Replace every dense spatial convolution in `model` by a separable one, in place.
+
+    Works on any network built of `nn.Conv2d`; grouped convolutions keep their groups in
+    the pointwise part. A patch embedding stays as it is. Fresh weights are drawn from
+    PyTorch's default law, the one that fits the filters drawn in the paper.
+    """
+    embedding = patch_embedding(model)
+    for parent in list(model.modules()):
+        if isinstance(parent, SeparableConv2d):
+            continue
+        for name, child in list(parent.named_children()):
+            if child is embedding or not is_dense_spatial(child):
+                continue
+            assert isinstance(child, nn.Conv2d)
+            separable = SeparableConv2d(
+                child.in_channels,
+                child.out_channels,
+                child.kernel_size,  # type: ignore[arg-type]
+                child.stride,  # type: ignore[arg-type]
+                child.padding,  # type: ignore[arg-type]
+                child.dilation,  # type: ignore[arg-type]
+                child.groups,
+                child.bias is not None,
+                multiplier,
+                child.padding_mode,
+            )
+            setattr(parent, name, separable)
+    return model
+
+
+def compose(model: nn.Module) -> nn.Module:
+    """Replace every separable convolution that composes by its dense equal, in place."""
+    for parent in list(model.modules()):
+        for name, child in list(parent.named_children()):
+            if isinstance(child, SeparableConv2d) and child.composes:
+                setattr(parent, name, child.composed())
+    return model
+
+
+def patch_embedding(model: nn.Module) -> nn.Conv2d | None:
+    """The first convolution, if it only cuts the image into patches (kernel = stride)."""
+    for module in model.modules():
+        if isinstance(module, nn.Conv2d):
+            return module if module.kernel_size == module.stride else None
+    return None
+
+
+def spatial_mixers(model: nn.Module) -> Iterator[nn.Conv2d]:
+    """The depthwise convolutions of `model`, in order."""
+    embedding = patch_embedding(model)
+    for module in model.modules():
+        if (
+            isinstance(module, nn.Conv2d)
+            and module is not embedding
+            and max(module.kernel_size) > 1
+            and module.groups == module.in_channels
+        ):
+            yield module
+
+
+def channel_mixers(model: nn.Module) -> Iterator[nn.Conv2d]:
+    """The 1x1 convolutions of `model` that are not its patch embedding, in order."""
+    embedding = patch_embedding(model)
+    for module in model.modules():
+        if (
+            isinstance(module, nn.Conv2d)
+            and module is not embedding
+            and module.kernel_size == (1, 1)
+        ):
+            yield module
+
+
+def set_mixing(model: nn.Module, spatial: Spatial, channel: str) -> nn.Module:
+    """Choose the filters of every spatial mixer and freeze what is not to be trained.
+
+    The filters are a function of the initial ones and draw nothing, so that all variants
+    built from one seed share every other initial weight. Freezing covers the biases.
+
+    Raises RbmixError if `smoothed:S` keeps more coefficients than a kernel has.
+    """
+    for conv in spatial_mixers(model):
+        with torch.no_grad():
+            conv.weight.copy_(_filters(conv, spatial))
+        if spatial.mode != "learned":
+            conv.requires_grad_(False)
+    if channel == "frozen":
+        for conv in channel_mixers(model):
+            conv.requires_grad_(False)
+    return model
+
+
+def _filters(conv: nn.Conv2d, spatial: Spatial) -> Tensor:
+    weight = conv.weight
+    height, width = conv.kernel_size
+    if spatial.mode == "same":
+        # The first channel's filters serve every input channel.
+        per_channel = weight.shape[0] // conv.in_channels
+        return weight[:per_channel].repeat(conv.in_channels, 1, 1, 1)
+    if spatial.mode == "box":
+        return torch.full_like(weight, 1 / (height * width))
+    if spatial.mode == "identity":
+        # "Same" padding puts (k - 1) // 2 zeros before the image, for even k too.
+        delta = torch.zeros_like(weight)
+        delta[:, :, (height - 1) // 2, (width - 1) // 2] = 1
+        return delta
+    if spatial.mode == "smoothed":
+        return smooth(weight, spatial.keep, rescale=spatial.rescaled)
+    return weight
+
+
+def smooth(weight: Tensor, keep: int, *, rescale: bool = False) -> Tensor:
+    """Low-pass filters (..., k, k): keep the lowest `keep` x `keep` DCT-II coefficients.
+
+    `rescale` restores each filter's l2 norm. The truncation is what fits the smoothed
+    filters drawn in the paper; whether it rescales is not stated there.
+
+    Raises RbmixError unless 1 <= keep <= k.
+    """
+    height, width = weight.shape[-2:]
+    if not 1 <= keep <= min(height, width):
+        raise RbmixError(
+            f"spatial 'smoothed:{keep}': this model's filters are {height}x{width}, "
+            f"so S is between 1 and {min(height, width)}"
+        )
+    low_rows = _dct(height, weight)[:keep]
+    low_columns = _dct(width, weight)[:keep]
+    smoothed = low_rows.T @ (low_rows @ weight @ low_columns.T) @ low_columns
+    if rescale:
+        norm = weight.flatten(-2).norm(dim=-1)[..., None, None]
+        smoothed_norm = smoothed.flatten(-2).norm(dim=-1)[..., None, None]
+        smoothed = smoothed * (norm / smoothed_norm.clamp_min(torch.finfo(weight.dtype).tiny))
+    return smoothed
+
+
+def _dct(size: int, like: Tensor) -> Tensor:
+    """The orthonormal DCT-II matrix, (size, size): row i is the i-th frequency."""
+    position = torch.arange(size, device=like.device, dtype=torch.float64)
+    frequency = position[:, None]
+    matrix = torch.cos(math.pi * frequency * (2 * position + 1) / (2 * size))
+    matrix *= math.sqrt(2 / size)
+    matrix[0] /= math.sqrt(2)
+    return matrix.to(like.dtype)
+
+
+def count_trainable(model: nn.Module) -> int:
+    """Number of parameters that training would change."""
+    return sum(p.numel() for p in model.parameters() if p.requires_grad)

@@ -1,0 +1,89 @@
+"""Networks by name: loaded from the cache, or trained on demand and kept."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from robustbench_mix import checkpoints, provenance, zoo
+from robustbench_mix.devices import describe
+from robustbench_mix.errors import RbmixError
+from robustbench_mix.progress import say
+from robustbench_mix.specs import ModelSpec, Recipe, as_json
+from robustbench_mix.splits import Dataset, balanced
+from robustbench_mix.train import train
+
+
+@dataclass(frozen=True)
+class Obtained:
+    """A network in eval mode, its checkpoint and header, and the seconds spent training.
+
+    `train_seconds` is 0 when the checkpoint was there already.
+    """
+
+    model: nn.Module
+    path: Path
+    header: dict[str, Any]
+    train_seconds: float
+
+
+def obtain(
+    spec: ModelSpec,
+    dataset: Dataset,
+    recipe: Recipe,
+    device: torch.device,
+    *,
+    train_examples: int | None = None,
+) -> Obtained:
+    """Load the checkpoint of exactly these settings, or train it and keep it.
+
+    `train_examples` trains on a fixed class-balanced subset. Raises RbmixError for a bad
+    name or a damaged checkpoint.
+    """
+    shape = zoo.Shape(dataset.channels, dataset.size, len(dataset.classes))
+    split = balanced(dataset.train, train_examples) if train_examples else dataset.train
+    model = zoo.build(spec, shape, *dataset.statistics())
+    path = checkpoints.path_for(spec, recipe, dataset.name, split.hash)
+    if path.exists():
+        header = checkpoints.load(model, path)
+        say(f"loaded {path}")
+        model.to(memory_format=torch.channels_last).eval()
+        return Obtained(model, path, header, 0.0)
+    name = f"{spec.model} (spatial {spec.spatial}, channel {spec.channel}, seed {spec.seed})"
+    say(f"training {name} on {len(split):,} images of {dataset.name}: no checkpoint yet")
+    trained = train(model, split, dataset.test, recipe, spec.seed, device)
+    header = {
+        "spec": as_json(spec),
+        "recipe": as_json(recipe),
+        "dataset": dataset.name,
+        "classes": list(dataset.classes),
+        "image": list(dataset.train.images.shape[1:]),
+        "train_examples": len(split),
+        "train_hash": split.hash,
+        "test_accuracy": trained.test_accuracy,
+        "time_seconds": trained.time_seconds,
+        "device": describe(device),
+        "versions": provenance.versions(),
+        "commit": provenance.commit(),
+        "date": provenance.today(),
+    }
+    checkpoints.save(model, header, path)
+    say(
+        f"trained in {trained.time_seconds:.0f} s to {trained.test_accuracy:.1%} clean "
+        f"accuracy, kept as {path}"
+    )
+    return Obtained(model, path, checkpoints.read_header(path), trained.time_seconds)
+
+
+def from_user(path: str, weights: Path | None) -> Obtained:
+    """The user's own network from `package.module:callable`, neither trained nor changed."""
+    model = zoo.from_callable(path)
+    if weights is not None:
+        checkpoints.load_weights(model, weights)
+    if not any(True for _ in model.parameters()) and weights is not None:
+        raise RbmixError(f"model {path!r} has no parameters to load {weights} into")
+    return Obtained(model.eval(), weights or Path(), {}, 0.0)

@@ -1,0 +1,77 @@
+"""Progress on standard error: a bar on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Protocol, TypeVar
+
+T = TypeVar("T")
+_quiet = False
+
+
+def set_quiet(quiet: bool) -> None:
+    """Turn every progress display and message of this module off or on."""
+    global _quiet
+    _quiet = quiet
+
+
+def say(text: str) -> None:
+    """One line on standard error, unless quiet."""
+    if not _quiet:
+        print(text, file=sys.stderr, flush=True)
+
+
+class Update(Protocol):
+    """Moves a bar to `done` and shows `note` behind it."""
+
+    def __call__(self, done: int, note: str = "") -> None: ...
+
+
+@contextmanager
+def bar(description: str, total: int) -> Iterator[Update]:
+    """Yield a function that moves the bar; about ten plain lines where there is no terminal."""
+    if _quiet:
+        yield _silent
+    elif sys.stderr.isatty():
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.completed}/{task.total}"),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[note]}"),
+        )
+        with Progress(*columns, console=Console(stderr=True)) as display:
+            task = display.add_task(description, total=total, note="")
+            yield lambda done, note="": display.update(task, completed=done, note=note)
+    else:
+        yield _plain(description, total)
+
+
+def _silent(done: int, note: str = "") -> None:
+    """Show nothing."""
+
+
+def _plain(description: str, total: int) -> Update:
+    shown = 0
+
+    def update(done: int, note: str = "") -> None:
+        nonlocal shown
+        tenth = 10 * done // total if total else 10
+        if tenth > shown:
+            shown = tenth
+            say(f"{description}: {done}/{total}{'  ' + note if note else ''}")
+
+    return update
+
+
+def track(items: Sequence[T], description: str) -> Iterator[T]:
+    """Iterate over `items` with a bar."""
+    with bar(description, len(items)) as update:
+        for i, item in enumerate(items):
+            yield item
+            update(i + 1)

@@ -1,0 +1,118 @@
+"""Attack protocols: what `--attack NAME` means, read from TOML.
+
+A protocol names an algorithm, a norm, an epsilon grid per data set, and the options that
+the algorithm takes. The files ship with the package; a path works as well.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from robustbench_mix.errors import RbmixError, unknown
+from robustbench_mix.specs import NORMS, Eps, parse_grid, short_hash
+
+FIELDS = {"summary", "algorithm", "norm", "eps", "options"}
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """One attack protocol with its grid chosen; epsilons ascend."""
+
+    name: str
+    summary: str
+    algorithm: str
+    norm: str
+    eps: tuple[Eps, ...]
+    options: dict[str, Any] = field(default_factory=dict)
+
+    def as_json(self) -> dict[str, Any]:
+        """Everything that decides the outcome, and the name."""
+        return {
+            "name": self.name,
+            "algorithm": self.algorithm,
+            "norm": self.norm,
+            "eps": [eps.text for eps in self.eps],
+            "options": self.options,
+        }
+
+    @property
+    def hash(self) -> str:
+        """Twelve hexadecimal digits that change with anything that decides the outcome."""
+        return short_hash({k: v for k, v in self.as_json().items() if k != "name"})
+
+
+def folder() -> Path:
+    """Where the shipped protocols are: in the installed package, else in the checkout."""
+    package = Path(__file__).resolve().parent
+    installed = package / "attack_specs"
+    return installed if installed.is_dir() else package.parent / "attacks"
+
+
+def names() -> list[str]:
+    """The shipped protocols, sorted."""
+    return sorted(path.stem for path in folder().glob("*.toml"))
+
+
+def load(
+    name: str, dataset: str, *, eps: list[str] | None = None, norm: str | None = None
+) -> Protocol:
+    """Read a protocol by name or path; `eps` and `norm` override what it says.
+
+    Raises RbmixError for an unknown name, a file that is missing or malformed, and for
+    epsilons or norms that are not allowed.
+    """
+    is_path = name.endswith(".toml") or "/" in name
+    path = Path(name).expanduser() if is_path else folder() / f"{name}.toml"
+    if not is_path and name not in names():
+        raise unknown("attack", name, names(), also="or a path to a .toml file")
+    return parse(_read(path), path.stem, dataset, eps=eps, norm=norm, source=str(path))
+
+
+def parse(
+    raw: dict[str, Any],
+    name: str,
+    dataset: str,
+    *,
+    eps: list[str] | None = None,
+    norm: str | None = None,
+    source: str = "protocol",
+) -> Protocol:
+    """Check a protocol's TOML table and choose the grid for `dataset`."""
+    odd = sorted(raw.keys() - FIELDS)
+    if odd:
+        raise RbmixError(f"{source}: unknown field {odd[0]!r} (allowed: {', '.join(FIELDS)})")
+    for key in ("summary", "algorithm", "norm"):
+        if not isinstance(raw.get(key), str):
+            raise RbmixError(f"{source}: field {key!r} must be a text")
+    own_norm = raw["norm"]
+    for value in (own_norm, norm or own_norm):
+        if value not in NORMS:
+            raise unknown("norm", value, NORMS)
+    options = raw.get("options", {})
+    if not isinstance(options, dict):
+        raise RbmixError(f"{source}: field 'options' must be a table")
+    grids = raw.get("eps")
+    if not isinstance(grids, dict) or not isinstance(grids.get("default"), list):
+        raise RbmixError(f"{source}: field 'eps' must be a table with a list 'default'")
+    if norm is not None and norm != own_norm and eps is None:
+        raise RbmixError(
+            f"--norm {norm}: the grid of {name!r} is for {own_norm}; give one with --eps"
+        )
+    grid = eps if eps is not None else grids.get(dataset, grids["default"])
+    if not (isinstance(grid, list) and all(isinstance(text, str) for text in grid)):
+        raise RbmixError(f"{source}: an epsilon grid is a list of texts, as in ['8/255']")
+    protocol = Protocol(name, raw["summary"], raw["algorithm"], own_norm, (), options)
+    norm = norm or own_norm
+    return replace(protocol, norm=norm, eps=parse_grid(grid, norm))
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise RbmixError(f"cannot read protocol {path}: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise RbmixError(f"protocol {path} is not valid TOML: {error}") from error

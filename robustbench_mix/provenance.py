@@ -1,0 +1,50 @@
+"""Where a number comes from: versions, commit, date."""
+
+from __future__ import annotations
+
+import subprocess
+from datetime import UTC, datetime
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+PACKAGES = ("robustbench-mix", "torch", "torchvision", "foolbox", "pyautoattack", "numpy")
+
+
+def versions() -> dict[str, str]:
+    """The installed version of everything that could change a result."""
+    found = {}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = "absent"
+    return found
+
+
+@cache
+def commit() -> str:
+    """The project's commit when run from its checkout, `-dirty` if changed, else ''."""
+    here = Path(__file__).resolve().parent
+    if _git(here, "ls-files", "--error-unmatch", Path(__file__).name) is None:
+        return ""
+    head = _git(here, "rev-parse", "--short=12", "HEAD")
+    if head is None:
+        return ""
+    changed = _git(here, "status", "--porcelain", "--untracked-files=no", "--", str(here))
+    return f"{head}-dirty" if changed else head
+
+
+def today() -> str:
+    """The day in UTC, as 2026-01-31."""
+    return datetime.now(UTC).date().isoformat()
+
+
+def _git(folder: Path, *arguments: str) -> str | None:
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(folder), *arguments], capture_output=True, text=True, timeout=10
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip() if done.returncode == 0 else None

@@ -1,0 +1,142 @@
+"""What came out: one record per image, in one Parquet file per run.
+
+A run is a model under a protocol on a fixed set of images. The file's metadata holds the
+header (what was run, on what, with which versions); everything in it is a function of the
+inputs, so that running again gives the same bytes. What is not, the date and the
+durations, lies beside it in a JSON file of the same stem.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from robustbench_mix.errors import RbmixError
+from robustbench_mix.files import replacing, write_text
+
+KEY = b"rbmix"
+COLUMNS = ("image", "label", "prediction", "margin", "correct", "broken", "component", "norm")
+PER_EPS = ("broken", "component", "norm")
+
+
+@dataclass(frozen=True)
+class Run:
+    """A header and its records, one row per image.
+
+    `image` position in the test split, `label`, `prediction` (clean), `margin` the clean
+    logit of the label minus the largest other, `correct` (clean); and three lists along
+    the epsilon grid of the header: `broken` (an adversarial example within that epsilon
+    was verified), `component` (the attack that found it, '' if none) and `norm` (its
+    verified norm, NaN if none). A clean-misclassified image is never attacked.
+    """
+
+    header: dict[str, Any]
+    table: pd.DataFrame
+    date: str = ""
+    time_seconds: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def eps(self) -> list[str]:
+        """The epsilon grid as exact text, ascending, without 0."""
+        return list(self.header["eps"])
+
+    def survived(self) -> pd.DataFrame:
+        """Clean-correct and not broken, (n images) x ('0' and every epsilon), bool."""
+        columns = {"0": self.table["correct"].to_numpy(bool)}
+        for position, eps in enumerate(self.eps):
+            broken = [bool(lists[position]) for lists in self.table["broken"]]
+            columns[eps] = columns["0"] & ~pd.Series(broken, dtype=bool).to_numpy()
+        return pd.DataFrame(columns, index=self.table["image"].to_numpy())
+
+
+def run_path(results: Path, header: dict[str, Any], key: str) -> Path:
+    """Where the records of this run belong under a results folder."""
+    words = [header["model"], header["spatial"], header["channel"], f"s{header['seed']}"]
+    stem = "-".join([*words, header["protocol"], key])
+    return results / "runs" / _safe(header["dataset"]) / f"{_safe(stem)}.parquet"
+
+
+def write(run: Run, path: Path) -> None:
+    """Write the records and, beside them, date and durations; the records come last."""
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    beside = {"date": run.date, "time_seconds": run.time_seconds}
+    write_text(path.with_suffix(".json"), json.dumps(beside, sort_keys=True) + "\n")
+    schema = pa.schema(
+        [
+            ("image", pa.int64()),
+            ("label", pa.int64()),
+            ("prediction", pa.int64()),
+            ("margin", pa.float64()),
+            ("correct", pa.bool_()),
+            ("broken", pa.list_(pa.bool_())),
+            ("component", pa.list_(pa.string())),
+            ("norm", pa.list_(pa.float64())),
+        ],
+        metadata={KEY: json.dumps(run.header, sort_keys=True).encode()},
+    )
+    table = pa.Table.from_pydict(
+        {name: run.table[name].tolist() for name in COLUMNS}, schema=schema
+    )
+    with replacing(path) as temporary:
+        parquet.write_table(table, temporary)
+
+
+def read(path: Path) -> Run:
+    """Read one run; raises RbmixError if the file is damaged or contradicts itself."""
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    try:
+        table = parquet.read_table(path)
+        header = json.loads((table.schema.metadata or {})[KEY])
+        frame = pd.DataFrame({name: table[name].to_pylist() for name in COLUMNS})
+    except (OSError, KeyError, ValueError, pa.ArrowException) as error:
+        detail = (str(error).splitlines() or [""])[0][:120]
+        raise RbmixError(f"records {path} are damaged ({detail})") from error
+    _check(header, frame, path)
+    date, time_seconds = "", {}
+    beside = path.with_suffix(".json")
+    if beside.exists():
+        try:
+            extra = json.loads(beside.read_text(encoding="utf-8"))
+            date, time_seconds = extra["date"], extra["time_seconds"]
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise RbmixError(f"{beside} is damaged ({type(error).__name__})") from error
+    return Run(header, frame, date, time_seconds)
+
+
+def read_all(results: Path) -> list[Run]:
+    """Every run under a results folder, in the order of the paths."""
+    return [read(path) for path in sorted((results / "runs").glob("*/*.parquet"))]
+
+
+def _check(header: Any, frame: pd.DataFrame, path: Path) -> None:
+    """The law of the curve: lists as long as the grid, and what is broken stays broken."""
+    if not isinstance(header, dict) or not isinstance(header.get("eps"), list):
+        raise RbmixError(f"records {path} are damaged (no epsilon grid in the header)")
+    if header.get("n") != len(frame) or frame["image"].duplicated().any():
+        raise RbmixError(f"records {path} are damaged (not one record for each image)")
+    for row in frame.itertuples():
+        lists = [getattr(row, name) for name in PER_EPS]
+        if any(values is None or len(values) != len(header["eps"]) for values in lists):
+            raise RbmixError(f"records {path} are damaged (image {row.image}: short list)")
+        broken = list(row.broken)
+        if broken != sorted(broken) or (broken and broken[-1] and not row.correct):
+            raise RbmixError(f"records {path} are damaged (image {row.image}: not nested)")
+
+
+def accuracy(correct: int, n: int) -> float:
+    """correct / n, NaN for an empty set."""
+    return correct / n if n else math.nan
+
+
+def _safe(text: str) -> str:
+    return re.sub(r"[^A-Za-z0-9_.+-]", "_", text)

@@ -1,0 +1,117 @@
+"""What the commands print: tables for people, one JSON object for programs."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from rich.console import Console
+from rich.table import Table
+
+from robustbench_mix.intervals import wilson
+from robustbench_mix.records import Run
+
+
+def evaluation(run: Run, rows: pd.DataFrame, written: list[Path]) -> None:
+    """The curve, what it was measured on, and where everything is."""
+    h = run.header
+    table = Table(title=f"{_name(h)} on {h['dataset']} under {h['protocol']} ({h['norm']})")
+    for column in ("eps", "correct", "accuracy", "95 % interval", "broken by"):
+        table.add_column(column, justify="left" if column == "broken by" else "right")
+    for row in rows.itertuples():
+        low, high = wilson(row.correct, row.n)
+        table.add_row(
+            row.eps,
+            f"{row.correct}/{row.n}",
+            f"{row.accuracy:.1%}",
+            f"{low:.1%} to {high:.1%}",
+            _broken_by(run, row.eps),
+        )
+    console = Console()
+    console.print(table)
+    passes = passes_per_image(run)
+    console.print(
+        f"{h['n']} test images (more with --examples N); "
+        f"{passes['forward']:,.0f} forward and {passes['gradient']:,.0f} gradient passes an image; "
+        f"attacked in {run.time_seconds.get('attack', 0):.0f} s on {h['device']}",
+        highlight=False,
+    )
+    for path in written:
+        console.print(f"wrote {path}", highlight=False, soft_wrap=True)
+
+
+def evaluation_json(run: Run, rows: pd.DataFrame, written: list[Path]) -> dict[str, Any]:
+    """The same as plain JSON values."""
+    return {
+        "rows": json.loads(rows.to_json(orient="records")),
+        "time_seconds": run.time_seconds,
+        "passes_per_image": passes_per_image(run),
+        "passes": run.header["passes"],
+        "paths": [str(path) for path in written],
+    }
+
+
+def passes_per_image(run: Run) -> dict[str, float]:
+    """Forward and gradient passes spent on attacking, over all images of the run."""
+    spent = run.header["passes"].values()
+    return {
+        kind: sum(component[kind] for component in spent) / run.header["n"]
+        for kind in ("forward", "gradient")
+    }
+
+
+def training(header: dict[str, Any], path: Path) -> None:
+    """What a checkpoint holds."""
+    Console().print(
+        f"{header['spec']['model']} on {header['train_examples']:,} images of "
+        f"{header['dataset']}, {header['recipe']['epochs']} epochs: "
+        f"{header['test_accuracy']:.2%} clean accuracy\n{path}",
+        highlight=False,
+        soft_wrap=True,
+    )
+
+
+def models(summaries: dict[str, str], counts: dict[str, dict[str, int]], grammar: str) -> None:
+    """The registered models with their trainable-parameter counts."""
+    table = Table(title="Trainable parameters for 32x32 colour images and 10 classes")
+    table.add_column("model")
+    for variant in ("full", "chans", "space"):
+        table.add_column(variant, justify="right")
+    table.add_column("what it is")
+    for name, summary in summaries.items():
+        table.add_row(name, *(f"{count:,}" for count in counts[name].values()), summary)
+    console = Console()
+    console.print(table)
+    console.print("full: all learned; chans: --spatial frozen; space: --channel frozen")
+    console.print(grammar, highlight=False)
+
+
+def attacks(protocols: list[Any]) -> None:
+    """The shipped protocols."""
+    table = Table()
+    for column in ("attack", "norm", "eps", "what it does"):
+        table.add_column(column)
+    for protocol in protocols:
+        grid = ", ".join(eps.text for eps in protocol.eps)
+        table.add_row(protocol.name, protocol.norm, grid, protocol.summary)
+    Console().print(table)
+
+
+def _name(header: dict[str, Any]) -> str:
+    if header["spatial"] == "external":
+        return str(header["model"])
+    return f"{header['model']} (spatial {header['spatial']}, channel {header['channel']})"
+
+
+def _broken_by(run: Run, eps: str) -> str:
+    """How many images each component was the first to break, up to this epsilon."""
+    if eps == "0":
+        return ""
+    position = run.eps.index(eps)
+    counts: dict[str, int] = {}
+    for names in run.table["component"]:
+        if names[position]:
+            counts[names[position]] = counts.get(names[position], 0) + 1
+    return ", ".join(f"{name} {count}" for name, count in sorted(counts.items()))

@@ -1,0 +1,169 @@
+"""What to run: frozen records, checked when they are made.
+
+Every record turns into plain JSON (`as_json`), and its hash names what it describes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import re
+from dataclasses import asdict, dataclass
+from fractions import Fraction
+from itertools import pairwise
+from typing import Any
+
+from robustbench_mix.errors import RbmixError, unknown
+
+SPATIAL = ("learned", "frozen", "same", "box", "identity", "smoothed:S", "smoothed:S:rescaled")
+CHANNEL = ("learned", "frozen")
+NORMS = ("linf", "l2")
+PRECISIONS = ("fp32", "bf16")
+MAX_SEED = 2**32 - 1
+
+
+@dataclass(frozen=True)
+class Spatial:
+    """How the spatial mixers are set: a mode, and for `smoothed` how much is kept."""
+
+    mode: str
+    keep: int = 0
+    rescaled: bool = False
+
+
+def parse_spatial(text: str) -> Spatial:
+    """Read `--spatial`: one of `SPATIAL`, where S is a whole number.
+
+    Raises RbmixError for anything else.
+    """
+    if text in ("learned", "frozen", "same", "box", "identity"):
+        return Spatial(text)
+    match = re.fullmatch(r"smoothed:([1-9][0-9]?)(:rescaled)?", text)
+    if not match:
+        raise unknown("spatial", text, SPATIAL, also="where S is 1, 2, ... up to the kernel size")
+    return Spatial("smoothed", int(match[1]), match[2] is not None)
+
+
+def check_channel(text: str) -> str:
+    """Return `--channel` if it is one of `CHANNEL`; raises RbmixError otherwise."""
+    if text not in CHANNEL:
+        raise unknown("channel", text, CHANNEL)
+    return text
+
+
+def check_seed(seed: int) -> int:
+    """Return the seed if it fits 32 bits without sign; raises RbmixError otherwise."""
+    if not 0 <= seed <= MAX_SEED:
+        raise RbmixError(f"seed {seed} is out of range (allowed: 0 to {MAX_SEED})")
+    return seed
+
+
+@dataclass(frozen=True)
+class Eps:
+    """A radius as the exact text it was written in, for example `8/255`."""
+
+    text: str
+
+    @property
+    def value(self) -> float:
+        """The radius in pixel units, where an image spans [0, 1]."""
+        return float(_fraction(self.text))
+
+
+def parse_eps(text: str, norm: str) -> Eps:
+    """Read one epsilon: `8/255`, `0.5/255` or `0.03`.
+
+    Raises RbmixError unless it is a positive number, and at most 1 for l-infinity.
+    """
+    shape = r"(?:[0-9]{1,12}(?:\.[0-9]{1,12})?|\.[0-9]{1,12})"
+    if not re.fullmatch(rf"{shape}(?:/{shape})?", text):
+        raise RbmixError(
+            f"epsilon {text!r} is not a positive number (allowed: 8/255, 0.5/255, 0.03)"
+        )
+    try:
+        value = _fraction(text)
+    except ZeroDivisionError:
+        raise RbmixError(f"epsilon {text!r} divides by zero (allowed: 8/255, 0.03)") from None
+    if value <= 0:
+        raise RbmixError(
+            f"epsilon {text!r} must be above 0 (the clean accuracy is always reported)"
+        )
+    if norm == "linf" and value > 1:
+        raise RbmixError(
+            f"epsilon {text!r} is above 1, the whole pixel range [0, 1]; did you mean {text}/255?"
+        )
+    return Eps(text)
+
+
+def parse_grid(texts: list[str], norm: str) -> tuple[Eps, ...]:
+    """Read an epsilon grid, sorted ascending; raises RbmixError if empty or repeated."""
+    if not texts:
+        raise RbmixError("the epsilon grid is empty (allowed: one or more, as in 1/255,2/255)")
+    grid = sorted((parse_eps(text, norm) for text in texts), key=lambda eps: eps.value)
+    for smaller, larger in pairwise(grid):
+        if smaller.value == larger.value:
+            raise RbmixError(f"epsilon {larger.text!r} is twice in the grid (as {smaller.text!r})")
+    return tuple(grid)
+
+
+def _fraction(text: str) -> Fraction:
+    numerator, _, denominator = text.partition("/")
+    return Fraction(numerator) / Fraction(denominator or "1")
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """Which network: architecture name, the two words for its mixers, and the seed."""
+
+    model: str
+    spatial: str = "learned"
+    channel: str = "learned"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        parse_spatial(self.spatial)
+        check_channel(self.channel)
+        check_seed(self.seed)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a network is trained; one readable set of numbers, the same for every variant.
+
+    `lr` is the peak of a schedule that rises linearly for the first `warmup` share of
+    the steps and then falls to zero along a cosine. `pad` is the reach of the random
+    shift in pixels; `flip` mirrors half of the images.
+    """
+
+    epochs: int
+    batch_size: int
+    optimizer: str
+    lr: float
+    weight_decay: float
+    warmup: float
+    pad: int
+    flip: bool
+    precision: str = "fp32"
+
+    def __post_init__(self) -> None:
+        if self.epochs < 1:
+            raise RbmixError(f"epochs {self.epochs} must be at least 1")
+        if self.batch_size < 1:
+            raise RbmixError(f"batch size {self.batch_size} must be at least 1")
+        if not (math.isfinite(self.lr) and self.lr > 0):
+            raise RbmixError(f"learning rate {self.lr} must be a positive number")
+        if self.precision not in PRECISIONS:
+            raise unknown("precision", self.precision, PRECISIONS)
+
+
+def as_json(record: Any) -> dict[str, Any]:
+    """A frozen record as plain JSON values."""
+    plain: dict[str, Any] = json.loads(json.dumps(asdict(record)))
+    return plain
+
+
+def short_hash(value: Any) -> str:
+    """Twelve hexadecimal digits of the SHA-256 of a JSON value with sorted keys."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:12]

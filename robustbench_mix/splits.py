@@ -1,0 +1,108 @@
+"""Images as tensors: a split, a data set, and the fixed subset that `--examples` takes."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from robustbench_mix.errors import RbmixError
+
+
+@dataclass(frozen=True)
+class Split:
+    """Images (N, C, H, W) uint8 in 0..levels, labels (N,) int64, and their positions.
+
+    `index` (N,) int64 is each image's position in the whole split; it names the image.
+    """
+
+    images: Tensor
+    labels: Tensor
+    index: Tensor
+    levels: int
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def pixels(self, start: int = 0, stop: int | None = None) -> Tensor:
+        """Images start..stop as float32 in [0, 1], (n, C, H, W)."""
+        return self.images[start:stop].float() / self.levels
+
+    @cached_property
+    def hash(self) -> str:
+        """Twelve hexadecimal digits of the SHA-256 of everything in the split."""
+        digest = hashlib.sha256(f"{tuple(self.images.shape)} {self.levels}".encode())
+        for tensor in (self.images, self.labels, self.index):
+            digest.update(tensor.contiguous().numpy().tobytes())
+        return digest.hexdigest()[:12]
+
+    def take(self, chosen: Tensor) -> Split:
+        """The images at these positions, in this order."""
+        return replace(
+            self,
+            images=self.images[chosen],
+            labels=self.labels[chosen],
+            index=self.index[chosen],
+        )
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A train and a test split over the same classes."""
+
+    name: str
+    classes: tuple[str, ...]
+    train: Split
+    test: Split
+
+    @property
+    def channels(self) -> int:
+        """Number of colour channels."""
+        return int(self.train.images.shape[1])
+
+    @property
+    def size(self) -> int:
+        """The shorter image side in pixels."""
+        return int(min(self.train.images.shape[2:]))
+
+    def statistics(self) -> tuple[Tensor, Tensor]:
+        """Mean and standard deviation of the training pixels per channel, (C,) float32."""
+        values = torch.arange(256, dtype=torch.float64) / self.train.levels
+        means, stds = [], []
+        for channel in range(self.channels):
+            counts = torch.bincount(self.train.images[:, channel].flatten(), minlength=256)
+            share = counts.double() / counts.sum()
+            mean = (share * values).sum()
+            means.append(mean)
+            stds.append((share * (values - mean) ** 2).sum().sqrt().clamp_min(1e-6))
+        return torch.stack(means).float(), torch.stack(stds).float()
+
+
+def balanced(split: Split, n: int) -> Split:
+    """A fixed, class-balanced subset of `n` images, the same on every machine.
+
+    Each class gives its images in the order of a hash of their positions; classes take
+    turns, so that counts differ by at most one while no class runs out. Asking for more
+    images than there are gives all of them. Raises RbmixError for n < 1.
+    """
+    if n < 1:
+        raise RbmixError(f"number of examples {n} must be at least 1")
+    if n >= len(split):
+        return split
+    keys = [_order(int(i)) for i in split.index]
+    by_class: dict[int, list[int]] = {}
+    for position, label in enumerate(split.labels.tolist()):
+        by_class.setdefault(label, []).append(position)
+    turns = []
+    for label, positions in by_class.items():
+        positions.sort(key=lambda position: keys[position])
+        turns += [(turn, label, position) for turn, position in enumerate(positions)]
+    chosen = sorted(position for _, _, position in sorted(turns)[:n])
+    return split.take(torch.tensor(chosen, dtype=torch.int64))
+
+
+def _order(index: int) -> str:
+    return hashlib.sha256(str(index).encode()).hexdigest()

@@ -1,0 +1,131 @@
+"""Training: one loop for every network, deterministic in the seed on one machine.
+
+The order of the images and their augmentation depend on (seed, epoch) alone, so the
+members of a pair see the same pixels in the same order.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from robustbench_mix.errors import RbmixError
+from robustbench_mix.progress import bar
+from robustbench_mix.specs import Recipe
+from robustbench_mix.splits import Split
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What came out: accuracy on the test split, in [0, 1], and the wall time."""
+
+    test_accuracy: float
+    time_seconds: float
+
+
+def train(
+    model: nn.Module,
+    train_split: Split,
+    test_split: Split,
+    recipe: Recipe,
+    seed: int,
+    device: torch.device,
+    description: str = "training",
+) -> Trained:
+    """Train `model` in place on `device` and leave it there, in eval mode.
+
+    Parameters with `requires_grad=False` are never touched: no gradient, no decay.
+    Raises RbmixError if the loss stops being finite.
+    """
+    started = time.perf_counter()
+    model.to(device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
+    images, labels = train_split.images.to(device), train_split.labels.to(device)
+    batches = math.ceil(len(train_split) / recipe.batch_size)
+    steps = recipe.epochs * batches
+    optimizer = _optimizer(model, recipe)
+    schedule = torch.optim.lr_scheduler.LambdaLR(
+        optimizer, lambda step: learning_rate(step, steps, recipe.warmup)
+    )
+    autocast = torch.autocast(device.type, dtype=torch.bfloat16, enabled=recipe.precision == "bf16")
+    step = 0
+    with bar(description, steps) as update:
+        for epoch in range(recipe.epochs):
+            generator = torch.Generator().manual_seed(seed * 100_003 + epoch)
+            order = torch.randperm(len(labels), generator=generator).to(device)
+            for rows in order.split(recipe.batch_size):  # type: ignore[no-untyped-call]
+                x = augment(images[rows], recipe.pad, recipe.flip, generator)
+                x = x.float().div_(train_split.levels).to(memory_format=torch.channels_last)
+                with autocast:
+                    logits = model(x)
+                loss = F.cross_entropy(logits.float(), labels[rows])
+                optimizer.zero_grad(set_to_none=True)
+                loss.backward()  # type: ignore[no-untyped-call]
+                optimizer.step()
+                schedule.step()
+                step += 1
+                if step % 10 == 0 or step == steps:
+                    value = loss.item()
+                    if not math.isfinite(value):
+                        raise RbmixError(
+                            f"the training loss became {value} in epoch {epoch + 1} "
+                            f"(lr {recipe.lr}); try a smaller --lr"
+                        )
+                    hits = (logits.argmax(1) == labels[rows]).float().mean().item()
+                    update(step, f"loss {value:.3f}  accuracy {hits:.2f}")
+    model.eval()
+    return Trained(accuracy(model, test_split, device), time.perf_counter() - started)
+
+
+def learning_rate(step: int, steps: int, warmup: float) -> float:
+    """The share of the peak rate at a step: linear up, then a cosine down to zero."""
+    rise = max(1, round(warmup * steps))
+    if step < rise:
+        return (step + 1) / rise
+    return 0.5 * (1 + math.cos(math.pi * (step - rise) / max(1, steps - rise)))
+
+
+def augment(images: Tensor, pad: int, flip: bool, generator: torch.Generator) -> Tensor:
+    """Shift each image by up to `pad` pixels (zeros move in) and mirror half of them.
+
+    (B, C, H, W), any dtype and device; the draws come from the CPU `generator`.
+    """
+    count, _, height, width = images.shape
+    shift = torch.randint(0, 2 * pad + 1, (2, count), generator=generator).to(images.device)
+    mirrored = torch.rand(count, generator=generator) < 0.5
+    rows = shift[0, :, None] + torch.arange(height, device=images.device)
+    columns = shift[1, :, None] + torch.arange(width, device=images.device)
+    if flip:
+        columns = torch.where(mirrored.to(images.device)[:, None], columns.flip(1), columns)
+    padded = F.pad(images, (pad, pad, pad, pad))
+    batch = torch.arange(count, device=images.device)[:, None, None]
+    # Indices on both sides of a slice put the channels last: move them back.
+    return padded[batch, :, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
+
+
+@torch.no_grad()
+def accuracy(model: nn.Module, split: Split, device: torch.device, batch: int = 500) -> float:
+    """Share of the split that `model`, in its present mode, classifies correctly."""
+    hits = 0
+    for start in range(0, len(split), batch):
+        x = split.pixels(start, start + batch).to(device, memory_format=torch.channels_last)
+        predicted = model(x).argmax(1).cpu()
+        hits += int((predicted == split.labels[start : start + batch]).sum())
+    return hits / len(split)
+
+
+def _optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
+    parameters = [p for p in model.parameters() if p.requires_grad]
+    if recipe.optimizer == "adamw":
+        return torch.optim.AdamW(parameters, lr=recipe.lr, weight_decay=recipe.weight_decay)
+    return torch.optim.SGD(
+        parameters,
+        lr=recipe.lr,
+        momentum=0.9,
+        nesterov=True,
+        weight_decay=recipe.weight_decay,
+    )
