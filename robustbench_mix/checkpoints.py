@@ -100,6 +100,7 @@ def load_weights(model: nn.Module, path: Path) -> None:
 
 def _read_state(path: Path) -> dict[str, Tensor]:
     import pickle
+    import warnings
 
     from safetensors import SafetensorError
     from safetensors.torch import load_file
@@ -110,7 +111,9 @@ def _read_state(path: Path) -> dict[str, Tensor]:
         if path.suffix == ".safetensors":
             return load_file(path)
         if path.suffix in (".pt", ".pth"):
-            loaded = torch.load(path, map_location="cpu", weights_only=True)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # about old pickle protocols
+                loaded = torch.load(path, map_location="cpu", weights_only=True)
         else:
             raise RbmixError(f"checkpoint {path} must end in .safetensors, .pt or .pth")
     except (OSError, SafetensorError, RuntimeError, EOFError) as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Optional
 
@@ -15,6 +16,8 @@ from robustbench_mix.errors import RbmixError
 # Typer's base class of everything a wrong command line raises, in every version of it.
 UsageError: type[Any] = typer.BadParameter.__base__ or typer.BadParameter
 
+INTERRUPTED = 130
+
 app = typer.Typer(
     name="rbmix",
     help="Is a network whose spatial mixers stay random really more robust than its learned twin?",
@@ -22,6 +25,23 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
+
+
+def _number(kind: Callable[[str], Any], what: str) -> Callable[[Any], Any]:
+    """A parser that names the value it cannot read."""
+
+    def parse(text: Any) -> Any:
+        try:
+            return kind(str(text))
+        except ValueError:
+            raise typer.BadParameter(f"{text!r} is not {what}") from None
+
+    parse.__name__ = "number"
+    return parse
+
+
+_whole = _number(int, "a whole number")
+_real = _number(float, "a number")
 
 Model = Annotated[
     str, typer.Option(help="A name from `rbmix models`, or your own package.module:callable.")
@@ -34,13 +54,19 @@ ChannelWord = Annotated[str, typer.Option(help="learned or frozen.")]
 DatasetName = Annotated[
     str, typer.Option(help="digits, cifar10, cifar100, or a folder with train/ and test/.")
 ]
-Seed = Annotated[int, typer.Option(help="Seed of the weights, the training and the attack.")]
-Epochs = Annotated[Optional[int], typer.Option(help="Training epochs instead of the recipe's.")]
+Seed = Annotated[
+    int, typer.Option(parser=_whole, help="Seed of the weights, the training and the attack.")
+]
+Epochs = Annotated[
+    Optional[int], typer.Option(parser=_whole, help="Training epochs instead of the recipe's.")
+]
 TrainExamples = Annotated[
-    Optional[int], typer.Option(help="Train on this many images, balanced over the classes.")
+    Optional[int],
+    typer.Option(parser=_whole, help="Train on this many images, balanced over the classes."),
 ]
 LearningRate = Annotated[
-    Optional[float], typer.Option("--lr", help="Peak learning rate instead of the recipe's.")
+    Optional[float],
+    typer.Option("--lr", parser=_real, help="Peak learning rate instead of the recipe's."),
 ]
 Precision = Annotated[
     str, typer.Option(help="Training precision: fp32, bf16, or auto (bf16 on GPUs).")
@@ -59,7 +85,8 @@ def evaluate(
     ] = "autoattack",
     dataset: DatasetName = "digits",
     examples: Annotated[
-        Optional[int], typer.Option(help="Test images, a fixed subset balanced over the classes.")
+        Optional[int],
+        typer.Option(parser=_whole, help="Test images, a fixed subset balanced over the classes."),
     ] = None,
     eps: Annotated[
         Optional[str], typer.Option(help="Epsilons instead of the protocol's: 1/255,2/255")
@@ -68,7 +95,7 @@ def evaluate(
         Optional[str], typer.Option(help="linf or l2 instead of the protocol's (needs --eps).")
     ] = None,
     seed: Seed = 0,
-    batch_size: Annotated[int, typer.Option(help="Images attacked at once.")] = 256,
+    batch_size: Annotated[int, typer.Option(parser=_whole, help="Images attacked at once.")] = 256,
     weights: Annotated[
         Optional[Path], typer.Option(help="Weights for your own model: .safetensors or .pt.")
     ] = None,
@@ -202,14 +229,16 @@ def main(arguments: list[str] | None = None) -> int:
     given = sys.argv[1:] if arguments is None else arguments
     try:
         result: Any = app(args=given or ["--help"], prog_name="rbmix", standalone_mode=False)
-        return result if isinstance(result, int) else 0
+        code = result if isinstance(result, int) else 0
     except RbmixError as error:
         return _fail(str(error))
     except UsageError as error:
         return _fail(error.format_message())
     except (typer.Abort, KeyboardInterrupt):
+        code = INTERRUPTED
+    if code == INTERRUPTED:
         print("interrupted; the same command goes on where it was", file=sys.stderr)
-        return 130
+    return code
 
 
 def _fail(message: str) -> int:

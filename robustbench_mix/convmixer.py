@@ -1,12 +1,13 @@
 """ConvMixer (Trockman & Kolter, arXiv 2201.09792), at any width, depth, kernel and patch.
 
 The paper's networks are width 128, kernel 8, patch 1, depth 4, 6 or 8. Convolution biases
-are on, as its parameter counts show; an even kernel makes "same" padding asymmetric.
+are on, as its parameter counts show; an even kernel pads one pixel more at the far side.
 """
 
 from __future__ import annotations
 
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 
 class MixerBlock(nn.Module):
@@ -15,7 +16,12 @@ class MixerBlock(nn.Module):
     def __init__(self, width: int, kernel: int, multiplier: int) -> None:
         super().__init__()
         inner = width * multiplier
-        self.depthwise = nn.Conv2d(width, inner, kernel, groups=width, padding="same")
+        # PyTorch's padding="same" warns about even kernels; this is what it does.
+        before, after = (kernel - 1) // 2, kernel // 2
+        self.border = (before, after, before, after) if before != after else None
+        self.depthwise = nn.Conv2d(
+            width, inner, kernel, groups=width, padding=0 if self.border else before
+        )
         self.norm1 = nn.BatchNorm2d(inner)
         self.pointwise = nn.Conv2d(inner, width, 1)
         self.norm2 = nn.BatchNorm2d(width)
@@ -23,7 +29,8 @@ class MixerBlock(nn.Module):
         self.multiplier = multiplier
 
     def forward(self, x: Tensor) -> Tensor:
-        y = self.norm1(self.activation(self.depthwise(x)))
+        padded = F.pad(x, self.border) if self.border else x
+        y = self.norm1(self.activation(self.depthwise(padded)))
         skip = x if self.multiplier == 1 else x.repeat_interleave(self.multiplier, dim=1)
         z: Tensor = self.norm2(self.activation(self.pointwise(y + skip)))
         return z

@@ -25,7 +25,7 @@ from robustbench_mix.specs import short_hash
 from robustbench_mix.splits import Dataset, Split, balanced
 
 SAVE_EVERY_SECONDS = 2.0
-DEFAULT_EXAMPLES = {"digits": 128}
+DEFAULT_EXAMPLES = {"digits": 32}
 OTHER_EXAMPLES = 1000
 
 
@@ -71,8 +71,6 @@ def evaluate(
     one that was stopped half-way goes on where it was. Raises RbmixError for what a user
     can mend.
     """
-    if batch_size < 1:
-        raise RbmixError(f"batch size {batch_size} must be at least 1")
     split = balanced(dataset.test, examples)
     model = obtained.model
     steps = algorithms.components(
@@ -109,8 +107,8 @@ def evaluate(
         table=_table(split, state, len(protocol.eps)),
         date=provenance.today(),
         time_seconds={
-            "train": float(obtained.header.get("time_seconds", 0.0)),
-            "attack": state.attack_seconds,
+            "training": float(obtained.header.get("time_seconds", 0.0)),
+            "attacking": state.attack_seconds,
         },
     )
     records.write(run, path)

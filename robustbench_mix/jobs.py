@@ -80,6 +80,9 @@ def evaluate(
         raise RbmixError(f"--weights {weights} goes with your own model, package.module:callable")
     if not own:
         zoo.family(model)
+    for name, number in (("number of examples", examples), ("batch size", batch_size)):
+        if number is not None and number < 1:
+            raise RbmixError(f"{name} {number} must be at least 1")
     spec = ModelSpec("" if own else model, spatial, channel, check_seed(seed))
     protocols.load(attack, dataset="", eps=eps, norm=norm)
     check_writable(results)

@@ -108,18 +108,21 @@ class SeparableConv2d(nn.Module):
 
     def composed(self) -> nn.Conv2d:
         """The equal dense convolution as a module of its own, weights detached."""
-        conv = nn.Conv2d(
+        # Without drawing initial weights, which would move the caller's random state.
+        conv: nn.Conv2d = nn.utils.skip_init(  # type: ignore[no-untyped-call]
+            nn.Conv2d,
             self.depthwise.in_channels,
             self.pointwise.out_channels,
-            self.depthwise.kernel_size,  # type: ignore[arg-type]
-            self.depthwise.stride,  # type: ignore[arg-type]
-            self.depthwise.padding,  # type: ignore[arg-type]
-            self.depthwise.dilation,  # type: ignore[arg-type]
+            self.depthwise.kernel_size,
+            self.depthwise.stride,
+            self.depthwise.padding,
+            self.depthwise.dilation,
             self.groups,
             bias=self.pointwise.bias is not None,
+            device=self.pointwise.weight.device,
+            dtype=self.pointwise.weight.dtype,
         )
         weight = self.composed_weight().detach()
-        conv.to(device=weight.device, dtype=weight.dtype)
         with torch.no_grad():
             conv.weight.copy_(weight)
             if conv.bias is not None and self.pointwise.bias is not None:

@@ -19,26 +19,23 @@ def project(x_adv: Tensor, x: Tensor, eps: float, norm: str) -> Tensor:
     """The point near x_adv that lies in the eps-ball around x and in the box [0, 1].
 
     Exact in floating point: `distance` of the result never exceeds eps, not by one unit
-    in the last place. NaNs are replaced by x. For l2 the box is met by clipping first
-    and the ball by scaling then, which stays in the box because x does.
+    in the last place. A point that is inside already comes back bit for bit; a NaN is
+    replaced by the pixel of x. The box is met by clipping before the ball is, which stays
+    in the box because x does.
     """
     x_adv = torch.where(x_adv.isnan(), x, x_adv).clamp(0, 1)
     delta = x_adv.double() - x.double()
     if norm == "linf":
-        near = (x.double() + delta.clamp(-eps, eps)).to(x.dtype)
-        # Rounding to x.dtype can step out by half a unit: one step back is enough.
-        outside = (near.double() - x.double()).abs() > eps
-        return torch.where(outside, torch.nextafter(near, x), near)
-    length = delta.flatten(1).norm(dim=1).clamp_min(torch.finfo(torch.float64).tiny)
-    kept = (length <= eps)[:, None, None, None]
-    near = x
-    for shrink in (1.0, 1 - 1e-7, 1 - 1e-6, 1 - 1e-5):
-        # Rounding to x.dtype can leave the ball; a slightly shorter step then stays in.
-        factor = (shrink * eps / length)[:, None, None, None]
-        candidate = torch.where(kept, x_adv, (x.double() + delta * factor).to(x.dtype))
-        inside = (distance(candidate, x, norm) <= eps)[:, None, None, None]
-        near = torch.where((near == x) & inside, candidate, near)
-    return near
+        wanted = delta.clamp(-eps, eps)
+    else:
+        length = delta.flatten(1).norm(dim=1)
+        # A hair inside, so that rounding in float64 cannot put the norm above eps.
+        factor = torch.where(length <= eps, 1.0, (1 - 1e-12) * eps / length)
+        wanted = delta * factor[:, None, None, None]
+    near = (x.double() + wanted).to(x.dtype)
+    # Rounding to x.dtype may step outward by half a unit: one unit back towards x.
+    outward = (near.double() - x.double()).abs() > wanted.abs()
+    return torch.where(wanted == delta, x_adv, torch.where(outward, near.nextafter(x), near))
 
 
 def random_point(x: Tensor, eps: float, norm: str, generators: list[torch.Generator]) -> Tensor:

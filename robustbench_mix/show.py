@@ -35,7 +35,7 @@ def evaluation(run: Run, rows: pd.DataFrame, written: list[Path]) -> None:
     console.print(
         f"{h['n']} test images (more with --examples N); "
         f"{passes['forward']:,.0f} forward and {passes['gradient']:,.0f} gradient passes an image; "
-        f"attacked in {run.time_seconds.get('attack', 0):.0f} s on {h['device']}",
+        f"attacked in {run.time_seconds.get('attacking', 0):.0f} s on {h['device']}",
         highlight=False,
     )
     for path in written:

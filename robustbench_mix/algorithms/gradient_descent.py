@@ -49,7 +49,7 @@ def descend(
         def get_random_start(self, x0: Any, epsilon: float) -> Any:
             return eagerpy.astensor(random_point(x0.raw, epsilon, norm, starts or []))
 
-        def value_and_grad(self, loss_fn: Any, iterate: Any) -> tuple[Any, Any]:
+        def value_and_grad(self, _: Any, iterate: Any) -> tuple[Any, Any]:
             with torch.enable_grad():
                 raw = iterate.raw.detach().requires_grad_()
                 logits = target(raw)

@@ -1,0 +1,153 @@
+"""Shared fixtures: a fixed seed, a private cache, and models small enough for tests."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+from torch import nn
+
+from robustbench_mix import progress
+from robustbench_mix.provenance import PACKAGES
+from robustbench_mix.records import Run
+from robustbench_mix.splits import Split
+
+
+@pytest.fixture(autouse=True)
+def _seed() -> None:
+    """Every test starts from the same random state."""
+    torch.manual_seed(0)
+
+
+@pytest.fixture(autouse=True)
+def _loud() -> None:
+    """A command run with --json must not silence the next test."""
+    progress.set_quiet(False)
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty cache of the test's own."""
+    monkeypatch.setenv("RBMIX_HOME", str(tmp_path / "home"))
+    return tmp_path / "home"
+
+
+@pytest.fixture(scope="session")
+def shared_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One cache for all tests that may share trained checkpoints."""
+    return tmp_path_factory.mktemp("home")
+
+
+@pytest.fixture
+def cached(shared_home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Use the shared cache."""
+    monkeypatch.setenv("RBMIX_HOME", str(shared_home))
+    return shared_home
+
+
+class Linear(nn.Module):
+    """logits = W x: the nearest adversarial example is known in closed form."""
+
+    def __init__(self, weight: torch.Tensor) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(weight)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x.flatten(1) @ self.weight.T
+
+    def distances(self, x: torch.Tensor, y: torch.Tensor, norm: str) -> torch.Tensor:
+        """Distance from each image to the nearest other class, ignoring the box."""
+        weight = self.weight.detach().double()
+        logits = x.flatten(1).double() @ weight.T
+        margins = logits.gather(1, y[:, None]) - logits
+        dual = 1 if norm == "linf" else 2
+        lengths = (weight[y][:, None] - weight[None]).norm(p=dual, dim=2)
+        return (margins / lengths.clamp_min(1e-30)).masked_fill(lengths == 0, torch.inf).amin(1)
+
+
+@pytest.fixture
+def linear_case():
+    """A function (classes, n) -> linear model and a split it classifies, far from the box."""
+
+    def make(classes: int, n: int = 16) -> tuple[Linear, Split]:
+        generator = torch.Generator().manual_seed(classes)
+        weight = torch.randn(classes, 2 * 5 * 5, generator=generator)
+        # Rows that sum to zero: grey is on every boundary, so no image is far from one.
+        model = Linear(weight - weight.mean(1, keepdim=True))
+        images = torch.randint(96, 160, (n, 2, 5, 5), generator=generator, dtype=torch.uint8)
+        labels = model(images.float() / 255).argmax(1).detach()
+        return model, Split(images, labels, torch.arange(n), levels=255)
+
+    return make
+
+
+@pytest.fixture
+def write_folder(tmp_path: Path):
+    """A function that writes a small class-folder data set of random images."""
+    import numpy as np
+    from PIL import Image
+
+    def write(
+        name: str = "tiny",
+        classes: tuple[str, ...] = ("cat", "dog", "owl", "yak"),
+        train: int = 6,
+        test: int = 4,
+        size: tuple[int, int] = (8, 8),
+    ) -> Path:
+        random = np.random.default_rng(0)
+        folder = tmp_path / name
+        for split, count in (("train", train), ("test", test)):
+            for label, cls in enumerate(classes):
+                (folder / split / cls).mkdir(parents=True)
+                for i in range(count):
+                    pixels = random.integers(0, 120, (*size, 3)) + 30 * label
+                    image = Image.fromarray(pixels.astype("uint8"))
+                    image.save(folder / split / cls / f"{i}.png")
+        return folder
+
+    return write
+
+
+@pytest.fixture(scope="session")
+def checkout() -> Path:
+    """The root of the checkout the tests lie in."""
+    return Path(__file__).resolve().parent.parent
+
+
+GRID = ["1/255", "2/255"]
+
+
+def _make_run(levels: list[int], correct: list[bool] | None = None, **header) -> Run:
+    """A run over len(levels) images; level 2 is never broken."""
+    n = len(levels)
+    correct = correct or [True] * n
+    nan = float("nan")
+    table = pd.DataFrame(
+        {
+            "image": [10 * i for i in range(n)],
+            "label": [0] * n,
+            "prediction": [0 if c else 1 for c in correct],
+            "margin": [0.5 if c else -0.25 for c in correct],
+            "correct": correct,
+            "broken": [[e >= level for e in range(2)] for level in levels],
+            "component": [["pgd-0" if e >= level else "" for e in range(2)] for level in levels],
+            "norm": [[0.001 if e >= level else nan for e in range(2)] for level in levels],
+        }
+    )
+    words = {
+        "model": "resnet14", "spatial": "learned", "channel": "learned", "seed": 0,
+        "dataset": "digits", "protocol": "pgd", "norm": "linf", "eps": GRID, "n": n,
+        "protocol_hash": "p", "checkpoint_hash": "c", "data_hash": "d", "batch_size": 8,
+        "train_examples": 100, "epochs": 3, "device": "cpu", "commit": "abc",
+        "versions": dict.fromkeys(PACKAGES, "1.0"),
+        "passes": {"pgd-0": {"forward": 5 * n, "gradient": 4 * n}},
+    }  # fmt: skip
+    return Run({**words, **header}, table, date="2026-01-31", time_seconds={"attack": 1.5})
+
+
+@pytest.fixture(scope="session")
+def make_run():
+    """The function that makes a run by hand."""
+    return _make_run

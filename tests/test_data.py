@@ -1,0 +1,195 @@
+"""Data sets: content, subsets, class folders, and CIFAR's own loading code."""
+
+from __future__ import annotations
+
+import hashlib
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import torchvision
+
+from robustbench_mix import data
+from robustbench_mix.errors import RbmixError
+from robustbench_mix.splits import Split, balanced
+
+
+def test_digits_are_scikit_learns() -> None:
+    """1,797 real digits, disjoint splits, 30 test images a class, pixels in [0, 1]."""
+    digits = data.load("digits")
+    assert (len(digits.train), len(digits.test)) == (1497, 300)
+    assert set(digits.train.index.tolist()).isdisjoint(digits.test.index.tolist())
+    assert digits.test.labels.bincount().tolist() == [30] * 10
+    pixels = digits.test.pixels()
+    assert pixels.shape == (300, 1, 8, 8)
+    assert (pixels.min(), pixels.max()) == (0, 1)
+    # The subset of every machine: a change here breaks all comparisons with earlier rows.
+    assert balanced(digits.test, 128).hash == "7f18ac137f27"
+
+
+def test_statistics_are_those_of_the_pixels() -> None:
+    """Mean and deviation per channel, from counts, equal the direct computation."""
+    images = torch.randint(0, 256, (7, 3, 4, 5), dtype=torch.uint8)
+    split = Split(images, torch.zeros(7, dtype=torch.int64), torch.arange(7), 255)
+    mean, std = data.Dataset("x", ("a", "b"), split, split).statistics()
+    pixels = split.pixels().double().transpose(0, 1).flatten(1)
+    torch.testing.assert_close(mean.double(), pixels.mean(1), rtol=1e-6, atol=1e-7)
+    torch.testing.assert_close(std.double(), pixels.std(1, correction=0), rtol=1e-6, atol=1e-7)
+
+
+@pytest.mark.parametrize("n", [1, 7, 10, 33, 128, 299])
+def test_balanced_subset(n: int) -> None:
+    """Exactly n images, class counts within one, nested in every larger subset."""
+    test = data.load("digits").test
+    subset = balanced(test, n)
+    counts = subset.labels.bincount(minlength=10)
+    assert len(subset) == n
+    assert counts.max() - counts.min() <= 1
+    assert set(subset.index.tolist()) <= set(balanced(test, n + 1).index.tolist())
+
+
+def test_balanced_gives_all_and_refuses_none() -> None:
+    """More than there are gives all; less than one is an error."""
+    test = data.load("digits").test
+    assert len(balanced(test, 10_000)) == 300
+    with pytest.raises(RbmixError, match="examples 0 must be at least 1"):
+        balanced(test, 0)
+
+
+def test_hash_sees_pixels_labels_and_order() -> None:
+    """Any change of content changes the hash."""
+    test = data.load("digits").test
+    brighter = test.images.clone()
+    brighter[0, 0, 0, 0] += 1
+    hashes = {
+        test.hash,
+        Split(brighter, test.labels, test.index, 16).hash,
+        Split(test.images, test.labels.roll(1), test.index, 16).hash,
+        Split(test.images, test.labels, test.index, 255).hash,
+        test.take(torch.arange(299, -1, -1)).hash,
+    }
+    assert len(hashes) == 5
+
+
+def test_class_folder(write_folder, home: Path) -> None:
+    """Classes in alphabetical order, one tensor a split, decoded once."""
+    folder = write_folder("tiny")
+    loaded = data.load(str(folder))
+    assert loaded.name == "tiny"
+    assert loaded.classes == ("cat", "dog", "owl", "yak")
+    assert loaded.train.images.shape == (24, 3, 8, 8)
+    assert loaded.test.labels.tolist() == [label for label in range(4) for _ in range(4)]
+    cache = list((home / "data").iterdir())
+    assert len(cache) == 1
+    stamp = cache[0].stat().st_mtime_ns
+    assert data.load(str(folder)).test.hash == loaded.test.hash
+    assert cache[0].stat().st_mtime_ns == stamp
+
+
+def test_changed_folder_is_decoded_again(write_folder, home: Path) -> None:
+    """A cache never outlives its source."""
+    folder = write_folder("tiny")
+    before = data.load(str(folder)).test.hash
+    (folder / "test" / "cat" / "0.png").unlink()
+    after = data.load(str(folder))
+    assert len(after.test) == 15
+    assert after.test.hash != before
+
+
+def test_damaged_cache_is_named(write_folder, home: Path) -> None:
+    """Half a cache file is an error with its path, not a traceback."""
+    folder = write_folder("tiny")
+    data.load(str(folder))
+    (cache,) = (home / "data").iterdir()
+    cache.write_bytes(cache.read_bytes()[:100])
+    with pytest.raises(RbmixError, match="is damaged"):
+        data.load(str(folder))
+
+
+def test_folder_with_one_class(write_folder, home: Path) -> None:
+    """Nothing can be told apart with one class."""
+    with pytest.raises(RbmixError, match="one class, 'cat'"):
+        data.load(str(write_folder("one", classes=("cat",))))
+
+
+def test_folder_with_a_broken_image(write_folder, home: Path) -> None:
+    """The broken file is named, and no cache is left behind."""
+    folder = write_folder("tiny")
+    broken = folder / "train" / "dog" / "2.png"
+    broken.write_bytes(broken.read_bytes()[:40])
+    with pytest.raises(RbmixError, match=r"cannot decode .*dog.2\.png"):
+        data.load(str(folder))
+    assert not list(home.rglob("*.safetensors"))
+
+
+def test_folder_with_several_sizes(write_folder, home: Path) -> None:
+    """Images of several sizes are refused with both sizes."""
+    folder = write_folder("tiny")
+    from PIL import Image
+
+    Image.new("RGB", (9, 8)).save(folder / "train" / "dog" / "2.png")
+    with pytest.raises(RbmixError, match="9x8 pixels, but others are 8x8"):
+        data.load(str(folder))
+
+
+def test_folder_problems_are_named(write_folder, tmp_path: Path, home: Path) -> None:
+    """A missing split, class or folder, and an unknown name."""
+    folder = write_folder("tiny")
+    with pytest.raises(RbmixError, match="has no train/ folder"):
+        data.load(str(folder / "test"))
+    (folder / "test" / "yak").rename(folder / "test" / "zebu")
+    with pytest.raises(RbmixError, match=r"different classes \(yak, zebu\)"):
+        data.load(str(folder))
+    with pytest.raises(RbmixError, match="does not exist"):
+        data.load(str(tmp_path / "nowhere"))
+    with pytest.raises(RbmixError, match="did you mean 'digits'"):
+        data.load("digit")
+
+
+def write_cifar10(root: Path, monkeypatch: pytest.MonkeyPatch) -> np.ndarray:
+    """Tiny files in CIFAR-10's own format, with their own checksums registered."""
+    folder = root / "cifar-10-batches-py"
+    folder.mkdir(parents=True)
+    random = np.random.default_rng(0)
+
+    def write(name: str, content: dict) -> list[str]:
+        raw = pickle.dumps(content)
+        (folder / name).write_bytes(raw)
+        return [name, hashlib.md5(raw).hexdigest()]
+
+    def batch() -> dict:
+        images = random.integers(0, 256, (10, 3072), dtype=np.uint8)
+        return {"data": images, "labels": list(range(10))}
+
+    content = [batch() for _ in range(6)]
+    source = torchvision.datasets.CIFAR10
+    names = [write(f"batch_{i}", content[i]) for i in range(6)]
+    meta = write("batches.meta", {"label_names": [f"class{i}" for i in range(10)]})
+    monkeypatch.setattr(source, "train_list", names[:5])
+    monkeypatch.setattr(source, "test_list", names[5:])
+    monkeypatch.setattr(source, "meta", {"filename": meta[0], "key": "label_names", "md5": meta[1]})
+    return content[5]["data"]
+
+
+def test_cifar10_through_torchvision(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """torchvision's real loader reads files in the original format."""
+    test = write_cifar10(home / "data", monkeypatch)
+    loaded = data.load("cifar10")
+    assert loaded.classes[3] == "class3"
+    assert len(loaded.train) == 50
+    assert np.array_equal(loaded.test.images.numpy(), test.reshape(10, 3, 32, 32))
+    assert loaded.test.labels.tolist() == list(range(10))
+
+
+def test_cifar10_without_a_network(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One line says what is missing, where it was looked for, and what works offline."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError("no network")
+
+    monkeypatch.setattr(torchvision.datasets.cifar, "download_and_extract_archive", refuse)
+    with pytest.raises(RbmixError, match="'cifar10' is not in .*home.*--dataset digits") as error:
+        data.load("cifar10")
+    assert "\n" not in str(error.value)

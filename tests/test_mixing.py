@@ -1,0 +1,188 @@
+"""Separating, composing, choosing and freezing mixers."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+import torchvision
+from torch import nn
+
+from robustbench_mix import mixing
+from robustbench_mix.errors import RbmixError
+from robustbench_mix.mixing import SeparableConv2d
+from robustbench_mix.specs import Spatial, parse_spatial
+
+# PyTorch says that it copies the input to pad it unevenly.
+EVEN = pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel")
+
+CASES = [
+    {"kernel_size": 3, "padding": 1},
+    {"kernel_size": 3, "padding": 1, "stride": 2, "bias": True},
+    {"kernel_size": 3, "padding": 2, "dilation": 2},
+    {"kernel_size": 3, "padding": 1, "groups": 2},
+    {"kernel_size": 3, "padding": 1, "multiplier": 18},
+    {"kernel_size": (3, 5), "padding": (1, 2)},
+    pytest.param({"kernel_size": 2, "padding": "same"}, marks=EVEN),
+    {"kernel_size": 7, "padding": 3, "stride": 2},
+]
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_composed_path_equals_two_steps(case: dict) -> None:
+    """Both paths give the same values and the same gradients, in float64."""
+    conv = SeparableConv2d(4, 6, **case).double()
+    assert conv.composes
+    x = torch.randn(2, 4, 9, 9, dtype=torch.float64, requires_grad=True)
+    outcomes = []
+    for path in (conv.forward, conv.two_step):
+        y = path(x)
+        grads = torch.autograd.grad(
+            (y * torch.linspace(-1, 2, y.numel()).view_as(y)).sum(), [x, *conv.parameters()]
+        )
+        outcomes.append([y, *grads])
+    for composed, stepwise in zip(*outcomes, strict=True):
+        torch.testing.assert_close(composed, stepwise, rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_composed_module_is_the_same_function(case: dict) -> None:
+    """The dense module that `compose` puts in place gives bit-identical outputs."""
+    net = nn.Sequential(SeparableConv2d(4, 6, **case)).double()
+    x = torch.randn(2, 4, 9, 9, dtype=torch.float64)
+    expected = net(x)
+    composed = mixing.compose(net)
+    assert type(composed[0]) is nn.Conv2d
+    assert torch.equal(composed(x), expected)
+
+
+@pytest.mark.parametrize(("multiplier", "expected"), [(1, False), (2, False), (9, True)])
+def test_composes_only_when_cheaper(multiplier: int, expected: bool) -> None:
+    """The dense kernel is used where it needs no more multiplications: not for d = 1."""
+    conv = SeparableConv2d(16, 16, 3, multiplier=multiplier)
+    two_steps = 16 * multiplier * 9 + 16 * multiplier * 16
+    assert conv.composes is expected is (two_steps >= 16 * 16 * 9)
+
+
+def test_other_padding_keeps_two_steps() -> None:
+    """A reflecting border is not a zero border: the two-step path stays."""
+    conv = SeparableConv2d(4, 6, 3, padding=1, padding_mode="reflect")
+    assert not conv.composes
+    x = torch.randn(1, 4, 6, 6)
+    assert torch.equal(conv(x), conv.two_step(x))
+
+
+@pytest.mark.parametrize("name", ["resnet18", "mobilenet_v2", "resnext50_32x4d", "convnext_tiny"])
+def test_separate_works_on_torchvision(name: str) -> None:
+    """After separation no dense spatial convolution is left, and shapes are unchanged."""
+    net = getattr(torchvision.models, name)(weights=None, num_classes=5).eval()
+    x = torch.randn(1, 3, 64, 64)
+    before = net(x).shape
+    embedding = mixing.patch_embedding(net)
+    mixing.separate(net)
+    dense = [
+        module
+        for module in net.modules()
+        if mixing.is_dense_spatial(module) and module is not embedding
+    ]
+    assert dense == []
+    assert net(x).shape == before
+    assert len(list(mixing.spatial_mixers(net))) > 0
+
+
+def test_separable_has_as_many_pointwise_weights_as_dense() -> None:
+    """With d = k^2 the pointwise part has the dense convolution's number of weights."""
+    conv = SeparableConv2d(8, 12, 3)
+    assert conv.pointwise.weight.numel() == nn.Conv2d(8, 12, 3).weight.numel()
+
+
+def test_patch_embedding_is_neither() -> None:
+    """The first convolution with kernel = stride mixes nothing that counts."""
+    net = nn.Sequential(nn.Conv2d(3, 8, 2, stride=2), nn.Conv2d(8, 8, 1), nn.Conv2d(8, 8, 1))
+    assert mixing.patch_embedding(net) is net[0]
+    assert list(mixing.channel_mixers(net)) == [net[1], net[2]]
+    assert mixing.patch_embedding(nn.Sequential(nn.Conv2d(3, 8, 3, padding=1))) is None
+
+
+def depthwise(spatial: str, kernel: int = 3) -> tuple[torch.Tensor, torch.Tensor]:
+    """The initial and the chosen filters of one separable convolution."""
+    torch.manual_seed(3)
+    net = nn.Sequential(SeparableConv2d(4, 6, kernel, padding="same"))
+    before = net[0].depthwise.weight.detach().clone()
+    mixing.set_mixing(net, parse_spatial(spatial), "learned")
+    return before, net[0].depthwise.weight.detach()
+
+
+def test_frozen_keeps_the_initial_filters() -> None:
+    """Freezing changes no weight."""
+    before, after = depthwise("frozen")
+    assert torch.equal(before, after)
+
+
+def test_same_uses_the_first_channels_filters_everywhere() -> None:
+    """One set of k^2 random kernels serves every input channel."""
+    before, after = depthwise("same")
+    assert torch.equal(after.view(4, 9, 3, 3), before[:9].view(1, 9, 3, 3).expand(4, 9, 3, 3))
+
+
+def test_box_averages() -> None:
+    """A box filter is constant and sums to one."""
+    _, after = depthwise("box")
+    assert torch.allclose(after, torch.full_like(after, 1 / 9))
+
+
+@EVEN
+@pytest.mark.parametrize("kernel", [2, 3, 5, 8])
+def test_identity_passes_each_channel_on(kernel: int) -> None:
+    """Delta filters leave every pixel where it is, for even kernels too."""
+    net = nn.Sequential(SeparableConv2d(4, 6, kernel, padding="same"))
+    mixing.set_mixing(net, Spatial("identity"), "learned")
+    x = torch.randn(1, 4, 9, 9)
+    out = net[0].depthwise(x).view(1, 4, kernel * kernel, 9, 9)
+    assert torch.equal(out, x[:, :, None].expand_as(out))
+
+
+def test_smoothing_keeps_only_low_frequencies() -> None:
+    """The kept DCT coefficients are scipy's, the others are zero."""
+    from scipy.fft import dctn
+
+    weight = torch.randn(5, 1, 8, 8, dtype=torch.float64)
+    smoothed = mixing.smooth(weight, 6)
+    before = dctn(weight.numpy(), axes=(-2, -1), norm="ortho")
+    after = dctn(smoothed.numpy(), axes=(-2, -1), norm="ortho")
+    torch.testing.assert_close(torch.tensor(after[..., :6, :6]), torch.tensor(before[..., :6, :6]))
+    assert abs(after[..., 6:, :]).max() < 1e-12
+    assert abs(after[..., :, 6:]).max() < 1e-12
+
+
+def test_smoothing_all_coefficients_changes_nothing_and_rescaling_restores_norms() -> None:
+    """keep = k is the identity; `rescaled` gives each filter its norm back."""
+    weight = torch.randn(4, 1, 5, 5, dtype=torch.float64)
+    torch.testing.assert_close(mixing.smooth(weight, 5), weight)
+    rescaled = mixing.smooth(weight, 2, rescale=True)
+    torch.testing.assert_close(rescaled.flatten(1).norm(dim=1), weight.flatten(1).norm(dim=1))
+
+
+def test_smoothing_beyond_the_kernel_is_refused() -> None:
+    """S above k is named with what is allowed."""
+    with pytest.raises(RbmixError, match=r"smoothed:4.*3x3.*between 1 and 3"):
+        depthwise("smoothed:4")
+
+
+@pytest.mark.parametrize(
+    ("spatial", "channel", "expected"),
+    [
+        ("learned", "learned", (True, True)),
+        ("frozen", "learned", (False, True)),
+        ("learned", "frozen", (True, False)),
+        ("box", "frozen", (False, False)),
+    ],
+)
+def test_freezing_covers_the_named_mixers(spatial, channel, expected) -> None:
+    """Two words decide what is trained; norms and head always are."""
+    net = nn.Sequential(SeparableConv2d(3, 6, 3, bias=True), nn.BatchNorm2d(6), nn.Linear(6, 2))
+    mixing.set_mixing(net, parse_spatial(spatial), channel)
+    conv = net[0]
+    assert (conv.depthwise.weight.requires_grad, conv.pointwise.weight.requires_grad) == expected
+    assert conv.pointwise.bias.requires_grad is expected[1]
+    assert net[1].weight.requires_grad
+    assert net[2].weight.requires_grad

@@ -1,0 +1,115 @@
+"""Protocols as data: what ships, what a user may write, and what is wrong with it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import robustbench_mix
+from robustbench_mix import algorithms, protocols
+from robustbench_mix.errors import RbmixError
+
+GOOD = """
+summary = "mine"
+algorithm = "pgd"
+norm = "l2"
+[eps]
+default = ["0.5", "0.25"]
+[options]
+steps = 3
+"""
+
+
+def test_the_named_protocols_ship() -> None:
+    """At least the promised ones are there, and nothing that cannot be loaded."""
+    promised = {"fgsm", "pgd", "pgd-l2", "autoattack", "autoattack-l2", "smoke", "noise"}
+    assert promised <= set(protocols.names())
+
+
+@pytest.mark.parametrize("dataset", ["digits", "cifar10"])
+@pytest.mark.parametrize("name", protocols.names())
+def test_shipped_protocols_are_complete(name: str, dataset: str) -> None:
+    """Every shipped file loads, has a grid, and its options fit its algorithm."""
+    protocol = protocols.load(name, dataset)
+    assert protocol.eps
+    assert protocol.summary
+    assert algorithms.components(protocol.algorithm, 10, protocol.options)
+
+
+def test_default_grid_is_the_papers() -> None:
+    """Half to eight 255ths; digits have a scale of their own."""
+    grid = [eps.text for eps in protocols.load("autoattack", "cifar10").eps]
+    assert grid == ["0.5/255", "1/255", "2/255", "4/255", "8/255"]
+    assert [eps.text for eps in protocols.load("autoattack", "digits").eps] != grid
+
+
+def test_wheel_carries_the_specs(checkout: Path) -> None:
+    """An installed package brings every protocol of the checkout, byte for byte."""
+    package = Path(robustbench_mix.__file__).parent
+    if package.parent == checkout:
+        pytest.skip("not installed: running from the checkout")
+    assert protocols.folder() == package / "attack_specs"
+    shipped = {p.name: p.read_bytes() for p in protocols.folder().iterdir()}
+    assert shipped == {p.name: p.read_bytes() for p in (checkout / "attacks").glob("*.toml")}
+
+
+def test_a_path_works_too(tmp_path: Path) -> None:
+    """A user's own file is read, its grid sorted, its name the file's."""
+    path = tmp_path / "mine.toml"
+    path.write_text(GOOD)
+    protocol = protocols.load(str(path), "digits")
+    assert (protocol.name, protocol.norm) == ("mine", "l2")
+    assert [eps.text for eps in protocol.eps] == ["0.25", "0.5"]
+    assert protocol.options == {"steps": 3}
+
+
+def test_hash_covers_what_decides_the_outcome(tmp_path: Path) -> None:
+    """Options and grid change the hash, the name and the summary do not."""
+    first, second, third = (tmp_path / f"{name}.toml" for name in "abc")
+    first.write_text(GOOD)
+    second.write_text(GOOD.replace('"mine"', '"other words"'))
+    third.write_text(GOOD.replace("steps = 3", "steps = 4"))
+    hashes = [protocols.load(str(path), "digits").hash for path in (first, second, third)]
+    assert hashes[0] == hashes[1] != hashes[2]
+    assert protocols.load(str(first), "digits", eps=["0.5"]).hash != hashes[0]
+
+
+def test_norm_needs_a_grid_of_its_own() -> None:
+    """An l-infinity grid means nothing in l2."""
+    with pytest.raises(RbmixError, match="give one with --eps"):
+        protocols.load("pgd", "digits", norm="l2")
+    protocol = protocols.load("pgd", "digits", norm="l2", eps=["0.5"])
+    assert protocol.norm == "l2"
+    with pytest.raises(RbmixError, match="unknown norm 'l1'"):
+        protocols.load("pgd", "digits", norm="l1", eps=["0.5"])
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("summary", "summery", "unknown field 'summery'"),
+        ('algorithm = "pgd"', "", "'algorithm' must be a text"),
+        ('norm = "l2"', 'norm = "l7"', "unknown norm 'l7'"),
+        ('["0.5", "0.25"]', "[0.5]", "a list of texts"),
+        ('["0.5", "0.25"]', '"0.5"', "a list 'default'"),
+        ('["0.5", "0.25"]', '["0.5", "x"]', "'x' is not a positive number"),
+        ("[options]", "options = 3\n[other]", "unknown field|options|not valid"),
+        ("[eps]", "[eps", "not valid TOML"),
+    ],
+)
+def test_malformed_files_are_named(tmp_path: Path, old: str, new: str, message: str) -> None:
+    """One line says what is wrong with the file."""
+    path = tmp_path / "mine.toml"
+    path.write_text(GOOD.replace(old, new))
+    with pytest.raises(RbmixError, match=message) as error:
+        protocols.load(str(path), "digits")
+    assert "\n" not in str(error.value)
+
+
+def test_unknown_and_missing(tmp_path: Path) -> None:
+    """A typo gets the nearest name, a missing file its path."""
+    with pytest.raises(RbmixError, match="did you mean 'autoattack'"):
+        protocols.load("autoatack", "digits")
+    with pytest.raises(RbmixError, match=r"cannot read protocol .*no\.toml"):
+        protocols.load(str(tmp_path / "no.toml"), "digits")

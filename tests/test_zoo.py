@@ -1,0 +1,179 @@
+"""Every registered model in every variant."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from robustbench_mix import checkpoints, mixing, zoo
+from robustbench_mix.errors import RbmixError
+from robustbench_mix.recipes import recipe_for
+from robustbench_mix.specs import ModelSpec
+from robustbench_mix.splits import Split
+from robustbench_mix.train import train
+
+MEAN, STD = torch.tensor([0.4, 0.5, 0.6]), torch.tensor([0.2, 0.3, 0.25])
+SHAPE = zoo.Shape(channels=3, size=8, classes=5)
+MODES = ("learned", "frozen", "same", "box", "identity", "smoothed:2", "smoothed:2:rescaled")
+
+# Printed in arXiv 2503.16760: Full, Chans, Space.
+PAPER = {
+    "resnet14": (205_149, 172_506, 34_221),
+    **{
+        f"resnet{6 * n + 2}": (
+            205_149 + (n - 2) * 115_360,
+            172_506 + (n - 2) * 97_216,
+            34_221 + (n - 2) * 18_592,
+        )
+        for n in (3, 4, 5, 6)
+    },
+    "convmixer4": (103_434, 70_154, 37_386),
+    "convmixer6": (154_122, 104_202, 55_050),
+    "convmixer8": (204_810, 138_250, 72_714),
+}
+
+
+def build(name: str, spatial: str = "learned", channel: str = "learned", seed: int = 0):
+    """A small-input network of the zoo."""
+    return zoo.build(ModelSpec(name, spatial, channel, seed), SHAPE, MEAN, STD)
+
+
+def tiny_split(n: int = 20) -> Split:
+    """Random images in the shape of `SHAPE`."""
+    images = torch.randint(0, 256, (n, 3, 8, 8), dtype=torch.uint8)
+    return Split(images, torch.arange(n) % SHAPE.classes, torch.arange(n), 255)
+
+
+@pytest.mark.parametrize("name", PAPER)
+def test_trainable_parameters_are_the_papers(name: str) -> None:
+    """Full, Chans and Space have exactly the counts that the paper prints."""
+    assert tuple(zoo.trainable_parameters(name).values()) == PAPER[name]
+
+
+@pytest.mark.parametrize("spatial", MODES)
+@pytest.mark.parametrize("name", zoo.MODELS)
+def test_every_model_in_every_mode_runs_and_round_trips(
+    name: str, spatial: str, tmp_path: Path
+) -> None:
+    """It builds, maps pixels to logits, and comes back from a checkpoint bit for bit."""
+    model = build(name, spatial).eval()
+    x = torch.rand(2, 3, 8, 8)
+    with torch.no_grad():
+        logits = model(x)
+    assert logits.shape == (2, 5)
+    assert logits.isfinite().all()
+    path = tmp_path / "model.safetensors"
+    checkpoints.save(model, {"spec": name}, path)
+    again = build(name, spatial, seed=1).eval()
+    assert checkpoints.load(again, path)["spec"] == name
+    with torch.no_grad():
+        assert torch.equal(again(x), logits)
+
+
+@pytest.mark.parametrize("channel", ["learned", "frozen"])
+@pytest.mark.parametrize("spatial", ["learned", "frozen", "box"])
+@pytest.mark.parametrize("name", ["resnet14_w4", "resnet18_d2", "convmixer8_2_k3_p1"])
+def test_frozen_parameters_survive_training_bit_for_bit(name, spatial, channel) -> None:
+    """An epoch of training changes what is learned and nothing that is frozen."""
+    model = build(name, spatial, channel)
+    before = {n: p.detach().clone() for n, p in model.named_parameters()}
+    frozen = {n for n, p in model.named_parameters() if not p.requires_grad}
+    recipe = replace(recipe_for(zoo.family(name), "digits"), epochs=1, batch_size=8)
+    train(model, tiny_split(), tiny_split(), recipe, 0, torch.device("cpu"))
+    changed = {n for n, p in model.named_parameters() if not torch.equal(p, before[n])}
+    assert changed == before.keys() - frozen
+    assert bool(frozen) is ((spatial, channel) != ("learned", "learned"))
+
+
+@pytest.mark.parametrize("spatial", MODES[1:])
+@pytest.mark.parametrize("name", ["resnet14_w4", "resnet18_d2", "convmixer8_2_k3_p1"])
+def test_variants_of_one_seed_share_their_initial_weights(name: str, spatial: str) -> None:
+    """Only the spatial filters may differ from the learned twin's; frozen ones do not."""
+    learned, other = build(name), build(name, spatial)
+    spatial_weights = {id(conv.weight) for conv in mixing.spatial_mixers(learned)}
+    for (n, p), q in zip(learned.named_parameters(), other.parameters(), strict=True):
+        if spatial == "frozen" or id(p) not in spatial_weights:
+            assert torch.equal(p, q), n
+
+
+def test_seeds_give_different_weights_and_leave_the_random_state_alone() -> None:
+    """Building draws from its own seed and from nowhere else."""
+    torch.manual_seed(5)
+    expected = torch.rand(3)
+    torch.manual_seed(5)
+    first, second = build("resnet14_w4", seed=0), build("resnet14_w4", seed=1)
+    assert torch.equal(torch.rand(3), expected)
+    assert not torch.equal(first.net.stem.depthwise.weight, second.net.stem.depthwise.weight)
+
+
+def test_pixels_are_normalised_inside() -> None:
+    """The mean image meets the network as zeros."""
+    model = build("resnet14_w4").eval()
+    seen = []
+    model.net.register_forward_pre_hook(lambda _, args: seen.append(args[0]))
+    model(MEAN.view(1, 3, 1, 1).expand(1, 3, 8, 8) + STD.view(1, 3, 1, 1))
+    torch.testing.assert_close(seen[0], torch.ones(1, 3, 8, 8))
+
+
+def test_large_images_keep_torchvisions_stem() -> None:
+    """Above 64 pixels ResNet-18 has its 7x7 stride-2 stem and its pooling."""
+    small = zoo.parse_name("resnet18")(zoo.Shape(3, 64, 10))
+    large = zoo.parse_name("resnet18")(zoo.Shape(3, 65, 10))
+    assert small.conv1.depthwise.kernel_size == (3, 3)
+    assert isinstance(small.maxpool, torch.nn.Identity)
+    assert large.conv1.depthwise.kernel_size == (7, 7)
+    assert isinstance(large.maxpool, torch.nn.MaxPool2d)
+
+
+def test_names_carry_options() -> None:
+    """Width, multiplier, kernel and patch are part of the name."""
+    resnet = zoo.parse_name("resnet14_w8_d4")(SHAPE)
+    assert resnet.stem.pointwise.out_channels == 8
+    assert resnet.stem.multiplier == 4
+    mixer = zoo.parse_name("convmixer16_3_k7_p4")(SHAPE)
+    assert mixer.embedding[0].kernel_size == (4, 4)
+    assert len(mixer.blocks) == 3
+    assert mixer.blocks[0].depthwise.kernel_size == (7, 7)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("resnet81", "did you mean 'resnet"),
+        ("resnet50", "unknown model 'resnet50'"),
+        ("convmixer", "unknown model 'convmixer'"),
+        ("resnet14_k3", "unknown model"),
+        ("resnet14_d0", "repeated or zero"),
+        ("resnet14_d2_d3", "repeated or zero"),
+        ("", "unknown model ''"),
+    ],
+)
+def test_unknown_models_are_answered_with_what_there_is(name: str, message: str) -> None:
+    """The error names the value and the allowed ones."""
+    with pytest.raises(RbmixError, match=message):
+        zoo.parse_name(name)
+
+
+def test_patch_larger_than_the_image() -> None:
+    """A patch that does not fit is refused with both sizes."""
+    with pytest.raises(RbmixError, match="patch 9 is larger than the image .8 pixels"):
+        build("convmixer8_2_k3_p9")
+
+
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [
+        ("nowhere.at.all:make", "cannot import model"),
+        ("math:nothing", "cannot import model"),
+        ("math:pi", "is not callable"),
+        ("builtins:dict", "returned dict, not an nn.Module"),
+        ("math:", "package.module:callable"),
+    ],
+)
+def test_unusable_callables(path: str, message: str) -> None:
+    """What cannot be imported, called or used is named."""
+    with pytest.raises(RbmixError, match=message):
+        zoo.from_callable(path)
