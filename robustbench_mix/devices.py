@@ -34,9 +34,9 @@ def pick_precision(name: str, device: torch.device) -> str:
 
 
 def describe(device: torch.device) -> str:
-    """A device in words for the record, for example `cpu (2 threads)`."""
+    """A device in words for the record, for example `cpu (threads: 2)`."""
     if device.type == "cuda":
         return f"cuda ({torch.cuda.get_device_name(device)})"
     if device.type == "cpu":
-        return f"cpu ({torch.get_num_threads()} threads)"
+        return f"cpu (threads: {torch.get_num_threads()})"
     return device.type

@@ -55,6 +55,7 @@ def obtain(
         return Obtained(model, path, header, 0.0)
     name = f"{spec.model} (spatial {spec.spatial}, channel {spec.channel}, seed {spec.seed})"
     say(f"training {name} on {len(split):,} images of {dataset.name}: no checkpoint yet")
+    commit = provenance.commit()  # of the code that trains, not of what is there afterwards
     trained = train(model, split, dataset.test, recipe, spec.seed, device)
     header = {
         "spec": as_json(spec),
@@ -68,7 +69,7 @@ def obtain(
         "time_seconds": trained.time_seconds,
         "device": describe(device),
         "versions": provenance.versions(),
-        "commit": provenance.commit(),
+        "commit": commit,
         "date": provenance.today(),
     }
     checkpoints.save(model, header, path)

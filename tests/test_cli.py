@@ -26,8 +26,8 @@ norm = "linf"
 [eps]
 default = ["1/255", "2/255"]
 [options]
-steps = 20
-queries = 300
+steps = 10
+queries = 100
 """
 
 OWN_MODEL = """
