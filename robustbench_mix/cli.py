@@ -237,7 +237,10 @@ def main(arguments: list[str] | None = None) -> int:
     except (typer.Abort, KeyboardInterrupt):
         code = INTERRUPTED
     if code == INTERRUPTED:
-        print("interrupted; the same command goes on where it was", file=sys.stderr)
+        print(
+            "interrupted; nothing half-written is left, the same command goes on from there",
+            file=sys.stderr,
+        )
     return code
 
 

@@ -123,16 +123,17 @@ class _Saver:
         self.path = path
         self.header = header
         self.saved_at = time.monotonic()
-        self.latest: State | None = None
+        self.latest: dict[str, Any] | None = None
 
     def __call__(self, state: State) -> None:
-        self.latest = state
+        # A copy: what is written later must not hold half of the batch then running.
+        self.latest = asdict(state)
         if time.monotonic() - self.saved_at >= SAVE_EVERY_SECONDS:
             self.flush()
 
     def flush(self) -> None:
         if self.latest is not None:
-            content = {"header": self.header, "state": asdict(self.latest)}
+            content = {"header": self.header, "state": self.latest}
             write_text(self.path, json.dumps(content))
             self.saved_at = time.monotonic()
 

@@ -144,7 +144,8 @@ def separate(model: nn.Module, multiplier: int | None = None) -> nn.Module:
 
     Works on any network built of `nn.Conv2d`; grouped convolutions keep their groups in
     the pointwise part. A patch embedding stays as it is. Fresh weights are drawn from
-    PyTorch's default law, the one that fits the filters drawn in the paper.
+    PyTorch's default law, the one that fits the filters drawn in the paper. Raises
+    RbmixError for a subclass of `nn.Conv2d`, which may compute something else.
     """
     embedding = patch_embedding(model)
     for parent in list(model.modules()):
@@ -154,6 +155,10 @@ def separate(model: nn.Module, multiplier: int | None = None) -> nn.Module:
             if child is embedding or not is_dense_spatial(child):
                 continue
             assert isinstance(child, nn.Conv2d)
+            if type(child) is not nn.Conv2d:
+                raise RbmixError(
+                    f"cannot make {name!r} separable: {type(child).__name__} is not a plain Conv2d"
+                )
             separable = SeparableConv2d(
                 child.in_channels,
                 child.out_channels,

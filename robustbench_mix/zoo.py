@@ -141,7 +141,8 @@ def trainable_parameters(name: str, shape: Shape | None = None) -> dict[str, int
     }
     counts = {}
     for variant, (spatial, channel) in variants.items():
-        net = parse_name(name)(shape)
+        with torch.device("meta"):  # shapes without storage: nothing is drawn
+            net = parse_name(name)(shape)
         counts[variant] = count_trainable(set_mixing(net, parse_spatial(spatial), channel))
     return counts
 

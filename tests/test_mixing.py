@@ -186,3 +186,14 @@ def test_freezing_covers_the_named_mixers(spatial, channel, expected) -> None:
     assert conv.pointwise.bias.requires_grad is expected[1]
     assert net[1].weight.requires_grad
     assert net[2].weight.requires_grad
+
+
+def test_convolutions_of_another_kind_are_not_guessed_at() -> None:
+    """A subclass may pad or standardise in its forward pass: refused by name."""
+
+    class Conv2dSame(nn.Conv2d):
+        pass
+
+    net = nn.Sequential(nn.Conv2d(3, 4, 3), Conv2dSame(4, 4, 3))
+    with pytest.raises(RbmixError, match="cannot make '1' separable: Conv2dSame"):
+        mixing.separate(net)
