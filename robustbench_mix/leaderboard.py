@@ -73,7 +73,8 @@ def to_markdown(runs: list[Run]) -> str:
         "Accuracy in % of all images that are classified correctly and stay so under every",
         "attack within eps, an upper bound on the robust accuracy, with 95 % Wilson intervals.",
         "A *difference* is that curve minus its learned twin's over the same images, in",
-        "percentage points, with a 95 % paired interval (Agresti & Min 2005).",
+        "percentage points, with a 95 % paired interval (Agresti & Min 2005). *Trained on* is",
+        "images x epochs.",
     ]
     for group in _groups(runs):
         header = group[0].header

@@ -10,6 +10,7 @@ from robustbench_mix import records
 from robustbench_mix.files import replacing
 from robustbench_mix.intervals import wilson
 from robustbench_mix.records import Run
+from robustbench_mix.specs import Eps
 
 # Okabe & Ito's palette, readable with any colour vision.
 COLOURS = {"learned": "#0072B2", "frozen": "#D55E00", "external": "#000000"}
@@ -46,7 +47,7 @@ def draw(runs: list[Run], path: Path) -> None:
         for run in sorted(runs, key=lambda run: (run.header["spatial"], run.header["seed"])):
             spatial = run.header["spatial"]
             colours.setdefault(spatial, next(others))
-            ticks |= {eps: _value(eps) for eps in run.eps}
+            ticks |= {eps: Eps(eps).value for eps in run.eps}
             _curve(axes, run, colours[spatial], _name(run) not in labelled)
             labelled.add(_name(run))
         header = runs[0].header
@@ -64,7 +65,7 @@ def draw(runs: list[Run], path: Path) -> None:
 
 def _curve(axes: Any, run: Run, colour: str, first: bool) -> None:
     survived = run.survived()
-    x = [0.0 if eps == "0" else _value(eps) for eps in survived]
+    x = [Eps(eps).value for eps in survived]
     counts = [int(survived[eps].sum()) for eps in survived]
     n = len(survived)
     bands = [wilson(count, n) for count in counts]
@@ -74,15 +75,10 @@ def _curve(axes: Any, run: Run, colour: str, first: bool) -> None:
     )  # fmt: skip
     axes.plot(
         x, [100 * count / n for count in counts],
-        marker="o", color=colour, label=_name(run) if first else None,
+        marker="o", color=colour, clip_on=False, label=_name(run) if first else None,
     )  # fmt: skip
 
 
 def _name(run: Run) -> str:
     spatial, channel = run.header["spatial"], run.header["channel"]
     return str(spatial) if channel in ("learned", "external") else f"{spatial}, channel {channel}"
-
-
-def _value(eps: str) -> float:
-    numerator, _, denominator = eps.partition("/")
-    return float(numerator) / float(denominator or 1)
