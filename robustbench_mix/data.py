@@ -31,7 +31,7 @@ def load(name: str) -> Dataset:
         return _cifar(name)
     path = Path(name).expanduser()
     if path.is_dir():
-        return load_folder(path)
+        return load_folder(path, reserved=NAMED)
     if "/" in name or "\\" in name or name.startswith((".", "~")):
         raise RbmixError(f"data set folder {name!r} does not exist")
     raise unknown("data set", name, NAMED, also="or a folder with train/ and test/ inside")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
@@ -20,8 +21,11 @@ from robustbench_mix.splits import Dataset, Split
 SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".ppm", ".webp")
 
 
-def load_folder(path: Path) -> Dataset:
+def load_folder(path: Path, reserved: Collection[str] = ()) -> Dataset:
     """Read a class folder; the data set is named after the folder.
+
+    A folder named like one of the `reserved` data sets gets `-folder` appended, so that
+    its results never pass for theirs.
 
     Raises RbmixError if `train` or `test` is missing, classes differ or are fewer than
     two, an image cannot be decoded, or image sizes differ.
@@ -43,7 +47,8 @@ def load_folder(path: Path) -> Dataset:
         Split(tensors[f"{s}.images"], tensors[f"{s}.labels"], tensors[f"{s}.index"], levels=255)
         for s in ("train", "test")
     ]
-    return Dataset(path.name, classes, *splits)
+    name = f"{path.name}-folder" if path.name in reserved else path.name
+    return Dataset(name, classes, *splits)
 
 
 def _list_images(path: Path, split: str) -> list[Path]:

@@ -98,6 +98,11 @@ def test_changed_folder_is_decoded_again(write_folder, home: Path) -> None:
     assert after.test.hash != before
 
 
+def test_folder_named_like_a_known_data_set(write_folder, home: Path) -> None:
+    """A folder called cifar10 never passes for CIFAR-10."""
+    assert data.load(str(write_folder("cifar10"))).name == "cifar10-folder"
+
+
 def test_damaged_cache_is_named(write_folder, home: Path) -> None:
     """Half a cache file is an error with its path, not a traceback."""
     folder = write_folder("tiny")
