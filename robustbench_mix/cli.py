@@ -94,6 +94,10 @@ def evaluate(
     norm: Annotated[
         Optional[str], typer.Option(help="linf or l2 instead of the protocol's (needs --eps).")
     ] = None,
+    backend: Annotated[
+        str,
+        typer.Option(help="reference (the libraries, epsilon by epsilon) or fast (our attacks)."),
+    ] = "reference",
     seed: Seed = 0,
     batch_size: Annotated[int, typer.Option(parser=_whole, help="Images attacked at once.")] = 256,
     weights: Annotated[
@@ -119,7 +123,7 @@ def evaluate(
         attack=attack, eps=None if eps is None else [e.strip() for e in eps.split(",")],
         norm=norm, examples=examples, batch_size=batch_size, weights=weights, results=out,
         training=jobs.Training(epochs, train_examples, lr, precision), device=device,
-        fresh=fresh, quiet=as_json,
+        backend=backend, fresh=fresh, quiet=as_json,
     )  # fmt: skip
     written = [done.path, *board.write(out), *plot.write(out)]
     rows = board.rows([done.run])

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ import pandas as pd
 import torch
 
 from robustbench_mix import algorithms, provenance, records
+from robustbench_mix.algorithms import ladders
 from robustbench_mix.checkpoints import weights_hash
 from robustbench_mix.devices import describe
 from robustbench_mix.errors import RbmixError
@@ -21,6 +24,7 @@ from robustbench_mix.obtain import Obtained
 from robustbench_mix.progress import say
 from robustbench_mix.protocols import Protocol
 from robustbench_mix.records import Run
+from robustbench_mix.search import CONFIRMED, REFUTED, search_all
 from robustbench_mix.specs import short_hash
 from robustbench_mix.splits import Dataset, Split, balanced
 
@@ -63,6 +67,7 @@ def evaluate(
     *,
     examples: int,
     batch_size: int,
+    backend: str = "reference",
     fresh: bool = False,
 ) -> Evaluation:
     """Attack the model under the protocol and write its records under `results`.
@@ -73,12 +78,11 @@ def evaluate(
     """
     split = balanced(dataset.test, examples)
     model = obtained.model
-    steps = algorithms.components(
-        protocol.algorithm, classes_of(model, split, device), protocol.options
-    )
+    attack = _attack(backend, protocol, classes_of(model, split, device))
     header = _header(label, obtained, dataset.name, split, protocol, batch_size, device)
+    header["backend"] = backend
     key = short_hash(
-        [header[name] for name in ("checkpoint_hash", "data_hash", "batch_size")]
+        [header[name] for name in ("checkpoint_hash", "data_hash", "batch_size", "backend")]
         + [protocol.hash, label.seed]
     )
     path = records.run_path(results, header, key)
@@ -94,8 +98,8 @@ def evaluate(
         say(f"going on with the unfinished run {partial}")
     saver = _Saver(partial, header)
     try:
-        state = attack_all(
-            model, split, protocol, steps,
+        state = attack(
+            model, split, protocol,
             seed=label.seed, device=device, batch_size=batch_size,
             state=state, save=saver, description=f"{protocol.name} on {len(split)} images",
         )  # fmt: skip
@@ -103,8 +107,8 @@ def evaluate(
         saver.flush()
         raise
     run = Run(
-        header={**header, "passes": state.passes},
-        table=_table(split, state, len(protocol.eps)),
+        header={**header, "passes": state.passes, "checked": _checked(state)},
+        table=_table(split, state, len(protocol.eps), fast=backend == "fast"),
         date=provenance.today(),
         time_seconds={
             "training": float(obtained.header.get("time_seconds", 0.0)),
@@ -114,6 +118,23 @@ def evaluate(
     records.write(run, path)
     partial.unlink(missing_ok=True)
     return Evaluation(run, path, reused=False)
+
+
+def _attack(backend: str, protocol: Protocol, classes: int) -> Callable[..., State]:
+    """The schedule of a backend with the protocol's attacks filled in."""
+    if backend == "fast":
+        rungs = ladders.ladder(protocol.algorithm, classes, protocol.options)
+        return partial(search_all, ladder=rungs)
+    steps = algorithms.components(protocol.algorithm, classes, protocol.options)
+    return partial(attack_all, steps=steps)
+
+
+def _checked(state: State) -> dict[str, int]:
+    """How many conclusions about smaller epsilons were attacked outright, and how many fell."""
+    return {
+        "confirmed": state.check.count(CONFIRMED),
+        "refuted": state.check.count(REFUTED),
+    }
 
 
 class _Saver:
@@ -183,13 +204,13 @@ def _header(
 
 def _same(old: dict[str, Any], new: dict[str, Any]) -> bool:
     """Whether a stored run is what this one would be; the commit alone may differ."""
-    aside = {"passes", "commit"}
+    aside = {"passes", "checked", "commit"}
     return {k: v for k, v in old.items() if k not in aside} == {
         k: v for k, v in new.items() if k not in aside
     }
 
 
-def _table(split: Split, state: State, levels: int) -> pd.DataFrame:
+def _table(split: Split, state: State, levels: int, fast: bool) -> pd.DataFrame:
     """The records, with what was found at one epsilon counted at every larger one."""
     nan = float("nan")
     grid = range(levels)
@@ -208,6 +229,10 @@ def _table(split: Split, state: State, levels: int) -> pd.DataFrame:
             "norm": [
                 [norm if at >= level else nan for at in grid]
                 for norm, level in zip(state.norm, state.level, strict=True)
+            ],
+            "inferred": [
+                [at < failed and at < level for at in grid] if fast else [False] * levels
+                for failed, level in zip(state.failed, state.level, strict=True)
             ],
         }
     )

@@ -1,4 +1,4 @@
-"""The harness: runs a protocol's attacks and believes none of them.
+"""The harness and the reference schedule: runs a protocol's attacks and believes none of them.
 
 For each epsilon in ascending order, and each component, the images that still stand are
 attacked in batches. What comes back is projected onto the ball, measured in float64, and
@@ -33,7 +33,9 @@ class State:
     """How far a run has come, in plain lists with one entry per image.
 
     `level` is the position in the grid of the smallest epsilon that broke the image, or
-    the length of the grid; `stage` counts the (epsilon, component) steps it has passed.
+    the length of the grid; `stage` counts the (epsilon, component) steps it has passed;
+    `failed` is the largest position at which the whole protocol was run and failed, or -1;
+    `check` follows the conclusions that the fast schedule attacks outright.
     """
 
     prediction: list[int]
@@ -43,6 +45,8 @@ class State:
     component: list[str]
     norm: list[float]
     stage: list[int]
+    failed: list[int]
+    check: list[int]
     passes: dict[str, dict[str, int]] = field(default_factory=dict)
     attack_seconds: float = 0.0
 
@@ -54,8 +58,8 @@ def attack_all(
     model: nn.Module,
     split: Split,
     protocol: Protocol,
-    steps: list[Component],
     *,
+    steps: list[Component],
     seed: int,
     device: torch.device,
     batch_size: int,
@@ -72,7 +76,7 @@ def attack_all(
     with borrowed(model, device):
         judge, target = Target(model), Target(search_model(model))
         if state is None:
-            state = _clean(judge, split, device, batch_size, levels=len(protocol.eps))
+            state = clean_state(judge, split, device, batch_size, levels=len(protocol.eps))
         plan = [(level, step) for level in range(len(protocol.eps)) for step in steps]
         with bar(description, len(plan)) as update:
             for number, (level, component) in enumerate(plan, start=1):
@@ -148,7 +152,7 @@ def _pending(state: State, number: int, level: int, batch_size: int) -> Iterator
 
 
 @torch.no_grad()
-def _clean(
+def clean_state(
     judge: Target, split: Split, device: torch.device, batch_size: int, levels: int
 ) -> State:
     """The state before any attack: clean predictions and margins."""
@@ -169,7 +173,17 @@ def _clean(
         margin += (own.double() - others.double()).tolist()
     correct = [p == t for p, t in zip(prediction, split.labels.tolist(), strict=True)]
     n = len(split)
-    return State(prediction, margin, correct, [levels] * n, [""] * n, [float("nan")] * n, [0] * n)
+    return State(
+        prediction,
+        margin,
+        correct,
+        [levels] * n,
+        [""] * n,
+        [float("nan")] * n,
+        [0] * n,
+        [-1] * n,
+        [-1] * n,
+    )
 
 
 @contextmanager

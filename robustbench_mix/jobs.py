@@ -7,13 +7,13 @@ from pathlib import Path
 
 from robustbench_mix import data, progress, protocols, zoo
 from robustbench_mix.devices import pick_device, pick_precision
-from robustbench_mix.errors import RbmixError
+from robustbench_mix.errors import RbmixError, unknown
 from robustbench_mix.evaluate import Evaluation, Label, default_examples
 from robustbench_mix.evaluate import evaluate as evaluate_model
 from robustbench_mix.files import check_writable, home
 from robustbench_mix.obtain import Obtained, from_user, obtain
 from robustbench_mix.recipes import recipe_for
-from robustbench_mix.specs import ModelSpec, check_seed
+from robustbench_mix.specs import BACKENDS, ModelSpec, check_seed
 
 
 @dataclass(frozen=True)
@@ -70,6 +70,7 @@ def evaluate(
     results: Path,
     training: Training,
     device: str,
+    backend: str = "reference",
     fresh: bool = False,
     quiet: bool = False,
 ) -> Evaluation:
@@ -83,6 +84,8 @@ def evaluate(
     for name, number in (("number of examples", examples), ("batch size", batch_size)):
         if number is not None and number < 1:
             raise RbmixError(f"{name} {number} must be at least 1")
+    if backend not in BACKENDS:
+        raise unknown("backend", backend, BACKENDS)
     spec = ModelSpec("" if own else model, spatial, channel, check_seed(seed))
     protocols.load(attack, dataset="", eps=eps, norm=norm)
     check_writable(results)
@@ -101,5 +104,5 @@ def evaluate(
     return evaluate_model(
         label, obtained, loaded, protocol, results, where,
         examples=default_examples(loaded.name) if examples is None else examples,
-        batch_size=batch_size, fresh=fresh,
+        batch_size=batch_size, backend=backend, fresh=fresh,
     )  # fmt: skip

@@ -19,14 +19,14 @@ CELL = ["model", "spatial", "channel", "seed", "dataset", "protocol"]
 # What two runs must share, besides their spatial mode, to be members of one pair.
 PAIRED = [
     "model", "channel", "seed", "dataset", "protocol_hash", "data_hash",
-    "train_examples", "epochs", "device",
+    "train_examples", "epochs", "device", "backend",
 ]  # fmt: skip
 VERSIONS = {
     package: package.replace("robustbench-mix", "rbmix") + "_version" for package in PACKAGES
 }
 COLUMNS = [
     *CELL, "norm", "eps", "n", "correct", "accuracy",
-    "train_examples", "epochs", "batch_size",
+    "train_examples", "epochs", "backend", "batch_size",
     "protocol_hash", "checkpoint_hash", "data_hash",
     *VERSIONS.values(), "commit", "device", "date",
 ]  # fmt: skip
@@ -39,6 +39,7 @@ def rows(runs: list[Run]) -> pd.DataFrame:
     for run in sorted(runs, key=_order):
         header = run.header
         common = {name: header.get(name) for name in COLUMNS if name in header}
+        common["backend"] = _backend(run)
         common |= {column: header["versions"].get(p, "") for p, column in VERSIONS.items()}
         for eps, survived in run.survived().items():
             correct, n = int(survived.sum()), len(survived)
@@ -78,7 +79,8 @@ def to_markdown(runs: list[Run]) -> str:
     ]
     for group in _groups(runs):
         header = group[0].header
-        lines += ["", f"## {header['dataset']} · {header['protocol']} ({header['norm']})", ""]
+        words = f"{header['norm']}, {_backend(group[0])} backend"
+        lines += ["", f"## {header['dataset']} · {header['protocol']} ({words})", ""]
         titles = ["model", "spatial", "channel", "seed", "trained on", "n", "clean", *group[0].eps]
         lines += [_line(titles), _line(["---"] * len(titles))]
         for run in group:
@@ -134,7 +136,14 @@ def _order(run: Run) -> tuple[Any, ...]:
     h = run.header
     spatial = (ORDER.get(h["spatial"], 2), h["spatial"])
     training = (h.get("train_examples") or 0, h.get("epochs") or 0)
-    rest = (h["protocol_hash"], h["data_hash"], h["checkpoint_hash"], h["batch_size"], h["device"])
+    rest = (
+        h["protocol_hash"],
+        h["data_hash"],
+        h["checkpoint_hash"],
+        _backend(run),
+        h["batch_size"],
+        h["device"],
+    )
     return (
         h["dataset"], h["protocol"], h["model"], training, h["channel"], h["seed"], spatial, rest
     )  # fmt: skip
@@ -145,8 +154,14 @@ def _groups(runs: list[Run]) -> list[list[Run]]:
     groups: dict[tuple[Any, ...], list[Run]] = {}
     for run in sorted(runs, key=_order):
         h = run.header
-        groups.setdefault((h["dataset"], h["protocol"], h["norm"], *run.eps), []).append(run)
+        key = (h["dataset"], h["protocol"], h["norm"], _backend(run), *run.eps)
+        groups.setdefault(key, []).append(run)
     return list(groups.values())
+
+
+def _backend(run: Run) -> str:
+    """The schedule that attacked; files from before there was a choice do not name it."""
+    return str(run.header.get("backend", "reference"))
 
 
 def _words(run: Run) -> list[str]:

@@ -15,23 +15,23 @@ def distance(x_adv: Tensor, x: Tensor, norm: str) -> Tensor:
     return delta.abs().amax(1) if norm == "linf" else delta.norm(dim=1)
 
 
-def project(x_adv: Tensor, x: Tensor, eps: float, norm: str) -> Tensor:
+def project(x_adv: Tensor, x: Tensor, eps: float | Tensor, norm: str) -> Tensor:
     """The point near x_adv that lies in the eps-ball around x and in the box [0, 1].
 
     Exact in floating point: `distance` of the result never exceeds eps, not by one unit
-    in the last place. A point that is inside already comes back bit for bit; a NaN is
-    replaced by the pixel of x. The box is met by clipping before the ball is, which stays
-    in the box because x does.
+    in the last place. `eps` is one radius or one per image, (B,) float64. A point that is
+    inside already comes back bit for bit; a NaN is replaced by the pixel of x. The box is
+    met by clipping before the ball is, which stays in the box because x does.
     """
     x_adv = torch.where(x_adv.isnan(), x, x_adv).clamp(0, 1)
+    reach = torch.as_tensor(eps, dtype=torch.float64, device=x.device).reshape(-1, 1, 1, 1)
     delta = x_adv.double() - x.double()
     if norm == "linf":
-        wanted = delta.clamp(-eps, eps)
+        wanted = delta.clamp(-reach, reach)
     else:
-        length = delta.flatten(1).norm(dim=1)
+        length = delta.flatten(1).norm(dim=1)[:, None, None, None]
         # A hair inside, so that rounding in float64 cannot put the norm above eps.
-        factor = torch.where(length <= eps, 1.0, (1 - 1e-12) * eps / length)
-        wanted = delta * factor[:, None, None, None]
+        wanted = delta * torch.where(length <= reach, 1.0, (1 - 1e-12) * reach / length)
     near = (x.double() + wanted).to(x.dtype)
     # Rounding to x.dtype may step outward by half a unit: one unit back towards x.
     outward = (near.double() - x.double()).abs() > wanted.abs()

@@ -21,8 +21,18 @@ from robustbench_mix.errors import RbmixError
 from robustbench_mix.files import replacing, write_text
 
 KEY = b"rbmix"
-COLUMNS = ("image", "label", "prediction", "margin", "correct", "broken", "component", "norm")
-PER_EPS = ("broken", "component", "norm")
+COLUMNS = (
+    "image",
+    "label",
+    "prediction",
+    "margin",
+    "correct",
+    "broken",
+    "component",
+    "norm",
+    "inferred",
+)
+PER_EPS = ("broken", "component", "norm", "inferred")
 
 
 @dataclass(frozen=True)
@@ -30,10 +40,11 @@ class Run:
     """A header and its records, one row per image.
 
     `image` position in the test split, `label`, `prediction` (clean), `margin` the clean
-    logit of the label minus the largest other, `correct` (clean); and three lists along
+    logit of the label minus the largest other, `correct` (clean); and four lists along
     the epsilon grid of the header: `broken` (an adversarial example within that epsilon
-    was verified), `component` (the attack that found it, '' if none) and `norm` (its
-    verified norm, NaN if none). A clean-misclassified image is never attacked.
+    was verified), `component` (the attack that found it, '' if none), `norm` (its verified
+    norm, NaN if none) and `inferred` (not broken, and not attacked at that epsilon either
+    but only at a larger one). A clean-misclassified image is never attacked.
     """
 
     header: dict[str, Any]
@@ -79,6 +90,7 @@ def write(run: Run, path: Path) -> None:
             ("broken", pa.list_(pa.bool_())),
             ("component", pa.list_(pa.string())),
             ("norm", pa.list_(pa.float64())),
+            ("inferred", pa.list_(pa.bool_())),
         ],
         metadata={KEY: json.dumps(run.header, sort_keys=True).encode()},
     )
@@ -97,7 +109,10 @@ def read(path: Path) -> Run:
     try:
         table = parquet.read_table(path)
         header = json.loads((table.schema.metadata or {})[KEY])
-        frame = pd.DataFrame({name: table[name].to_pylist() for name in COLUMNS})
+        present = [name for name in COLUMNS if name != "inferred" or name in table.column_names]
+        frame = pd.DataFrame({name: table[name].to_pylist() for name in present})
+        if "inferred" not in present:  # files from before there was anything to infer
+            frame["inferred"] = [[False] * len(header["eps"])] * len(frame)
     except (OSError, KeyError, ValueError, pa.ArrowException) as error:
         detail = (str(error).splitlines() or [""])[0][:120]
         raise RbmixError(f"records {path} are damaged ({detail})") from error

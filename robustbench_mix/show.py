@@ -38,6 +38,13 @@ def evaluation(run: Run, rows: pd.DataFrame, written: list[Path]) -> None:
         f"attacked in {run.time_seconds.get('attacking', 0):.0f} s on {h['device']}",
         highlight=False,
     )
+    checked = h.get("checked", {"confirmed": 0, "refuted": 0})
+    if h.get("backend") == "fast":
+        console.print(
+            f"of the conclusions from larger to smaller epsilons, {sum(checked.values())} were "
+            f"attacked outright and {checked['refuted']} refuted",
+            highlight=False,
+        )
     for path in written:
         console.print(f"wrote {path}", highlight=False, soft_wrap=True)
 

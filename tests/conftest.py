@@ -134,6 +134,7 @@ def _make_run(levels: list[int], correct: list[bool] | None = None, **header) ->
             "broken": [[e >= level for e in range(2)] for level in levels],
             "component": [["pgd-0" if e >= level else "" for e in range(2)] for level in levels],
             "norm": [[0.001 if e >= level else nan for e in range(2)] for level in levels],
+            "inferred": [[False, False] for _ in levels],
         }
     )
     words = {

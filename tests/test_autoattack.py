@@ -49,7 +49,7 @@ def test_verdicts_are_the_librarys(linear_case, norm: str) -> None:
     protocol = replace(protocols.load("autoattack", ""), norm=norm, eps=parse_grid([eps], norm))
     options = {"steps": 40, "queries": 50}
     steps = algorithms.components("autoattack", 10, options)
-    state = attack_all(model, split, protocol, steps, seed=0, device=CPU, batch_size=16)
+    state = attack_all(model, split, protocol, steps=steps, seed=0, device=CPU, batch_size=16)
     library = pyautoattack.AutoAttack(model, norm=NORM[norm], eps=float(eps), seed=0, device=CPU)
     library.apgd.n_iter = library.apgd_targeted.n_iter = library.fab.n_iter = 40
     library.square.n_queries = 50

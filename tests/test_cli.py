@@ -162,6 +162,19 @@ def test_pair_is_compared(here: Path, capsys) -> None:
     assert rbmix(capsys, "leaderboard", "--check")[0] == 0
 
 
+def test_fast_backend(here: Path, capsys) -> None:
+    """The other backend gives its own records and rows, and never the wrong direction."""
+    rbmix(capsys, *EVALUATE)
+    code, out, _ = rbmix(capsys, *EVALUATE, "--backend", "fast")
+    assert code == 0
+    assert "attacked outright" in out
+    frame = pd.read_csv(here / "results" / "leaderboard.csv", dtype={"eps": str})
+    rows = dict(list(frame.groupby("backend")))
+    assert rows.keys() == {"reference", "fast"}
+    assert (rows["fast"].accuracy.to_numpy() <= rows["reference"].accuracy + 0.05).all()
+    assert "already evaluated" in rbmix(capsys, *EVALUATE, "--backend", "fast")[2]
+
+
 def test_train_only(here: Path, capsys) -> None:
     """`rbmix train` trains once, reports the checkpoint, and finds it the next time."""
     words = ["train", *SMALL, "--seed", "5", "--json"]
@@ -224,6 +237,7 @@ BAD = [
     (["evaluate", "--batch-size", "0", *SMALL], "batch size 0 must be at least 1"),
     (["evaluate", "--seed", "-3"], "seed -3 is out of range"),
     (["evaluate", "--device", "tpu"], "unknown device 'tpu'"),
+    (["evaluate", "--backend", "quick"], "unknown backend 'quick'"),
     (["evaluate", "--weights", "w.pt"], "--weights w.pt goes with your own model"),
     (["evaluate", "--model", "nowhere:make"], "cannot import model 'nowhere:make'"),
     (["train", "--epochs", "0"], "epochs 0 must be at least 1"),

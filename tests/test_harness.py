@@ -23,7 +23,7 @@ PROTOCOL = replace(protocols.load("fgsm", ""), eps=parse_grid(["0.01", "0.02", "
 def run(model, split, steps, protocol=PROTOCOL, **options) -> State:
     """Attack with these components."""
     arguments = {"seed": 0, "device": CPU, "batch_size": 5, **options}
-    return attack_all(model, split, protocol, steps, **arguments)
+    return attack_all(model, split, protocol, steps=steps, **arguments)
 
 
 def component(function, name: str = "mine") -> Component:

@@ -23,7 +23,7 @@ def levels(model, split, protocol) -> list[int]:
     """Run the protocol and return, per image, the position of the epsilon that broke it."""
     classes = model.weight.shape[0]
     steps = algorithms.components(protocol.algorithm, classes, protocol.options)
-    state = attack_all(model, split, protocol, steps, seed=0, device=CPU, batch_size=64)
+    state = attack_all(model, split, protocol, steps=steps, seed=0, device=CPU, batch_size=64)
     assert all(state.correct)
     return state.level
 
@@ -96,7 +96,7 @@ def test_norms_in_the_records_are_attained(linear_case) -> None:
     model, split = linear_case(10)
     protocol = replace(protocols.load("pgd", ""), eps=parse_grid(GRID["linf"], "linf"))
     steps = algorithms.components("pgd", 10, protocol.options)
-    state = attack_all(model, split, protocol, steps, seed=0, device=CPU, batch_size=64)
+    state = attack_all(model, split, protocol, steps=steps, seed=0, device=CPU, batch_size=64)
     distances = model.distances(split.pixels(), split.labels, "linf").tolist()
     found = 0
     for level, norm, distance in zip(state.level, state.norm, distances, strict=True):

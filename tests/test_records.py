@@ -54,6 +54,16 @@ def test_truncated_records(tmp_path: Path, make_run) -> None:
     assert "\n" not in str(error.value)
 
 
+def test_records_from_before_the_fast_backend(tmp_path: Path, make_run) -> None:
+    """A file without the `inferred` lists had nothing to infer."""
+    import pyarrow.parquet as pq
+
+    path = tmp_path / "a.parquet"
+    records.write(make_run([0, 2]), path)
+    pq.write_table(pq.read_table(path).drop_columns("inferred"), path)
+    assert records.read(path).table["inferred"].tolist() == [[False, False]] * 2
+
+
 def test_foreign_parquet(tmp_path: Path) -> None:
     """A Parquet file without our header is refused."""
     path = tmp_path / "a.parquet"

@@ -11,12 +11,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from robustbench_mix.algorithms.attack import Attack, Component
+from robustbench_mix.algorithms.attack import Attack, Component, call_with_options
 from robustbench_mix.algorithms.autoattack import autoattack
 from robustbench_mix.algorithms.fgsm import fgsm
 from robustbench_mix.algorithms.noise import noise
 from robustbench_mix.algorithms.pgd import pgd
-from robustbench_mix.errors import RbmixError, unknown
+from robustbench_mix.errors import unknown
 
 ALGORITHMS: dict[str, Callable[..., list[Component]]] = {
     "autoattack": autoattack,
@@ -35,7 +35,4 @@ def components(algorithm: str, classes: int, options: dict[str, Any]) -> list[Co
     """
     if algorithm not in ALGORITHMS:
         raise unknown("algorithm", algorithm, ALGORITHMS)
-    try:
-        return ALGORITHMS[algorithm](classes, **options)
-    except TypeError as error:
-        raise RbmixError(f"options of algorithm {algorithm!r}: {error}") from error
+    return call_with_options(ALGORITHMS[algorithm], algorithm, classes, options)

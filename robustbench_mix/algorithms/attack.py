@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import torch
 from torch import Tensor, nn
 
 from robustbench_mix.errors import RbmixError
+
+T = TypeVar("T")
 
 
 @dataclass
@@ -97,3 +101,14 @@ def at_least_one(option: str, value: Any) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or value < 1:
         raise RbmixError(f"option {option} = {value!r} must be a whole number, at least 1")
     return value
+
+
+def call_with_options(
+    make: Callable[..., list[T]], algorithm: str, classes: int, options: dict[str, Any]
+) -> list[T]:
+    """Call `make(classes, **options)`; raises RbmixError for an option it does not take."""
+    try:
+        inspect.signature(make).bind(classes, **options)
+    except TypeError as error:
+        raise RbmixError(f"options of algorithm {algorithm!r}: {error}") from error
+    return make(classes, **options)

@@ -37,20 +37,22 @@ def autoattack(
     at_least_one("steps", steps)
     at_least_one("queries", queries)
     targets = min(at_least_one("targets", targets), classes - 1)
+    return [
+        _component(name, steps, targets, queries) for name in chosen_components(components, classes)
+    ]
+
+
+def chosen_components(components: list[str], classes: int) -> list[str]:
+    """The components that run for this number of classes; raises RbmixError for bad ones."""
     if classes < 2:
         raise RbmixError(f"AutoAttack needs a model with at least 2 classes, not {classes}")
     if not isinstance(components, list) or not components:
         raise RbmixError(f"option components = {components!r} must be a list of names")
-    chosen = []
     for name in components:
         if name not in STANDARD:
             raise unknown("AutoAttack component", str(name), STANDARD)
-        if name == "apgd-t" and classes < 4:
-            if classes == 3:
-                chosen.append(_component("apgd-dlr", steps, targets, queries))
-        else:
-            chosen.append(_component(name, steps, targets, queries))
-    return chosen
+    fallback = {2: [], 3: ["apgd-dlr"]}.get(classes, ["apgd-t"])
+    return [run for name in components for run in (fallback if name == "apgd-t" else [name])]
 
 
 def _component(name: str, steps: int, targets: int, queries: int) -> Component:

@@ -19,13 +19,16 @@ def pgd(
 
     `step_size` is a share of eps.
     """
+    check_pgd(steps, restarts, step_size)
+    return [_restart(number, steps, float(step_size)) for number in range(restarts)]
+
+
+def check_pgd(steps: Any, restarts: Any, step_size: Any) -> None:
+    """Raise RbmixError for options out of range."""
     at_least_one("steps", steps)
+    at_least_one("restarts", restarts)
     if not isinstance(step_size, int | float) or not 0 < step_size <= 2:
         raise RbmixError(f"option step_size = {step_size!r} must be above 0 and at most 2")
-    return [
-        _restart(number, steps, float(step_size))
-        for number in range(at_least_one("restarts", restarts))
-    ]
 
 
 def _restart(number: int, steps: int, step_size: float) -> Component:

@@ -1,0 +1,207 @@
+"""APGD: projected gradient descent that chooses its own step size.
+
+Croce & Hein, arXiv 2003.01690, algorithm 1, with the defaults of AutoAttack. The step of an
+image halves at a checkpoint when too few of the steps since the last one raised the loss,
+or when neither the step nor the best loss has moved; the image then goes back to its best
+point. An image leaves the batch as soon as it is misclassified.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, fields, replace
+
+import torch
+from torch import Tensor
+
+from robustbench_mix.algorithms.attack import Target
+from robustbench_mix.draws import normal, uniform
+
+RHO = 0.75
+MOMENTUM = 0.75
+Objective = Callable[[Tensor, Tensor, Tensor], Tensor]
+
+
+@dataclass(frozen=True)
+class Walk:
+    """Where each image of a packed batch stands; every tensor leads with the batch."""
+
+    row: Tensor
+    x: Tensor
+    y: Tensor
+    aim: Tensor
+    point: Tensor
+    before: Tensor
+    grad: Tensor
+    broken: Tensor
+    eps: Tensor
+    step: Tensor
+    best: Tensor
+    best_grad: Tensor
+    best_loss: Tensor
+    last_loss: Tensor
+    rises: Tensor
+    checked_loss: Tensor
+    halved: Tensor
+
+    def keep(self, which: Tensor) -> Walk:
+        """The same for some of the images."""
+        return replace(self, **{f.name: getattr(self, f.name)[which] for f in fields(self)})
+
+
+def apgd(
+    target: Target,
+    x: Tensor,
+    y: Tensor,
+    loss: Objective,
+    aim: Tensor,
+    seeds: Tensor,
+    *,
+    eps: Tensor,
+    norm: str,
+    steps: int = 100,
+    early_stop: bool = True,
+) -> Tensor:
+    """Ascend `loss(logits, y, aim)` from a random point of the ball's surface.
+
+    `eps` (B,) is each image's own radius, so that one batch can serve a whole curve.
+    Returns x_adv (B, C, H, W): the first misclassified iterate of an image, or x.
+    """
+    found = x.clone()
+    walk = _start(target, x, y, aim, loss, seeds, eps, norm)
+    window = max(int(0.22 * steps), 1)
+    shortest, shrink = max(int(0.06 * steps), 1), max(int(0.03 * steps), 1)
+    since = 0
+    for iteration in range(steps):
+        walk = _settle(walk, found, early_stop)
+        if len(walk.row) == 0:
+            return found
+        walk = _move(walk, norm, momentum=MOMENTUM if iteration else 1.0)
+        walk = _look(target, walk, loss)
+        since += 1
+        if since == window:
+            walk = _check(walk, window)
+            window, since = max(window - shrink, shortest), 0
+    _settle(walk, found, early_stop)
+    return found
+
+
+def _start(
+    target: Target,
+    x: Tensor,
+    y: Tensor,
+    aim: Tensor,
+    loss: Objective,
+    seeds: Tensor,
+    eps: Tensor,
+    norm: str,
+) -> Walk:
+    count = x[0].numel()
+    draw = 2 * uniform(seeds, 0, count) - 1 if norm == "linf" else normal(seeds, 0, count)
+    point = (x + wide(eps) * unit(draw.view_as(x).to(x), norm)).clamp(0, 1)
+    value, grad, broken = _evaluate(target, point, y, aim, loss)
+    zero = torch.zeros_like(value)
+    return Walk(
+        row=torch.arange(len(x), device=x.device),
+        x=x,
+        y=y,
+        aim=aim,
+        point=point,
+        before=point,
+        grad=grad,
+        broken=broken,
+        eps=eps,
+        step=2 * eps,
+        best=point,
+        best_grad=grad,
+        best_loss=value,
+        last_loss=zero,
+        rises=zero,
+        checked_loss=value,
+        halved=torch.ones_like(broken),
+    )
+
+
+def _settle(walk: Walk, found: Tensor, early_stop: bool) -> Walk:
+    """Keep what is misclassified now, and go on with the rest."""
+    if not bool(walk.broken.any()):
+        return walk
+    found[walk.row[walk.broken]] = walk.point[walk.broken]
+    return walk.keep(~walk.broken) if early_stop else walk
+
+
+def _move(walk: Walk, norm: str, momentum: float) -> Walk:
+    """One gradient step with momentum, projected before and after it is mixed in."""
+    direction = walk.grad.sign() if norm == "linf" else unit(walk.grad, norm)
+    ahead = into_ball(walk.point + wide(walk.step) * direction, walk.x, walk.eps, norm)
+    mixed = (
+        walk.point + momentum * (ahead - walk.point) + (1 - momentum) * (walk.point - walk.before)
+    )
+    return replace(walk, point=into_ball(mixed, walk.x, walk.eps, norm), before=walk.point)
+
+
+def _look(target: Target, walk: Walk, loss: Objective) -> Walk:
+    """Evaluate the new points, count rises of the loss, and remember the best point."""
+    value, grad, broken = _evaluate(target, walk.point, walk.y, walk.aim, loss)
+    better = value > walk.best_loss
+    mask = wide(better)
+    return replace(
+        walk,
+        grad=grad,
+        broken=broken,
+        rises=walk.rises + (value > walk.last_loss),
+        last_loss=value,
+        best=torch.where(mask, walk.point, walk.best),
+        best_grad=torch.where(mask, grad, walk.best_grad),
+        best_loss=torch.where(better, value, walk.best_loss),
+    )
+
+
+def _check(walk: Walk, window: int) -> Walk:
+    """A checkpoint: halve the step of the images that stalled and send them back."""
+    stalled = (walk.rises <= RHO * window) | (~walk.halved & (walk.checked_loss >= walk.best_loss))
+    mask = wide(stalled)
+    return replace(
+        walk,
+        step=torch.where(stalled, walk.step / 2, walk.step),
+        point=torch.where(mask, walk.best, walk.point),
+        grad=torch.where(mask, walk.best_grad, walk.grad),
+        checked_loss=walk.best_loss,
+        halved=stalled,
+        rises=torch.zeros_like(walk.rises),
+    )
+
+
+def _evaluate(
+    target: Target, point: Tensor, y: Tensor, aim: Tensor, loss: Objective
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Loss, its input gradient, and what is misclassified."""
+    point = point.detach().requires_grad_()
+    with torch.enable_grad():
+        logits = target(point)
+        value = loss(logits, y, aim)
+        (grad,) = torch.autograd.grad(value.sum(), point)
+    return value.detach(), grad, logits.detach().argmax(1) != y
+
+
+def into_ball(point: Tensor, x: Tensor, eps: Tensor, norm: str) -> Tensor:
+    """Project into the ball, then clip to the box; rounding is the harness's affair."""
+    delta = point - x
+    if norm == "linf":
+        reach = wide(eps)
+        return (x + delta.clamp(-reach, reach)).clamp(0, 1)
+    length = delta.flatten(1).norm(dim=1)
+    factor = torch.minimum(length, eps) / (length + 1e-12)
+    return (x + delta * wide(factor)).clamp(0, 1)
+
+
+def unit(delta: Tensor, norm: str) -> Tensor:
+    """Each image's tensor at length one."""
+    flat = delta.flatten(1)
+    length = flat.abs().amax(1) if norm == "linf" else flat.norm(dim=1)
+    return delta / wide(length + 1e-12)
+
+
+def wide(values: Tensor) -> Tensor:
+    """One value per image, shaped to meet images: (B,) -> (B, 1, 1, 1)."""
+    return values[:, None, None, None]

@@ -1,0 +1,184 @@
+"""Square: random search over square-shaped updates, without gradients.
+
+Andriushchenko et al., arXiv 1912.00049, with the defaults of AutoAttack: 5,000 queries,
+p = 0.8, the margin as loss. Every image draws its own squares, from numbers that depend on
+its seed and the step alone, and leaves the batch as soon as it is misclassified.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from robustbench_mix.algorithms.attack import Target
+from robustbench_mix.algorithms.losses import margin
+from robustbench_mix.draws import signs, uniform
+
+P_INIT = 0.8
+# The share of pixels that a square covers halves at these steps.
+HALVINGS = (10, 50, 200, 500, 1000, 2000, 4000, 6000, 8000)
+
+
+@torch.no_grad()
+def square(
+    target: Target,
+    x: Tensor,
+    y: Tensor,
+    seeds: Tensor,
+    *,
+    eps: Tensor,
+    norm: str,
+    queries: int = 5000,
+    early_stop: bool = True,
+) -> Tensor:
+    """Lower the margin query by query; returns x_adv (B, C, H, W), x where nothing was found."""
+    propose = _square_linf if norm == "linf" else _square_l2
+    found = x.clone()
+    eps = eps[:, None, None, None]
+    row = torch.arange(len(x), device=x.device)
+    best = _stripes(x, eps, seeds) if norm == "linf" else _tiles(x, eps, seeds)
+    lowest = margin(target(best), y)
+    for query in range(queries):
+        broken = lowest <= 0
+        if bool(broken.any()):
+            found[row[broken]] = best[broken]
+            if early_stop:
+                row, x, y, eps, seeds, best, lowest = (
+                    t[~broken] for t in (row, x, y, eps, seeds, best, lowest)
+                )
+        if len(row) == 0:
+            break
+        candidate = propose(x, best, eps, _side(query, x, norm), seeds, query + 1)
+        value = margin(target(candidate), y)
+        better = (value < lowest) | (value <= 0)
+        best = torch.where(better[:, None, None, None], candidate, best)
+        lowest = torch.where(better, value, lowest)
+    broken = lowest <= 0
+    found[row[broken]] = best[broken]
+    return found
+
+
+def _side(query: int, x: Tensor, norm: str) -> int:
+    """The side of the squares at this step, in pixels."""
+    height, width = x.shape[2:]
+    share = P_INIT / 2 ** sum(query > at for at in HALVINGS)
+    side = round(math.sqrt(share * height * width))
+    side = max(side, 1) if norm == "linf" else max(side, 3) | 1
+    return min(side, height, width)
+
+
+def _stripes(x: Tensor, eps: Tensor, seeds: Tensor) -> Tensor:
+    """The l-infinity start: vertical stripes of random sign, one per column and channel."""
+    count, channels, _, width = x.shape
+    stripes = signs(seeds, 0, channels * width).view(count, channels, 1, width)
+    return (x + eps * stripes).clamp(0, 1)
+
+
+def _square_linf(
+    x: Tensor, best: Tensor, eps: Tensor, side: int, seeds: Tensor, step: int
+) -> Tensor:
+    """Set one square of each channel to a random side of the ball."""
+    _, channels, height, width = x.shape
+    draw = uniform(seeds, step, 2 + channels)
+    inside = (
+        _window(draw[:, 0], height, side)[:, None, :, None]
+        & (_window(draw[:, 1], width, side)[:, None, None, :])
+    )
+    sign = torch.where(draw[:, 2:] < 0.5, -1.0, 1.0)[:, :, None, None]
+    moved = (x + eps * sign).clamp(0, 1)
+    return torch.where(inside, moved, best)
+
+
+def _window(draw: Tensor, length: int, side: int) -> Tensor:
+    """Which of `length` positions lie in each image's window of `side`, (B, length) bool."""
+    start = _corner(draw, length, side)[:, None]
+    position = torch.arange(length, device=draw.device)
+    return (position >= start) & (position < start + side)
+
+
+def _corner(draw: Tensor, length: int, side: int) -> Tensor:
+    """A whole number in [0, length - side), 0 if that is empty, as the reference draws it."""
+    return (draw * (length - side)).long()
+
+
+def _tiles(x: Tensor, eps: Tensor, seeds: Tensor) -> Tensor:
+    """The l2 start: a grid of small wave patterns of random sign, one per tile and channel."""
+    count, channels, height, width = x.shape
+    side = max(min(height, width) // 5, 1)
+    rows, columns = height // side, width // side
+    wave = _wave(side, x)
+    draw = uniform(seeds, 0, rows * columns * (channels + 1))
+    draw = draw.view(count, channels + 1, rows, 1, columns, 1)
+    turned = torch.where(draw[:, :1] < 0.5, wave[None, :, None], wave.T[None, :, None])
+    tiles = turned * torch.where(draw[:, 1:] < 0.5, -1.0, 1.0)
+    delta = torch.zeros_like(x)
+    # The reference leaves the same margin before the tiles.
+    top, left = (height - 5 * side) // 2, (height - 5 * side) // 2
+    top, left = max(min(top, height - rows * side), 0), max(min(left, width - columns * side), 0)
+    delta[:, :, top : top + rows * side, left : left + columns * side] = tiles.reshape(
+        count, channels, rows * side, columns * side
+    )
+    return _onto_sphere(delta, x, eps)
+
+
+def _square_l2(x: Tensor, best: Tensor, eps: Tensor, side: int, seeds: Tensor, step: int) -> Tensor:
+    """Move the perturbation of one window into another, as a wave that fills the ball."""
+    _, channels, height, width = x.shape
+    draw = uniform(seeds, step, 5 + channels)
+    delta = best - x
+    first = _mask(draw[:, 0], draw[:, 1], x, side)
+    second = _mask(draw[:, 2], draw[:, 3], x, side)
+    in_first = _length(delta * first, (2, 3))
+    in_both = _length(delta * (first | second), (2, 3))
+    spare = (eps**2 - _length(delta, (1, 2, 3)) ** 2).clamp_min(0) / channels
+    sign = torch.where(draw[:, 5:] < 0.5, -1.0, 1.0)[:, :, None, None]
+    wave = _placed(_wave(side, x), draw, height, width) * sign + delta / (1e-12 + in_first)
+    wave = wave * first
+    wave = wave / (1e-12 + _length(wave, (2, 3))) * (spare + in_both**2).sqrt()
+    return _onto_sphere(torch.where(first, wave, delta * ~second), x, eps)
+
+
+def _wave(side: int, like: Tensor) -> Tensor:
+    """A positive bump above a negative one, (side, side), of l2 norm one (section 4.3)."""
+
+    def bump(height: int) -> Tensor:
+        rows = (torch.arange(height, device=like.device) - height // 2).abs()
+        columns = (torch.arange(side, device=like.device) - side // 2).abs()
+        ring = torch.maximum(rows[:, None], columns[None])
+        size = max(height // 2, side // 2) + 1
+        terms = 1 / torch.arange(1, size + 1, device=like.device, dtype=like.dtype) ** 2
+        tails = terms.flip(0).cumsum(0).flip(0)
+        values: Tensor = tails[ring.clamp(max=size - 1)]
+        return torch.div(values, torch.linalg.vector_norm(values).clamp_min(1e-12))
+
+    wave = torch.cat([bump(side // 2), -bump(side - side // 2)])
+    return torch.div(wave, torch.linalg.vector_norm(wave))
+
+
+def _placed(wave: Tensor, draw: Tensor, height: int, width: int) -> Tensor:
+    """The wave, turned or not, at each image's first window, (B, 1, height, width)."""
+    side = len(wave)
+    position = torch.arange(max(height, width), device=wave.device)
+    rows = position[:height] - _corner(draw[:, 0], height, side)[:, None]
+    columns = position[:width] - _corner(draw[:, 1], width, side)[:, None]
+    rows, columns = rows.clamp(0, side - 1)[:, :, None], columns.clamp(0, side - 1)[:, None]
+    turned = draw[:, 4, None, None] < 0.5
+    return torch.where(turned, wave[rows, columns], wave[columns, rows])[:, None]
+
+
+def _mask(down: Tensor, right: Tensor, x: Tensor, side: int) -> Tensor:
+    """Each image's window as (B, 1, H, W) bool."""
+    rows = _window(down, x.shape[2], side)[:, None, :, None]
+    return rows & _window(right, x.shape[3], side)[:, None, None, :]
+
+
+def _length(delta: Tensor, dims: tuple[int, ...]) -> Tensor:
+    squares: Tensor = delta.square().sum(dims, keepdim=True)
+    return squares.sqrt()
+
+
+def _onto_sphere(delta: Tensor, x: Tensor, eps: Tensor) -> Tensor:
+    unit = delta / (_length(delta, (1, 2, 3)) + 1e-12)
+    return torch.clamp(x + unit * eps, 0, 1)

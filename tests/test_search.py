@@ -1,0 +1,257 @@
+"""The fast backend: its pieces against known mathematics, its curves against the reference."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, replace
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.optimize import linprog
+
+from robustbench_mix import algorithms, data, draws, protocols, zoo
+from robustbench_mix.algorithms import ladders
+from robustbench_mix.algorithms.fab import onto_hyperplane
+from robustbench_mix.errors import RbmixError
+from robustbench_mix.harness import State, attack_all
+from robustbench_mix.recipes import recipe_for
+from robustbench_mix.search import search_all
+from robustbench_mix.specs import ModelSpec, parse_grid
+from robustbench_mix.train import train
+
+CPU = torch.device("cpu")
+GRID = {"linf": ["0.002", "0.005", "0.01", "0.02", "0.04"], "l2": ["0.02", "0.05", "0.1", "0.2"]}
+BRIEF = {"steps": 40, "queries": 50}
+
+
+def protocol_of(name: str, norm: str = "linf", grid: list[str] | None = None):
+    """A shipped protocol with another grid."""
+    loaded = protocols.load(name, "")
+    return replace(loaded, norm=norm, eps=parse_grid(grid or GRID[norm], norm))
+
+
+def search(model, split, protocol, rungs, **options) -> State:
+    """The fast schedule with everything but the ladder at its plainest."""
+    arguments = {"seed": 0, "device": CPU, "batch_size": 64, **options}
+    return search_all(model, split, protocol, ladder=rungs, **arguments)
+
+
+@pytest.mark.parametrize("norm", ["linf", "l2"])
+@pytest.mark.parametrize("classes", [2, 3, 4, 10])
+@pytest.mark.parametrize("name", ["autoattack", "pgd"])
+def test_finds_the_boundary(linear_case, name: str, classes: int, norm: str) -> None:
+    """Nothing is broken below its exact distance, and all is above it."""
+    model, split = linear_case(classes)
+    protocol = protocol_of(name, norm)
+    options = BRIEF if name == "autoattack" else {"steps": 40, "restarts": 2}
+    state = search(model, split, protocol, ladders.ladder(name, classes, options))
+    grid = [eps.value for eps in protocol.eps]
+    slack = 1.05 if name == "autoattack" or classes < 4 else 1.6
+    distances = model.distances(split.pixels(), split.labels, norm).tolist()
+    for level, distance in zip(state.level, distances, strict=True):
+        assert level == len(grid) or grid[level] >= distance * (1 - 1e-6)
+        assert level == 0 or grid[level - 1] < distance * slack
+
+
+@pytest.mark.parametrize("name", ["apgd-ce", "apgd-t", "fab-t", "square"])
+@pytest.mark.parametrize("norm", ["linf", "l2"])
+def test_every_rung_breaks_something(linear_case, name: str, norm: str) -> None:
+    """Each attack alone breaks an easy image, beyond what placing has broken."""
+    model, split = linear_case(10)
+    (rung,) = ladders.autoattack(10, components=[name], queries=300)
+    x, y = split.pixels(), split.labels
+    eps = torch.full((len(x),), {"linf": 0.2, "l2": 1.0}[norm])
+    from robustbench_mix.algorithms.attack import Target
+
+    x_adv = rung.attack(Target(model), x, y, torch.arange(len(x)), eps=eps, norm=norm)
+    assert (model(x_adv).argmax(1) != y).float().mean() > 0.5
+
+
+@pytest.fixture(scope="module")
+def trained() -> zoo.Normalized:
+    """A small network trained on digits to a curve with something to lose."""
+    digits = data.load("digits")
+    spec, shape = ModelSpec("resnet14_w4"), zoo.Shape(1, 8, 10)
+    model = zoo.build(spec, shape, *digits.statistics())
+    recipe = replace(recipe_for("resnet", "digits"), epochs=6)
+    train(model, digits.train, digits.test, recipe, 0, CPU)
+    return model
+
+
+@pytest.mark.parametrize("norm", ["linf", "l2"])
+def test_curve_is_the_references(trained: zoo.Normalized, norm: str) -> None:
+    """Image by image: at most one image better off than under the libraries, per epsilon."""
+    split = data.balanced(data.load("digits").test, 60)
+    protocol = protocol_of(
+        "autoattack", norm, {"linf": ["0.4/16", "0.8/16"], "l2": ["0.2", "0.4"]}[norm]
+    )
+    options = {"steps": 30, "queries": 100, "targets": 3}
+    common = {"seed": 0, "device": CPU, "batch_size": 256}
+    fast = search(trained, split, protocol, ladders.ladder("autoattack", 10, options))
+    steps = algorithms.components("autoattack", 10, options)
+    slow = attack_all(trained, split, protocol, steps=steps, **common)
+    assert fast.correct == slow.correct
+    for level in range(len(protocol.eps)):
+        standing = [
+            sum(c and at > level for c, at in zip(s.correct, s.level, strict=True))
+            for s in (fast, slow)
+        ]
+        assert standing[0] <= standing[1] + 1
+        assert 0 < standing[1] < sum(slow.correct)
+
+
+def test_fgsm_is_the_references(linear_case) -> None:
+    """Placing on the grid is FGSM: the same images fall at the same epsilons."""
+    model, split = linear_case(10)
+    protocol = protocol_of("fgsm")
+    fast = search(model, split, protocol, ladders.ladder("fgsm", 10, {}))
+    steps = algorithms.components("fgsm", 10, {})
+    slow = attack_all(model, split, protocol, steps=steps, seed=0, device=CPU, batch_size=64)
+    assert fast.level == slow.level
+
+
+@pytest.mark.parametrize("batch_size", [1, 7, 64])
+@pytest.mark.parametrize("norm", ["linf", "l2"])
+def test_outcome_does_not_depend_on_batches_or_order(linear_case, norm, batch_size) -> None:
+    """In float64 the same images fall to the same attacks in any batch and any order."""
+    model, split = linear_case(10, n=20)
+    model.double()
+    protocol = protocol_of("autoattack", norm)
+    rungs = ladders.ladder("autoattack", 10, {"steps": 10, "queries": 20, "targets": 2})
+    reference = search(model, split, protocol, rungs, batch_size=20)
+    order = torch.randperm(20)
+    shuffled = search(model, split.take(order), protocol, rungs, batch_size=batch_size)
+    assert shuffled.level == [reference.level[i] for i in order]
+    assert shuffled.component == [reference.component[i] for i in order]
+
+
+def test_a_stopped_search_ends_as_an_undisturbed_one(linear_case) -> None:
+    """Stop after any batch and go on from what was saved: the outcome is the same."""
+    model, split = linear_case(10)
+    rungs = ladders.ladder("autoattack", 10, {"steps": 5, "queries": 5, "targets": 2})
+    protocol = protocol_of("autoattack")
+    saved: list[dict] = []
+    whole = search(
+        model, split, protocol, rungs, batch_size=5, save=lambda s: saved.append(asdict(s))
+    )
+    expected = {**asdict(whole), "attack_seconds": 0}
+    assert len(saved) > 10
+    for state in saved[::3]:
+        resumed = search(model, split, protocol, rungs, batch_size=5, state=State(**state))
+        assert repr({**asdict(resumed), "attack_seconds": 0}) == repr(expected)
+
+
+def test_an_image_that_one_step_breaks_is_cheap(linear_case) -> None:
+    """Broken at the smallest epsilon by the first step: one gradient, two forward passes."""
+    model, split = linear_case(2)
+    protocol = protocol_of("autoattack", grid=["0.3", "0.4"])
+    state = search(model, split, protocol, ladders.ladder("autoattack", 2, {}))
+    assert state.level == [0] * len(split)
+    assert state.passes == {"fgsm": {"forward": 2 * len(split), "gradient": len(split)}}
+
+
+def test_conclusions_are_checked(linear_case, monkeypatch) -> None:
+    """Some conclusions from a larger to a smaller epsilon are attacked outright."""
+    monkeypatch.setattr("robustbench_mix.search.ONE_IN", 1)
+    model, split = linear_case(10, n=40)
+    protocol = protocol_of("autoattack")
+    state = search(model, split, protocol, ladders.ladder("autoattack", 10, BRIEF))
+    concluded = [failed for failed in state.failed if failed > 0]
+    assert len(concluded) > 3
+    assert state.check.count(-2) == len(concluded)
+
+
+def test_false_conclusions_are_refuted(linear_case, monkeypatch) -> None:
+    """An attack that only works in small balls is caught by the check."""
+    monkeypatch.setattr("robustbench_mix.search.ONE_IN", 1)
+    model, split = linear_case(10, n=40)
+    protocol = protocol_of("pgd", grid=["0.0001", "0.03", "0.04"])
+
+    def odd(target, x, y, seeds, *, eps, norm):
+        (rung,) = ladders.pgd(10, restarts=1)
+        x_adv = rung.attack(target, x, y, seeds, eps=eps, norm=norm)
+        return torch.where((eps < 0.035)[:, None, None, None], x_adv, x)
+
+    monkeypatch.setattr("robustbench_mix.search._place", _no_placing)
+    state = search(model, split, protocol, [ladders.Rung("odd", odd)])
+    assert state.check.count(-3) > 0
+    assert all(state.level[row] < 2 for row in range(40) if state.check[row] == -3)
+
+
+def _no_placing(job, state, rows, x, y) -> None:
+    for row in rows:
+        state.stage[row] = 0
+
+
+@settings(max_examples=60, deadline=None)
+@given(seed=st.integers(0, 2**31), size=st.integers(1, 6))
+def test_projection_onto_a_hyperplane_is_minimal(seed: int, size: int) -> None:
+    """Within the box and l-infinity, a linear program finds no shorter step."""
+    random = np.random.default_rng(seed)
+    point, normal = random.random(size), random.normal(size=size)
+    offset = float(normal @ random.random(size))
+    step = onto_hyperplane(
+        torch.tensor(point)[None],
+        torch.tensor(normal)[None],
+        torch.tensor([offset], dtype=torch.float64),
+        "linf",
+    )[0].numpy()
+    assert normal @ (point + step) == pytest.approx(offset, abs=1e-9)
+    assert (point + step >= -1e-12).all()
+    assert (point + step <= 1 + 1e-12).all()
+    # Variables: the step and its largest absolute entry, which is minimised.
+    identity, ones = np.eye(size), np.ones((size, 1))
+    program = linprog(
+        [0] * size + [1],
+        A_ub=np.block([[identity, -ones], [-identity, -ones]]),
+        b_ub=np.zeros(2 * size),
+        A_eq=np.append(normal, 0)[None],
+        b_eq=[offset - normal @ point],
+        bounds=[(-p, 1 - p) for p in point] + [(0, None)],
+    )
+    assert np.abs(step).max() == pytest.approx(program.fun, abs=1e-7)
+
+
+def test_projection_onto_a_free_hyperplane_is_orthogonal() -> None:
+    """Far from the box the l2 step is along the normal."""
+    normal = torch.tensor([[3.0, -4.0]], dtype=torch.float64)
+    point = torch.full((1, 2), 0.5, dtype=torch.float64)
+    step = onto_hyperplane(point, normal, torch.tensor([0.0], dtype=torch.float64), "l2")
+    torch.testing.assert_close(step, 0.5 / 25 * normal)
+
+
+def test_unreachable_hyperplanes_end_in_the_corner() -> None:
+    """Where the box does not reach the plane, every coordinate goes as far as it can."""
+    point = torch.tensor([[0.2, 0.7]], dtype=torch.float64)
+    normal = torch.tensor([[1.0, -2.0]], dtype=torch.float64)
+    step = onto_hyperplane(point, normal, torch.tensor([9.0], dtype=torch.float64), "linf")
+    torch.testing.assert_close(point + step, torch.tensor([[1.0, 0.0]], dtype=torch.float64))
+
+
+def test_draws_are_uniform_and_belong_to_the_image() -> None:
+    """Means, variances and correlations of a uniform law; the same in any batch."""
+    seeds = torch.arange(200)
+    sample = draws.uniform(seeds, 3, 500)
+    assert torch.equal(draws.uniform(seeds[[7, 3]], 3, 500), sample[[7, 3]])
+    assert 0 <= sample.min() < 1e-4
+    assert 1 - 1e-4 < sample.max() < 1
+    assert abs(sample.mean() - 0.5) < 0.005
+    assert abs(sample.var() - 1 / 12) < 0.002
+    for other in (draws.uniform(seeds, 4, 500), draws.uniform(seeds + 1, 3, 500)):
+        assert abs(torch.corrcoef(torch.stack([sample.flatten(), other.flatten()]))[0, 1]) < 0.01
+    gauss = draws.normal(seeds, 0, 501)
+    assert gauss.shape == (200, 501)
+    assert abs(gauss.mean()) < 0.01
+    assert abs(gauss.std() - 1) < 0.01
+    assert set(draws.signs(seeds, 0, 9).unique().tolist()) == {-1, 1}
+    assert not torch.equal(draws.derive(seeds, 1), draws.derive(seeds, 2))
+
+
+def test_algorithms_without_a_fast_form_are_named() -> None:
+    """Noise has none, and a wrong option is refused as in the reference."""
+    with pytest.raises(RbmixError, match="'noise' has no fast backend"):
+        ladders.ladder("noise", 10, {})
+    with pytest.raises(RbmixError, match="unexpected keyword argument 'stepz'"):
+        ladders.ladder("pgd", 10, {"stepz": 1})
