@@ -29,7 +29,7 @@ from robustbench_mix.specs import short_hash
 from robustbench_mix.splits import Dataset, Split, balanced
 
 SAVE_EVERY_SECONDS = 2.0
-DEFAULT_EXAMPLES = {"digits": 32}
+DEFAULT_EXAMPLES = {"digits": 20}
 OTHER_EXAMPLES = 1000
 
 

@@ -39,7 +39,7 @@ def rows(runs: list[Run]) -> pd.DataFrame:
     for run in sorted(runs, key=_order):
         header = run.header
         common = {name: header.get(name) for name in COLUMNS if name in header}
-        common["backend"] = _backend(run)
+        common["backend"] = run.backend
         common |= {column: header["versions"].get(p, "") for p, column in VERSIONS.items()}
         for eps, survived in run.survived().items():
             correct, n = int(survived.sum()), len(survived)
@@ -79,7 +79,7 @@ def to_markdown(runs: list[Run]) -> str:
     ]
     for group in _groups(runs):
         header = group[0].header
-        words = f"{header['norm']}, {_backend(group[0])} backend"
+        words = f"{header['norm']}, {group[0].backend} backend"
         lines += ["", f"## {header['dataset']} · {header['protocol']} ({words})", ""]
         titles = ["model", "spatial", "channel", "seed", "trained on", "n", "clean", *group[0].eps]
         lines += [_line(titles), _line(["---"] * len(titles))]
@@ -140,7 +140,7 @@ def _order(run: Run) -> tuple[Any, ...]:
         h["protocol_hash"],
         h["data_hash"],
         h["checkpoint_hash"],
-        _backend(run),
+        run.backend,
         h["batch_size"],
         h["device"],
     )
@@ -154,14 +154,9 @@ def _groups(runs: list[Run]) -> list[list[Run]]:
     groups: dict[tuple[Any, ...], list[Run]] = {}
     for run in sorted(runs, key=_order):
         h = run.header
-        key = (h["dataset"], h["protocol"], h["norm"], _backend(run), *run.eps)
+        key = (h["dataset"], h["protocol"], h["norm"], run.backend, *run.eps)
         groups.setdefault(key, []).append(run)
     return list(groups.values())
-
-
-def _backend(run: Run) -> str:
-    """The schedule that attacked; files from before there was a choice do not name it."""
-    return str(run.header.get("backend", "reference"))
 
 
 def _words(run: Run) -> list[str]:

@@ -19,10 +19,12 @@ OTHERS = ("#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 
 def write(results: Path) -> list[Path]:
     """Redraw every curve from the records under `results`, into `results/curves`."""
-    groups: dict[tuple[str, str, str], list[Run]] = {}
+    groups: dict[tuple[str, ...], list[Run]] = {}
     for run in records.read_all(results):
         h = run.header
-        groups.setdefault((h["dataset"], h["model"], h["protocol"]), []).append(run)
+        backend = () if run.backend == "reference" else (run.backend,)
+        words = (h["dataset"], h["model"], h["protocol"], *backend)
+        groups.setdefault(words, []).append(run)
     paths = []
     for words, runs in groups.items():
         stem = re.sub(r"[^A-Za-z0-9_.+-]", "_", "-".join(words))

@@ -57,6 +57,11 @@ class Run:
         """The epsilon grid as exact text, ascending, without 0."""
         return list(self.header["eps"])
 
+    @property
+    def backend(self) -> str:
+        """`reference` or `fast`; files from before there was a choice do not name it."""
+        return str(self.header.get("backend", "reference"))
+
     def survived(self) -> pd.DataFrame:
         """Clean-correct and not broken, (n images) x ('0' and every epsilon), bool."""
         columns = {"0": self.table["correct"].to_numpy(bool)}
