@@ -7,12 +7,17 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import torch
+from hypothesis import settings
 from torch import nn
 
 from robustbench_mix import progress
 from robustbench_mix.provenance import PACKAGES
 from robustbench_mix.records import Run
 from robustbench_mix.splits import Split
+
+# How long an example takes says nothing on a shared machine.
+settings.register_profile("rbmix", deadline=None)
+settings.load_profile("rbmix")
 
 
 @pytest.fixture(autouse=True)

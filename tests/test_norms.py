@@ -22,7 +22,7 @@ def images(seed: int, scale: float) -> tuple[torch.Tensor, torch.Tensor]:
     return x, x + scale * torch.randn(x.shape, generator=generator)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(seed=seeds, norm=norms, eps=epsilons, scale=st.floats(1e-7, 10))
 def test_projection_is_inside_exactly(seed: int, norm: str, eps: float, scale: float) -> None:
     """The result is in ball and box without any tolerance."""
@@ -33,7 +33,7 @@ def test_projection_is_inside_exactly(seed: int, norm: str, eps: float, scale: f
     assert near.max() <= 1
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(seed=seeds, norm=norms, eps=epsilons)
 def test_projection_leaves_inner_points_alone(seed: int, norm: str, eps: float) -> None:
     """A point already inside comes back bit for bit."""
@@ -42,7 +42,7 @@ def test_projection_leaves_inner_points_alone(seed: int, norm: str, eps: float) 
     assert torch.equal(project(inside, x, eps, norm), inside)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(seed=seeds, norm=norms, eps=st.floats(1e-4, 0.2))
 def test_projection_reaches_the_boundary(seed: int, norm: str, eps: float) -> None:
     """A far point in an unclipped direction ends within rounding of the sphere."""
@@ -75,7 +75,7 @@ def test_draws_depend_on_the_image_alone(norm: str, draw) -> None:
     assert not torch.equal(other, whole)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(seed=seeds, norm=norms, eps=st.floats(1e-3, 1.0))
 def test_draws_stay_in_the_ball(seed: int, norm: str, eps: float) -> None:
     """Random points are inside up to float32 rounding; the harness projects exactly."""

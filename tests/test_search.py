@@ -185,7 +185,7 @@ def _no_placing(job, state, rows, x, y) -> None:
         state.stage[row] = 0
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(seed=st.integers(0, 2**31), size=st.integers(1, 6))
 def test_projection_onto_a_hyperplane_is_minimal(seed: int, size: int) -> None:
     """Within the box and l-infinity, a linear program finds no shorter step."""

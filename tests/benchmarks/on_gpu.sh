@@ -39,6 +39,15 @@ composed() {
     python3 "$(dirname "$0")/bench_composed.py" --device cuda >"$out/composed-cuda.md"
 }
 
+# The same AutoAttack curves on the fast backend, to compare image by image and in time.
+attack_pair_fast() {
+    for spatial in learned frozen; do
+        rbmix evaluate --model resnet14 --spatial "$spatial" --dataset "$data" --backend fast \
+            --attack autoattack --examples 1000 --batch-size 1000 --device cuda \
+            --out "$out/results"
+    done
+}
+
 # The learned and the frozen network with four more seeds.
 seeds() {
     for seed in 1 2 3 4; do
@@ -52,7 +61,7 @@ seeds() {
     done
 }
 
-for step in "${@:-train_pair attack_pair composed seeds}"; do
+for step in "${@:-train_pair attack_pair attack_pair_fast composed seeds}"; do
     for name in $step; do
         [ -e "$out/done/$name" ] && continue
         echo "== $name"
