@@ -11,7 +11,7 @@ from torch import Tensor
 
 def distance(x_adv: Tensor, x: Tensor, norm: str) -> Tensor:
     """The `norm` (`linf` or `l2`) of x_adv - x per image, (B,) float64."""
-    delta = (x_adv.double() - x.double()).flatten(1)
+    delta = (_double(x_adv) - _double(x)).flatten(1)
     return delta.abs().amax(1) if norm == "linf" else delta.norm(dim=1)
 
 
@@ -23,6 +23,9 @@ def project(x_adv: Tensor, x: Tensor, eps: float | Tensor, norm: str) -> Tensor:
     inside already comes back bit for bit; a NaN is replaced by the pixel of x. The box is
     met by clipping before the ball is, which stays in the box because x does.
     """
+    if x.device.type == "mps":  # no double precision there
+        eps = eps.cpu() if isinstance(eps, Tensor) else eps
+        return project(x_adv.cpu(), x.cpu(), eps, norm).to(x.device)
     x_adv = torch.where(x_adv.isnan(), x, x_adv).clamp(0, 1)
     reach = torch.as_tensor(eps, dtype=torch.float64, device=x.device).reshape(-1, 1, 1, 1)
     delta = x_adv.double() - x.double()
@@ -36,6 +39,10 @@ def project(x_adv: Tensor, x: Tensor, eps: float | Tensor, norm: str) -> Tensor:
     # Rounding to x.dtype may step outward by half a unit: one unit back towards x.
     outward = (near.double() - x.double()).abs() > wanted.abs()
     return torch.where(wanted == delta, x_adv, torch.where(outward, near.nextafter(x), near))
+
+
+def _double(x: Tensor) -> Tensor:
+    return x.cpu().double() if x.device.type == "mps" else x.double()
 
 
 def random_point(x: Tensor, eps: float, norm: str, generators: list[torch.Generator]) -> Tensor:

@@ -126,8 +126,10 @@ def _climb(job: Job, state: State, rows: list[int], index: list[int], x: Tensor,
     levels = [_aim(state, row) for row in rows]
     eps = torch.tensor([job.grid[level] for level in levels], dtype=torch.float64)
     seeds = torch.tensor([stream(job.seed, rung.name, image) for image in index])
-    x_adv = rung.attack(job.target, x, y, seeds.to(job.device), eps=eps.to(x), norm=job.norm)
-    found = _enter(job, state, rows, x_adv, x, y, eps.to(job.device), rung.name)
+    x_adv = rung.attack(
+        job.target, x, y, seeds.to(job.device), eps=eps.float().to(x.device), norm=job.norm
+    )
+    found = _enter(job, state, rows, x_adv, x, y, eps, rung.name)
     for row, is_broken, level in zip(rows, found, levels, strict=True):
         checking = state.check[row] >= 0
         state.stage[row] = 0 if is_broken else stage + 1
@@ -165,7 +167,7 @@ def _place(job: Job, state: State, rows: list[int], x: Tensor, y: Tensor) -> Non
     standing = list(range(len(rows)))
     for eps in job.grid:
         at = torch.tensor(standing, device=x.device)
-        radius = torch.full((len(standing),), eps, dtype=torch.float64, device=x.device)
+        radius = torch.full((len(standing),), eps, dtype=torch.float64)
         found = _enter(
             job, state, [rows[i] for i in standing], x[at] + eps * direction[at], x[at], y[at],
             radius, "fgsm",
