@@ -11,7 +11,6 @@ from torch import nn
 
 from robustbench_mix import checkpoints, provenance, zoo
 from robustbench_mix.devices import describe
-from robustbench_mix.errors import RbmixError
 from robustbench_mix.progress import say
 from robustbench_mix.specs import ModelSpec, Recipe, as_json
 from robustbench_mix.splits import Dataset, balanced
@@ -81,10 +80,11 @@ def obtain(
 
 
 def from_user(path: str, weights: Path | None) -> Obtained:
-    """The user's own network from `package.module:callable`, neither trained nor changed."""
+    """The user's own network from `package.module:callable`, neither trained nor changed.
+
+    Raises RbmixError if it cannot be imported or `weights` do not fit it.
+    """
     model = zoo.from_callable(path)
     if weights is not None:
         checkpoints.load_weights(model, weights)
-    if not any(True for _ in model.parameters()) and weights is not None:
-        raise RbmixError(f"model {path!r} has no parameters to load {weights} into")
     return Obtained(model.eval(), weights or Path(), {}, 0.0)
