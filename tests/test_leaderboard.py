@@ -135,3 +135,8 @@ def test_csv_survives_odd_names(make_run) -> None:
     run = make_run([0], model='a,"b":c')
     frame = pd.read_csv(io.StringIO(leaderboard.to_csv([run])))
     assert frame.model.tolist() == ['a,"b":c'] * 3
+
+
+def test_committed_results_match_their_records(checkout: Path) -> None:
+    """The leaderboard in the repository is what its records give."""
+    assert leaderboard.stale(checkout / "results") == []
