@@ -9,8 +9,10 @@ Lucey, "Rethinking the Role of Spatial Mixing" (arXiv 2503.16760).
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Iterator
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -48,6 +50,7 @@ class SeparableConv2d(nn.Module):
     ) -> None:
         super().__init__()
         height, width = (kernel_size, kernel_size) if isinstance(kernel_size, int) else kernel_size
+        self.shell: Any = None
         self.multiplier = multiplier or height * width
         self.groups = groups
         self.depthwise = nn.Conv2d(
@@ -68,6 +71,8 @@ class SeparableConv2d(nn.Module):
     @property
     def composes(self) -> bool:
         """Whether the dense kernel needs no more multiplications than the two steps."""
+        if self.shell is not None:
+            return True
         taps = self.depthwise.kernel_size[0] * self.depthwise.kernel_size[1]
         fan_out = self.pointwise.out_channels // self.groups
         return self.depthwise.padding_mode == "zeros" and fan_out * taps <= self.multiplier * (
@@ -89,6 +94,14 @@ class SeparableConv2d(nn.Module):
         return weight.reshape(self.groups * fan_out, fan_in, *kernel)
 
     def forward(self, x: Tensor) -> Tensor:
+        if self.shell is not None:
+            # Lent for this call only, so that copies and checkpoints hold no graph.
+            self.shell.weight, self.shell.bias = self.composed_weight(), self.pointwise.bias
+            try:
+                z: Tensor = self.shell(x)
+            finally:
+                del self.shell.weight, self.shell.bias
+            return z
         if self.composes:
             return F.conv2d(
                 x,
@@ -108,6 +121,12 @@ class SeparableConv2d(nn.Module):
 
     def composed(self) -> nn.Conv2d:
         """The equal dense convolution as a module of its own, weights detached."""
+        if self.shell is not None:
+            dense: nn.Conv2d = copy.deepcopy(self.shell)
+            bias = self.pointwise.bias
+            dense.weight = nn.Parameter(self.composed_weight().detach())
+            dense.bias = None if bias is None else nn.Parameter(bias.detach().clone())
+            return dense
         # Without drawing initial weights, which would move the caller's random state.
         conv: nn.Conv2d = nn.utils.skip_init(  # type: ignore[no-untyped-call]
             nn.Conv2d,
@@ -134,6 +153,7 @@ def is_dense_spatial(module: nn.Module) -> bool:
     """A convolution that mixes positions and channels at once."""
     return (
         isinstance(module, nn.Conv2d)
+        and hasattr(module, "weight")  # not a shell that waits for its kernel
         and max(module.kernel_size) > 1
         and (module.groups < module.in_channels or module.in_channels == 1)
     )
@@ -144,8 +164,9 @@ def separate(model: nn.Module, multiplier: int | None = None) -> nn.Module:
 
     Works on any network built of `nn.Conv2d`; grouped convolutions keep their groups in
     the pointwise part. A patch embedding stays as it is. Fresh weights are drawn from
-    PyTorch's default law, the one that fits the filters drawn in the paper. Raises
-    RbmixError for a subclass of `nn.Conv2d`, which may compute something else.
+    PyTorch's default law, the one that fits the filters drawn in the paper. A subclass of
+    `nn.Conv2d` (one that pads or standardises in its own way) keeps its forward pass and
+    is given the composed kernel.
     """
     embedding = patch_embedding(model)
     for parent in list(model.modules()):
@@ -155,10 +176,6 @@ def separate(model: nn.Module, multiplier: int | None = None) -> nn.Module:
             if child is embedding or not is_dense_spatial(child):
                 continue
             assert isinstance(child, nn.Conv2d)
-            if type(child) is not nn.Conv2d:
-                raise RbmixError(
-                    f"cannot make {name!r} separable: {type(child).__name__} is not a plain Conv2d"
-                )
             separable = SeparableConv2d(
                 child.in_channels,
                 child.out_channels,
@@ -171,6 +188,9 @@ def separate(model: nn.Module, multiplier: int | None = None) -> nn.Module:
                 multiplier,
                 child.padding_mode,
             )
+            if type(child) is not nn.Conv2d:
+                del child.weight, child.bias
+                separable.shell = child
             setattr(parent, name, separable)
     return model
 
@@ -199,6 +219,7 @@ def spatial_mixers(model: nn.Module) -> Iterator[nn.Conv2d]:
         if (
             isinstance(module, nn.Conv2d)
             and module is not embedding
+            and hasattr(module, "weight")
             and max(module.kernel_size) > 1
             and module.groups == module.in_channels
         ):

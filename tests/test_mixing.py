@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import pytest
 import torch
 import torchvision
@@ -188,12 +190,33 @@ def test_freezing_covers_the_named_mixers(spatial, channel, expected) -> None:
     assert net[2].weight.requires_grad
 
 
-def test_convolutions_of_another_kind_are_not_guessed_at() -> None:
-    """A subclass may pad or standardise in its forward pass: refused by name."""
+class Standardised(nn.Conv2d):
+    """Pads unevenly and standardises its kernel, as some published networks do."""
 
-    class Conv2dSame(nn.Conv2d):
-        pass
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        padded = nn.functional.pad(x, (0, 1, 0, 1))
+        weight = self.weight - self.weight.mean((1, 2, 3), keepdim=True)
+        return nn.functional.conv2d(padded, weight, self.bias, self.stride)
 
-    net = nn.Sequential(nn.Conv2d(3, 4, 3), Conv2dSame(4, 4, 3))
-    with pytest.raises(RbmixError, match="cannot make '1' separable: Conv2dSame"):
-        mixing.separate(net)
+
+def test_convolutions_of_another_kind_keep_their_forward_pass() -> None:
+    """A subclass computes what it always did, with the composed kernel in its place."""
+    net = nn.Sequential(nn.Conv2d(3, 4, 3), Standardised(4, 6, 2)).double()
+    mixing.separate(net).double()
+    shell = net[1]
+    assert [name for name, _ in shell.named_parameters()] == [
+        "depthwise.weight", "pointwise.weight", "pointwise.bias"
+    ]  # fmt: skip
+    x = torch.randn(2, 3, 7, 7, dtype=torch.float64)
+    dense = Standardised(4, 6, 2).double()
+    dense.weight.data = shell.composed_weight().detach()
+    dense.bias.data = shell.pointwise.bias.detach()
+    expected = dense(net[0](x))
+    torch.testing.assert_close(net(x), expected)
+    net(x).sum().backward()
+    assert shell.depthwise.weight.grad.abs().sum() > 0
+    composed = mixing.compose(copy.deepcopy(net))
+    assert type(composed[1]) is Standardised
+    torch.testing.assert_close(composed(x), expected)
+    assert mixing.separate(net)[1] is shell
+    assert list(mixing.spatial_mixers(net)) == [net[0].depthwise, shell.depthwise]
