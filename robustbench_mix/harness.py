@@ -127,14 +127,19 @@ def _attack_batch(
     with torch.no_grad():
         broken = (judge(x_adv).argmax(1) != y).tolist()
     norms = distance(x_adv, x, protocol.norm).tolist()
-    spent = state.passes.setdefault(component.name, asdict(Passes()))
-    spent["forward"] += target.passes.forward
-    spent["gradient"] += target.passes.gradient
+    spend(state, component.name, target.passes)
     for row, is_broken, norm in zip(rows, broken, norms, strict=True):
         if is_broken:
             state.level[row] = level
             state.component[row] = component.name
             state.norm[row] = norm
+
+
+def spend(state: State, name: str, passes: Passes) -> None:
+    """Add these passes to what the named component has spent."""
+    spent = state.passes.setdefault(name, asdict(Passes()))
+    spent["forward"] += passes.forward
+    spent["gradient"] += passes.gradient
 
 
 def _pending(state: State, number: int, level: int, batch_size: int) -> Iterator[list[int]]:

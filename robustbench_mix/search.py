@@ -15,15 +15,16 @@ from __future__ import annotations
 
 import time
 from bisect import bisect_left
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from robustbench_mix.algorithms.apgd import steepest
 from robustbench_mix.algorithms.attack import Passes, Target
 from robustbench_mix.algorithms.ladders import Rung
-from robustbench_mix.harness import Save, State, borrowed, clean_state, search_model
+from robustbench_mix.harness import Save, State, borrowed, clean_state, search_model, spend
 from robustbench_mix.norms import distance, project
 from robustbench_mix.progress import bar
 from robustbench_mix.protocols import Protocol
@@ -114,9 +115,7 @@ def _step(job: Job, state: State, rows: list[int]) -> None:
         _place(job, state, rows, x, y)
     else:
         _climb(job, state, rows, chosen.index.tolist(), x, y)
-    spent = state.passes.setdefault(name, asdict(Passes()))
-    spent["forward"] += job.target.passes.forward
-    spent["gradient"] += job.target.passes.gradient
+    spend(state, name, job.target.passes)
 
 
 def _climb(job: Job, state: State, rows: list[int], index: list[int], x: Tensor, y: Tensor) -> None:
@@ -159,11 +158,7 @@ def _place(job: Job, state: State, rows: list[int], x: Tensor, y: Tensor) -> Non
         point = x.clone().requires_grad_()
         loss = F.cross_entropy(job.target(point), y, reduction="sum")
         (gradient,) = torch.autograd.grad(loss, point)
-    if job.norm == "linf":
-        direction = gradient.sign()
-    else:
-        length = gradient.flatten(1).norm(dim=1) + 1e-12
-        direction = gradient / length[:, None, None, None]
+    direction = steepest(gradient, job.norm)
     standing = list(range(len(rows)))
     for eps in job.grid:
         at = torch.tensor(standing, device=x.device)

@@ -132,7 +132,7 @@ def _settle(walk: Walk, found: Tensor, early_stop: bool) -> Walk:
 
 def _move(walk: Walk, norm: str, momentum: float) -> Walk:
     """One gradient step with momentum, projected before and after it is mixed in."""
-    direction = walk.grad.sign() if norm == "linf" else unit(walk.grad, norm)
+    direction = steepest(walk.grad, norm)
     ahead = into_ball(walk.point + wide(walk.step) * direction, walk.x, walk.eps, norm)
     mixed = (
         walk.point + momentum * (ahead - walk.point) + (1 - momentum) * (walk.point - walk.before)
@@ -193,6 +193,11 @@ def into_ball(point: Tensor, x: Tensor, eps: Tensor, norm: str) -> Tensor:
     length = delta.flatten(1).norm(dim=1)
     factor = torch.minimum(length, eps) / (length + 1e-12)
     return (x + delta * wide(factor)).clamp(0, 1)
+
+
+def steepest(grad: Tensor, norm: str) -> Tensor:
+    """The direction of length one in which the loss rises fastest."""
+    return grad.sign() if norm == "linf" else unit(grad, norm)
 
 
 def unit(delta: Tensor, norm: str) -> Tensor:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from robustbench_mix.algorithms.apgd import into_ball, unit, wide
+from robustbench_mix.algorithms.apgd import into_ball, steepest, wide
 from robustbench_mix.algorithms.attack import Target
 from robustbench_mix.draws import normal, uniform
 
@@ -49,8 +49,7 @@ def ascend(
             row, x, y, eps, point, grad = (t[~broken] for t in (row, x, y, eps, point, grad))
         if len(row) == 0:
             return result
-        direction = grad.sign() if norm == "linf" else unit(grad, norm)
-        point = into_ball(point + wide(step_size * eps) * direction, x, eps, norm)
+        point = into_ball(point + wide(step_size * eps) * steepest(grad, norm), x, eps, norm)
     result[row] = point
     return result
 
