@@ -78,7 +78,7 @@ def evaluate(
     """
     split = balanced(dataset.test, examples)
     model = obtained.model
-    attack = _attack(backend, protocol, classes_of(model, split, device))
+    attack, concludes = _attack(backend, protocol, classes_of(model, split, device))
     header = _header(label, obtained, dataset.name, split, protocol, batch_size, device)
     header["backend"] = backend
     key = short_hash(
@@ -108,7 +108,7 @@ def evaluate(
         raise
     run = Run(
         header={**header, "passes": state.passes, "checked": _checked(state)},
-        table=_table(split, state, len(protocol.eps), fast=backend == "fast"),
+        table=_table(split, state, len(protocol.eps), concludes),
         date=provenance.today(),
         time_seconds={
             "training": float(obtained.header.get("time_seconds", 0.0)),
@@ -120,13 +120,16 @@ def evaluate(
     return Evaluation(run, path, reused=False)
 
 
-def _attack(backend: str, protocol: Protocol, classes: int) -> Callable[..., State]:
-    """The schedule of a backend with the protocol's attacks filled in."""
+def _attack(backend: str, protocol: Protocol, classes: int) -> tuple[Callable[..., State], bool]:
+    """The schedule of a backend with the protocol's attacks, and whether it ever concludes.
+
+    Without rungs the fast schedule only places images, which tries every epsilon outright.
+    """
     if backend == "fast":
         rungs = ladders.ladder(protocol.algorithm, classes, protocol.options)
-        return partial(search_all, ladder=rungs)
+        return partial(search_all, ladder=rungs), bool(rungs)
     steps = algorithms.components(protocol.algorithm, classes, protocol.options)
-    return partial(attack_all, steps=steps)
+    return partial(attack_all, steps=steps), False
 
 
 def _checked(state: State) -> dict[str, int]:
@@ -210,7 +213,7 @@ def _same(old: dict[str, Any], new: dict[str, Any]) -> bool:
     }
 
 
-def _table(split: Split, state: State, levels: int, fast: bool) -> pd.DataFrame:
+def _table(split: Split, state: State, levels: int, concludes: bool) -> pd.DataFrame:
     """The records, with what was found at one epsilon counted at every larger one."""
     nan = float("nan")
     grid = range(levels)
@@ -231,7 +234,7 @@ def _table(split: Split, state: State, levels: int, fast: bool) -> pd.DataFrame:
                 for norm, level in zip(state.norm, state.level, strict=True)
             ],
             "inferred": [
-                [at < failed and at < level for at in grid] if fast else [False] * levels
+                [at < failed and at < level for at in grid] if concludes else [False] * levels
                 for failed, level in zip(state.failed, state.level, strict=True)
             ],
         }

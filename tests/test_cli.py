@@ -175,6 +175,18 @@ def test_fast_backend(here: Path, capsys) -> None:
     assert "already evaluated" in rbmix(capsys, *EVALUATE, "--backend", "fast")[2]
 
 
+def test_fast_fgsm_infers_nothing(here: Path, capsys) -> None:
+    """One signed step is tried at every epsilon, so no verdict is inferred; PGD's may be."""
+    for attack in ("fgsm", "pgd"):
+        words = ["evaluate", *SMALL, "--attack", attack, "--examples", "20", "--backend", "fast"]
+        assert rbmix(capsys, *words, "--eps", "0.001,0.002,0.004")[0] == 0
+    inferred = {
+        run.header["protocol"]: any(any(marks) for marks in run.table["inferred"])
+        for run in records.read_all(here / "results")
+    }
+    assert inferred == {"fgsm": False, "pgd": True}
+
+
 def test_train_only(here: Path, capsys) -> None:
     """`rbmix train` trains once, reports the checkpoint, and finds it the next time."""
     words = ["train", *SMALL, "--seed", "5", "--json"]
