@@ -71,6 +71,12 @@ LearningRate = Annotated[
 Precision = Annotated[
     str, typer.Option(help="Training precision: fp32, bf16, or auto (bf16 on GPUs).")
 ]
+IsAdversarial = Annotated[
+    bool, typer.Option("--adversarial", help="Train on PGD examples (7 steps) instead of images.")
+]
+AdversarialEps = Annotated[
+    Optional[str], typer.Option(help="Their l-infinity radius: 8/255, on digits 2/16.")
+]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object instead.")]
 
@@ -108,6 +114,8 @@ def evaluate(
     train_examples: TrainExamples = None,
     lr: LearningRate = None,
     precision: Precision = "auto",
+    adversarial: IsAdversarial = False,
+    adversarial_eps: AdversarialEps = None,
     device: Device = "auto",
     fresh: Annotated[
         bool, typer.Option("--fresh", help="Attack again even if this run is on disk.")
@@ -122,7 +130,10 @@ def evaluate(
         model=model, spatial=spatial, channel=channel, seed=seed, dataset=dataset,
         attack=attack, eps=None if eps is None else [e.strip() for e in eps.split(",")],
         norm=norm, examples=examples, batch_size=batch_size, weights=weights, results=out,
-        training=jobs.Training(epochs, train_examples, lr, precision), device=device,
+        training=jobs.Training(
+            epochs, train_examples, lr, precision, adversarial, adversarial_eps
+        ),
+        device=device,
         backend=backend, fresh=fresh, quiet=as_json,
     )  # fmt: skip
     written = [done.path, *board.write(out), *plot.write(out)]
@@ -144,6 +155,8 @@ def train(
     train_examples: TrainExamples = None,
     lr: LearningRate = None,
     precision: Precision = "auto",
+    adversarial: IsAdversarial = False,
+    adversarial_eps: AdversarialEps = None,
     device: Device = "auto",
     as_json: AsJson = False,
 ) -> None:
@@ -152,7 +165,10 @@ def train(
 
     obtained = jobs.train(
         model=model, spatial=spatial, channel=channel, seed=seed, dataset=dataset,
-        training=jobs.Training(epochs, train_examples, lr, precision), device=device,
+        training=jobs.Training(
+            epochs, train_examples, lr, precision, adversarial, adversarial_eps
+        ),
+        device=device,
         quiet=as_json,
     )  # fmt: skip
     if as_json:

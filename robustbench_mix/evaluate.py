@@ -198,6 +198,7 @@ def _header(
         "data_hash": split.hash,
         "train_examples": obtained.header.get("train_examples"),
         "epochs": recipe.get("epochs"),
+        "adversarial": recipe.get("adversarial", {}).get("eps", ""),
         "batch_size": batch_size,
         "device": describe(device),
         "versions": provenance.versions(),

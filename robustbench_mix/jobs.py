@@ -12,18 +12,31 @@ from robustbench_mix.evaluate import Evaluation, Label, default_examples
 from robustbench_mix.evaluate import evaluate as evaluate_model
 from robustbench_mix.files import check_writable, home
 from robustbench_mix.obtain import Obtained, from_user, obtain
-from robustbench_mix.recipes import recipe_for
-from robustbench_mix.specs import BACKENDS, ModelSpec, check_seed
+from robustbench_mix.recipes import adversarial_eps, recipe_for
+from robustbench_mix.specs import BACKENDS, Adversarial, ModelSpec, check_seed, parse_eps
 
 
 @dataclass(frozen=True)
 class Training:
-    """What the user wants changed in the recipe; None keeps it."""
+    """What the user wants changed in the recipe; None keeps it.
+
+    `adversarial` trains on PGD examples, within `adversarial_eps` if that is given.
+    """
 
     epochs: int | None = None
     examples: int | None = None
     lr: float | None = None
     precision: str = "auto"
+    adversarial: bool = False
+    adversarial_eps: str | None = None
+
+    def check(self) -> None:
+        """Raises RbmixError for a radius that is none, or that nothing would use."""
+        if self.adversarial_eps is None:
+            return
+        parse_eps(self.adversarial_eps, "linf")
+        if not self.adversarial:
+            raise RbmixError(f"--adversarial-eps {self.adversarial_eps} needs --adversarial")
 
 
 def train(
@@ -40,13 +53,16 @@ def train(
     """Train the named model, or load it if it is cached."""
     progress.set_quiet(quiet)
     spec = ModelSpec(model, spatial, channel, seed)
+    training.check()
     family = zoo.family(model)
     where = pick_device(device)
     check_writable(home() / "checkpoints")
     loaded = data.load(dataset)
     recipe = recipe_for(family, loaded.name)
+    eps = training.adversarial_eps or adversarial_eps(loaded.name)
     recipe = replace(
         recipe,
+        adversarial=Adversarial(eps) if training.adversarial else None,
         epochs=recipe.epochs if training.epochs is None else training.epochs,
         lr=recipe.lr if training.lr is None else training.lr,
         precision=pick_precision(training.precision, where),
@@ -88,6 +104,7 @@ def evaluate(
         raise unknown("backend", backend, BACKENDS)
     spec = ModelSpec("" if own else model, spatial, channel, check_seed(seed))
     protocols.load(attack, dataset="", eps=eps, norm=norm)
+    training.check()
     check_writable(results)
     where = pick_device(device)
     loaded = data.load(dataset)

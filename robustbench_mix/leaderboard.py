@@ -19,14 +19,14 @@ CELL = ["model", "spatial", "channel", "seed", "dataset", "protocol"]
 # What two runs must share, besides their spatial mode, to be members of one pair.
 PAIRED = [
     "model", "channel", "seed", "dataset", "protocol_hash", "data_hash",
-    "train_examples", "epochs", "device", "backend",
+    "train_examples", "epochs", "adversarial", "device", "backend",
 ]  # fmt: skip
 VERSIONS = {
     package: package.replace("robustbench-mix", "rbmix") + "_version" for package in PACKAGES
 }
 COLUMNS = [
     *CELL, "norm", "eps", "n", "correct", "accuracy",
-    "train_examples", "epochs", "backend", "batch_size",
+    "train_examples", "epochs", "adversarial", "backend", "batch_size",
     "protocol_hash", "checkpoint_hash", "data_hash",
     *VERSIONS.values(), "commit", "device", "date",
 ]  # fmt: skip
@@ -40,6 +40,7 @@ def rows(runs: list[Run]) -> pd.DataFrame:
         header = run.header
         common = {name: header.get(name) for name in COLUMNS if name in header}
         common["backend"] = run.backend
+        common.setdefault("adversarial", "")
         common |= {column: header["versions"].get(p, "") for p, column in VERSIONS.items()}
         for eps, survived in run.survived().items():
             correct, n = int(survived.sum()), len(survived)
@@ -75,7 +76,7 @@ def to_markdown(runs: list[Run]) -> str:
         "attack within eps, an upper bound on the robust accuracy, with 95 % Wilson intervals.",
         "A *difference* is that curve minus its learned twin's over the same images, in",
         "percentage points, with a 95 % paired interval (Agresti & Min 2005). *Trained on* is",
-        "images x epochs.",
+        "images x epochs, and the radius of the PGD examples if it was on those.",
     ]
     for group in _groups(runs):
         header = group[0].header
@@ -114,7 +115,7 @@ def twin_of(run: Run, runs: list[Run]) -> Run | None:
         return None
     for other in runs:
         if other.header["spatial"] == "learned" and all(
-            other.header.get(name) == run.header.get(name) for name in PAIRED
+            (other.header.get(name) or "") == (run.header.get(name) or "") for name in PAIRED
         ):
             return other
     return None
@@ -135,7 +136,7 @@ def _content(results: Path) -> dict[Path, str]:
 def _order(run: Run) -> tuple[Any, ...]:
     h = run.header
     spatial = (ORDER.get(h["spatial"], 2), h["spatial"])
-    training = (h.get("train_examples") or 0, h.get("epochs") or 0)
+    training = (h.get("train_examples") or 0, h.get("epochs") or 0, h.get("adversarial") or "")
     rest = (
         h["protocol_hash"],
         h["data_hash"],
@@ -164,6 +165,8 @@ def _words(run: Run) -> list[str]:
     trained = ""
     if h.get("train_examples"):
         trained = f"{h['train_examples']:,} x {h['epochs']}"
+        if h.get("adversarial"):
+            trained += f", PGD {h['adversarial']}"
     return [
         h["model"], h["spatial"], h["channel"], str(h["seed"]), trained, str(h["n"])
     ]  # fmt: skip

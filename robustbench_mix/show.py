@@ -71,9 +71,13 @@ def passes_per_image(run: Run) -> dict[str, float]:
 
 def training(header: dict[str, Any], path: Path) -> None:
     """What a checkpoint holds."""
+    recipe = header["recipe"]
+    attacked = (
+        f" on PGD examples ({recipe['adversarial']['eps']})" if "adversarial" in recipe else ""
+    )
     Console().print(
         f"{header['spec']['model']} on {header['train_examples']:,} images of "
-        f"{header['dataset']}, {header['recipe']['epochs']} epochs: "
+        f"{header['dataset']}, {recipe['epochs']} epochs{attacked}: "
         f"{header['test_accuracy']:.2%} clean accuracy\n{path}",
         highlight=False,
         soft_wrap=True,

@@ -129,6 +129,21 @@ class ModelSpec:
 
 
 @dataclass(frozen=True)
+class Adversarial:
+    """Training on PGD examples (Madry et al., arXiv 1706.06083) instead of the images.
+
+    `eps` is an l-infinity radius as text; `step_size` is a share of it.
+    """
+
+    eps: str
+    steps: int = 7
+    step_size: float = 0.25
+
+    def __post_init__(self) -> None:
+        parse_eps(self.eps, "linf")
+
+
+@dataclass(frozen=True)
 class Recipe:
     """How a network is trained; one readable set of numbers, the same for every variant.
 
@@ -146,6 +161,7 @@ class Recipe:
     pad: int
     flip: bool
     precision: str = "fp32"
+    adversarial: Adversarial | None = None
 
     def __post_init__(self) -> None:
         if self.epochs < 1:
@@ -159,9 +175,9 @@ class Recipe:
 
 
 def as_json(record: Any) -> dict[str, Any]:
-    """A frozen record as plain JSON values."""
+    """A frozen record as plain JSON values; what is None is left out."""
     plain: dict[str, Any] = json.loads(json.dumps(asdict(record)))
-    return plain
+    return {name: value for name, value in plain.items() if value is not None}
 
 
 def short_hash(value: Any) -> str:

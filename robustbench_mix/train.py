@@ -14,9 +14,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from robustbench_mix.algorithms.ascent import ascend
+from robustbench_mix.algorithms.attack import Target
 from robustbench_mix.errors import RbmixError
 from robustbench_mix.progress import bar
-from robustbench_mix.specs import Recipe
+from robustbench_mix.specs import Adversarial, Eps, Recipe
 from robustbench_mix.splits import Split
 
 
@@ -60,6 +62,8 @@ def train(
             for rows in order.split(recipe.batch_size):  # type: ignore[no-untyped-call]
                 x = augment(images[rows], recipe.pad, recipe.flip, generator)
                 x = x.float().div_(train_split.levels).to(memory_format=torch.channels_last)
+                if recipe.adversarial is not None:
+                    x = perturb(model, x, labels[rows], recipe.adversarial, generator, autocast)
                 with autocast:
                     logits = model(x)
                 loss = F.cross_entropy(logits.float(), labels[rows])
@@ -79,6 +83,31 @@ def train(
                     update(step, f"loss {value:.3f}  accuracy {hits:.2f}")
     model.eval()
     return Trained(accuracy(model, test_split, device), time.perf_counter() - started)
+
+
+def perturb(
+    model: nn.Module,
+    x: Tensor,
+    y: Tensor,
+    how: Adversarial,
+    generator: torch.Generator,
+    autocast: torch.autocast,
+) -> Tensor:
+    """The images after PGD from a random point of the ball; the model is in train mode again.
+
+    The attack sees the network in eval mode, so that norm statistics come from the training
+    step alone.
+    """
+    seeds = torch.randint(2**62, (len(x),), generator=generator).to(x.device)
+    eps = torch.full((len(x),), Eps(how.eps).value, device=x.device)
+    model.eval()
+    with autocast:
+        x_adv = ascend(
+            Target(model), x, y, seeds, eps=eps, norm="linf", steps=how.steps,
+            step_size=how.step_size, random_start=True, early_stop=False,
+        )  # fmt: skip
+    model.train()
+    return x_adv.to(memory_format=torch.channels_last)
 
 
 def learning_rate(step: int, steps: int, warmup: float) -> float:

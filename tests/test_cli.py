@@ -200,6 +200,30 @@ def test_train_only(here: Path, capsys) -> None:
     assert "clean accuracy" in rbmix(capsys, *words[:-1])[1]
 
 
+def test_train_adversarially(here: Path, capsys) -> None:
+    """A checkpoint of its own, whose records and leaderboard line say what it was trained on."""
+    words = [*SMALL, "--adversarial", "--adversarial-eps", "1/16", "--epochs", "1"]
+    code, out, _ = rbmix(capsys, "train", *words)
+    assert code == 0
+    assert "on PGD examples (1/16)" in out
+    assert rbmix(capsys, "evaluate", *words, "--attack", "fgsm", "--examples", "10")[0] == 0
+    assert "600 x 1, PGD 1/16" in (here / "results/leaderboard.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("words", "fragment"),
+    [
+        (["--adversarial", "--adversarial-eps", "9"], "epsilon '9' is above 1"),
+        (["--adversarial-eps", "1/16"], "--adversarial-eps 1/16 needs --adversarial"),
+    ],
+)
+def test_adversarial_options_are_checked(here: Path, capsys, words, fragment: str) -> None:
+    """A wrong or useless radius is one line and exit code 2."""
+    code, _, err = rbmix(capsys, "train", *words)
+    assert code == 2
+    assert fragment in err
+
+
 def test_models_json_gives_the_counts(capsys) -> None:
     """Full, Chans and Space for every model."""
     code, out, _ = rbmix(capsys, "models", "--json")

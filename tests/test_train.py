@@ -11,7 +11,7 @@ from robustbench_mix import train as training
 from robustbench_mix import zoo
 from robustbench_mix.errors import RbmixError
 from robustbench_mix.recipes import recipe_for
-from robustbench_mix.specs import ModelSpec
+from robustbench_mix.specs import Adversarial, ModelSpec, as_json
 from robustbench_mix.splits import Split
 
 CPU = torch.device("cpu")
@@ -116,3 +116,34 @@ def test_bf16_training_runs_on_the_cpu() -> None:
     trained = training.train(model, split(90), split(60), recipe, 0, CPU)
     assert trained.test_accuracy > 0.9
     assert all(p.dtype == torch.float32 for p in model.parameters())
+
+
+def test_perturbed_images_stay_in_the_ball_and_raise_the_loss() -> None:
+    """PGD examples lie within eps and the box, are harder, and leave mode and statistics."""
+    model, x, y = fresh().train(), split().pixels(), split().labels
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    autocast = torch.autocast("cpu", dtype=torch.bfloat16, enabled=False)
+    how = Adversarial("8/255")
+    x_adv = training.perturb(model, x, y, how, torch.Generator().manual_seed(0), autocast)
+    assert (x_adv - x).abs().max() <= 8 / 255 + 1e-6
+    assert 0 <= x_adv.min() <= x_adv.max() <= 1
+    assert model.training
+    for name, value in model.state_dict().items():
+        assert torch.equal(value, before[name]), name
+    model.eval()
+    loss = torch.nn.functional.cross_entropy
+    assert loss(model(x_adv), y) > loss(model(x), y)
+
+
+def test_adversarial_training_is_deterministic_and_another_recipe() -> None:
+    """Same seed, same weights; not those of ordinary training; a checkpoint of its own."""
+    data, recipe = split(), replace(RECIPE, adversarial=Adversarial("8/255", steps=2))
+    weights = []
+    for chosen in (recipe, recipe, RECIPE):
+        model = fresh()
+        training.train(model, data, data, chosen, 0, CPU)
+        weights.append(model.net.head.weight)
+    assert torch.equal(weights[0], weights[1])
+    assert not torch.equal(weights[0], weights[2])
+    assert "adversarial" not in as_json(RECIPE)
+    assert as_json(recipe)["adversarial"]["eps"] == "8/255"
