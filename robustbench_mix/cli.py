@@ -101,11 +101,22 @@ def evaluate(
         Optional[str], typer.Option(help="linf or l2 instead of the protocol's (needs --eps).")
     ] = None,
     backend: Annotated[
-        str,
-        typer.Option(help="reference (the libraries, epsilon by epsilon) or fast (our attacks)."),
-    ] = "reference",
+        Optional[str],
+        typer.Option(
+            help="fast (our attacks, one job for the whole curve; default) or reference "
+            "(the libraries, epsilon by epsilon)."
+        ),
+    ] = None,
+    exhaustive: Annotated[
+        bool,
+        typer.Option(
+            "--exhaustive", help="Every attack at every epsilon, to its end: nothing saved."
+        ),
+    ] = False,
     seed: Seed = 0,
-    batch_size: Annotated[int, typer.Option(parser=_whole, help="Images attacked at once.")] = 256,
+    batch_size: Annotated[
+        Optional[int], typer.Option(parser=_whole, help="Images attacked at once.")
+    ] = None,
     weights: Annotated[
         Optional[Path], typer.Option(help="Weights for your own model: .safetensors or .pt.")
     ] = None,
@@ -134,7 +145,7 @@ def evaluate(
             epochs, train_examples, lr, precision, adversarial, adversarial_eps
         ),
         device=device,
-        backend=backend, fresh=fresh, quiet=as_json,
+        backend=backend, exhaustive=exhaustive, fresh=fresh, quiet=as_json,
     )  # fmt: skip
     written = [done.path, *board.write(out), *plot.write(out)]
     rows = board.rows([done.run])

@@ -40,3 +40,23 @@ def describe(device: torch.device) -> str:
     if device.type == "cpu":
         return f"cpu (threads: {torch.get_num_threads()})"
     return device.type
+
+
+def fitting_batch(size: int, device: torch.device) -> int:
+    """How many images of `size` x `size` pixels to attack at once, unless told otherwise.
+
+    Enough to keep the device busy; the fast backend halves it where memory runs out.
+    """
+    at_32_pixels = 256 if device.type == "cpu" else 2048
+    return min(max(at_32_pixels * 32**2 // size**2, 16), at_32_pixels)
+
+
+def has_fast_bfloat16(device: torch.device) -> bool:
+    """Whether convolutions run faster in bfloat16 than in float32 there."""
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    if device.type != "cpu":
+        return False
+    # Instructions for it; PyTorch has no public name for the question.
+    asks = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
+    return any(bool(getattr(torch.cpu, name, lambda: False)()) for name in asks)

@@ -15,6 +15,8 @@ import torch
 
 from robustbench_mix import algorithms, provenance, records
 from robustbench_mix.algorithms import ladders
+from robustbench_mix.algorithms.ladders import Rung
+from robustbench_mix.audit import findings
 from robustbench_mix.checkpoints import weights_hash
 from robustbench_mix.devices import describe
 from robustbench_mix.errors import RbmixError
@@ -24,12 +26,12 @@ from robustbench_mix.obtain import Obtained
 from robustbench_mix.progress import say
 from robustbench_mix.protocols import Protocol
 from robustbench_mix.records import Run
-from robustbench_mix.search import CONFIRMED, REFUTED, search_all
+from robustbench_mix.search import search_all
 from robustbench_mix.specs import short_hash
 from robustbench_mix.splits import Dataset, Split, balanced
 
 SAVE_EVERY_SECONDS = 2.0
-DEFAULT_EXAMPLES = {"digits": 20}
+DEFAULT_EXAMPLES = {"digits": 128}
 OTHER_EXAMPLES = 1000
 
 
@@ -67,20 +69,23 @@ def evaluate(
     *,
     examples: int,
     batch_size: int,
-    backend: str = "reference",
+    backend: str | None = None,
+    exhaustive: bool = False,
     fresh: bool = False,
 ) -> Evaluation:
     """Attack the model under the protocol and write its records under `results`.
 
+    `backend` is `fast` or `reference`, by default the fast one where the algorithm has it;
+    `exhaustive` runs its attacks with every saving off.
     A finished run of exactly these settings and versions is read instead, unless `fresh`;
     one that was stopped half-way goes on where it was. Raises RbmixError for what a user
     can mend.
     """
     split = balanced(dataset.test, examples)
     model = obtained.model
-    attack, concludes = _attack(backend, protocol, classes_of(model, split, device))
+    schedule = _schedule(backend, exhaustive, protocol, classes_of(model, split, device))
     header = _header(label, obtained, dataset.name, split, protocol, batch_size, device)
-    header["backend"] = backend
+    header["backend"] = schedule.backend
     key = short_hash(
         [header[name] for name in ("checkpoint_hash", "data_hash", "batch_size", "backend")]
         + [protocol.hash, label.seed]
@@ -98,7 +103,7 @@ def evaluate(
         say(f"going on with the unfinished run {partial}")
     saver = _Saver(partial, header)
     try:
-        state = attack(
+        state = schedule.attack(
             model, split, protocol,
             seed=label.seed, device=device, batch_size=batch_size,
             state=state, save=saver, description=f"{protocol.name} on {len(split)} images",
@@ -106,9 +111,14 @@ def evaluate(
     except KeyboardInterrupt:
         saver.flush()
         raise
+    levels = len(protocol.eps)
+    outcome: dict[str, Any] = {"passes": state.passes, "checked": _checked(state)}
+    if audit := findings(state, split, schedule.rungs, label.seed, levels):
+        outcome["audit"] = audit
+    concludes = schedule.backend == "fast" and bool(schedule.rungs)
     run = Run(
-        header={**header, "passes": state.passes, "checked": _checked(state)},
-        table=_table(split, state, len(protocol.eps), concludes),
+        header={**header, **outcome},
+        table=_table(split, state, levels, concludes),
         date=provenance.today(),
         time_seconds={
             "training": float(obtained.header.get("time_seconds", 0.0)),
@@ -120,23 +130,39 @@ def evaluate(
     return Evaluation(run, path, reused=False)
 
 
-def _attack(backend: str, protocol: Protocol, classes: int) -> tuple[Callable[..., State], bool]:
-    """The schedule of a backend with the protocol's attacks, and whether it ever concludes.
+@dataclass(frozen=True)
+class _Schedule:
+    """The attacks of a protocol under a backend, and the backend's name in the records."""
 
-    Without rungs the fast schedule only places images, which tries every epsilon outright.
-    """
+    backend: str
+    attack: Callable[..., State]
+    rungs: list[Rung]
+
+
+def _schedule(backend: str | None, exhaustive: bool, protocol: Protocol, classes: int) -> _Schedule:
+    """Choose the schedule; raises RbmixError if the protocol does not go with it."""
+    name, options = protocol.algorithm, protocol.options
+    if backend is None:
+        backend = "fast" if name in ladders.LADDERS else "reference"
+    if exhaustive:
+        if backend != "fast":
+            raise RbmixError(f"--exhaustive goes with the fast backend, not with {backend!r}")
+        rungs = ladders.ladder(name, classes, options, early_stop=False)
+        steps = ladders.as_components(rungs)
+        attack = partial(attack_all, steps=steps, exhaustive=True)
+        return _Schedule("fast, exhaustive", attack, [])
     if backend == "fast":
-        rungs = ladders.ladder(protocol.algorithm, classes, protocol.options)
-        return partial(search_all, ladder=rungs), bool(rungs)
-    steps = algorithms.components(protocol.algorithm, classes, protocol.options)
-    return partial(attack_all, steps=steps), False
+        rungs = ladders.ladder(name, classes, options)
+        return _Schedule(backend, partial(search_all, ladder=rungs), rungs)
+    steps = algorithms.components(name, classes, options)
+    return _Schedule(backend, partial(attack_all, steps=steps), [])
 
 
 def _checked(state: State) -> dict[str, int]:
     """How many conclusions about smaller epsilons were attacked outright, and how many fell."""
     return {
-        "confirmed": state.check.count(CONFIRMED),
-        "refuted": state.check.count(REFUTED),
+        "confirmed": state.checked.count("confirmed"),
+        "refuted": state.checked.count("refuted"),
     }
 
 
@@ -208,7 +234,7 @@ def _header(
 
 def _same(old: dict[str, Any], new: dict[str, Any]) -> bool:
     """Whether a stored run is what this one would be; the commit alone may differ."""
-    aside = {"passes", "checked", "commit"}
+    aside = {"passes", "checked", "audit", "commit"}
     return {k: v for k, v in old.items() if k not in aside} == {
         k: v for k, v in new.items() if k not in aside
     }
@@ -235,8 +261,16 @@ def _table(split: Split, state: State, levels: int, concludes: bool) -> pd.DataF
                 for norm, level in zip(state.norm, state.level, strict=True)
             ],
             "inferred": [
-                [at < failed and at < level for at in grid] if concludes else [False] * levels
-                for failed, level in zip(state.failed, state.level, strict=True)
+                [concludes and _is_inferred(state, row, at) for at in grid]
+                for row in range(len(split))
             ],
+            "forward": pd.array(state.forward, dtype="Int64"),
+            "gradient": pd.array(state.gradient, dtype="Int64"),
         }
     )
+
+
+def _is_inferred(state: State, row: int, at: int) -> bool:
+    """Whether this image was not attacked at this position of the grid, only at a larger one."""
+    tried = at == state.check[row] and state.checked[row] == "confirmed"
+    return at < state.failed[row] and at < state.level[row] and not tried

@@ -9,21 +9,20 @@ on. Robust accuracy counted this way is an upper bound.
 
 from __future__ import annotations
 
-import copy
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from robustbench_mix.algorithms import Component
 from robustbench_mix.algorithms.attack import Passes, Target
 from robustbench_mix.errors import RbmixError
-from robustbench_mix.mixing import SeparableConv2d, compose
+from robustbench_mix.fuse import simplify
 from robustbench_mix.norms import distance, project
-from robustbench_mix.progress import bar
+from robustbench_mix.progress import bar, say
 from robustbench_mix.protocols import Protocol
 from robustbench_mix.splits import Split
 
@@ -35,7 +34,10 @@ class State:
     `level` is the position in the grid of the smallest epsilon that broke the image, or
     the length of the grid; `stage` counts the (epsilon, component) steps it has passed;
     `failed` is the largest position at which the whole protocol was run and failed, or -1;
-    `check` follows the conclusions that the fast schedule attacks outright.
+    `check` is the position at which a conclusion of the fast schedule is attacked outright,
+    or -1, and `checked` what came of it, `confirmed` or `refuted`. `cheap` is the level at
+    which an image came to rungs that are meant for a sample, or -1. `forward` and `gradient`
+    are the passes spent on each image, None where a library does not tell.
     """
 
     prediction: list[int]
@@ -47,6 +49,10 @@ class State:
     stage: list[int]
     failed: list[int]
     check: list[int]
+    checked: list[str]
+    cheap: list[int]
+    forward: list[int | None]
+    gradient: list[int | None]
     passes: dict[str, dict[str, int]] = field(default_factory=dict)
     attack_seconds: float = 0.0
 
@@ -66,22 +72,24 @@ def attack_all(
     state: State | None = None,
     save: Save | None = None,
     description: str = "attacking",
+    exhaustive: bool = False,
 ) -> State:
     """Attack every image of `split` under `protocol` and return what was verified.
 
-    `state` continues an earlier, unfinished run; `save` is called after every batch. The
-    model leaves as it came. Raises RbmixError if the model's clean logits are not finite
-    or do not fit the labels.
+    `exhaustive` attacks what is broken already all the same. `state` continues an earlier,
+    unfinished run; `save` is called after every batch. The model leaves as it came. Raises
+    RbmixError if the model's clean logits are not finite or do not fit the labels.
     """
     with borrowed(model, device):
-        judge, target = Target(model), Target(search_model(model))
+        judge = Target(model)
+        target = Target(simplify(model, sample(split, device, judge.dtype)))
         if state is None:
             state = clean_state(judge, split, device, batch_size, levels=len(protocol.eps))
         plan = [(level, step) for level in range(len(protocol.eps)) for step in steps]
         with bar(description, len(plan)) as update:
             for number, (level, component) in enumerate(plan, start=1):
                 note = f"eps {protocol.eps[level].text}  {component.name}"
-                for rows in _pending(state, number, level, batch_size):
+                for rows in _pending(state, number, level, batch_size, exhaustive):
                     started = time.perf_counter()
                     _attack_batch(
                         judge, target, split, protocol, level, component, rows, state, seed, device
@@ -115,7 +123,8 @@ def _attack_batch(
     eps = protocol.eps[level].value
     chosen = split.take(torch.tensor(rows))
     x, y = chosen.pixels().to(device), chosen.labels.to(device)
-    target.passes = Passes()
+    target.count_for(len(rows))
+    judge.passes, judge.images = target.passes, target.images
     x_adv = component.attack(
         target, x, y, eps=eps, norm=protocol.norm, index=chosen.index.tolist(), seed=seed
     )
@@ -126,23 +135,34 @@ def _attack_batch(
     x_adv = project(x_adv.to(x), x, eps, protocol.norm)
     with torch.no_grad():
         broken = (judge(x_adv).argmax(1) != y).tolist()
+    target.check_finite()
     norms = distance(x_adv, x, protocol.norm).tolist()
-    spend(state, component.name, target.passes)
+    spend(state, component.name, target.passes, rows if component.tells else None)
     for row, is_broken, norm in zip(rows, broken, norms, strict=True):
-        if is_broken:
+        if is_broken and state.level[row] > level:
             state.level[row] = level
             state.component[row] = component.name
             state.norm[row] = norm
 
 
-def spend(state: State, name: str, passes: Passes) -> None:
-    """Add these passes to what the named component has spent."""
-    spent = state.passes.setdefault(name, asdict(Passes()))
+def spend(state: State, name: str, passes: Passes, rows: list[int] | None) -> None:
+    """Add these passes, the verdict's included, to what the named component has spent.
+
+    `rows` are the images that they were for, where that is known.
+    """
+    spent = state.passes.setdefault(name, {"forward": 0, "gradient": 0})
     spent["forward"] += passes.forward
     spent["gradient"] += passes.gradient
+    if rows is None:
+        return
+    for kind, counts in zip((state.forward, state.gradient), passes.each.tolist(), strict=True):
+        for row, count in zip(rows, counts, strict=True):
+            kind[row] = (kind[row] or 0) + count
 
 
-def _pending(state: State, number: int, level: int, batch_size: int) -> Iterator[list[int]]:
+def _pending(
+    state: State, number: int, level: int, batch_size: int, exhaustive: bool
+) -> Iterator[list[int]]:
     """Batches of the images that step `number` still has to attack, in a fixed order.
 
     Batches are cut from all images that stood when the step began, so that a resumed run
@@ -151,9 +171,36 @@ def _pending(state: State, number: int, level: int, batch_size: int) -> Iterator
     rows = [
         row
         for row, correct in enumerate(state.correct)
-        if correct and state.stage[row] < number and state.level[row] > level
+        if correct and state.stage[row] < number and (exhaustive or state.level[row] > level)
     ]
     yield from (rows[i : i + batch_size] for i in range(0, len(rows), batch_size))
+
+
+def halving(work: Callable[[list[int]], None], rows: list[int], batch_size: int) -> int:
+    """Do `work` on the first rows that fit into memory; the batch size that did.
+
+    Starts with all of `rows` and halves after running out of memory. What does not fit one
+    image at a time is raised as RbmixError.
+    """
+    while True:
+        try:
+            work(rows)
+            return batch_size
+        except RuntimeError as error:
+            if not _is_out_of_memory(error):
+                raise
+        # Outside the handler, where the error still holds on to what was allocated.
+        if len(rows) == 1:
+            raise RbmixError("out of memory with a batch of one image")
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+        batch_size = (len(rows) + 1) // 2
+        rows = rows[:batch_size]
+        say(f"out of memory: going on with batches of {batch_size}")
+
+
+def _is_out_of_memory(error: RuntimeError) -> bool:
+    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
 
 
 @torch.no_grad()
@@ -179,15 +226,19 @@ def clean_state(
     correct = [p == t for p, t in zip(prediction, split.labels.tolist(), strict=True)]
     n = len(split)
     return State(
-        prediction,
-        margin,
-        correct,
-        [levels] * n,
-        [""] * n,
-        [float("nan")] * n,
-        [0] * n,
-        [-1] * n,
-        [-1] * n,
+        prediction=prediction,
+        margin=margin,
+        correct=correct,
+        level=[levels] * n,
+        component=[""] * n,
+        norm=[float("nan")] * n,
+        stage=[0] * n,
+        failed=[-1] * n,
+        check=[-1] * n,
+        checked=[""] * n,
+        cheap=[-1] * n,
+        forward=[None] * n,
+        gradient=[None] * n,
     )
 
 
@@ -211,14 +262,12 @@ def borrowed(model: nn.Module, device: torch.device) -> Iterator[None]:
             parameter.requires_grad_(flag)
 
 
-def search_model(model: nn.Module) -> nn.Module:
-    """The cheapest equal of the model: separable convolutions composed once, in a copy."""
-    if not any(isinstance(module, SeparableConv2d) for module in model.modules()):
-        return model
-    return compose(copy.deepcopy(model)).requires_grad_(False)
+def sample(split: Split, device: torch.device, dtype: torch.dtype = torch.float32) -> Tensor:
+    """A few images to try a network on."""
+    return split.pixels(0, 8).to(device, dtype)
 
 
 def classes_of(model: nn.Module, split: Split, device: torch.device) -> int:
     """Number of logits the model returns."""
     with borrowed(model, device), torch.no_grad():
-        return int(Target(model)(split.pixels(0, 1).to(device)).shape[1])
+        return int(Target(model)(sample(split, device)).shape[1])

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from robustbench_mix import data, progress, protocols, zoo
-from robustbench_mix.devices import pick_device, pick_precision
+from robustbench_mix.devices import fitting_batch, pick_device, pick_precision
 from robustbench_mix.errors import RbmixError, unknown
 from robustbench_mix.evaluate import Evaluation, Label, default_examples
 from robustbench_mix.evaluate import evaluate as evaluate_model
@@ -81,12 +81,13 @@ def evaluate(
     eps: list[str] | None,
     norm: str | None,
     examples: int | None,
-    batch_size: int,
+    batch_size: int | None,
     weights: Path | None,
     results: Path,
     training: Training,
     device: str,
-    backend: str = "reference",
+    backend: str | None = None,
+    exhaustive: bool = False,
     fresh: bool = False,
     quiet: bool = False,
 ) -> Evaluation:
@@ -100,7 +101,7 @@ def evaluate(
     for name, number in (("number of examples", examples), ("batch size", batch_size)):
         if number is not None and number < 1:
             raise RbmixError(f"{name} {number} must be at least 1")
-    if backend not in BACKENDS:
+    if backend is not None and backend not in BACKENDS:
         raise unknown("backend", backend, BACKENDS)
     spec = ModelSpec("" if own else model, spatial, channel, check_seed(seed))
     protocols.load(attack, dataset="", eps=eps, norm=norm)
@@ -121,5 +122,6 @@ def evaluate(
     return evaluate_model(
         label, obtained, loaded, protocol, results, where,
         examples=default_examples(loaded.name) if examples is None else examples,
-        batch_size=batch_size, backend=backend, fresh=fresh,
+        batch_size=batch_size or fitting_batch(loaded.size, where),
+        backend=backend, exhaustive=exhaustive, fresh=fresh,
     )  # fmt: skip

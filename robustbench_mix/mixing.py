@@ -200,7 +200,7 @@ def compose(model: nn.Module) -> nn.Module:
     for parent in list(model.modules()):
         for name, child in list(parent.named_children()):
             if isinstance(child, SeparableConv2d) and child.composes:
-                setattr(parent, name, child.composed())
+                setattr(parent, name, child.composed().train(child.training))
     return model
 
 

@@ -31,7 +31,10 @@ COLUMNS = (
     "component",
     "norm",
     "inferred",
+    "forward",
+    "gradient",
 )
+LATER = {"inferred", "forward", "gradient"}  # columns that older files lack
 PER_EPS = ("broken", "component", "norm", "inferred")
 
 
@@ -44,7 +47,8 @@ class Run:
     the epsilon grid of the header: `broken` (an adversarial example within that epsilon
     was verified), `component` (the attack that found it, '' if none), `norm` (its verified
     norm, NaN if none) and `inferred` (not broken, and not attacked at that epsilon either
-    but only at a larger one). A clean-misclassified image is never attacked.
+    but only at a larger one). `forward` and `gradient` are the passes spent on the image,
+    missing where a library does not tell. A clean-misclassified image is never attacked.
     """
 
     header: dict[str, Any]
@@ -96,12 +100,12 @@ def write(run: Run, path: Path) -> None:
             ("component", pa.list_(pa.string())),
             ("norm", pa.list_(pa.float64())),
             ("inferred", pa.list_(pa.bool_())),
+            ("forward", pa.int64()),
+            ("gradient", pa.int64()),
         ],
         metadata={KEY: json.dumps(run.header, sort_keys=True).encode()},
     )
-    table = pa.Table.from_pydict(
-        {name: run.table[name].tolist() for name in COLUMNS}, schema=schema
-    )
+    table = pa.Table.from_pydict({name: _plain(run.table[name]) for name in COLUMNS}, schema=schema)
     with replacing(path) as temporary:
         parquet.write_table(table, temporary)
 
@@ -114,10 +118,13 @@ def read(path: Path) -> Run:
     try:
         table = parquet.read_table(path)
         header = json.loads((table.schema.metadata or {})[KEY])
-        present = [name for name in COLUMNS if name != "inferred" or name in table.column_names]
+        present = [name for name in COLUMNS if name not in LATER or name in table.column_names]
         frame = pd.DataFrame({name: table[name].to_pylist() for name in present})
-        if "inferred" not in present:  # files from before there was anything to infer
+        if "inferred" not in present:  # from before there was anything to infer
             frame["inferred"] = [[False] * len(header["eps"])] * len(frame)
+        for name in ("forward", "gradient"):
+            values = frame[name] if name in present else [None] * len(frame)
+            frame[name] = pd.array(values, dtype="Int64")
     except (OSError, KeyError, ValueError, pa.ArrowException) as error:
         detail = (str(error).splitlines() or [""])[0][:120]
         raise RbmixError(f"records {path} are damaged ({detail})") from error
@@ -151,6 +158,10 @@ def _check(header: Any, frame: pd.DataFrame, path: Path) -> None:
         broken = list(row.broken)
         if broken != sorted(broken) or (broken and broken[-1] and not row.correct):
             raise RbmixError(f"records {path} are damaged (image {row.image}: not nested)")
+
+
+def _plain(column: pd.Series) -> list[Any]:
+    return [None if value is pd.NA else value for value in column.tolist()]
 
 
 def accuracy(correct: int, n: int) -> float:

@@ -9,6 +9,9 @@ outright; what that breaks is entered and counted.
 
 Images at different epsilons share a batch, and each draws from its own stream, so the
 outcome depends neither on the batches nor on their order.
+
+Rungs that are meant for a sample are climbed by that sample alone, until they break one of
+its images: then by all.
 """
 
 from __future__ import annotations
@@ -19,12 +22,14 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
-from robustbench_mix.algorithms.apgd import steepest
-from robustbench_mix.algorithms.attack import Passes, Target
+from robustbench_mix.algorithms.ascent import first_direction
+from robustbench_mix.algorithms.attack import Target
 from robustbench_mix.algorithms.ladders import Rung
-from robustbench_mix.harness import Save, State, borrowed, clean_state, search_model, spend
+from robustbench_mix.audit import audited, hits
+from robustbench_mix.devices import has_fast_bfloat16
+from robustbench_mix.fuse import halve, simplify
+from robustbench_mix.harness import Save, State, borrowed, clean_state, halving, sample, spend
 from robustbench_mix.norms import distance, project
 from robustbench_mix.progress import bar
 from robustbench_mix.protocols import Protocol
@@ -33,8 +38,9 @@ from robustbench_mix.streams import stream
 
 PLACE = -1  # the stage of an image that has not been placed on the grid
 ONE_IN = 20  # one image in so many has a conclusion about it attacked outright
-# What `State.check` holds besides the level that is being checked.
-UNCHECKED, CONFIRMED, REFUTED = -1, -2, -3
+# Where the margin found in bfloat16 is below this share of the spread of the logits, the
+# exact network is asked: about the 99th percentile of the error on trained networks.
+DOUBT = 0.01
 
 
 @dataclass(frozen=True)
@@ -47,8 +53,14 @@ class Job:
     grid: list[float]
     norm: str
     ladder: list[Rung]
+    sampled: set[int]
     seed: int
     device: torch.device
+
+    @property
+    def shared(self) -> int:
+        """The number of rungs that every image climbs."""
+        return sum(rung.sample == 0 for rung in self.ladder)
 
 
 def search_all(
@@ -63,59 +75,88 @@ def search_all(
     state: State | None = None,
     save: Save | None = None,
     description: str = "attacking",
+    exact: bool = False,
 ) -> State:
-    """Attack every image of `split` under `protocol`; arguments as `harness.attack_all`."""
+    """Attack every image of `split` under `protocol`; arguments as `harness.attack_all`.
+
+    `exact` searches in the network's own precision where bfloat16 would be faster.
+    """
     grid = [eps.value for eps in protocol.eps]
     with borrowed(model, device), bar(description, len(split)) as update:
-        job = Job(
-            Target(model), Target(search_model(model)), split, grid, protocol.norm, ladder,
-            seed, device,
-        )  # fmt: skip
+        judge = Target(model)
+        target = searched(model, sample(split, device, judge.dtype), exact=exact)
         if state is None:
-            state = clean_state(job.judge, split, device, batch_size, levels=len(grid))
+            state = clean_state(judge, split, device, batch_size, levels=len(grid))
             state.stage = [PLACE] * len(split)
-        while rows := _next(job, state)[:batch_size]:
+            state.forward, state.gradient = [0] * len(split), [0] * len(split)
+        sampled = audited(state, split, ladder, seed)
+        job = Job(judge, target, split, grid, protocol.norm, ladder, sampled, seed, device)
+        while waiting := _open(job, state):
+            cheapest = min(state.stage[row] for row in waiting)
+            rows = [row for row in waiting if state.stage[row] == cheapest][:batch_size]
             started = time.perf_counter()
-            _step(job, state, rows)
+            batch_size = halving(lambda rows: _step(job, state, rows), rows, batch_size)
             state.attack_seconds += time.perf_counter() - started
             if save is not None:
                 save(state)
-            left = sum(_open(state, row) for row in range(len(split)))
-            update(len(split) - left, f"{left} open")
+            update(len(split) - len(waiting), f"{len(waiting)} open")
+        for row in range(len(split)):  # what was left at the rungs for the sample
+            state.failed[row] = max(state.failed[row], state.level[row] - 1)
     return state
 
 
-def _open(state: State, row: int) -> bool:
-    """Whether an attack is still due: at the next level, or to check a conclusion."""
-    return state.correct[row] and (
-        state.failed[row] < state.level[row] - 1 or state.check[row] >= 0
-    )
+def searched(model: nn.Module, x: Tensor, *, exact: bool = False) -> Target:
+    """The network that attacks search: the cheapest equal one, in bfloat16 where that is faster.
+
+    `x` are a few of the images. What is found in bfloat16 is judged in the model's own
+    precision within the attack already, and so is what comes close.
+    """
+    cheapest = simplify(model, x)
+    halved = None
+    if not exact and x.dtype == torch.float32 and has_fast_bfloat16(x.device):
+        halved = halve(cheapest, x)
+    if halved is None:
+        return Target(cheapest)
+    return Target(halved, judge=Target(cheapest), doubt=DOUBT)
+
+
+def _is_checking(state: State, row: int) -> bool:
+    """Whether a conclusion about this image is being attacked."""
+    return state.check[row] >= 0 and not state.checked[row]
+
+
+def _open(job: Job, state: State) -> list[int]:
+    """The images that an attack is still due for, in order of position."""
+    everything = len(job.ladder)
+    refuted = bool(hits(state, job.sampled))
+    return [
+        row
+        for row in range(len(job.split))
+        if state.correct[row]
+        and (state.failed[row] < state.level[row] - 1 or _is_checking(state, row))
+        and state.stage[row] < (everything if refuted or row in job.sampled else job.shared)
+    ]
 
 
 def _aim(state: State, row: int) -> int:
     """The level at which this image is attacked next."""
-    return state.check[row] if state.check[row] >= 0 else state.level[row] - 1
-
-
-def _next(job: Job, state: State) -> list[int]:
-    """The open images that wait for the cheapest component, in order of position."""
-    waiting = [row for row in range(len(job.split)) if _open(state, row)]
-    cheapest = min((state.stage[row] for row in waiting), default=PLACE)
-    return [row for row in waiting if state.stage[row] == cheapest]
+    return state.check[row] if _is_checking(state, row) else state.level[row] - 1
 
 
 def _step(job: Job, state: State, rows: list[int]) -> None:
     """Run one component on these images, each one level below what broke it so far."""
     stage = state.stage[rows[0]]
-    job.target.passes = job.judge.passes = Passes()
+    job.target.count_for(len(rows))
+    job.judge.passes = job.target.passes
     chosen = job.split.take(torch.tensor(rows))
     x, y = chosen.pixels().to(job.device), chosen.labels.to(job.device)
-    name = _name(job, state, rows[0])
+    name = "fgsm" if stage == PLACE else job.ladder[stage].name
     if stage == PLACE:
         _place(job, state, rows, x, y)
     else:
         _climb(job, state, rows, chosen.index.tolist(), x, y)
-    spend(state, name, job.target.passes)
+    job.target.check_finite()
+    spend(state, name, job.target.passes, rows)
 
 
 def _climb(job: Job, state: State, rows: list[int], index: list[int], x: Tensor, y: Tensor) -> None:
@@ -128,41 +169,44 @@ def _climb(job: Job, state: State, rows: list[int], index: list[int], x: Tensor,
     x_adv = rung.attack(
         job.target, x, y, seeds.to(job.device), eps=eps.float().to(x.device), norm=job.norm
     )
+    job.judge.images = job.target.images
     found = _enter(job, state, rows, x_adv, x, y, eps, rung.name)
     for row, is_broken, level in zip(rows, found, levels, strict=True):
-        checking = state.check[row] >= 0
+        checking = _is_checking(state, row)
+        done = stage + 1 == job.shared < len(job.ladder) and not is_broken and not checking
+        if done and state.cheap[row] < 0:
+            state.cheap[row] = state.level[row]
         state.stage[row] = 0 if is_broken else stage + 1
         if is_broken and checking:
             # The conclusion was wrong: search on below as if nothing had been concluded.
-            state.check[row], state.failed[row] = REFUTED, -1
+            state.checked[row], state.failed[row] = "refuted", -1
+            if stage < job.shared:
+                state.cheap[row] = min(state.cheap[row], state.level[row])
         elif state.stage[row] == len(job.ladder):
             state.stage[row] = 0
             if checking:
-                state.check[row] = CONFIRMED
+                state.checked[row] = "confirmed"
             else:
                 state.failed[row] = level
                 state.check[row] = _conclusion_to_check(job, state, row)
 
 
 def _conclusion_to_check(job: Job, state: State, row: int) -> int:
-    """A level at which this image was not attacked, for one image in `ONE_IN`."""
-    if state.check[row] != UNCHECKED or state.failed[row] < 1:
+    """A level at which this image was not attacked, for one image in `ONE_IN`; else -1."""
+    if state.checked[row] or state.failed[row] < 1:
         return state.check[row]
     draw = stream(job.seed, "check", int(job.split.index[row]))
-    return draw // ONE_IN % state.failed[row] if draw % ONE_IN == 0 else UNCHECKED
+    return draw // ONE_IN % state.failed[row] if draw % ONE_IN == 0 else -1
 
 
 def _place(job: Job, state: State, rows: list[int], x: Tensor, y: Tensor) -> None:
     """One gradient at the image, tried along the grid until a single step breaks it."""
-    with torch.enable_grad():
-        point = x.clone().requires_grad_()
-        loss = F.cross_entropy(job.target(point), y, reduction="sum")
-        (gradient,) = torch.autograd.grad(loss, point)
-    direction = steepest(gradient, job.norm)
+    direction = first_direction(job.target, x, y, job.norm)
     standing = list(range(len(rows)))
     for eps in job.grid:
         at = torch.tensor(standing, device=x.device)
         radius = torch.full((len(standing),), eps, dtype=torch.float64)
+        job.judge.images = torch.tensor(standing)
         found = _enter(
             job, state, [rows[i] for i in standing], x[at] + eps * direction[at], x[at], y[at],
             radius, "fgsm",
@@ -187,7 +231,7 @@ def _enter(
     name: str,
 ) -> list[bool]:
     """Project, measure and judge; enter what the original network misclassifies."""
-    x_adv = project(x_adv.to(x), x, eps, job.norm)
+    x_adv = project(x_adv.to(x), x, eps.to(x.device), job.norm)
     with torch.no_grad():
         broken: list[bool] = (job.judge(x_adv).argmax(1) != y).tolist()
     norms = distance(x_adv, x, job.norm).tolist()
@@ -198,8 +242,3 @@ def _enter(
             state.component[row] = name
             state.norm[row] = norm
     return broken
-
-
-def _name(job: Job, state: State, row: int) -> str:
-    stage = state.stage[row]
-    return "fgsm" if stage == PLACE else job.ladder[stage].name

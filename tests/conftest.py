@@ -140,6 +140,8 @@ def _make_run(levels: list[int], correct: list[bool] | None = None, **header) ->
             "component": [["pgd-0" if e >= level else "" for e in range(2)] for level in levels],
             "norm": [[0.001 if e >= level else nan for e in range(2)] for level in levels],
             "inferred": [[False, False] for _ in levels],
+            "forward": pd.array([7] * n, dtype="Int64"),
+            "gradient": pd.array([None] * n, dtype="Int64"),
         }
     )
     words = {

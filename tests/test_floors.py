@@ -14,9 +14,9 @@ import robustbench_mix
 PACKAGE = Path(robustbench_mix.__file__).parent
 FLOORS = {
     0: "__init__ errors specs files progress provenance protocols records recipes intervals",
-    1: "mixing resnet convmixer splits folders data norms streams draws devices",
+    1: "mixing fuse resnet convmixer splits folders data norms streams draws devices",
     2: "zoo checkpoints algorithms",
-    3: "train obtain harness search evaluate jobs",
+    3: "train obtain harness audit search evaluate jobs",
     4: "leaderboard plot show",
     5: "cli __main__",
 }

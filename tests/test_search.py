@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -19,6 +20,7 @@ from robustbench_mix.harness import State, attack_all
 from robustbench_mix.recipes import recipe_for
 from robustbench_mix.search import search_all
 from robustbench_mix.specs import ModelSpec, parse_grid
+from robustbench_mix.splits import Split
 from robustbench_mix.train import train
 
 CPU = torch.device("cpu")
@@ -152,6 +154,110 @@ def test_an_image_that_one_step_breaks_is_cheap(linear_case) -> None:
     assert state.passes == {"fgsm": {"forward": 2 * len(split), "gradient": len(split)}}
 
 
+def test_exhaustive_spends_what_autoattack_spends(linear_case) -> None:
+    """Savings off: per image and epsilon, pass for pass, the cost of the original.
+
+    Figures measured with a counting network around pyautoattack 0.2.0.
+    """
+    model, split = linear_case(10, n=3)
+    protocol = protocol_of("autoattack", grid=["0.0001", "0.3"])
+    rungs = ladders.ladder("autoattack", 10, {}, early_stop=False)
+    state = attack_all(
+        model, split, protocol, steps=ladders.as_components(rungs), seed=0, device=CPU,
+        batch_size=64, exhaustive=True,
+    )  # fmt: skip
+    cost = {"apgd-ce": (103, 101), "apgd-t": (920, 909), "fab-t": (1829, 900), "square": (5004, 0)}
+    assert state.passes == {
+        name: {"forward": 6 * forward, "gradient": 6 * gradient}
+        for name, (forward, gradient) in cost.items()
+    }
+    assert state.forward == [2 * 7856] * 3
+    assert state.gradient == [2 * 1910] * 3
+    assert state.level == [1] * 3
+
+
+def test_the_reference_spends_that_too(linear_case) -> None:
+    """The count of the libraries' own passes, on an image that nothing breaks."""
+    model, split = linear_case(10, n=2)
+    protocol = protocol_of("autoattack", grid=["0.0000001"])
+    steps = algorithms.components("autoattack", 10, {})
+    state = attack_all(model, split, protocol, steps=steps, seed=0, device=CPU, batch_size=64)
+    cost = {"apgd-ce": (103, 101), "apgd-t": (920, 909), "fab-t": (1829, 900), "square": (5004, 0)}
+    assert state.passes == {
+        name: {"forward": 2 * forward, "gradient": 2 * gradient}
+        for name, (forward, gradient) in cost.items()
+    }
+    assert state.forward == [None, None]
+
+
+@pytest.mark.parametrize("exact", [True, False])
+def test_passes_are_known_per_image(linear_case, exact: bool) -> None:
+    """The images' own counts add up to the components', and the broken cost little."""
+    model, split = linear_case(10, n=20)
+    rungs = ladders.ladder("autoattack", 10, BRIEF)
+    state = search(model, split, protocol_of("autoattack"), rungs, exact=exact)
+    for kind, counts in (("forward", state.forward), ("gradient", state.gradient)):
+        assert sum(counts) == sum(spent[kind] for spent in state.passes.values())
+    broken = [state.forward[row] for row in range(20) if state.level[row] == 0]
+    standing = [state.forward[row] for row in range(20) if state.level[row] > 2]
+    assert max(broken) < min(standing)
+
+
+def test_the_model_leaves_the_search_as_it_came() -> None:
+    """Mode, gradient flags, gradients, buffers and the random state are untouched."""
+    model = zoo.build(
+        ModelSpec("resnet14_w4", spatial="frozen"),
+        zoo.Shape(1, 6, 4),
+        torch.zeros(1),
+        torch.ones(1),
+    ).train()
+    model.net.norm.eval()
+    next(model.parameters()).grad = torch.ones_like(next(model.parameters()))
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    flags = [p.requires_grad for p in model.parameters()]
+    modes = [m.training for m in model.modules()]
+    images = torch.randint(0, 256, (6, 1, 6, 6), dtype=torch.uint8)
+    split = Split(images, torch.arange(6) % 4, torch.arange(6), 255)
+    torch.manual_seed(11)
+    expected = torch.rand(4)
+    torch.manual_seed(11)
+    for name in ("fgsm", "pgd", "autoattack", "autoattack-audited"):
+        options = {"steps": 3, "queries": 3} if name.startswith("auto") else {}
+        rungs = ladders.ladder(name, 4, options)
+        search(model, split, protocol_of("fgsm"), rungs)
+    assert torch.equal(torch.rand(4), expected)
+    assert [p.requires_grad for p in model.parameters()] == flags
+    assert [m.training for m in model.modules()] == modes
+    assert torch.equal(next(model.parameters()).grad, torch.ones_like(next(model.parameters())))
+    for name, tensor in model.state_dict().items():
+        assert torch.equal(tensor, before[name]), name
+
+
+def test_batches_halve_when_memory_runs_out(linear_case) -> None:
+    """The run goes on with smaller batches to the same outcome; one image too many is an error."""
+    model, split = linear_case(10, n=20)
+    rungs = ladders.ladder("autoattack", 10, {"steps": 5, "queries": 5, "targets": 2})
+    protocol = protocol_of("autoattack")
+    expected = search(model, split, protocol, rungs)
+    sizes: list[int] = []
+
+    def limited(limit: int) -> list[ladders.Rung]:
+        def attack(target, x, y, seeds, *, eps, norm, real):
+            sizes.append(len(x))
+            if len(x) > limit:
+                raise torch.OutOfMemoryError("CUDA out of memory")
+            return real.attack(target, x, y, seeds, eps=eps, norm=norm)
+
+        return [ladders.Rung(rung.name, partial(attack, real=rung)) for rung in rungs]
+
+    state = search(model, split, protocol, limited(3))
+    assert state.level == expected.level
+    assert state.passes == expected.passes
+    assert sizes[0] > 3 >= max(sizes[5:])
+    with pytest.raises(RbmixError, match="out of memory with a batch of one image"):
+        search(model, split, protocol, limited(0))
+
+
 def test_conclusions_are_checked(linear_case, monkeypatch) -> None:
     """Some conclusions from a larger to a smaller epsilon are attacked outright."""
     monkeypatch.setattr("robustbench_mix.search.ONE_IN", 1)
@@ -160,7 +266,7 @@ def test_conclusions_are_checked(linear_case, monkeypatch) -> None:
     state = search(model, split, protocol, ladders.ladder("autoattack", 10, BRIEF))
     concluded = [failed for failed in state.failed if failed > 0]
     assert len(concluded) > 3
-    assert state.check.count(-2) == len(concluded)
+    assert state.checked.count("confirmed") == len(concluded)
 
 
 def test_false_conclusions_are_refuted(linear_case, monkeypatch) -> None:
@@ -176,8 +282,8 @@ def test_false_conclusions_are_refuted(linear_case, monkeypatch) -> None:
 
     monkeypatch.setattr("robustbench_mix.search._place", _no_placing)
     state = search(model, split, protocol, [ladders.Rung("odd", odd)])
-    assert state.check.count(-3) > 0
-    assert all(state.level[row] < 2 for row in range(40) if state.check[row] == -3)
+    assert state.checked.count("refuted") > 0
+    assert all(state.level[row] < 2 for row in range(40) if state.checked[row] == "refuted")
 
 
 def _no_placing(job, state, rows, x, y) -> None:

@@ -3,7 +3,7 @@
 Croce & Hein, arXiv 2003.01690, algorithm 1, with the defaults of AutoAttack. The step of an
 image halves at a checkpoint when too few of the steps since the last one raised the loss,
 or when neither the step nor the best loss has moved; the image then goes back to its best
-point. An image leaves the batch as soon as it is misclassified.
+point. An image leaves the batch as soon as it is broken.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from robustbench_mix.algorithms.attack import Target
+from robustbench_mix.algorithms.watch import Watch
 from robustbench_mix.draws import normal, uniform
 
 RHO = 0.75
@@ -26,14 +27,13 @@ Objective = Callable[[Tensor, Tensor, Tensor], Tensor]
 class Walk:
     """Where each image of a packed batch stands; every tensor leads with the batch."""
 
-    row: Tensor
     x: Tensor
     y: Tensor
     aim: Tensor
     point: Tensor
     before: Tensor
     grad: Tensor
-    broken: Tensor
+    logits: Tensor
     eps: Tensor
     step: Tensor
     best: Tensor
@@ -65,25 +65,24 @@ def apgd(
     """Ascend `loss(logits, y, aim)` from a random point of the ball's surface.
 
     `eps` (B,) is each image's own radius, so that one batch can serve a whole curve.
-    Returns x_adv (B, C, H, W): the first misclassified iterate of an image, or x.
+    Returns x_adv (B, C, H, W): the iterate that broke an image, or x.
     """
-    found = x.clone()
-    walk = _start(target, x, y, aim, loss, seeds, eps, norm)
+    watch = Watch(target, x, y, early_stop=early_stop)
+    walk = _pack(watch, _start(target, x, y, aim, loss, seeds, eps, norm))
     window = max(int(0.22 * steps), 1)
     shortest, shrink = max(int(0.06 * steps), 1), max(int(0.03 * steps), 1)
     since = 0
     for iteration in range(steps):
-        walk = _settle(walk, found, early_stop)
-        if len(walk.row) == 0:
-            return found
+        if len(walk.x) == 0:
+            break
         walk = _move(walk, norm, momentum=MOMENTUM if iteration else 1.0)
-        walk = _look(target, walk, loss)
+        walk = _look(watch.target, walk, loss)
+        walk = _pack(watch, walk, last=iteration == steps - 1)
         since += 1
         if since == window:
             walk = _check(walk, window)
             window, since = max(window - shrink, shortest), 0
-    _settle(walk, found, early_stop)
-    return found
+    return watch.found
 
 
 def _start(
@@ -99,17 +98,16 @@ def _start(
     count = x[0].numel()
     draw = 2 * uniform(seeds, 0, count) - 1 if norm == "linf" else normal(seeds, 0, count)
     point = (x + wide(eps) * unit(draw.view_as(x).to(x), norm)).clamp(0, 1)
-    value, grad, broken = _evaluate(target, point, y, aim, loss)
+    value, grad, logits = _evaluate(target, point, y, aim, loss)
     zero = torch.zeros_like(value)
     return Walk(
-        row=torch.arange(len(x), device=x.device),
         x=x,
         y=y,
         aim=aim,
         point=point,
         before=point,
         grad=grad,
-        broken=broken,
+        logits=logits,
         eps=eps,
         step=2 * eps,
         best=point,
@@ -118,16 +116,14 @@ def _start(
         last_loss=zero,
         rises=zero,
         checked_loss=value,
-        halved=torch.ones_like(broken),
+        halved=torch.ones_like(value, dtype=torch.bool),
     )
 
 
-def _settle(walk: Walk, found: Tensor, early_stop: bool) -> Walk:
-    """Keep what is misclassified now, and go on with the rest."""
-    if not bool(walk.broken.any()):
-        return walk
-    found[walk.row[walk.broken]] = walk.point[walk.broken]
-    return walk.keep(~walk.broken) if early_stop else walk
+def _pack(watch: Watch, walk: Walk, *, last: bool = False) -> Walk:
+    """Go on with the images that are not broken yet."""
+    keep = watch.see(walk.point, walk.logits, last=last)
+    return walk if keep is None else walk.keep(keep)
 
 
 def _move(walk: Walk, norm: str, momentum: float) -> Walk:
@@ -142,13 +138,13 @@ def _move(walk: Walk, norm: str, momentum: float) -> Walk:
 
 def _look(target: Target, walk: Walk, loss: Objective) -> Walk:
     """Evaluate the new points, count rises of the loss, and remember the best point."""
-    value, grad, broken = _evaluate(target, walk.point, walk.y, walk.aim, loss)
+    value, grad, logits = _evaluate(target, walk.point, walk.y, walk.aim, loss)
     better = value > walk.best_loss
     mask = wide(better)
     return replace(
         walk,
         grad=grad,
-        broken=broken,
+        logits=logits,
         rises=walk.rises + (value > walk.last_loss),
         last_loss=value,
         best=torch.where(mask, walk.point, walk.best),
@@ -175,13 +171,13 @@ def _check(walk: Walk, window: int) -> Walk:
 def _evaluate(
     target: Target, point: Tensor, y: Tensor, aim: Tensor, loss: Objective
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Loss, its input gradient, and what is misclassified."""
+    """Loss, its input gradient, and the logits."""
     point = point.detach().requires_grad_()
     with torch.enable_grad():
         logits = target(point)
         value = loss(logits, y, aim)
         (grad,) = torch.autograd.grad(value.sum(), point)
-    return value.detach(), grad, logits.detach().argmax(1) != y
+    return value.detach(), grad, logits.detach()
 
 
 def into_ball(point: Tensor, x: Tensor, eps: Tensor, norm: str) -> Tensor:

@@ -12,6 +12,7 @@ from torch.nn import functional as F
 
 from robustbench_mix.algorithms.apgd import into_ball, steepest, wide
 from robustbench_mix.algorithms.attack import Target
+from robustbench_mix.algorithms.watch import Watch
 from robustbench_mix.draws import normal, uniform
 
 
@@ -30,28 +31,35 @@ def ascend(
 ) -> Tensor:
     """Ascend the cross-entropy by `step_size` (a share of eps) per step.
 
-    x (B, C, H, W), y, seeds, eps (B,). Returns the first misclassified iterate of an
-    image, or its last point.
+    x (B, C, H, W), y, seeds, eps (B,). Returns the iterate that broke an image, or
+    its last point, which nobody has looked at.
     """
-    result = _start(x, seeds, eps, norm) if random_start else x.clone()
-    row = torch.arange(len(x), device=x.device)
-    point = result.clone()
+    watch = Watch(target, x, y, early_stop=early_stop)
+    point = _start(x, seeds, eps, norm) if random_start else x.clone()
     for _ in range(steps):
         with torch.enable_grad():
             point = point.detach().requires_grad_()
-            logits = target(point)
+            logits = watch.target(point)
             loss = F.cross_entropy(logits, y, reduction="sum")
             (grad,) = torch.autograd.grad(loss, point)
         point = point.detach()
-        broken = logits.detach().argmax(1) != y
-        if early_stop and bool(broken.any()):
-            result[row[broken]] = point[broken]
-            row, x, y, eps, point, grad = (t[~broken] for t in (row, x, y, eps, point, grad))
-        if len(row) == 0:
-            return result
+        keep = watch.see(point, logits)
+        if keep is not None:
+            x, y, eps, point, grad = (t[keep] for t in (x, y, eps, point, grad))
+            if len(x) == 0:
+                break
         point = into_ball(point + wide(step_size * eps) * steepest(grad, norm), x, eps, norm)
-    result[row] = point
-    return result
+    watch.found[watch.row] = point
+    return watch.found
+
+
+def first_direction(target: Target, x: Tensor, y: Tensor, norm: str) -> Tensor:
+    """The direction of length one that raises the cross-entropy at the images fastest: FGSM's."""
+    with torch.enable_grad():
+        point = x.detach().clone().requires_grad_()
+        loss = F.cross_entropy(target(point), y, reduction="sum")
+        (gradient,) = torch.autograd.grad(loss, point)
+    return steepest(gradient, norm)
 
 
 def _start(x: Tensor, seeds: Tensor, eps: Tensor, norm: str) -> Tensor:

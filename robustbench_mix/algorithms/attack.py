@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -15,12 +16,27 @@ from robustbench_mix.errors import RbmixError
 T = TypeVar("T")
 
 
-@dataclass
 class Passes:
-    """Image passes spent: one per image and forward pass, one per image and gradient."""
+    """Image passes spent: one per image and forward pass, one per image and gradient.
 
-    forward: int = 0
-    gradient: int = 0
+    `each` holds the same per image, (2, images) int64 on the CPU, as far as it is known
+    which image a pass was for: libraries pack their batches themselves.
+    """
+
+    def __init__(self, images: int = 0) -> None:
+        self.forward = 0
+        self.gradient = 0
+        self.each = torch.zeros(2, images, dtype=torch.int64)
+        self.finite = torch.ones((), dtype=torch.bool)
+
+    def add(self, kind: int, count: int, images: Tensor) -> None:
+        """Count one pass of a kind (0 forward, 1 gradient) for each of `count` images."""
+        if kind == 0:
+            self.forward += count
+        else:
+            self.gradient += count
+        if len(images) == count:
+            self.each[kind, images] += 1
 
 
 class Target(nn.Module):
@@ -29,32 +45,73 @@ class Target(nn.Module):
     Takes float32 pixels (B, C, H, W) and returns float32 logits (B, classes), whatever
     precision the network itself has. Attack libraries reshape gradients with `.view` and
     so need them contiguous, while our networks run faster in channels_last: the layout
-    changes inside. Logits that are not finite raise RbmixError, because libraries take a
-    NaN for a correct answer.
+    changes inside. Logits that are not finite raise RbmixError, at once on the CPU and at
+    `check_finite` elsewhere, because libraries take a NaN for a correct answer.
+
+    A network that is searched may be coarser than the one that is judged. Then `judge` is
+    the latter, and its verdict is wanted wherever the margin found here is below `doubt`,
+    a share of the spread of an image's logits.
     """
 
-    def __init__(self, net: nn.Module) -> None:
+    def __init__(
+        self, net: nn.Module, judge: Target | None = None, doubt: float = 0.0, images: int = 0
+    ) -> None:
         super().__init__()
         self.net = net
+        self.judge = judge
+        self.doubt = doubt
         fast = getattr(net, "channels_last", False)
         self.format = torch.channels_last if fast else torch.contiguous_format
         floats = (p.dtype for p in net.parameters() if p.is_floating_point())
         self.dtype = next(floats, torch.float32)
-        self.passes = Passes()
+        self.count_for(images)
+
+    def count_for(self, images: int) -> None:
+        """Start counting for a batch of so many images."""
+        self.passes = Passes(images)
+        self.images = torch.arange(images)
+        if self.judge is not None:
+            self.judge.passes = self.passes
+
+    def take(self, keep: Tensor) -> Target:
+        """The same network for some images of the batch, `keep` (images,) bool."""
+        packed = copy.copy(self)
+        if len(self.images) == len(keep):
+            packed.images = self.images[keep.cpu()]
+        return packed
+
+    @torch.no_grad()
+    def misclassified(self, x: Tensor, y: Tensor, which: Tensor) -> Tensor:
+        """The judge's verdict on points of the images `which`, positions in the batch."""
+        assert self.judge is not None
+        if len(self.images):
+            self.judge.images = self.images[which.cpu()]
+        return self.judge(x).argmax(1) != y  # type: ignore[no-any-return]
+
+    def check_finite(self) -> None:
+        """Raises RbmixError if any logits since the last check were not finite."""
+        if not bool(self.passes.finite):
+            raise RbmixError(
+                "the model returned logits that are not finite (NaN or infinite); "
+                "no robust accuracy can be given for it"
+            )
 
     def forward(self, x: Tensor) -> Tensor:
-        self.passes.forward += len(x)
-        logits: Tensor = self.net(_Layout.apply(x, self.format, self.passes).to(self.dtype))
+        self.passes.add(0, len(x), self.images)
+        given = _Layout.apply(x, self.format, self.passes, self.images)
+        logits: Tensor = self.net(given.to(self.dtype))
         if logits.ndim != 2 or len(logits) != len(x):
             raise RbmixError(
                 f"the model returned shape {tuple(logits.shape)} for {len(x)} images "
                 "(needs one row of logits per image)"
             )
-        if not bool(logits.isfinite().all()):
-            raise RbmixError(
-                "the model returned logits that are not finite (NaN or infinite); "
-                "no robust accuracy can be given for it"
-            )
+        finite = logits.isfinite().all()
+        if x.device.type == "cpu":
+            self.passes.finite = finite
+            self.check_finite()
+        else:
+            # Asking now would make the host wait: the harness does after each attack.
+            self.passes.finite = self.passes.finite.to(x.device) & finite
         return logits.float()
 
 
@@ -62,14 +119,16 @@ class _Layout(torch.autograd.Function):
     """Forward in the network's memory format, backward contiguous; counts gradients."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, memory_format: torch.memory_format, passes: Passes) -> Tensor:
-        ctx.passes = passes
+    def forward(
+        ctx: Any, x: Tensor, memory_format: torch.memory_format, passes: Passes, images: Tensor
+    ) -> Tensor:
+        ctx.passes, ctx.images = passes, images
         return x.contiguous(memory_format=memory_format)
 
     @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None]:
-        ctx.passes.gradient += len(grads[0])
-        return grads[0].contiguous(), None, None
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None, None]:
+        ctx.passes.add(1, len(grads[0]), ctx.images)
+        return grads[0].contiguous(), None, None, None
 
 
 class Attack(Protocol):
@@ -90,10 +149,11 @@ class Attack(Protocol):
 
 @dataclass(frozen=True)
 class Component:
-    """A named attack of an algorithm."""
+    """A named attack of an algorithm; `tells` if it says which image each pass was for."""
 
     name: str
     attack: Attack = field(compare=False)
+    tells: bool = False
 
 
 def at_least_one(option: str, value: Any) -> int:

@@ -12,10 +12,13 @@ from torch import Tensor
 
 from robustbench_mix.algorithms.attack import Target
 from robustbench_mix.algorithms.losses import pick
+from robustbench_mix.algorithms.watch import Watch
 
 ALPHA_MAX = 0.1  # largest weight of the image's own projection
 ETA = 1.05  # overshoot
 BETA = 0.9  # step back towards the image after a success
+ROUNDS = 20  # of Newton's method, at most
+SLACK = 1e-6  # share of the gap that may stay open
 
 
 @torch.no_grad()
@@ -30,66 +33,59 @@ def fab(
     steps: int = 100,
     early_stop: bool = True,
 ) -> Tensor:
-    """Approach the boundary to class `aim` (B,) and keep the nearest misclassified point.
+    """Approach the boundary to class `aim` (B,) for a point within eps that breaks the image.
 
-    Returns x_adv (B, C, H, W), x where nothing was found. With `early_stop` an image
-    leaves the batch once it is broken within eps.
+    Returns x_adv (B, C, H, W), x where nothing was found.
     """
-    found = x.clone()
-    nearest = x.new_full((len(x),), float("inf"))
-    row = torch.arange(len(x), device=x.device)
+    watch = Watch(target, x, y, early_stop=early_stop)
     point = x.clone()
-    for _ in range(steps):
-        if len(row) == 0:
-            break
-        gap, normal = _boundary(target, point, y, aim)
+    for step in range(steps):
+        gap, normal = _boundary(watch.target, point, y, aim)
         flat, origin = point.flatten(1), x.flatten(1)
         offset = (normal * flat).sum(1) - gap
-        step = onto_hyperplane(flat, normal, offset, norm)
+        there = onto_hyperplane(flat, normal, offset, norm)
         home = onto_hyperplane(origin, normal, offset, norm)
-        length, home_length = _norm(step, norm), _norm(home, norm)
+        length, home_length = _norm(there, norm), _norm(home, norm)
         alpha = (length / (length + home_length)).clamp(0, ALPHA_MAX)[:, None]
-        mixed = (1 - alpha) * (flat + ETA * step) + alpha * (origin + ETA * home)
+        mixed = (1 - alpha) * (flat + ETA * there) + alpha * (origin + ETA * home)
         point = mixed.clamp(0, 1).view_as(x)
-        broken = target(point).argmax(1) != y
-        reach = _norm((point - x).flatten(1), norm)
-        closer = broken & (reach < nearest[row])
-        found[row[closer]] = point[closer]
-        nearest[row[closer]] = reach[closer]
+        logits = watch.target(point)
+        within = _norm((point - x).flatten(1), norm) <= eps * (1 + 1e-6)
+        keep = watch.see(point, logits, within, last=step == steps - 1)
+        broken = logits.argmax(1) != y
         point = torch.where(broken[:, None, None, None], x + BETA * (point - x), point)
-        if early_stop:
-            stands = nearest[row] > eps[row]
-            if not bool(stands.all()):
-                row, x, y, aim, point = (t[stands] for t in (row, x, y, aim, point))
-    return found
+        if keep is not None:
+            x, y, aim, eps, point = (t[keep] for t in (x, y, aim, eps, point))
+            if len(x) == 0:
+                break
+    return watch.found
 
 
 def onto_hyperplane(point: Tensor, normal: Tensor, offset: Tensor, norm: str) -> Tensor:
     """The smallest step from each point onto {z : normal . z = offset} within the box [0, 1].
 
     point, normal: (B, D); offset: (B,). Every coordinate moves towards the plane until it
-    meets the box, by at most t (linf) or t times its weight (l2); the total gained is a
-    concave, piecewise linear function of t, so sorting its breakpoints gives the t that
-    closes the gap. Where the box does not reach the plane, the step goes to the corner.
+    meets the box, by at most t (linf) or t times its weight (l2). The total gained is a
+    concave, piecewise linear function of t, so Newton's method from zero rises to the t that
+    closes the gap and ends there, mostly after a few rounds. Where the box does not reach
+    the plane, the step goes to the corner.
     """
     gap = offset - (normal * point).sum(1)
     towards = normal * torch.where(gap >= 0, 1.0, -1.0)[:, None]
     weight = normal.abs()
     room = torch.where(towards > 0, 1 - point, point) * (weight > 0)
     pace = torch.ones_like(weight) if norm == "linf" else weight
-    breaks, order = (room / pace.clamp_min(1e-12)).sort(dim=1)
-    filled = (weight * room).gather(1, order).cumsum(1)
-    slope = (weight * pace).gather(1, order)
-    # What coordinates from here on gain per unit of t, and what all have gained at each break.
-    rate = slope.flip(1).cumsum(1).flip(1)
-    before = torch.cat([filled.new_zeros(len(filled), 1), filled[:, :-1]], 1)
-    gained = before + breaks * rate
-    segment = torch.searchsorted(gained.contiguous(), gap.abs()[:, None])
-    reachable = segment < point.shape[1]
-    segment = segment.clamp(max=point.shape[1] - 1)
-    t = (gap.abs()[:, None] - before.gather(1, segment)) / rate.gather(1, segment).clamp_min(1e-12)
-    t = torch.where(reachable, t.clamp_min(0), torch.inf)
-    return towards.sign() * torch.minimum(room, t * pace.clamp_min(1e-30))
+    gap = gap.abs()
+    t = torch.zeros_like(gap)
+    for _ in range(ROUNDS):
+        move = torch.minimum(room, t[:, None] * pace)
+        missing = gap - (weight * move).sum(1)
+        rate = (weight * pace * (move < room)).sum(1)
+        t = torch.where(missing > 0, t + missing / rate, t)
+        # The host looks only where looking does not make it wait.
+        if t.device.type == "cpu" and not bool((missing > SLACK * gap).any()):
+            break
+    return towards.sign() * torch.minimum(room, (t[:, None] * pace).nan_to_num(torch.inf))
 
 
 def _boundary(target: Target, point: Tensor, y: Tensor, aim: Tensor) -> tuple[Tensor, Tensor]:

@@ -2,12 +2,16 @@
 
 A rung is an attack with a radius per image, whose draws depend on the image alone. The
 options are those of the algorithm of the same name on the library it comes from.
+
+With `early_stop` off nothing is saved: no image leaves, and the passes that AutoAttack's own
+code repeats (each attack predicts the clean images, and again to rank targets or to look
+at what it found) are repeated here. That gives a cost to compare with, pass for pass.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Protocol
 
@@ -15,16 +19,21 @@ import torch
 from torch import Tensor
 
 from robustbench_mix.algorithms import losses
-from robustbench_mix.algorithms.apgd import apgd
-from robustbench_mix.algorithms.ascent import ascend
-from robustbench_mix.algorithms.attack import Target, at_least_one, call_with_options
+from robustbench_mix.algorithms.apgd import apgd, wide
+from robustbench_mix.algorithms.ascent import ascend, first_direction
+from robustbench_mix.algorithms.attack import (
+    Component,
+    Target,
+    at_least_one,
+    call_with_options,
+)
 from robustbench_mix.algorithms.autoattack import STANDARD, chosen_components
 from robustbench_mix.algorithms.fab import fab
 from robustbench_mix.algorithms.pgd import check_pgd
 from robustbench_mix.algorithms.square import square
 from robustbench_mix.draws import derive
 from robustbench_mix.errors import RbmixError
-from robustbench_mix.norms import distance
+from robustbench_mix.streams import stream
 
 
 class Climb(Protocol):
@@ -37,10 +46,15 @@ class Climb(Protocol):
 
 @dataclass(frozen=True)
 class Rung:
-    """A named attack of the ladder."""
+    """A named attack of the ladder.
+
+    With `sample` above 0 it is for a random sample of so many images only, unless it breaks
+    one of them.
+    """
 
     name: str
     attack: Climb = field(compare=False)
+    sample: int = 0
 
 
 def autoattack(
@@ -60,11 +74,30 @@ def autoattack(
     attacks: dict[str, Climb] = {
         "apgd-ce": partial(_untargeted, loss=losses.cross_entropy, **common),
         "apgd-dlr": partial(_untargeted, loss=losses.dlr, **common),
-        "apgd-t": partial(_targeted, attack=_apgd_towards, targets=targets, **common),
-        "fab-t": partial(_targeted, attack=_fab_towards, targets=targets, **common),
-        "square": partial(square, queries=queries, early_stop=early_stop),
+        "apgd-t": partial(_targeted, attack=_apgd_towards, repeats=1, targets=targets, **common),
+        "fab-t": partial(_targeted, attack=_fab_towards, repeats=3, targets=targets, **common),
+        "square": partial(_square, queries=queries, early_stop=early_stop),
     }
     return [Rung(name, attacks[name]) for name in chosen_components(components, classes)]
+
+
+def autoattack_audited(
+    classes: int,
+    *,
+    sample: int = 40,
+    steps: int = 100,
+    targets: int = 9,
+    queries: int = 5000,
+    early_stop: bool = True,
+) -> list[Rung]:
+    """AutoAttack with FAB-T and Square on a sample: an estimate with a bound, not AutoAttack."""
+    at_least_one("sample", sample)
+    rungs = autoattack(
+        classes, steps=steps, targets=targets, queries=queries, early_stop=early_stop
+    )
+    return [
+        rung if rung.name.startswith("apgd") else replace(rung, sample=sample) for rung in rungs
+    ]
 
 
 def pgd(
@@ -92,29 +125,73 @@ def pgd(
     ]
 
 
-def fgsm(classes: int) -> list[Rung]:
-    """FGSM is the step that places an image on the grid: nothing is left to climb."""
-    return []
+def fgsm(classes: int, *, early_stop: bool = True) -> list[Rung]:
+    """FGSM is the step that places an image on the grid: nothing is left to climb.
+
+    Without `early_stop` it is a rung, for a schedule that places nothing.
+    """
+    return [] if early_stop else [Rung("fgsm", _one_step)]
 
 
 LADDERS: dict[str, Callable[..., list[Rung]]] = {
     "autoattack": autoattack,
+    "autoattack-audited": autoattack_audited,
     "fgsm": fgsm,
     "pgd": pgd,
 }
 
 
-def ladder(algorithm: str, classes: int, options: dict[str, Any]) -> list[Rung]:
+def ladder(
+    algorithm: str, classes: int, options: dict[str, Any], *, early_stop: bool = True
+) -> list[Rung]:
     """The rungs of an algorithm under a protocol's options.
 
-    Raises RbmixError for an algorithm that has no fast form, and as `components` does.
+    Without `early_stop` no image leaves a rung before its end. Raises RbmixError for an
+    algorithm that has no fast form, and as `components` does.
     """
     if algorithm not in LADDERS:
         raise RbmixError(
             f"algorithm {algorithm!r} has no fast backend (allowed: {', '.join(LADDERS)}); "
             "use --backend reference"
         )
-    return call_with_options(LADDERS[algorithm], algorithm, classes, options)
+    make = LADDERS[algorithm]
+    if not early_stop:
+        make = partial(make, early_stop=False)
+    return call_with_options(make, algorithm, classes, options)
+
+
+def as_components(rungs: list[Rung]) -> list[Component]:
+    """The rungs as attacks at one epsilon, for the reference's schedule."""
+    return [Component(rung.name, partial(_at_one_eps, rung=rung), tells=True) for rung in rungs]
+
+
+def _at_one_eps(
+    target: Target,
+    x: Tensor,
+    y: Tensor,
+    *,
+    eps: float,
+    norm: str,
+    index: list[int],
+    seed: int,
+    rung: Rung,
+) -> Tensor:
+    seeds = torch.tensor([stream(seed, rung.name, image) for image in index], device=x.device)
+    radius = torch.full((len(x),), eps, device=x.device)
+    return rung.attack(target, x, y, seeds, eps=radius, norm=norm)
+
+
+@torch.no_grad()
+def _repeat(target: Target, x: Tensor, times: int = 1) -> None:
+    """Spend the passes over all images that the original spends and we could save."""
+    for _ in range(times):
+        target(x)
+
+
+def _one_step(
+    target: Target, x: Tensor, y: Tensor, seeds: Tensor, *, eps: Tensor, norm: str
+) -> Tensor:
+    return x + wide(eps) * first_direction(target, x, y, norm)
 
 
 def _untargeted(
@@ -129,6 +206,9 @@ def _untargeted(
     steps: int,
     early_stop: bool,
 ) -> Tensor:
+    if not early_stop:
+        _repeat(target, x)
+
     def ignoring_aim(logits: Tensor, y: Tensor, aim: Tensor) -> Tensor:
         return loss(logits, y)
 
@@ -147,29 +227,50 @@ def _targeted(
     eps: Tensor,
     norm: str,
     attack: Callable[..., Tensor],
+    repeats: int,
     targets: int,
     steps: int,
     early_stop: bool,
 ) -> Tensor:
-    """Aim at the runner-up classes in turn, with the images that still stand."""
+    """Aim at the runner-up classes in turn, with the images that still stand.
+
+    `repeats` are the passes over the clean images that the original spends on each target.
+    """
     with torch.no_grad():
         ranking = target(x).argsort(dim=1, descending=True)
     x_adv = x.clone()
-    stands = torch.ones(len(x), dtype=torch.bool, device=x.device)
+    row = torch.arange(len(x), device=x.device)
     for rank in range(1, targets + 1):
-        row = torch.nonzero(stands).flatten()
-        if len(row) == 0:
-            break
+        if not early_stop:
+            _repeat(target, x, repeats)
         moved = attack(
             target, x[row], y[row], ranking[row, rank], derive(seeds[row], rank),
             eps=eps[row], norm=norm, steps=steps, early_stop=early_stop,
         )  # fmt: skip
-        # An attack returns the image where it found nothing; FAB may end outside the ball.
-        reach = distance(moved, x[row], norm)
-        hit = (reach > 0) & (reach <= eps[row] * (1 + 1e-6))
-        x_adv[row[hit]] = moved[hit]
-        stands[row[hit]] = False
+        # An attack returns the image itself where it found nothing.
+        stands = (moved == x[row]).flatten(1).all(1)
+        x_adv[row[~stands]] = moved[~stands]
+        if early_stop:
+            row, target = row[stands], target.take(stands)
+            if len(row) == 0:
+                break
     return x_adv
+
+
+def _square(
+    target: Target,
+    x: Tensor,
+    y: Tensor,
+    seeds: Tensor,
+    *,
+    eps: Tensor,
+    norm: str,
+    queries: int,
+    early_stop: bool,
+) -> Tensor:
+    if not early_stop:
+        _repeat(target, x, 2)
+    return square(target, x, y, seeds, eps=eps, norm=norm, queries=queries, early_stop=early_stop)
 
 
 def _apgd_towards(

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from robustbench_mix.algorithms.attack import Target
 from robustbench_mix.algorithms.losses import margin
+from robustbench_mix.algorithms.watch import Watch
 from robustbench_mix.draws import signs, uniform
 
 P_INIT = 0.8
@@ -35,29 +36,25 @@ def square(
 ) -> Tensor:
     """Lower the margin query by query; returns x_adv (B, C, H, W), x where nothing was found."""
     propose = _square_linf if norm == "linf" else _square_l2
-    found = x.clone()
     eps = eps[:, None, None, None]
-    row = torch.arange(len(x), device=x.device)
+    watch = Watch(target, x, y, early_stop=early_stop)
     best = _stripes(x, eps, seeds) if norm == "linf" else _tiles(x, eps, seeds)
-    lowest = margin(target(best), y)
-    for query in range(queries):
-        broken = lowest <= 0
-        if bool(broken.any()):
-            found[row[broken]] = best[broken]
-            if early_stop:
-                row, x, y, eps, seeds, best, lowest = (
-                    t[~broken] for t in (row, x, y, eps, seeds, best, lowest)
-                )
-        if len(row) == 0:
-            break
-        candidate = propose(x, best, eps, _side(query, x, norm), seeds, query + 1)
-        value = margin(target(candidate), y)
+    candidate, lowest = best, torch.full_like(eps.flatten(), torch.inf)
+    for query in range(queries + 1):
+        logits = watch.target(candidate)
+        value = margin(logits, y)
+        # Among images that are broken already, any other point that breaks them will do.
         better = (value < lowest) | (value <= 0)
         best = torch.where(better[:, None, None, None], candidate, best)
         lowest = torch.where(better, value, lowest)
-    broken = lowest <= 0
-    found[row[broken]] = best[broken]
-    return found
+        keep = watch.see(candidate, logits, last=query == queries)
+        if keep is not None:
+            x, y, eps, seeds, best, lowest = (t[keep] for t in (x, y, eps, seeds, best, lowest))
+            if len(x) == 0:
+                break
+        if query < queries:
+            candidate = propose(x, best, eps, _side(query, x, norm), seeds, query + 1)
+    return watch.found
 
 
 def _side(query: int, x: Tensor, norm: str) -> int:

@@ -19,8 +19,7 @@ from torch.nn import functional as F
 
 from robustbench_mix import zoo
 from robustbench_mix.devices import describe, pick_device
-from robustbench_mix.harness import search_model
-from robustbench_mix.mixing import SeparableConv2d
+from robustbench_mix.mixing import SeparableConv2d, compose
 from robustbench_mix.specs import ModelSpec
 
 Step = Callable[[], None]
@@ -101,7 +100,7 @@ def main() -> None:
                 model.to(memory_format=layout)  # type: ignore[call-overload]
             for words, make in (("training", training_step), ("attack", attack_step)):
                 if make is attack_step:
-                    pair[1] = search_model(pair[1].eval())
+                    pair[1] = compose(pair[1].eval())
                 found = ratios(make(pair[0], x, y), make(pair[1], x, y), repeats, device)
                 print(
                     f"| {name} | {size}x{size} | {batch} | {str(layout).removeprefix('torch.')} "

@@ -1,0 +1,182 @@
+"""The cheapest network that computes the same function: what an attack searches on.
+
+Separable convolutions are composed, norms are folded into the convolution before them, and
+a convolution over a map with fewer positions than its kernel has taps becomes the smaller
+matrix that it is there. Each is exact up to rounding, and is kept only if the logits of
+real images agree. `halve` goes further and rounds the convolutions to bfloat16.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections import Counter
+from collections.abc import Callable
+from functools import partial
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+from robustbench_mix.mixing import compose
+
+EXACT = 1e-4  # largest difference of logits, as a share of the largest logit
+COARSE = 0.1
+Change = Callable[[nn.Module], nn.Module]
+
+
+@torch.no_grad()
+def simplify(model: nn.Module, x: Tensor) -> nn.Module:
+    """A copy of `model` (in eval mode) that is cheaper, or the model itself if none is.
+
+    `x` (B, C, H, W) are images on the model's device, of the only size that the copy takes.
+    """
+    for change in (compose, partial(_fold_norms, x=x), partial(_shrink, x=x)):
+        model = _if_equal(model, x, change, EXACT)
+    return model
+
+
+@torch.no_grad()
+def halve(model: nn.Module, x: Tensor) -> nn.Module | None:
+    """A copy whose convolutions but the first run in bfloat16, norms and head in float32.
+
+    None if that cannot be run or is too far from the model. The result is for searching
+    only: what it believes needs the verdict of the original.
+    """
+    halved = _if_equal(model, x, _halved, COARSE)
+    return None if halved is model else halved
+
+
+def _if_equal(model: nn.Module, x: Tensor, change: Change, tolerance: float) -> nn.Module:
+    """The changed copy if its logits are those of the model, else the model."""
+    try:
+        changed = change(copy.deepcopy(model)).requires_grad_(False)
+        before, after = model(x), changed(x)
+    except (RuntimeError, TypeError, ValueError, AttributeError):
+        # A network that cannot be copied or rebuilt is searched as it is.
+        return model
+    return changed if _equal(before, after, tolerance) else model
+
+
+def _fold_norms(model: nn.Module, x: Tensor) -> nn.Module:
+    """Fold each batch norm that is fed by one convolution, and nothing else, into it."""
+    made: dict[int, tuple[nn.Conv2d, Tensor]] = {}
+    pairs: list[tuple[nn.Conv2d, nn.Module]] = []
+
+    def after_convolution(module: nn.Module, _: object, made_here: Tensor) -> None:
+        assert isinstance(module, nn.Conv2d)
+        made[id(made_here)] = (module, made_here)  # kept alive, so that the id stays its own
+
+    def before_norm(module: nn.Module, given: tuple[Tensor]) -> None:
+        if id(given[0]) in made:
+            pairs.append((made[id(given[0])][0], module))
+
+    hooks = [
+        module.register_forward_hook(after_convolution)
+        if type(module) is nn.Conv2d
+        else module.register_forward_pre_hook(before_norm)
+        for module in model.modules()
+        if type(module) in (nn.Conv2d, nn.BatchNorm2d)
+    ]
+    model(x[:2])
+    for hook in hooks:
+        hook.remove()
+    uses = Counter(id(module) for pair in pairs for module in pair)
+    for convolution, norm in pairs:
+        if uses[id(convolution)] == uses[id(norm)] == 1:
+            # Something else, a shortcut, may take the convolution's output too: try it.
+            folded = fuse_conv_bn_eval(convolution, norm)  # type: ignore[arg-type]
+            change = {convolution: folded, norm: nn.Identity()}
+            before = model(x[:2])
+            _replace(model, change)
+            if not _equal(before, model(x[:2]), EXACT):
+                _replace(model, {new: old for old, new in change.items()})
+    return model
+
+
+def _shrink(model: nn.Module, x: Tensor) -> nn.Module:
+    """Turn convolutions over maps with fewer positions than taps into matrices."""
+    seen: list[tuple[nn.Conv2d, tuple[int, int]]] = []
+
+    def watch(module: nn.Module, given: tuple[Tensor]) -> None:
+        assert isinstance(module, nn.Conv2d)
+        seen.append((module, (given[0].shape[2], given[0].shape[3])))
+
+    hooks = [
+        module.register_forward_pre_hook(watch)
+        for module in model.modules()
+        if type(module) is nn.Conv2d and module.groups == 1 and max(module.kernel_size) > 1
+    ]
+    model(x[:2])
+    for hook in hooks:
+        hook.remove()
+    uses = Counter(id(module) for module, _ in seen)
+    for convolution, (height, width) in seen:
+        taps = convolution.kernel_size[0] * convolution.kernel_size[1]
+        if height * width < taps and uses[id(convolution)] == 1:
+            _replace(model, {convolution: MapLinear(convolution, height, width)})
+    return model
+
+
+class MapLinear(nn.Module):
+    """A convolution over maps of one small size, as the matrix that it is there.
+
+    (B, in_channels, height, width) -> (B, out_channels, height', width'), both channels_last.
+    """
+
+    def __init__(self, convolution: nn.Conv2d, height: int, width: int) -> None:
+        super().__init__()
+        weight = convolution.weight
+        size = convolution.in_channels * height * width
+        units = torch.eye(size, dtype=weight.dtype, device=weight.device)
+        units = units.view(size, height, width, convolution.in_channels).permute(0, 3, 1, 2)
+        response = nn.functional.conv2d(
+            units, weight, None, convolution.stride, convolution.padding, convolution.dilation
+        )
+        self.out_shape = (response.shape[2], response.shape[3], response.shape[1])
+        matrix = response.permute(0, 2, 3, 1).flatten(1).T.contiguous()
+        self.weight = nn.Parameter(matrix)
+        bias = convolution.bias
+        positions = self.out_shape[0] * self.out_shape[1]
+        self.bias = None if bias is None else nn.Parameter(bias.repeat(positions))
+
+    def forward(self, x: Tensor) -> Tensor:
+        flat = nn.functional.linear(x.permute(0, 2, 3, 1).flatten(1), self.weight, self.bias)
+        return flat.view(len(x), *self.out_shape).permute(0, 3, 1, 2)
+
+
+def _halved(model: nn.Module) -> nn.Module:
+    convolutions = [m for m in model.modules() if type(m) in (nn.Conv2d, MapLinear)]
+    # Not the first: rounding pixels to 8 bits would swallow a perturbation of half a grey level.
+    for module in convolutions[:1]:
+        module.register_forward_hook(_from_float32)
+    for module in convolutions[1:]:
+        module.to(torch.bfloat16).register_forward_pre_hook(_to_bfloat16)
+    for module in model.modules():
+        if type(module) is nn.Linear:
+            module.register_forward_pre_hook(_to_float32)
+    return model
+
+
+def _to_bfloat16(_: nn.Module, given: tuple[Tensor]) -> Tensor:
+    return given[0].bfloat16()
+
+
+def _from_float32(_: nn.Module, __: tuple[Tensor], made: Tensor) -> Tensor:
+    return made.bfloat16()
+
+
+def _to_float32(_: nn.Module, given: tuple[Tensor]) -> Tensor:
+    return given[0].float()
+
+
+def _equal(before: Tensor, after: Tensor, tolerance: float) -> bool:
+    difference = (before - after).abs().amax()
+    return bool(difference <= tolerance * before.abs().amax())
+
+
+def _replace(model: nn.Module, change: dict[nn.Module, nn.Module]) -> None:
+    """Put the new module wherever `model` holds the old one."""
+    for parent in list(model.modules()):
+        for name, child in list(parent.named_children()):
+            if child in change:
+                setattr(parent, name, change[child].train(child.training))

@@ -1,0 +1,82 @@
+"""The audited estimate: its sample, its bound, and the full run once the sample disagrees."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+from scipy.stats import binom
+
+from robustbench_mix import audit, protocols
+from robustbench_mix.algorithms import ladders
+from robustbench_mix.search import search_all
+from robustbench_mix.specs import parse_grid
+
+CPU = torch.device("cpu")
+OPTIONS = {"steps": 20, "queries": 20, "targets": 2, "sample": 6}
+
+
+def search(model, split, rungs, seed=0):
+    """The fast schedule over three epsilons around the images' distances."""
+    protocol = protocols.load("autoattack-audited", "")
+    protocol = replace(protocol, eps=parse_grid(["0.005", "0.01", "0.02"], "linf"))
+    return search_all(model, split, protocol, ladder=rungs, seed=seed, device=CPU, batch_size=16)
+
+
+def idle(target, x, y, seeds, *, eps, norm):
+    """An attack that does nothing."""
+    return x
+
+
+def test_the_dear_rungs_are_for_a_sample(linear_case) -> None:
+    """Only sampled images meet FAB-T and Square; the rest of the curve is APGD's."""
+    model, split = linear_case(10, n=40)
+    rungs = ladders.ladder("autoattack-audited", 10, OPTIONS)
+    assert [rung.sample for rung in rungs] == [0, 0, 6, 6]
+    state = search(model, split, rungs)
+    cheap = search(model, split, rungs[:2])
+    assert state.level == cheap.level
+    chosen = audit.audited(state, split, rungs, 0)
+    assert len(chosen) == 6
+    survivors = [row for row in chosen if state.level[row] > 0]
+    queries = OPTIONS["queries"] + 2  # the start, and the verdict
+    assert state.passes["square"]["forward"] == queries * len(survivors)
+    found = audit.findings(state, split, rungs, 0, 3)
+    for at, one in enumerate(found):
+        sampled = sum(state.level[row] > at for row in chosen)
+        standing = sum(level > at for level in state.level)
+        assert (one["sampled"], one["broken"]) == (sampled, 0)
+        share = 1 - 0.05 ** (1 / sampled) if sampled else 1
+        assert one["bound"] == pytest.approx(share * (standing - sampled) / 40)
+    assert found[0]["bound"] > 0
+
+
+def test_a_hit_in_the_sample_leads_to_the_full_run(linear_case) -> None:
+    """Where a dear rung breaks what the cheap ones could not, every image meets it."""
+    model, split = linear_case(10, n=40)
+    real = ladders.ladder("autoattack", 10, {"steps": 20, "queries": 20, "targets": 2})
+    rungs = [ladders.Rung("idle", idle), replace(real[1], sample=6)]
+    state = search(model, split, rungs)
+    full = search(model, split, [ladders.Rung("idle", idle), real[1]])
+    assert state.level == full.level
+    found = audit.findings(state, split, rungs, 0, 3)
+    assert sum(one["broken"] for one in found) > 0
+    assert all(one["bound"] == 0 for one in found)
+
+
+def test_without_a_sample_there_is_nothing_to_report(linear_case) -> None:
+    """Plain ladders have no audit, and a sample of everybody leaves no doubt."""
+    model, split = linear_case(10, n=12)
+    rungs = ladders.ladder("autoattack", 10, {"steps": 5, "queries": 5, "targets": 2})
+    assert audit.findings(search(model, split, rungs), split, rungs, 0, 3) == []
+    rungs = ladders.ladder("autoattack-audited", 10, {**OPTIONS, "sample": 99})
+    state = search(model, split, rungs)
+    assert all(one["bound"] == 0 for one in audit.findings(state, split, rungs, 0, 3))
+
+
+@pytest.mark.parametrize(("count", "n"), [(0, 1), (0, 40), (3, 40), (39, 40)])
+def test_the_bound_is_clopper_and_pearsons(count: int, n: int) -> None:
+    """At the bound, so few hits have a chance of 5 %."""
+    assert binom.cdf(count, n, audit.upper(count, n)) == pytest.approx(0.05, abs=1e-6)
+    assert audit.upper(0, 0) == audit.upper(5, 5) == 1

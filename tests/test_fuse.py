@@ -1,0 +1,114 @@
+"""The cheapest equal network: exact where it says so, and left alone where it cannot be."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from robustbench_mix import zoo
+from robustbench_mix.fuse import MapLinear, halve, simplify
+from robustbench_mix.mixing import SeparableConv2d
+from robustbench_mix.specs import ModelSpec
+
+
+def network(name: str, size: int) -> nn.Module:
+    """A fresh network in eval mode whose norms do something."""
+    model = zoo.build(
+        ModelSpec(name), zoo.Shape(3, size, 10), torch.full((3,), 0.4), torch.full((3,), 0.3)
+    )
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            for tensor in (module.weight, module.running_var):
+                nn.init.uniform_(tensor, 0.5, 2)
+            for tensor in (module.bias, module.running_mean):
+                nn.init.normal_(tensor, 0, 0.3)
+    return model.eval().requires_grad_(False)
+
+
+def count(model: nn.Module, *kinds: type[nn.Module]) -> list[int]:
+    """How many modules of each kind there are."""
+    return [sum(type(module) is kind for module in model.modules()) for kind in kinds]
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "norms", "matrices"),
+    [("resnet14", 16, 7, 0), ("resnet18", 8, 0, 7), ("convmixer16_2_k5_p2", 8, 5, 0)],
+)
+def test_simplified_is_equal(name: str, size: int, norms: int, matrices: int) -> None:
+    """Logits and input gradients agree in float64; the model itself is not touched."""
+    model = network(name, size).double()
+    before = count(model, SeparableConv2d, nn.BatchNorm2d)
+    x = torch.rand(6, 3, size, size, dtype=torch.float64, requires_grad=True)
+    cheap = simplify(model, x.detach())
+    assert count(cheap, SeparableConv2d, nn.BatchNorm2d, MapLinear) == [0, norms, matrices]
+    assert count(model, SeparableConv2d, nn.BatchNorm2d) == before
+    gradients = []
+    for net in (model, cheap):
+        logits = net(x)
+        torch.testing.assert_close(logits, model(x), rtol=1e-9, atol=1e-9)
+        gradients += torch.autograd.grad(logits.square().sum(), x)
+    torch.testing.assert_close(gradients[0], gradients[1], rtol=1e-8, atol=1e-10)
+
+
+class Shared(nn.Module):
+    """One convolution used twice, and a norm whose input something else takes as well."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(3, 4, 3, padding=1)
+        self.norm = nn.BatchNorm2d(4)
+        self.twice = nn.Conv2d(4, 4, 3, padding=1)
+        self.after = nn.BatchNorm2d(4)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        a = self.first(x)
+        b = self.twice(self.norm(a) + a)
+        return self.after(self.twice(b)).mean((2, 3))
+
+
+def test_what_cannot_be_folded_is_kept() -> None:
+    """A norm behind a shortcut or a shared convolution stays; the function is the same."""
+    torch.manual_seed(1)
+    model = Shared().eval()
+    model.norm.running_mean += 1
+    model.after.running_var += 1
+    x = torch.rand(4, 3, 2, 2)
+    cheap = simplify(model, x)
+    assert count(cheap, nn.BatchNorm2d) == [2]
+    assert count(cheap, MapLinear) == [1]  # the first convolution, on a map of four pixels
+    torch.testing.assert_close(cheap(x), model(x))
+
+
+def test_random_networks_are_searched_as_they_are() -> None:
+    """A copy that does not agree with the model, here by chance, is not used."""
+
+    class Noisy(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return x.mean((2, 3)) + torch.rand(())
+
+    noisy = Noisy()
+    assert simplify(noisy, torch.rand(2, 3, 4, 4)) is noisy
+    assert halve(noisy, torch.rand(2, 3, 4, 4)) is None
+
+
+def test_networks_that_cannot_be_copied_are_searched_as_they_are() -> None:
+    """A tensor with a history cannot be copied: no reason to fail."""
+    model = nn.Conv2d(3, 4, 3).eval()
+    model.odd = model.weight * 2
+    assert simplify(model, torch.rand(2, 3, 4, 4)) is model
+
+
+def test_halved_is_near_and_keeps_pixels_and_head_in_full_precision() -> None:
+    """Logits within a few percent; a twentieth of a grey level still reaches the network."""
+    model = network("resnet14_w4", 8)
+    x = torch.rand(8, 3, 8, 8)
+    halved = halve(simplify(model, x), x)
+    assert halved is not None
+    first, *others = [m for m in halved.modules() if type(m) is nn.Conv2d]
+    assert first.weight.dtype == torch.float32
+    assert {m.weight.dtype for m in others} == {torch.bfloat16}
+    logits = model(x)
+    assert halved(x).dtype == torch.float32
+    assert (halved(x) - logits).abs().max() < 0.05 * logits.abs().max()
+    assert not torch.equal(first(x), first(x + 0.05 / 255))
