@@ -16,13 +16,15 @@ SECOND = 0x94D049BB133111EB - 2**64
 WIDTH = 1 << 24  # draws that one step may take
 
 
-def uniform(seeds: Tensor, step: int, count: int) -> Tensor:
+def uniform(seeds: Tensor, step: int | Tensor, count: int) -> Tensor:
     """`count` numbers in [0, 1) per image for this step: (B,) int64 -> (B, count) float32.
 
-    Multiples of 2^-24, so exact in float32. `count` is at most 2^24.
+    Multiples of 2^-24, so exact in float32. `count` is at most 2^24. `step` is one number
+    or one per image, (B,) int64.
     """
     position = torch.arange(1, count + 1, dtype=torch.int64, device=seeds.device)
-    bits = _finalise(seeds[:, None] + GOLDEN * (position + step * WIDTH))
+    at = step[:, None] if isinstance(step, Tensor) else step
+    bits = _finalise(seeds[:, None] + GOLDEN * (position + at * WIDTH))
     return _shift(bits, 40).to(torch.float32) * 2.0**-24
 
 

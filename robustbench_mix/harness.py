@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -34,8 +35,9 @@ class State:
     `level` is the position in the grid of the smallest epsilon that broke the image, or
     the length of the grid; `stage` counts the (epsilon, component) steps it has passed;
     `failed` is the largest position at which the whole protocol was run and failed, or -1;
-    `check` is the position at which a conclusion of the fast schedule is attacked outright,
-    or -1, and `checked` what came of it, `confirmed` or `refuted`. `cheap` is the level at
+    `check` is a position below the one that is being attacked, at which a conclusion of the
+    fast schedule is attacked outright, or -1; `check_stage` and `checked` say how far that
+    is and what came of it, `confirmed` or `refuted`. `cheap` is the level at
     which an image came to rungs that are meant for a sample, or -1. `forward` and `gradient`
     are the passes spent on each image, None where a library does not tell.
     """
@@ -49,6 +51,7 @@ class State:
     stage: list[int]
     failed: list[int]
     check: list[int]
+    check_stage: list[int]
     checked: list[str]
     cheap: list[int]
     forward: list[int | None]
@@ -58,6 +61,7 @@ class State:
 
 
 Save = Callable[[State], None]
+T = TypeVar("T")
 
 
 def attack_all(
@@ -176,26 +180,26 @@ def _pending(
     yield from (rows[i : i + batch_size] for i in range(0, len(rows), batch_size))
 
 
-def halving(work: Callable[[list[int]], None], rows: list[int], batch_size: int) -> int:
-    """Do `work` on the first rows that fit into memory; the batch size that did.
+def halving(work: Callable[[list[T]], None], batch: list[T], batch_size: int) -> int:
+    """Do `work` on as much of the batch as fits into memory; the batch size that did.
 
-    Starts with all of `rows` and halves after running out of memory. What does not fit one
+    Starts with all of it and halves after running out of memory. What does not fit one
     image at a time is raised as RbmixError.
     """
     while True:
         try:
-            work(rows)
+            work(batch)
             return batch_size
         except RuntimeError as error:
             if not _is_out_of_memory(error):
                 raise
         # Outside the handler, where the error still holds on to what was allocated.
-        if len(rows) == 1:
+        if len(batch) == 1:
             raise RbmixError("out of memory with a batch of one image")
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
-        batch_size = (len(rows) + 1) // 2
-        rows = rows[:batch_size]
+        batch_size = (len(batch) + 1) // 2
+        batch = batch[:batch_size]
         say(f"out of memory: going on with batches of {batch_size}")
 
 
@@ -235,6 +239,7 @@ def clean_state(
         stage=[0] * n,
         failed=[-1] * n,
         check=[-1] * n,
+        check_stage=[0] * n,
         checked=[""] * n,
         cheap=[-1] * n,
         forward=[None] * n,

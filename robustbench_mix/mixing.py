@@ -90,8 +90,11 @@ class SeparableConv2d(nn.Module):
         mixing = self.pointwise.weight.reshape(self.groups, fan_out, fan_in, self.multiplier)
         # In the weights' own precision, also under autocast: the sum is short and cheap.
         with torch.autocast(filters.device.type, enabled=False):
-            weight = torch.matmul(mixing.transpose(1, 2), filters).transpose(1, 2)
-        return weight.reshape(self.groups * fan_out, fan_in, *kernel)
+            weight = torch.matmul(mixing.transpose(1, 2), filters)
+        if weight.requires_grad:
+            # The product's gradient is taken one small matrix at a time if it is not contiguous.
+            weight.register_hook(torch.Tensor.contiguous)  # type: ignore[no-untyped-call]
+        return weight.transpose(1, 2).reshape(self.groups * fan_out, fan_in, *kernel)
 
     def forward(self, x: Tensor) -> Tensor:
         if self.shell is not None:

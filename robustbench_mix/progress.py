@@ -17,6 +17,17 @@ def set_quiet(quiet: bool) -> None:
     _quiet = quiet
 
 
+@contextmanager
+def silenced() -> Iterator[None]:
+    """Quiet within the block, as before after it."""
+    before = _quiet
+    set_quiet(True)
+    try:
+        yield
+    finally:
+        set_quiet(before)
+
+
 def say(text: str) -> None:
     """One line on standard error, unless quiet."""
     if not _quiet:

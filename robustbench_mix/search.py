@@ -19,6 +19,7 @@ from __future__ import annotations
 import time
 from bisect import bisect_left
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -56,11 +57,19 @@ class Job:
     sampled: set[int]
     seed: int
     device: torch.device
+    found: Tensor | None
 
     @property
     def shared(self) -> int:
         """The number of rungs that every image climbs."""
         return sum(rung.sample == 0 for rung in self.ladder)
+
+
+class Task(NamedTuple):
+    """One image to attack: below what broke it so far, or to check a conclusion about it."""
+
+    row: int
+    checks: bool
 
 
 def search_all(
@@ -76,10 +85,14 @@ def search_all(
     save: Save | None = None,
     description: str = "attacking",
     exact: bool = False,
+    place: bool = True,
+    found: Tensor | None = None,
 ) -> State:
     """Attack every image of `split` under `protocol`; arguments as `harness.attack_all`.
 
-    `exact` searches in the network's own precision where bfloat16 would be faster.
+    `exact` searches in the network's own precision where bfloat16 would be faster. Without
+    `place` the ladder is all that attacks. `found` (n, C, H, W) is given, in place, the
+    example of the smallest epsilon of each image that is broken.
     """
     grid = [eps.value for eps in protocol.eps]
     with borrowed(model, device), bar(description, len(split)) as update:
@@ -87,19 +100,20 @@ def search_all(
         target = searched(model, sample(split, device, judge.dtype), exact=exact)
         if state is None:
             state = clean_state(judge, split, device, batch_size, levels=len(grid))
-            state.stage = [PLACE] * len(split)
+            state.stage = [PLACE if place else 0] * len(split)
             state.forward, state.gradient = [0] * len(split), [0] * len(split)
         sampled = audited(state, split, ladder, seed)
-        job = Job(judge, target, split, grid, protocol.norm, ladder, sampled, seed, device)
-        while waiting := _open(job, state):
-            cheapest = min(state.stage[row] for row in waiting)
-            rows = [row for row in waiting if state.stage[row] == cheapest][:batch_size]
+        job = Job(judge, target, split, grid, protocol.norm, ladder, sampled, seed, device, found)
+        while tasks := _open(job, state):
+            cheapest = min(_stage(state, task) for task in tasks)
+            batch = [task for task in tasks if _stage(state, task) == cheapest][:batch_size]
             started = time.perf_counter()
-            batch_size = halving(lambda rows: _step(job, state, rows), rows, batch_size)
+            batch_size = halving(lambda tasks: _step(job, state, tasks), batch, batch_size)
             state.attack_seconds += time.perf_counter() - started
             if save is not None:
                 save(state)
-            update(len(split) - len(waiting), f"{len(waiting)} open")
+            left = len({task.row for task in tasks})
+            update(len(split) - left, f"{left} open")
         for row in range(len(split)):  # what was left at the rungs for the sample
             state.failed[row] = max(state.failed[row], state.level[row] - 1)
     return state
@@ -120,83 +134,100 @@ def searched(model: nn.Module, x: Tensor, *, exact: bool = False) -> Target:
     return Target(halved, judge=Target(cheapest), doubt=DOUBT)
 
 
-def _is_checking(state: State, row: int) -> bool:
-    """Whether a conclusion about this image is being attacked."""
-    return state.check[row] >= 0 and not state.checked[row]
-
-
-def _open(job: Job, state: State) -> list[int]:
-    """The images that an attack is still due for, in order of position."""
+def _open(job: Job, state: State) -> list[Task]:
+    """What is left to attack, in order of position."""
     everything = len(job.ladder)
     refuted = bool(hits(state, job.sampled))
-    return [
-        row
-        for row in range(len(job.split))
-        if state.correct[row]
-        and (state.failed[row] < state.level[row] - 1 or _is_checking(state, row))
-        and state.stage[row] < (everything if refuted or row in job.sampled else job.shared)
-    ]
+    tasks = []
+    for row in range(len(job.split)):
+        height = everything if refuted or row in job.sampled else job.shared
+        if (
+            state.correct[row]
+            and state.failed[row] < state.level[row] - 1
+            and state.stage[row] < height
+        ):
+            tasks.append(Task(row, checks=False))
+        if state.check[row] >= 0 and not state.checked[row]:
+            tasks.append(Task(row, checks=True))
+    return tasks
 
 
-def _aim(state: State, row: int) -> int:
+def _stage(state: State, task: Task) -> int:
+    return state.check_stage[task.row] if task.checks else state.stage[task.row]
+
+
+def _aim(state: State, task: Task) -> int:
     """The level at which this image is attacked next."""
-    return state.check[row] if _is_checking(state, row) else state.level[row] - 1
+    return state.check[task.row] if task.checks else state.level[task.row] - 1
 
 
-def _step(job: Job, state: State, rows: list[int]) -> None:
-    """Run one component on these images, each one level below what broke it so far."""
-    stage = state.stage[rows[0]]
-    job.target.count_for(len(rows))
+def _step(job: Job, state: State, tasks: list[Task]) -> None:
+    """Run one component on these images."""
+    stage = _stage(state, tasks[0])
+    job.target.count_for(len(tasks))
     job.judge.passes = job.target.passes
+    rows = [task.row for task in tasks]
     chosen = job.split.take(torch.tensor(rows))
     x, y = chosen.pixels().to(job.device), chosen.labels.to(job.device)
     name = "fgsm" if stage == PLACE else job.ladder[stage].name
     if stage == PLACE:
         _place(job, state, rows, x, y)
     else:
-        _climb(job, state, rows, chosen.index.tolist(), x, y)
+        _climb(job, state, tasks, chosen.index.tolist(), x, y)
     job.target.check_finite()
     spend(state, name, job.target.passes, rows)
 
 
-def _climb(job: Job, state: State, rows: list[int], index: list[int], x: Tensor, y: Tensor) -> None:
+def _climb(
+    job: Job, state: State, tasks: list[Task], index: list[int], x: Tensor, y: Tensor
+) -> None:
     """Run a rung on these images, each at its own level."""
-    stage = state.stage[rows[0]]
+    stage = _stage(state, tasks[0])
     rung = job.ladder[stage]
-    levels = [_aim(state, row) for row in rows]
+    levels = [_aim(state, task) for task in tasks]
     eps = torch.tensor([job.grid[level] for level in levels], dtype=torch.float64)
     seeds = torch.tensor([stream(job.seed, rung.name, image) for image in index])
     x_adv = rung.attack(
         job.target, x, y, seeds.to(job.device), eps=eps.float().to(x.device), norm=job.norm
     )
     job.judge.images = job.target.images
-    found = _enter(job, state, rows, x_adv, x, y, eps, rung.name)
-    for row, is_broken, level in zip(rows, found, levels, strict=True):
-        checking = _is_checking(state, row)
-        done = stage + 1 == job.shared < len(job.ladder) and not is_broken and not checking
-        if done and state.cheap[row] < 0:
-            state.cheap[row] = state.level[row]
-        state.stage[row] = 0 if is_broken else stage + 1
-        if is_broken and checking:
-            # The conclusion was wrong: search on below as if nothing had been concluded.
-            state.checked[row], state.failed[row] = "refuted", -1
-            if stage < job.shared:
-                state.cheap[row] = min(state.cheap[row], state.level[row])
-        elif state.stage[row] == len(job.ladder):
-            state.stage[row] = 0
-            if checking:
-                state.checked[row] = "confirmed"
-            else:
-                state.failed[row] = level
-                state.check[row] = _conclusion_to_check(job, state, row)
+    found = _enter(job, state, [task.row for task in tasks], x_adv, x, y, eps, rung.name)
+    for task, is_broken, level in zip(tasks, found, levels, strict=True):
+        if task.checks:
+            _advance_check(job, state, task.row, is_broken)
+        else:
+            _advance(job, state, task.row, is_broken, level)
 
 
-def _conclusion_to_check(job: Job, state: State, row: int) -> int:
-    """A level at which this image was not attacked, for one image in `ONE_IN`; else -1."""
-    if state.checked[row] or state.failed[row] < 1:
+def _advance(job: Job, state: State, row: int, is_broken: bool, level: int) -> None:
+    """Go on to the next rung, to a lower level, or to rest."""
+    stage = state.stage[row] = 0 if is_broken else state.stage[row] + 1
+    if stage == job.shared < len(job.ladder) and state.cheap[row] < 0:
+        state.cheap[row] = state.level[row]
+    if not is_broken and stage == max(len(job.ladder) // 2, 1):
+        # It will probably stand: time to check what would be concluded, in the same batches.
+        state.check[row] = _level_to_check(job, state, row, level)
+    if stage == len(job.ladder):
+        state.stage[row], state.failed[row] = 0, level
+
+
+def _advance_check(job: Job, state: State, row: int, is_broken: bool) -> None:
+    """Go on to the next rung; a conclusion that fell opens the search below."""
+    state.check_stage[row] += 1
+    if is_broken:
+        state.checked[row], state.stage[row], state.failed[row] = "refuted", 0, -1
+        if state.check_stage[row] <= job.shared:
+            state.cheap[row] = min(state.cheap[row], state.level[row])
+    elif state.check_stage[row] == len(job.ladder):
+        state.checked[row] = "confirmed"
+
+
+def _level_to_check(job: Job, state: State, row: int, level: int) -> int:
+    """A level below this one, for one image in `ONE_IN` and once each; else -1."""
+    if state.check[row] >= 0 or level < 1:
         return state.check[row]
     draw = stream(job.seed, "check", int(job.split.index[row]))
-    return draw // ONE_IN % state.failed[row] if draw % ONE_IN == 0 else -1
+    return draw // ONE_IN % level if draw % ONE_IN == 0 else -1
 
 
 def _place(job: Job, state: State, rows: list[int], x: Tensor, y: Tensor) -> None:
@@ -235,10 +266,18 @@ def _enter(
     with torch.no_grad():
         broken: list[bool] = (job.judge(x_adv).argmax(1) != y).tolist()
     norms = distance(x_adv, x, job.norm).tolist()
-    for row, is_broken, norm in zip(rows, broken, norms, strict=True):
-        if is_broken:
+    for row, point, is_broken, norm in zip(rows, x_adv, broken, norms, strict=True):
+        if is_broken and norm <= _smallest(job, state, row):
             # The norm it really has may lie within a smaller epsilon of the grid too.
             state.level[row] = bisect_left(job.grid, norm)
             state.component[row] = name
             state.norm[row] = norm
+            if job.found is not None:
+                job.found[row] = point.cpu()
     return broken
+
+
+def _smallest(job: Job, state: State, row: int) -> float:
+    """The largest norm that would still lower this image's level."""
+    level = state.level[row]
+    return job.grid[level - 1] if level else 0.0

@@ -150,11 +150,14 @@ def accuracy(model: nn.Module, split: Split, device: torch.device, batch: int = 
 def _optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
     parameters = [p for p in model.parameters() if p.requires_grad]
     if recipe.optimizer == "adamw":
-        return torch.optim.AdamW(parameters, lr=recipe.lr, weight_decay=recipe.weight_decay)
+        return torch.optim.AdamW(
+            parameters, lr=recipe.lr, weight_decay=recipe.weight_decay, fused=True
+        )
     return torch.optim.SGD(
         parameters,
         lr=recipe.lr,
         momentum=0.9,
         nesterov=True,
         weight_decay=recipe.weight_decay,
+        fused=True,
     )

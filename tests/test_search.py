@@ -11,10 +11,14 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import linprog
+from torch import nn
 
 from robustbench_mix import algorithms, data, draws, protocols, zoo
 from robustbench_mix.algorithms import ladders
+from robustbench_mix.algorithms.attack import Target
 from robustbench_mix.algorithms.fab import onto_hyperplane
+from robustbench_mix.algorithms.recall import square_recalled
+from robustbench_mix.algorithms.square import square
 from robustbench_mix.errors import RbmixError
 from robustbench_mix.harness import State, attack_all
 from robustbench_mix.recipes import recipe_for
@@ -65,8 +69,6 @@ def test_every_rung_breaks_something(linear_case, name: str, norm: str) -> None:
     (rung,) = ladders.autoattack(10, components=[name], queries=300)
     x, y = split.pixels(), split.labels
     eps = torch.full((len(x),), {"linf": 0.2, "l2": 1.0}[norm])
-    from robustbench_mix.algorithms.attack import Target
-
     x_adv = rung.attack(Target(model), x, y, torch.arange(len(x)), eps=eps, norm=norm)
     assert (model(x_adv).argmax(1) != y).float().mean() > 0.5
 
@@ -289,6 +291,29 @@ def test_false_conclusions_are_refuted(linear_case, monkeypatch) -> None:
 def _no_placing(job, state, rows, x, y) -> None:
     for row in rows:
         state.stage[row] = 0
+
+
+@pytest.mark.parametrize("channels", [1, 2, 12])
+def test_square_that_remembers_is_square(channels: int) -> None:
+    """Not asking twice changes no point that is found, and saves passes on small images."""
+    torch.manual_seed(channels)
+    model = nn.Sequential(nn.Conv2d(channels, 4, 3), nn.Tanh(), nn.Flatten(), nn.Linear(64, 4))
+    x = torch.rand(40, channels, 6, 6)
+    y = model(x).argmax(1)
+    eps, seeds = torch.full((40,), 0.06 / channels**0.5), torch.arange(40)
+    spent, found = [], []
+    for attack in (square, square_recalled):
+        target = Target(model, images=40)
+        more = {"norm": "linf", "early_stop": False} if attack is square else {}
+        found.append(attack(target, x, y, seeds, eps=eps, queries=700, **more))
+        spent.append(target.passes.each[0])
+    broken = [model(x_adv).argmax(1) != y for x_adv in found]
+    assert torch.equal(*broken)
+    assert 3 <= int(broken[0].sum()) <= 37
+    # Without an early stop the first point is replaced by later ones: only who falls compares.
+    standing = ~broken[0]
+    assert (spent[0][standing] == 701).all()
+    assert (spent[1][standing] < (300 if channels == 1 else 702)).all()
 
 
 @settings(max_examples=60)

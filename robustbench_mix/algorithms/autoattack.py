@@ -18,6 +18,7 @@ from robustbench_mix.streams import stream
 
 NORM = {"linf": "Linf", "l2": "L2"}
 STANDARD = ["apgd-ce", "apgd-t", "fab-t", "square"]
+COMPONENTS = [*STANDARD, "apgd-dlr"]
 
 
 def autoattack(
@@ -49,10 +50,14 @@ def chosen_components(components: list[str], classes: int) -> list[str]:
     if not isinstance(components, list) or not components:
         raise RbmixError(f"option components = {components!r} must be a list of names")
     for name in components:
-        if name not in STANDARD:
-            raise unknown("AutoAttack component", str(name), STANDARD)
-    fallback = {2: [], 3: ["apgd-dlr"]}.get(classes, ["apgd-t"])
-    return [run for name in components for run in (fallback if name == "apgd-t" else [name])]
+        if name not in COMPONENTS:
+            raise unknown("AutoAttack component", str(name), COMPONENTS)
+    fallback: dict[str, list[str]] = {}
+    if classes < 4:
+        fallback["apgd-t"] = ["apgd-dlr"] if classes == 3 else []
+    if classes < 3:
+        fallback["apgd-dlr"] = []
+    return [run for name in components for run in fallback.get(name, [name])]
 
 
 def _component(name: str, steps: int, targets: int, queries: int) -> Component:

@@ -7,19 +7,15 @@ its seed and the step alone, and leaves the batch as soon as it is misclassified
 
 from __future__ import annotations
 
-import math
-
 import torch
 from torch import Tensor
 
 from robustbench_mix.algorithms.attack import Target
 from robustbench_mix.algorithms.losses import margin
-from robustbench_mix.algorithms.watch import Watch
-from robustbench_mix.draws import signs, uniform
-
-P_INIT = 0.8
-# The share of pixels that a square covers halves at these steps.
-HALVINGS = (10, 50, 200, 500, 1000, 2000, 4000, 6000, 8000)
+from robustbench_mix.algorithms.recall import square_recalled
+from robustbench_mix.algorithms.squares import corner, repaint, side_at, stripes, window
+from robustbench_mix.algorithms.watch import Watch, looks_at_once
+from robustbench_mix.draws import uniform
 
 
 @torch.no_grad()
@@ -35,10 +31,12 @@ def square(
     early_stop: bool = True,
 ) -> Tensor:
     """Lower the margin query by query; returns x_adv (B, C, H, W), x where nothing was found."""
+    if norm == "linf" and early_stop and looks_at_once(x.device):
+        return square_recalled(target, x, y, seeds, eps=eps, queries=queries)
     propose = _square_linf if norm == "linf" else _square_l2
     eps = eps[:, None, None, None]
     watch = Watch(target, x, y, early_stop=early_stop)
-    best = _stripes(x, eps, seeds) if norm == "linf" else _tiles(x, eps, seeds)
+    best = stripes(x, eps, seeds) if norm == "linf" else _tiles(x, eps, seeds)
     candidate, lowest = best, torch.full_like(eps.flatten(), torch.inf)
     for query in range(queries + 1):
         logits = watch.target(candidate)
@@ -53,51 +51,15 @@ def square(
             if len(x) == 0:
                 break
         if query < queries:
-            candidate = propose(x, best, eps, _side(query, x, norm), seeds, query + 1)
+            candidate = propose(x, best, eps, side_at(query, x, norm), seeds, query + 1)
     return watch.found
-
-
-def _side(query: int, x: Tensor, norm: str) -> int:
-    """The side of the squares at this step, in pixels."""
-    height, width = x.shape[2:]
-    share = P_INIT / 2 ** sum(query > at for at in HALVINGS)
-    side = round(math.sqrt(share * height * width))
-    side = max(side, 1) if norm == "linf" else max(side, 3) | 1
-    return min(side, height, width)
-
-
-def _stripes(x: Tensor, eps: Tensor, seeds: Tensor) -> Tensor:
-    """The l-infinity start: vertical stripes of random sign, one per column and channel."""
-    count, channels, _, width = x.shape
-    stripes = signs(seeds, 0, channels * width).view(count, channels, 1, width)
-    return (x + eps * stripes).clamp(0, 1)
 
 
 def _square_linf(
     x: Tensor, best: Tensor, eps: Tensor, side: int, seeds: Tensor, step: int
 ) -> Tensor:
-    """Set one square of each channel to a random side of the ball."""
-    _, channels, height, width = x.shape
-    draw = uniform(seeds, step, 2 + channels)
-    inside = (
-        _window(draw[:, 0], height, side)[:, None, :, None]
-        & (_window(draw[:, 1], width, side)[:, None, None, :])
-    )
-    sign = torch.where(draw[:, 2:] < 0.5, -1.0, 1.0)[:, :, None, None]
-    moved = (x + eps * sign).clamp(0, 1)
-    return torch.where(inside, moved, best)
-
-
-def _window(draw: Tensor, length: int, side: int) -> Tensor:
-    """Which of `length` positions lie in each image's window of `side`, (B, length) bool."""
-    start = _corner(draw, length, side)[:, None]
-    position = torch.arange(length, device=draw.device)
-    return (position >= start) & (position < start + side)
-
-
-def _corner(draw: Tensor, length: int, side: int) -> Tensor:
-    """A whole number in [0, length - side), 0 if that is empty, as the reference draws it."""
-    return (draw * (length - side)).long()
+    draw = uniform(seeds, step, 2 + x.shape[1])
+    return repaint(x, best, eps, torch.full_like(seeds, side), draw)
 
 
 def _tiles(x: Tensor, eps: Tensor, seeds: Tensor) -> Tensor:
@@ -158,8 +120,8 @@ def _placed(wave: Tensor, draw: Tensor, height: int, width: int) -> Tensor:
     """The wave, turned or not, at each image's first window, (B, 1, height, width)."""
     side = len(wave)
     position = torch.arange(max(height, width), device=wave.device)
-    rows = position[:height] - _corner(draw[:, 0], height, side)[:, None]
-    columns = position[:width] - _corner(draw[:, 1], width, side)[:, None]
+    rows = position[:height] - corner(draw[:, 0], height, side)[:, None]
+    columns = position[:width] - corner(draw[:, 1], width, side)[:, None]
     rows, columns = rows.clamp(0, side - 1)[:, :, None], columns.clamp(0, side - 1)[:, None]
     turned = draw[:, 4, None, None] < 0.5
     return torch.where(turned, wave[rows, columns], wave[columns, rows])[:, None]
@@ -167,8 +129,8 @@ def _placed(wave: Tensor, draw: Tensor, height: int, width: int) -> Tensor:
 
 def _mask(down: Tensor, right: Tensor, x: Tensor, side: int) -> Tensor:
     """Each image's window as (B, 1, H, W) bool."""
-    rows = _window(down, x.shape[2], side)[:, None, :, None]
-    return rows & _window(right, x.shape[3], side)[:, None, None, :]
+    rows = window(down, x.shape[2], side)[:, None, :, None]
+    return rows & window(right, x.shape[3], side)[:, None, None, :]
 
 
 def _length(delta: Tensor, dims: tuple[int, ...]) -> Tensor:

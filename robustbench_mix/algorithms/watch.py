@@ -17,6 +17,11 @@ LOOK_EVERY = {"cpu": 1}
 OTHERWISE = 10
 
 
+def looks_at_once(device: torch.device) -> bool:
+    """Whether the host sees every step's outcome there, because it need not wait for it."""
+    return LOOK_EVERY.get(device.type, OTHERWISE) == 1
+
+
 class Watch:
     """Follows the images of one batch through an attack.
 

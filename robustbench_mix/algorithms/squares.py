@@ -1,0 +1,58 @@
+"""The squares of the Square attack: how large, where, and what they paint.
+
+Andriushchenko et al., arXiv 1912.00049, with the schedule and the draws of AutoAttack.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from robustbench_mix.draws import signs
+
+P_INIT = 0.8
+# The share of pixels that a square covers halves at these steps.
+HALVINGS = (10, 50, 200, 500, 1000, 2000, 4000, 6000, 8000)
+
+
+def side_at(query: int, x: Tensor, norm: str) -> int:
+    """The side of the squares at this step, in pixels."""
+    height, width = x.shape[2:]
+    share = P_INIT / 2 ** sum(query > at for at in HALVINGS)
+    side = round(math.sqrt(share * height * width))
+    side = max(side, 1) if norm == "linf" else max(side, 3) | 1
+    return min(side, height, width)
+
+
+def stripes(x: Tensor, eps: Tensor, seeds: Tensor) -> Tensor:
+    """The l-infinity start: vertical stripes of random sign, one per column and channel."""
+    count, channels, _, width = x.shape
+    sign = signs(seeds, 0, channels * width).view(count, channels, 1, width)
+    return (x + eps * sign).clamp(0, 1)
+
+
+def repaint(x: Tensor, best: Tensor, eps: Tensor, side: Tensor, draw: Tensor) -> Tensor:
+    """Set one square of each channel to a random side of the l-infinity ball.
+
+    `eps` (B, 1, 1, 1), `side` (B,), `draw` (B, 2 + channels): where, and which sides.
+    """
+    height, width = x.shape[2:]
+    rows = window(draw[:, 0], height, side)[:, None, :, None]
+    columns = window(draw[:, 1], width, side)[:, None, None, :]
+    sign = torch.where(draw[:, 2:] < 0.5, -1.0, 1.0)[:, :, None, None]
+    return torch.where(rows & columns, (x + eps * sign).clamp(0, 1), best)
+
+
+def window(draw: Tensor, length: int, side: int | Tensor) -> Tensor:
+    """Which of `length` positions lie in each image's window of `side`, (B, length) bool."""
+    start = corner(draw, length, side)[:, None]
+    end = start + (side[:, None] if isinstance(side, Tensor) else side)
+    position = torch.arange(length, device=draw.device)
+    return (position >= start) & (position < end)
+
+
+def corner(draw: Tensor, length: int, side: int | Tensor) -> Tensor:
+    """A whole number in [0, length - side), 0 if that is empty, as the reference draws it."""
+    return (draw * (length - side)).long()

@@ -1,0 +1,256 @@
+"""From Python: a whole curve in one call, and AutoAttack under the name scripts know.
+
+Both run the fast schedule on the caller's own network and tensors. The network leaves as it
+came: mode, gradient flags, `.grad`, buffers, device, and the global random state.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+from torch import Tensor, nn
+
+from robustbench_mix.algorithms import ladders
+from robustbench_mix.algorithms.autoattack import STANDARD
+from robustbench_mix.devices import fitting_batch
+from robustbench_mix.errors import RbmixError, unknown
+from robustbench_mix.harness import State, classes_of
+from robustbench_mix.intervals import wilson
+from robustbench_mix.progress import silenced
+from robustbench_mix.protocols import Protocol
+from robustbench_mix.search import search_all
+from robustbench_mix.specs import NORMS, Eps
+from robustbench_mix.splits import Split
+
+NORM = {"Linf": "linf", "L2": "l2"}
+VERSIONS = ("standard", "custom")
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A robustness curve and what it rests on.
+
+    `table` has one row per epsilon, 0 (clean) first: `eps`, `correct`, `n`, `accuracy`, and
+    its 95 % Wilson interval `low`, `high`. `level` (n,) is the position in `eps[1:]` of the
+    smallest epsilon that broke each image, -1 for one that is misclassified as it is, and
+    the length of the grid for one that nothing broke. `x_adv` is the example found there.
+    """
+
+    table: pd.DataFrame
+    level: Tensor
+    x_adv: Tensor
+    passes: dict[str, dict[str, int]]
+
+
+def curve(
+    model: nn.Module,
+    x: Tensor,
+    y: Tensor,
+    eps: Sequence[float | str],
+    *,
+    norm: str = "linf",
+    attack: str = "autoattack",
+    seed: int = 0,
+    batch_size: int | None = None,
+    device: torch.device | str | None = None,
+    **options: Any,
+) -> Curve:
+    """Attack `model` over a grid of epsilons, as one job.
+
+    x: (n, C, H, W) floats in [0, 1]; y: (n,) labels; `eps`: radii as numbers or as text
+    (`"8/255"`); `attack`: an algorithm with a fast form, `options` its options. The model's
+    own device is used unless another is named. Raises RbmixError for bad input.
+    """
+    if norm not in NORMS:
+        raise unknown("norm", norm, NORMS)
+    grid = sorted((_eps(one) for one in eps), key=lambda one: one.value)
+    if not grid:
+        raise RbmixError("the epsilon grid is empty (needs one or more)")
+    state, found = _search(model, x, y, grid, norm, attack, options, seed, batch_size, device)
+    rows = []
+    for at, one in enumerate(["0", *(radius.text for radius in grid)]):
+        correct = sum(
+            c and level >= at for c, level in zip(state.correct, state.level, strict=True)
+        )
+        low, high = wilson(correct, len(x))
+        rows.append((one, correct, len(x), correct / len(x), low, high))
+    table = pd.DataFrame(rows, columns=["eps", "correct", "n", "accuracy", "low", "high"])
+    level = torch.where(torch.tensor(state.correct), torch.tensor(state.level), -1)
+    return Curve(table, level, found, state.passes)
+
+
+class AutoAttack:
+    """The standard AutoAttack with the interface of the well-known class, several times faster.
+
+    Takes the arguments of the original (`attacks_to_run`, `bs`, `return_labels`, ...) and
+    those of pyautoattack (`attacks`, `batch_size`). Versions `standard` and `custom`, norms
+    `Linf` and `L2`. A success is counted as the harness counts it. `seed=None` is seed 0:
+    the same call gives the same result, whatever the batch size.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        norm: str = "Linf",
+        eps: float = 0.3,
+        seed: int | None = None,
+        verbose: bool = True,
+        attacks_to_run: Sequence[str] | None = None,
+        version: str = "standard",
+        is_tf_model: bool = False,
+        device: torch.device | str | None = None,
+        log_path: str | None = None,
+        *,
+        attacks: Sequence[str] | None = None,
+    ) -> None:
+        if is_tf_model:
+            raise RbmixError("is_tf_model=True: only PyTorch models can be attacked")
+        if norm not in NORM:
+            raise unknown("norm", norm, list(NORM))
+        if version not in VERSIONS:
+            raise unknown("version", version, VERSIONS)
+        chosen = list(attacks_to_run or attacks or [])
+        if version == "standard" and chosen:
+            raise RbmixError(f"the attacks {chosen} go with version='custom'")
+        self.model = model
+        self.norm = norm
+        self.epsilon = eps
+        self.seed = seed
+        self.verbose = verbose
+        self.version = version
+        self.device = device
+        self.log_path = log_path
+        self.attacks_to_run = list(STANDARD) if version == "standard" else chosen
+
+    def run_standard_evaluation(
+        self,
+        x_orig: Tensor,
+        y_orig: Tensor,
+        bs: int = 250,
+        return_labels: bool = False,
+        state_path: Any = None,
+        *,
+        batch_size: int | None = None,
+    ) -> Any:
+        """Attack images (n, C, H, W) in [0, 1] with labels (n,) at the epsilon of this object.
+
+        Returns x_adv: an adversarial example where one was found, else the image. With
+        `return_labels`, or where `batch_size` is spelled as in pyautoattack, (x_adv, y_adv).
+        """
+        if state_path is not None:
+            raise RbmixError("state_path is not supported: `rbmix evaluate` resumes by itself")
+        x_adv, y_adv = self._run(self.attacks_to_run, x_orig, y_orig, batch_size or bs)
+        return (x_adv, y_adv) if return_labels or batch_size is not None else x_adv
+
+    def run_standard_evaluation_individual(
+        self,
+        x_orig: Tensor,
+        y_orig: Tensor,
+        bs: int = 250,
+        return_labels: bool = False,
+        *,
+        batch_size: int | None = None,
+    ) -> dict[str, Any]:
+        """Run each attack alone on every image; a dict from its name to what it returns."""
+        pairs = return_labels or batch_size is not None
+        results = {
+            name: self._run([name], x_orig, y_orig, batch_size or bs)
+            for name in self.attacks_to_run
+        }
+        return {name: both if pairs else both[0] for name, both in results.items()}
+
+    def clean_accuracy(self, x_orig: Tensor, y_orig: Tensor, bs: int = 250) -> float:
+        """The share of images that the model classifies correctly."""
+        predicted = self._predict(x_orig, bs)
+        return float((predicted == y_orig.to(predicted.device)).float().mean())
+
+    def _run(
+        self, components: list[str], x: Tensor, y: Tensor, batch_size: int
+    ) -> tuple[Tensor, Tensor]:
+        options = {"components": components}
+        # One attack alone is that attack: the gradient step that places images would help it.
+        state, x_adv = _search(
+            self.model, x, y, [_eps(self.epsilon)], NORM[self.norm], "autoattack", options,
+            self.seed or 0, batch_size, self.device, place=len(components) > 1,
+        )  # fmt: skip
+        x_adv = x_adv.to(x.device)
+        self._log(f"initial accuracy: {sum(state.correct) / len(x):.2%}")
+        standing = sum(c and level > 0 for c, level in zip(state.correct, state.level, strict=True))
+        self._log(f"robust accuracy: {standing / len(x):.2%} ({', '.join(components)})")
+        return x_adv, self._predict(x_adv, batch_size).to(y)
+
+    @torch.no_grad()
+    def _predict(self, x: Tensor, batch_size: int) -> Tensor:
+        home = _device(self.model, self.device)
+        return torch.cat(
+            [self.model(part.to(home)).argmax(1) for part in torch.split(x, batch_size)]
+        )
+
+    def _log(self, line: str) -> None:
+        if self.verbose:
+            print(line)
+        if self.log_path is not None:
+            with Path(self.log_path).open("a", encoding="utf-8") as file:
+                file.write(line + "\n")
+
+
+def _search(
+    model: nn.Module,
+    x: Tensor,
+    y: Tensor,
+    grid: list[Eps],
+    norm: str,
+    attack: str,
+    options: dict[str, Any],
+    seed: int,
+    batch_size: int | None,
+    device: torch.device | str | None,
+    *,
+    place: bool = True,
+) -> tuple[State, Tensor]:
+    """The fast schedule on tensors: its state, and the examples it found (n, C, H, W)."""
+    _check(x, y)
+    home = _device(model, device)
+    images = x.detach().float().cpu().contiguous()
+    split = Split(images, y.detach().cpu().long(), torch.arange(len(x)), 1)
+    protocol = Protocol(attack, "", attack, norm, tuple(grid), options)
+    found = images.clone()
+    with silenced():
+        rungs = ladders.ladder(attack, classes_of(model, split, home), options)
+        state = search_all(
+            model, split, protocol, ladder=rungs, seed=seed, device=home, found=found, place=place,
+            batch_size=batch_size or fitting_batch(min(x.shape[2:]), home),
+        )  # fmt: skip
+    return state, found
+
+
+def _check(x: Tensor, y: Tensor) -> None:
+    if x.ndim != 4 or len(x) == 0:
+        raise RbmixError(f"x has shape {tuple(x.shape)} (needs images, (n, C, H, W))")
+    if y.shape != (len(x),):
+        raise RbmixError(f"y has shape {tuple(y.shape)} (needs one label per image, ({len(x)},))")
+    low, high = float(x.min()), float(x.max())
+    if not (low >= 0 and high <= 1):
+        raise RbmixError(f"x spans {low:g} to {high:g} (needs pixels in [0, 1])")
+
+
+def _eps(value: float | str) -> Eps:
+    radius = Eps(str(value))
+    try:
+        positive = radius.value > 0
+    except (ValueError, ZeroDivisionError):
+        positive = False
+    if not positive:
+        raise RbmixError(f"epsilon {value!r} is not a positive number (allowed: 0.03, '8/255')")
+    return radius
+
+
+def _device(model: nn.Module, named: torch.device | str | None) -> torch.device:
+    if named is not None:
+        return torch.device(named)
+    return next((p.device for p in model.parameters()), torch.device("cpu"))
