@@ -16,7 +16,7 @@ FLOORS = {
     0: "errors specs files progress provenance protocols records recipes intervals",
     1: "mixing fuse resnet convmixer splits folders data norms streams draws devices",
     2: "zoo checkpoints algorithms",
-    3: "train obtain harness audit search evaluate jobs api",
+    3: "train obtain harness audit search evaluate jobs api bench",
     4: "leaderboard plot show",
     5: "__init__ cli __main__",
 }

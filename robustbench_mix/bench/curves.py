@@ -1,0 +1,181 @@
+"""Whole curves against the peers: AutoAttack, its audited estimate, and PGD."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import torch
+from torch import nn
+
+from robustbench_mix import audit, protocols
+from robustbench_mix.algorithms import ladders
+from robustbench_mix.bench import peers
+from robustbench_mix.bench.clock import ratios, seconds
+from robustbench_mix.bench.table import Row
+from robustbench_mix.harness import State, borrowed
+from robustbench_mix.mixing import SeparableConv2d, compose
+from robustbench_mix.progress import silenced
+from robustbench_mix.protocols import Protocol
+from robustbench_mix.search import search_all
+from robustbench_mix.splits import Split
+
+PGD_STEPS, PGD_STEP = 20, 0.125
+
+
+def two_step(model: nn.Module) -> nn.Module:
+    """The network as the paper writes it: depthwise, then pointwise, in the default layout."""
+    written = copy.deepcopy(model).to(memory_format=torch.contiguous_format)
+    for module in written.modules():
+        if isinstance(module, SeparableConv2d):
+            module.forward = module.two_step  # type: ignore[method-assign]
+    # What reads this attribute would change the layout again.
+    setattr(written, "channels_last", False)  # noqa: B010
+    return written
+
+
+def composed(model: nn.Module) -> nn.Module:
+    """The equal network of dense convolutions."""
+    return compose(copy.deepcopy(model))
+
+
+def protocol_on(dataset: str, name: str, **options: Any) -> Protocol:
+    """A shipped protocol on a data set, with other options."""
+    loaded = protocols.load(name, dataset)
+    return replace(loaded, options={**loaded.options, **options})
+
+
+def search(model: nn.Module, split: Split, protocol: Protocol, device: torch.device) -> State:
+    """Our fast backend, as `rbmix evaluate` runs it."""
+    options = protocol.options
+    rungs = ladders.ladder(protocol.algorithm, 10, options)
+    return search_all(
+        model, split, protocol, ladder=rungs, seed=0, device=device, batch_size=len(split)
+    )
+
+
+def robust(state: State, levels: int) -> list[int]:
+    """Robust images at each epsilon."""
+    pairs = list(zip(state.correct, state.level, strict=True))
+    return [sum(c and level > at for c, level in pairs) for at in range(levels)]
+
+
+def autoattack_rows(
+    words: str,
+    model: nn.Module,
+    split: Split,
+    dataset: str,
+    device: torch.device,
+    *,
+    as_written: bool,
+    target: str,
+    passes_target: str,
+    repeats: int,
+) -> list[Row]:
+    """AutoAttack's curve against pyautoattack, looped, on the two-step or composed network."""
+    protocol = protocol_on(dataset, "autoattack")
+    grid = [eps.value for eps in protocol.eps]
+    x, y = split.pixels().to(device), split.labels.to(device)
+    with borrowed(model, device), silenced():
+        net = (two_step if as_written else composed)(model).requires_grad_(False)
+        theirs = peers.counted(net)
+        found, their_curve, state = ratios(
+            lambda: peers.pyautoattack_curve(theirs, x, y, grid),
+            lambda: search(model, split, protocol, device),
+            repeats, device,
+        )  # fmt: skip
+    ours = robust(state, len(grid))
+    against = "pyautoattack, looped, " + ("two-step" if as_written else "composed")
+    curves = f"{len(split)} images, {_slashed(ours)} robust against {_slashed(their_curve)}"
+    work = f"AutoAttack curve, {len(grid)} epsilons, {words}"
+    rows = [Row(work, against, target, found, curves)]
+    if not as_written:
+        spent = sum(p["forward"] + p["gradient"] for p in state.passes.values())
+        reference = (theirs.passes.forward + theirs.passes.gradient) / repeats
+        easy = [
+            (state.forward[row] or 0) + (state.gradient[row] or 0)
+            for row in range(len(split))
+            if state.correct[row] and state.level[row] == 0 and state.component[row] == "fgsm"
+        ]
+        note = f"{spent / len(split):,.0f} of {reference / len(split):,.0f} an image"
+        if easy:
+            note += f"; at most {max(easy)} for an image that one step breaks at once"
+        rows.append(
+            Row(f"passes of that curve, {words}", "reference", passes_target,
+                [spent / reference], note)
+        )  # fmt: skip
+    return rows
+
+
+def audited_row(
+    words: str, model: nn.Module, split: Split, dataset: str, device: torch.device
+) -> Row:
+    """The audited estimate against the full ensemble here."""
+    full, estimate = protocol_on(dataset, "autoattack"), protocol_on(dataset, "autoattack-audited")
+    levels = len(full.eps)
+    with silenced():
+        found, state, quick = ratios(
+            lambda: search(model, split, full, device),
+            lambda: search(model, split, estimate, device),
+            1, device,
+        )  # fmt: skip
+    rungs = ladders.ladder(estimate.algorithm, 10, estimate.options)
+    bounds = audit.findings(quick, split, rungs, 0, levels)
+    exact, cheap = robust(state, levels), robust(quick, levels)
+    inside = all(
+        (c - e) / len(split) <= bound["bound"] + 1e-12
+        for c, e, bound in zip(cheap, exact, bounds, strict=True)
+    )
+    bound = "/".join(f"{100 * one['bound']:.1f}" for one in bounds)
+    note = (
+        f"{len(split)} images, {_slashed(cheap)} robust against {_slashed(exact)}; bound "
+        f"{bound} pp: the full answer is {'inside' if inside else 'OUTSIDE'}"
+    )
+    work = f"audited curve, {levels} epsilons, {words}"
+    return Row(work, "full AutoAttack here", "≥ 3.5x, inside the bound", found, note)
+
+
+def pgd_row(
+    words: str,
+    model: nn.Module,
+    split: Split,
+    dataset: str,
+    device: torch.device,
+    repeats: int,
+) -> tuple[Row, list[str]]:
+    """PGD-20 against the fastest peer that is installed, and the names of the others."""
+    options = {"steps": PGD_STEPS, "restarts": 1, "step_size": PGD_STEP}
+    protocol = replace(protocol_on(dataset, "pgd"), options=options)
+    grid = [eps.value for eps in protocol.eps]
+    x, y = split.pixels().to(device), split.labels.to(device)
+    missing = [name for name in peers.PGD if not peers.usable(name)]
+    there = {name: run for name, run in peers.PGD.items() if name not in missing}
+    with borrowed(model, device), silenced():
+        net = peers.counted(composed(model).requires_grad_(False))
+
+        def run_peer(name: str) -> list[int]:
+            return there[name](net, x, y, grid, PGD_STEPS, PGD_STEP)
+
+        times = {name: seconds(partial(run_peer, name), device)[0] for name in there}
+        fastest = min(times, key=lambda name: times[name])
+        found, theirs, state = ratios(
+            lambda: run_peer(fastest),
+            lambda: search(model, split, protocol, device),
+            repeats, device,
+        )  # fmt: skip
+    order = ", ".join(
+        f"{name} {times[name] / times[fastest]:.2f}"
+        for name in sorted(times, key=lambda n: times[n])
+    )
+    note = (
+        f"{len(split)} images, {_slashed(robust(state, len(grid)))} robust against "
+        f"{_slashed(theirs)}; peers' times relative to the fastest: {order}"
+    )
+    work = f"PGD-{PGD_STEPS} curve, {len(grid)} epsilons, {words}"
+    return Row(work, f"{fastest}, composed", "≥ 5x", found, note), missing
+
+
+def _slashed(counts: list[int]) -> str:
+    return "/".join(str(count) for count in counts)

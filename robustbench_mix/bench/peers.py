@@ -1,0 +1,128 @@
+"""What users run today, called as their documentation says."""
+
+from __future__ import annotations
+
+import importlib
+import warnings
+from collections.abc import Callable
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from robustbench_mix.algorithms.attack import Target
+
+Curve = list[int]  # robust images at each epsilon
+Pgd = Callable[[nn.Module, Tensor, Tensor, list[float], int, float], Curve]
+
+
+def installed(package: str) -> str | None:
+    """The version of a distribution, None if it is not there."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def pyautoattack_curve(model: nn.Module, x: Tensor, y: Tensor, grid: list[float]) -> Curve:
+    """The standard version, epsilon after epsilon on all images: as RobustBench runs it."""
+    from pyautoattack import AutoAttack
+
+    robust = []
+    for eps in grid:
+        adversary = AutoAttack(model, norm="Linf", eps=eps, seed=0, device=x.device)
+        x_adv, _ = adversary.run_standard_evaluation(x, y, batch_size=len(x))
+        robust.append(_robust(model, x_adv, y))
+    return robust
+
+
+def foolbox_pgd(
+    model: nn.Module, x: Tensor, y: Tensor, grid: list[float], steps: int, step: float
+) -> Curve:
+    """LinfPGD from the image; its list of epsilons re-runs the attack for each."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import foolbox
+
+    wrapped = foolbox.PyTorchModel(model.eval(), bounds=(0, 1), device=x.device)
+    attack = foolbox.attacks.LinfPGD(rel_stepsize=step, steps=steps, random_start=False)
+    _, clipped, _ = attack(wrapped, x, y, epsilons=grid)
+    return [_robust(model, x_adv, y) for x_adv in clipped]
+
+
+def torchattacks_pgd(
+    model: nn.Module, x: Tensor, y: Tensor, grid: list[float], steps: int, step: float
+) -> Curve:
+    """PGD, one attack object per epsilon."""
+    import torchattacks
+
+    robust = []
+    for eps in grid:
+        attack = torchattacks.PGD(model, eps=eps, alpha=step * eps, steps=steps, random_start=False)
+        robust.append(_robust(model, attack(x, y), y))
+    return robust
+
+
+def art_pgd(
+    model: nn.Module, x: Tensor, y: Tensor, grid: list[float], steps: int, step: float
+) -> Curve:
+    """ProjectedGradientDescentPyTorch, one attack object per epsilon."""
+    from art.attacks.evasion import ProjectedGradientDescentPyTorch
+    from art.estimators.classification import PyTorchClassifier
+
+    with torch.no_grad():
+        classes = model(x[:1]).shape[1]
+    classifier = PyTorchClassifier(
+        model, nn.CrossEntropyLoss(), tuple(x.shape[1:]), classes, clip_values=(0, 1),
+        device_type="gpu" if x.is_cuda else "cpu",
+    )  # fmt: skip
+    robust = []
+    for eps in grid:
+        attack = ProjectedGradientDescentPyTorch(
+            classifier, eps=eps, eps_step=step * eps, max_iter=steps, batch_size=len(x),
+            verbose=False,
+        )  # fmt: skip
+        x_adv = torch.from_numpy(attack.generate(x.cpu().numpy(), y.cpu().numpy()))
+        robust.append(_robust(model, x_adv.to(x), y))
+    return robust
+
+
+MODULES = {"adversarial-robustness-toolbox": "art.attacks.evasion"}
+
+
+def usable(package: str) -> bool:
+    """Whether a peer is installed and can be imported with everything it needs."""
+    if installed(package) is None:
+        return False
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            importlib.import_module(MODULES.get(package, package))
+    except ImportError:
+        return False
+    return True
+
+
+PGD: dict[str, Pgd] = {
+    "foolbox": foolbox_pgd,
+    "torchattacks": torchattacks_pgd,
+    "adversarial-robustness-toolbox": art_pgd,
+}
+
+
+def timm_convmixer(width: int, depth: int, kernel: int, patch: int, classes: int) -> Any:
+    """timm's ConvMixer, as shipped."""
+    from timm.models.convmixer import ConvMixer
+
+    return ConvMixer(width, depth, kernel_size=kernel, patch_size=patch, num_classes=classes)
+
+
+def counted(model: nn.Module) -> Target:
+    """A network that counts its passes, contiguous at the border as the peers need it."""
+    return Target(model)
+
+
+@torch.no_grad()
+def _robust(model: nn.Module, x_adv: Tensor, y: Tensor) -> int:
+    return int((model(x_adv).argmax(1) == y).sum())

@@ -1,0 +1,68 @@
+"""Whole processes: peak memory of an evaluation, and the time of the user's command."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+
+from robustbench_mix.bench.table import Row
+from robustbench_mix.errors import RbmixError
+
+MEMORY = """
+import resource, sys, tempfile
+from pathlib import Path
+import torch
+from robustbench_mix import evaluate, obtain, protocols, zoo
+from robustbench_mix.progress import set_quiet
+from robustbench_mix.specs import ModelSpec
+from robustbench_mix.splits import Dataset, Split
+n = int(sys.argv[1])
+set_quiet(True)
+draw = torch.Generator().manual_seed(0)
+images = torch.randint(0, 256, (n, 3, 32, 32), dtype=torch.uint8, generator=draw)
+split = Split(images, torch.arange(n) % 10, torch.arange(n), 255)
+data = Dataset("random", tuple("0123456789"), split, split)
+model = zoo.build(ModelSpec("resnet14"), zoo.Shape(3, 32, 10), *data.statistics())
+evaluate.evaluate(
+    evaluate.Label("resnet14", "learned", "learned", 0),
+    obtain.Obtained(model.eval(), Path(), {}, 0.0), data, protocols.load("smoke", ""),
+    Path(tempfile.mkdtemp()), torch.device("cpu"), examples=n, batch_size=256,
+)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+
+
+def memory_row(few: int, many: int) -> Row:
+    """Peak resident memory of evaluations on the CPU that differ in the number of images."""
+    peaks = [int(_run([sys.executable, "-c", MEMORY, str(n)], {})) for n in (few, many)]
+    note = f"{peaks[1] / 1024:,.0f} against {peaks[0] / 1024:,.0f} MiB, short PGD, batch 256"
+    work = f"peak memory, {many:,} images"
+    return Row(work, f"{few:,} images", "≤ 1.3x", [peaks[1] / peaks[0]], note)
+
+
+def command_row() -> Row:
+    """The first command of the README in an empty cache, training included."""
+    words = ["evaluate", "--model", "resnet18", "--spatial", "frozen", "--attack", "autoattack"]
+    with tempfile.TemporaryDirectory() as folder:
+        started = time.perf_counter()
+        _run(
+            [sys.executable, "-P", "-m", "robustbench_mix", *words, "--out", f"{folder}/results"],
+            {"RBMIX_HOME": f"{folder}/home"},
+        )
+        minutes = (time.perf_counter() - started) / 60
+    note = "training included; a time of this machine, not a ratio"
+    work = f"`rbmix {' '.join(words)}`, 128 test images"
+    return Row(work, "-", "≤ 3 min on 2 cores", [minutes], note, unit=" min")
+
+
+def _run(command: list[str], environment: dict[str, str]) -> str:
+    done = subprocess.run(
+        command, capture_output=True, text=True, env={**os.environ, **environment}, check=False
+    )
+    if done.returncode:
+        detail = (done.stderr.strip().splitlines() or ["no message"])[-1]
+        raise RbmixError(f"a measured process failed: {detail}")
+    return done.stdout.strip().splitlines()[-1]

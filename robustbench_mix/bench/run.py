@@ -1,0 +1,194 @@
+"""`rbmix bench`: every row of the table, cheapest first, written as it grows."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from robustbench_mix import data, jobs, provenance
+from robustbench_mix.bench import curves, peers, processes, steps
+from robustbench_mix.bench.table import Row, Table, to_markdown
+from robustbench_mix.devices import describe, pick_device
+from robustbench_mix.errors import RbmixError
+from robustbench_mix.files import check_writable, write_text
+from robustbench_mix.progress import say
+from robustbench_mix.splits import Split, balanced
+
+# Adversarial training costs eight times as much: fewer images, fewer epochs.
+ADVERSARIAL_EXAMPLES, ADVERSARIAL_EPOCHS = 20_000, 10
+QUICK = "resnet14_w4"
+PARTS = ("steps", "memory", "command", "pgd", "autoattack", "adversarial", "two-step", "audited")
+
+
+def bench(
+    *,
+    dataset: str,
+    examples: int,
+    quick: bool,
+    parts: list[str] | None,
+    precision: str,
+    device: str,
+    results: Path,
+) -> Table:
+    """Measure and write `benchmarks.md` under `results` after every part.
+
+    `quick` takes a small network on few digits, to see that everything runs: no evidence.
+    Raises RbmixError for a part that does not exist.
+    """
+    for part in parts or []:
+        if part not in PARTS:
+            raise RbmixError(f"part {part!r} is not one of {', '.join(PARTS)}")
+    check_writable(results)
+    where = pick_device(device)
+    table = Table(_where(where))
+    bench_one = _Bench(dataset, examples, quick, precision, device, where)
+    for part in parts or PARTS:
+        say(f"measuring: {part}")
+        rows, skipped = bench_one.part(part)
+        known = list(dict.fromkeys([*table.skipped, *skipped]))
+        table = replace(table, rows=[*table.rows, *rows], skipped=known)
+        write_text(results / "benchmarks.md", to_markdown(table))
+    return table
+
+
+class _Bench:
+    """The settings of one run, shared by its parts."""
+
+    def __init__(
+        self,
+        dataset: str,
+        examples: int,
+        quick: bool,
+        precision: str,
+        device: str,
+        where: torch.device,
+    ) -> None:
+        self.dataset, self.examples, self.quick = (
+            dataset,
+            min(examples, 4) if quick else examples,
+            quick,
+        )
+        self.precision, self.device, self.where = precision, device, where
+        self.model = QUICK if quick else "resnet14"
+        self.repeats = 1 if quick else 2
+
+    def part(self, name: str) -> tuple[list[Row], list[str]]:
+        """The rows of one part, and the peers that it missed."""
+        methods: dict[str, Callable[[], tuple[list[Row], list[str]]]] = {
+            "steps": self._steps,
+            "memory": self._memory,
+            "command": self._command,
+            "pgd": self._pgd,
+            "autoattack": lambda: self._autoattack(as_written=False),
+            "adversarial": self._adversarial,
+            "two-step": lambda: self._autoattack(as_written=True),
+            "audited": self._audited,
+        }
+        return methods[name]()
+
+    def _steps(self) -> tuple[list[Row], list[str]]:
+        size, batch, repeats = (8, 8, 2) if self.quick else (32, 128, 9)
+        rows = steps.engine_rows(self.model, size, batch, self.where, repeats)
+        rows += steps.training_rows(self.model, size, batch, self.where, repeats)
+        if not peers.usable("timm"):
+            return rows, ["timm"]
+        shape = (8, 2, 4, 8, 4) if self.quick else (128, 4, 8, 32, 32)
+        return rows + steps.convmixer_rows(*shape, self.where, repeats), []
+
+    def _memory(self) -> tuple[list[Row], list[str]]:
+        few, many = (20, 60) if self.quick else (500, 10_000)
+        return [processes.memory_row(few, many)], []
+
+    def _command(self) -> tuple[list[Row], list[str]]:
+        return ([] if self.quick else [processes.command_row()]), []
+
+    def _pgd(self) -> tuple[list[Row], list[str]]:
+        rows: list[Row] = []
+        missing: list[str] = []
+        for spatial, model, split in self._pair(8 if self.quick else 128):
+            words = f"{self.model} {spatial}"
+            row, missing = curves.pgd_row(
+                words, model, split, self._name(), self.where, 1 if self.quick else 5
+            )
+            rows.append(row)
+        return rows, missing
+
+    def _autoattack(self, *, as_written: bool) -> tuple[list[Row], list[str]]:
+        rows: list[Row] = []
+        # The two-step network takes about seven times as long: half of the images, once.
+        count = self.examples // 2 if as_written else self.examples
+        for spatial, model, split in self._pair(max(count, 1)):
+            rows += curves.autoattack_rows(
+                f"{self.model} {spatial}", model, split, self._name(), self.where,
+                as_written=as_written, target="≥ 15x" if as_written else "≥ 3x",
+                passes_target="≤ 1/2", repeats=1 if as_written else self.repeats,
+            )  # fmt: skip
+        return rows, []
+
+    def _adversarial(self) -> tuple[list[Row], list[str]]:
+        model, split = self._network("learned", self.examples, adversarial=True)
+        words = f"{self.model} trained adversarially"
+        rows = curves.autoattack_rows(
+            words, model, split, self._name(), self.where, as_written=False, target="≥ 4.5x",
+            passes_target="≤ 1/4", repeats=self.repeats,
+        )  # fmt: skip
+        return rows, []
+
+    def _audited(self) -> tuple[list[Row], list[str]]:
+        count = 20 if self.quick else 1000
+        model, split = self._network("learned", count)
+        row = curves.audited_row(f"{self.model} learned", model, split, self._name(), self.where)
+        return [row], []
+
+    def _pair(self, count: int) -> Iterator[tuple[str, nn.Module, Split]]:
+        for spatial in ("learned",) if self.quick else ("learned", "frozen"):
+            yield (spatial, *self._network(spatial, count))
+
+    def _network(
+        self, spatial: str, count: int, *, adversarial: bool = False
+    ) -> tuple[nn.Module, Split]:
+        """A trained network from the cache, or trained now, and test images."""
+        loaded = data.load(self.dataset)
+        few = min(ADVERSARIAL_EXAMPLES, len(loaded.train)) if adversarial else None
+        training = jobs.Training(
+            epochs=ADVERSARIAL_EPOCHS if adversarial else None,
+            examples=None if few == len(loaded.train) else few,
+            precision=self.precision,
+            adversarial=adversarial,
+        )
+        obtained = jobs.train(
+            model=self.model, spatial=spatial, channel="learned", seed=0, dataset=self.dataset,
+            training=training, device=self.device,
+        )  # fmt: skip
+        return obtained.model, balanced(loaded.test, min(count, len(loaded.test)))
+
+    def _name(self) -> str:
+        return data.load(self.dataset).name
+
+
+def _where(device: torch.device) -> str:
+    versions = provenance.versions()
+    named = ", ".join(
+        f"{name} {version}" for name, version in versions.items() if name != "robustbench-mix"
+    )
+    others = [f"{n} {v}" for n in (*peers.PGD, "timm") if (v := peers.installed(n)) is not None]
+    extra = [one for one in others if one.split()[0] not in versions]
+    cpu = _processor()
+    return f"{describe(device)}, {cpu}; {', '.join([named, *extra])}"
+
+
+def _processor() -> str:
+    try:
+        with Path("/proc/cpuinfo").open(encoding="utf-8") as file:
+            for line in file:
+                if line.startswith("model name"):
+                    return f"{line.partition(':')[2].strip()}, {os.cpu_count()} cores"
+    except OSError:
+        pass
+    return f"{platform.machine()}, {os.cpu_count()} cores"

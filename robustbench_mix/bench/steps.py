@@ -1,0 +1,145 @@
+"""Single steps: the engine against the bare network, training, and timm's ConvMixer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from robustbench_mix import zoo
+from robustbench_mix.algorithms.ascent import ascend
+from robustbench_mix.bench import peers
+from robustbench_mix.bench.clock import ratios
+from robustbench_mix.bench.table import Row
+from robustbench_mix.mixing import SeparableConv2d, compose
+from robustbench_mix.search import searched
+from robustbench_mix.specs import ModelSpec
+
+Step = Callable[[], object]
+
+
+def fresh(name: str, size: int, spatial: str = "learned") -> zoo.Normalized:
+    """A network at initialisation."""
+    spec, shape = ModelSpec(name, spatial), zoo.Shape(3, size, 10)
+    model = zoo.build(spec, shape, torch.full((3,), 0.5), torch.full((3,), 0.25))
+    return model.to(memory_format=torch.channels_last)
+
+
+def images(batch: int, size: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Random images and labels that no attack leaves early for."""
+    x = torch.rand(batch, 3, size, size, generator=torch.Generator().manual_seed(0))
+    return x.to(device), torch.arange(batch, device=device) % 10
+
+
+def bare_step(model: nn.Module, x: Tensor, y: Tensor) -> Step:
+    """Forward and input gradient, nothing else."""
+    model.eval().requires_grad_(False)
+
+    def step() -> None:
+        point = x.clone().requires_grad_()
+        torch.autograd.grad(F.cross_entropy(model(point), y, reduction="sum"), point)
+
+    return step
+
+
+def engine_steps(model: nn.Module, x: Tensor, count: int, *, exact: bool) -> Step:
+    """PGD steps of the engine on images that stay correct: nothing may leave the batch."""
+    model.eval().requires_grad_(False)
+    target = searched(model, x[:8], exact=exact)
+    with torch.no_grad():
+        y = model(x).argmax(1)
+    eps = torch.full((len(x),), 1e-9, device=x.device)
+    seeds = torch.arange(len(x), device=x.device)
+
+    def steps() -> None:
+        target.count_for(len(x))
+        ascend(
+            target, x, y, seeds, eps=eps, norm="linf", steps=count, step_size=0.1,
+            random_start=False,
+        )  # fmt: skip
+
+    return steps
+
+
+def training_step(model: nn.Module, x: Tensor, y: Tensor) -> Step:
+    """Forward, backward and update."""
+    model.train()
+    parameters = [p for p in model.parameters() if p.requires_grad]
+    optimizer = torch.optim.SGD(parameters, lr=1e-3, momentum=0.9, nesterov=True, fused=True)
+
+    def step() -> None:
+        optimizer.zero_grad(set_to_none=True)
+        F.cross_entropy(model(x), y).backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+
+    return step
+
+
+def dense_twin(name: str, size: int) -> nn.Module:
+    """The same network with ordinary dense convolutions, all trained."""
+    model = compose(fresh(name, size))
+    assert not any(isinstance(module, SeparableConv2d) for module in model.modules())
+    return model.requires_grad_(True).to(memory_format=torch.channels_last)
+
+
+def _many(step: Step, count: int) -> Step:
+    def steps() -> None:
+        for _ in range(count):
+            step()
+
+    return steps
+
+
+def engine_rows(name: str, size: int, batch: int, device: torch.device, repeats: int) -> list[Row]:
+    """One attack step with every piece of the engine, over the bare dense network."""
+    x, _ = images(batch, size, device)
+    x = x.contiguous(memory_format=torch.channels_last)
+    y = torch.zeros(batch, dtype=torch.int64, device=device)
+    rows = []
+    for exact, words in ((True, "float32 search"), (False, "bfloat16 search where that is faster")):
+        floor = _many(bare_step(dense_twin(name, size).to(device), x, y), 10)
+        engine = engine_steps(fresh(name, size).to(device), x, 10, exact=exact)
+        floor(), engine()
+        found, _, _ = ratios(engine, floor, repeats, device)
+        work = f"attack step, {name}, {words}, batch {batch}"
+        rows.append(Row(work, "bare dense step, float32", "≤ 1.1x", found))
+    return rows
+
+
+def training_rows(
+    name: str, size: int, batch: int, device: torch.device, repeats: int
+) -> list[Row]:
+    """One training step, learned and frozen, over the dense twin."""
+    x, y = images(batch, size, device)
+    x = x.contiguous(memory_format=torch.channels_last)
+    rows = []
+    for spatial in ("learned", "frozen"):
+        ours = _many(training_step(fresh(name, size, spatial).to(device), x, y), 3)
+        dense = _many(training_step(dense_twin(name, size).to(device), x, y), 3)
+        ours(), dense()
+        found, _, _ = ratios(ours, dense, repeats, device)
+        work = f"training step, {name}, {spatial}, batch {batch}"
+        rows.append(Row(work, "dense twin", "≤ 1.15x", found))
+    return rows
+
+
+def convmixer_rows(
+    width: int, depth: int, kernel: int, size: int, batch: int, device: torch.device, repeats: int
+) -> list[Row]:
+    """Attack and training step over timm's network of the same shape, as shipped."""
+    x, y = images(batch, size, device)
+    ours = f"convmixer{width}_{depth}_k{kernel}_p1"
+    theirs = peers.timm_convmixer(width, depth, kernel, 1, 10).to(device)
+    engine = engine_steps(fresh(ours, size).to(device), x, 3, exact=False)
+    bare = _many(bare_step(theirs, x, y), 3)
+    trained = training_step(fresh(ours, size).to(device), x, y)
+    shipped = training_step(peers.timm_convmixer(width, depth, kernel, 1, 10).to(device), x, y)
+    rows = []
+    for words, first, second in (("attack", engine, bare), ("training", trained, shipped)):
+        first(), second()
+        found, _, _ = ratios(first, second, repeats, device)
+        work = f"{words} step, {ours}, batch {batch}"
+        rows.append(Row(work, f"timm {peers.installed('timm')}, as shipped", "≤ 0.8x", found))
+    return rows
