@@ -22,7 +22,7 @@ def write(results: Path) -> list[Path]:
     groups: dict[tuple[str, ...], list[Run]] = {}
     for run in records.read_all(results):
         h = run.header
-        backend = () if run.backend == "reference" else (run.backend,)
+        backend = () if run.backend == "fast" else (run.backend,)
         words = (h["dataset"], h["model"], h["protocol"], *backend)
         groups.setdefault(words, []).append(run)
     paths = []

@@ -66,6 +66,16 @@ class Run:
         """`reference` or `fast`; files from before there was a choice do not name it."""
         return str(self.header.get("backend", "reference"))
 
+    def audit_bound(self, eps: str) -> float:
+        """The share of images that may stand only because an audited run spared them.
+
+        With 95 % confidence at most this share; NaN for a run that was not audited.
+        """
+        audit = self.header.get("audit")
+        if not audit:
+            return math.nan
+        return 0.0 if eps == "0" else float(audit[self.eps.index(eps)]["bound"])
+
     def survived(self) -> pd.DataFrame:
         """Clean-correct and not broken, (n images) x ('0' and every epsilon), bool."""
         columns = {"0": self.table["correct"].to_numpy(bool)}

@@ -45,6 +45,13 @@ def evaluation(run: Run, rows: pd.DataFrame, written: list[Path]) -> None:
             f"attacked outright and {checked['refuted']} refuted",
             highlight=False,
         )
+    for eps, found in zip(run.eps, h.get("audit", []), strict=False):
+        console.print(
+            f"eps {eps}: {found['broken']} of {found['sampled']} audited survivors fell to FAB-T "
+            f"or Square; with 95 % confidence the full ensemble would break at most "
+            f"{100 * found['bound']:.1f} pp more",
+            highlight=False,
+        )
     for path in written:
         console.print(f"wrote {path}", highlight=False, soft_wrap=True)
 
@@ -56,6 +63,7 @@ def evaluation_json(run: Run, rows: pd.DataFrame, written: list[Path]) -> dict[s
         "time_seconds": run.time_seconds,
         "passes_per_image": passes_per_image(run),
         "passes": run.header["passes"],
+        "audit": run.header.get("audit", []),
         "paths": [str(path) for path in written],
     }
 

@@ -187,6 +187,57 @@ def test_fast_fgsm_infers_nothing(here: Path, capsys) -> None:
     assert inferred == {"fgsm": False, "pgd": True}
 
 
+def test_an_audited_estimate_says_what_it_promises(here: Path, capsys) -> None:
+    """Its bound is in the output, the CSV and the table, and plain runs have none."""
+    spec = here / "audited.toml"
+    spec.write_text(
+        'summary = "s"\nalgorithm = "autoattack-audited"\nnorm = "linf"\n'
+        '[eps]\ndefault = ["0.1/16", "0.4/16"]\n'
+        "[options]\nsample = 3\nsteps = 5\nqueries = 5\ntargets = 2\n"
+    )
+    words = ["evaluate", *SMALL, "--examples", "20"]
+    code, out, _ = rbmix(capsys, *words, "--attack", str(spec))
+    assert code == 0
+    assert "audited survivors fell to FAB-T or Square" in " ".join(out.split())
+    assert rbmix(capsys, *words, "--attack", "fgsm")[0] == 0
+    rows = pd.read_csv(here / "results/leaderboard.csv")
+    bounds = rows.set_index(["protocol", "eps"])["audit_bound"]
+    assert 0 < bounds["audited", "0.1/16"] < 1
+    assert bounds["fgsm"].isna().all()
+    assert ", full ≥ " in (here / "results/leaderboard.md").read_text()
+    found = json.loads(rbmix(capsys, *words, "--attack", str(spec), "--json")[1])["audit"]
+    assert [one["broken"] for one in found] == [0, 0]
+
+
+def test_exhaustive_runs_everything(here: Path, capsys) -> None:
+    """Each attack at each epsilon, whatever broke before; a row of its own; not the reference."""
+    spec = here / "short.toml"
+    spec.write_text(
+        'summary = "s"\nalgorithm = "pgd"\nnorm = "linf"\n[eps]\ndefault = ["1/16", "4/16"]\n'
+        "[options]\nsteps = 3\nrestarts = 2\n"
+    )
+    words = ["evaluate", *SMALL, "--examples", "10", "--attack", str(spec), "--exhaustive"]
+    code, out, _ = rbmix(capsys, *words, "--json")
+    assert code == 0
+    correct = json.loads(out)["rows"][0]["correct"]
+    assert json.loads(out)["passes"]["pgd-1"] == {"forward": 8 * correct, "gradient": 6 * correct}
+    assert json.loads(out)["rows"][0]["backend"] == "fast, exhaustive"
+    code, _, err = rbmix(capsys, *words, "--backend", "reference")
+    assert code == 2
+    assert "--exhaustive goes with the fast backend, not with 'reference'" in err
+
+
+def test_noise_has_the_reference_alone(here: Path, capsys) -> None:
+    """What has no fast form runs as it is, and asking for it is an error."""
+    words = ["evaluate", *SMALL, "--examples", "10", "--attack", "noise"]
+    code, out, _ = rbmix(capsys, *words, "--json")
+    assert code == 0
+    assert json.loads(out)["rows"][0]["backend"] == "reference"
+    code, _, err = rbmix(capsys, *words, "--backend", "fast")
+    assert code == 2
+    assert "'noise' has no fast backend" in err
+
+
 def test_train_only(here: Path, capsys) -> None:
     """`rbmix train` trains once, reports the checkpoint, and finds it the next time."""
     words = ["train", *SMALL, "--seed", "5", "--json"]

@@ -12,7 +12,7 @@ from robustbench_mix.bench.table import Row
 from robustbench_mix.errors import RbmixError
 
 MEMORY = """
-import resource, sys, tempfile
+import sys, tempfile
 from pathlib import Path
 import torch
 from robustbench_mix import evaluate, obtain, protocols, zoo
@@ -31,12 +31,17 @@ evaluate.evaluate(
     obtain.Obtained(model.eval(), Path(), {}, 0.0), data, protocols.load("smoke", ""),
     Path(tempfile.mkdtemp()), torch.device("cpu"), examples=n, batch_size=256,
 )
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+# Not getrusage: its peak is inherited from the process that started this one.
+lines = Path("/proc/self/status").read_text().splitlines()
+print(next(line.split()[1] for line in lines if line.startswith("VmHWM")))
 """
 
 
 def memory_row(few: int, many: int) -> Row:
-    """Peak resident memory of evaluations on the CPU that differ in the number of images."""
+    """Peak resident memory of evaluations on the CPU that differ in the number of images.
+
+    Read from Linux's /proc; raises RbmixError where there is none.
+    """
     peaks = [int(_run([sys.executable, "-c", MEMORY, str(n)], {})) for n in (few, many)]
     note = f"{peaks[1] / 1024:,.0f} against {peaks[0] / 1024:,.0f} MiB, short PGD, batch 256"
     work = f"peak memory, {many:,} images"

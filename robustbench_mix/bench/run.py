@@ -1,4 +1,4 @@
-"""`rbmix bench`: every row of the table, cheapest first, written as it grows."""
+"""`rbmix bench`: every row of the table, written as it grows."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from robustbench_mix.splits import Split, balanced
 # Adversarial training costs eight times as much: fewer images, fewer epochs.
 ADVERSARIAL_EXAMPLES, ADVERSARIAL_EPOCHS = 20_000, 10
 QUICK = "resnet14_w4"
-PARTS = ("steps", "memory", "command", "pgd", "autoattack", "adversarial", "two-step", "audited")
+PARTS = ("two-step", "autoattack", "adversarial", "audited", "command", "pgd", "steps", "memory")
 
 
 def bench(
@@ -46,13 +46,15 @@ def bench(
             raise RbmixError(f"part {part!r} is not one of {', '.join(PARTS)}")
     check_writable(results)
     where = pick_device(device)
-    table = Table(_where(where))
+    table, measured = Table(_where(where)), dict[str, list[Row]]()
     bench_one = _Bench(dataset, examples, quick, precision, device, where)
     for part in parts or PARTS:
         say(f"measuring: {part}")
         rows, skipped = bench_one.part(part)
+        measured[part] = rows
+        ordered = [row for name in PARTS for row in measured.get(name, [])]
         known = list(dict.fromkeys([*table.skipped, *skipped]))
-        table = replace(table, rows=[*table.rows, *rows], skipped=known)
+        table = replace(table, rows=ordered, skipped=known)
         write_text(results / "benchmarks.md", to_markdown(table))
     return table
 
