@@ -42,9 +42,9 @@ def normal(seeds: Tensor, step: int, count: int) -> Tensor:
     return torch.cat([radius * angle.cos(), radius * angle.sin()], dim=1)[:, :count]
 
 
-def derive(seeds: Tensor, number: int) -> Tensor:
+def derive(seeds: Tensor, number: int | Tensor) -> Tensor:
     """Other seeds, independent of these for each number above 0, (B,) int64."""
-    return _finalise(seeds + GOLDEN * torch.full_like(seeds, number))
+    return _finalise(seeds + GOLDEN * torch.as_tensor(number, device=seeds.device))
 
 
 def _finalise(z: Tensor) -> Tensor:

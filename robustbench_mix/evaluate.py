@@ -19,7 +19,7 @@ from robustbench_mix.algorithms.ladders import Rung
 from robustbench_mix.audit import findings
 from robustbench_mix.checkpoints import weights_hash
 from robustbench_mix.devices import describe
-from robustbench_mix.errors import RbmixError
+from robustbench_mix.errors import RbmixError, unknown
 from robustbench_mix.files import write_text
 from robustbench_mix.harness import State, attack_all, classes_of
 from robustbench_mix.obtain import Obtained
@@ -142,6 +142,10 @@ class _Schedule:
 def _schedule(backend: str | None, exhaustive: bool, protocol: Protocol, classes: int) -> _Schedule:
     """Choose the schedule; raises RbmixError if the protocol does not go with it."""
     name, options = protocol.algorithm, protocol.options
+    if name not in ladders.LADDERS and name not in algorithms.ALGORITHMS:
+        raise unknown("algorithm", name, sorted({*ladders.LADDERS, *algorithms.ALGORITHMS}))
+    if backend == "reference" and name not in algorithms.ALGORITHMS:
+        raise RbmixError(f"algorithm {name!r} has no reference backend; use --backend fast")
     if backend is None:
         backend = "fast" if name in ladders.LADDERS else "reference"
     if exhaustive:

@@ -180,25 +180,25 @@ def _pending(
     yield from (rows[i : i + batch_size] for i in range(0, len(rows), batch_size))
 
 
-def halving(work: Callable[[list[T]], None], batch: list[T], batch_size: int) -> int:
-    """Do `work` on as much of the batch as fits into memory; the batch size that did.
+def halving(work: Callable[[int, list[T]], None], batch: list[T], batch_size: int) -> int:
+    """Do `work(batch_size, batch)` on as much as fits into memory; the batch size that did.
 
-    Starts with all of it and halves after running out of memory. What does not fit one
+    Starts with all of it and halves both after running out of memory. What does not fit one
     image at a time is raised as RbmixError.
     """
     while True:
         try:
-            work(batch)
+            work(batch_size, batch)
             return batch_size
         except RuntimeError as error:
             if not _is_out_of_memory(error):
                 raise
         # Outside the handler, where the error still holds on to what was allocated.
-        if len(batch) == 1:
+        if batch_size == 1:
             raise RbmixError("out of memory with a batch of one image")
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
-        batch_size = (len(batch) + 1) // 2
+        batch_size = (batch_size + 1) // 2
         batch = batch[:batch_size]
         say(f"out of memory: going on with batches of {batch_size}")
 

@@ -19,6 +19,7 @@ from __future__ import annotations
 import time
 from bisect import bisect_left
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 
 import torch
@@ -108,12 +109,12 @@ def search_all(
             cheapest = min(_stage(state, task) for task in tasks)
             batch = [task for task in tasks if _stage(state, task) == cheapest][:batch_size]
             started = time.perf_counter()
-            batch_size = halving(lambda tasks: _step(job, state, tasks), batch, batch_size)
+            batch_size = halving(partial(_step, job, state), batch, batch_size)
             state.attack_seconds += time.perf_counter() - started
             if save is not None:
                 save(state)
             left = len({task.row for task in tasks})
-            update(len(split) - left, f"{left} open")
+            update(len(split) - left, f"{_name(job, cheapest)}  {left} open")
         for row in range(len(split)):  # what was left at the rungs for the sample
             state.failed[row] = max(state.failed[row], state.level[row] - 1)
     return state
@@ -156,26 +157,30 @@ def _stage(state: State, task: Task) -> int:
     return state.check_stage[task.row] if task.checks else state.stage[task.row]
 
 
+def _name(job: Job, stage: int) -> str:
+    return "fgsm" if stage == PLACE else job.ladder[stage].name
+
+
 def _aim(state: State, task: Task) -> int:
     """The level at which this image is attacked next."""
     return state.check[task.row] if task.checks else state.level[task.row] - 1
 
 
-def _step(job: Job, state: State, tasks: list[Task]) -> None:
-    """Run one component on these images."""
+def _step(job: Job, state: State, batch_size: int, tasks: list[Task]) -> None:
+    """Run one component on these images, in batches of as many copies as fit."""
     stage = _stage(state, tasks[0])
+    job.target.capacity = batch_size
     job.target.count_for(len(tasks))
     job.judge.passes = job.target.passes
     rows = [task.row for task in tasks]
     chosen = job.split.take(torch.tensor(rows))
     x, y = chosen.pixels().to(job.device), chosen.labels.to(job.device)
-    name = "fgsm" if stage == PLACE else job.ladder[stage].name
     if stage == PLACE:
         _place(job, state, rows, x, y)
     else:
         _climb(job, state, tasks, chosen.index.tolist(), x, y)
     job.target.check_finite()
-    spend(state, name, job.target.passes, rows)
+    spend(state, _name(job, stage), job.target.passes, rows)
 
 
 def _climb(

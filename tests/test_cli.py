@@ -163,9 +163,9 @@ def test_pair_is_compared(here: Path, capsys) -> None:
 
 
 def test_fast_backend(here: Path, capsys) -> None:
-    """The other backend gives its own records and rows, and never the wrong direction."""
-    rbmix(capsys, *EVALUATE)
-    code, out, _ = rbmix(capsys, *EVALUATE, "--backend", "fast")
+    """It is the default; the other has its own records and rows; never the wrong direction."""
+    rbmix(capsys, *EVALUATE, "--backend", "reference")
+    code, out, _ = rbmix(capsys, *EVALUATE)
     assert code == 0
     assert "attacked outright" in out
     frame = pd.read_csv(here / "results" / "leaderboard.csv", dtype={"eps": str})
@@ -409,16 +409,18 @@ def test_unwritable_output(here: Path, capsys, target: str) -> None:
     assert "training" not in err
 
 
-def test_ctrl_c_and_going_on(here: Path, capsys) -> None:
+@pytest.mark.parametrize(("backend", "sign"), [("fast", "open"), ("reference", "apgd-t")])
+def test_ctrl_c_and_going_on(here: Path, capsys, backend: str, sign: str) -> None:
     """An interrupted run exits 130, leaves no half-written file, and goes on to the same bytes."""
     (here / "brief.toml").write_text(BRIEF)
     words = ["evaluate", *SMALL, "--attack", "./brief.toml", "--batch-size", "20"]
+    words += ["--backend", backend]
     rbmix(capsys, "train", *SMALL)
     command = [sys.executable, "-m", "robustbench_mix", *words]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
         for line in process.stderr:
-            if "apgd-t" in line:
+            if sign in line:
                 break
         process.send_signal(signal.SIGINT)
         rest = process.stderr.read()

@@ -100,11 +100,13 @@ def test_plot_is_an_svg_with_every_curve(results: Path) -> None:
     """The drawing names the variants and the epsilons."""
     paths = plot.write(results)
     assert sorted(path.name for path in paths) == [
-        "digits-my.net_make-pgd.svg",
-        "digits-resnet14-pgd.svg",
+        "digits-my.net_make-pgd-reference.svg",
+        "digits-resnet14-pgd-reference.svg",
     ]
     text = "".join(
-        ElementTree.parse(results / "curves" / "digits-resnet14-pgd.svg").getroot().itertext()
+        ElementTree.parse(results / "curves" / "digits-resnet14-pgd-reference.svg")
+        .getroot()
+        .itertext()
     )
     for word in ("learned", "frozen", "1/255", "2/255", "resnet14 on digits, pgd"):
         assert word in text

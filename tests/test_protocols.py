@@ -8,6 +8,7 @@ import pytest
 
 import robustbench_mix
 from robustbench_mix import algorithms, protocols
+from robustbench_mix.algorithms import ladders
 from robustbench_mix.errors import RbmixError
 
 GOOD = """
@@ -23,18 +24,29 @@ steps = 3
 
 def test_the_named_protocols_ship() -> None:
     """At least the promised ones are there, and nothing that cannot be loaded."""
-    promised = {"fgsm", "pgd", "pgd-l2", "autoattack", "autoattack-l2", "smoke", "noise"}
+    promised = {
+        "fgsm", "pgd", "pgd-l2", "autoattack", "autoattack-l2", "autoattack-audited", "smoke",
+        "noise",
+    }  # fmt: skip
     assert promised <= set(protocols.names())
 
 
 @pytest.mark.parametrize("dataset", ["digits", "cifar10"])
 @pytest.mark.parametrize("name", protocols.names())
 def test_shipped_protocols_are_complete(name: str, dataset: str) -> None:
-    """Every shipped file loads, has a grid, and its options fit its algorithm."""
+    """Every shipped file loads, has a grid, and its options fit its algorithm's backends."""
     protocol = protocols.load(name, dataset)
     assert protocol.eps
     assert protocol.summary
-    assert algorithms.components(protocol.algorithm, 10, protocol.options)
+    backends = 0
+    for known, make in (
+        (algorithms.ALGORITHMS, algorithms.components),
+        (ladders.LADDERS, ladders.ladder),
+    ):
+        if protocol.algorithm in known:
+            make(protocol.algorithm, 10, protocol.options)
+            backends += 1
+    assert backends
 
 
 def test_default_grid_is_the_papers() -> None:

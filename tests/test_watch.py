@@ -78,3 +78,20 @@ def test_looking_rarely_finds_the_same_images(linear_case, monkeypatch, name, ev
         assert (broken == (model.distances(x, y, "linf") < 0.03 * 0.97)).float().mean() > 0.9
     assert broken.any()
     assert target.passes.each.sum(1).tolist() == [target.passes.forward, target.passes.gradient]
+
+
+def test_copies_of_an_image_leave_together() -> None:
+    """The first copy that is broken settles its image; the passes of all are the image's."""
+    target = Target(Mean(0.5), images=2)
+    copies = target.take(torch.tensor([0, 0, 0, 1, 1, 1]))
+    x, y = flat([0.1] * 6), torch.zeros(6, dtype=torch.int64)
+    following = Watch(copies, x, y, early_stop=True, copies=3)
+    point = flat([0.2, 0.6, 0.3, 0.2, 0.2, 0.2])
+    keep = following.see(point, copies(point))
+    assert keep.tolist() == [False] * 3 + [True] * 3
+    assert following.row.tolist() == [3, 4, 5]
+    assert [float(one) for one in following.found.flatten()] == pytest.approx(
+        [0.1, 0.6] + [0.1] * 4
+    )
+    following.target(flat([0.2] * 3))
+    assert target.passes.each[0].tolist() == [3, 6]

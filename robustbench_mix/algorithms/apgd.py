@@ -61,13 +61,15 @@ def apgd(
     norm: str,
     steps: int = 100,
     early_stop: bool = True,
+    copies: int = 1,
 ) -> Tensor:
     """Ascend `loss(logits, y, aim)` from a random point of the ball's surface.
 
-    `eps` (B,) is each image's own radius, so that one batch can serve a whole curve.
+    `eps` (B,) is each image's own radius, so that one batch can serve a whole curve. Each
+    `copies` in a row are of one image, which the first that is broken settles.
     Returns x_adv (B, C, H, W): the iterate that broke an image, or x.
     """
-    watch = Watch(target, x, y, early_stop=early_stop)
+    watch = Watch(target, x, y, early_stop=early_stop, copies=copies)
     walk = _pack(watch, _start(target, x, y, aim, loss, seeds, eps, norm))
     window = max(int(0.22 * steps), 1)
     shortest, shrink = max(int(0.06 * steps), 1), max(int(0.03 * steps), 1)

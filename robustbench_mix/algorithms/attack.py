@@ -36,7 +36,8 @@ class Passes:
         else:
             self.gradient += count
         if len(images) == count:
-            self.each[kind, images] += 1
+            # An image may be there more than once, aiming at several classes.
+            self.each[kind].index_add_(0, images, torch.ones_like(images))
 
 
 class Target(nn.Module):
@@ -50,14 +51,21 @@ class Target(nn.Module):
 
     A network that is searched may be coarser than the one that is judged. Then `judge` is
     the latter, and its verdict is wanted wherever the margin found here is below `doubt`,
-    a share of the spread of an image's logits.
+    a share of the spread of an image's logits. `capacity` is how many images, or copies of
+    some, should be in a batch at most.
     """
 
     def __init__(
-        self, net: nn.Module, judge: Target | None = None, doubt: float = 0.0, images: int = 0
+        self,
+        net: nn.Module,
+        judge: Target | None = None,
+        doubt: float = 0.0,
+        images: int = 0,
+        capacity: int = 256,
     ) -> None:
         super().__init__()
         self.net = net
+        self.capacity = capacity
         self.judge = judge
         self.doubt = doubt
         fast = getattr(net, "channels_last", False)
@@ -74,9 +82,9 @@ class Target(nn.Module):
             self.judge.passes = self.passes
 
     def take(self, keep: Tensor) -> Target:
-        """The same network for some images of the batch, `keep` (images,) bool."""
+        """The same network for some images of the batch, `keep` (images,) bool or positions."""
         packed = copy.copy(self)
-        if len(self.images) == len(keep):
+        if len(self.images):
             packed.images = self.images[keep.cpu()]
         return packed
 

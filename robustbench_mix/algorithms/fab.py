@@ -32,12 +32,14 @@ def fab(
     norm: str,
     steps: int = 100,
     early_stop: bool = True,
+    copies: int = 1,
 ) -> Tensor:
     """Approach the boundary to class `aim` (B,) for a point within eps that breaks the image.
 
-    Returns x_adv (B, C, H, W), x where nothing was found.
+    Returns x_adv (B, C, H, W), x where nothing was found. Each `copies` in a row are of
+    one image, which the first that is broken settles.
     """
-    watch = Watch(target, x, y, early_stop=early_stop)
+    watch = Watch(target, x, y, early_stop=early_stop, copies=copies)
     point = x.clone()
     for step in range(steps):
         gap, normal = _boundary(watch.target, point, y, aim)

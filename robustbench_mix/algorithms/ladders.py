@@ -232,29 +232,32 @@ def _targeted(
     steps: int,
     early_stop: bool,
 ) -> Tensor:
-    """Aim at the runner-up classes in turn, with the images that still stand.
+    """Aim at all runner-up classes at once: a copy of the image for each, the batch full.
 
-    `repeats` are the passes over the clean images that the original spends on each target.
+    The outcome for an image does not depend on the others: its copies walk on their own and
+    the first that breaks it decides, the likelier class among several. `repeats` are the
+    passes over the clean images that the original spends on each target.
     """
     with torch.no_grad():
         ranking = target(x).argsort(dim=1, descending=True)
-    x_adv = x.clone()
-    row = torch.arange(len(x), device=x.device)
-    for rank in range(1, targets + 1):
-        if not early_stop:
-            _repeat(target, x, repeats)
+    if not early_stop:
+        _repeat(target, x, repeats * targets)
+    found = x.clone()
+    everybody = torch.arange(len(x), device=x.device)
+    ranks = torch.arange(1, targets + 1, device=x.device)
+    for rows in torch.split(everybody, max(target.capacity // targets, 1)):
+        row, rank = rows.repeat_interleave(targets), ranks.repeat(len(rows))
         moved = attack(
-            target, x[row], y[row], ranking[row, rank], derive(seeds[row], rank),
-            eps=eps[row], norm=norm, steps=steps, early_stop=early_stop,
+            target.take(row), x[row], y[row], ranking[row, rank], derive(seeds[row], rank),
+            eps=eps[row], norm=norm, steps=steps, early_stop=early_stop, copies=targets,
         )  # fmt: skip
         # An attack returns the image itself where it found nothing.
-        stands = (moved == x[row]).flatten(1).all(1)
-        x_adv[row[~stands]] = moved[~stands]
-        if early_stop:
-            row, target = row[stands], target.take(stands)
-            if len(row) == 0:
-                break
-    return x_adv
+        hit = (moved != x[row]).flatten(1).any(1).view(len(rows), targets)
+        first = moved.view(len(rows), targets, *x.shape[1:])[
+            torch.arange(len(rows), device=x.device), hit.int().argmax(1)
+        ]
+        found[rows] = torch.where(hit.any(1)[:, None, None, None], first, x[rows])
+    return found
 
 
 def _square(

@@ -27,14 +27,18 @@ class Watch:
 
     `found` (B, C, H, W) holds the point that broke each image, x where there is none;
     `row` says which image of the batch each packed one is, and `target` counts for those.
-    With `early_stop` off nothing leaves.
+    With `early_stop` off nothing leaves. `copies` in a row are of one image: they leave
+    together.
     """
 
-    def __init__(self, target: Target, x: Tensor, y: Tensor, *, early_stop: bool) -> None:
+    def __init__(
+        self, target: Target, x: Tensor, y: Tensor, *, early_stop: bool, copies: int = 1
+    ) -> None:
         self.found = x.clone()
         self.row = torch.arange(len(x), device=x.device)
         self.target = target
         self.early_stop = early_stop
+        self.copies = copies
         self.every = LOOK_EVERY.get(x.device.type, OTHERWISE)
         self._unseen = 0
         self._y = y
@@ -85,8 +89,10 @@ class Watch:
         self.found[self.row[broken]] = self._point[broken].detach()
         if not self.early_stop:
             return None
-        keep = torch.ones(len(self.row), dtype=torch.bool, device=self.row.device)
-        keep[broken] = False
+        image = self.row // self.copies
+        gone = torch.zeros(len(self.found) // self.copies, dtype=torch.bool, device=image.device)
+        gone[image[broken]] = True
+        keep = ~gone[image]
         self.row, self._y = self.row[keep], self._y[keep]
         self._point, self._lowest = self._point[keep], self._lowest[keep]
         self._refused = self._refused[keep]

@@ -15,6 +15,7 @@ from robustbench_mix.algorithms import ladders
 from robustbench_mix.bench import peers
 from robustbench_mix.bench.clock import ratios, seconds
 from robustbench_mix.bench.table import Row
+from robustbench_mix.devices import fitting_batch
 from robustbench_mix.harness import State, borrowed
 from robustbench_mix.mixing import SeparableConv2d, compose
 from robustbench_mix.progress import silenced
@@ -52,8 +53,9 @@ def search(model: nn.Module, split: Split, protocol: Protocol, device: torch.dev
     options = protocol.options
     rungs = ladders.ladder(protocol.algorithm, 10, options)
     return search_all(
-        model, split, protocol, ladder=rungs, seed=0, device=device, batch_size=len(split)
-    )
+        model, split, protocol, ladder=rungs, seed=0, device=device,
+        batch_size=fitting_batch(int(split.images.shape[-1]), device),
+    )  # fmt: skip
 
 
 def robust(state: State, levels: int) -> list[int]:
