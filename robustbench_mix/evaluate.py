@@ -164,10 +164,12 @@ def _schedule(backend: str | None, exhaustive: bool, protocol: Protocol, classes
 
 def _checked(state: State) -> dict[str, int]:
     """How many conclusions about smaller epsilons were attacked outright, and how many fell."""
-    return {
-        "confirmed": state.checked.count("confirmed"),
-        "refuted": state.checked.count("refuted"),
-    }
+    confirmed = [
+        row
+        for row, outcome in enumerate(state.checked)
+        if outcome == "confirmed" and state.check[row] < state.failed[row]
+    ]
+    return {"confirmed": len(confirmed), "refuted": state.checked.count("refuted")}
 
 
 class _Saver:

@@ -115,8 +115,9 @@ def search_all(
                 save(state)
             left = len({task.row for task in tasks})
             update(len(split) - left, f"{_name(job, cheapest)}  {left} open")
-        for row in range(len(split)):  # what was left at the rungs for the sample
-            state.failed[row] = max(state.failed[row], state.level[row] - 1)
+        for row in range(len(split)):
+            if state.correct[row]:  # also of those that were left at the rungs for the sample
+                state.failed[row] = state.level[row] - 1
     return state
 
 
@@ -148,7 +149,8 @@ def _open(job: Job, state: State) -> list[Task]:
             and state.stage[row] < height
         ):
             tasks.append(Task(row, checks=False))
-        if state.check[row] >= 0 and not state.checked[row]:
+        # A check at or above what broke the image meanwhile has nothing left to say.
+        if 0 <= state.check[row] < state.level[row] and not state.checked[row]:
             tasks.append(Task(row, checks=True))
     return tasks
 

@@ -23,7 +23,7 @@ from robustbench_mix.errors import RbmixError
 from robustbench_mix.harness import State, attack_all
 from robustbench_mix.recipes import recipe_for
 from robustbench_mix.search import search_all
-from robustbench_mix.specs import ModelSpec, parse_grid
+from robustbench_mix.specs import Adversarial, ModelSpec, parse_grid
 from robustbench_mix.splits import Split
 from robustbench_mix.train import train
 
@@ -73,29 +73,42 @@ def test_every_rung_breaks_something(linear_case, name: str, norm: str) -> None:
     assert (model(x_adv).argmax(1) != y).float().mean() > 0.5
 
 
-@pytest.fixture(scope="module")
-def trained() -> zoo.Normalized:
-    """A small network trained on digits to a curve with something to lose."""
+@pytest.fixture(scope="module", params=["standard", "adversarial"])
+def trained(request) -> tuple[str, zoo.Normalized]:
+    """A small network trained on digits, plainly or on PGD examples as `--adversarial` does."""
     digits = data.load("digits")
     spec, shape = ModelSpec("resnet14_w4"), zoo.Shape(1, 8, 10)
     model = zoo.build(spec, shape, *digits.statistics())
     recipe = replace(recipe_for("resnet", "digits"), epochs=6)
+    if request.param == "adversarial":
+        recipe = replace(recipe, adversarial=Adversarial("1/16", steps=4))
     train(model, digits.train, digits.test, recipe, 0, CPU)
-    return model
+    return request.param, model
 
 
+PARITY = {
+    ("standard", "linf"): ["0.4/16", "0.8/16"],
+    ("standard", "l2"): ["0.2", "0.4"],
+    ("adversarial", "linf"): ["0.5/16", "1/16", "2/16"],
+    ("adversarial", "l2"): ["0.2", "0.4", "0.8"],
+}
+
+
+@pytest.mark.parametrize("exact", [True, False])
 @pytest.mark.parametrize("norm", ["linf", "l2"])
-def test_curve_is_the_references(trained: zoo.Normalized, norm: str) -> None:
+def test_curve_is_the_references(
+    trained: tuple[str, zoo.Normalized], norm: str, exact: bool
+) -> None:
     """Image by image: at most one image better off than under the libraries, per epsilon."""
+    kind, network = trained
     split = data.balanced(data.load("digits").test, 60)
-    protocol = protocol_of(
-        "autoattack", norm, {"linf": ["0.4/16", "0.8/16"], "l2": ["0.2", "0.4"]}[norm]
-    )
+    protocol = protocol_of("autoattack", norm, PARITY[kind, norm])
     options = {"steps": 30, "queries": 100, "targets": 3}
     common = {"seed": 0, "device": CPU, "batch_size": 256}
-    fast = search(trained, split, protocol, ladders.ladder("autoattack", 10, options))
+    rungs = ladders.ladder("autoattack", 10, options)
+    fast = search(network, split, protocol, rungs, exact=exact)
     steps = algorithms.components("autoattack", 10, options)
-    slow = attack_all(trained, split, protocol, steps=steps, **common)
+    slow = attack_all(network, split, protocol, steps=steps, **common)
     assert fast.correct == slow.correct
     for level in range(len(protocol.eps)):
         standing = [
@@ -103,6 +116,8 @@ def test_curve_is_the_references(trained: zoo.Normalized, norm: str) -> None:
             for s in (fast, slow)
         ]
         assert standing[0] <= standing[1] + 1
+        better_off = sum(f > level >= s for f, s in zip(fast.level, slow.level, strict=True))
+        assert better_off <= 2
         assert 0 < standing[1] < sum(slow.correct)
 
 
@@ -203,6 +218,15 @@ def test_passes_are_known_per_image(linear_case, exact: bool) -> None:
     broken = [state.forward[row] for row in range(20) if state.level[row] == 0]
     standing = [state.forward[row] for row in range(20) if state.level[row] > 2]
     assert max(broken) < min(standing)
+
+
+def test_misclassified_images_are_left_alone(linear_case) -> None:
+    """No pass is spent on them and nothing is concluded about them."""
+    model, split = linear_case(10)
+    wrong = replace(split, labels=(split.labels + (torch.arange(len(split)) == 3)) % 10)
+    state = search(model, wrong, protocol_of("pgd"), ladders.ladder("pgd", 10, {"restarts": 1}))
+    assert [row for row, correct in enumerate(state.correct) if not correct] == [3]
+    assert (state.failed[3], state.forward[3], state.component[3]) == (-1, 0, "")
 
 
 def test_the_model_leaves_the_search_as_it_came() -> None:

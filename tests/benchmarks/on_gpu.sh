@@ -23,28 +23,39 @@ train_pair() {
     done
 }
 
-# FGSM, PGD and AutoAttack on 1,000 images of that pair.
+# FGSM, PGD and AutoAttack on 1,000 images of that pair, with the fast backend.
 attack_pair() {
-    for attack in fgsm pgd autoattack; do
+    for attack in fgsm pgd autoattack autoattack-audited; do
         for spatial in learned frozen; do
             rbmix evaluate --model resnet14 --spatial "$spatial" --dataset "$data" \
-                --attack "$attack" --examples 1000 --batch-size 1000 --device cuda \
-                --out "$out/results"
+                --attack "$attack" --examples 1000 --device cuda --out "$out/results"
         done
     done
 }
+
+# The table of `rbmix bench` on this card, in pieces that fit a call. The adversarially trained
+# network and the pair are trained by the first piece that needs them.
+bench_part() {
+    rbmix bench --dataset "$data" --device cuda --examples "$2" --parts "$1" --out "$out/bench/$1"
+}
+bench_steps() { bench_part steps,memory 16; }
+bench_pgd() { bench_part pgd 128; }
+bench_autoattack() { bench_part autoattack 128; }
+bench_adversarial() { bench_part adversarial 128; }
+bench_two_step() { bench_part two-step 64; }
+bench_audited() { bench_part audited 1000; }
 
 # Two-step against composed, on this card.
 composed() {
     python3 "$(dirname "$0")/bench_composed.py" --device cuda >"$out/composed-cuda.md"
 }
 
-# The same AutoAttack curves on the fast backend, to compare image by image and in time.
-attack_pair_fast() {
+# The same AutoAttack curves through the libraries, to compare image by image.
+attack_pair_reference() {
     for spatial in learned frozen; do
-        rbmix evaluate --model resnet14 --spatial "$spatial" --dataset "$data" --backend fast \
-            --attack autoattack --examples 1000 --batch-size 1000 --device cuda \
-            --out "$out/results"
+        rbmix evaluate --model resnet14 --spatial "$spatial" --dataset "$data" \
+            --backend reference --attack autoattack --examples 1000 --batch-size 1000 \
+            --device cuda --out "$out/results"
     done
 }
 
@@ -54,14 +65,16 @@ seeds() {
         for spatial in learned frozen; do
             for attack in fgsm pgd; do
                 rbmix evaluate --model resnet14 --spatial "$spatial" --seed "$seed" \
-                    --dataset "$data" --attack "$attack" --examples 1000 --batch-size 1000 \
+                    --dataset "$data" --attack "$attack" --examples 1000 \
                     --device cuda --out "$out/results"
             done
         done
     done
 }
 
-for step in "${@:-train_pair attack_pair attack_pair_fast composed seeds}"; do
+steps="train_pair attack_pair bench_steps bench_pgd bench_autoattack bench_adversarial bench_two_step
+    bench_audited attack_pair_reference composed seeds"
+for step in "${@:-$steps}"; do
     for name in $step; do
         [ -e "$out/done/$name" ] && continue
         echo "== $name"

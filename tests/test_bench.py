@@ -1,0 +1,121 @@
+"""The benchmark command: what it compares, how it reports, what it skips. Nothing about seconds."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from robustbench_mix import cli
+from robustbench_mix.bench import clock, curves, peers, run, steps, table
+from robustbench_mix.mixing import SeparableConv2d
+
+CPU = torch.device("cpu")
+
+
+def test_jobs_alternate() -> None:
+    """A B A B, one ratio for each pair, and the last results."""
+    calls: list[str] = []
+    found, first, second = clock.ratios(
+        lambda: calls.append("a") or len(calls), lambda: calls.append("b") or len(calls), 2, CPU
+    )
+    assert calls == ["a", "b", "a", "b"]
+    assert (first, second) == (3, 4)
+    assert len(found) == 2
+    assert all(ratio > 0 for ratio in found)
+
+
+def test_the_table_gives_median_and_range() -> None:
+    """One line per row, the range where there is one, the missing peers by name."""
+    rows = [
+        table.Row("a curve", "a peer", "≥ 3x", [3.0, 4.0, 3.5], "8 images"),
+        table.Row("a command", "-", "≤ 3 min", [2.5], unit=" min"),
+    ]
+    text = table.to_markdown(table.Table("some machine", rows, ["timm"]))
+    assert "| a curve | a peer | ≥ 3x | 3.5x (3 to 4) | 8 images |" in text
+    assert "| a command | - | ≤ 3 min | 2.5 min |  |" in text
+    assert "Not installed, so not measured: timm." in text
+    assert "`rbmix bench` on some machine." in text
+
+
+def test_the_networks_compared_compute_the_same() -> None:
+    """Two-step, composed and as trained agree; only the two-step one has two steps."""
+    model = steps.fresh("resnet14_w4", 8).eval()
+    x = torch.rand(3, 3, 8, 8)
+    written, dense = curves.two_step(model), curves.composed(model)
+    torch.testing.assert_close(written(x), model(x), rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(dense(x), model(x), rtol=1e-4, atol=1e-5)
+    separable = [m for m in written.modules() if isinstance(m, SeparableConv2d)]
+    assert separable
+    assert all(m.forward == m.two_step for m in separable)
+    assert not any(isinstance(m, SeparableConv2d) for m in dense.modules())
+
+
+def test_the_peers_attack(linear_case) -> None:
+    """Each peer that is here gives a falling curve on a model with known distances."""
+    model, split = linear_case(10)
+    x, y = split.pixels(), split.labels
+    distances = model.distances(x, y, "linf")
+    grid = [1e-6, 0.05]
+    there = [name for name in peers.PGD if peers.usable(name)]
+    assert "foolbox" in there
+    for name in there:
+        counts = peers.PGD[name](peers.counted(model), x, y, grid, 20, 0.1)
+        assert counts[0] == len(x)
+        assert counts[1] >= int((distances > 0.05).sum())
+        assert counts[1] < len(x)
+    assert peers.pyautoattack_curve(peers.counted(model), x, y, [1e-6]) == [len(x)]
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cached: Path) -> Path:
+    """An empty working directory, and the cache that tests share."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_quick_parts(here: Path, capsys, monkeypatch) -> None:
+    """The chosen parts are measured and written; peers that are missing are named."""
+    monkeypatch.setattr(peers, "usable", lambda name: name == "foolbox")
+    code = cli.main(["bench", "--quick", "--parts", "steps,pgd", "--json"])
+    out = json.loads(capsys.readouterr().out)
+    assert code == 0
+    works = [row["work"] for row in out["rows"]]
+    assert sum("PGD-20 curve" in work for work in works) == 1
+    assert sum("training step" in work for work in works) == 2
+    assert all(value > 0 for row in out["rows"] for value in row["values"])
+    assert set(out["skipped"]) == {"timm", "torchattacks", "adversarial-robustness-toolbox"}
+    text = (here / "results" / "benchmarks.md").read_text()
+    assert all(work in text for work in works)
+    assert "Not installed, so not measured:" in text
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--parts", "steps,nothing"], "part 'nothing' is not one of"),
+        (["--examples", "0"], "number of examples 0 must be at least 1"),
+        (["--examples", "many"], "'many' is not a whole number"),
+    ],
+)
+def test_wrong_words_are_named(here: Path, capsys, words: list[str], message: str) -> None:
+    """One line, exit code 2, nothing written."""
+    assert cli.main(["bench", *words]) == 2
+    err = capsys.readouterr().err
+    assert message in err
+    assert len(err.strip().splitlines()) == 1
+    assert not list(here.iterdir())
+
+
+@pytest.mark.slow
+def test_quick_runs_every_part(here: Path, capsys) -> None:
+    """Every part gives its rows, in the order of the table."""
+    assert cli.main(["bench", "--quick"]) == 0
+    text = (here / "results" / "benchmarks.md").read_text()
+    for words in ("two-step", "passes of that curve", "trained adversarially", "audited curve"):
+        assert words in text
+    assert "OUTSIDE" not in text
+    assert "peak memory" in text
+    assert set(run.PARTS) >= {"two-step", "audited", "command"}
