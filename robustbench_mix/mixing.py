@@ -10,7 +10,6 @@ Lucey, "Rethinking the Role of Spatial Mixing" (arXiv 2503.16760).
 from __future__ import annotations
 
 import copy
-import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -18,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from robustbench_mix.errors import RbmixError
+from robustbench_mix.filters import filters
 from robustbench_mix.specs import Spatial
 
 
@@ -251,66 +250,13 @@ def set_mixing(model: nn.Module, spatial: Spatial, channel: str) -> nn.Module:
     """
     for conv in spatial_mixers(model):
         with torch.no_grad():
-            conv.weight.copy_(_filters(conv, spatial))
+            conv.weight.copy_(filters(conv, spatial))
         if spatial.mode != "learned":
             conv.requires_grad_(False)
     if channel == "frozen":
         for conv in channel_mixers(model):
             conv.requires_grad_(False)
     return model
-
-
-def _filters(conv: nn.Conv2d, spatial: Spatial) -> Tensor:
-    weight = conv.weight
-    height, width = conv.kernel_size
-    if spatial.mode == "same":
-        # The first channel's filters serve every input channel.
-        per_channel = weight.shape[0] // conv.in_channels
-        return weight[:per_channel].repeat(conv.in_channels, 1, 1, 1)
-    if spatial.mode == "box":
-        return torch.full_like(weight, 1 / (height * width))
-    if spatial.mode == "identity":
-        # "Same" padding puts (k - 1) // 2 zeros before the image, for even k too.
-        delta = torch.zeros_like(weight)
-        delta[:, :, (height - 1) // 2, (width - 1) // 2] = 1
-        return delta
-    if spatial.mode == "smoothed":
-        return smooth(weight, spatial.keep, rescale=spatial.rescaled)
-    return weight
-
-
-def smooth(weight: Tensor, keep: int, *, rescale: bool = False) -> Tensor:
-    """Low-pass filters (..., k, k): keep the lowest `keep` x `keep` DCT-II coefficients.
-
-    `rescale` restores each filter's l2 norm. The truncation is what fits the smoothed
-    filters drawn in the paper; whether it rescales is not stated there.
-
-    Raises RbmixError unless 1 <= keep <= k.
-    """
-    height, width = weight.shape[-2:]
-    if not 1 <= keep <= min(height, width):
-        raise RbmixError(
-            f"spatial 'smoothed:{keep}': this model's filters are {height}x{width}, "
-            f"so S is between 1 and {min(height, width)}"
-        )
-    low_rows = _dct(height, weight)[:keep]
-    low_columns = _dct(width, weight)[:keep]
-    smoothed = low_rows.T @ (low_rows @ weight @ low_columns.T) @ low_columns
-    if rescale:
-        norm = weight.flatten(-2).norm(dim=-1)[..., None, None]
-        smoothed_norm = smoothed.flatten(-2).norm(dim=-1)[..., None, None]
-        smoothed = smoothed * (norm / smoothed_norm.clamp_min(torch.finfo(weight.dtype).tiny))
-    return smoothed
-
-
-def _dct(size: int, like: Tensor) -> Tensor:
-    """The orthonormal DCT-II matrix, (size, size): row i is the i-th frequency."""
-    position = torch.arange(size, device=like.device, dtype=torch.float64)
-    frequency = position[:, None]
-    matrix = torch.cos(math.pi * frequency * (2 * position + 1) / (2 * size))
-    matrix *= math.sqrt(2 / size)
-    matrix[0] /= math.sqrt(2)
-    return matrix.to(like.dtype)
 
 
 def count_trainable(model: nn.Module) -> int:

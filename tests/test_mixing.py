@@ -9,7 +9,7 @@ import torch
 import torchvision
 from torch import nn
 
-from robustbench_mix import mixing
+from robustbench_mix import filters, mixing
 from robustbench_mix.errors import RbmixError
 from robustbench_mix.mixing import SeparableConv2d
 from robustbench_mix.specs import Spatial, parse_spatial
@@ -148,7 +148,7 @@ def test_smoothing_keeps_only_low_frequencies() -> None:
     from scipy.fft import dctn
 
     weight = torch.randn(5, 1, 8, 8, dtype=torch.float64)
-    smoothed = mixing.smooth(weight, 6)
+    smoothed = filters.smooth(weight, 6)
     before = dctn(weight.numpy(), axes=(-2, -1), norm="ortho")
     after = dctn(smoothed.numpy(), axes=(-2, -1), norm="ortho")
     torch.testing.assert_close(torch.tensor(after[..., :6, :6]), torch.tensor(before[..., :6, :6]))
@@ -159,8 +159,8 @@ def test_smoothing_keeps_only_low_frequencies() -> None:
 def test_smoothing_all_coefficients_changes_nothing_and_rescaling_restores_norms() -> None:
     """keep = k is the identity; `rescaled` gives each filter its norm back."""
     weight = torch.randn(4, 1, 5, 5, dtype=torch.float64)
-    torch.testing.assert_close(mixing.smooth(weight, 5), weight)
-    rescaled = mixing.smooth(weight, 2, rescale=True)
+    torch.testing.assert_close(filters.smooth(weight, 5), weight)
+    rescaled = filters.smooth(weight, 2, rescale=True)
     torch.testing.assert_close(rescaled.flatten(1).norm(dim=1), weight.flatten(1).norm(dim=1))
 
 
