@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 from dataclasses import replace
 from functools import partial
-from typing import Any
 
 import torch
 from torch import nn
@@ -42,12 +41,6 @@ def composed(model: nn.Module) -> nn.Module:
     return compose(copy.deepcopy(model))
 
 
-def protocol_on(dataset: str, name: str, **options: Any) -> Protocol:
-    """A shipped protocol on a data set, with other options."""
-    loaded = protocols.load(name, dataset)
-    return replace(loaded, options={**loaded.options, **options})
-
-
 def search(model: nn.Module, split: Split, protocol: Protocol, device: torch.device) -> State:
     """Our fast backend, as `rbmix evaluate` runs it."""
     options = protocol.options
@@ -77,7 +70,7 @@ def autoattack_rows(
     repeats: int,
 ) -> list[Row]:
     """AutoAttack's curve against pyautoattack, looped, on the two-step or composed network."""
-    protocol = protocol_on(dataset, "autoattack")
+    protocol = protocols.load("autoattack", dataset)
     grid = [eps.value for eps in protocol.eps]
     x, y = split.pixels().to(device), split.labels.to(device)
     with borrowed(model, device), silenced():
@@ -115,7 +108,10 @@ def audited_row(
     words: str, model: nn.Module, split: Split, dataset: str, device: torch.device
 ) -> Row:
     """The audited estimate against the full ensemble here."""
-    full, estimate = protocol_on(dataset, "autoattack"), protocol_on(dataset, "autoattack-audited")
+    full, estimate = (
+        protocols.load("autoattack", dataset),
+        protocols.load("autoattack-audited", dataset),
+    )
     levels = len(full.eps)
     with silenced():
         found, state, quick = ratios(
@@ -149,7 +145,7 @@ def pgd_row(
 ) -> tuple[Row, list[str]]:
     """PGD-20 against the fastest peer that is installed, and the names of the others."""
     options = {"steps": PGD_STEPS, "restarts": 1, "step_size": PGD_STEP}
-    protocol = replace(protocol_on(dataset, "pgd"), options=options)
+    protocol = replace(protocols.load("pgd", dataset), options=options)
     grid = [eps.value for eps in protocol.eps]
     x, y = split.pixels().to(device), split.labels.to(device)
     missing = [name for name in peers.PGD if not peers.usable(name)]

@@ -10,71 +10,13 @@ from __future__ import annotations
 
 import argparse
 import statistics
-import time
-from collections.abc import Callable
 
 import torch
-from torch import nn
-from torch.nn import functional as F
 
-from robustbench_mix import zoo
+from robustbench_mix.bench.clock import ratios
+from robustbench_mix.bench.curves import composed, two_step
+from robustbench_mix.bench.steps import bare_step, fresh, training_step
 from robustbench_mix.devices import describe, pick_device
-from robustbench_mix.mixing import SeparableConv2d, compose
-from robustbench_mix.specs import ModelSpec
-
-Step = Callable[[], None]
-
-
-def network(name: str, size: int, device: torch.device, two_steps: bool) -> nn.Module:
-    """A fresh network, with its separable convolutions composed or as the paper writes them."""
-    model = zoo.build(
-        ModelSpec(name), zoo.Shape(3, size, 10), torch.full((3,), 0.5), torch.full((3,), 0.25)
-    )
-    for module in model.modules():
-        if isinstance(module, SeparableConv2d) and two_steps:
-            module.forward = module.two_step  # type: ignore[method-assign]
-    return model.to(device)
-
-
-def training_step(model: nn.Module, x: torch.Tensor, y: torch.Tensor) -> Step:
-    """Forward, backward and update."""
-    model.train()
-    optimizer = torch.optim.SGD(model.parameters(), lr=1e-3, momentum=0.9)
-
-    def step() -> None:
-        optimizer.zero_grad(set_to_none=True)
-        F.cross_entropy(model(x), y).backward()
-        optimizer.step()
-
-    return step
-
-
-def attack_step(model: nn.Module, x: torch.Tensor, y: torch.Tensor) -> Step:
-    """Forward and the gradient of the input alone."""
-    model.eval().requires_grad_(False)
-
-    def step() -> None:
-        point = x.clone().requires_grad_()
-        torch.autograd.grad(F.cross_entropy(model(point), y), point)
-
-    return step
-
-
-def ratios(slow: Step, fast: Step, repeats: int, device: torch.device) -> list[float]:
-    """Wall time of `slow` over that of `fast`, in alternation after a warm-up."""
-
-    def seconds(step: Step) -> float:
-        if device.type == "cuda":
-            torch.cuda.synchronize(device)
-        started = time.perf_counter()
-        step()
-        if device.type == "cuda":
-            torch.cuda.synchronize(device)
-        return time.perf_counter() - started
-
-    for step in (slow, fast):
-        step()
-    return [seconds(slow) / seconds(fast) for _ in range(repeats)]
 
 
 def main() -> None:
@@ -95,13 +37,13 @@ def main() -> None:
         for layout in (torch.contiguous_format, torch.channels_last):
             x = torch.rand(batch, 3, size, size, device=device).contiguous(memory_format=layout)
             y = torch.arange(batch, device=device) % 10
-            pair = [network(name, size, device, two_steps) for two_steps in (True, False)]
-            for model in pair:
-                model.to(memory_format=layout)  # type: ignore[call-overload]
-            for words, make in (("training", training_step), ("attack", attack_step)):
-                if make is attack_step:
-                    pair[1] = compose(pair[1].eval())
-                found = ratios(make(pair[0], x, y), make(pair[1], x, y), repeats, device)
+            pair = [two_step(fresh(name, size)), fresh(name, size)]
+            for words, make in (("training", training_step), ("attack", bare_step)):
+                if make is bare_step:
+                    pair[1] = composed(pair[1])
+                slow, fast = (make(m.to(device, memory_format=layout), x, y) for m in pair)
+                slow(), fast()
+                found, _, _ = ratios(slow, fast, repeats, device)
                 print(
                     f"| {name} | {size}x{size} | {batch} | {str(layout).removeprefix('torch.')} "
                     f"| {words} | {statistics.median(found):.2f} "
