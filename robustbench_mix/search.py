@@ -31,6 +31,7 @@ from robustbench_mix.algorithms.ladders import Rung
 from robustbench_mix.audit import audited, hits
 from robustbench_mix.devices import has_fast_bfloat16
 from robustbench_mix.fuse import halve, simplify
+from robustbench_mix.graphs import graphed
 from robustbench_mix.harness import Save, State, borrowed, clean_state, halving, sample, spend
 from robustbench_mix.norms import distance, project
 from robustbench_mix.progress import bar
@@ -132,8 +133,8 @@ def searched(model: nn.Module, x: Tensor, *, exact: bool = False) -> Target:
     if not exact and x.dtype == torch.float32 and has_fast_bfloat16(x.device):
         halved = halve(cheapest, x)
     if halved is None:
-        return Target(cheapest)
-    return Target(halved, judge=Target(cheapest), doubt=DOUBT)
+        return Target(graphed(cheapest, x))
+    return Target(graphed(halved, x), judge=Target(graphed(cheapest, x)), doubt=DOUBT)
 
 
 def _open(job: Job, state: State) -> list[Task]:

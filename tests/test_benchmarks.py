@@ -6,6 +6,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+import torch
+
 
 def test_composed_benchmark_prints_its_ratios(checkout: Path, tmp_path: Path) -> None:
     """Both steps in both layouts, each with a positive ratio."""
@@ -21,3 +24,12 @@ def test_composed_benchmark_prints_its_ratios(checkout: Path, tmp_path: Path) ->
         for step in ("training", "attack")
     ]
     assert all(float(row[6]) > 0 for row in rows)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
+def test_graphs_benchmark_needs_a_card(checkout: Path) -> None:
+    """Without one it says so and measures nothing."""
+    script = checkout / "tests" / "benchmarks" / "bench_graphs.py"
+    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True)
+    assert done.returncode == 1
+    assert (done.stdout, done.stderr) == ("", "no CUDA device: there is nothing to compare\n")

@@ -14,7 +14,8 @@ import robustbench_mix
 PACKAGE = Path(robustbench_mix.__file__).parent
 FLOORS = {
     0: "errors specs files progress provenance protocols records recipes intervals",
-    1: "filters mixing fuse resnet convmixer splits folders data norms streams draws devices",
+    1: "filters mixing fuse graphs resnet convmixer splits folders data norms streams draws "
+    "devices",
     2: "zoo checkpoints algorithms",
     3: "train obtain harness audit search evaluate jobs api bench",
     4: "leaderboard plot show",

@@ -45,6 +45,11 @@ bench_adversarial() { bench_part adversarial 128; }
 bench_two_step() { bench_part two-step 64; }
 bench_audited() { bench_part audited 1000; }
 
+# CUDA graphs against launches, on this card: whether they are worth their memory.
+graphs() {
+    python3 "$(dirname "$0")/bench_graphs.py" >"$out/graphs-cuda.md"
+}
+
 # Two-step against composed, on this card.
 composed() {
     python3 "$(dirname "$0")/bench_composed.py" --device cuda >"$out/composed-cuda.md"
@@ -72,8 +77,8 @@ seeds() {
     done
 }
 
-steps="train_pair attack_pair bench_steps bench_pgd bench_autoattack bench_adversarial bench_two_step
-    bench_audited attack_pair_reference composed seeds"
+steps="train_pair attack_pair graphs bench_steps bench_pgd bench_autoattack bench_adversarial
+    bench_two_step bench_audited attack_pair_reference composed seeds"
 for step in "${@:-$steps}"; do
     for name in $step; do
         [ -e "$out/done/$name" ] && continue
