@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -33,11 +34,24 @@ def test_the_table_gives_median_and_range() -> None:
         table.Row("a curve", "a peer", "≥ 3x", [3.0, 4.0, 3.5], "8 images"),
         table.Row("a command", "-", "≤ 3 min", [2.5], unit=" min"),
     ]
-    text = table.to_markdown(table.Table("some machine", rows, ["timm"]))
+    measured = {"pgd": table.Part("some machine", rows, ["timm"])}
+    text = table.to_markdown(measured)
     assert "| a curve | a peer | ≥ 3x | 3.5x (3 to 4) | 8 images |" in text
     assert "| a command | - | ≤ 3 min | 2.5 min |  |" in text
     assert "Not installed, so not measured: timm." in text
     assert "`rbmix bench` on some machine." in text
+    assert table.from_json(json.loads(json.dumps(table.to_json(measured)))) == measured
+
+
+def test_each_place_has_a_table_of_its_own() -> None:
+    """Rows measured elsewhere, or with other versions, are not mixed."""
+    row = table.Row("a curve", "a peer", "≥ 3x", [3.0])
+    parts = {"two-step": table.Part("A", [row]), "pgd": table.Part("B", [row])}
+    parts["steps"] = table.Part("A", [row], ["timm"])
+    text = table.to_markdown(parts)
+    assert text.index("on A.") < text.index("timm.") < text.index("on B.")
+    assert text.count("| a curve |") == 3
+    assert text.count("| work |") == 2
 
 
 def test_the_networks_compared_compute_the_same() -> None:
@@ -82,14 +96,38 @@ def test_quick_parts(here: Path, capsys, monkeypatch) -> None:
     code = cli.main(["bench", "--quick", "--parts", "steps,pgd", "--json"])
     out = json.loads(capsys.readouterr().out)
     assert code == 0
-    works = [row["work"] for row in out["rows"]]
+    rows = [row for part in out.values() for row in part["rows"]]
+    works = [row["work"] for row in rows]
     assert sum("PGD-20 curve" in work for work in works) == 1
     assert sum("training step" in work for work in works) == 2
-    assert all(value > 0 for row in out["rows"] for value in row["values"])
-    assert set(out["skipped"]) == {"timm", "torchattacks", "adversarial-robustness-toolbox"}
+    assert all(value > 0 for row in rows for value in row["values"])
+    skipped = {name for part in out.values() for name in part["skipped"]}
+    assert skipped == {"timm", "torchattacks", "adversarial-robustness-toolbox"}
     text = (here / "results" / "benchmarks.md").read_text()
     assert all(work in text for work in works)
     assert "Not installed, so not measured:" in text
+
+
+def test_parts_measured_before_stay(here: Path, capsys, monkeypatch) -> None:
+    """A part replaces itself and leaves the others; a damaged file is refused."""
+    row = table.Row("old work", "-", "-", [1.0])
+    kept = {"memory": table.Part("elsewhere", [row]), "steps": table.Part("elsewhere", [row])}
+    folder = here / "results"
+    folder.mkdir()
+    (folder / run.FILE).write_text(json.dumps(table.to_json(kept)))
+    monkeypatch.setattr(run._Bench, "part", lambda self, name: ([replace(row, work=name)], []))
+    assert cli.main(["bench", "--parts", "steps,pgd"]) == 0
+    parts = table.from_json(json.loads((folder / run.FILE).read_text()))
+    assert [(name, part.rows[0].work) for name, part in parts.items()] == [
+        ("pgd", "pgd"),
+        ("steps", "steps"),
+        ("memory", "old work"),
+    ]
+    assert "on elsewhere." in (folder / "benchmarks.md").read_text()
+    (folder / run.FILE).write_text("[1]")
+    capsys.readouterr()
+    assert cli.main(["bench", "--parts", "pgd"]) == 2
+    assert "benchmarks.json is damaged" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

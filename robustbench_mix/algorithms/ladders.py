@@ -74,9 +74,7 @@ def autoattack(
     attacks: dict[str, Climb] = {
         "apgd-ce": partial(_untargeted, loss=losses.cross_entropy, **common),
         "apgd-dlr": partial(_untargeted, loss=losses.dlr, **common),
-        "apgd-t": partial(
-            _targeted, attack=_apgd_towards, repeats=1, targets=targets, alone=1, **common
-        ),
+        "apgd-t": partial(_targeted, attack=_apgd_towards, repeats=1, targets=targets, **common),
         "fab-t": partial(_targeted, attack=_fab_towards, repeats=3, targets=targets, **common),
         "square": partial(_square, queries=queries, early_stop=early_stop),
     }
@@ -233,12 +231,10 @@ def _targeted(
     targets: int,
     steps: int,
     early_stop: bool,
-    alone: int = 0,
 ) -> Tensor:
-    """Aim at several runner-up classes at once: a copy of the image for each, the batch full.
+    """Aim at all runner-up classes at once: a copy of the image for each, the batch full.
 
-    The first `alone` of them, the likeliest to break an image, have their turn before. The
-    outcome for an image does not depend on the others: its copies walk on their own and
+    The outcome for an image does not depend on the others: its copies walk on their own and
     the first that breaks it decides, the likelier class among several. `repeats` are the
     passes over the clean images that the original spends on each target.
     """
@@ -247,28 +243,21 @@ def _targeted(
     if not early_stop:
         _repeat(target, x, repeats * targets)
     found = x.clone()
-    left = torch.arange(len(x), device=x.device)
-    for ranks in torch.arange(1, targets + 1, device=x.device).tensor_split([alone]):
-        if len(ranks) == 0 or len(left) == 0:
-            continue
-        for rows in torch.split(left, max(target.capacity // len(ranks), 1)):
-            row, rank = rows.repeat_interleave(len(ranks)), ranks.repeat(len(rows))
-            moved = attack(
-                target.take(row), x[row], y[row], ranking[row, rank], derive(seeds[row], rank),
-                eps=eps[row], norm=norm, steps=steps, early_stop=early_stop, copies=len(ranks),
-            )  # fmt: skip
-            found[rows] = _first_found(moved, x[rows])
-        if early_stop:
-            left = left[(found[left] == x[left]).flatten(1).all(1)]
+    everybody = torch.arange(len(x), device=x.device)
+    ranks = torch.arange(1, targets + 1, device=x.device)
+    for rows in torch.split(everybody, max(target.capacity // targets, 1)):
+        row, rank = rows.repeat_interleave(targets), ranks.repeat(len(rows))
+        moved = attack(
+            target.take(row), x[row], y[row], ranking[row, rank], derive(seeds[row], rank),
+            eps=eps[row], norm=norm, steps=steps, early_stop=early_stop, copies=targets,
+        )  # fmt: skip
+        # An attack returns the image itself where it found nothing.
+        hit = (moved != x[row]).flatten(1).any(1).view(len(rows), targets)
+        first = moved.view(len(rows), targets, *x.shape[1:])[
+            torch.arange(len(rows), device=x.device), hit.int().argmax(1)
+        ]
+        found[rows] = torch.where(hit.any(1)[:, None, None, None], first, x[rows])
     return found
-
-
-def _first_found(moved: Tensor, x: Tensor) -> Tensor:
-    """Of each image's copies in a row the first that moved, which tells success; else x."""
-    copies = moved.view(len(x), -1, *x.shape[1:])
-    hit = (copies != x[:, None]).flatten(2).any(2)
-    first = copies[torch.arange(len(x), device=x.device), hit.int().argmax(1)]
-    return torch.where(hit.any(1)[:, None, None, None], first, x)
 
 
 def _square(

@@ -1,11 +1,11 @@
-"""`rbmix bench`: every row of the table, written as it grows."""
+"""`rbmix bench`: every part of the table, kept as JSON and written as it grows."""
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -13,7 +13,7 @@ from torch import nn
 
 from robustbench_mix import data, jobs, provenance
 from robustbench_mix.bench import curves, peers, processes, steps
-from robustbench_mix.bench.table import Row, Table, to_markdown
+from robustbench_mix.bench.table import Part, Row, Table, from_json, to_json, to_markdown
 from robustbench_mix.devices import describe, pick_device
 from robustbench_mix.errors import RbmixError
 from robustbench_mix.files import check_writable, write_text
@@ -23,6 +23,7 @@ from robustbench_mix.splits import Split, balanced
 # Adversarial training costs eight times as much: fewer images, fewer epochs.
 ADVERSARIAL_EXAMPLES, ADVERSARIAL_EPOCHS = 20_000, 10
 QUICK = "resnet14_w4"
+FILE = "benchmarks.json"
 PARTS = ("two-step", "autoattack", "adversarial", "audited", "command", "pgd", "steps", "memory")
 
 
@@ -36,27 +37,39 @@ def bench(
     device: str,
     results: Path,
 ) -> Table:
-    """Measure and write `benchmarks.md` under `results` after every part.
+    """Measure the parts, and write `benchmarks.json` and `.md` under `results` after each.
 
-    `quick` takes a small network on few digits, to see that everything runs: no evidence.
-    Raises RbmixError for a part that does not exist.
+    What was measured before stays, until the same part is measured again. `quick` takes a
+    small network on few digits, to see that everything runs: no evidence. Raises
+    RbmixError for a part that does not exist, or a damaged file.
     """
     for part in parts or []:
         if part not in PARTS:
             raise RbmixError(f"part {part!r} is not one of {', '.join(PARTS)}")
     check_writable(results)
     where = pick_device(device)
-    table, measured = Table(_where(where)), dict[str, list[Row]]()
+    table = _measured(results)
     bench_one = _Bench(dataset, examples, quick, precision, device, where)
     for part in parts or PARTS:
         say(f"measuring: {part}")
         rows, skipped = bench_one.part(part)
-        measured[part] = rows
-        ordered = [row for name in PARTS for row in measured.get(name, [])]
-        known = list(dict.fromkeys([*table.skipped, *skipped]))
-        table = replace(table, rows=ordered, skipped=known)
+        table[part] = Part(_where(where), rows, skipped)
+        table = {name: table[name] for name in PARTS if name in table}
+        write_text(results / FILE, json.dumps(to_json(table), indent=1) + "\n")
         write_text(results / "benchmarks.md", to_markdown(table))
     return table
+
+
+def _measured(results: Path) -> Table:
+    """What is there already."""
+    try:
+        return from_json(json.loads((results / FILE).read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise RbmixError(
+            f"{results / FILE} is damaged ({type(error).__name__}); delete it"
+        ) from error
 
 
 class _Bench:

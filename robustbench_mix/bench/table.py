@@ -23,38 +23,54 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Table:
-    """The rows measured so far, where, and which peers were not there."""
+class Part:
+    """The rows of one part, where they were measured, and which peers were not there."""
 
     where: str
     rows: list[Row] = field(default_factory=list)
     skipped: list[str] = field(default_factory=list)
 
 
+Table = dict[str, Part]  # by the name of the part, in the order of the table
+
+
 def to_json(table: Table) -> dict[str, Any]:
     """The same as plain values."""
-    return asdict(table)
+    return {name: asdict(part) for name, part in table.items()}
+
+
+def from_json(plain: dict[str, Any]) -> Table:
+    """What `to_json` gave; raises KeyError or TypeError for anything else."""
+    return {
+        name: Part(part["where"], [Row(**row) for row in part["rows"]], list(part["skipped"]))
+        for name, part in plain.items()
+    }
 
 
 def to_markdown(table: Table) -> str:
-    """A heading, where it was measured, one line per row."""
+    """One table for each place that something was measured at, one line per row."""
     lines = [
         "# Benchmarks",
         "",
-        f"`rbmix bench` on {table.where}.",
-        "",
         "Wall times are ratios of two jobs in one run, alternating A B A B: median, and the",
         "range where there was more than one repetition. Robust images are given at each epsilon.",
-        "",
-        "| work | against | to reach | reached | notes |",
-        "| --- | --- | --- | --- | --- |",
     ]
-    lines += [
-        f"| {row.work} | {row.against} | {row.target} | {reached(row)} | {row.note} |"
-        for row in table.rows
-    ]
-    if table.skipped:
-        lines += ["", f"Not installed, so not measured: {', '.join(table.skipped)}."]
+    for where in dict.fromkeys(part.where for part in table.values()):
+        here = [part for part in table.values() if part.where == where]
+        lines += [
+            "",
+            f"`rbmix bench` on {where}.",
+            "",
+            "| work | against | to reach | reached | notes |",
+            "| --- | --- | --- | --- | --- |",
+        ]
+        lines += [
+            f"| {row.work} | {row.against} | {row.target} | {reached(row)} | {row.note} |"
+            for part in here
+            for row in part.rows
+        ]
+        if skipped := dict.fromkeys(name for part in here for name in part.skipped):
+            lines += ["", f"Not installed, so not measured: {', '.join(skipped)}."]
     return "\n".join(lines) + "\n"
 
 
