@@ -95,3 +95,51 @@ def test_copies_of_an_image_leave_together() -> None:
     )
     following.target(flat([0.2] * 3))
     assert target.passes.each[0].tolist() == [3, 6]
+
+
+class Three(Mean):
+    """With a third class far below, so that the spread of the logits is about ten."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        low = torch.full((len(x), 1), -10.0)
+        return torch.cat([super().forward(x), low], 1)
+
+
+def test_near_is_close_and_not_settled() -> None:
+    """By the closest point within the ball; a broken copy settles its image."""
+    target = Target(Three(0.5), judge=Target(Three(0.5)), images=6)
+    x, y = flat([0.0] * 6), torch.zeros(6, dtype=torch.int64)
+    following = Watch(target, x, y, early_stop=False, copies=2)
+    within = torch.tensor([True, True, True, True, False, True])
+    point = flat([0.45, 0.3, 0.6, 0.45, 0.45, 0.2])
+    following.see(point, target(point), within)
+    following.see(flat([0.1] * 6), target(flat([0.1] * 6)))
+    # Margin 0.1 of a spread of about 10; the second image is broken, the third outside.
+    assert following.near.tolist() == [True, False, False, False, False, False]
+
+
+@pytest.mark.parametrize("name", ["apgd-ce", "pgd"])
+def test_what_comes_close_is_searched_exactly(name: str, monkeypatch) -> None:
+    """The coarse network's boundary is out of reach, the exact one's just within it."""
+    x, y = flat([0.2, 0.2, 0.0]), torch.zeros(3, dtype=torch.int64)
+    eps = torch.full((3,), 0.295)
+    if name == "pgd":
+        (rung,) = ladders.pgd(3, restarts=1)
+    else:
+        (rung,) = ladders.autoattack(3, components=[name])
+
+    def run() -> tuple[list[bool], list[int]]:
+        target = Target(Three(0.5), judge=Target(Three(0.49)), images=3)
+        x_adv = rung.attack(target, x, y, torch.arange(3), eps=eps, norm="linf")
+        assert (x_adv - x).abs().max() <= 0.295 + 1e-6
+        return (Three(0.49)(x_adv).argmax(1) != y).tolist(), target.passes.each.sum(0).tolist()
+
+    broken, spent = run()
+    assert broken == [True, True, False]
+    # The third image is far from either boundary: it is not looked at twice.
+    assert spent[0] == spent[1] > spent[2]
+    monkeypatch.setattr(watch, "NEAR", -1.0)
+    broken, once = run()
+    # PGD returns its last point, which here lies behind the exact boundary anyway.
+    assert broken == [name == "pgd", name == "pgd", False]
+    assert once == [spent[2]] * 3

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -66,9 +67,34 @@ def apgd(
     """Ascend `loss(logits, y, aim)` from a random point of the ball's surface.
 
     `eps` (B,) is each image's own radius, so that one batch can serve a whole curve. Each
-    `copies` in a row are of one image, which the first that is broken settles.
+    `copies` in a row are of one image, which the first that is broken settles. What comes
+    close to the boundary on a coarse network walks again on the exact one.
     Returns x_adv (B, C, H, W): the iterate that broke an image, or x.
     """
+    options: dict[str, Any] = {"norm": norm, "steps": steps, "early_stop": early_stop}
+    found, near = _walk(target, x, y, loss, aim, seeds, eps, copies=copies, **options)
+    if target.judge is not None and bool(near.any()):
+        again = (t[near] for t in (x, y, aim, seeds, eps))
+        x, y, aim, seeds, eps = again
+        found[near], _ = _walk(target.exact(near), x, y, loss, aim, seeds, eps, **options)
+    return found
+
+
+def _walk(
+    target: Target,
+    x: Tensor,
+    y: Tensor,
+    loss: Objective,
+    aim: Tensor,
+    seeds: Tensor,
+    eps: Tensor,
+    *,
+    norm: str,
+    steps: int,
+    early_stop: bool,
+    copies: int = 1,
+) -> tuple[Tensor, Tensor]:
+    """One run: what broke each image, else x, and which came close without, (B,) bool."""
     watch = Watch(target, x, y, early_stop=early_stop, copies=copies)
     walk = _pack(watch, _start(target, x, y, aim, loss, seeds, eps, norm))
     window = max(int(0.22 * steps), 1)
@@ -84,7 +110,7 @@ def apgd(
         if since == window:
             walk = _check(walk, window)
             window, since = max(window - shrink, shortest), 0
-    return watch.found
+    return watch.found, watch.near
 
 
 def _start(

@@ -6,6 +6,8 @@ batch at its first misclassified iterate.
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -31,11 +33,33 @@ def ascend(
 ) -> Tensor:
     """Ascend the cross-entropy by `step_size` (a share of eps) per step.
 
-    x (B, C, H, W), y, seeds, eps (B,). Returns the iterate that broke an image, or
-    its last point, which nobody has looked at.
+    x (B, C, H, W), y, seeds, eps (B,). What comes close to the boundary on a coarse network
+    walks again on the exact one. Returns the iterate that broke an image, or its last point,
+    which nobody has looked at.
     """
+    start = _start(x, seeds, eps, norm) if random_start else x.clone()
+    how: dict[str, Any] = {"norm": norm, "steps": steps, "step_size": step_size}
+    found, near = _walk(target, x, y, start, eps, early_stop=early_stop, **how)
+    if target.judge is not None and bool(near.any()):
+        again = (t[near] for t in (x, y, start, eps))
+        found[near], _ = _walk(target.exact(near), *again, early_stop=early_stop, **how)
+    return found
+
+
+def _walk(
+    target: Target,
+    x: Tensor,
+    y: Tensor,
+    point: Tensor,
+    eps: Tensor,
+    *,
+    norm: str,
+    steps: int,
+    step_size: float,
+    early_stop: bool,
+) -> tuple[Tensor, Tensor]:
+    """One run from `point`: where each image ended, and which came close without breaking."""
     watch = Watch(target, x, y, early_stop=early_stop)
-    point = _start(x, seeds, eps, norm) if random_start else x.clone()
     for _ in range(steps):
         with torch.enable_grad():
             point = point.detach().requires_grad_()
@@ -50,7 +74,7 @@ def ascend(
                 break
         point = into_ball(point + wide(step_size * eps) * steepest(grad, norm), x, eps, norm)
     watch.found[watch.row] = point
-    return watch.found
+    return watch.found, watch.near
 
 
 def first_direction(target: Target, x: Tensor, y: Tensor, norm: str) -> Tensor:

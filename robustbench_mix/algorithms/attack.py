@@ -88,6 +88,13 @@ class Target(nn.Module):
             packed.images = self.images[keep.cpu()]
         return packed
 
+    def exact(self, keep: Tensor) -> Target:
+        """The judge, to be searched itself, for some images of the batch as `take`."""
+        assert self.judge is not None
+        packed = copy.copy(self.judge)
+        packed.images = self.take(keep).images
+        return packed
+
     @torch.no_grad()
     def misclassified(self, x: Tensor, y: Tensor, which: Tensor) -> Tensor:
         """The judge's verdict on points of the images `which`, positions in the batch."""

@@ -12,6 +12,10 @@ from torch import Tensor
 from robustbench_mix.algorithms.attack import Target
 from robustbench_mix.algorithms.losses import margin
 
+# An image that came this close, as a share of the spread of its logits, and still stands is
+# worth a second look in full precision: the last steps to a boundary are below bfloat16.
+NEAR = 0.02
+
 # On an accelerator the host looks only every so many steps: looking means waiting for it.
 LOOK_EVERY = {"cpu": 1}
 OTHERWISE = 10
@@ -45,6 +49,14 @@ class Watch:
         self._point = x
         self._lowest = torch.full((len(x),), torch.inf, device=x.device)
         self._refused = self._lowest
+        self._closest = self._lowest.clone()
+        self._settled = torch.zeros(len(x) // copies, dtype=torch.bool, device=x.device)
+
+    @property
+    def near(self) -> Tensor:
+        """Which of the batch came close to the boundary, and whose image still stands, (B,)."""
+        settled = self._settled.repeat_interleave(self.copies)
+        return (self._closest <= NEAR) & ~settled
 
     def see(
         self, point: Tensor, logits: Tensor, within: Tensor | None = None, *, last: bool = False
@@ -59,9 +71,11 @@ class Watch:
         if self.target.judge is None:
             suspect = logits.argmax(1) != self._y
         else:
-            close = self.target.doubt * (logits.amax(1) - logits.amin(1))
+            spread = logits.amax(1) - logits.amin(1)
             # What is merely close is asked about at each new low, so as not to ask for ever.
-            suspect = (value <= 0) | ((value <= close) & (value < self._refused))
+            close = (value <= self.target.doubt * spread) & (value < self._refused)
+            suspect = (value <= 0) | close
+            self._note(value / spread, within)
         if within is not None:
             suspect = suspect & within
         if self.every == 1:
@@ -76,6 +90,12 @@ class Watch:
             return None
         return self._look()
 
+    def _note(self, share: Tensor, within: Tensor | None) -> None:
+        """Remember how close each image came."""
+        if within is not None:
+            share = torch.where(within, share, torch.inf)
+        self._closest[self.row] = torch.minimum(self._closest[self.row], share)
+
     def _look(self) -> Tensor | None:
         self._unseen = 0
         broken = torch.nonzero(self._lowest < torch.inf).flatten()
@@ -87,12 +107,11 @@ class Watch:
         if len(broken) == 0:
             return None
         self.found[self.row[broken]] = self._point[broken].detach()
+        image = self.row // self.copies
+        self._settled[image[broken]] = True
         if not self.early_stop:
             return None
-        image = self.row // self.copies
-        gone = torch.zeros(len(self.found) // self.copies, dtype=torch.bool, device=image.device)
-        gone[image[broken]] = True
-        keep = ~gone[image]
+        keep = ~self._settled[image]
         self.row, self._y = self.row[keep], self._y[keep]
         self._point, self._lowest = self._point[keep], self._lowest[keep]
         self._refused = self._refused[keep]
