@@ -45,9 +45,10 @@ def describe(device: torch.device) -> str:
 def fitting_batch(size: int, device: torch.device) -> int:
     """How many images of `size` x `size` pixels to attack at once, unless told otherwise.
 
-    Enough to keep the device busy; the fast backend halves it where memory runs out.
+    Enough to keep the device busy, on a processor not more than its caches hold; the fast
+    backend halves it where memory runs out.
     """
-    at_32_pixels = 256 if device.type == "cpu" else 2048
+    at_32_pixels = 128 if device.type == "cpu" else 2048
     return min(max(at_32_pixels * 32**2 // size**2, 16), at_32_pixels)
 
 

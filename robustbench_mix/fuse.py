@@ -30,7 +30,7 @@ def simplify(model: nn.Module, x: Tensor) -> nn.Module:
 
     `x` (B, C, H, W) are images on the model's device, of the only size that the copy takes.
     """
-    for change in (compose, partial(_fold_norms, x=x), partial(_shrink, x=x)):
+    for change in (compose, partial(_fold_norms, x=x), partial(_shrink, x=x), _flatten_norms):
         model = _if_equal(model, x, change, EXACT)
     return model
 
@@ -93,6 +93,37 @@ def _fold_norms(model: nn.Module, x: Tensor) -> nn.Module:
     return model
 
 
+def _flatten_norms(model: nn.Module) -> nn.Module:
+    """Turn the norms that are left into the affine maps that they are in eval mode."""
+    norms = [module for module in model.modules() if type(module) is nn.BatchNorm2d]
+    for norm in norms:
+        if norm.running_mean is not None:
+            _replace(model, {norm: Affine(norm)})
+    return model
+
+
+class Affine(nn.Module):
+    """Batch norm in eval mode: a multiplication and an addition per channel, (B, C, H, W).
+
+    Its gradient is one multiplication, where that of a norm sums over the batch as well.
+    """
+
+    def __init__(self, norm: nn.BatchNorm2d) -> None:
+        super().__init__()
+        mean, variance = norm.running_mean, norm.running_var
+        assert mean is not None
+        assert variance is not None
+        scale = (variance + norm.eps).rsqrt()
+        if norm.weight is not None:
+            scale = scale * norm.weight
+        shift = -mean * scale if norm.bias is None else norm.bias - mean * scale
+        self.scale = nn.Parameter(scale[None, :, None, None].detach())
+        self.shift = nn.Parameter(shift[None, :, None, None].detach())
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.addcmul(self.shift, x, self.scale)
+
+
 def _shrink(model: nn.Module, x: Tensor) -> nn.Module:
     """Turn convolutions over maps with fewer positions than taps into matrices."""
     seen: list[tuple[nn.Conv2d, tuple[int, int]]] = []
@@ -152,6 +183,8 @@ def _halved(model: nn.Module) -> nn.Module:
     for module in convolutions[1:]:
         module.to(torch.bfloat16).register_forward_pre_hook(_to_bfloat16)
     for module in model.modules():
+        if type(module) is Affine:
+            module.to(torch.bfloat16)
         if type(module) is nn.Linear:
             module.register_forward_pre_hook(_to_float32)
     return model

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from robustbench_mix import zoo
-from robustbench_mix.fuse import MapLinear, halve, simplify
+from robustbench_mix.fuse import Affine, MapLinear, halve, simplify
 from robustbench_mix.mixing import SeparableConv2d
 from robustbench_mix.specs import ModelSpec
 
@@ -41,7 +41,8 @@ def test_simplified_is_equal(name: str, size: int, norms: int, matrices: int) ->
     before = count(model, SeparableConv2d, nn.BatchNorm2d)
     x = torch.rand(6, 3, size, size, dtype=torch.float64, requires_grad=True)
     cheap = simplify(model, x.detach())
-    assert count(cheap, SeparableConv2d, nn.BatchNorm2d, MapLinear) == [0, norms, matrices]
+    kinds = SeparableConv2d, nn.BatchNorm2d, Affine, MapLinear
+    assert count(cheap, *kinds) == [0, 0, norms, matrices]
     assert count(model, SeparableConv2d, nn.BatchNorm2d) == before
     gradients = []
     for net in (model, cheap):
@@ -68,14 +69,14 @@ class Shared(nn.Module):
 
 
 def test_what_cannot_be_folded_is_kept() -> None:
-    """A norm behind a shortcut or a shared convolution stays; the function is the same."""
+    """A norm behind a shortcut or a shared convolution stays, as a map of its own."""
     torch.manual_seed(1)
     model = Shared().eval()
     model.norm.running_mean += 1
     model.after.running_var += 1
     x = torch.rand(4, 3, 2, 2)
     cheap = simplify(model, x)
-    assert count(cheap, nn.BatchNorm2d) == [2]
+    assert count(cheap, nn.BatchNorm2d, Affine) == [0, 2]
     assert count(cheap, MapLinear) == [1]  # the first convolution, on a map of four pixels
     torch.testing.assert_close(cheap(x), model(x))
 
@@ -85,7 +86,7 @@ def test_random_networks_are_searched_as_they_are() -> None:
 
     class Noisy(nn.Module):
         def forward(self, x: torch.Tensor) -> torch.Tensor:
-            return x.mean((2, 3)) + torch.rand(())
+            return x.mean((2, 3)) + 9 * torch.rand(())
 
     noisy = Noisy()
     assert simplify(noisy, torch.rand(2, 3, 4, 4)) is noisy
@@ -112,3 +113,16 @@ def test_halved_is_near_and_keeps_pixels_and_head_in_full_precision() -> None:
     assert halved(x).dtype == torch.float32
     assert (halved(x) - logits).abs().max() < 0.05 * logits.abs().max()
     assert not torch.equal(first(x), first(x + 0.05 / 255))
+
+
+@pytest.mark.parametrize("affine", [True, False])
+def test_a_norm_is_an_affine_map(affine: bool) -> None:
+    """With and without weights of its own, in float64."""
+    norm = nn.BatchNorm2d(5, affine=affine).double().eval()
+    norm.running_mean.uniform_(-1, 1)
+    norm.running_var.uniform_(0.1, 3)
+    if affine:
+        nn.init.uniform_(norm.weight, -1, 1)
+        nn.init.uniform_(norm.bias, -1, 1)
+    x = torch.randn(3, 5, 4, 4, dtype=torch.float64)
+    torch.testing.assert_close(Affine(norm)(x), norm(x), rtol=1e-12, atol=1e-12)

@@ -10,6 +10,7 @@ at what it found) are repeated here. That gives a cost to compare with, pass for
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -245,7 +246,8 @@ def _targeted(
     found = x.clone()
     everybody = torch.arange(len(x), device=x.device)
     ranks = torch.arange(1, targets + 1, device=x.device)
-    for rows in torch.split(everybody, max(target.capacity // targets, 1)):
+    batches = math.ceil(len(x) * targets / max(target.capacity, targets))
+    for rows in everybody.tensor_split(max(batches, 1)):
         row, rank = rows.repeat_interleave(targets), ranks.repeat(len(rows))
         moved = attack(
             target.take(row), x[row], y[row], ranking[row, rank], derive(seeds[row], rank),

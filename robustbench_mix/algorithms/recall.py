@@ -1,12 +1,18 @@
-"""Square in l-infinity without asking twice.
+"""Square in l-infinity without asking twice, and several queries ahead.
 
 A query whose candidate is the best point itself, or was rejected since the best point last
-changed, has a known answer: the attack goes on to its next query without a forward pass.
-Late in the search, where squares are a few pixels, most queries are of that kind on small
-images. The outcome is that of asking every time; each image advances at its own pace.
+changed, has a known answer: the attack passes over it without a forward pass. Late in the
+search, where squares are a few pixels, most queries are of that kind on small images.
+
+While nothing is accepted, the next queries are known in advance: an image that has met many
+rejections in a row puts several into one batch. What follows an acceptance there was asked in
+vain, at most one query in `WASTE` and far fewer as a rule. The outcome is that of asking one
+by one; each image advances at its own pace.
 """
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -17,10 +23,48 @@ from robustbench_mix.algorithms.squares import corner, repaint, side_at, stripes
 from robustbench_mix.algorithms.watch import Watch
 from robustbench_mix.draws import uniform
 
-AHEAD = 64  # queries that an image may pass over between two forward passes of the batch
+WINDOW = 64  # queries of an image that are looked at together
+WASTE = 8  # rejections in a row that earn one more query ahead
 MEMORY = 2**14  # answers remembered per image, at most
 
 
+class Search(NamedTuple):
+    """Where each image of the packed batch stands; every tensor leads with the batch.
+
+    `best`, with margin `lowest`, is the best point so far; `query` counts the answered
+    queries and `since` those asked since the last acceptance; `rejected` holds the keys of
+    squares that are known not to help.
+    """
+
+    x: Tensor
+    y: Tensor
+    eps: Tensor
+    seeds: Tensor
+    best: Tensor
+    lowest: Tensor
+    query: Tensor
+    since: Tensor
+    rejected: Tensor
+
+    def keep(self, which: Tensor) -> Search:
+        """The same for some of the images."""
+        return Search(*(tensor[which] for tensor in self))
+
+
+class Queries(NamedTuple):
+    """What to ask next: for each query its image `row`, place in the window `at`, `key`, `draw`.
+
+    `end` (B,) is how many queries of each image are answered if none of these is accepted.
+    """
+
+    row: Tensor
+    at: Tensor
+    key: Tensor
+    draw: Tensor
+    end: Tensor
+
+
+@torch.no_grad()
 def square_recalled(
     target: Target, x: Tensor, y: Tensor, seeds: Tensor, *, eps: Tensor, queries: int
 ) -> Tensor:
@@ -30,77 +74,87 @@ def square_recalled(
     watch = Watch(target, x, y, early_stop=True)
     sides = torch.tensor([side_at(query, x, "linf") for query in range(queries)] or [1])
     answers = height * width * 2**channels
-    rejected = torch.zeros(count, answers if answers <= MEMORY else 0, dtype=torch.bool)
     best = stripes(x, eps, seeds)
-    lowest = torch.full((count,), torch.inf)
-    query = torch.zeros(count, dtype=torch.int64)  # the number of queries answered
-    candidate, key = best.clone(), torch.zeros(count, dtype=torch.int64)
-    fresh = torch.ones(count, dtype=torch.bool)
-    while len(x):
-        logits = watch.target.take(fresh)(candidate[fresh])
-        value = torch.full_like(lowest, torch.inf)
-        value[fresh] = margin(logits, y[fresh])
-        better = fresh & ((value < lowest) | (value <= 0))
-        if rejected.shape[1]:
-            worse = torch.nonzero(fresh & ~better).flatten()
-            rejected[worse, key[worse]] = True
-            rejected[better] = False
-        best = torch.where(better[:, None, None, None], candidate, best)
-        lowest = torch.where(better, value, lowest)
-        spread_out = logits.new_zeros(len(x), logits.shape[1])
-        spread_out[fresh] = logits
-        keep = watch.see(candidate, spread_out, better)
-        if keep is not None:
-            x, y, eps, seeds, best, lowest, query, rejected = (
-                t[keep] for t in (x, y, eps, seeds, best, lowest, query, rejected)
-            )
-        fresh = torch.zeros(len(x), dtype=torch.bool)
-        while not bool(fresh.any()) and bool((query < queries).any()):
-            candidate, key, fresh = _next(x, best, eps, seeds, query, rejected, sides, queries)
-        if not bool(fresh.any()):
-            break
+    logits = watch.target(best)
+    zero = torch.zeros(count, dtype=torch.int64)
+    rejected = torch.zeros(count, answers if answers <= MEMORY else 0, dtype=torch.bool)
+    search = Search(x, y, eps, seeds, best, margin(logits, y), zero, zero, rejected)
+    keep = watch.see(best, logits)
+    search = search if keep is None else search.keep(keep)
+    while bool((search.query < queries).any()):
+        ahead = 1 + (search.since // WASTE).clamp(max=max(target.capacity // len(search.x) - 1, 0))
+        asked = _next(search, sides, queries, ahead)
+        search, logits, better = _ask(watch.target, search, asked, sides)
+        keep = watch.see(search.best, logits, better) if bool(better.any()) else None
+        search = search if keep is None else search.keep(keep)
     return watch.found
 
 
-def _next(
-    x: Tensor,
-    best: Tensor,
-    eps: Tensor,
-    seeds: Tensor,
-    query: Tensor,
-    rejected: Tensor,
-    sides: Tensor,
-    queries: int,
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Each image's next candidate with an unknown answer, its key, and whether it has one.
+def _next(search: Search, sides: Tensor, queries: int, ahead: Tensor) -> Queries:
+    """Up to `ahead` (B,) queries of each image whose answers are not known, in their order."""
+    _, channels, height, width = search.x.shape
+    place = torch.arange(WINDOW)
+    at = search.query[:, None] + place
+    side = sides[search.query.clamp(max=queries - 1)]
+    # Rejections are of squares of one side: the window ends where the side changes.
+    open_ = (at < queries) & (sides[at.clamp(max=queries - 1)] == side[:, None])
+    draw = uniform(search.seeds.repeat_interleave(WINDOW), at.flatten() + 1, 2 + channels).view(
+        len(at), WINDOW, -1
+    )
+    sign = ((draw[..., 2:] >= 0.5) * 2 ** torch.arange(channels)).sum(2)
+    start = corner(draw[..., 0], height, side[:, None]) * width
+    key = (start + corner(draw[..., 1], width, side[:, None])) * 2**channels + sign
+    fresh = open_.clone()
+    if search.rejected.shape[1]:
+        fresh &= ~search.rejected.gather(1, key)
+        # The same square again within the window: answered by its first appearance.
+        earlier = (key[:, :, None] == key[:, None]) & (place[:, None] > place)
+        fresh &= ~(earlier & open_[:, None]).any(2)
+    number = fresh.cumsum(1)
+    fresh &= number <= ahead[:, None]
+    # Everything up to the last query that is asked; the whole window if there are not so many.
+    passed = open_ & (number - fresh.long() < ahead[:, None])
+    row, column = torch.nonzero(fresh, as_tuple=True)
+    return Queries(row, column, key[row, column], draw[row, column], passed.sum(1))
 
-    Counts the queries passed over in `query`, and forgets in `rejected`, in place.
+
+def _ask(
+    target: Target, search: Search, asked: Queries, sides: Tensor
+) -> tuple[Search, Tensor, Tensor]:
+    """Put the queries to the network and accept each image's first that helps.
+
+    Returns where the images stand then, the logits of what was accepted, (B, classes), and
+    which images accepted anything, (B,).
     """
-    _, channels, height, width = x.shape
-    bits = 2 ** torch.arange(channels)
-    candidate, key = best.clone(), torch.zeros_like(query)
-    fresh = torch.zeros(len(x), dtype=torch.bool)
-    row = torch.nonzero(query < queries).flatten()
-    for _ in range(AHEAD):
-        if len(row) == 0:
-            break
-        at = query[row]
-        side = sides[at]
-        query[row] += 1
-        # Rejections are of squares of one side.
-        rejected[row[(at > 0) & (side != sides[(at - 1).clamp_min(0)])]] = False
-        draw = uniform(seeds[row], at + 1, 2 + channels)
-        proposal = repaint(x[row], best[row], eps[row], side, draw)
-        known = (proposal == best[row]).flatten(1).all(1)
-        if rejected.shape[1]:
-            where = corner(draw[:, 0], height, side) * width + corner(draw[:, 1], width, side)
-            sign = ((draw[:, 2:] >= 0.5) * bits).sum(1)
-            key[row] = where * 2**channels + sign
-            known |= rejected[row, key[row]]
-        taken = row[~known]
-        candidate[taken] = proposal[~known]
-        fresh[taken] = True
-        row = row[known]
-        row = row[query[row] < queries]
-    # Whoever ran ahead without finding one waits for the next round.
-    return candidate, key, fresh
+    count, row = len(search.x), asked.row
+    before = sides[search.query.clamp(max=len(sides) - 1)]
+    candidate = repaint(search.x[row], search.best[row], search.eps[row], before[row], asked.draw)
+    changes = (candidate != search.best[row]).flatten(1).any(1)
+    first = torch.full((count,), WINDOW)
+    accepted = torch.zeros(count, dtype=torch.int64)
+    logits = search.lowest.new_zeros(count, 1)
+    lowest, best = search.lowest, search.best
+    if bool(changes.any()):
+        position = torch.nonzero(changes).flatten()
+        given = target.take(row[position])(candidate[position])
+        value = margin(given, search.y[row[position]])
+        # Among images that are broken already, any other point that breaks them will do.
+        helps = (value < lowest[row[position]]) | (value <= 0)
+        at = torch.where(helps, asked.at[position], WINDOW)
+        first = first.scatter_reduce(0, row[position], at, "amin")
+        chosen = torch.nonzero(helps & (at == first[row[position]])).flatten()
+        image = row[position][chosen]
+        accepted[image] = 1
+        logits = given.new_zeros(count, given.shape[1])
+        logits[image] = given[chosen]
+        lowest, best = lowest.clone(), best.clone()
+        lowest[image] = value[chosen]
+        best[image] = candidate[position[chosen]]
+    better = accepted.bool()
+    query = search.query + torch.where(better, first + 1, asked.end)
+    since = torch.where(better, 0, search.since + torch.bincount(row, minlength=count))
+    if search.rejected.shape[1]:
+        search.rejected[row, asked.key] = True
+        turned = sides[query.clamp(max=len(sides) - 1)] != before
+        search.rejected[better | turned] = False
+    return search._replace(best=best, lowest=lowest, query=query, since=since), logits, better
