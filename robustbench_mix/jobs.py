@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import product
 from pathlib import Path
 
 from robustbench_mix import data, progress, protocols, zoo
+from robustbench_mix import unshuffle as shuffling
 from robustbench_mix.devices import fitting_batch, pick_device, pick_precision
 from robustbench_mix.errors import RbmixError, unknown
 from robustbench_mix.evaluate import Evaluation, Label, default_examples
@@ -14,6 +16,7 @@ from robustbench_mix.files import check_writable, home
 from robustbench_mix.obtain import Obtained, from_user, obtain
 from robustbench_mix.recipes import adversarial_eps, recipe_for
 from robustbench_mix.specs import BACKENDS, Adversarial, ModelSpec, check_seed, parse_eps
+from robustbench_mix.unshuffle import Decoder
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,49 @@ class Training:
         parse_eps(self.adversarial_eps, "linf")
         if not self.adversarial:
             raise RbmixError(f"--adversarial-eps {self.adversarial_eps} needs --adversarial")
+
+
+def unshuffle(
+    *,
+    widths: list[int],
+    depths: list[int],
+    kernels: list[int],
+    patch: int,
+    spatial: list[str],
+    seed: int,
+    dataset: str,
+    examples: int,
+    results: Path,
+    training: Training,
+    device: str,
+    quiet: bool = False,
+) -> list[Path]:
+    """Train every combination to undo a permutation; the paths of their records."""
+    progress.set_quiet(quiet)
+    check_seed(seed)
+    decoders = [
+        Decoder(width, depth, kernel, patch, mode, seed=seed)
+        for width, depth, kernel, mode in product(widths, depths, kernels, spatial)
+    ]
+    if examples < 1:
+        raise RbmixError(f"number of examples {examples} must be at least 1")
+    check_writable(results)
+    where = pick_device(device)
+    loaded = data.load(dataset)
+    recipe = shuffling.recipe_for(loaded.name)
+    recipe = replace(
+        recipe,
+        epochs=recipe.epochs if training.epochs is None else training.epochs,
+        lr=recipe.lr if training.lr is None else training.lr,
+        precision=pick_precision(training.precision, where),
+    )
+    return [
+        shuffling.unshuffle(
+            decoder, loaded, recipe, results, where,
+            train_examples=training.examples, examples=examples,
+        )
+        for decoder in decoders
+    ]  # fmt: skip
 
 
 def train(

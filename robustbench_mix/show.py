@@ -92,6 +92,21 @@ def training(header: dict[str, Any], path: Path) -> None:
     )
 
 
+def decodings(rows: list[dict[str, Any]], written: list[Path]) -> None:
+    """How well each network un-shuffles."""
+    table = Table(title="Un-shuffling: PSNR of test images, dB")
+    columns = ("dataset", "depth", "width", "kernel", "reach", "spatial", "n")
+    for column in (*columns, "PSNR", "95 % interval"):
+        table.add_column(column, justify="right")
+    for row in rows:
+        interval = f"{row['low']:.2f} to {row['high']:.2f}"
+        table.add_row(*(str(row[name]) for name in columns), f"{row['psnr']:.2f}", interval)
+    console = Console()
+    console.print(table)
+    for path in written:
+        console.print(f"wrote {path}", highlight=False, soft_wrap=True)
+
+
 def models(summaries: dict[str, str], counts: dict[str, dict[str, int]], grammar: str) -> None:
     """The registered models with their trainable-parameter counts."""
     table = Table(title="Trainable parameters for 32x32 colour images and 10 classes")

@@ -1,12 +1,7 @@
-"""Training: one loop for every network, deterministic in the seed on one machine.
-
-The order of the images and their augmentation depend on (seed, epoch) alone, so the
-members of a pair see the same pixels in the same order.
-"""
+"""Training a classifier: cross-entropy on shifted and mirrored images, or on PGD examples."""
 
 from __future__ import annotations
 
-import math
 import time
 from dataclasses import dataclass
 
@@ -16,8 +11,7 @@ from torch.nn import functional as F
 
 from robustbench_mix.algorithms.ascent import ascend
 from robustbench_mix.algorithms.attack import Target
-from robustbench_mix.errors import RbmixError
-from robustbench_mix.progress import bar
+from robustbench_mix.fit import Loss, fit
 from robustbench_mix.specs import Adversarial, Eps, Recipe
 from robustbench_mix.splits import Split
 
@@ -45,43 +39,24 @@ def train(
     Raises RbmixError if the loss stops being finite.
     """
     started = time.perf_counter()
-    model.to(device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
     images, labels = train_split.images.to(device), train_split.labels.to(device)
-    batches = math.ceil(len(train_split) / recipe.batch_size)
-    steps = recipe.epochs * batches
-    optimizer = _optimizer(model, recipe)
-    schedule = torch.optim.lr_scheduler.LambdaLR(
-        optimizer, lambda step: learning_rate(step, steps, recipe.warmup)
-    )
-    autocast = torch.autocast(device.type, dtype=torch.bfloat16, enabled=recipe.precision == "bf16")
-    step = 0
-    with bar(description, steps) as update:
-        for epoch in range(recipe.epochs):
-            generator = torch.Generator().manual_seed(seed * 100_003 + epoch)
-            order = torch.randperm(len(labels), generator=generator).to(device)
-            for rows in order.split(recipe.batch_size):  # type: ignore[no-untyped-call]
-                x = augment(images[rows], recipe.pad, recipe.flip, generator)
-                x = x.float().div_(train_split.levels).to(memory_format=torch.channels_last)
-                if recipe.adversarial is not None:
-                    x = perturb(model, x, labels[rows], recipe.adversarial, generator, autocast)
-                with autocast:
-                    logits = model(x)
-                loss = F.cross_entropy(logits.float(), labels[rows])
-                optimizer.zero_grad(set_to_none=True)
-                loss.backward()  # type: ignore[no-untyped-call]
-                optimizer.step()
-                schedule.step()
-                step += 1
-                if step % 10 == 0 or step == steps:
-                    value = loss.item()
-                    if not math.isfinite(value):
-                        raise RbmixError(
-                            f"the training loss became {value} in epoch {epoch + 1} "
-                            f"(lr {recipe.lr}); try a smaller --lr"
-                        )
-                    hits = (logits.argmax(1) == labels[rows]).float().mean().item()
-                    update(step, f"loss {value:.3f}  accuracy {hits:.2f}")
-    model.eval()
+
+    def loss_of(rows: Tensor, generator: torch.Generator, autocast: torch.autocast) -> Loss:
+        x = augment(images[rows], recipe.pad, recipe.flip, generator)
+        x = x.float().div_(train_split.levels).to(memory_format=torch.channels_last)
+        if recipe.adversarial is not None:
+            x = perturb(model, x, labels[rows], recipe.adversarial, generator, autocast)
+        with autocast:
+            logits = model(x)
+        loss = F.cross_entropy(logits.float(), labels[rows])
+
+        def note() -> str:
+            hits = (logits.argmax(1) == labels[rows]).float().mean().item()
+            return f"loss {loss.item():.3f}  accuracy {hits:.2f}"
+
+        return loss, note
+
+    fit(model, len(labels), recipe, seed, device, loss_of, description)
     return Trained(accuracy(model, test_split, device), time.perf_counter() - started)
 
 
@@ -108,14 +83,6 @@ def perturb(
         )  # fmt: skip
     model.train()
     return x_adv.to(memory_format=torch.channels_last)
-
-
-def learning_rate(step: int, steps: int, warmup: float) -> float:
-    """The share of the peak rate at a step: linear up, then a cosine down to zero."""
-    rise = max(1, round(warmup * steps))
-    if step < rise:
-        return (step + 1) / rise
-    return 0.5 * (1 + math.cos(math.pi * (step - rise) / max(1, steps - rise)))
 
 
 def augment(images: Tensor, pad: int, flip: bool, generator: torch.Generator) -> Tensor:
@@ -145,19 +112,3 @@ def accuracy(model: nn.Module, split: Split, device: torch.device, batch: int = 
         predicted = model(x).argmax(1).cpu()
         hits += int((predicted == split.labels[start : start + batch]).sum())
     return hits / len(split)
-
-
-def _optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
-    parameters = [p for p in model.parameters() if p.requires_grad]
-    if recipe.optimizer == "adamw":
-        return torch.optim.AdamW(
-            parameters, lr=recipe.lr, weight_decay=recipe.weight_decay, fused=True
-        )
-    return torch.optim.SGD(
-        parameters,
-        lr=recipe.lr,
-        momentum=0.9,
-        nesterov=True,
-        weight_decay=recipe.weight_decay,
-        fused=True,
-    )

@@ -10,6 +10,7 @@ import torch
 from robustbench_mix import train as training
 from robustbench_mix import zoo
 from robustbench_mix.errors import RbmixError
+from robustbench_mix.fit import learning_rate
 from robustbench_mix.recipes import recipe_for
 from robustbench_mix.specs import Adversarial, ModelSpec, as_json
 from robustbench_mix.splits import Split
@@ -34,7 +35,7 @@ def fresh(spatial: str = "learned", seed: int = 0) -> zoo.Normalized:
 
 def test_learning_rate_rises_and_falls() -> None:
     """Linear up to the peak, then a cosine to nearly zero."""
-    rates = [training.learning_rate(step, 100, 0.2) for step in range(100)]
+    rates = [learning_rate(step, 100, 0.2) for step in range(100)]
     assert rates[19] == pytest.approx(1)
     assert rates[:20] == sorted(rates[:20])
     assert rates[20:] == sorted(rates[20:], reverse=True)

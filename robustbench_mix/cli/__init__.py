@@ -1,0 +1,52 @@
+"""The command line: parse, call, print."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import typer
+
+from robustbench_mix.cli import evaluating, measuring, reading
+from robustbench_mix.cli.app import app
+from robustbench_mix.errors import RbmixError
+
+__all__ = ["entry", "evaluating", "main", "measuring", "reading"]
+
+# Typer's base class of everything a wrong command line raises, in every version of it.
+UsageError: type[Any] = typer.BadParameter.__base__ or typer.BadParameter
+
+INTERRUPTED = 130
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line and return the exit code.
+
+    0 done, 1 a check that failed, 2 wrong input in one line, 130 interrupted.
+    """
+    given = sys.argv[1:] if arguments is None else arguments
+    try:
+        result: Any = app(args=given or ["--help"], prog_name="rbmix", standalone_mode=False)
+        code = result if isinstance(result, int) else 0
+    except RbmixError as error:
+        return _fail(str(error))
+    except UsageError as error:
+        return _fail(error.format_message())
+    except (typer.Abort, KeyboardInterrupt):
+        code = INTERRUPTED
+    if code == INTERRUPTED:
+        print(
+            "interrupted; nothing half-written is left, the same command goes on from there",
+            file=sys.stderr,
+        )
+    return code
+
+
+def _fail(message: str) -> int:
+    print("rbmix: " + " ".join(message.split()), file=sys.stderr)
+    return 2
+
+
+def entry() -> None:
+    """The console script."""
+    sys.exit(main())

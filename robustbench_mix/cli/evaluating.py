@@ -1,0 +1,175 @@
+"""The commands that train and attack."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+
+from robustbench_mix.cli.app import app
+from robustbench_mix.cli.options import (
+    AdversarialEps,
+    AsJson,
+    ChannelWord,
+    DatasetName,
+    Device,
+    Epochs,
+    IsAdversarial,
+    LearningRate,
+    Model,
+    Out,
+    Precision,
+    Seed,
+    SpatialWord,
+    TrainExamples,
+    listed,
+    whole,
+)
+
+
+@app.command()
+def evaluate(
+    model: Model = "resnet18",
+    spatial: SpatialWord = "learned",
+    channel: ChannelWord = "learned",
+    attack: Annotated[
+        str, typer.Option(help="A protocol from `rbmix attacks`, or a path to a .toml file.")
+    ] = "autoattack",
+    dataset: DatasetName = "digits",
+    examples: Annotated[
+        Optional[int],
+        typer.Option(parser=whole, help="Test images, a fixed subset balanced over the classes."),
+    ] = None,
+    eps: Annotated[
+        Optional[str], typer.Option(help="Epsilons instead of the protocol's: 1/255,2/255")
+    ] = None,
+    norm: Annotated[
+        Optional[str], typer.Option(help="linf or l2 instead of the protocol's (needs --eps).")
+    ] = None,
+    backend: Annotated[
+        Optional[str],
+        typer.Option(
+            help="fast (our attacks, one job for the whole curve; default) or reference "
+            "(the libraries, epsilon by epsilon)."
+        ),
+    ] = None,
+    exhaustive: Annotated[
+        bool,
+        typer.Option(
+            "--exhaustive", help="Every attack at every epsilon, to its end: nothing saved."
+        ),
+    ] = False,
+    seed: Seed = 0,
+    batch_size: Annotated[
+        Optional[int], typer.Option(parser=whole, help="Images attacked at once.")
+    ] = None,
+    weights: Annotated[
+        Optional[Path], typer.Option(help="Weights for your own model: .safetensors or .pt.")
+    ] = None,
+    out: Out = Path("results"),
+    epochs: Epochs = None,
+    train_examples: TrainExamples = None,
+    lr: LearningRate = None,
+    precision: Precision = "auto",
+    adversarial: IsAdversarial = False,
+    adversarial_eps: AdversarialEps = None,
+    device: Device = "auto",
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Attack again even if this run is on disk.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Attack a model over an epsilon grid; train it first if it is not cached."""
+    from robustbench_mix import jobs, plot, show
+    from robustbench_mix import leaderboard as board
+
+    done = jobs.evaluate(
+        model=model, spatial=spatial, channel=channel, seed=seed, dataset=dataset,
+        attack=attack, eps=None if eps is None else listed(eps),
+        norm=norm, examples=examples, batch_size=batch_size, weights=weights, results=out,
+        training=jobs.Training(
+            epochs, train_examples, lr, precision, adversarial, adversarial_eps
+        ),
+        device=device,
+        backend=backend, exhaustive=exhaustive, fresh=fresh, quiet=as_json,
+    )  # fmt: skip
+    written = [done.path, *board.write(out), *plot.write(out)]
+    rows = board.rows([done.run])
+    if as_json:
+        print(json.dumps(show.evaluation_json(done.run, rows, written), indent=2))
+    else:
+        show.evaluation(done.run, rows, written)
+
+
+@app.command()
+def train(
+    model: Model = "resnet18",
+    spatial: SpatialWord = "learned",
+    channel: ChannelWord = "learned",
+    dataset: DatasetName = "digits",
+    seed: Seed = 0,
+    epochs: Epochs = None,
+    train_examples: TrainExamples = None,
+    lr: LearningRate = None,
+    precision: Precision = "auto",
+    adversarial: IsAdversarial = False,
+    adversarial_eps: AdversarialEps = None,
+    device: Device = "auto",
+    as_json: AsJson = False,
+) -> None:
+    """Train a model and keep its checkpoint; nothing to do if it is cached."""
+    from robustbench_mix import jobs, show
+
+    obtained = jobs.train(
+        model=model, spatial=spatial, channel=channel, seed=seed, dataset=dataset,
+        training=jobs.Training(
+            epochs, train_examples, lr, precision, adversarial, adversarial_eps
+        ),
+        device=device,
+        quiet=as_json,
+    )  # fmt: skip
+    if as_json:
+        print(json.dumps({**obtained.header, "checkpoint": str(obtained.path)}, indent=2))
+    else:
+        show.training(obtained.header, obtained.path)
+
+
+@app.command()
+def unshuffle(
+    width: Annotated[str, typer.Option(help="Channels; several as in 128,256.")] = "128",
+    depth: Annotated[str, typer.Option(help="Blocks; several as in 4,8.")] = "4",
+    kernel: Annotated[str, typer.Option(help="Kernel size; several as in 3,5.")] = "5",
+    patch: Annotated[int, typer.Option(parser=whole, help="Patch size; the paper has 1.")] = 1,
+    spatial: Annotated[
+        str, typer.Option(help="Which spatial mixers, as --spatial of `rbmix train`.")
+    ] = "learned,frozen",
+    dataset: DatasetName = "digits",
+    seed: Annotated[
+        int, typer.Option(parser=whole, help="Seed of permutation, weights and training.")
+    ] = 0,
+    examples: Annotated[int, typer.Option(parser=whole, help="Test images to decode.")] = 1000,
+    out: Out = Path("results"),
+    epochs: Epochs = None,
+    train_examples: TrainExamples = None,
+    lr: LearningRate = None,
+    precision: Precision = "auto",
+    device: Device = "auto",
+    as_json: AsJson = False,
+) -> None:
+    """Teach ConvMixers to undo a fixed permutation of the pixels: learned against frozen."""
+    from robustbench_mix import gallery, jobs, show
+
+    paths = jobs.unshuffle(
+        widths=listed(width, int), depths=listed(depth, int), kernels=listed(kernel, int),
+        patch=patch, spatial=listed(spatial), seed=seed, dataset=dataset, examples=examples,
+        results=out, training=jobs.Training(epochs, train_examples, lr, precision),
+        device=device, quiet=as_json,
+    )  # fmt: skip
+    rows = gallery.rows(paths)
+    written = [*paths, *gallery.write(out)]
+    if as_json:
+        print(json.dumps({"rows": rows, "paths": [str(path) for path in written]}, indent=2))
+    else:
+        show.decodings(rows, written)

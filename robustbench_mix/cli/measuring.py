@@ -1,0 +1,45 @@
+"""The command that measures speed."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+
+from robustbench_mix.cli.app import app
+from robustbench_mix.cli.options import AsJson, DatasetName, Device, Precision, listed, whole
+from robustbench_mix.errors import RbmixError
+
+
+@app.command()
+def bench(
+    dataset: DatasetName = "digits",
+    examples: Annotated[
+        int, typer.Option(parser=whole, help="Test images under AutoAttack; PGD takes 128.")
+    ] = 16,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="A tiny network, few images: no evidence.")
+    ] = False,
+    parts: Annotated[
+        Optional[str], typer.Option(help="Only these, as in steps,pgd,autoattack.")
+    ] = None,
+    out: Annotated[Path, typer.Option(help="Folder for benchmarks.md.")] = Path("results"),
+    precision: Precision = "auto",
+    device: Device = "auto",
+    as_json: AsJson = False,
+) -> None:
+    """Measure rbmix against what you could use instead, side by side."""
+    from robustbench_mix import progress
+    from robustbench_mix.bench import run, table
+
+    progress.set_quiet(as_json)
+    if examples < 1:
+        raise RbmixError(f"number of examples {examples} must be at least 1")
+    measured = run.bench(
+        dataset=dataset, examples=examples, quick=quick,
+        parts=None if parts is None else listed(parts),
+        precision=precision, device=device, results=out,
+    )  # fmt: skip
+    print(json.dumps(table.to_json(measured), indent=2) if as_json else table.to_markdown(measured))

@@ -1,0 +1,61 @@
+"""The commands that list what there is, and that derive tables from the records."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from robustbench_mix.cli.app import app
+from robustbench_mix.cli.options import AsJson
+
+
+@app.command()
+def models(as_json: AsJson = False) -> None:
+    """List the models, with the trainable parameters of Full, Chans and Space."""
+    from robustbench_mix import show, zoo
+
+    counts = {name: zoo.trainable_parameters(name) for name in zoo.MODELS}
+    if as_json:
+        print(json.dumps(counts, indent=2))
+    else:
+        show.models(zoo.MODELS, counts, zoo.GRAMMAR)
+
+
+@app.command()
+def attacks(as_json: AsJson = False) -> None:
+    """List the attack protocols."""
+    from robustbench_mix import protocols, show
+
+    loaded = [protocols.load(name, dataset="") for name in protocols.names()]
+    if as_json:
+        print(json.dumps([{**p.as_json(), "summary": p.summary} for p in loaded], indent=2))
+    else:
+        show.attacks(loaded)
+
+
+@app.command()
+def leaderboard(
+    results: Annotated[Path, typer.Argument(help="Results folder.")] = Path("results"),
+    check: Annotated[
+        bool,
+        typer.Option("--check", help="Only compare with what the records give; exit 1 if stale."),
+    ] = False,
+) -> None:
+    """Regenerate leaderboard and curves from the records."""
+    from robustbench_mix import leaderboard as board
+
+    if check:
+        stale = board.stale(results)
+        for path in stale:
+            print(f"{path} does not match the records (rbmix leaderboard {results} rewrites it)")
+        if stale:
+            raise typer.Exit(1)
+        print(f"{results}: the leaderboard matches the records")
+        return
+    from robustbench_mix import plot
+
+    for path in [*board.write(results), *plot.write(results)]:
+        print(f"wrote {path}")

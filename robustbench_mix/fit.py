@@ -1,0 +1,91 @@
+"""One training loop for every network and loss, deterministic in the seed on one machine.
+
+The order of the images and whatever else is drawn depend on (seed, epoch) alone, so the
+members of a pair see the same pixels in the same order.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from robustbench_mix.errors import RbmixError
+from robustbench_mix.progress import bar
+from robustbench_mix.specs import Recipe
+
+# The loss of a batch, and what the progress display says about it, when asked.
+Loss = tuple[Tensor, Callable[[], str]]
+LossOf = Callable[[Tensor, torch.Generator, torch.autocast], Loss]
+
+
+def fit(
+    model: nn.Module,
+    count: int,
+    recipe: Recipe,
+    seed: int,
+    device: torch.device,
+    loss_of: LossOf,
+    description: str = "training",
+) -> None:
+    """Train `model` in place on `device` and leave it there, in eval mode.
+
+    `loss_of` is given the positions of a batch among `count` images, the generator that its
+    draws come from, and the autocast that the forward pass belongs in. Parameters with
+    `requires_grad=False` are never touched: no gradient, no decay. Raises RbmixError if the
+    loss stops being finite.
+    """
+    model.to(device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
+    steps = recipe.epochs * math.ceil(count / recipe.batch_size)
+    optimizer = _optimizer(model, recipe)
+    schedule = torch.optim.lr_scheduler.LambdaLR(
+        optimizer, lambda step: learning_rate(step, steps, recipe.warmup)
+    )
+    autocast = torch.autocast(device.type, dtype=torch.bfloat16, enabled=recipe.precision == "bf16")
+    step = 0
+    with bar(description, steps) as update:
+        for epoch in range(recipe.epochs):
+            generator = torch.Generator().manual_seed(seed * 100_003 + epoch)
+            order = torch.randperm(count, generator=generator).to(device)
+            for rows in order.split(recipe.batch_size):  # type: ignore[no-untyped-call]
+                loss, note = loss_of(rows, generator, autocast)
+                optimizer.zero_grad(set_to_none=True)
+                loss.backward()  # type: ignore[no-untyped-call]
+                optimizer.step()
+                schedule.step()
+                step += 1
+                if step % 10 == 0 or step == steps:
+                    value = loss.item()
+                    if not math.isfinite(value):
+                        raise RbmixError(
+                            f"the training loss became {value} in epoch {epoch + 1} "
+                            f"(lr {recipe.lr}); try a smaller --lr"
+                        )
+                    update(step, note())
+    model.eval()
+
+
+def learning_rate(step: int, steps: int, warmup: float) -> float:
+    """The share of the peak rate at a step: linear up, then a cosine down to zero."""
+    rise = max(1, round(warmup * steps))
+    if step < rise:
+        return (step + 1) / rise
+    return 0.5 * (1 + math.cos(math.pi * (step - rise) / max(1, steps - rise)))
+
+
+def _optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
+    parameters = [p for p in model.parameters() if p.requires_grad]
+    if recipe.optimizer == "adamw":
+        return torch.optim.AdamW(
+            parameters, lr=recipe.lr, weight_decay=recipe.weight_decay, fused=True
+        )
+    return torch.optim.SGD(
+        parameters,
+        lr=recipe.lr,
+        momentum=0.9,
+        nesterov=True,
+        weight_decay=recipe.weight_decay,
+        fused=True,
+    )

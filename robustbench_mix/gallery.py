@@ -1,0 +1,118 @@
+"""Un-shuffling in a table and in pictures, both pure functions of its records."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from robustbench_mix import decodings
+from robustbench_mix.decodings import Decoding, mean_interval, twin_of
+from robustbench_mix.files import replacing, write_text
+
+SCALE = 96  # pixels that an image's longer side is drawn with, at least
+GAP = 4
+
+
+def write(results: Path) -> list[Path]:
+    """Regenerate unshuffle.md and the pictures, one for each pair, under `results`."""
+    found = decodings.read_all(results)
+    path = results / "unshuffle.md"
+    write_text(path, to_markdown(found))
+    return [path, *(draw(group, results) for group in _pairs(found))]
+
+
+def rows(paths: list[Path]) -> list[dict[str, Any]]:
+    """One row for each network: what it is, and its PSNR in dB with a 95 % interval."""
+    words = ("dataset", "depth", "width", "kernel", "reach", "spatial", "seed", "epochs", "n")
+    found = []
+    for path in paths:
+        one = decodings.read(path)
+        low, high = mean_interval(one.psnr)
+        row = {name: one.header[name] for name in (*words, "train_examples")}
+        found.append({**row, "psnr": float(one.psnr.mean()), "low": low, "high": high})
+    return found
+
+
+def to_markdown(found: list[Decoding]) -> str:
+    """One line per network, and the difference to its learned twin."""
+    lines = [
+        "# Un-shuffling",
+        "",
+        "One fixed permutation of the pixel positions, undone by a ConvMixer. PSNR of test images",
+        "in dB, peak 1, outputs clipped to [0, 1], the mean over images with a 95 % t interval. A",
+        "*difference* is that network minus its learned twin over the same images; the intervals",
+        "speak of these networks, not of other seeds. *Reach* is how far a position can see, in",
+        "pixels.",
+        "",
+        "| data | depth | width | kernel | reach | spatial | seed | trained on | n | PSNR |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    for one in sorted(found, key=_order):
+        h = one.header
+        words = [h["dataset"], h["depth"], h["width"], h["kernel"], h["reach"]]
+        trained = f"{h['train_examples']:,} x {h['epochs']}"
+        lines.append(_line([*words, h["spatial"], h["seed"], trained, h["n"], _decibels(one.psnr)]))
+        twin = twin_of(one, found)
+        if twin is not None:
+            gain = _decibels(one.psnr - twin.psnr, sign="+")
+            lines.append(_line([""] * 5 + ["*difference*", "", "", "", gain]))
+    return "\n".join(lines) + "\n"
+
+
+def draw(group: list[Decoding], results: Path) -> Path:
+    """Original, shuffled, and decoded by each network of the group, one column per image."""
+    from PIL import Image
+
+    rows = [group[0].pictures("original"), group[0].pictures("shuffled")]
+    rows += [one.pictures("decoded") for one in group]
+    h = group[0].header
+    scale = max(1, round(SCALE / max(h["image"][1:])))
+    bands = [_beside([_enlarged(image, scale) for image in row]) for row in rows]
+    sheet = np.concatenate([band for row in bands for band in (row, _white(row))][:-1])
+    words = "-".join([h["model"], *(one.header["spatial"].replace(":", "") for one in group)])
+    stem = f"{words}-s{h['seed']}-{h['train_examples']}x{h['epochs']}"
+    path: Path = results / "unshuffle" / h["dataset"] / f"{stem}.png"
+    with replacing(path) as temporary:
+        Image.fromarray(sheet).save(temporary, format="PNG")
+    return path
+
+
+def _pairs(found: list[Decoding]) -> list[list[Decoding]]:
+    groups: dict[tuple[Any, ...], list[Decoding]] = {}
+    for one in sorted(found, key=_order):
+        groups.setdefault(tuple(one.header[name] for name in decodings.PAIRED), []).append(one)
+    return list(groups.values())
+
+
+def _order(one: Decoding) -> tuple[Any, ...]:
+    h = one.header
+    shape = (h["dataset"], h["depth"], h["width"], h["kernel"], h["patch"])
+    trained = (h["train_examples"], h["epochs"], h["device"], h["data_hash"], h["channel"])
+    return *shape, *trained, h["seed"], h["spatial"] != "learned", h["spatial"]
+
+
+def _decibels(values: np.ndarray, sign: str = "") -> str:
+    low, high = mean_interval(values)
+    return f"{values.mean():{sign}.2f} [{low:{sign}.2f}, {high:{sign}.2f}]"
+
+
+def _enlarged(image: np.ndarray, scale: int) -> np.ndarray:
+    """(H, W, C) -> (scale H, scale W, 3), grey repeated."""
+    if image.shape[2] != 3:
+        image = np.repeat(image[:, :, :1], 3, axis=2)
+    return image.repeat(scale, axis=0).repeat(scale, axis=1)
+
+
+def _beside(images: list[np.ndarray]) -> np.ndarray:
+    gap = np.full((images[0].shape[0], GAP, 3), 255, np.uint8)
+    return np.concatenate([part for image in images for part in (image, gap)][:-1], axis=1)
+
+
+def _white(band: np.ndarray) -> np.ndarray:
+    return np.full((GAP, band.shape[1], 3), 255, np.uint8)
+
+
+def _line(cells: list[Any]) -> str:
+    return "| " + " | ".join(str(cell) for cell in cells) + " |"
