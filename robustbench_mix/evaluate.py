@@ -18,31 +18,20 @@ from robustbench_mix.algorithms import ladders
 from robustbench_mix.algorithms.ladders import Rung
 from robustbench_mix.audit import findings
 from robustbench_mix.checkpoints import weights_hash
-from robustbench_mix.devices import describe
 from robustbench_mix.errors import RbmixError, unknown
 from robustbench_mix.files import write_text
 from robustbench_mix.harness import State, attack_all, classes_of
+from robustbench_mix.identity import Label, finished, header_of, path_of
 from robustbench_mix.obtain import Obtained
 from robustbench_mix.progress import say
 from robustbench_mix.protocols import Protocol
 from robustbench_mix.records import Run
 from robustbench_mix.search import search_all
-from robustbench_mix.specs import short_hash
 from robustbench_mix.splits import Dataset, Split, balanced
 
 SAVE_EVERY_SECONDS = 2.0
 DEFAULT_EXAMPLES = {"digits": 128}
 OTHER_EXAMPLES = 1000
-
-
-@dataclass(frozen=True)
-class Label:
-    """The words a model goes by in records; `external` for what rbmix did not build."""
-
-    model: str
-    spatial: str
-    channel: str
-    seed: int
 
 
 @dataclass(frozen=True)
@@ -84,16 +73,14 @@ def evaluate(
     split = balanced(dataset.test, examples)
     model = obtained.model
     schedule = _schedule(backend, exhaustive, protocol, classes_of(model, split, device))
-    header = _header(label, obtained, dataset.name, split, protocol, batch_size, device)
-    header["backend"] = schedule.backend
-    key = short_hash(
-        [header[name] for name in ("checkpoint_hash", "data_hash", "batch_size", "backend")]
-        + [protocol.hash, label.seed]
-    )
-    path = records.run_path(results, header, key)
+    header = header_of(
+        label, obtained.header, weights_hash(model), dataset.name, split, protocol,
+        batch_size=batch_size, backend=schedule.backend, device=device,
+    )  # fmt: skip
+    path = path_of(header, results)
     if path.exists() and not fresh:
-        run = records.read(path)
-        if _same(run.header, header):
+        run = finished(path, header)
+        if run is not None:
             say(f"already evaluated, read {path} (--fresh attacks again)")
             return Evaluation(run, path, reused=True)
         say(f"replacing {path}: it was made with other versions or on another device")
@@ -205,45 +192,6 @@ def _resume(path: Path, header: dict[str, Any]) -> State | None:
         return None
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise RbmixError(f"unfinished run {path} is damaged ({error}); delete it") from error
-
-
-def _header(
-    label: Label,
-    obtained: Obtained,
-    dataset: str,
-    split: Split,
-    protocol: Protocol,
-    batch_size: int,
-    device: torch.device,
-) -> dict[str, Any]:
-    recipe = obtained.header.get("recipe", {})
-    return {
-        **asdict(label),
-        "dataset": dataset,
-        "protocol": protocol.name,
-        "norm": protocol.norm,
-        "eps": [eps.text for eps in protocol.eps],
-        "n": len(split),
-        "protocol_spec": protocol.as_json(),
-        "protocol_hash": protocol.hash,
-        "checkpoint_hash": weights_hash(obtained.model),
-        "data_hash": split.hash,
-        "train_examples": obtained.header.get("train_examples"),
-        "epochs": recipe.get("epochs"),
-        "adversarial": recipe.get("adversarial", {}).get("eps", ""),
-        "batch_size": batch_size,
-        "device": describe(device),
-        "versions": provenance.versions(),
-        "commit": provenance.commit(),
-    }
-
-
-def _same(old: dict[str, Any], new: dict[str, Any]) -> bool:
-    """Whether a stored run is what this one would be; the commit alone may differ."""
-    aside = {"passes", "checked", "audit", "commit"}
-    return {k: v for k, v in old.items() if k not in aside} == {
-        k: v for k, v in new.items() if k not in aside
-    }
 
 
 def _table(split: Split, state: State, levels: int, concludes: bool) -> pd.DataFrame:

@@ -52,12 +52,14 @@ def crossed_bootstrap(values: np.ndarray, *, seed: int = 0) -> tuple[float, floa
     """
     seeds, images = values.shape
     random = np.random.default_rng(seed)
+    # Images that fared alike under every seed are interchangeable: drawn as one kind.
+    kinds, sizes = np.unique(values, axis=1, return_counts=True)
     means = []
     for start in range(0, RESAMPLES, CHUNK):
         count = min(CHUNK, RESAMPLES - start)
         of_seeds = random.multinomial(seeds, np.full(seeds, 1 / seeds), count)
-        of_images = random.multinomial(images, np.full(images, 1 / images), count)
-        means.append(((of_seeds @ values.astype(float)) * of_images).sum(1) / values.size)
+        of_images = random.multinomial(images, sizes / images, count)
+        means.append(((of_seeds @ kinds.astype(float)) * of_images).sum(1) / values.size)
     low, high = np.quantile(np.concatenate(means), [0.025, 0.975])
     return float(low), float(high)
 

@@ -6,16 +6,26 @@ from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
 
+import torch
+
 from robustbench_mix import data, progress, protocols, zoo
 from robustbench_mix import unshuffle as shuffling
 from robustbench_mix.devices import fitting_batch, pick_device, pick_precision
 from robustbench_mix.errors import RbmixError, unknown
-from robustbench_mix.evaluate import Evaluation, Label, default_examples
+from robustbench_mix.evaluate import Evaluation, default_examples
 from robustbench_mix.evaluate import evaluate as evaluate_model
 from robustbench_mix.files import check_writable, home
+from robustbench_mix.identity import Label
 from robustbench_mix.obtain import Obtained, from_user, obtain
 from robustbench_mix.recipes import adversarial_eps, recipe_for
-from robustbench_mix.specs import BACKENDS, Adversarial, ModelSpec, check_seed, parse_eps
+from robustbench_mix.specs import (
+    BACKENDS,
+    Adversarial,
+    ModelSpec,
+    Recipe,
+    check_seed,
+    parse_eps,
+)
 from robustbench_mix.unshuffle import Decoder
 
 
@@ -69,13 +79,7 @@ def unshuffle(
     check_writable(results)
     where = pick_device(device)
     loaded = data.load(dataset)
-    recipe = shuffling.recipe_for(loaded.name)
-    recipe = replace(
-        recipe,
-        epochs=recipe.epochs if training.epochs is None else training.epochs,
-        lr=recipe.lr if training.lr is None else training.lr,
-        precision=pick_precision(training.precision, where),
-    )
+    recipe = decoder_recipe(loaded.name, training, where)
     return [
         shuffling.unshuffle(
             decoder, loaded, recipe, results, where,
@@ -83,6 +87,11 @@ def unshuffle(
         )
         for decoder in decoders
     ]  # fmt: skip
+
+
+def decoder_recipe(dataset: str, training: Training, device: torch.device) -> Recipe:
+    """The un-shufflers' recipe with the user's changes."""
+    return _changed(shuffling.recipe_for(dataset), training, device)
 
 
 def train(
@@ -100,20 +109,29 @@ def train(
     progress.set_quiet(quiet)
     spec = ModelSpec(model, spatial, channel, seed)
     training.check()
-    family = zoo.family(model)
+    zoo.family(model)
     where = pick_device(device)
     check_writable(home() / "checkpoints")
     loaded = data.load(dataset)
-    recipe = recipe_for(family, loaded.name)
-    eps = training.adversarial_eps or adversarial_eps(loaded.name)
-    recipe = replace(
+    recipe = recipe_of(spec, loaded.name, training, where)
+    return obtain(spec, loaded, recipe, where, train_examples=training.examples)
+
+
+def recipe_of(spec: ModelSpec, dataset: str, training: Training, device: torch.device) -> Recipe:
+    """The recipe of the model's family with the user's changes."""
+    recipe = recipe_for(zoo.family(spec.model), dataset)
+    eps = training.adversarial_eps or adversarial_eps(dataset)
+    recipe = replace(recipe, adversarial=Adversarial(eps) if training.adversarial else None)
+    return _changed(recipe, training, device)
+
+
+def _changed(recipe: Recipe, training: Training, device: torch.device) -> Recipe:
+    return replace(
         recipe,
-        adversarial=Adversarial(eps) if training.adversarial else None,
         epochs=recipe.epochs if training.epochs is None else training.epochs,
         lr=recipe.lr if training.lr is None else training.lr,
-        precision=pick_precision(training.precision, where),
+        precision=pick_precision(training.precision, device),
     )
-    return obtain(spec, loaded, recipe, where, train_examples=training.examples)
 
 
 def evaluate(

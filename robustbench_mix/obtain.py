@@ -13,7 +13,7 @@ from robustbench_mix import checkpoints, provenance, zoo
 from robustbench_mix.devices import describe
 from robustbench_mix.progress import say
 from robustbench_mix.specs import ModelSpec, Recipe, as_json
-from robustbench_mix.splits import Dataset, balanced
+from robustbench_mix.splits import Dataset, Split, balanced
 from robustbench_mix.train import train
 
 
@@ -44,9 +44,8 @@ def obtain(
     name or a damaged checkpoint.
     """
     shape = zoo.Shape(dataset.channels, dataset.size, len(dataset.classes))
-    split = balanced(dataset.train, train_examples) if train_examples else dataset.train
+    split, path = place(spec, dataset, recipe, train_examples)
     model = zoo.build(spec, shape, *dataset.statistics())
-    path = checkpoints.path_for(spec, recipe, dataset.name, split.hash)
     if path.exists():
         header = checkpoints.load(model, path)
         say(f"loaded {path}")
@@ -77,6 +76,14 @@ def obtain(
         f"accuracy, kept as {path}"
     )
     return Obtained(model, path, checkpoints.read_header(path), trained.time_seconds)
+
+
+def place(
+    spec: ModelSpec, dataset: Dataset, recipe: Recipe, train_examples: int | None = None
+) -> tuple[Split, Path]:
+    """The images to train on, and where the checkpoint of exactly these settings belongs."""
+    split = balanced(dataset.train, train_examples) if train_examples else dataset.train
+    return split, checkpoints.path_for(spec, recipe, dataset.name, split.hash)
 
 
 def from_user(path: str, weights: Path | None) -> Obtained:

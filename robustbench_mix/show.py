@@ -10,6 +10,7 @@ import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
+from robustbench_mix.claims import Claim
 from robustbench_mix.intervals import wilson
 from robustbench_mix.records import Run
 
@@ -105,6 +106,53 @@ def decodings(rows: list[dict[str, Any]], written: list[Path]) -> None:
     console.print(table)
     for path in written:
         console.print(f"wrote {path}", highlight=False, soft_wrap=True)
+
+
+def claims(found: list[Claim], path: Path) -> None:
+    """The verdicts."""
+    table = Table(title="The claims of the paper")
+    for column in ("claim", "", "data", "verdict", ""):
+        table.add_column(column)
+    for claim in found:
+        table.add_row(claim.number, claim.title, claim.data, claim.verdict, claim.reason)
+    console = Console()
+    console.print(table)
+    console.print(f"wrote {path}", highlight=False, soft_wrap=True)
+
+
+def plan(name: str, summary: str, rows: list[dict[str, Any]]) -> None:
+    """What a sweep is going to do."""
+    table = Table(title=f"{name}: {summary}")
+    for column in ("network", "trained", "attacked", "about"):
+        table.add_column(column, justify="left" if column == "network" else "right")
+    for row in rows:
+        counts = ("{}/{}".format(*row[kind]) for kind in ("trained", "attacked"))
+        table.add_row(row["network"], *counts, _duration(row["seconds"]))
+    missing = sum(total - done for r in rows for done, total in (r["trained"], r["attacked"]))
+    left = _duration(sum(row["seconds"] for row in rows))
+    console = Console()
+    console.print(table)
+    console.print(
+        f"{missing} left to do, about {left} here" if missing else "everything is done",
+        highlight=False,
+    )
+
+
+def sweep(failures: list[str], written: list[Path]) -> None:
+    """How a sweep ended."""
+    console = Console()
+    for path in written:
+        console.print(f"wrote {path}", highlight=False, soft_wrap=True)
+    for failure in failures:
+        console.print(f"failed: {failure}", highlight=False, soft_wrap=True, markup=False)
+
+
+def _duration(seconds: float) -> str:
+    """As 40 s, 12 min, 3.5 h or 2.1 days."""
+    for limit, unit, size in ((100, "s", 1), (6000, "min", 60), (172_800, "h", 3600)):
+        if seconds < limit:
+            return f"{seconds / size:.0f} {unit}" if unit != "h" else f"{seconds / size:.1f} h"
+    return f"{seconds / 86400:.1f} days"
 
 
 def models(summaries: dict[str, str], counts: dict[str, dict[str, int]], grammar: str) -> None:

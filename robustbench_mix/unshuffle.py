@@ -134,10 +134,7 @@ def unshuffle(
     height, width = dataset.train.images.shape[2:]
     if height % decoder.patch or width % decoder.patch:
         raise RbmixError(f"patch {decoder.patch} does not divide images of {height} x {width}")
-    train_split = balanced(dataset.train, train_examples) if train_examples else dataset.train
-    split = balanced(dataset.test, examples)
-    key = short_hash([asdict(decoder), as_json(recipe), train_split.hash, split.hash])
-    path = path_for(results, dataset.name, decoder.name, decoder.spatial, decoder.seed, key)
+    train_split, split, path = place(decoder, dataset, recipe, results, train_examples, examples)
     if path.exists():
         say(f"already un-shuffled, see {path}")
         return path
@@ -178,6 +175,22 @@ def unshuffle(
     beside = {"date": provenance.today(), "time_seconds": time.perf_counter() - started}
     tables.write(path, header, table, beside)
     return path
+
+
+def place(
+    decoder: Decoder,
+    dataset: Dataset,
+    recipe: Recipe,
+    results: Path,
+    train_examples: int | None,
+    examples: int,
+) -> tuple[Split, Split, Path]:
+    """The images to train on and to decode, and where the records of these settings belong."""
+    train_split = balanced(dataset.train, train_examples) if train_examples else dataset.train
+    split = balanced(dataset.test, examples)
+    key = short_hash([asdict(decoder), as_json(recipe), train_split.hash, split.hash])
+    path = path_for(results, dataset.name, decoder.name, decoder.spatial, decoder.seed, key)
+    return train_split, split, path
 
 
 @torch.no_grad()

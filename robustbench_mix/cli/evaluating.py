@@ -173,3 +173,51 @@ def unshuffle(
         print(json.dumps({"rows": rows, "paths": [str(path) for path in written]}, indent=2))
     else:
         show.decodings(rows, written)
+
+
+@app.command()
+def sweep(
+    spec: Annotated[str, typer.Argument(help="A shipped sweep, or a path to a .toml file.")],
+    dataset: Annotated[
+        Optional[str], typer.Option(help="This data set instead of the sweep's.")
+    ] = None,
+    seeds: Annotated[Optional[str], typer.Option(help="These seeds, as in 0,1,2.")] = None,
+    attacks: Annotated[Optional[str], typer.Option(help="These protocols, as in fgsm,pgd.")] = None,
+    examples: Annotated[
+        Optional[int], typer.Option(parser=whole, help="This many test images.")
+    ] = None,
+    epochs: Epochs = None,
+    train_examples: TrainExamples = None,
+    plan: Annotated[bool, typer.Option("--plan", help="Only show what would be done.")] = False,
+    out: Out = Path("results"),
+    precision: Precision = "auto",
+    device: Device = "auto",
+    as_json: AsJson = False,
+) -> None:
+    """Train and attack a whole grid; a second call does only what is missing."""
+    from robustbench_mix import gallery, grids, plot, progress, show, sweeping
+    from robustbench_mix import leaderboard as board
+
+    progress.set_quiet(as_json)
+    changes = {
+        "datasets": None if dataset is None else [dataset],
+        "seeds": None if seeds is None else listed(seeds, int),
+        "attacks": None if attacks is None else listed(attacks),
+        "examples": examples, "epochs": epochs, "train_examples": train_examples,
+    }  # fmt: skip
+    chosen = grids.load(spec, {name: v for name, v in changes.items() if v is not None})
+    setting = sweeping.setting(out, device, precision)
+    pieces = sweeping.plan(chosen, setting)
+    if not as_json:
+        show.plan(chosen.name, chosen.summary, sweeping.summary(pieces))
+    failures, written = [], []
+    if not plan:
+        failures = sweeping.run(pieces, setting)
+        written = board.write(out) + plot.write(out) if any(p.attack for p in pieces) else []
+        written += gallery.write(out) if chosen.puzzles else []
+    if as_json:
+        print(json.dumps(sweeping.to_json(pieces, failures, written), indent=2))
+    else:
+        show.sweep(failures, written)
+    if failures:
+        raise typer.Exit(2)

@@ -8,6 +8,8 @@ from typing import Annotated, Any, Optional
 
 import typer
 
+from robustbench_mix.errors import RbmixError
+
 
 def number(kind: Callable[[str], Any], what: str) -> Callable[[Any], Any]:
     """A parser that names the value it cannot read."""
@@ -71,3 +73,10 @@ def listed(text: str, kind: Callable[[str], Any] = str) -> list[Any]:
         return [kind(part) for part in parts if part]
     except ValueError:
         raise typer.BadParameter(f"{text!r} is not a list of whole numbers, as in 3,5") from None
+
+
+def existing(folder: Path) -> Path:
+    """The folder, if it is there; raises RbmixError otherwise."""
+    if not folder.is_dir():
+        raise RbmixError(f"results folder {folder} does not exist")
+    return folder

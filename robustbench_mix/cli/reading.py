@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from robustbench_mix.cli.app import app
-from robustbench_mix.cli.options import AsJson
+from robustbench_mix.cli.options import AsJson, existing
 
 
 @app.command()
@@ -59,3 +59,33 @@ def leaderboard(
 
     for path in [*board.write(results), *plot.write(results)]:
         print(f"wrote {path}")
+
+
+@app.command()
+def claims(
+    results: Annotated[Path, typer.Argument(help="Results folder.")] = Path("results"),
+    check: Annotated[
+        bool,
+        typer.Option("--check", help="Only compare with what the records give; exit 1 if stale."),
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Test each claim of the paper against the records."""
+    from dataclasses import asdict
+
+    from robustbench_mix import claims as tested
+    from robustbench_mix import show
+    from robustbench_mix.claims import markdown
+
+    found = tested.of(existing(results))
+    if check:
+        if markdown.stale(results, found):
+            print(f"{results / markdown.NAME} does not match the records")
+            raise typer.Exit(1)
+        print(f"{results}: the claims match the records")
+        return
+    path = markdown.write(results, found)
+    if as_json:
+        print(json.dumps([asdict(claim) for claim in found], indent=2))
+    else:
+        show.claims(found, path)

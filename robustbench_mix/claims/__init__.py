@@ -1,0 +1,51 @@
+"""The claims of the paper against the records: each a statement, its test, and a verdict."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from robustbench_mix import decodings, records
+from robustbench_mix.claims import accuracy, robustness, unshuffling
+from robustbench_mix.claims.finding import Claim
+from robustbench_mix.decodings import Decoding
+from robustbench_mix.records import Run
+
+__all__ = ["Claim", "every", "of"]
+
+
+def every(runs: list[Run], found: list[Decoding]) -> list[Claim]:
+    """All of them, in the order of the paper, each on every data set that has records for it.
+
+    A pure function of the records.
+    """
+    named: dict[str, tuple[list[Run], list[Decoding]]] = {}
+    for run in runs:
+        named.setdefault(run.header["dataset"], ([], []))[0].append(run)
+    for one in found:
+        named.setdefault(one.header["dataset"], ([], []))[1].append(one)
+    by_data = [
+        [replace(claim, data=name) for claim in _claims(*named[name])] for name in sorted(named)
+    ] or [_claims([], [])]
+    tested = []
+    for versions in zip(*by_data, strict=True):
+        met = [claim for claim in versions if claim.findings]
+        tested += met or [replace(versions[0], data="")]
+    return tested
+
+
+def of(results: Path) -> list[Claim]:
+    """All of them, from the records under `results`."""
+    return every(records.read_all(results), decodings.read_all(results))
+
+
+def _claims(runs: list[Run], found: list[Decoding]) -> list[Claim]:
+    return [
+        accuracy.almost_as_well(runs),
+        accuracy.not_so_channels(runs),
+        accuracy.static_structure(runs),
+        *(robustness.more_robust(runs, attack) for attack in robustness.ATTACKS),
+        robustness.smoothing_gains(runs),
+        robustness.smoothing_is_free(runs),
+        unshuffling.nearly_as_well(found),
+    ]

@@ -1,0 +1,87 @@
+"""The claims as Markdown: the verdicts first, then what each rests on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from robustbench_mix import paper
+from robustbench_mix.claims.finding import Claim, Finding
+from robustbench_mix.files import write_text
+
+NAME = "claims.md"
+
+
+def write(results: Path, found: list[Claim]) -> Path:
+    """Write claims.md under `results`."""
+    write_text(results / NAME, to_markdown(found))
+    return results / NAME
+
+
+def stale(results: Path, found: list[Claim]) -> bool:
+    """Whether claims.md is not what these claims give."""
+    path = results / NAME
+    return not path.is_file() or path.read_bytes() != to_markdown(found).encode()
+
+
+def to_markdown(found: list[Claim]) -> str:
+    """A table of verdicts, then one section for each claim."""
+    lines = [
+        "# The claims, tested",
+        "",
+        "| claim | | data | verdict | |",
+        "| --- | --- | --- | --- | --- |",
+    ]
+    lines += [
+        _line([one.number, one.title, one.data, f"**{one.verdict}**", one.reason]) for one in found
+    ]
+    lines += [
+        "",
+        "A *difference* is the mean over seeds and images of the paired difference, with a 95 %",
+        "interval that resamples both (crossed bootstrap). *p* is Holm-corrected within the claim.",
+        "A verdict needs three seeds; with fewer, or where the interval leaves the question open,",
+        "*needed* says how many would find the paper's effect, or one of 1 point where the paper",
+        "has none, with a power of 0.8. *Nothing left*: both twins are below 1 %.",
+        "",
+        f"The paper's figures: {paper.source()}.",
+    ]
+    numbers = [claim.number for claim in found]
+    for position, claim in enumerate(found):
+        if numbers.index(claim.number) == position:
+            lines += ["", f"## {claim.number}. {claim.title}", "", claim.statement, ""]
+            lines += [f"*Test.* {claim.test}"]
+        on = f" on {claim.data}" if claim.data else ""
+        lines += ["", f"**{claim.verdict}**{on}: {claim.reason}."]
+        if claim.findings:
+            lines += ["", *_table(claim)]
+    return "\n".join(lines) + "\n"
+
+
+def _table(claim: Claim) -> list[str]:
+    places = list(dict.fromkeys(key for finding in claim.findings for key in finding.where))
+    titles = [
+        *places, "seeds x images", *claim.sides, f"difference, {claim.unit}", "paper", "p",
+        "answer", "needed",
+    ]  # fmt: skip
+    rows = [_cells(claim, finding, places) for finding in claim.findings]
+    return [_line(titles), _line(["---"] * len(titles)), *map(_line, rows)]
+
+
+def _cells(claim: Claim, finding: Finding, places: list[str]) -> list[str]:
+    found = finding.difference
+    scale = 100 if claim.unit == "pp" else 1
+    sides = [f"{scale * side:.1f}" for side in (finding.first, finding.second)]
+    point, low, high = (f"{scale * value:+.1f}" for value in (found.point, found.low, found.high))
+    return [
+        *(finding.where.get(place, "") for place in places),
+        f"{found.seeds} x {found.images:,}",
+        *sides,
+        f"{point} [{low}, {high}]",
+        "" if finding.paper is None else f"{scale * finding.paper:+.1f}",
+        f"{finding.corrected:.2g}" if claim.signed else "",
+        finding.answer,
+        finding.need,
+    ]
+
+
+def _line(cells: list[str]) -> str:
+    return "| " + " | ".join(cells) + " |"

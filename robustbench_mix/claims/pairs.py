@@ -1,0 +1,110 @@
+"""Twins over several seeds: networks that differ in their mixers and in nothing else."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from robustbench_mix.claims.finding import Finding
+from robustbench_mix.evidence import difference
+from robustbench_mix.leaderboard import PAIRED
+from robustbench_mix.records import Run
+
+Kind = tuple[str, str]  # spatial, channel
+SHARED = [name for name in PAIRED if name not in ("seed", "channel")]
+
+
+@dataclass(frozen=True)
+class Pair:
+    """`first` and `second` map '0' and each epsilon to bool arrays (seeds, images)."""
+
+    header: dict[str, Any]
+    seeds: list[int]
+    first: dict[str, np.ndarray]
+    second: dict[str, np.ndarray]
+
+    @property
+    def weight(self) -> int:
+        """How many records it rests on."""
+        return len(self.seeds) * int(self.header["n"])
+
+    def finding(self, eps: str, paper: float | None, where: dict[str, str]) -> Finding:
+        """The difference at one epsilon, second minus first."""
+        return compare(self.first[eps], self.second[eps], paper, where)
+
+
+def compare(
+    first: np.ndarray, second: np.ndarray, paper: float | None, where: dict[str, str]
+) -> Finding:
+    """The finding for two bool arrays (seeds, images) of twins."""
+    by_seed = second.mean(1) - first.mean(1)
+    return Finding(
+        where=where,
+        first=float(first.mean()),
+        second=float(second.mean()),
+        difference=difference(first, second),
+        discordant=float((first != second).mean()),
+        spread=float(by_seed.std(ddof=1)) if len(by_seed) > 1 else 0.0,
+        paper=paper,
+    )
+
+
+def pairs(runs: list[Run], first: Kind, second: Kind) -> list[Pair]:
+    """Every set of twins that differ in these kinds of mixers and in nothing else.
+
+    Where the same networks met the same protocol more than once (another backend, more
+    images), the set that rests on the most records is taken.
+    """
+    groups: dict[tuple[Any, ...], dict[Kind, dict[int, Run]]] = defaultdict(
+        lambda: defaultdict(dict)
+    )
+    for run in runs:
+        kind = (run.header["spatial"], run.header["channel"])
+        if kind in (first, second):
+            key = tuple(run.header.get(name) or "" for name in SHARED)
+            groups[key][kind][run.header["seed"]] = run
+    found = [_pair(group[first], group[second]) for group in groups.values()]
+    best: dict[tuple[Any, ...], Pair] = {}
+    for pair in found:
+        if pair is None:
+            continue
+        h = pair.header
+        key = (h["dataset"], h["model"], h["protocol"], h.get("adversarial") or "")
+        if key not in best or pair.weight > best[key].weight:
+            best[key] = pair
+    return [best[key] for key in sorted(best)]
+
+
+def clean_pairs(runs: list[Run], first: Kind, second: Kind) -> list[Pair]:
+    """The same without the protocol: each network's largest clean evaluation."""
+    best: dict[tuple[str, str, str], Pair] = {}
+    for pair in pairs(runs, first, second):
+        key = (pair.header["dataset"], pair.header["model"], pair.header.get("adversarial") or "")
+        if key not in best or pair.weight > best[key].weight:
+            best[key] = pair
+    return list(best.values())
+
+
+def words(pair: Pair, *, protocol: bool = False) -> dict[str, str]:
+    """What a reader needs to know of where a pair is from."""
+    h = pair.header
+    trained = f"{h['train_examples']:,} x {h['epochs']}" if h.get("train_examples") else "?"
+    if h.get("adversarial"):
+        trained += f", PGD {h['adversarial']}"
+    found = {"model": h["model"], "trained on": trained}
+    return {**found, "attack": h["protocol"]} if protocol else found
+
+
+def _pair(first: dict[int, Run], second: dict[int, Run]) -> Pair | None:
+    seeds = sorted(first.keys() & second.keys())
+    if not seeds:
+        return None
+    sides = [[side[seed].survived() for seed in seeds] for side in (first, second)]
+    ones, twos = (
+        {eps: np.stack([table[eps].to_numpy() for table in side]) for eps in side[0]}
+        for side in sides
+    )
+    return Pair(first[seeds[0]].header, seeds, ones, twos)

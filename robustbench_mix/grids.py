@@ -1,0 +1,196 @@
+"""Sweeps as data: a TOML file of grids, and the networks that it asks for.
+
+A `[[grid]]` is every combination of its models, spatial and channel mixers, seeds and data
+sets, each under every attack; an `[[unshuffle]]` the same of un-shufflers.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass, field
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+from robustbench_mix.errors import RbmixError, unknown
+from robustbench_mix.specs import ModelSpec, check_seed, parse_spatial
+
+FOLDER = Path(__file__).resolve().parent / "sweeps"
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One network to train, and the attacks to evaluate it under."""
+
+    spec: ModelSpec
+    dataset: str
+    attacks: tuple[str, ...] = ()
+    examples: int | None = None
+    epochs: int | None = None
+    train_examples: int | None = None
+    adversarial: bool = False
+
+
+@dataclass(frozen=True)
+class Puzzle:
+    """One network to un-shuffle with."""
+
+    width: int
+    depth: int
+    kernel: int
+    spatial: str
+    seed: int
+    dataset: str
+    epochs: int | None = None
+    train_examples: int | None = None
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """What a file asks for, in its order, nothing twice."""
+
+    name: str
+    summary: str
+    cells: list[Cell] = field(default_factory=list)
+    puzzles: list[Puzzle] = field(default_factory=list)
+
+
+# What each table may hold: a default, whose type is the type that is allowed.
+_COMMON: dict[str, Any] = {
+    "spatial": ["learned"],
+    "seeds": [0],
+    "datasets": ["digits"],
+    "epochs": 0,
+    "train_examples": 0,
+}
+GRID: dict[str, Any] = {
+    "models": ["resnet14"],
+    "channel": ["learned"],
+    "attacks": ["pgd"],
+    "examples": 0,
+    "adversarial": False,
+    **_COMMON,
+}
+UNSHUFFLE: dict[str, Any] = {
+    **_COMMON,
+    "spatial": ["learned", "frozen"],
+    "depth": [4],
+    "width": [128],
+    "kernel": [5],
+}
+
+
+def names() -> list[str]:
+    """The shipped sweeps, sorted."""
+    return sorted(path.stem for path in FOLDER.glob("*.toml"))
+
+
+def load(name: str, changes: dict[str, Any]) -> Sweep:
+    """Read a sweep by name or path; `changes` replace values of every table that has them.
+
+    Raises RbmixError for an unknown name, a file that cannot be read, and any field or
+    value that is not allowed.
+    """
+    is_path = name.endswith(".toml") or "/" in name
+    path = Path(name).expanduser() if is_path else FOLDER / f"{name}.toml"
+    if not is_path and name not in names():
+        raise unknown("sweep", name, names(), also="or a path to a .toml file")
+    try:
+        raw = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise RbmixError(f"cannot read sweep {path}: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise RbmixError(f"sweep {path} is not valid TOML: {error}") from error
+    return parse(raw, path.stem, changes, source=str(path))
+
+
+def parse(
+    raw: dict[str, Any], name: str, changes: dict[str, Any], *, source: str = "sweep"
+) -> Sweep:
+    """Check the tables of a sweep and expand them."""
+    _only(raw, {"summary", "grid", "unshuffle"}, source)
+    if not isinstance(raw.get("summary", ""), str):
+        raise RbmixError(f"{source}: field 'summary' must be a text")
+    cells = [
+        cell
+        for table in _tables(raw, "grid", source)
+        for cell in _cells(_filled(table, GRID, changes, f"{source}: grid"))
+    ]
+    puzzles = [
+        puzzle
+        for table in _tables(raw, "unshuffle", source)
+        for puzzle in _puzzles(_filled(table, UNSHUFFLE, changes, f"{source}: unshuffle"))
+    ]
+    if not cells and not puzzles:
+        raise RbmixError(f"{source}: no [[grid]] and no [[unshuffle]]")
+    return Sweep(
+        name, raw.get("summary", ""), list(dict.fromkeys(cells)), list(dict.fromkeys(puzzles))
+    )
+
+
+def _cells(table: dict[str, Any]) -> list[Cell]:
+    chosen = product(
+        table["datasets"], table["models"], table["seeds"], table["channel"], table["spatial"]
+    )
+    return [
+        Cell(
+            ModelSpec(model, spatial, channel, seed),
+            dataset,
+            tuple(table["attacks"]),
+            table["examples"] or None,
+            table["epochs"] or None,
+            table["train_examples"] or None,
+            table["adversarial"],
+        )
+        for dataset, model, seed, channel, spatial in chosen
+    ]
+
+
+def _puzzles(table: dict[str, Any]) -> list[Puzzle]:
+    chosen = product(
+        table["datasets"], table["depth"], table["width"], table["kernel"], table["seeds"],
+        table["spatial"],
+    )  # fmt: skip
+    for spatial, seed in product(table["spatial"], table["seeds"]):
+        parse_spatial(spatial)
+        check_seed(seed)
+    trained = {name: table[name] or None for name in ("epochs", "train_examples")}
+    return [
+        Puzzle(width, depth, kernel, spatial, seed, dataset, **trained)
+        for dataset, depth, width, kernel, seed, spatial in chosen
+    ]
+
+
+def _tables(raw: dict[str, Any], name: str, source: str) -> list[dict[str, Any]]:
+    tables = raw.get(name, [])
+    if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
+        raise RbmixError(f"{source}: write [[{name}]], a list of tables")
+    return tables
+
+
+def _filled(
+    table: dict[str, Any], defaults: dict[str, Any], changes: dict[str, Any], source: str
+) -> dict[str, Any]:
+    """The table with its defaults and the changes, every value of the right kind."""
+    _only(table, set(defaults), source)
+    changed = {name: value for name, value in changes.items() if name in defaults}
+    filled = {**defaults, **table, **changed}
+    for name, value in filled.items():
+        default = defaults[name]
+        values = value if isinstance(default, list) else [value]
+        wanted = type(default[0] if isinstance(default, list) else default)
+        kind = {str: "texts", int: "whole numbers", bool: "true or false"}[wanted]
+        if not isinstance(values, list) or not values:
+            raise RbmixError(f"{source}: field {name!r} must be a list of {kind}, not empty")
+        for one in values:
+            if type(one) is not wanted or (wanted is int and name != "seeds" and one < 0):
+                raise RbmixError(f"{source}: field {name!r} holds {one!r} (allowed: {kind})")
+    return filled
+
+
+def _only(table: dict[str, Any], allowed: set[str], source: str) -> None:
+    odd = sorted(table.keys() - allowed)
+    if odd:
+        raise RbmixError(
+            f"{source}: unknown field {odd[0]!r} (allowed: {', '.join(sorted(allowed))})"
+        )

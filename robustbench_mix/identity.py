@@ -1,0 +1,88 @@
+"""What makes a run this run: its header, and the path that follows from it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from robustbench_mix import provenance, records
+from robustbench_mix.devices import describe
+from robustbench_mix.protocols import Protocol
+from robustbench_mix.records import Run
+from robustbench_mix.specs import short_hash
+from robustbench_mix.splits import Split
+
+
+@dataclass(frozen=True)
+class Label:
+    """The words a model goes by in records; `external` for what rbmix did not build."""
+
+    model: str
+    spatial: str
+    channel: str
+    seed: int
+
+
+def header_of(
+    label: Label,
+    checkpoint: dict[str, Any],
+    weights: str,
+    dataset: str,
+    split: Split,
+    protocol: Protocol,
+    *,
+    batch_size: int,
+    backend: str,
+    device: torch.device,
+) -> dict[str, Any]:
+    """Everything that decides the outcome, and how it was made.
+
+    `checkpoint` is the header of the network's checkpoint, empty where there is none;
+    `weights` is the hash of its weights.
+    """
+    recipe = checkpoint.get("recipe", {})
+    return {
+        **asdict(label),
+        "dataset": dataset,
+        "protocol": protocol.name,
+        "norm": protocol.norm,
+        "eps": [eps.text for eps in protocol.eps],
+        "n": len(split),
+        "protocol_spec": protocol.as_json(),
+        "protocol_hash": protocol.hash,
+        "checkpoint_hash": weights,
+        "data_hash": split.hash,
+        "train_examples": checkpoint.get("train_examples"),
+        "epochs": recipe.get("epochs"),
+        "adversarial": recipe.get("adversarial", {}).get("eps", ""),
+        "batch_size": batch_size,
+        "backend": backend,
+        "device": describe(device),
+        "versions": provenance.versions(),
+        "commit": provenance.commit(),
+    }
+
+
+def path_of(header: dict[str, Any], results: Path) -> Path:
+    """Where the records of the run with this header belong."""
+    parts = ("checkpoint_hash", "data_hash", "batch_size", "backend", "protocol_hash", "seed")
+    return records.run_path(results, header, short_hash([header[name] for name in parts]))
+
+
+def finished(path: Path, header: dict[str, Any]) -> Run | None:
+    """The run at `path` if it is what this header would give; the commit alone may differ.
+
+    Raises RbmixError if the file is damaged.
+    """
+    if not path.exists():
+        return None
+    run = records.read(path)
+    aside = {"passes", "checked", "audit", "commit"}
+    kept, wanted = (
+        {name: value for name, value in given.items() if name not in aside}
+        for given in (run.header, header)
+    )
+    return run if kept == wanted else None

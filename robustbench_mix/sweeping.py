@@ -1,0 +1,199 @@
+"""Running a sweep: a plan of what is there and what is not, then one piece after the other.
+
+Every finished piece is on disk, so that a second call does only what is missing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from robustbench_mix import checkpoints, data, jobs, protocols, zoo
+from robustbench_mix import unshuffle as shuffling
+from robustbench_mix.algorithms import ladders
+from robustbench_mix.costs import Costs
+from robustbench_mix.devices import fitting_batch, pick_device
+from robustbench_mix.errors import RbmixError
+from robustbench_mix.evaluate import default_examples
+from robustbench_mix.files import check_writable
+from robustbench_mix.grids import Cell, Puzzle, Sweep
+from robustbench_mix.identity import Label, finished, header_of, path_of
+from robustbench_mix.jobs import Training
+from robustbench_mix.obtain import place
+from robustbench_mix.progress import say
+from robustbench_mix.splits import Dataset, balanced
+from robustbench_mix.unshuffle import Decoder
+
+UNSHUFFLED = 1000  # test images of an un-shuffling
+
+
+@dataclass(frozen=True)
+class Piece:
+    """One thing to do: train a network, run one attack on it, or un-shuffle.
+
+    `network` names it without its seed; `seconds` is about what it will take here, 0 for
+    what is on disk.
+    """
+
+    kind: str
+    network: str
+    words: str
+    task: Cell | Puzzle
+    attack: str
+    done: bool
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Setting:
+    """Where and how a sweep runs."""
+
+    results: Path
+    device: torch.device
+    precision: str = "auto"
+
+    def training(self, task: Cell | Puzzle) -> Training:
+        """What the task changes in the recipe."""
+        adversarial = isinstance(task, Cell) and task.adversarial
+        return Training(
+            task.epochs, task.train_examples, None, self.precision, adversarial=adversarial
+        )
+
+
+def setting(results: Path, device: str, precision: str) -> Setting:
+    """A setting from words; raises RbmixError for a bad one or a folder that cannot be written."""
+    check_writable(results)
+    return Setting(results, pick_device(device), precision)
+
+
+def plan(sweep: Sweep, setting: Setting) -> list[Piece]:
+    """Every piece, in order; raises RbmixError for a name that is wrong before anything runs."""
+    for cell in sweep.cells:
+        check(cell)
+    load = lru_cache(maxsize=None)(data.load)
+    costs = Costs(setting.device)
+    pieces: list[Piece] = []
+    for cell in sweep.cells:
+        pieces += _of_cell(cell, load(cell.dataset), setting, costs)
+    for puzzle in sweep.puzzles:
+        pieces.append(_of_puzzle(puzzle, load(puzzle.dataset), setting, costs))
+    return pieces
+
+
+def check(cell: Cell) -> None:
+    """Raises RbmixError for a model or an attack that does not exist."""
+    zoo.family(cell.spec.model)
+    for attack in cell.attacks:
+        protocols.load(attack, "")
+
+
+def run(pieces: list[Piece], setting: Setting) -> list[str]:
+    """Do what is not done; the messages of pieces that failed, the others are finished."""
+    failures = []
+    missing = [piece for piece in pieces if not piece.done]
+    for number, piece in enumerate(missing, start=1):
+        say(f"[{number}/{len(missing)}] {piece.words}")
+        try:
+            _do(piece, setting)
+        except RbmixError as error:
+            failures.append(f"{piece.words}: {error}")
+            say(f"failed: {error}")
+    return failures
+
+
+def summary(pieces: list[Piece]) -> list[dict[str, Any]]:
+    """One row for each network, over its seeds: how much is done, how long the rest takes."""
+    rows: dict[str, dict[str, Any]] = {}
+    for piece in pieces:
+        row = rows.setdefault(
+            piece.network,
+            {"network": piece.network, "trained": [0, 0], "attacked": [0, 0], "seconds": 0.0},
+        )
+        counts = row["attacked" if piece.kind == "attack" else "trained"]
+        counts[0] += piece.done
+        counts[1] += 1
+        row["seconds"] += piece.seconds
+    return list(rows.values())
+
+
+def to_json(pieces: list[Piece], failures: list[str], written: list[Path]) -> dict[str, Any]:
+    """The plan, what failed and what was written, as plain values."""
+    planned = [
+        {"kind": p.kind, "words": p.words, "done": p.done, "seconds": p.seconds} for p in pieces
+    ]
+    return {"pieces": planned, "failures": failures, "paths": [str(path) for path in written]}
+
+
+def _do(piece: Piece, setting: Setting) -> None:
+    task, training = piece.task, setting.training(piece.task)
+    if isinstance(task, Puzzle):
+        jobs.unshuffle(
+            widths=[task.width], depths=[task.depth], kernels=[task.kernel], patch=1,
+            spatial=[task.spatial], seed=task.seed, dataset=task.dataset, examples=UNSHUFFLED,
+            results=setting.results, training=training, device=str(setting.device),
+        )  # fmt: skip
+        return
+    spec = task.spec
+    if piece.kind == "train":
+        jobs.train(
+            model=spec.model, spatial=spec.spatial, channel=spec.channel, seed=spec.seed,
+            dataset=task.dataset, training=training, device=str(setting.device),
+        )  # fmt: skip
+        return
+    jobs.evaluate(
+        model=spec.model, spatial=spec.spatial, channel=spec.channel, seed=spec.seed,
+        dataset=task.dataset, attack=piece.attack, eps=None, norm=None, examples=task.examples,
+        batch_size=None, weights=None, results=setting.results, training=training,
+        device=str(setting.device),
+    )  # fmt: skip
+
+
+def _of_cell(cell: Cell, dataset: Dataset, setting: Setting, costs: Costs) -> Iterator[Piece]:
+    spec = cell.spec
+    recipe = jobs.recipe_of(spec, dataset.name, setting.training(cell), setting.device)
+    split, path = place(spec, dataset, recipe, cell.train_examples)
+    shape = zoo.Shape(dataset.channels, dataset.size, len(dataset.classes))
+    network = f"{spec.model}, spatial {spec.spatial}, channel {spec.channel}, {dataset.name}"
+    network += ", adversarial" if cell.adversarial else ""
+    words = f"{network}, seed {spec.seed}"
+    trained = path.exists()
+    cost = 0.0 if trained else costs.training(spec, shape, recipe, len(split))
+    yield Piece("train", network, f"train {words}", cell, "", trained, cost)
+    examples = cell.examples or default_examples(dataset.name)
+    for attack in cell.attacks:
+        protocol = protocols.load(attack, dataset.name)
+        done = False
+        if trained:
+            checkpoint = checkpoints.read_header(path)
+            fast = protocol.algorithm in ladders.LADDERS
+            header = header_of(
+                Label(spec.model, spec.spatial, spec.channel, spec.seed), checkpoint,
+                checkpoint["weights_hash"], dataset.name, balanced(dataset.test, examples),
+                protocol, batch_size=fitting_batch(dataset.size, setting.device),
+                backend="fast" if fast else "reference", device=setting.device,
+            )  # fmt: skip
+            done = finished(path_of(header, setting.results), header) is not None
+        cost = 0.0 if done else costs.attack(spec, shape, protocol, examples)
+        named = f"{protocol.name} on {words}"
+        yield Piece("attack", network, named, cell, attack, done, cost)
+
+
+def _of_puzzle(puzzle: Puzzle, dataset: Dataset, setting: Setting, costs: Costs) -> Piece:
+    decoder = Decoder(
+        puzzle.width, puzzle.depth, puzzle.kernel, spatial=puzzle.spatial, seed=puzzle.seed
+    )
+    recipe = jobs.decoder_recipe(dataset.name, setting.training(puzzle), setting.device)
+    split, _, path = shuffling.place(
+        decoder, dataset, recipe, setting.results, puzzle.train_examples, UNSHUFFLED
+    )
+    shape = zoo.Shape(dataset.channels, dataset.size, len(dataset.classes))
+    network = f"{decoder.name}, spatial {puzzle.spatial}, un-shuffling {dataset.name}"
+    words = f"{network}, seed {puzzle.seed}"
+    done = path.exists()
+    cost = 0.0 if done else costs.unshuffling(decoder, shape, recipe, len(split))
+    return Piece("unshuffle", network, words, puzzle, "", done, cost)

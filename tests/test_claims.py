@@ -1,0 +1,270 @@
+"""The claims: planted effects are found, absent ones are not, too little is called too little."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from robustbench_mix import claims, cli, decodings, paper, records, tables
+from robustbench_mix.claims import accuracy, markdown, robustness, unshuffling
+from robustbench_mix.claims.finding import FAILS, HOLDS, IN_PART, OPEN
+from robustbench_mix.claims.pairs import clean_pairs, pairs
+from robustbench_mix.decodings import Decoding
+
+FULL, CHANS = accuracy.FULL, accuracy.CHANS
+
+
+@pytest.fixture
+def planted(make_run):
+    """A function: runs of twins over seeds whose robust accuracies are given per epsilon."""
+
+    def make(shares, seeds=4, n=400, protocol="pgd", **header):
+        """`shares` maps a spatial mode to (clean, first, second epsilon), as shares kept."""
+        runs = []
+        for seed in range(seeds):
+            # The same images are hard for everybody; a little luck for each network.
+            hard = np.random.default_rng(7).random(n)
+            for spatial, (clean, first, second) in shares.items():
+                luck = np.random.default_rng([seed, len(spatial)]).normal(0, 0.01, n)
+                place = hard + luck
+                levels = [int(p < first) + int(p < second) for p in place]
+                correct = [bool(p < clean) for p in place]
+                levels = [level if c else 2 for level, c in zip(levels, correct, strict=True)]
+                runs.append(
+                    make_run(
+                        levels, correct, spatial=spatial, seed=seed, protocol=protocol, **header
+                    )
+                )
+        return runs
+
+    return make
+
+
+def test_a_planted_gain_holds(planted) -> None:
+    """Five points at both epsilons, over four seeds."""
+    runs = planted({"learned": (0.9, 0.6, 0.3), "frozen": (0.9, 0.65, 0.35)})
+    claim = robustness.more_robust(runs, "pgd")
+    assert claim.verdict == HOLDS
+    assert [finding.answer for finding in claim.findings] == ["yes", "yes"]
+    assert claim.findings[0].difference.point == pytest.approx(0.05, abs=0.02)
+    assert robustness.more_robust(runs, "autoattack").reason == "no records"
+
+
+def test_a_loss_does_not_hold(planted) -> None:
+    """The frozen twin is weaker."""
+    runs = planted({"learned": (0.9, 0.65, 0.35), "frozen": (0.9, 0.6, 0.3)})
+    assert robustness.more_robust(runs, "pgd").verdict == FAILS
+
+
+def test_no_gain_does_not_hold_once_a_point_is_ruled_out(planted) -> None:
+    """Equal twins and many images: an interval below one point."""
+    shares = {"learned": (0.9, 0.6, 0.3), "frozen": (0.9, 0.6, 0.3)}
+    claim = robustness.more_robust(planted(shares, n=4000), "pgd")
+    assert claim.verdict == FAILS
+    assert all(finding.difference.high < 0.01 for finding in claim.findings)
+
+
+def test_a_gain_at_one_epsilon_holds_in_part(planted) -> None:
+    """And the reason says where it does not."""
+    runs = planted({"learned": (0.9, 0.6, 0.3), "frozen": (0.9, 0.66, 0.3)}, n=3000)
+    claim = robustness.more_robust(runs, "pgd")
+    assert claim.verdict == IN_PART
+    assert claim.reason.startswith("in 1 of 2 comparisons")
+
+
+def test_too_few_seeds_are_too_little(planted) -> None:
+    """However clear the gap: two seeds say nothing about training."""
+    runs = planted({"learned": (0.9, 0.6, 0.3), "frozen": (0.9, 0.8, 0.5)}, seeds=2)
+    claim = robustness.more_robust(runs, "pgd")
+    assert claim.verdict == OPEN
+    assert claim.findings[0].need == "1 more seed"
+
+
+def test_too_few_images_say_how_many_would_do(planted) -> None:
+    """Thirty images leave it open; the need is in images."""
+    runs = planted({"learned": (0.9, 0.6, 0.3), "frozen": (0.9, 0.62, 0.32)}, n=30)
+    claim = robustness.more_robust(runs, "pgd")
+    assert claim.verdict == OPEN
+    assert any("images" in finding.need for finding in claim.findings)
+
+
+def test_where_both_are_at_zero_nothing_is_left(planted) -> None:
+    """The second epsilon is not asked."""
+    runs = planted({"learned": (0.9, 0.6, 0.0), "frozen": (0.9, 0.65, 0.0)})
+    claim = robustness.more_robust(runs, "pgd")
+    assert [finding.answer for finding in claim.findings] == ["yes", "nothing left"]
+    assert claim.verdict == HOLDS
+
+
+def test_adversarially_trained_networks_are_another_matter(planted) -> None:
+    """The claims are about standard training."""
+    shares = {"learned": (0.9, 0.6, 0.3), "frozen": (0.9, 0.65, 0.35)}
+    runs = planted(shares, adversarial="8/255")
+    assert robustness.more_robust(runs, "pgd").findings == []
+
+
+def test_accuracy_within_the_margin_holds(planted) -> None:
+    """Two points below is almost as well; ten is not."""
+    near = planted({"learned": (0.90, 0.5, 0.2), "frozen": (0.88, 0.5, 0.2)})
+    far = planted({"learned": (0.90, 0.5, 0.2), "frozen": (0.80, 0.5, 0.2)})
+    assert accuracy.almost_as_well(near).verdict == HOLDS
+    assert accuracy.almost_as_well(far).verdict == FAILS
+
+
+def test_the_papers_figures_stand_beside(planted) -> None:
+    """For networks and data that the paper has, as a share."""
+    runs = planted({"learned": (0.9, 0.5, 0.2), "frozen": (0.88, 0.5, 0.2)}, dataset="cifar10-jpeg")
+    (finding,) = accuracy.almost_as_well(runs).findings
+    assert finding.paper == pytest.approx(0.8986 - 0.9112)
+    assert paper.fgsm("resnet20", "cifar10", "4/255", "frozen") == pytest.approx(0.1757)
+    assert paper.fgsm("resnet20", "cifar10", "8/255", "frozen") is None
+    assert paper.clean("resnet20", "digits", "frozen") is None
+    assert paper.clean("convmixer6", "cifar100", "learned", "frozen") == pytest.approx(0.5277)
+    assert paper.clean("resnet14", "cifar10", "same") is None
+    assert paper.static("cifar100", "box") == pytest.approx(0.3445)
+    assert paper.smoothing(6, "2/255") == pytest.approx(0.255)
+    assert paper.psnr("cifar10", 8, 256, 7, "frozen") == pytest.approx(23.09)
+    assert "2503.16760" in paper.source()
+
+
+def test_static_filters_fall_step_by_step(planted) -> None:
+    """Learned > Different > Same > Box > Identity; a reversal is found."""
+    fall = {
+        "learned": (0.9, 0.5, 0.2), "frozen": (0.85, 0.5, 0.2), "same": (0.7, 0.5, 0.2),
+        "box": (0.6, 0.5, 0.2), "identity": (0.55, 0.5, 0.2),
+    }  # fmt: skip
+    claim = accuracy.static_structure(planted(fall))
+    assert claim.verdict == HOLDS
+    assert len(claim.findings) == 4
+    fall["box"] = (0.75, 0.5, 0.2)
+    assert accuracy.static_structure(planted(fall)).verdict == IN_PART
+
+
+def test_smoothing_is_compared_with_the_frozen_twin(planted) -> None:
+    """Gain and cost apart."""
+    runs = planted(
+        {"frozen": (0.9, 0.5, 0.2), "smoothed:6": (0.9, 0.6, 0.3)}, model="convmixer4",
+        protocol="fgsm", dataset="cifar10", n=3000,
+    )  # fmt: skip
+    gains, cost = robustness.smoothing_gains(runs), robustness.smoothing_is_free(runs)
+    assert gains.verdict == HOLDS
+    assert gains.findings[0].where["filters"] == "smoothed:6"
+    # The paper: +10 % of the accuracy at 1/255.
+    assert gains.findings[0].paper == pytest.approx(0.1 * gains.findings[0].first)
+    assert cost.verdict == HOLDS
+    assert len(cost.findings) == 1
+
+
+def test_twins_share_everything_but_their_mixers(planted, make_run) -> None:
+    """Other epochs, other images or another backend make no pair; the larger set is taken."""
+    shares = {"learned": (0.9, 0.5, 0.2), "frozen": (0.9, 0.5, 0.2)}
+    assert pairs(
+        planted({"learned": (0.9, 0.5, 0.2)}) + planted({"frozen": (0.9, 0.5, 0.2)}, epochs=9),
+        FULL, CHANS,
+    ) == []  # fmt: skip
+    both = planted(shares, n=50, backend="reference") + planted(shares, n=80, data_hash="more")
+    (pair,) = pairs(both, FULL, CHANS)
+    assert pair.first["0"].shape == (4, 80)
+    under = planted(shares, n=50) + planted(shares, n=60, protocol="fgsm", data_hash="more")
+    assert [p.header["n"] for p in clean_pairs(under, FULL, CHANS)] == [60]
+
+
+def decoding(spatial: str, seed: int, psnr: float, n: int = 60) -> Decoding:
+    """A record of un-shuffling whose images all come out about as well."""
+    noise = np.random.default_rng([seed, len(spatial)]).normal(0, 0.3, n)
+    header = {
+        "model": "convmixer128_4_k5_p1", "channel": "learned", "seed": seed, "dataset": "cifar10",
+        "data_hash": "d", "train_examples": 9, "epochs": 2, "device": "cpu", "spatial": spatial,
+        "depth": 4, "width": 128, "kernel": 5, "patch": 1, "reach": 8, "n": n, "image": [1, 1, 1],
+    }  # fmt: skip
+    empty = dict.fromkeys(decodings.PICTURES, [None] * n)
+    mse = 10 ** (-(psnr + noise) / 10)
+    return Decoding(header, pd.DataFrame({"image": range(n), "mse": mse, **empty}))
+
+
+def test_un_shuffling_within_two_decibels_holds() -> None:
+    """The paper's figure for this network is -0.70 dB."""
+
+    def twins(gap: float, seeds: int = 3) -> list[Decoding]:
+        return [
+            decoding(spatial, seed, 18 - gap * (spatial == "frozen"))
+            for seed in range(seeds)
+            for spatial in ("learned", "frozen")
+        ]
+
+    claim = unshuffling.nearly_as_well(twins(1.0))
+    assert claim.verdict == HOLDS
+    assert claim.findings[0].paper == pytest.approx(17.02 - 17.72)
+    assert unshuffling.nearly_as_well(twins(4.0)).verdict == FAILS
+    assert unshuffling.nearly_as_well(twins(1.0, seeds=1)).verdict == OPEN
+
+
+@pytest.fixture
+def results(planted, tmp_path: Path) -> Path:
+    """A results folder with records of two data sets and one pair of un-shufflers."""
+    folder = tmp_path / "results"
+    shares = {"learned": (0.9, 0.6, 0.3), "frozen": (0.9, 0.65, 0.35)}
+    for dataset in ("cifar10-jpeg", "digits"):
+        for run in planted(shares, dataset=dataset, n=200):
+            key = f"{run.header['spatial']}{run.header['seed']}"
+            records.write(run, records.run_path(folder, run.header, key))
+    for spatial in ("learned", "frozen"):
+        one = decoding(spatial, 0, 18)
+        path = decodings.path_for(folder, "cifar10", one.header["model"], spatial, 0, "k")
+        tables.write(path, one.header, one.table, {})
+    return folder
+
+
+def test_command_writes_the_verdicts(results: Path, capsys) -> None:
+    """Each data set has its own; the file is a function of the records; --check sees staleness."""
+    assert cli.main(["claims", str(results), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    pgd = {c["data"]: c["verdict"] for c in found if c["number"] == "3b"}
+    assert pgd == {"cifar10-jpeg": HOLDS, "digits": HOLDS}
+    assert [c["reason"] for c in found if c["number"] == "3c"] == ["no records"]
+    text = (results / "claims.md").read_text()
+    assert text.count("## 3b.") == 1
+    assert "**holds** on digits: in 2 of 2 comparisons." in text
+    assert cli.main(["claims", str(results), "--check"]) == 0
+    assert cli.main(["claims", str(results)]) == 0
+    assert (results / "claims.md").read_text() == text
+    (results / "claims.md").write_text(text + "\n")
+    assert cli.main(["claims", str(results), "--check"]) == 1
+    assert "does not match the records" in capsys.readouterr().out
+
+
+def test_no_records_no_verdicts(tmp_path: Path, capsys) -> None:
+    """An empty folder has every claim open; a missing one is named."""
+    (tmp_path / "results").mkdir()
+    found = claims.of(tmp_path / "results")
+    assert {(c.verdict, c.reason) for c in found} == {(OPEN, "no records")}
+    assert len(found) == 9
+    assert cli.main(["claims", str(tmp_path / "nowhere")]) == 2
+    assert "does not exist" in capsys.readouterr().err
+
+
+def test_every_claim_appears_once_for_each_data_set(results: Path) -> None:
+    """In the order of the paper, also where there are no records for it."""
+    found = claims.of(results)
+    assert list(dict.fromkeys(c.number for c in found)) == [
+        "1", "1, contrast", "2", "3a", "3b", "3c", "4a", "4b", "5",
+    ]  # fmt: skip
+    assert len({(c.number, c.data) for c in found}) == len(found)
+    text = markdown.to_markdown(found)
+    assert text.count("**not enough evidence**, no records") == 0
+    assert "no records" in text
+
+
+def test_claims_start_without_torch(results: Path) -> None:
+    """Reading records needs no deep-learning library."""
+    code = (
+        "import sys; from robustbench_mix.cli import main; "
+        f"assert main(['claims', {str(results)!r}]) == 0; assert 'torch' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)

@@ -1,0 +1,212 @@
+"""Sweeps: what a file asks for, what is missing, and that nothing is done twice."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from robustbench_mix import cli, grids, records, sweeping
+from robustbench_mix.errors import RbmixError
+from robustbench_mix.grids import Cell, Puzzle, parse
+from robustbench_mix.specs import ModelSpec
+
+TINY = """
+summary = "as small as it gets"
+
+[[grid]]
+models = ["resnet14_w4"]
+spatial = ["learned", "frozen"]
+seeds = [0]
+attacks = ["fgsm", "smoke"]
+examples = 10
+epochs = 1
+train_examples = 60
+
+[[unshuffle]]
+width = [4]
+depth = [1]
+kernel = [3]
+epochs = 1
+train_examples = 60
+"""
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cached: Path) -> Path:
+    """A working directory with a tiny sweep, and the cache that tests share."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "tiny.toml").write_text(TINY)
+    return tmp_path
+
+
+def test_a_grid_is_every_combination() -> None:
+    """Twins side by side, nothing twice, defaults where the table is silent."""
+    table = {
+        "models": ["resnet14"], "spatial": ["learned", "frozen"], "seeds": [1, 2],
+        "attacks": ["fgsm"], "examples": 9,
+    }  # fmt: skip
+    found = parse({"grid": [table, table]}, "x", {})
+    assert found.cells == [
+        Cell(ModelSpec("resnet14", spatial, "learned", seed), "digits", ("fgsm",), 9)
+        for seed in (1, 2)
+        for spatial in ("learned", "frozen")
+    ]
+    found = parse({"unshuffle": [{"depth": [2, 3]}]}, "x", {"seeds": [4]})
+    assert found.puzzles == [
+        Puzzle(128, depth, 5, spatial, 4, "digits")
+        for depth in (2, 3)
+        for spatial in ("learned", "frozen")
+    ]
+
+
+@pytest.mark.parametrize("name", grids.names())
+def test_shipped_sweeps_can_be_read(name: str) -> None:
+    """Each has a summary, and every name in it is known."""
+    sweep = grids.load(name, {})
+    assert sweep.summary
+    assert sweep.cells or sweep.puzzles
+    for cell in sweep.cells:
+        sweeping.check(cell)
+
+
+def test_the_papers_grid_is_the_papers() -> None:
+    """Five depths, three variants, five seeds, three attacks."""
+    cells = grids.load("fig8", {}).cells
+    assert len(cells) == 5 * 3 * 5
+    assert {cell.attacks for cell in cells} == {("fgsm", "pgd", "autoattack")}
+    variants = {(cell.spec.spatial, cell.spec.channel) for cell in cells}
+    assert variants == {("learned", "learned"), ("frozen", "learned"), ("learned", "frozen")}
+
+
+def test_changes_replace_what_the_file_says() -> None:
+    """For a laptop: another data set, fewer seeds."""
+    cells = grids.load("fig8", {"datasets": ["digits"], "seeds": [3], "examples": 5}).cells
+    assert {(c.dataset, c.spec.seed, c.examples) for c in cells} == {("digits", 3, 5)}
+    assert len(cells) == 15
+
+
+@pytest.mark.parametrize(
+    ("raw", "message"),
+    [
+        ({}, "no [[grid]] and no [[unshuffle]]"),
+        ({"grids": []}, "unknown field 'grids'"),
+        ({"grid": {"models": ["resnet14"]}}, "write [[grid]], a list of tables"),
+        ({"grid": [{"model": ["resnet14"]}]}, "unknown field 'model'"),
+        ({"grid": [{"models": "resnet14"}]}, "must be a list of texts, not empty"),
+        ({"grid": [{"seeds": []}]}, "must be a list of whole numbers, not empty"),
+        ({"grid": [{"seeds": [0, True]}]}, "'seeds' holds True"),
+        ({"grid": [{"seeds": [-1]}]}, "seed -1 is out of range"),
+        ({"grid": [{"examples": -3}]}, "'examples' holds -3"),
+        ({"grid": [{"adversarial": 1}]}, "'adversarial' holds 1 (allowed: true or false)"),
+        ({"grid": [{"spatial": ["frosen"]}]}, "unknown spatial 'frosen'"),
+        ({"unshuffle": [{"models": ["resnet14"]}]}, "unknown field 'models'"),
+        ({"unshuffle": [{"spatial": ["frosen"]}]}, "unknown spatial 'frosen'"),
+        ({"summary": 3, "grid": [{}]}, "field 'summary' must be a text"),
+    ],
+)
+def test_wrong_files_are_named(raw: dict, message: str) -> None:
+    """The field and the value, in one line."""
+    with pytest.raises(RbmixError) as error:
+        parse(raw, "x", {})
+    assert message in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_a_second_call_does_only_what_is_missing(here: Path, capsys) -> None:
+    """Everything once; then nothing; then what was deleted, to the same bytes."""
+    assert cli.main(["sweep", "tiny.toml"]) == 0
+    err = capsys.readouterr().err
+    assert "[1/8] train resnet14_w4, spatial learned" in err
+    runs = here / "results" / "runs" / "digits"
+    before = {path.name: path.read_bytes() for path in runs.glob("*.parquet")}
+    assert len(before) == 4
+    assert (here / "results" / "leaderboard.md").exists()
+    assert (here / "results" / "unshuffle.md").exists()
+    assert cli.main(["sweep", "tiny.toml"]) == 0
+    out = capsys.readouterr()
+    assert "everything is done" in out.out
+    assert "[1/" not in out.err
+    next(runs.glob("*frozen*fgsm*.parquet")).unlink()
+    assert cli.main(["sweep", "tiny.toml"]) == 0
+    assert "[1/1] fgsm on resnet14_w4, spatial frozen" in capsys.readouterr().err
+    assert {path.name: path.read_bytes() for path in runs.glob("*.parquet")} == before
+
+
+def test_the_plan_says_what_is_left_and_how_long(here: Path, capsys) -> None:
+    """Without doing it; estimates are positive for what is missing."""
+    words = ["sweep", "tiny.toml", "--plan", "--seeds", "7", "--attacks", "fgsm", "--json"]
+    assert cli.main(words) == 0
+    pieces = json.loads(capsys.readouterr().out)["pieces"]
+    assert [piece["kind"] for piece in pieces] == ["train", "attack"] * 2 + ["unshuffle"] * 2
+    assert all(piece["seconds"] > 0 and not piece["done"] for piece in pieces)
+    assert not list(here.rglob("*.parquet"))
+
+
+def test_the_pieces_of_a_sweep_are_those_of_the_commands(here: Path, capsys) -> None:
+    """What `rbmix evaluate` has done counts as done."""
+    words = ["--model", "resnet14_w4", "--epochs", "1", "--train-examples", "60"]
+    assert cli.main(["evaluate", *words, "--attack", "fgsm", "--examples", "10"]) == 0
+    setting = sweeping.setting(here / "results", "cpu", "auto")
+    pieces = sweeping.plan(grids.load("tiny.toml", {}), setting)
+    done = [(p.kind, p.attack) for p in pieces if p.done and "spatial learned" in p.words]
+    assert ("attack", "fgsm") in done
+    assert ("attack", "smoke") not in done
+
+
+def test_a_piece_that_fails_does_not_stop_the_others(here: Path, capsys, monkeypatch) -> None:
+    """It is named at the end, with exit code 2."""
+    attacked: list[str] = []
+    evaluate = sweeping.jobs.evaluate
+
+    def failing(**words):
+        attacked.append(words["spatial"])
+        if words["spatial"] == "learned":
+            raise RbmixError("the training loss became nan")
+        return evaluate(**words)
+
+    monkeypatch.setattr(sweeping.jobs, "evaluate", failing)
+    assert cli.main(["sweep", "tiny.toml"]) == 2
+    out = capsys.readouterr().out
+    assert out.count("failed: ") == 2
+    assert "the training loss became nan" in out
+    assert attacked == ["learned", "learned", "frozen", "frozen"]
+    assert len(records.read_all(here / "results")) == 2
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["fig9"], "unknown sweep 'fig9'; did you mean 'fig8'?"),
+        (["./nowhere.toml"], "cannot read sweep"),
+        (["tiny.toml", "--dataset", "cifar11"], "unknown data set 'cifar11'"),
+        (["tiny.toml", "--attacks", "pdg"], "unknown attack 'pdg'"),
+        (["tiny.toml", "--seeds", "one"], "'one' is not a list of whole numbers"),
+        (["tiny.toml", "--precision", "fp8"], "unknown precision 'fp8'"),
+    ],
+)
+def test_wrong_words_are_named(here: Path, capsys, words: list[str], message: str) -> None:
+    """One line, exit code 2, nothing written."""
+    assert cli.main(["sweep", *words]) == 2
+    err = capsys.readouterr().err
+    assert message in err
+    assert len(err.strip().splitlines()) == 1
+    assert not list(here.rglob("*.parquet"))
+
+
+def test_costs_grow_with_the_work() -> None:
+    """Twice the images, twice the time; adversarial training costs more."""
+    from robustbench_mix.costs import Costs
+    from robustbench_mix.recipes import recipe_for
+    from robustbench_mix.specs import Adversarial
+    from robustbench_mix.zoo import Shape
+
+    costs = Costs(torch.device("cpu"))
+    spec, shape = ModelSpec("resnet14_w4"), Shape(1, 8, 10)
+    recipe = recipe_for("resnet", "digits")
+    cost = costs.training(spec, shape, recipe, 640)
+    assert costs.training(spec, shape, recipe, 1280) == pytest.approx(2 * cost)
+    assert costs.training(spec, shape, replace(recipe, adversarial=Adversarial("1/16")), 640) > cost
