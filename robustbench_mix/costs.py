@@ -10,6 +10,8 @@ import torch
 from robustbench_mix import zoo
 from robustbench_mix.bench.clock import seconds
 from robustbench_mix.bench.steps import engine_steps, training_step
+from robustbench_mix.measures import FMN_STEPS, PGD_STEPS
+from robustbench_mix.probing import HEAT_MAP_IMAGES
 from robustbench_mix.protocols import Protocol
 from robustbench_mix.specs import ModelSpec, Recipe
 from robustbench_mix.unshuffle import Decoder, build
@@ -49,6 +51,12 @@ class Costs:
         steps = 2 * protocol.options.get("steps", 20) * protocol.options.get("restarts", 1)
         passes = PASSES.get(protocol.algorithm, steps)
         return float(images * passes * self._attack_pass(spec.model, shape))
+
+    def explaining(self, spec: ModelSpec, shape: zoo.Shape, images: int, levels: int) -> float:
+        """Seconds to measure a network and its twin, and the transfer between them."""
+        waves = HEAT_MAP_IMAGES * shape.size * (shape.size // 2 + 1)
+        each = 2 * FMN_STEPS + 4 + 3 * levels * (2 * PGD_STEPS + 10)
+        return float((2 * waves + 2 * images * each) * self._attack_pass(spec.model, shape))
 
     def _time_training_step(
         self, what: ModelSpec | Decoder, shape: zoo.Shape, batch: int, precision: str

@@ -20,7 +20,7 @@ def write(results: Path) -> list[Path]:
     found = decodings.read_all(results)
     path = results / "unshuffle.md"
     write_text(path, to_markdown(found))
-    return [path, *(draw(group, results) for group in _pairs(found))]
+    return [path, *(draw(group, results) for group in pairs(found))]
 
 
 def rows(paths: list[Path]) -> list[dict[str, Any]]:
@@ -62,24 +62,32 @@ def to_markdown(found: list[Decoding]) -> str:
 
 
 def draw(group: list[Decoding], results: Path) -> Path:
-    """Original, shuffled, and decoded by each network of the group, one column per image."""
+    """Write the sheet of a pair beside its records."""
     from PIL import Image
 
-    rows = [group[0].pictures("original"), group[0].pictures("shuffled")]
-    rows += [one.pictures("decoded") for one in group]
     h = group[0].header
-    scale = max(1, round(SCALE / max(h["image"][1:])))
-    bands = [_beside([_enlarged(image, scale) for image in row]) for row in rows]
-    sheet = np.concatenate([band for row in bands for band in (row, _white(row))][:-1])
     words = "-".join([h["model"], *(one.header["spatial"].replace(":", "") for one in group)])
     stem = f"{words}-s{h['seed']}-{h['train_examples']}x{h['epochs']}"
     path: Path = results / "unshuffle" / h["dataset"] / f"{stem}.png"
     with replacing(path) as temporary:
-        Image.fromarray(sheet).save(temporary, format="PNG")
+        Image.fromarray(sheet(group)).save(temporary, format="PNG")
     return path
 
 
-def _pairs(found: list[Decoding]) -> list[list[Decoding]]:
+def sheet(group: list[Decoding]) -> np.ndarray:
+    """Original, shuffled, and decoded by each network of the group, one column per image.
+
+    (height, width, 3) uint8.
+    """
+    rows = [group[0].pictures("original"), group[0].pictures("shuffled")]
+    rows += [one.pictures("decoded") for one in group]
+    scale = max(1, round(SCALE / max(group[0].header["image"][1:])))
+    bands = [_beside([enlarged(image, scale) for image in row]) for row in rows]
+    return np.concatenate([band for row in bands for band in (row, _white(row))][:-1])
+
+
+def pairs(found: list[Decoding]) -> list[list[Decoding]]:
+    """The decodings of one shape, seed and training together, the learned one first."""
     groups: dict[tuple[Any, ...], list[Decoding]] = {}
     for one in sorted(found, key=_order):
         groups.setdefault(tuple(one.header[name] for name in decodings.PAIRED), []).append(one)
@@ -98,7 +106,7 @@ def _decibels(values: np.ndarray, sign: str = "") -> str:
     return f"{values.mean():{sign}.2f} [{low:{sign}.2f}, {high:{sign}.2f}]"
 
 
-def _enlarged(image: np.ndarray, scale: int) -> np.ndarray:
+def enlarged(image: np.ndarray, scale: int) -> np.ndarray:
     """(H, W, C) -> (scale H, scale W, 3), grey repeated."""
     if image.shape[2] != 3:
         image = np.repeat(image[:, :, :1], 3, axis=2)

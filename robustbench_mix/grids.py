@@ -29,6 +29,7 @@ class Cell:
     epochs: int | None = None
     train_examples: int | None = None
     adversarial: bool = False
+    explain: bool = False
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,7 @@ GRID: dict[str, Any] = {
     "attacks": ["pgd"],
     "examples": 0,
     "adversarial": False,
+    "explain": False,
     **_COMMON,
 }
 UNSHUFFLE: dict[str, Any] = {
@@ -141,6 +143,7 @@ def _cells(table: dict[str, Any]) -> list[Cell]:
             table["epochs"] or None,
             table["train_examples"] or None,
             table["adversarial"],
+            table["explain"],
         )
         for dataset, model, seed, channel, spatial in chosen
     ]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from robustbench_mix import data, progress, protocols, zoo
+from robustbench_mix import data, probing, progress, protocols, zoo
 from robustbench_mix import unshuffle as shuffling
 from robustbench_mix.devices import fitting_batch, pick_device, pick_precision
 from robustbench_mix.errors import RbmixError, unknown
@@ -26,6 +26,7 @@ from robustbench_mix.specs import (
     check_seed,
     parse_eps,
 )
+from robustbench_mix.splits import balanced
 from robustbench_mix.unshuffle import Decoder
 
 
@@ -50,6 +51,49 @@ class Training:
         parse_eps(self.adversarial_eps, "linf")
         if not self.adversarial:
             raise RbmixError(f"--adversarial-eps {self.adversarial_eps} needs --adversarial")
+
+
+def explain(
+    *,
+    model: str,
+    spatial: str,
+    channel: str,
+    seed: int,
+    dataset: str,
+    examples: int | None,
+    eps: list[str] | None,
+    results: Path,
+    training: Training,
+    device: str,
+    quiet: bool = False,
+) -> list[Path]:
+    """Measure a network, its learned twin, and how their examples transfer; the records."""
+    progress.set_quiet(quiet)
+    if examples is not None and examples < 1:
+        raise RbmixError(f"number of examples {examples} must be at least 1")
+    zoo.family(model)
+    ModelSpec(model, spatial, channel, seed)
+    protocols.load("fgsm", "", eps=eps)
+    check_writable(results)
+    where = pick_device(device)
+    loaded = data.load(dataset)
+    split = balanced(loaded.test, examples or default_examples(loaded.name))
+    grid = [one.text for one in protocols.load("fgsm", loaded.name, eps=eps).eps]
+    common = (loaded, split, grid, results, where)
+    paths = []
+    twins = []
+    for mode in dict.fromkeys(("learned", spatial)):
+        obtained = train(
+            model=model, spatial=mode, channel=channel, seed=seed, dataset=dataset,
+            training=training, device=device, quiet=quiet,
+        )  # fmt: skip
+        label = Label(model, mode, channel, seed)
+        paths.append(probing.probe(label, obtained, *common))
+        twins.append((label, obtained))
+    if len(twins) == 2:
+        (_, learned), (label, other) = twins
+        paths.append(probing.transfer(label, other, learned, *common))
+    return paths
 
 
 def unshuffle(

@@ -19,18 +19,22 @@ OTHERS = ("#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 
 def write(results: Path) -> list[Path]:
     """Redraw every curve from the records under `results`, into `results/curves`."""
-    groups: dict[tuple[str, ...], list[Run]] = {}
-    for run in records.read_all(results):
-        h = run.header
-        backend = () if run.backend == "fast" else (run.backend,)
-        words = (h["dataset"], h["model"], h["protocol"], *backend)
-        groups.setdefault(words, []).append(run)
     paths = []
-    for words, runs in groups.items():
-        stem = re.sub(r"[^A-Za-z0-9_.+-]", "_", "-".join(words))
+    for stem, runs in groups(records.read_all(results)).items():
         paths.append(results / "curves" / f"{stem}.svg")
         draw(runs, paths[-1])
     return paths
+
+
+def groups(runs: list[Run]) -> dict[str, list[Run]]:
+    """The runs of one data set, model, protocol and backend, by the stem of their drawing."""
+    found: dict[str, list[Run]] = {}
+    for run in runs:
+        h = run.header
+        backend = () if run.backend == "fast" else (run.backend,)
+        words = "-".join((h["dataset"], h["model"], h["protocol"], *backend))
+        found.setdefault(re.sub(r"[^A-Za-z0-9_.+-]", "_", words), []).append(run)
+    return found
 
 
 def draw(runs: list[Run], path: Path) -> None:

@@ -138,6 +138,13 @@ def plan(name: str, summary: str, rows: list[dict[str, Any]]) -> None:
     )
 
 
+def written(paths: list[Path]) -> None:
+    """Where everything is."""
+    console = Console()
+    for path in paths:
+        console.print(f"wrote {path}", highlight=False, soft_wrap=True)
+
+
 def sweep(failures: list[str], written: list[Path]) -> None:
     """How a sweep ended."""
     console = Console()

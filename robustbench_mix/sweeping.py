@@ -6,14 +6,14 @@ Every finished piece is on disk, so that a second call does only what is missing
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from robustbench_mix import checkpoints, data, jobs, protocols, zoo
+from robustbench_mix import checkpoints, data, jobs, probing, protocols, zoo
 from robustbench_mix import unshuffle as shuffling
 from robustbench_mix.algorithms import ladders
 from robustbench_mix.costs import Costs
@@ -114,7 +114,7 @@ def summary(pieces: list[Piece]) -> list[dict[str, Any]]:
             piece.network,
             {"network": piece.network, "trained": [0, 0], "attacked": [0, 0], "seconds": 0.0},
         )
-        counts = row["attacked" if piece.kind == "attack" else "trained"]
+        counts = row["attacked" if piece.kind in ("attack", "explain") else "trained"]
         counts[0] += piece.done
         counts[1] += 1
         row["seconds"] += piece.seconds
@@ -145,6 +145,13 @@ def _do(piece: Piece, setting: Setting) -> None:
             dataset=task.dataset, training=training, device=str(setting.device),
         )  # fmt: skip
         return
+    if piece.kind == "explain":
+        jobs.explain(
+            model=spec.model, spatial=spec.spatial, channel=spec.channel, seed=spec.seed,
+            dataset=task.dataset, examples=task.examples, eps=None, results=setting.results,
+            training=training, device=str(setting.device),
+        )  # fmt: skip
+        return
     jobs.evaluate(
         model=spec.model, spatial=spec.spatial, channel=spec.channel, seed=spec.seed,
         dataset=task.dataset, attack=piece.attack, eps=None, norm=None, examples=task.examples,
@@ -157,7 +164,7 @@ def _of_cell(cell: Cell, dataset: Dataset, setting: Setting, costs: Costs) -> It
     spec = cell.spec
     recipe = jobs.recipe_of(spec, dataset.name, setting.training(cell), setting.device)
     split, path = place(spec, dataset, recipe, cell.train_examples)
-    shape = zoo.Shape(dataset.channels, dataset.size, len(dataset.classes))
+    shape = _shape(dataset)
     network = f"{spec.model}, spatial {spec.spatial}, channel {spec.channel}, {dataset.name}"
     network += ", adversarial" if cell.adversarial else ""
     words = f"{network}, seed {spec.seed}"
@@ -181,6 +188,41 @@ def _of_cell(cell: Cell, dataset: Dataset, setting: Setting, costs: Costs) -> It
         cost = 0.0 if done else costs.attack(spec, shape, protocol, examples)
         named = f"{protocol.name} on {words}"
         yield Piece("attack", network, named, cell, attack, done, cost)
+    if cell.explain:
+        yield _explained(cell, dataset, setting, network, costs)
+
+
+def _explained(cell: Cell, dataset: Dataset, setting: Setting, network: str, costs: Costs) -> Piece:
+    """Measuring a network, its twin, and the transfer between them, as one piece."""
+    spec, shape = cell.spec, _shape(dataset)
+    split = balanced(dataset.test, cell.examples or default_examples(dataset.name))
+    grid = [one.text for one in protocols.load("fgsm", dataset.name).eps]
+    weights: dict[str, dict[str, Any]] = {}
+    for mode in dict.fromkeys(("learned", spec.spatial)):
+        one = replace(spec, spatial=mode)
+        recipe = jobs.recipe_of(one, dataset.name, setting.training(cell), setting.device)
+        _, path = place(one, dataset, recipe, cell.train_examples)
+        weights[mode] = checkpoints.read_header(path) if path.exists() else {}
+    paths = []
+    if all(weights.values()):
+        hashes = {mode: header["weights_hash"] for mode, header in weights.items()}
+        wanted = [("probe", mode, [hashes[mode]]) for mode in weights]
+        if len(weights) == 2:
+            wanted.append(("transfer", spec.spatial, list(hashes.values())))
+        for kind, mode, of in wanted:
+            label = Label(spec.model, mode, spec.channel, spec.seed)
+            header = probing.header_of(
+                kind, label, weights[mode], dataset, split, grid, setting.device
+            )
+            paths.append(probing.path_of(header, setting.results, *of))
+    done = bool(paths) and all(path.exists() for path in paths)
+    cost = 0.0 if done else costs.explaining(spec, shape, len(split), len(grid))
+    words = f"explain {network}, seed {spec.seed}"
+    return Piece("explain", network, words, cell, "", done, cost)
+
+
+def _shape(dataset: Dataset) -> zoo.Shape:
+    return zoo.Shape(dataset.channels, dataset.size, len(dataset.classes))
 
 
 def _of_puzzle(puzzle: Puzzle, dataset: Dataset, setting: Setting, costs: Costs) -> Piece:
@@ -191,7 +233,7 @@ def _of_puzzle(puzzle: Puzzle, dataset: Dataset, setting: Setting, costs: Costs)
     split, _, path = shuffling.place(
         decoder, dataset, recipe, setting.results, puzzle.train_examples, UNSHUFFLED
     )
-    shape = zoo.Shape(dataset.channels, dataset.size, len(dataset.classes))
+    shape = _shape(dataset)
     network = f"{decoder.name}, spatial {puzzle.spatial}, un-shuffling {dataset.name}"
     words = f"{network}, seed {puzzle.seed}"
     done = path.exists()

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from robustbench_mix import claims, cli, decodings, paper, records, tables
+from robustbench_mix import claims, cli, decodings, explanations, paper, records, tables
 from robustbench_mix.claims import accuracy, markdown, robustness, unshuffling
 from robustbench_mix.claims.finding import FAILS, HOLDS, IN_PART, OPEN
 from robustbench_mix.claims.pairs import clean_pairs, pairs
@@ -256,7 +256,7 @@ def test_every_claim_appears_once_for_each_data_set(results: Path) -> None:
         "1", "1, contrast", "2", "3a", "3b", "3c", "4a", "4b", "5",
     ]  # fmt: skip
     assert len({(c.number, c.data) for c in found}) == len(found)
-    text = markdown.to_markdown(found)
+    text = markdown.to_markdown(found, explanations.of(results))
     assert text.count("**not enough evidence**, no records") == 0
     assert "no records" in text
 

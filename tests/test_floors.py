@@ -14,13 +14,13 @@ import robustbench_mix
 PACKAGE = Path(robustbench_mix.__file__).parent
 FLOORS = {
     0: "errors specs files progress provenance protocols records recipes tables "
-    "decodings intervals evidence grids paper",
+    "decodings intervals evidence grids paper probes",
     1: "filters mixing fuse graphs resnet convmixer splits folders data norms streams draws "
     "devices",
-    2: "zoo checkpoints algorithms",
+    2: "zoo checkpoints algorithms measures",
     3: "fit train unshuffle obtain harness audit search identity evaluate jobs api bench "
-    "costs sweeping sweeps",
-    4: "leaderboard claims plot show gallery",
+    "costs sweeping sweeps probing",
+    4: "leaderboard claims explanations report pages plot show gallery",
     5: "__init__ cli __main__",
 }
 FLOOR = {name: floor for floor, names in FLOORS.items() for name in names.split()}

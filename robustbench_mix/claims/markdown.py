@@ -6,25 +6,27 @@ from pathlib import Path
 
 from robustbench_mix import paper
 from robustbench_mix.claims.finding import Claim, Finding
+from robustbench_mix.explanations import Explanation
+from robustbench_mix.explanations.table import to_markdown as explained
 from robustbench_mix.files import write_text
 
 NAME = "claims.md"
 
 
-def write(results: Path, found: list[Claim]) -> Path:
+def write(results: Path, found: list[Claim], why: list[Explanation]) -> Path:
     """Write claims.md under `results`."""
-    write_text(results / NAME, to_markdown(found))
+    write_text(results / NAME, to_markdown(found, why))
     return results / NAME
 
 
-def stale(results: Path, found: list[Claim]) -> bool:
-    """Whether claims.md is not what these claims give."""
+def stale(results: Path, found: list[Claim], why: list[Explanation]) -> bool:
+    """Whether claims.md is not what these claims and explanations give."""
     path = results / NAME
-    return not path.is_file() or path.read_bytes() != to_markdown(found).encode()
+    return not path.is_file() or path.read_bytes() != to_markdown(found, why).encode()
 
 
-def to_markdown(found: list[Claim]) -> str:
-    """A table of verdicts, then one section for each claim."""
+def to_markdown(found: list[Claim], why: list[Explanation]) -> str:
+    """A table of verdicts, one section for each claim, and the tables that explain."""
     lines = [
         "# The claims, tested",
         "",
@@ -53,16 +55,24 @@ def to_markdown(found: list[Claim]) -> str:
         lines += ["", f"**{claim.verdict}**{on}: {claim.reason}."]
         if claim.findings:
             lines += ["", *_table(claim)]
+    lines += ["", "## Why"]
+    for one in why:
+        lines += ["", *explained(one)]
     return "\n".join(lines) + "\n"
 
 
-def _table(claim: Claim) -> list[str]:
+def table(claim: Claim) -> tuple[list[str], list[list[str]]]:
+    """Titles and rows of what a claim rests on."""
     places = list(dict.fromkeys(key for finding in claim.findings for key in finding.where))
     titles = [
         *places, "seeds x images", *claim.sides, f"difference, {claim.unit}", "paper", "p",
         "answer", "needed",
     ]  # fmt: skip
-    rows = [_cells(claim, finding, places) for finding in claim.findings]
+    return titles, [_cells(claim, finding, places) for finding in claim.findings]
+
+
+def _table(claim: Claim) -> list[str]:
+    titles, rows = table(claim)
     return [_line(titles), _line(["---"] * len(titles)), *map(_line, rows)]
 
 

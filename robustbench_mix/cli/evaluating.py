@@ -137,6 +137,46 @@ def train(
 
 
 @app.command()
+def explain(
+    model: Model = "resnet18",
+    spatial: SpatialWord = "frozen",
+    channel: ChannelWord = "learned",
+    dataset: DatasetName = "digits",
+    examples: Annotated[
+        Optional[int], typer.Option(parser=whole, help="Test images to measure.")
+    ] = None,
+    eps: Annotated[
+        Optional[str], typer.Option(help="Epsilons instead of the FGSM protocol's.")
+    ] = None,
+    seed: Seed = 0,
+    out: Out = Path("results"),
+    epochs: Epochs = None,
+    train_examples: TrainExamples = None,
+    lr: LearningRate = None,
+    precision: Precision = "auto",
+    adversarial: IsAdversarial = False,
+    adversarial_eps: AdversarialEps = None,
+    device: Device = "auto",
+    as_json: AsJson = False,
+) -> None:
+    """Measure what explains a gap: margins, gradients, linearity, transfer, frequencies."""
+    from robustbench_mix import jobs, show
+
+    paths = jobs.explain(
+        model=model, spatial=spatial, channel=channel, seed=seed, dataset=dataset,
+        examples=examples, eps=None if eps is None else listed(eps), results=out,
+        training=jobs.Training(
+            epochs, train_examples, lr, precision, adversarial, adversarial_eps
+        ),
+        device=device, quiet=as_json,
+    )  # fmt: skip
+    if as_json:
+        print(json.dumps({"paths": [str(path) for path in paths]}, indent=2))
+    else:
+        show.written(paths)
+
+
+@app.command()
 def unshuffle(
     width: Annotated[str, typer.Option(help="Channels; several as in 128,256.")] = "128",
     depth: Annotated[str, typer.Option(help="Blocks; several as in 4,8.")] = "4",

@@ -74,18 +74,28 @@ def claims(
     from dataclasses import asdict
 
     from robustbench_mix import claims as tested
-    from robustbench_mix import show
+    from robustbench_mix import explanations, show
     from robustbench_mix.claims import markdown
 
-    found = tested.of(existing(results))
+    found, why = tested.of(existing(results)), explanations.of(results)
     if check:
-        if markdown.stale(results, found):
+        if markdown.stale(results, found, why):
             print(f"{results / markdown.NAME} does not match the records")
             raise typer.Exit(1)
         print(f"{results}: the claims match the records")
         return
-    path = markdown.write(results, found)
+    path = markdown.write(results, found, why)
     if as_json:
         print(json.dumps([asdict(claim) for claim in found], indent=2))
     else:
         show.claims(found, path)
+
+
+@app.command()
+def report(
+    results: Annotated[Path, typer.Argument(help="Results folder.")] = Path("results"),
+) -> None:
+    """Write everything into one HTML file that needs no network."""
+    from robustbench_mix import report as page
+
+    print(f"wrote {page.write(existing(results))}")

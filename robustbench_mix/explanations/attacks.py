@@ -1,0 +1,165 @@
+"""From the curves: weaker attacks and stronger models, controls, and capacity."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+
+from robustbench_mix.claims.accuracy import CHANS, FULL
+from robustbench_mix.claims.pairs import Pair, clean_pairs, pairs
+from robustbench_mix.explanations.table import Explanation, percent, points
+from robustbench_mix.records import Run
+
+ATTACKS = ("fgsm", "pgd", "autoattack")
+
+
+def strength(runs: list[Run]) -> Explanation:
+    """How much of a gap under FGSM is left under stronger attacks."""
+    found: dict[tuple[str, str], dict[str, Pair]] = {}
+    for pair in pairs(runs, FULL, CHANS):
+        h = pair.header
+        if h["protocol"] in ATTACKS and not h.get("adversarial"):
+            found.setdefault((h["dataset"], h["model"]), {})[h["protocol"]] = pair
+    rows = []
+    for (dataset, model), by_attack in sorted(found.items()):
+        grids = [set(pair.first) for pair in by_attack.values()]
+        grid = [eps for eps in next(iter(by_attack.values())).first if eps != "0"]
+        for eps in (eps for eps in grid if all(eps in g for g in grids)):
+            cells = [
+                points(_gain(by_attack[name], eps)) if name in by_attack else "-"
+                for name in ATTACKS
+            ]
+            fooled = [
+                percent(by_attack["fgsm"].first[eps]) + " / " + percent(by_attack[name].first[eps])
+                if {"fgsm", name} <= by_attack.keys()
+                else "-"
+                for name in ATTACKS[1:]
+            ]
+            rows.append([dataset, model, eps, *cells, *fooled])
+    return Explanation(
+        "strength", "A stronger model or a weaker attack?",
+        "Shows the gain of the frozen twin in points under each attack, over the same kind of "
+        "networks: what is there under FGSM and gone under AutoAttack was the attack's weakness.",
+        "It cannot show why FGSM is weaker on one twin; the next two tables look for that.",
+        ["data", "model", "eps", *(f"frozen - learned, {name}" for name in ATTACKS),
+         "learned, % standing: FGSM / PGD", "FGSM / AutoAttack"],
+        rows,
+    )  # fmt: skip
+
+
+def controls(runs: list[Run]) -> Explanation:
+    """The frozen network against a learned one of its own clean accuracy, and against BN alone."""
+    rows = []
+    for protocol in ATTACKS:
+        chosen = [r for r in runs if r.header["protocol"] == protocol and _plain(r)]
+        for frozen in (r for r in chosen if _kind(r) == CHANS):
+            match = _matched(frozen, chosen)
+            only_norms = _same(frozen, chosen, ("frozen", "frozen"))
+            for name, other in (("accuracy-matched", match), ("norms alone trained", only_norms)):
+                if other is None:
+                    continue
+                h = other.header
+                mine, theirs = frozen.survived(), other.survived()
+                gains = [
+                    points((mine[e].to_numpy(int) - theirs[e].to_numpy(int))[None]) for e in mine
+                ]
+                trained = f"{h['model']}, {h['epochs']} epochs"
+                where = [frozen.header["dataset"], frozen.header["model"], protocol]
+                grid = ", ".join(mine.columns[1:])
+                cells = [str(h["seed"]), name, trained, gains[0], "; ".join(gains[1:]), grid]
+                rows.append([*where, *cells])
+    return Explanation(
+        "controls", "Against controls",
+        "Shows the frozen network minus a learned one whose clean accuracy is nearest to its own, "
+        "and minus one that trains its norms and head alone: robustness that is only lower "
+        "accuracy, or only the norms' doing, leaves no gain here.",
+        "It cannot match more than the clean accuracy; the matched network differs in width or "
+        "training too.",
+        ["data", "model", "attack", "seed", "control", "which", "clean, pp", "robust, pp", "eps"],
+        rows,
+    )  # fmt: skip
+
+
+def capacity(runs: list[Run]) -> Explanation:
+    """The gap against the depth multiplier."""
+    rows = []
+    for pair in [*clean_pairs(runs, FULL, CHANS)]:
+        multiplier = _multiplier(pair.header["model"])
+        if multiplier is None or pair.header.get("adversarial"):
+            continue
+        h = pair.header
+        robust = [
+            p
+            for p in pairs(runs, FULL, CHANS)
+            if (p.header["dataset"], p.header["model"]) == (h["dataset"], h["model"])
+            and p.header["protocol"] in ATTACKS
+            and not p.header.get("adversarial")
+        ]
+        cells = {
+            p.header["protocol"]: "; ".join(points(_gain(p, e)) for e in p.first if e != "0")
+            for p in robust
+        }
+        family, depth = multiplier
+        rows.append(
+            [h["dataset"], family, str(depth), f"{len(pair.seeds)}",
+             points(_gain(pair, "0")), *(cells.get(name, "-") for name in ATTACKS)]
+        )  # fmt: skip
+    rows.sort(key=lambda row: (row[0], row[1], int(row[2])))
+    several = {tuple(row[:2]) for row in rows if row[2] != "9"}
+    return Explanation(
+        "capacity", "Capacity: the depth multiplier",
+        "Shows frozen minus learned, in points, as the depth multiplier d grows: from d = 9 on, "
+        "the number of taps of a 3 x 3 kernel, random filters span every kernel, and the frozen "
+        "network can compute all that the learned one can.",
+        "It cannot tell a smaller function class from harder training below d = 9: both change.",
+        ["data", "model", "d", "seeds", "clean", *(f"{name}, each eps" for name in ATTACKS)],
+        [row for row in rows if tuple(row[:2]) in several],
+    )  # fmt: skip
+
+
+def _gain(pair: Pair, eps: str) -> np.ndarray:
+    """Second minus first, (seeds, images) in -1, 0, 1."""
+    return pair.second[eps].astype(int) - pair.first[eps].astype(int)
+
+
+def _kind(run: Run) -> tuple[str, str]:
+    return run.header["spatial"], run.header["channel"]
+
+
+def _plain(run: Run) -> bool:
+    return not run.header.get("adversarial") and run.backend == "fast"
+
+
+def _same(run: Run, runs: list[Run], kind: tuple[str, str]) -> Run | None:
+    """The run of another kind of mixers under the same conditions."""
+    names = (
+        "dataset", "model", "seed", "protocol_hash", "data_hash", "train_examples", "epochs"
+    )  # fmt: skip
+    for other in runs:
+        if _kind(other) == kind and all(other.header[n] == run.header[n] for n in names):
+            return other
+    return None
+
+
+def _matched(run: Run, runs: list[Run]) -> Run | None:
+    """The learned network, of another name or training, nearest in clean accuracy."""
+    names = ("dataset", "seed", "protocol_hash", "data_hash")
+    twin = _same(run, runs, FULL)
+    others = [
+        other
+        for other in runs
+        if _kind(other) == FULL
+        and other is not twin
+        and other.header["model"].split("_")[0] == run.header["model"].split("_")[0]
+        and _multiplier(other.header["model"]) == _multiplier(run.header["model"])
+        and all(other.header[name] == run.header[name] for name in names)
+    ]
+    target = float(run.table["correct"].mean())
+    return min(others, key=lambda o: abs(float(o.table["correct"].mean()) - target), default=None)
+
+
+def _multiplier(model: str) -> tuple[str, int] | None:
+    """The depth multiplier of a CIFAR ResNet, 9 unless its name says another."""
+    match = re.fullmatch(r"(resnet(?:14|20|26|32|38))(_w\d+)?(?:_d(\d+))?", model)
+    return (match[1], int(match[3] or 9)) if match else None

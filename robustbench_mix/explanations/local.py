@@ -1,0 +1,206 @@
+"""From the probes: linearity, margins and distances, transfer, frequencies."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import Any
+
+import numpy as np
+
+from robustbench_mix.explanations.table import Explanation, interval, percent
+from robustbench_mix.probes import ATTACKS, PAIRED, SIDES, Probe
+
+Twins = list[tuple[Probe, Probe]]
+
+
+def twins(probes: list[Probe]) -> dict[tuple[str, str, str], Twins]:
+    """Learned and other probes of the same seed, by (data, model, spatial), most images first."""
+    by_key: dict[tuple[Any, ...], dict[str, Probe]] = defaultdict(dict)
+    for probe in probes:
+        if not probe.header.get("adversarial"):
+            key = tuple(probe.header[name] for name in PAIRED)
+            by_key[key][probe.header["spatial"]] = probe
+    found: dict[tuple[str, str, str], Twins] = defaultdict(list)
+    for group in by_key.values():
+        for spatial, probe in group.items():
+            if spatial != "learned" and "learned" in group:
+                h = probe.header
+                found[h["dataset"], h["model"], spatial].append((group["learned"], probe))
+    return {key: _alike(found[key]) for key in sorted(found)}
+
+
+def linearity(probes: list[Probe]) -> Explanation:
+    """How far the margin falls along the FGSM direction, over what the gradient promises."""
+    rows = []
+    for (dataset, model, spatial), pairs in twins(probes).items():
+        for at, eps in enumerate(pairs[0][0].header["eps"]):
+            sides = [[_kept(side, at) for side in column] for column in zip(*pairs, strict=True)]
+            cells = [f"{np.mean([np.mean(kept) for kept in side]):.2f}" for side in sides]
+            gain = [
+                np.mean(other) - np.mean(learned) for learned, other in zip(*sides, strict=True)
+            ]
+            rows.append([dataset, model, spatial, eps, str(len(pairs)), *cells, _seeds(gain)])
+    return Explanation(
+        "linearity", "Linearity along the attack",
+        "Shows how much of the fall of the margin that the gradient predicts, one FGSM step of "
+        "eps away, really happens (1: linear; less: the step overshoots a curved landscape, and "
+        "FGSM is weak), for the learned network and the other.",
+        "It cannot show what a better direction would find: that is PGD's and AutoAttack's part.",
+        ["data", "model", "spatial", "eps", "seeds", "learned", "other", "difference by seed"],
+        rows,
+    )  # fmt: skip
+
+
+def distances(probes: list[Probe]) -> Explanation:
+    """Margins, gradients, the distance they predict, and the smallest perturbation found."""
+    rows = []
+    for (dataset, model, spatial), pairs in twins(probes).items():
+        for name, unit, scale in (
+            ("margin", "logits", 1.0), ("grad_l1", "logits / unit", 1.0),
+            ("predicted", "/255", 255.0), ("distance", "/255", 255.0),
+        ):  # fmt: skip
+            sides = [
+                np.stack([scale * _values(probe, name) for probe in column])
+                for column in zip(*pairs, strict=True)
+            ]
+            both = np.stack([a.table["correct"] & b.table["correct"] for a, b in pairs]).all(0)
+            first, second = (side[:, both] for side in sides)
+            both_finite = np.isfinite(first).all(0) & np.isfinite(second).all(0)
+            first, second = first[:, both_finite], second[:, both_finite]
+            if not first.size:
+                continue
+            words = {"predicted": "margin / gradient", "distance": "smallest found (FMN)"}
+            cells = [words.get(name, name), unit, f"{first.shape[0]} x {first.shape[1]}"]
+            medians = [f"{np.median(side):.3g}" for side in (first, second)]
+            rows.append(
+                [dataset, model, spatial, *cells, *medians, interval(second - first, "+.3g")]
+            )
+    return Explanation(
+        "distances", "Margins, gradients and distances",
+        "Shows, over the images that both twins classify correctly, medians of the logit margin, "
+        "of the l1 norm of its input gradient, of their ratio, which is the l-infinity distance "
+        "to the boundary to first order, and of the smallest perturbation that FMN found, with "
+        "the mean paired difference.",
+        "It cannot prove that no smaller perturbation exists: FMN gives upper bounds.",
+        ["data", "model", "spatial", "what", "unit", "seeds x images", "learned", "other",
+         "difference"],
+        rows,
+    )  # fmt: skip
+
+
+def transfers(probes: list[Probe]) -> Explanation:
+    """Whose examples fool whom."""
+    groups: dict[tuple[str, str, str], list[Probe]] = defaultdict(list)
+    for probe in probes:
+        h = probe.header
+        if not h.get("adversarial"):
+            groups[h["dataset"], h["model"], h["spatial"]].append(probe)
+    rows = []
+    for (dataset, model, spatial), found in sorted(groups.items()):
+        for attack in ATTACKS:
+            for at, eps in enumerate(found[0].header["eps"]):
+                cells = [
+                    percent(np.concatenate([_fooled(p, attack, made, judged, at) for p in found]))
+                    for made in SIDES
+                    for judged in SIDES
+                ]
+                rows.append([dataset, model, spatial, attack, eps, str(len(found)), *cells])
+    return Explanation(
+        "transfer", "Transfer between the twins",
+        "Shows, in % of the images that both classify correctly, how many examples made on one "
+        "network fool that network and its twin: a network that its twin's examples fool more "
+        "than its own hides its gradients rather than resists.",
+        "It cannot show robustness: transferred examples are weaker than any made on the network.",
+        ["data", "model", "spatial", "attack", "eps", "seeds", "learned to learned",
+         "learned to other", "other to learned", "other to other"],
+        rows,
+    )  # fmt: skip
+
+
+def frequencies(probes: list[Probe]) -> Explanation:
+    """Where filters, the kernels they make up, and perturbations have their power."""
+    rows = []
+    for (dataset, model, spatial), pairs in twins(probes).items():
+        for side, column in zip(("learned", spatial), zip(*pairs, strict=True), strict=True):
+            for name in ("filters", "composed", "perturbation"):
+                spectra = [probe.header[name] for probe in column if probe.header[name]]
+                if spectra:
+                    mean = np.mean(spectra, axis=0)
+                    cells = [f"{100 * share:.1f}" for share in mean]
+                    rows.append([dataset, model, side, name, str(len(spectra)), *cells])
+    bands = max((len(row) - 5 for row in rows), default=8)
+    return Explanation(
+        "frequency", "Frequencies",
+        "Shows the share of power in %, from the lowest to the highest band of spatial frequency, "
+        "of the spatial filters, of the dense kernels that they and the channel mixers make up, "
+        "and of the smallest adversarial perturbations.",
+        "It cannot show which frequencies the network relies on for clean images: the next table "
+        "probes that.",
+        ["data", "model", "spatial", "what", "seeds", *(f"{k + 1}/{bands}" for k in range(bands))],
+        list(map(list, dict.fromkeys(map(tuple, rows)))),
+    )  # fmt: skip
+
+
+def waves(probes: list[Probe]) -> Explanation:
+    """Accuracy under noise of one frequency at a time, by band."""
+    rows = []
+    for (dataset, model, spatial), pairs in twins(probes).items():
+        for side, column in zip(("learned", spatial), zip(*pairs, strict=True), strict=True):
+            by_band = np.mean([heat_bands(np.array(p.header["heat_map"])) for p in column], axis=0)
+            h = column[0].header
+            size = [str(len(column)), str(h["heat_map_n"]), f"{h['wave_norm']:.2f}"]
+            cells = [f"{100 * share:.1f}" for share in by_band]
+            rows.append([dataset, model, side, *size, *cells])
+    return Explanation(
+        "waves", "Under noise of one frequency",
+        "Shows the accuracy in % under a wave of one spatial frequency, averaged over the "
+        "frequencies of each quarter of the range, lowest first (a Fourier heat map in brief).",
+        "It cannot show worst cases: the waves are not chosen against the network.",
+        ["data", "model", "spatial", "seeds", "images", "l2 norm", "1/4", "2/4", "3/4", "4/4"],
+        list(map(list, dict.fromkeys(map(tuple, rows)))),
+    )  # fmt: skip
+
+
+def heat_bands(heat_map: np.ndarray, bands: int = 4) -> list[float]:
+    """Mean accuracy of a heat map (H, W // 2 + 1) in square rings of frequency."""
+    height, width = heat_map.shape
+    rows = np.abs(np.fft.fftfreq(height)) * 2
+    columns = np.arange(width) / max(width - 1, 1)
+    ring = np.maximum(rows[:, None], columns[None])
+    band = np.minimum((ring * bands).astype(int), bands - 1)
+    return [float(heat_map[band == k].mean()) for k in range(bands)]
+
+
+def _alike(pairs: Twins) -> Twins:
+    """The pairs on the same images: those of which there are most records."""
+    sizes: dict[str, int] = defaultdict(int)
+    for learned, _ in pairs:
+        sizes[learned.header["data_hash"]] += learned.header["n"]
+    best = max(sizes, key=lambda name: (sizes[name], name))
+    return [pair for pair in pairs if pair[0].header["data_hash"] == best]
+
+
+def _kept(probe: Probe, at: int) -> np.ndarray:
+    """The share of the predicted fall that happens, for images that are classified correctly."""
+    correct = probe.table["correct"].to_numpy(bool)
+    margin = probe.table["margin"].to_numpy()[correct]
+    real, predicted = (
+        margin - probe.matrix(name)[correct, at] for name in ("real", "predicted")
+    )
+    # A ratio of means: single images may predict next to nothing.
+    return np.array([real.mean() / max(predicted.mean(), 1e-12)])
+
+
+def _values(probe: Probe, name: str) -> np.ndarray:
+    if name == "predicted":
+        return probe.table["margin"].to_numpy() / probe.table["grad_l1"].to_numpy().clip(1e-12)
+    return probe.table[name].to_numpy(float)
+
+
+def _fooled(probe: Probe, attack: str, made: str, judged: str, at: int) -> np.ndarray:
+    both = probe.table["first"].to_numpy(bool) & probe.table["second"].to_numpy(bool)
+    return probe.matrix(f"{attack}_{made}_{judged}")[both, at]
+
+
+def _seeds(values: list[Any]) -> str:
+    return ", ".join(f"{float(value):+.2f}" for value in values)

@@ -1,0 +1,50 @@
+"""A table that explains: what it shows, and what it cannot."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from robustbench_mix.evidence import crossed_bootstrap
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """`shows` and `cannot` are one sentence each; the rows are texts, one for each column."""
+
+    name: str
+    title: str
+    shows: str
+    cannot: str
+    columns: list[str]
+    rows: list[list[str]] = field(default_factory=list)
+
+
+def to_markdown(explanation: Explanation) -> list[str]:
+    """The lines of a section."""
+    lines = [f"### {explanation.title}", "", f"{explanation.shows} {explanation.cannot}", ""]
+    if not explanation.rows:
+        return [*lines, "No records."]
+    lines += [_line(explanation.columns), _line(["---"] * len(explanation.columns))]
+    return lines + [_line(row) for row in explanation.rows]
+
+
+def points(values: np.ndarray) -> str:
+    """A mean difference of shares (seeds, images) in percentage points, with its interval."""
+    return interval(100 * values.astype(float), "+.1f")
+
+
+def interval(values: np.ndarray, form: str) -> str:
+    """A mean over seeds and images, with its 95 % interval by the crossed bootstrap."""
+    low, high = crossed_bootstrap(values)
+    return f"{values.mean():{form}} [{low:{form}}, {high:{form}}]"
+
+
+def percent(values: np.ndarray) -> str:
+    """A share in %."""
+    return f"{100 * values.mean():.1f}" if values.size else "-"
+
+
+def _line(cells: list[str]) -> str:
+    return "| " + " | ".join(cells) + " |"

@@ -1,0 +1,128 @@
+"""What about a network explains its robustness: margins, gradients, linearity, frequencies.
+
+Each function takes a network as `Target` (pixels in [0, 1] to logits) and images x
+(B, C, H, W) with labels y (B,), and returns one value or list of values per image unless
+it says otherwise.
+"""
+
+from __future__ import annotations
+
+import warnings
+
+import torch
+from torch import Tensor
+
+from robustbench_mix.algorithms.ascent import ascend, first_direction
+from robustbench_mix.algorithms.attack import Target
+from robustbench_mix.algorithms.losses import margin
+from robustbench_mix.norms import distance
+
+PGD_STEPS, PGD_STEP = 20, 0.125
+FMN_STEPS = 100
+BANDS = 8
+
+
+def margins_and_gradients(target: Target, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    """The logit of the label minus the largest other, (B,), and its input gradient, (B, D).
+
+    margin / ||gradient||_1 is the l-infinity distance to the boundary to first order, and
+    margin / ||gradient||_2 the l2 one (Hein & Andriushchenko, arXiv 1705.08475).
+    """
+    with torch.enable_grad():
+        point = x.detach().clone().requires_grad_()
+        value = margin(target(point), y)
+        (gradient,) = torch.autograd.grad(value.sum(), point)
+    return value.detach(), gradient.flatten(1)
+
+
+@torch.no_grad()
+def along_fgsm(target: Target, x: Tensor, y: Tensor, eps: list[float]) -> tuple[Tensor, Tensor]:
+    """Margins one FGSM step of each size away, (B, len(eps)), and what the gradient predicts.
+
+    Where a network is linear along the attack's direction the two agree; where the margin
+    falls less than predicted, a single step is a weak attack on it.
+    """
+    value, gradient = margins_and_gradients(target, x, y)
+    direction = first_direction(target, x, y, "linf")
+    points = [(x + size * direction).clamp(0, 1) for size in eps]
+    real = torch.stack([margin(target(point), y) for point in points], dim=1)
+    moved = torch.stack([(gradient * (p - x).flatten(1)).sum(1) for p in points], dim=1)
+    return real, value[:, None] + moved
+
+
+def minimal_distance(target: Target, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    """The l-infinity norm of the smallest adversarial perturbation found, and the images.
+
+    FMN (Pintor et al., arXiv 2102.12827) through foolbox, 100 steps. The norm is 0 where the
+    image is misclassified as it is, infinite where nothing was found; (B,) float64.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # foolbox imports scipy.ndimage.filters
+        import foolbox
+
+    attack = foolbox.attacks.LInfFMNAttack(steps=FMN_STEPS)
+    network = foolbox.PyTorchModel(target.eval(), bounds=(0, 1), device=x.device)
+    found, _, _ = attack(network, x.contiguous(), foolbox.Misclassification(y), epsilons=None)
+    x_adv = found.detach().clamp(0, 1)
+    with torch.no_grad():
+        broken = target(x_adv).argmax(1) != y
+        wrong = target(x).argmax(1) != y
+    norms = distance(x_adv, x, "linf")
+    norms = torch.where(broken, norms, torch.inf).masked_fill(wrong, 0.0)
+    return norms, x_adv
+
+
+def crafted(target: Target, x: Tensor, y: Tensor, eps: float, seeds: Tensor) -> dict[str, Tensor]:
+    """Adversarial examples to try on another network: one FGSM step, and the end of PGD-20."""
+    radius = torch.full((len(x),), eps, device=x.device)
+    walked = ascend(
+        target, x, y, seeds, eps=radius, norm="linf", steps=PGD_STEPS, step_size=PGD_STEP,
+        random_start=True, early_stop=False,
+    )  # fmt: skip
+    step = (x + eps * first_direction(target, x, y, "linf")).clamp(0, 1)
+    return {"fgsm": step, "pgd": walked}
+
+
+def radial_spectrum(images: Tensor, bands: int = BANDS) -> Tensor:
+    """Mean share of power in each band of spatial frequency, (bands,), for (..., H, W).
+
+    Band k holds the frequencies whose larger component lies in [k, k + 1) / bands of the
+    Nyquist frequency, the last one with its end; the shares of an image sum to one. Square
+    rings, so that every frequency has its band.
+    """
+    power = torch.fft.fft2(images.double()).abs() ** 2
+    height, width = images.shape[-2:]
+    rows = torch.fft.fftfreq(height, dtype=torch.float64).abs() * 2
+    columns = torch.fft.fftfreq(width, dtype=torch.float64).abs() * 2
+    ring = torch.maximum(rows[:, None], columns[None]).to(power.device)
+    band = (ring * bands).long().clamp(max=bands - 1)
+    flat = power.flatten(-2).flatten(0, -2) if images.ndim > 2 else power.flatten()[None]
+    shares = torch.zeros(len(flat), bands, dtype=torch.float64, device=power.device)
+    shares.index_add_(1, band.flatten(), flat)
+    total = shares.sum(1, keepdim=True)
+    return (shares / total.clamp_min(1e-300))[total[:, 0] > 0].mean(0)
+
+
+@torch.no_grad()
+def fourier_heat_map(
+    target: Target, x: Tensor, y: Tensor, norm: float, generator: torch.Generator
+) -> Tensor:
+    """Accuracy under noise of one spatial frequency at a time, (H, W // 2 + 1).
+
+    Entry (i, j) adds a real wave of that frequency and l2 `norm` to each image, with a random
+    sign per image and channel, clipped to the box (Yin et al., arXiv 1906.08988). Frequency 0
+    is at (0, 0); rows beyond H // 2 are negative frequencies.
+    """
+    batch, channels, height, width = x.shape
+    found = torch.zeros(height, width // 2 + 1)
+    for i in range(height):
+        for j in range(width // 2 + 1):
+            spectrum = torch.zeros(height, width // 2 + 1, dtype=torch.complex64)
+            spectrum[i, j] = 1
+            wave = torch.fft.irfft2(spectrum, s=(height, width))
+            wave = wave / wave.norm().clamp_min(1e-12)
+            sign = torch.randint(0, 2, (batch, channels, 1, 1), generator=generator) * 2 - 1
+            noise = norm / channels**0.5 * (sign * wave).to(x.device)
+            logits = target((x + noise).clamp(0, 1))
+            found[i, j] = (logits.argmax(1) == y).float().mean()
+    return found

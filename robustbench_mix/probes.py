@@ -1,0 +1,89 @@
+"""What was measured to explain a network's robustness: one record per image, and spectra.
+
+A *probe* is of one network; a *transfer* is of a network and its learned twin, each under
+the adversarial examples of both.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from robustbench_mix import tables
+from robustbench_mix.errors import RbmixError
+
+# What twins must share.
+PAIRED = ("model", "channel", "seed", "dataset", "data_hash", "train_examples", "epochs", "device")
+SIDES = ("first", "second")
+ATTACKS = ("fgsm", "pgd")
+SHOWN = 6  # images whose smallest perturbations are kept
+PICTURES = (
+    "label", "clean", "adversarial_first", "adversarial_second", "says_first_first",
+    "says_first_second", "says_second_first", "says_second_second",
+)  # fmt: skip
+NEEDS = {
+    "probe": {
+        "image", "correct", "margin", "grad_l1", "grad_l2", "distance", "real", "predicted",
+    },
+    "transfer": {"image", "first", "second", *PICTURES},
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Probe:
+    """A header and one row per image.
+
+    kind `probe`: `correct`, `margin` (logits), `grad_l1`, `grad_l2` (norms of its input
+    gradient), `distance` (smallest l-infinity norm found by FMN, infinite if none, 0 if the
+    image is misclassified), and along header["eps"] the margins one FGSM step away, `real`,
+    and as the gradient predicts them, `predicted`. The header holds `filters`, `composed` and
+    `perturbation` (shares of power per band of frequency), `heat_map` (accuracy under a wave
+    of l2 norm header["wave_norm"]) and `heat_map_n`.
+
+    kind `transfer`: `first` and `second` (clean-correct under the learned network and under
+    the other), and `fgsm_first_second` and the like: along header["eps"], whether the example
+    made on the first is misclassified by the second. For a few images, `PICTURES`: the smallest
+    perturbation of each network, and the class that each takes it for.
+    """
+
+    header: dict[str, Any]
+    table: pd.DataFrame
+
+    def pixels(self, name: str) -> list[np.ndarray]:
+        """The kept images under a name, (H, W, C) float32 in [0, 1] each."""
+        channels, height, width = self.header["shape"]
+        kept = [data for data in self.table[name] if data is not None]
+        return [
+            np.frombuffer(data, np.float32).reshape(channels, height, width).transpose(1, 2, 0)
+            for data in kept
+        ]
+
+    def matrix(self, name: str) -> np.ndarray:
+        """A column of lists as an array, (n, len(eps))."""
+        return np.array(self.table[name].tolist())
+
+
+def path_for(results: Path, header: dict[str, Any], key: str) -> Path:
+    """Where this belongs under a results folder."""
+    spatial = header["spatial"].replace(":", "")
+    words = (header["kind"], header["model"], spatial, header["channel"], f"s{header['seed']}")
+    stem = "-".join([*words, key])
+    return results / "probes" / str(header["dataset"]) / f"{stem}.parquet"
+
+
+def read(path: Path) -> Probe:
+    """Read one; raises RbmixError if it is damaged."""
+    header, table = tables.read(path, set())
+    missing = sorted(NEEDS.get(header.get("kind", ""), {"kind"}) - set(table.columns))
+    if missing:
+        raise RbmixError(f"records {path} are damaged (no {missing[0]})")
+    return Probe(header, table)
+
+
+def read_all(results: Path, kind: str) -> list[Probe]:
+    """Every probe of a kind under a results folder, in the order of the paths."""
+    return [read(path) for path in sorted((results / "probes").glob(f"*/{kind}-*.parquet"))]

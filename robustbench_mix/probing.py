@@ -1,0 +1,239 @@
+"""Measuring what explains a network's robustness, and writing it down."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+from torch import Tensor, nn
+
+from robustbench_mix import measures, probes, provenance, tables
+from robustbench_mix.algorithms.attack import Target
+from robustbench_mix.checkpoints import weights_hash
+from robustbench_mix.devices import describe
+from robustbench_mix.harness import borrowed
+from robustbench_mix.identity import Label
+from robustbench_mix.mixing import SeparableConv2d, spatial_mixers
+from robustbench_mix.obtain import Obtained
+from robustbench_mix.progress import say, track
+from robustbench_mix.specs import Eps, short_hash
+from robustbench_mix.splits import Dataset, Split
+from robustbench_mix.streams import stream
+
+BATCH = 250
+WAVE_NORM = 0.125  # l2 norm of a wave, as a share of the square root of the pixel count
+HEAT_MAP_IMAGES = 100
+PADDED = 16  # filters are padded to this size before their spectrum is taken
+
+
+def probe(
+    label: Label,
+    obtained: Obtained,
+    dataset: Dataset,
+    split: Split,
+    eps: list[str],
+    results: Path,
+    device: torch.device,
+) -> Path:
+    """Measure one network on the images of `split`; the path of the records.
+
+    What is on disk for the same network and images is left as it is.
+    """
+    model = obtained.model
+    header = header_of("probe", label, obtained.header, dataset, split, eps, device)
+    path = path_of(header, results, weights_hash(model))
+    if path.exists():
+        say(f"already measured, see {path}")
+        return path
+    started = time.perf_counter()
+    parts: list[pd.DataFrame] = []
+    perturbations: list[Tensor] = []
+    sizes = [Eps(text).value for text in eps]
+    with borrowed(model, device):
+        target = Target(model)
+        words = f"measuring {label.model}, spatial {label.spatial}, seed {label.seed}"
+        for start in track(range(0, len(split), BATCH), words):
+            x = split.pixels(start, start + BATCH).to(device)
+            y = split.labels[start : start + BATCH].to(device)
+            part, moved = _measured(target, x, y, sizes)
+            parts.append(part)
+            perturbations.append(moved.cpu())
+        generator = torch.Generator().manual_seed(label.seed)
+        few = min(HEAT_MAP_IMAGES, len(split))
+        pixels = split.images[0].numel()
+        norm = WAVE_NORM * pixels**0.5
+        heat_map = measures.fourier_heat_map(
+            target, split.pixels(0, few).to(device), split.labels[:few].to(device), norm, generator
+        )
+    header |= {
+        "filters": _filter_spectrum(model, composed=False),
+        "composed": _filter_spectrum(model, composed=True),
+        "perturbation": measures.radial_spectrum(torch.cat(perturbations)).tolist(),
+        "heat_map": heat_map.tolist(), "heat_map_n": few, "wave_norm": norm,
+    }  # fmt: skip
+    table = pd.concat(parts, ignore_index=True)
+    table.insert(0, "image", split.index.numpy())
+    _write(path, header, table, started)
+    return path
+
+
+def transfer(
+    label: Label,
+    obtained: Obtained,
+    twin: Obtained,
+    dataset: Dataset,
+    split: Split,
+    eps: list[str],
+    results: Path,
+    device: torch.device,
+) -> Path:
+    """Try the adversarial examples of a network and of its learned twin on both."""
+    header = header_of("transfer", label, obtained.header, dataset, split, eps, device)
+    path = path_of(header, results, *(weights_hash(one.model) for one in (twin, obtained)))
+    if path.exists():
+        say(f"already measured, see {path}")
+        return path
+    started = time.perf_counter()
+    with borrowed(twin.model, device), borrowed(obtained.model, device):
+        targets = dict(zip(probes.SIDES, (Target(twin.model), Target(obtained.model)), strict=True))
+        parts = []
+        words = f"transfer between {label.model}s, spatial learned and {label.spatial}"
+        for start in track(range(0, len(split), BATCH), words):
+            x = split.pixels(start, start + BATCH).to(device)
+            y = split.labels[start : start + BATCH].to(device)
+            names = split.index[start : start + BATCH].tolist()
+            seeds = torch.tensor([stream(label.seed, "transfer", name) for name in names])
+            parts.append(_crossed(targets, x, y, eps, seeds.to(device)))
+        table = pd.concat(parts, ignore_index=True)
+        table.insert(0, "image", split.index.numpy())
+        table = table.join(_pictures(targets, split, table, device))
+    shape = list(split.images.shape[1:])
+    _write(path, {**header, "shape": shape, "classes": list(dataset.classes)}, table, started)
+    return path
+
+
+def _measured(
+    target: Target, x: Tensor, y: Tensor, sizes: list[float]
+) -> tuple[pd.DataFrame, Tensor]:
+    """The columns of a probe, and the perturbations that FMN found."""
+    value, gradient = measures.margins_and_gradients(target, x, y)
+    real, predicted = measures.along_fgsm(target, x, y, sizes)
+    distance, x_adv = measures.minimal_distance(target, x, y)
+    table = pd.DataFrame(
+        {
+            "correct": (value > 0).tolist(),
+            "margin": value.tolist(),
+            "grad_l1": gradient.norm(p=1, dim=1).tolist(),
+            "grad_l2": gradient.norm(dim=1).tolist(),
+            "distance": distance.tolist(),
+            "real": real.tolist(),
+            "predicted": predicted.tolist(),
+        }
+    )
+    moved = distance.isfinite() & (distance > 0)
+    return table, (x_adv - x)[moved]
+
+
+def _crossed(
+    targets: dict[str, Target], x: Tensor, y: Tensor, eps: list[str], seeds: Tensor
+) -> pd.DataFrame:
+    """Who misclassifies whose examples."""
+    with torch.no_grad():
+        columns: dict[str, Any] = {
+            side: (target(x).argmax(1) == y).tolist() for side, target in targets.items()
+        }
+        broken: dict[str, list[Tensor]] = {}
+        for text in eps:
+            for made, source in targets.items():
+                examples = measures.crafted(source, x, y, Eps(text).value, seeds)
+                for attack, x_adv in examples.items():
+                    for judged, judge in targets.items():
+                        wrong = judge(x_adv).argmax(1) != y
+                        broken.setdefault(f"{attack}_{made}_{judged}", []).append(wrong)
+    columns |= {name: torch.stack(found, dim=1).tolist() for name, found in broken.items()}
+    return pd.DataFrame(columns)
+
+
+def _pictures(
+    targets: dict[str, Target], split: Split, table: pd.DataFrame, device: torch.device
+) -> pd.DataFrame:
+    """The smallest perturbations of a few images that both classify correctly, and who says what.
+
+    Pixels as float32 bytes, (C, H, W); None for all other images.
+    """
+    both = torch.tensor((table["first"] & table["second"]).to_numpy())
+    rows = torch.nonzero(both).flatten()[: probes.SHOWN]
+    columns: dict[str, list[Any]] = {name: [None] * len(split) for name in probes.PICTURES}
+    if len(rows) == 0:
+        return pd.DataFrame(columns)
+    chosen = split.take(rows)
+    x, y = chosen.pixels().to(device), chosen.labels.to(device)
+    shown = {"label": y, "clean": x}
+    for made, source in targets.items():
+        _, x_adv = measures.minimal_distance(source, x, y)
+        shown[f"adversarial_{made}"] = x_adv
+        with torch.no_grad():
+            for judged, judge in targets.items():
+                shown[f"says_{made}_{judged}"] = judge(x_adv).argmax(1)
+    for name, values in shown.items():
+        for row, value in zip(rows.tolist(), values.cpu(), strict=True):
+            flat = value.numpy()
+            columns[name][row] = int(flat) if flat.ndim == 0 else flat.tobytes()
+    return pd.DataFrame(columns)
+
+
+@torch.no_grad()
+def _filter_spectrum(model: nn.Module, *, composed: bool) -> list[float]:
+    """Shares of power per band of the spatial filters, or of the dense kernels they make up."""
+    if composed:
+        kernels = [m.composed_weight() for m in model.modules() if isinstance(m, SeparableConv2d)]
+    else:
+        kernels = [mixer.weight for mixer in spatial_mixers(model)]
+    if not kernels:
+        return []
+    padded = []
+    for kernel in kernels:
+        flat = kernel.detach().cpu().flatten(0, 1)
+        height, width = flat.shape[-2:]
+        padded.append(
+            nn.functional.pad(flat, (0, max(PADDED - width, 0), 0, max(PADDED - height, 0)))
+        )
+    spectrum: list[float] = measures.radial_spectrum(torch.cat(padded)).tolist()
+    return spectrum
+
+
+def header_of(
+    kind: str,
+    label: Label,
+    checkpoint: dict[str, Any],
+    dataset: Dataset,
+    split: Split,
+    eps: list[str],
+    device: torch.device,
+) -> dict[str, Any]:
+    """What decides the outcome, and how it was made; `checkpoint` is the network's header."""
+    recipe = checkpoint.get("recipe", {})
+    return {
+        "kind": kind,
+        "model": label.model, "spatial": label.spatial, "channel": label.channel,
+        "seed": label.seed, "dataset": dataset.name, "eps": eps, "n": len(split),
+        "data_hash": split.hash, "train_examples": checkpoint.get("train_examples"),
+        "epochs": recipe.get("epochs"),
+        "adversarial": recipe.get("adversarial", {}).get("eps", ""),
+        "device": describe(device), "versions": provenance.versions(),
+        "commit": provenance.commit(),
+    }  # fmt: skip
+
+
+def path_of(header: dict[str, Any], results: Path, *weights: str) -> Path:
+    """Where the records of networks with these weights belong."""
+    key = short_hash([header["data_hash"], header["eps"], *weights])
+    return probes.path_for(results, header, key)
+
+
+def _write(path: Path, header: dict[str, Any], table: pd.DataFrame, started: float) -> None:
+    beside = {"date": provenance.today(), "time_seconds": time.perf_counter() - started}
+    tables.write(path, header, table, beside)

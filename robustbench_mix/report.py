@@ -1,0 +1,163 @@
+"""One HTML file with everything: verdicts, curves, explanations, examples, provenance.
+
+It loads nothing from a network and is a pure function of the records.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from robustbench_mix import claims, decodings, explanations, gallery, paper, plot, probes, records
+from robustbench_mix.claims import markdown
+from robustbench_mix.files import write_text
+from robustbench_mix.intervals import wilson
+from robustbench_mix.probes import Probe
+from robustbench_mix.records import Run
+
+NAME = "report.html"
+AMPLIFIED = 127  # what a perturbation is scaled to, in grey levels, around the middle
+SIDE = 96  # pixels of a picture, at least
+
+
+def write(results: Path) -> Path:
+    """Regenerate report.html from the records under `results`."""
+    path = results / NAME
+    write_text(path, to_html(results))
+    return path
+
+
+def to_html(results: Path) -> str:
+    """The whole page; every text from the records is escaped."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    runs = records.read_all(results)
+    environment = Environment(
+        loader=PackageLoader("robustbench_mix", "pages"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    found = claims.of(results)
+    return environment.get_template("report.html").render(
+        claims=found,
+        tables=[markdown.table(claim) for claim in found],
+        curves=_curves(results, runs),
+        explanations=explanations.of(results),
+        examples=[_examples(one) for one in probes.read_all(results, "transfer")],
+        puzzles=_puzzles(results),
+        runs=[_provenance(run) for run in runs],
+        source=paper.source(),
+    )
+
+
+def _curves(results: Path, runs: list[Run]) -> list[dict[str, str]]:
+    """Each curve as a data URI, with words for who cannot see it."""
+    found = []
+    with tempfile.TemporaryDirectory() as folder:
+        for stem, group in plot.groups(runs).items():
+            path = Path(folder) / f"{stem}.svg"
+            plot.draw(group, path)
+            data = base64.b64encode(path.read_bytes()).decode()
+            found.append({"alt": _described(group), "src": f"data:image/svg+xml;base64,{data}"})
+    return found
+
+
+def _described(group: list[Run]) -> str:
+    h = group[0].header
+    parts = [f"{h['model']} on {h['dataset']} under {h['protocol']}, accuracy by epsilon."]
+    for run in group:
+        shares = [
+            f"{eps}: {100 * kept.mean():.1f} %" for eps, kept in run.survived().items()
+        ]
+        parts.append(f"{run.header['spatial']}, seed {run.header['seed']}: {'; '.join(shares)}.")
+    return " ".join(parts)
+
+
+def _examples(probe: Probe) -> dict[str, Any]:
+    """Clean, perturbed and the difference, with what each network says of it."""
+    h = probe.header
+    classes = h["classes"]
+    kept = probe.table["clean"].notna().to_numpy()
+    table = probe.table[kept]
+    clean = probe.pixels("clean")
+    rows = []
+    for at in range(len(clean)):
+        row = table.iloc[at]
+        views = []
+        for made in probes.SIDES:
+            perturbed = probe.pixels(f"adversarial_{made}")[at]
+            moved = perturbed - clean[at]
+            size = float(np.abs(moved).max())
+            scale = AMPLIFIED / 255 / max(size, 1e-12)
+            says = [classes[int(row[f"says_{made}_{judged}"])] for judged in probes.SIDES]
+            views.append(
+                {
+                    "made": "learned" if made == "first" else h["spatial"],
+                    "perturbed": _picture(perturbed),
+                    "difference": _picture(0.5 + scale * moved),
+                    "norm": f"{255 * size:.2f}/255",
+                    "factor": f"{scale:.0f}",
+                    "says": says,
+                }
+            )
+        label = classes[int(row["label"])]
+        rows.append({"label": label, "clean": _picture(clean[at]), "views": views})
+    return {"title": f"{h['model']} on {h['dataset']}, seed {h['seed']}", "rows": rows,
+            "spatial": h["spatial"]}  # fmt: skip
+
+
+def _puzzles(results: Path) -> list[dict[str, Any]]:
+    found = decodings.read_all(results)
+    pages = []
+    for group in gallery.pairs(found):
+        h = group[0].header
+        names = ["original", "shuffled", *(one.header["spatial"] for one in group)]
+        shown = [f"{one.header['spatial']} {one.psnr.mean():.2f} dB" for one in group]
+        pages.append(
+            {
+                "title": f"{h['model']} on {h['dataset']}, seed {h['seed']}: {', '.join(shown)}",
+                "rows": ", ".join(names),
+                "src": _png(gallery.sheet(group)),
+            }
+        )
+    return pages
+
+
+def _provenance(run: Run) -> dict[str, Any]:
+    h = run.header
+    survived = run.survived()
+    shares = []
+    for eps, kept in survived.items():
+        low, high = wilson(int(kept.sum()), len(kept))
+        shares.append(f"{eps}: {100 * kept.mean():.1f} [{100 * low:.1f}, {100 * high:.1f}]")
+    return {
+        "network": f"{h['model']}, {h['spatial']} / {h['channel']}, seed {h['seed']}",
+        "data": f"{h['dataset']}, {h['n']} images",
+        "trained": f"{h['train_examples'] or '?'} x {h['epochs'] or '?'}",
+        "attack": f"{h['protocol']} ({run.backend})",
+        "accuracy": "; ".join(shares),
+        "hashes": f"{h['checkpoint_hash']} {h['protocol_hash']} {h['data_hash']}",
+        "where": f"{h['device']}; torch {h['versions'].get('torch', '?')}; {h['commit']}",
+        "date": run.date,
+    }
+
+
+def _picture(pixels: np.ndarray) -> str:
+    levels = (255 * pixels.clip(0, 1)).round().astype(np.uint8)
+    scale = max(1, round(SIDE / max(levels.shape[:2])))
+    return _png(gallery.enlarged(levels, scale))
+
+
+def _png(pixels: np.ndarray) -> str:
+    from PIL import Image
+
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, format="PNG")
+    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()

@@ -1,0 +1,181 @@
+"""The report: whole, escaped, self-contained, and readable in a real browser."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from robustbench_mix import cli, decodings, explanations, probes, records, report
+from robustbench_mix.explanations import local
+
+NETWORK = ["--model", "resnet14_w4", "--epochs", "1", "--train-examples", "60"]
+BROWSER = next((p for p in map(shutil.which, ("chromium", "chromium-browser")) if p), None)
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory, shared_home: Path) -> Path:
+    """A results folder with curves, probes and an un-shuffling, all tiny."""
+    folder = tmp_path_factory.mktemp("report") / "results"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RBMIX_HOME", str(shared_home))
+        out = ["--out", str(folder)]
+        for spatial in ("learned", "frozen"):
+            for attack in ("fgsm", "smoke"):
+                words = ["--spatial", spatial, "--attack", attack, "--examples", "20"]
+                assert cli.main(["evaluate", *NETWORK, *words, *out]) == 0
+        assert cli.main(["explain", *NETWORK, "--examples", "20", *out]) == 0
+        words = ["--width", "4", "--depth", "1", "--kernel", "3", "--epochs", "1"]
+        assert cli.main(["unshuffle", *words, *out]) == 0
+    return folder
+
+
+class Page(HTMLParser):
+    """What a page loads, and whether its tags match."""
+
+    VOID = {"meta", "img", "br", "link", "input", "hr"}
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.loads: list[str] = []
+        self.images: list[dict[str, str | None]] = []
+        self.scripts = 0
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        given = dict(attributes)
+        self.loads += [value or "" for name, value in attributes if name in ("src", "href")]
+        self.scripts += tag == "script"
+        if tag == "img":
+            self.images.append(given)
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+
+def test_the_page_is_whole_and_loads_nothing(results: Path, capsys) -> None:
+    """Every section, well-formed, with pictures inside and words for them."""
+    assert cli.main(["report", str(results)]) == 0
+    assert "wrote" in capsys.readouterr().out
+    text = (results / report.NAME).read_text(encoding="utf-8")
+    page = Page(text)
+    assert page.open == []
+    assert all(load.startswith(("data:", "#")) for load in page.loads)
+    assert not re.search(r"url\(|@import|http", text.split("<body>")[0])
+    assert page.scripts == 0
+    assert all(image["alt"] for image in page.images)
+    # Two curves, one sheet, and three pictures for each image and twin.
+    shown = [len(p.pixels("clean")) for p in probes.read_all(results, "transfer")]
+    assert len(page.images) == 2 + 1 + 2 * 3 * sum(shown)
+    for words in ("not enough evidence", "Linearity along the attack", " dB", "Provenance"):
+        assert words in text
+    assert report.to_html(results) == text
+
+
+def test_the_claims_file_has_the_same_tables(results: Path, capsys) -> None:
+    """Markdown for GitHub: verdicts, tests and explanations."""
+    assert cli.main(["claims", str(results)]) == 0
+    capsys.readouterr()
+    text = (results / "claims.md").read_text(encoding="utf-8")
+    for one in explanations.of(results):
+        assert f"### {one.title}" in text
+        assert one.shows in text
+        assert one.cannot in text
+    assert cli.main(["claims", str(results), "--check"]) == 0
+
+
+def test_explanations_have_rows_where_there_are_records(results: Path) -> None:
+    """Everything that one pair under FGSM and one `explain` can say."""
+    filled = {one.name: len(one.rows) for one in explanations.of(results)}
+    eps = len(probes.read_all(results, "probe")[0].header["eps"])
+    assert filled["strength"] == eps
+    assert filled["linearity"] == eps
+    assert filled["transfer"] == 2 * eps
+    assert filled["distances"] > 0
+    assert filled["frequency"] == 6
+    assert filled["waves"] == 2
+    assert filled["capacity"] == 0
+    for one in explanations.of(results):
+        assert all(len(row) == len(one.columns) for row in one.rows), one.name
+
+
+def test_texts_from_records_are_escaped(make_run, tmp_path: Path) -> None:
+    """A name that is markup stays a name."""
+    folder = tmp_path / "results"
+    name = "<script>alert(1)</script>"
+    for spatial in ("learned", "frozen"):
+        run = make_run([0, 1, 2], spatial=spatial, model=name, dataset="a&b", protocol="fgsm")
+        records.write(run, records.run_path(folder, run.header, spatial))
+    text = report.to_html(folder)
+    assert name not in text
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in text
+    assert Page(text).scripts == 0
+
+
+def test_an_empty_folder_gives_a_page(tmp_path: Path, capsys) -> None:
+    """With nothing in it but the claims; a missing folder is named."""
+    (tmp_path / "results").mkdir()
+    assert report.to_html(tmp_path / "results").count("No records.") > 5
+    assert cli.main(["report", str(tmp_path / "nowhere")]) == 2
+    assert "does not exist" in capsys.readouterr().err
+
+
+def test_a_heat_map_in_bands() -> None:
+    """Each frequency counts in its ring."""
+    import numpy as np
+
+    heat_map = np.zeros((8, 5))
+    heat_map[0, 0] = 1.0
+    bands = local.heat_bands(heat_map)
+    assert bands[0] == pytest.approx(1.0)
+    assert bands[1:] == [0.0, 0.0, 0.0]
+
+
+def test_the_pictures_are_of_the_networks(results: Path) -> None:
+    """What is said to be made on a network fools that network."""
+    (found,) = probes.read_all(results, "transfer")
+    kept = found.table[found.table["clean"].notna()]
+    for made in probes.SIDES:
+        assert (kept[f"says_{made}_{made}"] != kept["label"]).mean() > 0.5
+    assert len(decodings.read_all(results)) == 2
+
+
+@pytest.mark.parametrize("width", [360, 1280])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_browser_shows_it(results: Path, width: int, scheme: str) -> None:
+    """Nothing overflows the window, nothing fails to load, no script complains."""
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    if BROWSER is None:
+        pytest.skip("no chromium on this machine")
+    path = report.write(results)
+    problems: list[str] = []
+    with playwright.sync_playwright() as running:
+        browser = running.chromium.launch(executable_path=BROWSER, args=["--no-sandbox"])
+        page = browser.new_page(
+            viewport={"width": width, "height": 800}, color_scheme=scheme, offline=True
+        )
+        page.on("console", lambda message: problems.append(message.text))
+        page.on("pageerror", lambda error: problems.append(str(error)))
+        page.on("requestfailed", lambda request: problems.append(request.url))
+        page.goto(path.as_uri())
+        overflow = page.evaluate(
+            "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+        )
+        broken = page.evaluate("[...document.images].filter(i => !i.naturalWidth).length")
+        ink, ground = page.evaluate(
+            "[getComputedStyle(document.body).color, getComputedStyle(document.body).backgroundColor]"
+        )
+        pdf = page.pdf() if scheme == "light" else b"%PDF"
+        browser.close()
+    assert problems == []
+    assert overflow <= 0
+    assert broken == 0
+    assert ink != ground
+    assert (ground == "rgb(255, 255, 255)") == (scheme == "light")
+    assert pdf.startswith(b"%PDF")
