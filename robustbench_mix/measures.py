@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import warnings
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -19,6 +20,7 @@ from robustbench_mix.norms import distance
 
 PGD_STEPS, PGD_STEP = 20, 0.125
 FMN_STEPS = 100
+STRETCHES = (1.01, 1.1, 1.5, 2.5)  # of the distance predicted to first order
 BANDS = 8
 
 
@@ -53,8 +55,10 @@ def along_fgsm(target: Target, x: Tensor, y: Tensor, eps: list[float]) -> tuple[
 def minimal_distance(target: Target, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
     """The l-infinity norm of the smallest adversarial perturbation found, and the images.
 
-    FMN (Pintor et al., arXiv 2102.12827) through foolbox, 100 steps. The norm is 0 where the
-    image is misclassified as it is, infinite where nothing was found; (B,) float64.
+    FMN (Pintor et al., arXiv 2102.12827) through foolbox, 100 steps, or a step along the
+    gradient of the margin where that is shorter: FMN may overshoot the nearest boundaries.
+    The norm is 0 where the image is misclassified as it is, infinite where nothing was
+    found; (B,) float64.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # foolbox imports scipy.ndimage.filters
@@ -63,13 +67,19 @@ def minimal_distance(target: Target, x: Tensor, y: Tensor) -> tuple[Tensor, Tens
     attack = foolbox.attacks.LInfFMNAttack(steps=FMN_STEPS)
     network = foolbox.PyTorchModel(target.eval(), bounds=(0, 1), device=x.device)
     found, _, _ = attack(network, x.contiguous(), foolbox.Misclassification(y), epsilons=None)
-    x_adv = found.detach().clamp(0, 1)
+    value, gradient = margins_and_gradients(target, x, y)
+    predicted = value / gradient.norm(p=1, dim=1).clamp_min(1e-12)
+    step = predicted[:, None, None, None] * -gradient.sign().view_as(x)
+    moves = [found.detach() - x, *(stretch * step for stretch in STRETCHES)]
+    best, norms = x.clone(), torch.full((len(x),), torch.inf, dtype=torch.float64, device=x.device)
     with torch.no_grad():
-        broken = target(x_adv).argmax(1) != y
-        wrong = target(x).argmax(1) != y
-    norms = distance(x_adv, x, "linf")
-    norms = torch.where(broken, norms, torch.inf).masked_fill(wrong, 0.0)
-    return norms, x_adv
+        for move in moves:
+            x_adv = (x + move).clamp(0, 1)
+            length = distance(x_adv, x, "linf")
+            shorter = (target(x_adv).argmax(1) != y) & (length < norms)
+            best = torch.where(shorter[:, None, None, None], x_adv, best)
+            norms = torch.where(shorter, length, norms)
+    return norms.masked_fill(value <= 0, 0.0), best
 
 
 def crafted(target: Target, x: Tensor, y: Tensor, eps: float, seeds: Tensor) -> dict[str, Tensor]:
@@ -83,24 +93,25 @@ def crafted(target: Target, x: Tensor, y: Tensor, eps: float, seeds: Tensor) -> 
     return {"fgsm": step, "pgd": walked}
 
 
-def radial_spectrum(images: Tensor, bands: int = BANDS) -> Tensor:
-    """Mean share of power in each band of spatial frequency, (bands,), for (..., H, W).
+def radial_spectrum(images: Tensor, bands: int = BANDS) -> list[float]:
+    """Mean share of power in each band of spatial frequency, for images (..., H, W).
 
     Band k holds the frequencies whose larger component lies in [k, k + 1) / bands of the
     Nyquist frequency, the last one with its end; the shares of an image sum to one. Square
-    rings, so that every frequency has its band.
+    rings, so that every frequency has its band. Empty if there is no power at all.
     """
-    power = torch.fft.fft2(images.double()).abs() ** 2
-    height, width = images.shape[-2:]
-    rows = torch.fft.fftfreq(height, dtype=torch.float64).abs() * 2
-    columns = torch.fft.fftfreq(width, dtype=torch.float64).abs() * 2
-    ring = torch.maximum(rows[:, None], columns[None]).to(power.device)
-    band = (ring * bands).long().clamp(max=bands - 1)
-    flat = power.flatten(-2).flatten(0, -2) if images.ndim > 2 else power.flatten()[None]
-    shares = torch.zeros(len(flat), bands, dtype=torch.float64, device=power.device)
-    shares.index_add_(1, band.flatten(), flat)
-    total = shares.sum(1, keepdim=True)
-    return (shares / total.clamp_min(1e-300))[total[:, 0] > 0].mean(0)
+    pixels = images.detach().cpu().double().numpy()
+    power = np.abs(np.fft.fft2(pixels)) ** 2
+    height, width = pixels.shape[-2:]
+    rows, columns = (np.abs(np.fft.fftfreq(size)) * 2 for size in (height, width))
+    ring = np.maximum(rows[:, None], columns[None])
+    band = np.minimum((ring * bands).astype(int), bands - 1)
+    shares = np.stack([power[..., band == k].sum(-1).ravel() for k in range(bands)], axis=1)
+    total = shares.sum(1)
+    if not (total > 0).any():
+        return []
+    shares = shares[total > 0] / total[total > 0, None]
+    return [float(share) for share in shares.mean(0)]
 
 
 @torch.no_grad()
@@ -117,9 +128,9 @@ def fourier_heat_map(
     found = torch.zeros(height, width // 2 + 1)
     for i in range(height):
         for j in range(width // 2 + 1):
-            spectrum = torch.zeros(height, width // 2 + 1, dtype=torch.complex64)
+            spectrum = np.zeros((height, width // 2 + 1), complex)
             spectrum[i, j] = 1
-            wave = torch.fft.irfft2(spectrum, s=(height, width))
+            wave = torch.from_numpy(np.fft.irfft2(spectrum, s=(height, width))).float()
             wave = wave / wave.norm().clamp_min(1e-12)
             sign = torch.randint(0, 2, (batch, channels, 1, 1), generator=generator) * 2 - 1
             noise = norm / channels**0.5 * (sign * wave).to(x.device)

@@ -71,7 +71,7 @@ def probe(
     header |= {
         "filters": _filter_spectrum(model, composed=False),
         "composed": _filter_spectrum(model, composed=True),
-        "perturbation": measures.radial_spectrum(torch.cat(perturbations)).tolist(),
+        "perturbation": measures.radial_spectrum(torch.cat(perturbations)),
         "heat_map": heat_map.tolist(), "heat_map_n": few, "wave_norm": norm,
     }  # fmt: skip
     table = pd.concat(parts, ignore_index=True)
@@ -201,8 +201,7 @@ def _filter_spectrum(model: nn.Module, *, composed: bool) -> list[float]:
         padded.append(
             nn.functional.pad(flat, (0, max(PADDED - width, 0), 0, max(PADDED - height, 0)))
         )
-    spectrum: list[float] = measures.radial_spectrum(torch.cat(padded)).tolist()
-    return spectrum
+    return measures.radial_spectrum(torch.cat(padded))
 
 
 def header_of(

@@ -48,7 +48,7 @@ def to_html(results: Path) -> str:
     return environment.get_template("report.html").render(
         claims=found,
         tables=[markdown.table(claim) for claim in found],
-        curves=_curves(results, runs),
+        curves=_curves(runs),
         explanations=explanations.of(results),
         examples=[_examples(one) for one in probes.read_all(results, "transfer")],
         puzzles=_puzzles(results),
@@ -57,7 +57,7 @@ def to_html(results: Path) -> str:
     )
 
 
-def _curves(results: Path, runs: list[Run]) -> list[dict[str, str]]:
+def _curves(runs: list[Run]) -> list[dict[str, str]]:
     """Each curve as a data URI, with words for who cannot see it."""
     found = []
     with tempfile.TemporaryDirectory() as folder:
@@ -73,9 +73,7 @@ def _described(group: list[Run]) -> str:
     h = group[0].header
     parts = [f"{h['model']} on {h['dataset']} under {h['protocol']}, accuracy by epsilon."]
     for run in group:
-        shares = [
-            f"{eps}: {100 * kept.mean():.1f} %" for eps, kept in run.survived().items()
-        ]
+        shares = [f"{eps}: {100 * kept.mean():.1f} %" for eps, kept in run.survived().items()]
         parts.append(f"{run.header['spatial']}, seed {run.header['seed']}: {'; '.join(shares)}.")
     return " ".join(parts)
 

@@ -14,7 +14,7 @@ from robustbench_mix.algorithms.attack import Target
 from robustbench_mix.errors import RbmixError
 
 WORDS = [
-    "--model", "resnet14_w4", "--epochs", "1", "--train-examples", "60", "--examples", "12",
+    "--model", "resnet14_w4", "--epochs", "8", "--train-examples", "300", "--examples", "12",
     "--eps", "1/16,4/16",
 ]  # fmt: skip
 
@@ -48,7 +48,7 @@ def test_fmn_finds_the_exact_distance(linear_case) -> None:
     found, x_adv = measures.minimal_distance(Target(model.requires_grad_(False)), x, y)
     exact = model.distances(x, y, "linf")
     assert (found >= exact * (1 - 1e-5)).all()
-    assert (found <= exact * 1.25 + 1e-4).all()
+    assert (found <= exact * 1.25).all()
     assert (model(x_adv).argmax(1) != y).all()
     wrong = (y + 1) % 3
     assert (measures.minimal_distance(Target(model), x, wrong)[0] == 0).all()
@@ -73,7 +73,7 @@ def test_a_wave_has_its_power_in_its_band(frequency: tuple[int, int], band: int)
     rows, columns = torch.meshgrid(torch.arange(32.0), torch.arange(32.0), indexing="ij")
     wave = torch.cos(2 * torch.pi * (i * rows + j * columns) / 32)
     shares = measures.radial_spectrum(wave[None, None])
-    assert shares.sum() == pytest.approx(1)
+    assert sum(shares) == pytest.approx(1)
     assert shares[band] == pytest.approx(1, abs=1e-6)
 
 
@@ -81,8 +81,8 @@ def test_white_noise_has_as_much_power_as_frequencies() -> None:
     """Each band in proportion to its area; an empty image counts for nothing."""
     noise = torch.randn(50, 3, 32, 32)
     shares = measures.radial_spectrum(torch.cat([noise, torch.zeros(5, 3, 32, 32)]))
-    assert shares.sum() == pytest.approx(1)
-    assert torch.all(shares[1:] > shares[:-1] * 0.9)
+    assert sum(shares) == pytest.approx(1)
+    assert shares == sorted(shares)
     assert shares[-1] / shares[1] == pytest.approx((32**2 - 27**2) / (7**2 - 3**2), rel=0.1)
 
 

@@ -12,7 +12,7 @@ import pytest
 from robustbench_mix import cli, decodings, explanations, probes, records, report
 from robustbench_mix.explanations import local
 
-NETWORK = ["--model", "resnet14_w4", "--epochs", "1", "--train-examples", "60"]
+NETWORK = ["--model", "resnet14_w4", "--epochs", "8", "--train-examples", "300"]
 BROWSER = next((p for p in map(shutil.which, ("chromium", "chromium-browser")) if p), None)
 
 
@@ -33,10 +33,11 @@ def results(tmp_path_factory, shared_home: Path) -> Path:
     return folder
 
 
+VOID: frozenset[str] = frozenset({"meta", "img", "br", "link", "input", "hr"})
+
+
 class Page(HTMLParser):
     """What a page loads, and whether its tags match."""
-
-    VOID = {"meta", "img", "br", "link", "input", "hr"}
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -52,7 +53,7 @@ class Page(HTMLParser):
         self.scripts += tag == "script"
         if tag == "img":
             self.images.append(given)
-        if tag not in self.VOID:
+        if tag not in VOID:
             self.open.append(tag)
 
     def handle_endtag(self, tag: str) -> None:
@@ -168,9 +169,8 @@ def test_a_browser_shows_it(results: Path, width: int, scheme: str) -> None:
             "document.documentElement.scrollWidth - document.documentElement.clientWidth"
         )
         broken = page.evaluate("[...document.images].filter(i => !i.naturalWidth).length")
-        ink, ground = page.evaluate(
-            "[getComputedStyle(document.body).color, getComputedStyle(document.body).backgroundColor]"
-        )
+        style = "getComputedStyle(document.body)"
+        ink, ground = page.evaluate(f"[{style}.color, {style}.backgroundColor]")
         pdf = page.pdf() if scheme == "light" else b"%PDF"
         browser.close()
     assert problems == []

@@ -184,22 +184,21 @@ def _kept(probe: Probe, at: int) -> np.ndarray:
     """The share of the predicted fall that happens, for images that are classified correctly."""
     correct = probe.table["correct"].to_numpy(bool)
     margin = probe.table["margin"].to_numpy()[correct]
-    real, predicted = (
-        margin - probe.matrix(name)[correct, at] for name in ("real", "predicted")
-    )
+    real, predicted = (margin - probe.matrix(name)[correct, at] for name in ("real", "predicted"))
     # A ratio of means: single images may predict next to nothing.
     return np.array([real.mean() / max(predicted.mean(), 1e-12)])
 
 
 def _values(probe: Probe, name: str) -> np.ndarray:
     if name == "predicted":
-        return probe.table["margin"].to_numpy() / probe.table["grad_l1"].to_numpy().clip(1e-12)
-    return probe.table[name].to_numpy(float)
+        margin, slope = (probe.table[c].to_numpy(float) for c in ("margin", "grad_l1"))
+        return np.asarray(margin / slope.clip(1e-12))
+    return np.asarray(probe.table[name], float)
 
 
 def _fooled(probe: Probe, attack: str, made: str, judged: str, at: int) -> np.ndarray:
     both = probe.table["first"].to_numpy(bool) & probe.table["second"].to_numpy(bool)
-    return probe.matrix(f"{attack}_{made}_{judged}")[both, at]
+    return np.asarray(probe.matrix(f"{attack}_{made}_{judged}")[both, at])
 
 
 def _seeds(values: list[Any]) -> str:
