@@ -120,7 +120,7 @@ def capacity(runs: list[Run]) -> Explanation:
 
 def _gain(pair: Pair, eps: str) -> np.ndarray:
     """Second minus first, (seeds, images) in -1, 0, 1."""
-    return np.subtract(pair.second[eps], pair.first[eps], dtype=int)
+    return np.asarray(pair.second[eps].astype(int) - pair.first[eps])
 
 
 def _kind(run: Run) -> tuple[str, str]:
