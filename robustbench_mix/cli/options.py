@@ -70,7 +70,7 @@ def listed(text: str, kind: Callable[[str], Any] = str) -> list[Any]:
     """The values of an option that takes several: `3,5,7`."""
     parts = [part.strip() for part in text.split(",")]
     try:
-        return [kind(part) for part in parts if part]
+        return [kind(part) for part in parts]
     except ValueError:
         raise typer.BadParameter(f"{text!r} is not a list of whole numbers, as in 3,5") from None
 
