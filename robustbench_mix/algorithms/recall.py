@@ -24,7 +24,7 @@ from robustbench_mix.algorithms.watch import Watch
 from robustbench_mix.draws import uniform
 
 WINDOW = 64  # queries of an image that are looked at together
-WASTE = 8  # rejections in a row that earn one more query ahead
+WASTE = 16  # rejections in a row that earn one more query ahead
 MEMORY = 2**14  # answers remembered per image, at most
 
 

@@ -77,8 +77,19 @@ seeds() {
     done
 }
 
+# The paper's grid with five seeds, all test images; then the other sweeps. Hours: each call goes
+# on where the last one stopped.
+sweep() { rbmix sweep "$1" --dataset "$data" --device cuda --out "$out/results" "${@:2}"; }
+sweep_fig8() { sweep fig8 --examples 10000; }
+sweep_static() { sweep static; }
+sweep_smoothing() { sweep smoothing; }
+sweep_capacity() { sweep capacity; }
+sweep_controls() { sweep controls; }
+sweep_unshuffle() { sweep unshuffle; }
+
 steps="train_pair attack_pair graphs bench_steps bench_pgd bench_autoattack bench_adversarial
-    bench_two_step bench_audited attack_pair_reference composed seeds"
+    bench_two_step bench_audited attack_pair_reference composed seeds sweep_fig8 sweep_static
+    sweep_smoothing sweep_capacity sweep_controls sweep_unshuffle"
 for step in "${@:-$steps}"; do
     for name in $step; do
         [ -e "$out/done/$name" ] && continue
