@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -73,15 +72,3 @@ def twin_of(decoding: Decoding, decodings: list[Decoding]) -> Decoding | None:
         ):
             return other
     return None
-
-
-def mean_interval(values: np.ndarray) -> tuple[float, float]:
-    """A 95 % t interval for the mean of one number per image; NaN for fewer than two."""
-    from scipy.stats import t
-
-    n = len(values)
-    if n < 2:
-        return math.nan, math.nan
-    half = float(t.ppf(0.975, n - 1)) * float(np.std(values, ddof=1)) / math.sqrt(n)
-    mean = float(np.mean(values))
-    return mean - half, mean + half

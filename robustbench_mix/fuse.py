@@ -54,7 +54,7 @@ def _if_equal(model: nn.Module, x: Tensor, change: Change, tolerance: float) -> 
     except (RuntimeError, TypeError, ValueError, AttributeError):
         # A network that cannot be copied or rebuilt is searched as it is.
         return model
-    return changed if _equal(before, after, tolerance) else model
+    return changed if nearly(before, after, tolerance) else model
 
 
 def _fold_norms(model: nn.Module, x: Tensor) -> nn.Module:
@@ -88,7 +88,7 @@ def _fold_norms(model: nn.Module, x: Tensor) -> nn.Module:
             change = {convolution: folded, norm: nn.Identity()}
             before = model(x[:2])
             _replace(model, change)
-            if not _equal(before, model(x[:2]), EXACT):
+            if not nearly(before, model(x[:2]), EXACT):
                 _replace(model, {new: old for old, new in change.items()})
     return model
 
@@ -202,7 +202,8 @@ def _to_float32(_: nn.Module, given: tuple[Tensor]) -> Tensor:
     return given[0].float()
 
 
-def _equal(before: Tensor, after: Tensor, tolerance: float) -> bool:
+def nearly(before: Tensor, after: Tensor, tolerance: float) -> bool:
+    """Whether no value differs by more than `tolerance` times the largest of `before`."""
     difference = (before - after).abs().amax()
     return bool(difference <= tolerance * before.abs().amax())
 

@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 
 from robustbench_mix import decodings
-from robustbench_mix.decodings import Decoding, mean_interval, twin_of
+from robustbench_mix.decodings import Decoding, twin_of
 from robustbench_mix.files import replacing, write_text
+from robustbench_mix.intervals import mean_interval
+from robustbench_mix.markdown import line
 
 SCALE = 96  # pixels that an image's longer side is drawn with, at least
 GAP = 4
@@ -53,11 +55,11 @@ def to_markdown(found: list[Decoding]) -> str:
         h = one.header
         words = [h["dataset"], h["depth"], h["width"], h["kernel"], h["reach"]]
         trained = f"{h['train_examples']:,} x {h['epochs']}"
-        lines.append(_line([*words, h["spatial"], h["seed"], trained, h["n"], _decibels(one.psnr)]))
+        lines.append(line([*words, h["spatial"], h["seed"], trained, h["n"], _decibels(one.psnr)]))
         twin = twin_of(one, found)
         if twin is not None:
             gain = _decibels(one.psnr - twin.psnr, sign="+")
-            lines.append(_line([""] * 5 + ["*difference*", "", "", "", gain]))
+            lines.append(line([""] * 5 + ["*difference*", "", "", "", gain]))
     return "\n".join(lines) + "\n"
 
 
@@ -120,7 +122,3 @@ def _beside(images: list[np.ndarray]) -> np.ndarray:
 
 def _white(band: np.ndarray) -> np.ndarray:
     return np.full((GAP, band.shape[1], 3), 255, np.uint8)
-
-
-def _line(cells: list[Any]) -> str:
-    return "| " + " | ".join(str(cell) for cell in cells) + " |"

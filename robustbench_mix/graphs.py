@@ -12,6 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from robustbench_mix.fuse import nearly
+
 LARGEST = 256  # images in a batch that is replayed
 AGREE = 0.1  # largest difference, as a share of the largest value: bfloat16 rounds coarsely
 
@@ -71,10 +73,7 @@ def agree(net: nn.Module, other: nn.Module, x: Tensor) -> bool:
     # All of one before the other: what is remembered instead of computed shows.
     expected = [value for batch in batches for value in _answers(net, batch)]
     given = [value for batch in batches for value in _answers(other, batch)]
-    return all(
-        bool((a - b).abs().amax() <= AGREE * b.abs().amax())
-        for a, b in zip(given, expected, strict=True)
-    )
+    return all(nearly(a, b, AGREE) for a, b in zip(expected, given, strict=True))
 
 
 def _answers(net: nn.Module, x: Tensor) -> tuple[Tensor, Tensor]:

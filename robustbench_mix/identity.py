@@ -43,9 +43,8 @@ def header_of(
     `checkpoint` is the header of the network's checkpoint, empty where there is none;
     `weights` is the hash of its weights.
     """
-    recipe = checkpoint.get("recipe", {})
     return {
-        **asdict(label),
+        **made_of(label, checkpoint, device),
         "dataset": dataset,
         "protocol": protocol.name,
         "norm": protocol.norm,
@@ -55,11 +54,19 @@ def header_of(
         "protocol_hash": protocol.hash,
         "checkpoint_hash": weights,
         "data_hash": split.hash,
+        "batch_size": batch_size,
+        "backend": backend,
+    }
+
+
+def made_of(label: Label, checkpoint: dict[str, Any], device: torch.device) -> dict[str, Any]:
+    """Which network, how it was trained, and what measures it: the part of every header."""
+    recipe = checkpoint.get("recipe", {})
+    return {
+        **asdict(label),
         "train_examples": checkpoint.get("train_examples"),
         "epochs": recipe.get("epochs"),
         "adversarial": recipe.get("adversarial", {}).get("eps", ""),
-        "batch_size": batch_size,
-        "backend": backend,
         "device": describe(device),
         "versions": provenance.versions(),
         "commit": provenance.commit(),

@@ -31,3 +31,15 @@ def paired_difference(first: np.ndarray, second: np.ndarray) -> tuple[float, flo
     centre = (b - c) / total
     half = 1.959964 * math.sqrt(b + c - (b - c) ** 2 / total) / total
     return (gained - lost) / n, max(-1.0, centre - half), min(1.0, centre + half)
+
+
+def mean_interval(values: np.ndarray) -> tuple[float, float]:
+    """A 95 % t interval for the mean of one number per image; NaN for fewer than two."""
+    from scipy.stats import t
+
+    n = len(values)
+    if n < 2:
+        return math.nan, math.nan
+    half = float(t.ppf(0.975, n - 1)) * float(np.std(values, ddof=1)) / math.sqrt(n)
+    mean = float(np.mean(values))
+    return mean - half, mean + half

@@ -69,8 +69,7 @@ def explain(
 ) -> list[Path]:
     """Measure a network, its learned twin, and how their examples transfer; the records."""
     progress.set_quiet(quiet)
-    if examples is not None and examples < 1:
-        raise RbmixError(f"number of examples {examples} must be at least 1")
+    _check_count("number of examples", examples)
     zoo.family(model)
     ModelSpec(model, spatial, channel, seed)
     protocols.load("fgsm", "", eps=eps)
@@ -118,8 +117,7 @@ def unshuffle(
         Decoder(width, depth, kernel, patch, mode, seed=seed)
         for width, depth, kernel, mode in product(widths, depths, kernels, spatial)
     ]
-    if examples < 1:
-        raise RbmixError(f"number of examples {examples} must be at least 1")
+    _check_count("number of examples", examples)
     check_writable(results)
     where = pick_device(device)
     loaded = data.load(dataset)
@@ -206,9 +204,8 @@ def evaluate(
         raise RbmixError(f"--weights {weights} goes with your own model, package.module:callable")
     if not own:
         zoo.family(model)
-    for name, number in (("number of examples", examples), ("batch size", batch_size)):
-        if number is not None and number < 1:
-            raise RbmixError(f"{name} {number} must be at least 1")
+    _check_count("number of examples", examples)
+    _check_count("batch size", batch_size)
     if backend is not None and backend not in BACKENDS:
         raise unknown("backend", backend, BACKENDS)
     spec = ModelSpec("" if own else model, spatial, channel, check_seed(seed))
@@ -233,3 +230,8 @@ def evaluate(
         batch_size=batch_size or fitting_batch(loaded.size, where),
         backend=backend, exhaustive=exhaustive, fresh=fresh,
     )  # fmt: skip
+
+
+def _check_count(name: str, number: int | None) -> None:
+    if number is not None and number < 1:
+        raise RbmixError(f"{name} {number} must be at least 1")

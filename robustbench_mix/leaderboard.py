@@ -12,6 +12,7 @@ from robustbench_mix import records
 from robustbench_mix.errors import RbmixError
 from robustbench_mix.files import write_text
 from robustbench_mix.intervals import paired_difference, wilson
+from robustbench_mix.markdown import head, line
 from robustbench_mix.provenance import PACKAGES
 from robustbench_mix.records import Run
 
@@ -85,13 +86,13 @@ def to_markdown(runs: list[Run]) -> str:
         words = f"{header['norm']}, {group[0].backend} backend"
         lines += ["", f"## {header['dataset']} · {header['protocol']} ({words})", ""]
         titles = ["model", "spatial", "channel", "seed", "trained on", "n", "clean", *group[0].eps]
-        lines += [_line(titles), _line(["---"] * len(titles))]
+        lines += head(titles)
         for run in group:
             cells = [_share(s) + _audited(run, eps) for eps, s in run.survived().items()]
-            lines.append(_line(_words(run) + cells))
+            lines.append(line(_words(run) + cells))
             twin = twin_of(run, group)
             if twin is not None:
-                lines.append(_line(["", "*difference*", *[""] * 4, *_differences(twin, run)]))
+                lines.append(line(["", "*difference*", *[""] * 4, *_differences(twin, run)]))
     return "\n".join(lines) + "\n"
 
 
@@ -198,7 +199,3 @@ def _differences(twin: Run, run: Run) -> list[str]:
         point, low, high = (100 * value for value in difference)
         cells.append(f"{point:+.1f} [{low:+.1f}, {high:+.1f}]")
     return cells
-
-
-def _line(cells: list[str]) -> str:
-    return "| " + " | ".join(cells) + " |"

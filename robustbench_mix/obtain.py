@@ -43,9 +43,8 @@ def obtain(
     `train_examples` trains on a fixed class-balanced subset. Raises RbmixError for a bad
     name or a damaged checkpoint.
     """
-    shape = zoo.Shape(dataset.channels, dataset.size, len(dataset.classes))
     split, path = place(spec, dataset, recipe, train_examples)
-    model = zoo.build(spec, shape, *dataset.statistics())
+    model = zoo.build(spec, zoo.shape_of(dataset), *dataset.statistics())
     if path.exists():
         header = checkpoints.load(model, path)
         say(f"loaded {path}")

@@ -13,9 +13,8 @@ from torch import Tensor, nn
 from robustbench_mix import measures, probes, provenance, tables
 from robustbench_mix.algorithms.attack import Target
 from robustbench_mix.checkpoints import weights_hash
-from robustbench_mix.devices import describe
 from robustbench_mix.harness import borrowed
-from robustbench_mix.identity import Label
+from robustbench_mix.identity import Label, made_of
 from robustbench_mix.mixing import SeparableConv2d, spatial_mixers
 from robustbench_mix.obtain import Obtained
 from robustbench_mix.progress import say, track
@@ -214,16 +213,10 @@ def header_of(
     device: torch.device,
 ) -> dict[str, Any]:
     """What decides the outcome, and how it was made; `checkpoint` is the network's header."""
-    recipe = checkpoint.get("recipe", {})
     return {
-        "kind": kind,
-        "model": label.model, "spatial": label.spatial, "channel": label.channel,
-        "seed": label.seed, "dataset": dataset.name, "eps": eps, "n": len(split),
-        "data_hash": split.hash, "train_examples": checkpoint.get("train_examples"),
-        "epochs": recipe.get("epochs"),
-        "adversarial": recipe.get("adversarial", {}).get("eps", ""),
-        "device": describe(device), "versions": provenance.versions(),
-        "commit": provenance.commit(),
+        **made_of(label, checkpoint, device),
+        "kind": kind, "dataset": dataset.name, "eps": eps, "n": len(split),
+        "data_hash": split.hash,
     }  # fmt: skip
 
 

@@ -15,6 +15,7 @@ import numpy as np
 
 from robustbench_mix import claims, decodings, explanations, gallery, paper, plot, probes, records
 from robustbench_mix.claims import markdown
+from robustbench_mix.decodings import Decoding
 from robustbench_mix.files import write_text
 from robustbench_mix.intervals import wilson
 from robustbench_mix.probes import Probe
@@ -36,7 +37,8 @@ def to_html(results: Path) -> str:
     """The whole page; every text from the records is escaped."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
-    runs = records.read_all(results)
+    runs, decoded = records.read_all(results), decodings.read_all(results)
+    probed, transferred = (probes.read_all(results, kind) for kind in ("probe", "transfer"))
     environment = Environment(
         loader=PackageLoader("robustbench_mix", "pages"),
         autoescape=True,
@@ -44,14 +46,14 @@ def to_html(results: Path) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    found = claims.of(results)
+    found = claims.every(runs, decoded)
     return environment.get_template("report.html").render(
         claims=found,
         tables=[markdown.table(claim) for claim in found],
         curves=_curves(runs),
-        explanations=explanations.of(results),
-        examples=[_examples(one) for one in probes.read_all(results, "transfer")],
-        puzzles=_puzzles(results),
+        explanations=explanations.every(runs, probed, transferred),
+        examples=[_examples(one) for one in transferred],
+        puzzles=_puzzles(decoded),
         runs=[_provenance(run) for run in runs],
         source=paper.source(),
     )
@@ -85,12 +87,13 @@ def _examples(probe: Probe) -> dict[str, Any]:
     kept = probe.table["clean"].notna().to_numpy()
     table = probe.table[kept]
     clean = probe.pixels("clean")
+    adversarial = {made: probe.pixels(f"adversarial_{made}") for made in probes.SIDES}
     rows = []
     for at in range(len(clean)):
         row = table.iloc[at]
         views = []
         for made in probes.SIDES:
-            perturbed = probe.pixels(f"adversarial_{made}")[at]
+            perturbed = adversarial[made][at]
             moved = perturbed - clean[at]
             size = float(np.abs(moved).max())
             scale = AMPLIFIED / 255 / max(size, 1e-12)
@@ -111,8 +114,7 @@ def _examples(probe: Probe) -> dict[str, Any]:
             "spatial": h["spatial"]}  # fmt: skip
 
 
-def _puzzles(results: Path) -> list[dict[str, Any]]:
-    found = decodings.read_all(results)
+def _puzzles(found: list[Decoding]) -> list[dict[str, Any]]:
     pages = []
     for group in gallery.pairs(found):
         h = group[0].header

@@ -53,8 +53,7 @@ def evaluation(run: Run, rows: pd.DataFrame, written: list[Path]) -> None:
             f"{100 * found['bound']:.1f} pp more",
             highlight=False,
         )
-    for path in written:
-        console.print(f"wrote {path}", highlight=False, soft_wrap=True)
+    saved(written)
 
 
 def evaluation_json(run: Run, rows: pd.DataFrame, written: list[Path]) -> dict[str, Any]:
@@ -102,10 +101,8 @@ def decodings(rows: list[dict[str, Any]], written: list[Path]) -> None:
     for row in rows:
         interval = f"{row['low']:.2f} to {row['high']:.2f}"
         table.add_row(*(str(row[name]) for name in columns), f"{row['psnr']:.2f}", interval)
-    console = Console()
-    console.print(table)
-    for path in written:
-        console.print(f"wrote {path}", highlight=False, soft_wrap=True)
+    Console().print(table)
+    saved(written)
 
 
 def claims(found: list[Claim], path: Path) -> None:
@@ -115,9 +112,8 @@ def claims(found: list[Claim], path: Path) -> None:
         table.add_column(column)
     for claim in found:
         table.add_row(claim.number, claim.title, claim.data, claim.verdict, claim.reason)
-    console = Console()
-    console.print(table)
-    console.print(f"wrote {path}", highlight=False, soft_wrap=True)
+    Console().print(table)
+    saved([path])
 
 
 def plan(name: str, summary: str, rows: list[dict[str, Any]]) -> None:
@@ -138,7 +134,7 @@ def plan(name: str, summary: str, rows: list[dict[str, Any]]) -> None:
     )
 
 
-def written(paths: list[Path]) -> None:
+def saved(paths: list[Path]) -> None:
     """Where everything is."""
     console = Console()
     for path in paths:
@@ -147,9 +143,8 @@ def written(paths: list[Path]) -> None:
 
 def sweep(failures: list[str], written: list[Path]) -> None:
     """How a sweep ended."""
+    saved(written)
     console = Console()
-    for path in written:
-        console.print(f"wrote {path}", highlight=False, soft_wrap=True)
     for failure in failures:
         console.print(f"failed: {failure}", highlight=False, soft_wrap=True, markup=False)
 

@@ -26,7 +26,7 @@ from robustbench_mix.identity import Label, finished, header_of, path_of
 from robustbench_mix.jobs import Training
 from robustbench_mix.obtain import place
 from robustbench_mix.progress import say
-from robustbench_mix.splits import Dataset, balanced
+from robustbench_mix.splits import Dataset, Split, balanced
 from robustbench_mix.unshuffle import Decoder
 
 UNSHUFFLED = 1000  # test images of an un-shuffling
@@ -164,38 +164,39 @@ def _of_cell(cell: Cell, dataset: Dataset, setting: Setting, costs: Costs) -> It
     spec = cell.spec
     recipe = jobs.recipe_of(spec, dataset.name, setting.training(cell), setting.device)
     split, path = place(spec, dataset, recipe, cell.train_examples)
-    shape = _shape(dataset)
+    shape = zoo.shape_of(dataset)
     network = f"{spec.model}, spatial {spec.spatial}, channel {spec.channel}, {dataset.name}"
     network += ", adversarial" if cell.adversarial else ""
     words = f"{network}, seed {spec.seed}"
     trained = path.exists()
     cost = 0.0 if trained else costs.training(spec, shape, recipe, len(split))
     yield Piece("train", network, f"train {words}", cell, "", trained, cost)
-    examples = cell.examples or default_examples(dataset.name)
+    tested = balanced(dataset.test, cell.examples or default_examples(dataset.name))
+    checkpoint = checkpoints.read_header(path) if trained else {}
     for attack in cell.attacks:
         protocol = protocols.load(attack, dataset.name)
         done = False
         if trained:
-            checkpoint = checkpoints.read_header(path)
             fast = protocol.algorithm in ladders.LADDERS
             header = header_of(
                 Label(spec.model, spec.spatial, spec.channel, spec.seed), checkpoint,
-                checkpoint["weights_hash"], dataset.name, balanced(dataset.test, examples),
-                protocol, batch_size=fitting_batch(dataset.size, setting.device),
+                checkpoint["weights_hash"], dataset.name, tested, protocol,
+                batch_size=fitting_batch(dataset.size, setting.device),
                 backend="fast" if fast else "reference", device=setting.device,
             )  # fmt: skip
             done = finished(path_of(header, setting.results), header) is not None
-        cost = 0.0 if done else costs.attack(spec, shape, protocol, examples)
+        cost = 0.0 if done else costs.attack(spec, shape, protocol, len(tested))
         named = f"{protocol.name} on {words}"
         yield Piece("attack", network, named, cell, attack, done, cost)
     if cell.explain:
-        yield _explained(cell, dataset, setting, network, costs)
+        yield _explained(cell, dataset, tested, setting, network, costs)
 
 
-def _explained(cell: Cell, dataset: Dataset, setting: Setting, network: str, costs: Costs) -> Piece:
+def _explained(
+    cell: Cell, dataset: Dataset, split: Split, setting: Setting, network: str, costs: Costs
+) -> Piece:
     """Measuring a network, its twin, and the transfer between them, as one piece."""
-    spec, shape = cell.spec, _shape(dataset)
-    split = balanced(dataset.test, cell.examples or default_examples(dataset.name))
+    spec, shape = cell.spec, zoo.shape_of(dataset)
     grid = [one.text for one in protocols.load("fgsm", dataset.name).eps]
     weights: dict[str, dict[str, Any]] = {}
     for mode in dict.fromkeys(("learned", spec.spatial)):
@@ -221,10 +222,6 @@ def _explained(cell: Cell, dataset: Dataset, setting: Setting, network: str, cos
     return Piece("explain", network, words, cell, "", done, cost)
 
 
-def _shape(dataset: Dataset) -> zoo.Shape:
-    return zoo.Shape(dataset.channels, dataset.size, len(dataset.classes))
-
-
 def _of_puzzle(puzzle: Puzzle, dataset: Dataset, setting: Setting, costs: Costs) -> Piece:
     decoder = Decoder(
         puzzle.width, puzzle.depth, puzzle.kernel, spatial=puzzle.spatial, seed=puzzle.seed
@@ -233,7 +230,7 @@ def _of_puzzle(puzzle: Puzzle, dataset: Dataset, setting: Setting, costs: Costs)
     split, _, path = shuffling.place(
         decoder, dataset, recipe, setting.results, puzzle.train_examples, UNSHUFFLED
     )
-    shape = _shape(dataset)
+    shape = zoo.shape_of(dataset)
     network = f"{decoder.name}, spatial {puzzle.spatial}, un-shuffling {dataset.name}"
     words = f"{network}, seed {puzzle.seed}"
     done = path.exists()

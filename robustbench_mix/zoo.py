@@ -20,6 +20,7 @@ from robustbench_mix.errors import RbmixError, unknown
 from robustbench_mix.mixing import count_trainable, separate, set_mixing
 from robustbench_mix.resnet import ResNet
 from robustbench_mix.specs import ModelSpec, check_channel, parse_spatial
+from robustbench_mix.splits import Dataset
 
 MODELS = {
     "resnet14": "the paper's CIFAR ResNet, n = 2",
@@ -47,6 +48,11 @@ class Shape:
     channels: int
     size: int
     classes: int
+
+
+def shape_of(dataset: Dataset) -> Shape:
+    """What a network for this data set must fit."""
+    return Shape(dataset.channels, dataset.size, len(dataset.classes))
 
 
 class Normalized(nn.Module):

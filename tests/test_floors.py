@@ -13,7 +13,7 @@ import robustbench_mix
 
 PACKAGE = Path(robustbench_mix.__file__).parent
 FLOORS = {
-    0: "errors specs files progress provenance protocols records recipes tables "
+    0: "errors specs files progress markdown provenance protocols records recipes tables "
     "decodings intervals evidence grids paper probes",
     1: "filters mixing fuse graphs resnet convmixer splits folders data norms streams draws "
     "devices",

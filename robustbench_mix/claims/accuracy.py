@@ -39,8 +39,6 @@ def _margin_claim(runs: list[Run], kind: Kind, number: str, title: str, statemen
     findings = []
     for pair in clean_pairs(runs, FULL, kind):
         h = pair.header
-        if h.get("adversarial"):
-            continue
         ours, theirs = (paper.clean(h["model"], h["dataset"], *side) for side in (kind, FULL))
         gap = None if ours is None or theirs is None else ours - theirs
         findings.append(pair.finding("0", gap, words(pair)))
@@ -58,8 +56,6 @@ def static_structure(runs: list[Run]) -> Claim:
     findings = []
     for better, worse in pairwise(LADDER):
         for pair in clean_pairs(runs, (worse, "learned"), (better, "learned")):
-            if pair.header.get("adversarial"):
-                continue
             values = [paper.static(pair.header["dataset"], name) for name in (better, worse)]
             gap = None if None in values else values[0] - values[1]  # type: ignore[operator]
             if pair.header["model"] != "resnet14":

@@ -9,6 +9,7 @@ from robustbench_mix.claims.finding import Claim, Finding
 from robustbench_mix.explanations import Explanation
 from robustbench_mix.explanations.table import to_markdown as explained
 from robustbench_mix.files import write_text
+from robustbench_mix.markdown import head, line
 
 NAME = "claims.md"
 
@@ -34,7 +35,7 @@ def to_markdown(found: list[Claim], why: list[Explanation]) -> str:
         "| --- | --- | --- | --- | --- |",
     ]
     lines += [
-        _line([one.number, one.title, one.data, f"**{one.verdict}**", one.reason]) for one in found
+        line([one.number, one.title, one.data, f"**{one.verdict}**", one.reason]) for one in found
     ]
     lines += [
         "",
@@ -73,7 +74,7 @@ def table(claim: Claim) -> tuple[list[str], list[list[str]]]:
 
 def _table(claim: Claim) -> list[str]:
     titles, rows = table(claim)
-    return [_line(titles), _line(["---"] * len(titles)), *map(_line, rows)]
+    return [*head(titles), *map(line, rows)]
 
 
 def _cells(claim: Claim, finding: Finding, places: list[str]) -> list[str]:
@@ -91,7 +92,3 @@ def _cells(claim: Claim, finding: Finding, places: list[str]) -> list[str]:
         finding.answer,
         finding.need,
     ]
-
-
-def _line(cells: list[str]) -> str:
-    return "| " + " | ".join(cells) + " |"

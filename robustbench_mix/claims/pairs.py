@@ -55,6 +55,7 @@ def compare(
 def pairs(runs: list[Run], first: Kind, second: Kind) -> list[Pair]:
     """Every set of twins that differ in these kinds of mixers and in nothing else.
 
+    Adversarially trained networks are left out: the paper's claims are of standard training.
     Where the same networks met the same protocol more than once (another backend, more
     images), the set that rests on the most records is taken.
     """
@@ -63,7 +64,7 @@ def pairs(runs: list[Run], first: Kind, second: Kind) -> list[Pair]:
     )
     for run in runs:
         kind = (run.header["spatial"], run.header["channel"])
-        if kind in (first, second):
+        if kind in (first, second) and not run.header.get("adversarial"):
             key = tuple(run.header.get(name) or "" for name in SHARED)
             groups[key][kind][run.header["seed"]] = run
     found = [_pair(group[first], group[second]) for group in groups.values()]
@@ -72,7 +73,7 @@ def pairs(runs: list[Run], first: Kind, second: Kind) -> list[Pair]:
         if pair is None:
             continue
         h = pair.header
-        key = (h["dataset"], h["model"], h["protocol"], h.get("adversarial") or "")
+        key = (h["dataset"], h["model"], h["protocol"])
         if key not in best or pair.weight > best[key].weight:
             best[key] = pair
     return [best[key] for key in sorted(best)]
@@ -80,9 +81,9 @@ def pairs(runs: list[Run], first: Kind, second: Kind) -> list[Pair]:
 
 def clean_pairs(runs: list[Run], first: Kind, second: Kind) -> list[Pair]:
     """The same without the protocol: each network's largest clean evaluation."""
-    best: dict[tuple[str, str, str], Pair] = {}
+    best: dict[tuple[str, str], Pair] = {}
     for pair in pairs(runs, first, second):
-        key = (pair.header["dataset"], pair.header["model"], pair.header.get("adversarial") or "")
+        key = (pair.header["dataset"], pair.header["model"])
         if key not in best or pair.weight > best[key].weight:
             best[key] = pair
     return list(best.values())
@@ -92,8 +93,6 @@ def words(pair: Pair, *, protocol: bool = False) -> dict[str, str]:
     """What a reader needs to know of where a pair is from."""
     h = pair.header
     trained = f"{h['train_examples']:,} x {h['epochs']}" if h.get("train_examples") else "?"
-    if h.get("adversarial"):
-        trained += f", PGD {h['adversarial']}"
     found = {"model": h["model"], "trained on": trained}
     return {**found, "attack": h["protocol"]} if protocol else found
 

@@ -23,7 +23,7 @@ def more_robust(runs: list[Run], attack: str) -> Claim:
     number, name = ATTACKS[attack]
     findings = []
     for pair in pairs(runs, FULL, CHANS):
-        if pair.header["protocol"] != attack or pair.header.get("adversarial"):
+        if pair.header["protocol"] != attack:
             continue
         for eps in list(pair.first)[1:]:
             gap = _paper_gap(pair, eps) if attack == "fgsm" else None
@@ -69,7 +69,7 @@ def _smoothing(runs: list[Run], *, clean: bool) -> list[Finding]:
         seen: set[tuple[str, str]] = set()
         for pair in pairs(runs, CHANS, (mode, "learned")):
             named = (pair.header["dataset"], pair.header["model"])
-            if pair.header.get("adversarial") or (clean and named in seen):
+            if clean and named in seen:
                 continue
             seen.add(named)
             grid = ["0"] if clean else list(pair.first)[1:]

@@ -173,7 +173,7 @@ def explain(
     if as_json:
         print(json.dumps({"paths": [str(path) for path in paths]}, indent=2))
     else:
-        show.written(paths)
+        show.saved(paths)
 
 
 @app.command()

@@ -16,13 +16,8 @@ ATTACKS = ("fgsm", "pgd", "autoattack")
 
 def strength(runs: list[Run]) -> Explanation:
     """How much of a gap under FGSM is left under stronger attacks."""
-    found: dict[tuple[str, str], dict[str, Pair]] = {}
-    for pair in pairs(runs, FULL, CHANS):
-        h = pair.header
-        if h["protocol"] in ATTACKS and not h.get("adversarial"):
-            found.setdefault((h["dataset"], h["model"]), {})[h["protocol"]] = pair
     rows = []
-    for (dataset, model), by_attack in sorted(found.items()):
+    for (dataset, model), by_attack in sorted(_attacked(runs).items()):
         grids = [set(pair.first) for pair in by_attack.values()]
         grid = [eps for eps in next(iter(by_attack.values())).first if eps != "0"]
         for eps in (eps for eps in grid if all(eps in g for g in grids)):
@@ -84,21 +79,15 @@ def controls(runs: list[Run]) -> Explanation:
 def capacity(runs: list[Run]) -> Explanation:
     """The gap against the depth multiplier."""
     rows = []
-    for pair in [*clean_pairs(runs, FULL, CHANS)]:
-        multiplier = _multiplier(pair.header["model"])
-        if multiplier is None or pair.header.get("adversarial"):
-            continue
+    attacked = _attacked(runs)
+    for pair in clean_pairs(runs, FULL, CHANS):
         h = pair.header
-        robust = [
-            p
-            for p in pairs(runs, FULL, CHANS)
-            if (p.header["dataset"], p.header["model"]) == (h["dataset"], h["model"])
-            and p.header["protocol"] in ATTACKS
-            and not p.header.get("adversarial")
-        ]
+        multiplier = _multiplier(h["model"])
+        if multiplier is None:
+            continue
         cells = {
-            p.header["protocol"]: "; ".join(points(_gain(p, e)) for e in p.first if e != "0")
-            for p in robust
+            name: "; ".join(points(_gain(p, e)) for e in p.first if e != "0")
+            for name, p in attacked.get((h["dataset"], h["model"]), {}).items()
         }
         family, depth = multiplier
         rows.append(
@@ -116,6 +105,16 @@ def capacity(runs: list[Run]) -> Explanation:
         ["data", "model", "d", "seeds", "clean", *(f"{name}, each eps" for name in ATTACKS)],
         [row for row in rows if tuple(row[:2]) in several],
     )  # fmt: skip
+
+
+def _attacked(runs: list[Run]) -> dict[tuple[str, str], dict[str, Pair]]:
+    """Learned and frozen twins by data set and model, then by attack."""
+    found: dict[tuple[str, str], dict[str, Pair]] = {}
+    for pair in pairs(runs, FULL, CHANS):
+        h = pair.header
+        if h["protocol"] in ATTACKS:
+            found.setdefault((h["dataset"], h["model"]), {})[h["protocol"]] = pair
+    return found
 
 
 def _gain(pair: Pair, eps: str) -> np.ndarray:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from robustbench_mix.evidence import crossed_bootstrap
+from robustbench_mix.markdown import head, line
 
 
 @dataclass(frozen=True)
@@ -26,8 +27,7 @@ def to_markdown(explanation: Explanation) -> list[str]:
     lines = [f"### {explanation.title}", "", f"{explanation.shows} {explanation.cannot}", ""]
     if not explanation.rows:
         return [*lines, "No records."]
-    lines += [_line(explanation.columns), _line(["---"] * len(explanation.columns))]
-    return lines + [_line(row) for row in explanation.rows]
+    return [*lines, *head(explanation.columns), *map(line, explanation.rows)]
 
 
 def points(values: np.ndarray) -> str:
@@ -44,7 +44,3 @@ def interval(values: np.ndarray, form: str) -> str:
 def percent(values: np.ndarray) -> str:
     """A share in %."""
     return f"{100 * values.mean():.1f}" if values.size else "-"
-
-
-def _line(cells: list[str]) -> str:
-    return "| " + " | ".join(cells) + " |"
