@@ -139,9 +139,10 @@ def test_a_second_call_does_only_what_is_missing(here: Path, capsys) -> None:
 def test_the_plan_says_what_is_left_and_how_long(here: Path, capsys) -> None:
     """Without doing it; estimates are positive for what is missing."""
     words = ["sweep", "tiny.toml", "--plan", "--seeds", "7", "--attacks", "fgsm", "--json"]
-    assert cli.main(words) == 0
+    assert cli.main([*words, "--models", "resnet20_w4"]) == 0
     pieces = json.loads(capsys.readouterr().out)["pieces"]
     assert [piece["kind"] for piece in pieces] == ["train", "attack"] * 2 + ["unshuffle"] * 2
+    assert all("resnet20_w4" in piece["words"] for piece in pieces[:4])
     assert all(piece["seconds"] > 0 and not piece["done"] for piece in pieces)
     assert not list(here.rglob("*.parquet"))
 

@@ -108,7 +108,7 @@ class _Bench:
         return methods[name]()
 
     def _steps(self) -> tuple[list[Row], list[str]]:
-        size, batch, repeats = (8, 8, 2) if self.quick else (32, 128, 9)
+        size, batch, repeats = (8, 8, 2) if self.quick else (32, 128, 25)
         rows = steps.engine_rows(self.model, size, batch, self.where, repeats)
         rows += steps.training_rows(self.model, size, batch, self.where, repeats)
         if not peers.usable("timm"):

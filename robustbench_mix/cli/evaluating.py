@@ -221,6 +221,9 @@ def sweep(
     dataset: Annotated[
         Optional[str], typer.Option(help="This data set instead of the sweep's.")
     ] = None,
+    models: Annotated[
+        Optional[str], typer.Option(help="These models, as in resnet14,resnet20.")
+    ] = None,
     seeds: Annotated[Optional[str], typer.Option(help="These seeds, as in 0,1,2.")] = None,
     attacks: Annotated[Optional[str], typer.Option(help="These protocols, as in fgsm,pgd.")] = None,
     examples: Annotated[
@@ -241,6 +244,7 @@ def sweep(
     progress.set_quiet(as_json)
     changes = {
         "datasets": None if dataset is None else [dataset],
+        "models": None if models is None else listed(models),
         "seeds": None if seeds is None else listed(seeds, int),
         "attacks": None if attacks is None else listed(attacks),
         "examples": examples, "epochs": epochs, "train_examples": train_examples,
