@@ -1,20 +1,41 @@
-"""Robustness-accuracy curves as SVG, one file per data set, model and protocol."""
+"""Robustness-accuracy curves as SVG, one file per data set, model, protocol and backend."""
 
 from __future__ import annotations
 
 import re
+from collections import defaultdict
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from robustbench_mix import records
-from robustbench_mix.files import replacing
+import numpy as np
+
+from robustbench_mix import drawing, records
+from robustbench_mix.evidence import crossed_bootstrap
+from robustbench_mix.files import write_text
 from robustbench_mix.intervals import wilson
+from robustbench_mix.leaderboard import ORDER, PAIRED
 from robustbench_mix.records import Run
 from robustbench_mix.specs import Eps
 
-# Okabe & Ito's palette, readable with any colour vision.
-COLOURS = {"learned": "#0072B2", "frozen": "#D55E00", "external": "#000000"}
-OTHERS = ("#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+
+@dataclass(frozen=True)
+class Curve:
+    """A kind of network over its seeds: by epsilon the mean share standing and its interval.
+
+    With one seed the 95 % interval is Wilson's; with more it resamples seeds and images.
+    """
+
+    name: str
+    seeds: int
+    images: int
+    shares: dict[str, tuple[float, float, float]]
+
+    @property
+    def label(self) -> str:
+        """What the legend calls it."""
+        return self.name if self.seeds == 1 else f"{self.name}, {self.seeds} seeds"
 
 
 def write(results: Path) -> list[Path]:
@@ -22,7 +43,7 @@ def write(results: Path) -> list[Path]:
     paths = []
     for stem, runs in groups(records.read_all(results)).items():
         paths.append(results / "curves" / f"{stem}.svg")
-        draw(runs, paths[-1])
+        write_text(paths[-1], drawing.svg(partial(figure, runs)))
     return paths
 
 
@@ -37,54 +58,65 @@ def groups(runs: list[Run]) -> dict[str, list[Run]]:
     return found
 
 
-def draw(runs: list[Run], path: Path) -> None:
-    """Draw the curves of these runs: accuracy in % against eps, with Wilson bands."""
-    import matplotlib
-    from matplotlib.figure import Figure
-
-    # A fixed salt and no date: the same records give the same bytes.
-    with matplotlib.rc_context({"svg.hashsalt": "rbmix", "svg.fonttype": "none"}):
-        figure = Figure(figsize=(6.4, 4.0), layout="constrained")
-        axes = figure.add_subplot()
-        ticks = {"0": 0.0}
-        others = iter(OTHERS * len(runs))
-        colours = dict(COLOURS)
-        labelled: set[str] = set()
-        for run in sorted(runs, key=lambda run: (run.header["spatial"], run.header["seed"])):
-            spatial = run.header["spatial"]
-            colours.setdefault(spatial, next(others))
-            ticks |= {eps: Eps(eps).value for eps in run.eps}
-            _curve(axes, run, colours[spatial], _name(run) not in labelled)
-            labelled.add(_name(run))
-        header = runs[0].header
-        sizes = sorted({str(run.header["n"]) for run in runs})
-        axes.set_title(f"{header['model']} on {header['dataset']}, {header['protocol']}")
-        axes.set_xlabel(f"{header['norm']} epsilon ({', '.join(sizes)} images)")
-        axes.set_ylabel("accuracy, %")
-        axes.set_ylim(0, 100)
-        axes.set_xticks(list(ticks.values()), list(ticks), rotation=45, ha="right")
-        axes.grid(alpha=0.3)
-        axes.legend(title="spatial mixers")
-        with replacing(path) as temporary:
-            figure.savefig(temporary, format="svg", metadata={"Date": None, "Creator": None})
+def curves(runs: list[Run]) -> list[Curve]:
+    """One for each kind of network; of several trainings or subsets, what has most records."""
+    kinds: dict[str, dict[tuple[Any, ...], dict[int, Run]]] = defaultdict(lambda: defaultdict(dict))
+    for run in runs:
+        alike = tuple(run.header.get(name) for name in PAIRED if name != "seed")
+        kinds[_name(run)][alike][run.header["seed"]] = run
+    found = []
+    for name, sets in kinds.items():
+        most = max(sets.values(), key=lambda seeds: sum(r.header["n"] for r in seeds.values()))
+        found.append(_curve(name, list(most.values())))
+    return sorted(found, key=lambda curve: (ORDER.get(curve.name, len(ORDER)), curve.name))
 
 
-def _curve(axes: Any, run: Run, colour: str, first: bool) -> None:
-    survived = run.survived()
-    x = [Eps(eps).value for eps in survived]
-    counts = [int(survived[eps].sum()) for eps in survived]
-    n = len(survived)
-    bands = [wilson(count, n) for count in counts]
-    axes.fill_between(
-        x, [100 * low for low, _ in bands], [100 * high for _, high in bands],
-        color=colour, alpha=0.15, linewidth=0,
-    )  # fmt: skip
-    axes.plot(
-        x, [100 * count / n for count in counts],
-        marker="o", color=colour, clip_on=False, label=_name(run) if first else None,
-    )  # fmt: skip
+def title(runs: list[Run]) -> str:
+    """What a group's drawing shows."""
+    header, backend = runs[0].header, runs[0].backend
+    words = f"{header['model']} on {header['dataset']}, {header['protocol']}"
+    return words if backend == "fast" else f"{words} ({backend})"
+
+
+def figure(runs: list[Run], empty: Any) -> None:
+    """Draw the curves of these runs: accuracy in % against eps, with 95 % intervals."""
+    shown = curves(runs)
+    axes = empty.add_subplot()
+    colour = drawing.colours([curve.name for curve in shown])
+    ticks: dict[str, float] = {}
+    for curve in shown:
+        x = [Eps(eps).value for eps in curve.shares]
+        ticks |= dict(zip(curve.shares, x, strict=True))
+        mean, low, high = (
+            100 * np.array(side) for side in zip(*curve.shares.values(), strict=True)
+        )
+        axes.fill_between(x, low, high, color=colour[curve.name], alpha=0.15, linewidth=0)
+        axes.plot(x, mean, marker="o", color=colour[curve.name], clip_on=False, label=curve.label)
+    sizes = sorted({curve.images for curve in shown})
+    axes.set_title(title(runs))
+    axes.set_xlabel(f"{runs[0].header['norm']} epsilon ({', '.join(map(str, sizes))} images)")
+    axes.set_ylabel("accuracy, %")
+    axes.set_ylim(0, 100)
+    axes.set_xticks(list(ticks.values()), list(ticks), rotation=45, ha="right")
+    axes.grid(alpha=0.3)
+    axes.legend(title="spatial mixers")
+
+
+def _curve(name: str, runs: list[Run]) -> Curve:
+    survived = [run.survived() for run in runs]
+    shares = {}
+    for eps in survived[0]:
+        kept = np.stack([table[eps].to_numpy() for table in survived])
+        low, high = (
+            wilson(int(kept.sum()), kept.size)
+            if len(kept) == 1
+            else crossed_bootstrap(kept.astype(np.int8))
+        )
+        shares[eps] = (float(kept.mean()), low, high)
+    return Curve(name, len(runs), len(survived[0]), shares)
 
 
 def _name(run: Run) -> str:
     spatial, channel = run.header["spatial"], run.header["channel"]
-    return str(spatial) if channel in ("learned", "external") else f"{spatial}, channel {channel}"
+    name = str(spatial) if channel in ("learned", "external") else f"{spatial}, channel {channel}"
+    return f"{name}, adversarial" if run.header.get("adversarial") else name

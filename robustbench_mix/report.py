@@ -7,13 +7,24 @@ from __future__ import annotations
 
 import base64
 import io
-import tempfile
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from robustbench_mix import claims, decodings, explanations, gallery, paper, plot, probes, records
+from robustbench_mix import (
+    claims,
+    decodings,
+    drawing,
+    explanations,
+    gallery,
+    paper,
+    plot,
+    probes,
+    records,
+)
 from robustbench_mix.claims import markdown
 from robustbench_mix.decodings import Decoding
 from robustbench_mix.files import write_text
@@ -50,7 +61,11 @@ def to_html(results: Path) -> str:
     return environment.get_template("report.html").render(
         claims=found,
         tables=[markdown.table(claim) for claim in found],
-        curves=_curves(runs),
+        curves=[
+            {"alt": _described(group), "src": _svg(partial(plot.figure, group))}
+            for group in plot.groups(runs).values()
+        ],
+        drawn=_svg,
         explanations=explanations.every(runs, probed, transferred),
         examples=[_examples(one) for one in transferred],
         puzzles=_puzzles(decoded),
@@ -59,24 +74,18 @@ def to_html(results: Path) -> str:
     )
 
 
-def _curves(runs: list[Run]) -> list[dict[str, str]]:
-    """Each curve as a data URI, with words for who cannot see it."""
-    found = []
-    with tempfile.TemporaryDirectory() as folder:
-        for stem, group in plot.groups(runs).items():
-            path = Path(folder) / f"{stem}.svg"
-            plot.draw(group, path)
-            data = base64.b64encode(path.read_bytes()).decode()
-            found.append({"alt": _described(group), "src": f"data:image/svg+xml;base64,{data}"})
-    return found
+def _svg(draw: Callable[[Any], None]) -> str:
+    """A drawing as a data URI."""
+    data = base64.b64encode(drawing.svg(draw).encode()).decode()
+    return f"data:image/svg+xml;base64,{data}"
 
 
 def _described(group: list[Run]) -> str:
-    h = group[0].header
-    parts = [f"{h['model']} on {h['dataset']} under {h['protocol']}, accuracy by epsilon."]
-    for run in group:
-        shares = [f"{eps}: {100 * kept.mean():.1f} %" for eps, kept in run.survived().items()]
-        parts.append(f"{run.header['spatial']}, seed {run.header['seed']}: {'; '.join(shares)}.")
+    """The curves of a group in words, for who cannot see them."""
+    parts = [f"{plot.title(group)}: accuracy by epsilon."]
+    for curve in plot.curves(group):
+        shares = [f"{eps}: {100 * mean:.1f} %" for eps, (mean, _, _) in curve.shares.items()]
+        parts.append(f"{curve.label}: {'; '.join(shares)}.")
     return " ".join(parts)
 
 

@@ -161,6 +161,14 @@ def test_smoothing_is_compared_with_the_frozen_twin(planted) -> None:
     assert len(cost.findings) == 1
 
 
+def test_smoothing_costs_are_counted_on_most_images(planted) -> None:
+    """A clean accuracy does not depend on the attack: the larger evaluation is taken."""
+    shares = {"frozen": (0.9, 0.5, 0.2), "smoothed:6": (0.9, 0.6, 0.3)}
+    runs = planted(shares, protocol="autoattack", n=50) + planted(shares, protocol="fgsm", n=500)
+    (cost,) = robustness.smoothing_is_free(runs).findings
+    assert cost.difference.images == 500
+
+
 def test_twins_share_everything_but_their_mixers(planted, make_run) -> None:
     """Other epochs, other images or another backend make no pair; the larger set is taken."""
     shares = {"learned": (0.9, 0.5, 0.2), "frozen": (0.9, 0.5, 0.2)}
@@ -242,7 +250,7 @@ def test_command_writes_the_verdicts(results: Path, capsys) -> None:
 def test_no_records_no_verdicts(tmp_path: Path, capsys) -> None:
     """An empty folder has every claim open; a missing one is named."""
     (tmp_path / "results").mkdir()
-    found = claims.of(tmp_path / "results")
+    found = claims.of(tmp_path / "results", [])
     assert {(c.verdict, c.reason) for c in found} == {(OPEN, "no records")}
     assert len(found) == 9
     assert cli.main(["claims", str(tmp_path / "nowhere")]) == 2
@@ -251,12 +259,13 @@ def test_no_records_no_verdicts(tmp_path: Path, capsys) -> None:
 
 def test_every_claim_appears_once_for_each_data_set(results: Path) -> None:
     """In the order of the paper, also where there are no records for it."""
-    found = claims.of(results)
+    runs = records.read_all(results)
+    found = claims.of(results, runs)
     assert list(dict.fromkeys(c.number for c in found)) == [
         "1", "1, contrast", "2", "3a", "3b", "3c", "4a", "4b", "5",
     ]  # fmt: skip
     assert len({(c.number, c.data) for c in found}) == len(found)
-    text = markdown.to_markdown(found, explanations.of(results))
+    text = markdown.to_markdown(found, explanations.of(results, runs))
     assert text.count("**not enough evidence**, no records") == 0
     assert "no records" in text
 

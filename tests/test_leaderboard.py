@@ -13,6 +13,7 @@ import pytest
 
 from robustbench_mix import leaderboard, plot, records
 from robustbench_mix.errors import RbmixError
+from robustbench_mix.intervals import wilson
 
 
 @pytest.fixture
@@ -110,6 +111,19 @@ def test_plot_is_an_svg_with_every_curve(results: Path) -> None:
     )
     for word in ("learned", "frozen", "1/255", "2/255", "resnet14 on digits, pgd"):
         assert word in text
+
+
+def test_seeds_make_one_curve(make_run) -> None:
+    """Their mean, with seeds and images resampled; smaller evaluations and other seeds apart."""
+    runs = [make_run([0, 0, 2, 2], seed=0), make_run([0, 2, 2, 2], seed=1)]
+    runs += [make_run([2], seed=0, data_hash="less"), make_run([0, 2], spatial="box")]
+    many, one = plot.curves(runs)
+    assert (many.label, many.images) == ("learned, 2 seeds", 4)
+    mean, low, high = many.shares["1/255"]
+    assert mean == 5 / 8
+    assert low < mean < high
+    assert one.label == "box"
+    assert one.shares["1/255"] == (0.5, *wilson(1, 2))
 
 
 def test_empty_and_missing_results(tmp_path: Path) -> None:

@@ -6,11 +6,13 @@ import re
 import shutil
 from html.parser import HTMLParser
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
 from robustbench_mix import cli, decodings, explanations, probes, records, report
 from robustbench_mix.explanations import local
+from robustbench_mix.explanations.table import FOLDER
 
 NETWORK = ["--model", "resnet14_w4", "--epochs", "8", "--train-examples", "300"]
 BROWSER = next((p for p in map(shutil.which, ("chromium", "chromium-browser")) if p), None)
@@ -71,9 +73,9 @@ def test_the_page_is_whole_and_loads_nothing(results: Path, capsys) -> None:
     assert not re.search(r"url\(|@import|http", text.split("<body>")[0])
     assert page.scripts == 0
     assert all(image["alt"] for image in page.images)
-    # Two curves, one sheet, and three pictures for each image and twin.
+    # Two curves, three drawings that explain, one sheet, three pictures for each image and twin.
     shown = [len(p.pixels("clean")) for p in probes.read_all(results, "transfer")]
-    assert len(page.images) == 2 + 1 + 2 * 3 * sum(shown)
+    assert len(page.images) == 2 + 3 + 1 + 2 * 3 * sum(shown)
     for words in ("not enough evidence", "Linearity along the attack", " dB", "Provenance"):
         assert words in text
     assert report.to_html(results) == text
@@ -84,25 +86,31 @@ def test_the_claims_file_has_the_same_tables(results: Path, capsys) -> None:
     assert cli.main(["claims", str(results)]) == 0
     capsys.readouterr()
     text = (results / "claims.md").read_text(encoding="utf-8")
-    for one in explanations.of(results):
+    for one in explanations.of(results, records.read_all(results)):
         assert f"### {one.title}" in text
         assert one.shows in text
         assert one.cannot in text
+        for each in one.drawings:
+            assert f"]({FOLDER}/{each.file})" in text
+            drawn = "".join(ElementTree.parse(results / FOLDER / each.file).getroot().itertext())
+            assert "learned" in drawn
+            assert "frozen" in drawn
     assert cli.main(["claims", str(results), "--check"]) == 0
 
 
 def test_explanations_have_rows_where_there_are_records(results: Path) -> None:
     """Everything that one pair under FGSM and one `explain` can say."""
-    filled = {one.name: len(one.rows) for one in explanations.of(results)}
+    found = explanations.of(results, records.read_all(results))
+    filled = {one.name: len(one.rows) for one in found}
     eps = len(probes.read_all(results, "probe")[0].header["eps"])
     assert filled["strength"] == eps
     assert filled["linearity"] == eps
     assert filled["transfer"] == 2 * eps
-    assert filled["distances"] > 0
+    assert filled["distances"] == 4
     assert filled["frequency"] == 6
     assert filled["waves"] == 2
     assert filled["capacity"] == 0
-    for one in explanations.of(results):
+    for one in found:
         assert all(len(row) == len(one.columns) for row in one.rows), one.name
 
 

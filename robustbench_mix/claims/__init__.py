@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from robustbench_mix import decodings, records
+from robustbench_mix import decodings
 from robustbench_mix.claims import accuracy, robustness, unshuffling
 from robustbench_mix.claims.finding import Claim
 from robustbench_mix.decodings import Decoding
@@ -34,9 +34,9 @@ def every(runs: list[Run], found: list[Decoding]) -> list[Claim]:
     return tested
 
 
-def of(results: Path) -> list[Claim]:
-    """All of them, from the records under `results`."""
-    return every(records.read_all(results), decodings.read_all(results))
+def of(results: Path, runs: list[Run]) -> list[Claim]:
+    """All of them, from these runs and the un-shufflings under `results`."""
+    return every(runs, decodings.read_all(results))
 
 
 def _claims(runs: list[Run], found: list[Decoding]) -> list[Claim]:

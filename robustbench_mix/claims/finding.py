@@ -58,6 +58,11 @@ class Claim:
     sides: tuple[str, str] = ("learned", "frozen")
     signed: bool = True  # by the sign test, else by the interval alone
 
+    @property
+    def name(self) -> str:
+        """Number and title, as headings have them."""
+        return f"{self.number}. {self.title}"
+
 
 def judged(claim: Claim, decide: Callable[[Finding], str]) -> Claim:
     """The claim with p-values corrected for their number, answers, needs and a verdict."""

@@ -7,6 +7,7 @@ from pathlib import Path
 from robustbench_mix import paper
 from robustbench_mix.claims.finding import Claim, Finding
 from robustbench_mix.explanations import Explanation
+from robustbench_mix.explanations.table import draw
 from robustbench_mix.explanations.table import to_markdown as explained
 from robustbench_mix.files import write_text
 from robustbench_mix.markdown import head, line
@@ -15,7 +16,8 @@ NAME = "claims.md"
 
 
 def write(results: Path, found: list[Claim], why: list[Explanation]) -> Path:
-    """Write claims.md under `results`."""
+    """Write claims.md under `results`, and the drawings that it shows."""
+    draw(results, why)
     write_text(results / NAME, to_markdown(found, why))
     return results / NAME
 
@@ -31,11 +33,8 @@ def to_markdown(found: list[Claim], why: list[Explanation]) -> str:
     lines = [
         "# The claims, tested",
         "",
-        "| claim | | data | verdict | |",
-        "| --- | --- | --- | --- | --- |",
-    ]
-    lines += [
-        line([one.number, one.title, one.data, f"**{one.verdict}**", one.reason]) for one in found
+        *head(["claim", "data", "verdict", "where"]),
+        *(line([one.name, one.data, f"**{one.verdict}**", one.reason]) for one in found),
     ]
     lines += [
         "",
@@ -50,7 +49,7 @@ def to_markdown(found: list[Claim], why: list[Explanation]) -> str:
     numbers = [claim.number for claim in found]
     for position, claim in enumerate(found):
         if numbers.index(claim.number) == position:
-            lines += ["", f"## {claim.number}. {claim.title}", "", claim.statement, ""]
+            lines += ["", f"## {claim.name}", "", claim.statement, ""]
             lines += [f"*Test.* {claim.test}"]
         on = f" on {claim.data}" if claim.data else ""
         lines += ["", f"**{claim.verdict}**{on}: {claim.reason}."]

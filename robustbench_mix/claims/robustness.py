@@ -7,7 +7,7 @@ import re
 from robustbench_mix import paper
 from robustbench_mix.claims.accuracy import CHANS, FULL
 from robustbench_mix.claims.finding import Claim, Finding, greater, judged, not_below
-from robustbench_mix.claims.pairs import Pair, pairs, words
+from robustbench_mix.claims.pairs import Pair, clean_pairs, pairs, words
 from robustbench_mix.records import Run
 
 ATTACKS = {
@@ -66,12 +66,8 @@ def _smoothing(runs: list[Run], *, clean: bool) -> list[Finding]:
     modes = sorted({r.header["spatial"] for r in runs if r.header["spatial"].startswith("smooth")})
     findings = []
     for mode in modes:
-        seen: set[tuple[str, str]] = set()
-        for pair in pairs(runs, CHANS, (mode, "learned")):
-            named = (pair.header["dataset"], pair.header["model"])
-            if clean and named in seen:
-                continue
-            seen.add(named)
+        twins = (clean_pairs if clean else pairs)(runs, CHANS, (mode, "learned"))
+        for pair in twins:
             grid = ["0"] if clean else list(pair.first)[1:]
             for eps in grid:
                 where = {**words(pair, protocol=not clean), "filters": mode}

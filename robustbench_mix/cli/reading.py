@@ -74,10 +74,11 @@ def claims(
     from dataclasses import asdict
 
     from robustbench_mix import claims as tested
-    from robustbench_mix import explanations, show
+    from robustbench_mix import explanations, records, show
     from robustbench_mix.claims import markdown
 
-    found, why = tested.of(existing(results)), explanations.of(results)
+    runs = records.read_all(existing(results))
+    found, why = tested.of(results, runs), explanations.of(results, runs)
     if check:
         if markdown.stale(results, found, why):
             print(f"{results / markdown.NAME} does not match the records")

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
-from robustbench_mix import probes, records
-from robustbench_mix.explanations import attacks, local
+from robustbench_mix import probes
+from robustbench_mix.explanations import attacks, drawings, local
 from robustbench_mix.explanations.table import Explanation
 from robustbench_mix.probes import Probe
 from robustbench_mix.records import Run
@@ -15,7 +16,8 @@ __all__ = ["Explanation", "every", "of"]
 
 def every(runs: list[Run], probed: list[Probe], transferred: list[Probe]) -> list[Explanation]:
     """All of them, in the order of the argument."""
-    return [
+    drawn = drawings.every(probed)
+    tables = [
         attacks.strength(runs),
         local.linearity(probed),
         local.transfers(transferred),
@@ -25,9 +27,10 @@ def every(runs: list[Run], probed: list[Probe], transferred: list[Probe]) -> lis
         local.waves(probed),
         attacks.capacity(runs),
     ]
+    return [replace(one, drawings=[d for d in drawn if d.name == one.name]) for one in tables]
 
 
-def of(results: Path) -> list[Explanation]:
-    """All of them, from the records under `results`."""
+def of(results: Path, runs: list[Run]) -> list[Explanation]:
+    """All of them, from these runs and the probes under `results`."""
     probed, transferred = (probes.read_all(results, kind) for kind in ("probe", "transfer"))
-    return every(records.read_all(results), probed, transferred)
+    return every(runs, probed, transferred)

@@ -2,12 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from robustbench_mix import drawing
 from robustbench_mix.evidence import crossed_bootstrap
+from robustbench_mix.files import write_text
 from robustbench_mix.markdown import head, line
+
+FOLDER = "why"  # of the drawings, in a results folder
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A figure that belongs to the explanation `name`, and words for who cannot see it."""
+
+    name: str
+    file: str
+    alt: str
+    draw: Callable[[Any], None]
 
 
 @dataclass(frozen=True)
@@ -20,6 +37,14 @@ class Explanation:
     cannot: str
     columns: list[str]
     rows: list[list[str]] = field(default_factory=list)
+    drawings: list[Drawing] = field(default_factory=list)
+
+
+def draw(results: Path, explanations: list[Explanation]) -> None:
+    """Write the drawings to which the Markdown points."""
+    for one in explanations:
+        for each in one.drawings:
+            write_text(results / FOLDER / each.file, drawing.svg(each.draw))
 
 
 def to_markdown(explanation: Explanation) -> list[str]:
@@ -27,7 +52,10 @@ def to_markdown(explanation: Explanation) -> list[str]:
     lines = [f"### {explanation.title}", "", f"{explanation.shows} {explanation.cannot}", ""]
     if not explanation.rows:
         return [*lines, "No records."]
-    return [*lines, *head(explanation.columns), *map(line, explanation.rows)]
+    lines += [*head(explanation.columns), *map(line, explanation.rows)]
+    for one in explanation.drawings:
+        lines += ["", f"![{one.alt}]({FOLDER}/{one.file})"]
+    return lines
 
 
 def points(values: np.ndarray) -> str:

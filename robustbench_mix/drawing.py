@@ -1,0 +1,36 @@
+"""Drawings as SVG that depend on what is drawn alone."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from typing import Any
+
+# Okabe & Ito's palette, readable with any colour vision.
+COLOURS = {"learned": "#0072B2", "frozen": "#D55E00", "external": "#000000"}
+OTHERS = ("#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#F0E442", "#999999")
+SIZE = (6.4, 4.0)  # inches
+
+
+def colours(names: list[str]) -> dict[str, str]:
+    """A colour for each name: always the same for the twins, the rest in turn."""
+    found: dict[str, str] = {}
+    others = 0
+    for name in names:
+        if name not in found:
+            found[name] = COLOURS.get(name) or OTHERS[others % len(OTHERS)]
+            others += name not in COLOURS
+    return found
+
+
+def svg(draw: Callable[[Any], None]) -> str:
+    """What `draw` makes of an empty figure of matplotlib; the same drawing, the same text."""
+    import matplotlib
+    from matplotlib.figure import Figure
+
+    with matplotlib.rc_context({"svg.hashsalt": "rbmix", "svg.fonttype": "none"}):
+        figure = Figure(figsize=SIZE, layout="constrained")
+        draw(figure)
+        buffer = io.StringIO()
+        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
+    return buffer.getvalue()
