@@ -12,10 +12,9 @@ from typing import Any
 
 from robustbench_mix.algorithms.ladders import Rung
 from robustbench_mix.harness import State
+from robustbench_mix.intervals import at_most
 from robustbench_mix.splits import Split
 from robustbench_mix.streams import stream
-
-CONFIDENCE = 0.95
 
 
 def audited(state: State, split: Split, ladder: list[Rung], seed: int) -> set[int]:
@@ -55,16 +54,6 @@ def findings(
         sampled = [row for row in chosen if cheap[row] > at]
         unmet = sum(cheap[row] > at for row in rows) - len(sampled)
         broken = sum(state.level[row] <= at for row in sampled)
-        bound = 0.0 if went_on or not unmet else upper(broken, len(sampled)) * unmet / len(split)
+        bound = 0.0 if went_on or not unmet else at_most(broken, len(sampled)) * unmet / len(split)
         found.append({"sampled": len(sampled), "broken": broken, "bound": bound})
     return found
-
-
-def upper(count: int, n: int) -> float:
-    """The one-sided 95 % upper bound on a share of which `count` in `n` were seen."""
-    if n == 0:
-        return 1.0
-    from scipy.stats import binomtest
-
-    interval = binomtest(count, n, alternative="less").proportion_ci(CONFIDENCE, method="exact")
-    return float(interval.high)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,11 +13,12 @@ from typing import Any
 import pandas as pd
 import torch
 
-from robustbench_mix import algorithms, provenance, records
+from robustbench_mix import algorithms, checkup, provenance, records
 from robustbench_mix.algorithms import ladders
 from robustbench_mix.algorithms.ladders import Rung
 from robustbench_mix.audit import findings
 from robustbench_mix.checkpoints import weights_hash
+from robustbench_mix.diagnostics import Measured
 from robustbench_mix.errors import RbmixError, unknown
 from robustbench_mix.files import write_text
 from robustbench_mix.harness import State, attack_all, classes_of
@@ -82,8 +83,12 @@ def evaluate(
         run = finished(path, header)
         if run is not None:
             say(f"already evaluated, read {path} (--fresh attacks again)")
+            if "diagnostics" not in run.header:
+                run = _examined(run, obtained, dataset, split, device)
+                records.write(run, path)
             return Evaluation(run, path, reused=True)
         say(f"replacing {path}: it was made with other versions or on another device")
+    measured = checkup.of_network(model, dataset, split, device)
     partial = path.with_suffix(".partial.json")
     state = None if fresh else _resume(partial, header)
     if state is not None:
@@ -112,9 +117,28 @@ def evaluate(
             "attacking": state.attack_seconds,
         },
     )
+    run = _examined(run, obtained, dataset, split, device, measured)
     records.write(run, path)
     partial.unlink(missing_ok=True)
     return Evaluation(run, path, reused=False)
+
+
+def _examined(
+    run: Run,
+    obtained: Obtained,
+    dataset: Dataset,
+    split: Split,
+    device: torch.device,
+    measured: Measured | None = None,
+) -> Run:
+    """The run with its diagnostics; `measured` is what was known before the attack."""
+    model, seed = obtained.model, run.header["seed"]
+    found: dict[str, Any] = {
+        **(measured or checkup.of_network(model, dataset, split, device)),
+        **checkup.of_attacks(model, run, split, device, seed),
+        "trained_accuracy": obtained.header.get("test_accuracy"),
+    }
+    return replace(run, header={**run.header, "diagnostics": found})
 
 
 @dataclass(frozen=True)

@@ -87,7 +87,7 @@ def finished(path: Path, header: dict[str, Any]) -> Run | None:
     if not path.exists():
         return None
     run = records.read(path)
-    aside = {"passes", "checked", "audit", "commit"}
+    aside = {"passes", "checked", "audit", "diagnostics", "commit"}
     kept, wanted = (
         {name: value for name, value in given.items() if name not in aside}
         for given in (run.header, header)

@@ -15,6 +15,27 @@ def wilson(correct: int, n: int) -> tuple[float, float]:
     return float(interval.low), float(interval.high)
 
 
+def at_least(count: int, n: int) -> float:
+    """The one-sided 95 % lower bound on a share of which `count` in `n` were seen.
+
+    Clopper & Pearson (Biometrika 1934).
+    """
+    from scipy.stats import binomtest
+
+    interval = binomtest(count, n, alternative="greater").proportion_ci(0.95, method="exact")
+    return float(interval.low)
+
+
+def at_most(count: int, n: int) -> float:
+    """The one-sided 95 % upper bound; 1 where nothing was seen."""
+    from scipy.stats import binomtest
+
+    if n == 0:
+        return 1.0
+    interval = binomtest(count, n, alternative="less").proportion_ci(0.95, method="exact")
+    return float(interval.high)
+
+
 def paired_difference(first: np.ndarray, second: np.ndarray) -> tuple[float, float, float]:
     """Share of `second` minus share of `first` over the same images, with its interval.
 

@@ -19,6 +19,7 @@ import pandas as pd
 
 from robustbench_mix.errors import RbmixError
 from robustbench_mix.files import replacing, write_text
+from robustbench_mix.specs import Eps
 
 KEY = b"rbmix"
 COLUMNS = (
@@ -60,6 +61,10 @@ class Run:
     def eps(self) -> list[str]:
         """The epsilon grid as exact text, ascending, without 0."""
         return list(self.header["eps"])
+
+    def radius(self, position: int) -> float:
+        """The epsilon at a position of the grid, in pixel units."""
+        return Eps(self.eps[position]).value
 
     @property
     def backend(self) -> str:

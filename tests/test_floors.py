@@ -14,12 +14,12 @@ import robustbench_mix
 PACKAGE = Path(robustbench_mix.__file__).parent
 FLOORS = {
     0: "errors specs files progress markdown provenance protocols records recipes tables "
-    "decodings intervals evidence grids paper probes",
+    "decodings intervals evidence grids paper probes flags",
     1: "filters mixing fuse graphs resnet convmixer splits folders data norms streams draws "
     "devices",
-    2: "zoo checkpoints algorithms measures",
+    2: "zoo checkpoints algorithms measures diagnostics",
     3: "fit train unshuffle obtain harness audit search identity evaluate jobs api bench "
-    "costs sweeping sweeps probing",
+    "costs sweeping sweeps probing checkup",
     4: "leaderboard claims explanations report pages plot drawing show gallery",
     5: "__init__ cli __main__",
 }

@@ -120,6 +120,11 @@ class Target(nn.Module):
                 f"the model returned shape {tuple(logits.shape)} for {len(x)} images "
                 "(needs one row of logits per image)"
             )
+        if torch.is_grad_enabled() and x.requires_grad and not logits.requires_grad:
+            raise RbmixError(
+                "no gradient flows from the model's logits to its input (detached, or not "
+                "differentiable); no gradient-based attack says anything about it"
+            )
         finite = logits.isfinite().all()
         if x.device.type == "cpu":
             self.passes.finite = finite

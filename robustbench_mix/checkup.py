@@ -1,0 +1,87 @@
+"""The diagnostics of an evaluation: which images they look at, and within which epsilon."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import nn
+
+from robustbench_mix import diagnostics
+from robustbench_mix.algorithms.attack import Target
+from robustbench_mix.diagnostics import SAMPLE, Measured
+from robustbench_mix.fuse import simplify
+from robustbench_mix.harness import borrowed, halving, sample
+from robustbench_mix.records import Run
+from robustbench_mix.splits import Dataset, Split
+from robustbench_mix.streams import stream
+
+
+def of_network(model: nn.Module, dataset: Dataset, split: Split, device: torch.device) -> Measured:
+    """What can be told before the attack; values as `diagnostics.of_network`."""
+    found: Measured = {}
+    mean, std = dataset.statistics()
+
+    def work(_: int, rows: list[int]) -> None:
+        x, y = _images(split, rows, device)
+        found.update(diagnostics.of_network(model, x, y, mean, std))
+
+    with borrowed(model, device), _drawing_alike(device):
+        rows = _chosen(split)
+        halving(work, rows, len(rows))
+    return found
+
+
+def of_attacks(
+    model: nn.Module, run: Run, split: Split, device: torch.device, seed: int
+) -> Measured:
+    """What other attacks say about what this run found; as `diagnostics.of_attacks`.
+
+    Within the epsilon of its grid at which nearest to half of the images stand. Empty where
+    none of the images that are looked at is classified correctly.
+    """
+    survived = run.survived()
+    rows = [row for row in _chosen(split) if survived["0"].iloc[row]]
+    if not rows:
+        return {}
+    shares = [abs(survived[eps].iloc[rows].mean() - 0.5) for eps in run.eps]
+    at = shares.index(min(shares))
+    standing = torch.tensor(survived[run.eps[at]].to_numpy(bool))
+    found: dict[str, Any] = {"eps": at}
+
+    def work(_: int, rows: list[int]) -> None:
+        x, y = _images(split, rows, device)
+        seeds = [stream(seed, "diagnostics", int(split.index[row])) for row in rows]
+        found.update(
+            diagnostics.of_attacks(
+                target, x, y, torch.tensor(seeds, device=device), standing[rows],
+                run.radius(at), run.header["norm"],
+            )
+        )  # fmt: skip
+
+    with borrowed(model, device), _drawing_alike(device):
+        target = Target(simplify(model, sample(split, device, Target(model).dtype)))
+        halving(work, rows, len(rows))
+    return found
+
+
+def _chosen(split: Split) -> list[int]:
+    """The rows that are looked at: a random few, the same whatever else is evaluated."""
+    order = sorted(range(len(split)), key=lambda row: stream("diagnostics", int(split.index[row])))
+    return sorted(order[:SAMPLE])
+
+
+def _images(split: Split, rows: list[int], device: torch.device) -> tuple[torch.Tensor, ...]:
+    chosen = split.take(torch.tensor(rows))
+    return chosen.pixels().to(device), chosen.labels.to(device)
+
+
+@contextmanager
+def _drawing_alike(device: torch.device) -> Iterator[None]:
+    """Random numbers that a network draws are the same in every run, and the caller's after."""
+    devices = [device] if device.type == "cuda" else []
+    with torch.random.fork_rng(devices=devices):
+        torch.manual_seed(0)
+        yield

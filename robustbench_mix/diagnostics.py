@@ -1,0 +1,202 @@
+"""What can make a robustness number wrong, measured on a few images of the evaluation.
+
+Measured here, judged in `flags`. The failures are the classics of Carlini et al. (On
+Evaluating Adversarial Robustness, arXiv 1902.06705), Athalye et al. (Obfuscated Gradients,
+arXiv 1802.00420) and Tramer et al. (On Adaptive Attacks, arXiv 2002.08347). All of it costs
+a few hundred passes of `SAMPLE` images.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from robustbench_mix.algorithms import losses
+from robustbench_mix.algorithms.apgd import Objective, apgd
+from robustbench_mix.algorithms.ascent import ascend, first_direction
+from robustbench_mix.algorithms.attack import Target
+from robustbench_mix.algorithms.square import square
+from robustbench_mix.draws import derive, signs
+from robustbench_mix.measures import margins_and_gradients
+from robustbench_mix.norms import project
+
+SAMPLE = 64  # images that are looked at
+PASSES = 4  # that must agree
+ALONE = 8  # of them, passed one at a time
+STEPS, STEP_SIZE = 20, 0.125
+QUERIES = 200
+CORNERS = 10  # random corners of the ball
+VANISHED = 1e-20  # below this no component of a gradient survives a float32 product
+NUDGE = 0.05  # of the distance to the boundary to first order
+HALF = 0.5  # an l-infinity ball in which every image can turn grey
+IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+
+Measured = dict[str, float | None]
+
+
+def of_network(net: nn.Module, x: Tensor, y: Tensor, mean: Tensor, std: Tensor) -> Measured:
+    """How a network behaves on images before anybody attacks it.
+
+    x (B, C, H, W) in [0, 1], y (B,), `mean` and `std` (C,) of the training pixels; the
+    network in eval mode. Shares of images, or distances as shares of the spread of an image's
+    logits; 1 or 0 for what is or is not so. `slope` is the median of how much of the fall of
+    the margin that the gradient promises one tiny step away really happens, None where
+    there is no gradient to ask. Raises RbmixError as `Target` does, and for a network
+    through which no gradient flows.
+    """
+    target = Target(net)
+    before = [tensor.clone() for tensor in net.state_dict().values()]
+    with torch.no_grad():
+        first, *others = (target(x) for _ in range(PASSES))
+        alone = torch.cat([target(image[None]) for image in x[:ALONE]])
+        turned = target(x.flip(0)).flip(0)
+    after = list(net.state_dict().values())
+    moved = any(not torch.equal(old, new) for old, new in zip(before, after, strict=True))
+    spread = (first.amax(1) - first.amin(1)).clamp_min(1e-12)[:, None]
+    apart = torch.cat([(turned - first) / spread, (alone - first[:ALONE]) / spread[:ALONE]])
+    predicted = first.argmax(1) == y
+    return {
+        "images": len(x),
+        "classes": first.shape[1],
+        "unrepeatable": max(float(((again - first) / spread).abs().max()) for again in others),
+        "batch": float(apart.abs().max()),
+        "changed": float(moved),
+        "training": float(any(module.training for module in net.modules())),
+        "probabilities": float(bool((first >= 0).all() and _near(first.sum(1), 1))),
+        "not_finite": _not_finite(target, x),
+        "accuracy": float(predicted.float().mean()),
+        "rescaled": _rescaled(target, x, y, mean, std),
+        **_gradients(target, x, y),
+    }
+
+
+def of_attacks(
+    target: Target, x: Tensor, y: Tensor, seeds: Tensor, standing: Tensor, eps: float, norm: str
+) -> Measured:
+    """How other attacks fare within `eps` on correctly classified images; counts of images.
+
+    `standing` (B,) bool says which the evaluation left unbroken there. `fgsm` and `pgd` were
+    broken by these, `fgsm_only` by FGSM alone of the two; `blind` by random corners or a
+    short Square where neither found anything; `half` withstood PGD in the l-infinity ball of
+    radius 0.5; `gained` fell to another APGD although they stood.
+    """
+    count = len(x)
+    radius = torch.full((count,), eps, device=x.device)
+    how: dict[str, Any] = {"steps": STEPS, "step_size": STEP_SIZE, "random_start": True}
+
+    def falls(moved: Tensor, rows: Tensor, within: float = eps, ball: str = norm) -> Tensor:
+        with torch.no_grad():
+            logits: Tensor = target(project(moved.to(x), x[rows], within, ball))
+            return logits.argmax(1) != y[rows]
+
+    everything = torch.arange(count, device=x.device)
+    fgsm = falls(x + eps * first_direction(target, x, y, norm), everything)
+    pgd = falls(ascend(target, x, y, seeds, eps=radius, norm=norm, **how), everything)
+    wide = torch.full_like(radius, HALF)
+    half = falls(
+        ascend(target, x, y, derive(seeds, 1), eps=wide, norm="linf", **how),
+        everything, HALF, "linf",
+    )  # fmt: skip
+    blind = torch.zeros(count, dtype=torch.bool, device=x.device)
+    left = (~fgsm & ~pgd).nonzero().squeeze(1)
+    if len(left):
+        blind[left] = falls(_random_corner(x[left], seeds[left], eps, norm, 0), left)
+        for draw in range(1, CORNERS):
+            blind[left] |= falls(_random_corner(x[left], seeds[left], eps, norm, draw), left)
+        found = square(
+            target, x[left], y[left], derive(seeds[left], 2),
+            eps=radius[left], norm=norm, queries=QUERIES,
+        )  # fmt: skip
+        blind[left] |= falls(found, left)
+    stood = standing.to(x.device).nonzero().squeeze(1)
+    gained = torch.zeros(len(stood), dtype=torch.bool, device=x.device)
+    for number, loss in enumerate(_objectives(target, x)):
+        if len(stood):
+            found = apgd(
+                target, x[stood], y[stood], loss, y[stood], derive(seeds[stood], 3 + number),
+                eps=radius[stood], norm=norm,
+            )  # fmt: skip
+            gained |= falls(found, stood)
+    return {
+        "attacked": count,
+        "fgsm": int(fgsm.sum()),
+        "pgd": int(pgd.sum()),
+        "fgsm_only": int((fgsm & ~pgd).sum()),
+        "blind": int(blind.sum()),
+        "half": int((~half).sum()),
+        "stood": len(stood),
+        "gained": int(gained.sum()),
+    }
+
+
+def _objectives(target: Target, x: Tensor) -> Iterator[Objective]:
+    """Cross-entropy, and where there are classes enough the difference of logits ratio."""
+    yield lambda logits, y, _: losses.cross_entropy(logits, y)
+    with torch.no_grad():
+        enough = target(x[:1]).shape[1] >= 3
+    if enough:
+        yield lambda logits, y, _: losses.dlr(logits, y)
+
+
+def _random_corner(x: Tensor, seeds: Tensor, eps: float, norm: str, draw: int) -> Tensor:
+    count = x[0].numel()
+    scale = eps if norm == "linf" else eps / count**0.5
+    return x + scale * signs(derive(seeds, 10), draw, count).view_as(x).to(x)
+
+
+def _gradients(target: Target, x: Tensor, y: Tensor) -> Measured:
+    """Whether there are gradients, and whether they say where the margin falls."""
+    with torch.enable_grad():
+        point = x.detach().clone().requires_grad_()
+        loss = F.cross_entropy(target(point), y, reduction="sum")
+        (gradient,) = torch.autograd.grad(loss, point)
+    vanished = gradient.flatten(1).abs().amax(1) < VANISHED
+    value, slope = margins_and_gradients(target, x, y)
+    ask = (value > 0) & (slope.abs().amax(1) > 0)
+    if not bool(ask.any()):
+        return {"zero_gradient": float(vanished.float().mean()), "slope": None}
+    x, y, value, slope = x[ask], y[ask], value[ask], slope[ask]
+    size = NUDGE * value / slope.norm(p=1, dim=1)
+    moved = (x - size[:, None, None, None] * slope.sign().view_as(x)).clamp(0, 1)
+    promised = -(slope * (moved - x).flatten(1)).sum(1)
+    with torch.no_grad():
+        real = value - losses.margin(target(moved), y)
+    there = promised > 0
+    ratio = (real[there] / promised[there]).median() if bool(there.any()) else None
+    return {
+        "zero_gradient": float(vanished.float().mean()),
+        "slope": None if ratio is None else float(ratio),
+    }
+
+
+@torch.no_grad()
+def _not_finite(target: Target, x: Tensor) -> float:
+    """The share of logits that are not finite at black, white and random corners of the box."""
+    noise = torch.Generator().manual_seed(0)
+    corners = torch.randint(0, 2, x.shape, generator=noise).to(x)
+    logits = [
+        target.net(p.to(target.dtype)) for p in (torch.zeros_like(x), torch.ones_like(x), corners)
+    ]
+    return float((~torch.cat(logits).isfinite()).float().mean())
+
+
+@torch.no_grad()
+def _rescaled(target: Target, x: Tensor, y: Tensor, mean: Tensor, std: Tensor) -> float:
+    """The best accuracy on the same images in the scales that networks are often given."""
+    scales = [(mean, std), (0.0, 1 / 255), (0.5, 0.5)]
+    if x.shape[1] == 3:
+        scales.append((torch.tensor(IMAGENET[0]), torch.tensor(IMAGENET[1])))
+    best = 0.0
+    for shift, scale in scales:
+        shift, scale = (torch.as_tensor(v).to(x).reshape(-1, 1, 1) for v in (shift, scale))
+        logits = target.net(((x - shift) / scale).to(target.dtype))
+        best = max(best, float((logits.argmax(1) == y).float().mean()))
+    return best
+
+
+def _near(values: Tensor, wanted: float) -> bool:
+    return bool(((values - wanted).abs() < 1e-3).all())

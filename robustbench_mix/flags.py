@@ -1,0 +1,183 @@
+"""What is suspicious about a run: thresholds over what was measured; pure functions of records.
+
+docs/flags.md says of each flag what it means and what to do about it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from robustbench_mix.intervals import at_least, wilson
+from robustbench_mix.probes import Probe
+from robustbench_mix.records import Run
+
+UNCHECKED = "unchecked"  # records from before there were diagnostics
+TRANSFER = "transfer-beats-direct"
+ROUNDING = 1e-3  # how far kernels may differ, as a share of the spread of the logits
+SLOPE = 0.25  # of the fall that the gradient promises, one tiny step away
+GAIN = 0.002  # robust accuracy that more effort may win before it counts
+RARE = 0.01  # images that the wrong attack may break alone
+SURE = 0.001  # p of the clean accuracy, given the checkpoint's
+KNOWN_WEAK = ("fgsm", "noise")  # nobody takes these for converged
+
+Measured = dict[str, Any]
+
+
+def of_run(run: Run, transfers: list[Probe] | None = None) -> dict[str, str]:
+    """The flags of a run, by name, each with the figure that raised it.
+
+    `transfers` are those to and from its twin, where somebody measured them.
+    """
+    found = run.header.get("diagnostics")
+    if not found:
+        return {UNCHECKED: "no diagnostics in its records"}
+    raised = {name: judge(found) for name, judge in MEASURED.items()}
+    raised |= {name: judge(run) for name, judge in RECORDED.items()}
+    raised[TRANSFER] = _transfer(run, transfers or [])
+    return {name: words for name, words in raised.items() if words}
+
+
+def twins_examples(run: Run, transfers: list[Probe]) -> list[Probe]:
+    """The transfers that this run's network took part in."""
+    h = run.header
+    names = ("model", "channel", "seed", "dataset", "train_examples", "epochs", "adversarial")
+    return [
+        probe
+        for probe in transfers
+        if all((probe.header.get(name) or "") == (h.get(name) or "") for name in names)
+        and h["spatial"] in ("learned", probe.header["spatial"])
+    ]
+
+
+def _above(name: str, limit: float, words: str) -> Callable[[Measured], str]:
+    """Raised where a measured value lies above a limit."""
+    return lambda found: f"{words} {found[name]:.3g}" if found[name] > limit else ""
+
+
+def _counted(count: int, of: int, limit: float, words: str) -> str:
+    """Raised where the share behind a count is above a limit, with 95 % confidence."""
+    return f"{count} of {of} {words}" if of and at_least(count, of) > limit else ""
+
+
+def _slope(found: Measured) -> str:
+    slope = found["slope"]
+    if slope is None or slope >= SLOPE:
+        return ""
+    return f"a tiny step along the gradient does {slope:.2g} of what the gradient promises"
+
+
+def _rescaled(found: Measured) -> str:
+    if found["rescaled"] <= found["accuracy"] + 0.1:
+        return ""
+    return f"{found['rescaled']:.0%} correct on rescaled pixels, else {found['accuracy']:.0%}"
+
+
+def _fgsm_only(found: Measured) -> str:
+    words = "images fall to FGSM and not to PGD"
+    return _counted(found.get("fgsm_only", 0), found.get("attacked", 0), RARE, words)
+
+
+def _blind(found: Measured) -> str:
+    words = "images fall to blind search and not to gradients"
+    return _counted(found.get("blind", 0), found.get("attacked", 0), RARE, words)
+
+
+def _half(found: Measured) -> str:
+    words = "images withstand PGD within l-infinity 0.5"
+    return _counted(found.get("half", 0), found.get("attacked", 0), 1 / found["classes"], words)
+
+
+MEASURED: dict[str, Callable[[Measured], str]] = {
+    "zero-gradients": _above("zero_gradient", 0.05, "share of images without gradient:"),
+    "wrong-gradients": _slope,
+    "probabilities": _above("probabilities", 0.5, "rows of outputs from 0 up that sum to"),
+    "unrepeatable": _above("unrepeatable", ROUNDING, "two passes differ, in logit spreads, by"),
+    "batch-dependent": _above("batch", ROUNDING, "batches change logits, in spreads, by"),
+    "changes-itself": _above("changed", 0.5, "weights or buffers after one pass, changed:"),
+    "train-mode": _above("training", 0.5, "parts in train mode:"),
+    "not-finite": _above("not_finite", 0.0, "share of NaN or infinite logits at corners:"),
+    "wrong-scale": _rescaled,
+    "fgsm-beats-pgd": _fgsm_only,
+    "blind-beats-gradients": _blind,
+    "withstands-anything": _half,
+}
+
+
+def _clean(run: Run) -> tuple[int, int]:
+    return int(run.table["correct"].sum()), len(run.table)
+
+
+def _chance(run: Run) -> str:
+    correct, n = _clean(run)
+    chance = 1 / run.header["diagnostics"]["classes"]
+    if wilson(correct, n)[0] > chance:
+        return ""
+    return f"{correct} of {n} correct, chance is {chance:.0%}"
+
+
+def _trained(run: Run) -> str:
+    from scipy.stats import binomtest
+
+    promised = run.header["diagnostics"]["trained_accuracy"]
+    if promised is None:
+        return ""
+    correct, n = _clean(run)
+    # A perfect score promises no more than a nearly perfect one.
+    if binomtest(correct, n, min(max(promised, 0.01), 0.99)).pvalue >= SURE:
+        return ""
+    return f"{correct / n:.1%} correct, its checkpoint says {promised:.1%}"
+
+
+def _gains(run: Run) -> str:
+    if run.header["protocol_spec"]["algorithm"] in KNOWN_WEAK:
+        return ""
+    found = run.header["diagnostics"]
+    gained, stood = found.get("gained", 0), found.get("stood", 0)
+    return _counted(gained, stood, GAIN, "images that stood fall to another APGD")
+
+
+def _alone(part: str) -> Callable[[Run], str]:
+    """Raised where an attack broke many images that APGD had left."""
+
+    def judge(run: Run) -> str:
+        if not any(name.startswith("apgd") for name in run.header["passes"]):
+            return ""
+        first = [next((n for n in names if n), "") for names in run.table["component"]]
+        count = sum(name.startswith(part) for name in first)
+        return _counted(count, len(first), RARE, "images fall to it and not to APGD")
+
+    return judge
+
+
+def _few_classes(run: Run) -> str:
+    classes = run.header["diagnostics"]["classes"]
+    ensemble = run.header["protocol_spec"]["algorithm"].startswith("autoattack")
+    return f"{classes} classes, DLR-T needs 4" if classes < 4 and ensemble else ""
+
+
+RECORDED: dict[str, Callable[[Run], str]] = {
+    "at-chance": _chance,
+    "not-as-trained": _trained,
+    "more-effort-gains": _gains,
+    "fab-alone": _alone("fab"),
+    "square-alone": _alone("square"),
+    "few-classes": _few_classes,
+}
+NAMES = (*MEASURED, *RECORDED, TRANSFER)
+
+
+def _transfer(run: Run, transfers: list[Probe]) -> str:
+    from scipy.stats import binomtest
+
+    side, other = ("first", "second") if run.header["spatial"] == "learned" else ("second", "first")
+    for probe in transfers:
+        both = (probe.table["first"] & probe.table["second"]).to_numpy(bool)
+        own, theirs = (
+            probe.matrix(f"pgd_{made}_{side}")[both].astype(bool) for made in (side, other)
+        )
+        for at, eps in enumerate(probe.header["eps"]):
+            more, less = ((theirs & ~own)[:, at].sum(), (own & ~theirs)[:, at].sum())
+            if more > less and binomtest(int(more), int(more + less)).pvalue < RARE:
+                return f"within {eps} its twin's examples fool {more} images that its own do not"
+    return ""

@@ -1,0 +1,396 @@
+"""Planted failures are flagged, each by its own flag; sound networks are not."""
+
+from __future__ import annotations
+
+import copy
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from robustbench_mix import data, flags, jobs, protocols, records
+from robustbench_mix.errors import RbmixError
+from robustbench_mix.evaluate import evaluate
+from robustbench_mix.identity import Label
+from robustbench_mix.obtain import Obtained
+from robustbench_mix.probes import Probe
+from robustbench_mix.records import Run
+from robustbench_mix.splits import Dataset
+
+MODEL = "resnet14_w4"
+CPU = torch.device("cpu")
+REFUSED = "refused"
+# What is measured on a network about which there is nothing to say.
+SILENT = {
+    "images": 40, "classes": 10, "unrepeatable": 0.0, "batch": 0.0, "changed": 0.0,
+    "training": 0.0, "probabilities": 0.0, "not_finite": 0.0, "accuracy": 1.0, "rescaled": 0.5,
+    "zero_gradient": 0.0, "slope": 0.9, "trained_accuracy": None,
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def digits() -> Dataset:
+    return data.load("digits")
+
+
+@pytest.fixture(scope="module")
+def trained(shared_home: Path) -> Callable[..., Obtained]:
+    """A function: the named network, trained on digits."""
+
+    def get(model: str = MODEL, spatial: str = "learned", channel: str = "learned", **changes):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("RBMIX_HOME", str(shared_home))
+            return jobs.train(
+                model=model, spatial=spatial, channel=channel, seed=0, dataset="digits",
+                training=jobs.Training(**{"epochs": 8, "examples": 600, **changes}),
+                device="cpu", quiet=True,
+            )  # fmt: skip
+
+    return get
+
+
+@pytest.fixture
+def run_of(digits: Dataset, tmp_path: Path) -> Callable[..., Run]:
+    """A function: the run of a network under a short AutoAttack."""
+
+    def run(net: nn.Module, attack: str = "autoattack", header=None, dataset=digits, **options):
+        given = {"steps": 20, "queries": 200} if attack == "autoattack" else {}
+        spec = protocols.load(attack, "digits")
+        protocol = protocols.Protocol(
+            attack, "", spec.algorithm, spec.norm, spec.eps, {**spec.options, **given, **options}
+        )
+        return evaluate(
+            Label("planted", "external", "external", 0),
+            Obtained(net.eval(), Path(), header or {}, 0.0),
+            dataset, protocol, tmp_path, CPU, examples=64, batch_size=64,
+        ).run  # fmt: skip
+
+    return run
+
+
+class Planted(nn.Module):
+    """The trained network with something wrong before, after or around it."""
+
+    def __init__(self, net: nn.Module) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.net(x)
+
+
+class Through(torch.autograd.Function):
+    """A change of the images whose gradient is taken to be that of the identity."""
+
+    @staticmethod
+    def forward(ctx, x, change):
+        return change(x)
+
+    @staticmethod
+    def backward(ctx, grad):
+        return grad, None
+
+
+class Negated(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x):
+        return x.clone()
+
+    @staticmethod
+    def backward(ctx, grad):
+        return -grad
+
+
+def quantised(x: Tensor) -> Tensor:
+    return (x * 7).round() / 7
+
+
+def jpeg(x: Tensor) -> Tensor:
+    """Each image through a JPEG file."""
+    import io
+
+    import numpy as np
+    from PIL import Image
+
+    found = []
+    for image in x.detach():
+        buffer = io.BytesIO()
+        levels = (255 * image[0]).round().byte().numpy()
+        Image.fromarray(levels).save(buffer, format="JPEG", quality=75)
+        found.append(torch.from_numpy(np.array(Image.open(buffer))).float() / 255)
+    return torch.stack(found)[:, None]
+
+
+class ScaledLogits(Planted):
+    def forward(self, x):
+        return 1e4 * self.net(x)
+
+
+class SteepTanh(Planted):
+    def forward(self, x):
+        return 100 * torch.tanh(1e3 * self.net(x))
+
+
+class Quantised(Planted):
+    def forward(self, x):
+        return self.net(quantised(x))
+
+
+class Jpeg(Planted):
+    def forward(self, x):
+        return self.net(jpeg(x))
+
+
+class JpegThrough(Planted):
+    def forward(self, x):
+        return self.net(Through.apply(x, jpeg))
+
+
+class NegatedGradient(Planted):
+    def forward(self, x):
+        return self.net(Negated.apply(x))
+
+
+class RandomResize(Planted):
+    def forward(self, x):
+        size = int(torch.randint(6, 9, ()))
+        small = F.interpolate(x, size=size, mode="bilinear", antialias=True)
+        left = int(torch.randint(0, 9 - size, ()))
+        return self.net(F.pad(small, (left, 8 - size - left, 8 - size - left, left)))
+
+
+class Dropout(Planted):
+    def forward(self, x):
+        return self.net(F.dropout(x, 0.1, training=True))
+
+
+class Noise(Planted):
+    def forward(self, x):
+        return self.net(x + 0.05 * torch.randn_like(x))
+
+
+class Softmax(Planted):
+    def forward(self, x):
+        return self.net(x).softmax(1)
+
+
+class Detached(Planted):
+    def forward(self, x):
+        return self.net(x.detach())
+
+
+class TrainMode(Planted):
+    def train(self, mode: bool = True):
+        return super().train(True)
+
+
+class Counting(Planted):
+    def __init__(self, net):
+        super().__init__(net)
+        self.register_buffer("calls", torch.zeros(()))
+
+    def forward(self, x):
+        self.calls += 1
+        return self.net(x)
+
+
+class BatchNormalised(Planted):
+    def forward(self, x):
+        return self.net(x / x.amax() * (1 + x.mean()))
+
+
+class StaleCache(Planted):
+    def forward(self, x):
+        if getattr(self, "shape", None) != x.shape:
+            self.shape, self.kept = x.shape, self.net(x).detach()
+        return self.kept + 0 * x.sum()
+
+
+class NormalisedOutside(Planted):
+    """Expects images that somebody has normalised already."""
+
+    def forward(self, x):
+        return self.net(x * self.net.std + self.net.mean)
+
+
+class WrongBounds(Planted):
+    def forward(self, x):
+        return self.net(x / 255)
+
+
+class NotFinite(Planted):
+    def forward(self, x):
+        return self.net(x) + (0.99 - x.flatten(1).mean(1, keepdim=True)).sqrt()
+
+
+class Memory(Planted):
+    """Knows the test images by heart."""
+
+    def __init__(self, net, split):
+        super().__init__(net)
+        self.images, self.labels = split.pixels(), split.labels
+
+    def forward(self, x):
+        near, which = (x[:, None] - self.images[None]).flatten(2).abs().amax(2).min(1)
+        known = 10.0 * F.one_hot(self.labels[which], 10).float() + 0 * x.sum()
+        return torch.where((near < 0.3)[:, None], known, self.net(x))
+
+
+class Winners(Planted):
+    """Keeps the largest pixels alone, as networks with winner-take-all activations do."""
+
+    def forward(self, x):
+        flat = x.flatten(1)
+        rank = (flat + 0.02 * torch.sin(4e3 * flat)).argsort(1).argsort(1)
+        return self.net((flat * (rank >= 32)).view_as(x) + 0.2 * torch.sign(torch.sin(4e3 * x)))
+
+
+PLANTED = [
+    (ScaledLogits, "zero-gradients"),
+    (SteepTanh, "zero-gradients"),
+    (Quantised, "zero-gradients"),
+    (Jpeg, REFUSED),
+    (JpegThrough, "wrong-gradients"),
+    (NegatedGradient, "wrong-gradients"),
+    (Winners, "blind-beats-gradients"),
+    (RandomResize, "unrepeatable"),
+    (Dropout, "unrepeatable"),
+    (Noise, "unrepeatable"),
+    (Softmax, "probabilities"),
+    (Detached, REFUSED),
+    (TrainMode, "train-mode"),
+    (Counting, "changes-itself"),
+    (BatchNormalised, "batch-dependent"),
+    (StaleCache, "batch-dependent"),
+    (NormalisedOutside, "wrong-scale"),
+    (WrongBounds, "wrong-scale"),
+    (NotFinite, "not-finite"),
+]
+
+
+@pytest.mark.parametrize(("plant", "flag"), PLANTED, ids=lambda v: getattr(v, "__name__", v))
+def test_a_planted_network_is_flagged(plant, flag: str, trained, run_of) -> None:
+    """By the flag of its own failure, or refused in one line."""
+    net = plant(copy.deepcopy(trained().model))
+    if flag == REFUSED:
+        with pytest.raises(RbmixError, match="no gradient flows"):
+            run_of(net)
+        return
+    assert flag in flags.of_run(run_of(net))
+
+
+def test_what_the_harness_may_do_wrong_is_flagged(trained, run_of, digits: Dataset) -> None:
+    """Labels of other images, a checkpoint of another network, an attack that hardly moves."""
+    good = trained()
+    net = good.model
+    assert flags.of_run(run_of(net, header=good.header)) == {}
+    shuffled = replace(digits, test=replace(digits.test, labels=digits.test.labels.roll(1)))
+    assert "at-chance" in flags.of_run(run_of(net, dataset=shuffled))
+    torch.manual_seed(1)
+    swapped = copy.deepcopy(net)
+    nn.init.normal_(swapped.net.head.weight)
+    assert "not-as-trained" in flags.of_run(run_of(swapped, header=good.header))
+    still = run_of(net, "smoke", step_size=0.001)
+    assert "more-effort-gains" in flags.of_run(still)
+
+
+def test_knowing_the_images_is_flagged(trained, run_of, digits: Dataset) -> None:
+    """A network that looks its answers up has no gradient near them."""
+    found = flags.of_run(run_of(Memory(trained().model, digits.test)))
+    assert "zero-gradients" in found
+
+
+SOUND = [
+    {"spatial": "learned"}, {"spatial": "frozen"}, {"spatial": "same"}, {"spatial": "box"},
+    {"spatial": "identity"}, {"spatial": "learned", "channel": "frozen"},
+    {"adversarial": True, "adversarial_eps": "1/16"}, {"model": "convmixer16_2_k3_p1"},
+    {"model": "convmixer16_2_k3_p1", "spatial": "frozen"}, {"model": "resnet14_w4_d2"},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("words", SOUND, ids=str)
+@pytest.mark.parametrize("attack", ["fgsm", "pgd", "autoattack"])
+def test_a_sound_network_is_not_flagged(words, attack: str, trained, run_of) -> None:
+    """Trained here, whatever its mixers, and whatever attacks it."""
+    good = trained(**words)
+    assert flags.of_run(run_of(good.model, attack, good.header)) == {}
+
+
+def test_sound_networks_of_other_kinds_are_not_flagged(trained, run_of, digits: Dataset) -> None:
+    """In double precision, and one without any convolution."""
+    assert flags.of_run(run_of(copy.deepcopy(trained().model).double())) == {}
+    pixels = digits.train.pixels().flatten(1)
+    dense = nn.Sequential(nn.Flatten(), nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 10))
+    steps = torch.optim.Adam(dense.parameters(), 1e-2)
+    for _ in range(150):
+        steps.zero_grad()
+        F.cross_entropy(dense(pixels.view(-1, 1, 8, 8)), digits.train.labels).backward()
+        steps.step()
+    assert flags.of_run(run_of(dense)) == {}
+
+
+def test_every_flag_is_explained(checkout: Path) -> None:
+    """In the documentation, and nothing that is not a flag."""
+    text = (checkout / "docs" / "flags.md").read_text(encoding="utf-8")
+    explained = re.findall(r"^## `(.+)`$", text, flags=re.MULTILINE)
+    assert explained == [*flags.NAMES, flags.UNCHECKED]
+
+
+def test_older_records_are_unchecked_until_they_are_read_again(trained, run_of, tmp_path) -> None:
+    """Reading a finished run adds what it lacks, to the bytes of one that never lacked it."""
+    net = trained().model
+    run_of(net, "smoke")
+    (path,) = tmp_path.glob("runs/*/*.parquet")
+    whole = path.read_bytes()
+    run = records.read(path)
+    header = {name: value for name, value in run.header.items() if name != "diagnostics"}
+    records.write(replace(run, header=header), path)
+    assert list(flags.of_run(records.read(path))) == [flags.UNCHECKED]
+    assert flags.of_run(run_of(net, "smoke")) == {}
+    assert path.read_bytes() == whole
+
+
+def test_a_twin_whose_examples_fool_more(make_run) -> None:
+    """Raised where the twin's examples beat the network's own, on many images."""
+    n = 40
+    fooled = {"first": [True] * n, "second": [True] * n}
+    for made in ("first", "second"):
+        for judged in ("first", "second"):
+            own = made == judged
+            fooled[f"pgd_{made}_{judged}"] = [[own or i < 10] for i in range(n)]
+    run = make_run([2] * n, spatial="frozen", passes={}, diagnostics=SILENT)
+    header = {**run.header, "eps": ["1/255"]}
+    assert flags.of_run(run, [Probe(header, pd.DataFrame(fooled))]) == {}
+    fooled["pgd_second_second"] = [[i >= 20] for i in range(n)]
+    fooled["pgd_first_second"] = [[True]] * n
+    found = flags.of_run(run, [Probe(header, pd.DataFrame(fooled))])
+    assert list(found) == [flags.TRANSFER]
+    assert flags.twins_examples(run, [Probe(header, pd.DataFrame(fooled))])
+    other = Probe({**header, "seed": 9}, pd.DataFrame(fooled))
+    assert flags.twins_examples(run, [other]) == []
+
+
+def test_what_falls_to_square_or_fab_alone(make_run) -> None:
+    """Raised by the records: an image or two is chance, many are masked gradients."""
+    for part, flag in (("square", "square-alone"), ("fab-t", "fab-alone")):
+        for count, wanted in ((1, []), (20, [flag])):
+            passes = {"apgd-ce": {}, part: {}}
+            run = make_run([0] * count + [2] * (100 - count), passes=passes, diagnostics=SILENT)
+            names = [[part, part] if at < count else ["", ""] for at in range(100)]
+            run.table["component"] = names
+            assert list(flags.of_run(run)) == wanted
+
+
+def test_few_classes(make_run) -> None:
+    """DLR-T needs four; other algorithms do not mind."""
+    few = {**SILENT, "classes": 2}
+    ensemble = {"algorithm": "autoattack"}
+    run = make_run([2] * 9, passes={}, diagnostics=few, protocol_spec=ensemble)
+    assert list(flags.of_run(run)) == ["few-classes"]
+    assert flags.of_run(make_run([2] * 9, passes={}, diagnostics=few)) == {}
