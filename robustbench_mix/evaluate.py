@@ -13,7 +13,7 @@ from typing import Any
 import pandas as pd
 import torch
 
-from robustbench_mix import algorithms, checkup, provenance, records
+from robustbench_mix import algorithms, checkup, flags, provenance, records
 from robustbench_mix.algorithms import ladders
 from robustbench_mix.algorithms.ladders import Rung
 from robustbench_mix.audit import findings
@@ -89,6 +89,8 @@ def evaluate(
             return Evaluation(run, path, reused=True)
         say(f"replacing {path}: it was made with other versions or on another device")
     measured = checkup.of_network(model, dataset, split, device)
+    for name, words in flags.of_network(measured).items():
+        say(f"flag {name}: {words} (docs/flags.md)")
     partial = path.with_suffix(".partial.json")
     state = None if fresh else _resume(partial, header)
     if state is not None:

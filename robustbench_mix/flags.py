@@ -5,7 +5,7 @@ docs/flags.md says of each flag what it means and what to do about it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from robustbench_mix.intervals import at_least, wilson
@@ -16,7 +16,8 @@ UNCHECKED = "unchecked"  # records from before there were diagnostics
 TRANSFER = "transfer-beats-direct"
 ROUNDING = 1e-3  # how far kernels may differ, as a share of the spread of the logits
 SLOPE = 0.25  # of the fall that the gradient promises, one tiny step away
-GAIN = 0.002  # robust accuracy that more effort may win before it counts
+GAIN = 0.002  # robust accuracy that more effort may win from an ensemble before it counts
+LOOSE = 0.02  # from a single attack
 RARE = 0.01  # images that the wrong attack may break alone
 SURE = 0.001  # p of the clean accuracy, given the checkpoint's
 KNOWN_WEAK = ("fgsm", "noise")  # nobody takes these for converged
@@ -24,21 +25,27 @@ KNOWN_WEAK = ("fgsm", "noise")  # nobody takes these for converged
 Measured = dict[str, Any]
 
 
-def of_run(run: Run, transfers: list[Probe] | None = None) -> dict[str, str]:
+def of_run(run: Run, transfers: Sequence[Probe] = ()) -> dict[str, str]:
     """The flags of a run, by name, each with the figure that raised it.
 
-    `transfers` are those to and from its twin, where somebody measured them.
+    `transfers` are what `rbmix explain` measured of how the examples of twins transfer, of
+    any networks.
     """
     found = run.header.get("diagnostics")
     if not found:
         return {UNCHECKED: "no diagnostics in its records"}
+    raised = {name: judge(run) for name, judge in RECORDED.items()}
+    raised[TRANSFER] = _transfer(run, _of_twin(run, transfers))
+    return of_network(found) | {name: words for name, words in raised.items() if words}
+
+
+def of_network(found: Measured) -> dict[str, str]:
+    """The flags that do not need records: also of what was measured before the attack."""
     raised = {name: judge(found) for name, judge in MEASURED.items()}
-    raised |= {name: judge(run) for name, judge in RECORDED.items()}
-    raised[TRANSFER] = _transfer(run, transfers or [])
     return {name: words for name, words in raised.items() if words}
 
 
-def twins_examples(run: Run, transfers: list[Probe]) -> list[Probe]:
+def _of_twin(run: Run, transfers: Sequence[Probe]) -> list[Probe]:
     """The transfers that this run's network took part in."""
     h = run.header
     names = ("model", "channel", "seed", "dataset", "train_examples", "epochs", "adversarial")
@@ -130,11 +137,13 @@ def _trained(run: Run) -> str:
 
 
 def _gains(run: Run) -> str:
-    if run.header["protocol_spec"]["algorithm"] in KNOWN_WEAK:
+    algorithm = run.header["protocol_spec"]["algorithm"]
+    if algorithm in KNOWN_WEAK:
         return ""
     found = run.header["diagnostics"]
-    gained, stood = found.get("gained", 0), found.get("stood", 0)
-    return _counted(gained, stood, GAIN, "images that stood fall to another APGD")
+    limit = GAIN if algorithm.startswith("autoattack") else LOOSE
+    words = "images stood and fall to another APGD"
+    return _counted(found.get("gained", 0), found["images"], limit, words)
 
 
 def _alone(part: str) -> Callable[[Run], str]:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from robustbench_mix import records
+from robustbench_mix import flags, probes, records
 from robustbench_mix.errors import RbmixError
 from robustbench_mix.files import write_text
 from robustbench_mix.intervals import paired_difference, wilson
 from robustbench_mix.markdown import head, line
+from robustbench_mix.probes import Probe
 from robustbench_mix.provenance import PACKAGES
 from robustbench_mix.records import Run
 
@@ -27,21 +29,25 @@ VERSIONS = {
 }
 COLUMNS = [
     *CELL, "norm", "eps", "n", "correct", "accuracy", "audit_bound",
-    "train_examples", "epochs", "adversarial", "backend", "batch_size",
+    "flags", "train_examples", "epochs", "adversarial", "backend", "batch_size",
     "protocol_hash", "checkpoint_hash", "data_hash",
     *VERSIONS.values(), "commit", "device", "date",
 ]  # fmt: skip
 ORDER = {"learned": 0, "frozen": 1}
 
 
-def rows(runs: list[Run]) -> pd.DataFrame:
-    """One row per run and epsilon (0, the clean accuracy, included); `COLUMNS`."""
+def rows(runs: list[Run], transfers: Sequence[Probe] = ()) -> pd.DataFrame:
+    """One row per run and epsilon (0, the clean accuracy, included); `COLUMNS`.
+
+    `transfers` are those of `rbmix explain`, which may raise a flag.
+    """
     found: list[dict[str, Any]] = []
     for run in sorted(runs, key=_order):
         header = run.header
         common = {name: header.get(name) for name in COLUMNS if name in header}
         common["backend"] = run.backend
         common.setdefault("adversarial", "")
+        common["flags"] = " ".join(flags.of_run(run, transfers))
         common |= {column: header["versions"].get(p, "") for p, column in VERSIONS.items()}
         for eps, survived in run.survived().items():
             correct, n = int(survived.sum()), len(survived)
@@ -62,14 +68,14 @@ def rows(runs: list[Run]) -> pd.DataFrame:
     return frame
 
 
-def to_csv(runs: list[Run]) -> str:
+def to_csv(runs: list[Run], transfers: Sequence[Probe] = ()) -> str:
     """The rows as CSV, numbers unrounded."""
     buffer = io.StringIO()
-    rows(runs).to_csv(buffer, index=False, lineterminator="\n")
+    rows(runs, transfers).to_csv(buffer, index=False, lineterminator="\n")
     return buffer.getvalue()
 
 
-def to_markdown(runs: list[Run]) -> str:
+def to_markdown(runs: list[Run], transfers: Sequence[Probe] = ()) -> str:
     """One line per curve, the members of a pair together with their difference."""
     lines = [
         "# Leaderboard",
@@ -80,19 +86,30 @@ def to_markdown(runs: list[Run]) -> str:
         "percentage points, with a 95 % paired interval (Agresti & Min 2005). *Trained on* is",
         "images x epochs, and the radius of the PGD examples if it was on those. *full ≥* is what",
         "an audited run promises with 95 % confidence of the ensemble that only a sample met.",
+        "*Flags* are reasons not to believe a row yet (docs/flags.md explains them).",
     ]
     for group in _groups(runs):
         header = group[0].header
         words = f"{header['norm']}, {group[0].backend} backend"
         lines += ["", f"## {header['dataset']} · {header['protocol']} ({words})", ""]
-        titles = ["model", "spatial", "channel", "seed", "trained on", "n", "clean", *group[0].eps]
+        titles = [
+            "model",
+            "spatial",
+            "channel",
+            "seed",
+            "trained on",
+            "n",
+            "clean",
+            *group[0].eps,
+            "flags",
+        ]
         lines += head(titles)
         for run in group:
             cells = [_share(s) + _audited(run, eps) for eps, s in run.survived().items()]
-            lines.append(line(_words(run) + cells))
+            lines.append(line([*_words(run), *cells, ", ".join(flags.of_run(run, transfers))]))
             twin = twin_of(run, group)
             if twin is not None:
-                lines.append(line(["", "*difference*", *[""] * 4, *_differences(twin, run)]))
+                lines.append(line(["", "*difference*", *[""] * 4, *_differences(twin, run), ""]))
     return "\n".join(lines) + "\n"
 
 
@@ -131,9 +148,10 @@ def _content(results: Path) -> dict[Path, str]:
     runs = records.read_all(results)
     if not runs:
         raise RbmixError(f"{results} holds no records (looked for runs/*/*.parquet)")
+    transfers = probes.read_all(results, "transfer")
     return {
-        results / "leaderboard.csv": to_csv(runs),
-        results / "leaderboard.md": to_markdown(runs),
+        results / "leaderboard.csv": to_csv(runs, transfers),
+        results / "leaderboard.md": to_markdown(runs, transfers),
     }
 
 

@@ -10,6 +10,7 @@ import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
+from robustbench_mix import flags
 from robustbench_mix.claims import Claim
 from robustbench_mix.intervals import wilson
 from robustbench_mix.records import Run
@@ -39,6 +40,8 @@ def evaluation(run: Run, rows: pd.DataFrame, written: list[Path]) -> None:
         f"attacked in {run.time_seconds.get('attacking', 0):.0f} s on {h['device']}",
         highlight=False,
     )
+    for name, words in flags.of_run(run).items():
+        console.print(f"flag {name}: {words} (docs/flags.md)", highlight=False)
     checked = h.get("checked", {"confirmed": 0, "refuted": 0})
     if h.get("backend") == "fast":
         console.print(
@@ -64,6 +67,7 @@ def evaluation_json(run: Run, rows: pd.DataFrame, written: list[Path]) -> dict[s
         "passes_per_image": passes_per_image(run),
         "passes": run.header["passes"],
         "audit": run.header.get("audit", []),
+        "flags": flags.of_run(run),
         "paths": [str(path) for path in written],
     }
 

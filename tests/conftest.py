@@ -149,7 +149,7 @@ def _make_run(levels: list[int], correct: list[bool] | None = None, **header) ->
         "dataset": "digits", "protocol": "pgd", "norm": "linf", "eps": GRID, "n": n,
         "protocol_hash": "p", "checkpoint_hash": "c", "data_hash": "d", "batch_size": 8,
         "train_examples": 100, "epochs": 3, "device": "cpu", "commit": "abc",
-        "versions": dict.fromkeys(PACKAGES, "1.0"),
+        "versions": dict.fromkeys(PACKAGES, "1.0"), "protocol_spec": {"algorithm": "pgd"},
         "passes": {"pgd-0": {"forward": 5 * n, "gradient": 4 * n}},
     }  # fmt: skip
     return Run({**words, **header}, table, date="2026-01-31", time_seconds={"attack": 1.5})

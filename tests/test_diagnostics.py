@@ -308,7 +308,7 @@ def test_knowing_the_images_is_flagged(trained, run_of, digits: Dataset) -> None
 
 SOUND = [
     {"spatial": "learned"}, {"spatial": "frozen"}, {"spatial": "same"}, {"spatial": "box"},
-    {"spatial": "identity"}, {"spatial": "learned", "channel": "frozen"},
+    {"spatial": "smoothed:2"}, {"spatial": "learned", "channel": "frozen"},
     {"adversarial": True, "adversarial_eps": "1/16"}, {"model": "convmixer16_2_k3_p1"},
     {"model": "convmixer16_2_k3_p1", "spatial": "frozen"}, {"model": "resnet14_w4_d2"},
 ]  # fmt: skip
@@ -371,9 +371,8 @@ def test_a_twin_whose_examples_fool_more(make_run) -> None:
     fooled["pgd_first_second"] = [[True]] * n
     found = flags.of_run(run, [Probe(header, pd.DataFrame(fooled))])
     assert list(found) == [flags.TRANSFER]
-    assert flags.twins_examples(run, [Probe(header, pd.DataFrame(fooled))])
     other = Probe({**header, "seed": 9}, pd.DataFrame(fooled))
-    assert flags.twins_examples(run, [other]) == []
+    assert flags.of_run(run, [other]) == {}
 
 
 def test_what_falls_to_square_or_fab_alone(make_run) -> None:

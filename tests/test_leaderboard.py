@@ -51,6 +51,13 @@ def test_rows_are_tidy_and_unrounded(results: Path) -> None:
     assert frame.date.unique().tolist() == ["2026-01-31"]
 
 
+def test_flags_stand_in_the_row(make_run) -> None:
+    """In the last column, and unchecked where nobody looked."""
+    text = leaderboard.to_markdown([make_run([0, 2])])
+    assert text.splitlines()[-1].endswith("| unchecked |")
+    assert leaderboard.rows([make_run([0, 2])])["flags"].unique().tolist() == ["unchecked"]
+
+
 def test_no_row_twice(results: Path) -> None:
     """The identifying columns name each row uniquely."""
     rows = leaderboard.rows(records.read_all(results))
