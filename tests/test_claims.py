@@ -13,7 +13,7 @@ import pytest
 
 from robustbench_mix import claims, cli, decodings, explanations, paper, records, tables
 from robustbench_mix.claims import accuracy, markdown, robustness, unshuffling
-from robustbench_mix.claims.finding import FAILS, HOLDS, IN_PART, OPEN
+from robustbench_mix.claims.finding import FAILS, HOLDS, IN_PART, OPEN, UNDECIDED
 from robustbench_mix.claims.pairs import clean_pairs, pairs
 from robustbench_mix.decodings import Decoding
 
@@ -115,6 +115,15 @@ def test_accuracy_within_the_margin_holds(planted) -> None:
     far = planted({"learned": (0.90, 0.5, 0.2), "frozen": (0.80, 0.5, 0.2)})
     assert accuracy.almost_as_well(near).verdict == HOLDS
     assert accuracy.almost_as_well(far).verdict == FAILS
+
+
+def test_near_the_margin_the_need_is_to_tell_the_sides_apart(planted) -> None:
+    """Not to find the paper's effect: a loss of 4.5 points against one of 4 allowed."""
+    runs = planted({"learned": (0.9, 0.5, 0.2), "frozen": (0.855, 0.5, 0.2)}, n=400)
+    (finding,) = accuracy.almost_as_well(runs).findings
+    assert finding.answer == UNDECIDED
+    off = abs(100 * (finding.difference.point + accuracy.MARGIN))
+    assert finding.need.endswith(f"for {max(off, 0.1):.1f} pp")
 
 
 def test_the_papers_figures_stand_beside(planted) -> None:

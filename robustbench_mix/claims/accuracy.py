@@ -46,7 +46,7 @@ def _margin_claim(runs: list[Run], kind: Kind, number: str, title: str, statemen
         number, title, statement,
         f"The 95 % interval of the difference lies above -{100 * MARGIN:.0f} points (holds) or "
         "below (does not hold).",
-        findings, sides=("learned", "frozen" if kind == CHANS else "channel frozen"), signed=False,
+        findings, sides=("learned", "frozen" if kind == CHANS else "channel frozen"), margin=MARGIN,
     )  # fmt: skip
     return judged(claim, not_below(MARGIN))
 

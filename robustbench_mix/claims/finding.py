@@ -56,7 +56,12 @@ class Claim:
     data: str = ""
     unit: str = "pp"
     sides: tuple[str, str] = ("learned", "frozen")
-    signed: bool = True  # by the sign test, else by the interval alone
+    margin: float = 0.0  # what may be lost, as a share; then the interval alone decides
+
+    @property
+    def signed(self) -> bool:
+        """Whether the sign test has a say."""
+        return not self.margin
 
     @property
     def name(self) -> str:
@@ -126,7 +131,9 @@ def _of(count: int, total: int) -> str:
 def _need(finding: Finding, claim: Claim, tests: int) -> str:
     """What would decide it: more seeds first, then more images, for the effect to be found."""
     seeds = finding.difference.seeds
-    effect = finding.paper if finding.paper else LEAST
+    effect = finding.paper or LEAST
+    if claim.margin:  # what is to be seen is on which side of it the difference lies
+        effect = max(abs(finding.difference.point + claim.margin), LEAST / 10)
     if seeds < SEEDS:
         return f"{SEEDS - seeds} more seed" + ("s" if SEEDS - seeds > 1 else "")
     if claim.unit != "pp":
@@ -139,4 +146,4 @@ def _need(finding: Finding, claim: Claim, tests: int) -> str:
     if more_seeds > seeds:
         parts.append(f"{more_seeds} seeds")
     size = f"for {100 * abs(effect):.1f} pp"
-    return " and ".join(parts) + f" {size}" if parts else f"an effect below {100 * effect:.1f} pp"
+    return f"{' and '.join(parts) or 'a little more'} {size}"

@@ -57,7 +57,7 @@ def smoothing_is_free(runs: list[Run]) -> Claim:
         "Low-passing the random filters costs no clean accuracy.",
         f"The 95 % interval of the difference to the frozen twin lies above -{100 * COST:.0f} "
         "point (holds) or below (does not hold).",
-        _smoothing(runs, clean=True), sides=("frozen", "smoothed"), signed=False,
+        _smoothing(runs, clean=True), sides=("frozen", "smoothed"), margin=COST,
     )  # fmt: skip
     return judged(claim, not_below(COST))
 

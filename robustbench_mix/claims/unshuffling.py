@@ -34,7 +34,7 @@ def nearly_as_well(decodings: list[Decoding]) -> Claim:
         "learned one.",
         f"The 95 % interval of the difference in PSNR lies above -{MARGIN:.0f} dB (holds) or below "
         "(does not hold).",
-        findings, unit="dB", signed=False,
+        findings, unit="dB", margin=MARGIN,
     )  # fmt: skip
     return judged(claim, not_below(MARGIN))
 
