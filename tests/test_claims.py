@@ -16,6 +16,7 @@ from robustbench_mix.claims import accuracy, markdown, robustness, unshuffling
 from robustbench_mix.claims.finding import FAILS, HOLDS, IN_PART, OPEN, UNDECIDED
 from robustbench_mix.claims.pairs import clean_pairs, pairs
 from robustbench_mix.decodings import Decoding
+from robustbench_mix.explanations import attacks
 
 FULL, CHANS = accuracy.FULL, accuracy.CHANS
 
@@ -176,6 +177,21 @@ def test_smoothing_costs_are_counted_on_most_images(planted) -> None:
     runs = planted(shares, protocol="autoattack", n=50) + planted(shares, protocol="fgsm", n=500)
     (cost,) = robustness.smoothing_is_free(runs).findings
     assert cost.difference.images == 500
+
+
+def test_attacks_are_compared_on_the_same_images(planted) -> None:
+    """Not FGSM on many images against AutoAttack on few of them."""
+    few, many = {"learned": (0.9, 0.6, 0.3), "frozen": (0.9, 0.7, 0.4)}, (0.9, 0.6, 0.3)
+    runs = [
+        run
+        for attack in ("fgsm", "autoattack")
+        for run in planted(few, protocol=attack, protocol_hash=attack)
+    ]
+    more = {"learned": many, "frozen": many}
+    runs += planted(more, protocol="fgsm", protocol_hash="fgsm", n=4000, data_hash="more")
+    row = attacks.strength(runs).rows[0]
+    assert row[3] == row[5]
+    assert row[3].startswith("+")
 
 
 def test_twins_share_everything_but_their_mixers(planted, make_run) -> None:

@@ -108,13 +108,28 @@ def capacity(runs: list[Run]) -> Explanation:
 
 
 def _attacked(runs: list[Run]) -> dict[tuple[str, str], dict[str, Pair]]:
-    """Learned and frozen twins by data set and model, then by attack."""
+    """Learned and frozen twins by data set and model, then by attack, on the same images.
+
+    Those images that most attacks met, and of these the most.
+    """
+    subsets: dict[str, list[Run]] = {}
+    for run in runs:
+        if run.header["protocol"] in ATTACKS:
+            subsets.setdefault(run.header["data_hash"], []).append(run)
     found: dict[tuple[str, str], dict[str, Pair]] = {}
-    for pair in pairs(runs, FULL, CHANS):
-        h = pair.header
-        if h["protocol"] in ATTACKS:
-            found.setdefault((h["dataset"], h["model"]), {})[h["protocol"]] = pair
+    for alike in subsets.values():
+        met: dict[tuple[str, str], dict[str, Pair]] = {}
+        for pair in pairs(alike, FULL, CHANS):
+            h = pair.header
+            met.setdefault((h["dataset"], h["model"]), {})[h["protocol"]] = pair
+        for network, by_attack in met.items():
+            if _size(by_attack) > _size(found.get(network, {})):
+                found[network] = by_attack
     return found
+
+
+def _size(by_attack: dict[str, Pair]) -> tuple[int, int]:
+    return len(by_attack), sum(pair.weight for pair in by_attack.values())
 
 
 def _gain(pair: Pair, eps: str) -> np.ndarray:
