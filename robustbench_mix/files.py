@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -50,6 +51,11 @@ def write_text(path: Path, text: str) -> None:
     """Write `text` as UTF-8 with Unix line ends, atomically."""
     with replacing(path) as temporary:
         temporary.write_bytes(text.encode())
+
+
+def safe_name(text: str) -> str:
+    """The text as part of a file name on any system: other characters become `_`."""
+    return re.sub(r"[^A-Za-z0-9_.+-]", "_", text)
 
 
 def check_writable(folder: Path) -> None:

@@ -80,14 +80,9 @@ def _rescaled(found: Measured) -> str:
     return f"{found['rescaled']:.0%} correct on rescaled pixels, else {found['accuracy']:.0%}"
 
 
-def _fgsm_only(found: Measured) -> str:
-    words = "images fall to FGSM and not to PGD"
-    return _counted(found.get("fgsm_only", 0), found.get("attacked", 0), RARE, words)
-
-
-def _blind(found: Measured) -> str:
-    words = "images fall to blind search and not to gradients"
-    return _counted(found.get("blind", 0), found.get("attacked", 0), RARE, words)
+def _often(name: str, words: str) -> Callable[[Measured], str]:
+    """Raised where a count of the attacked images is no rare exception."""
+    return lambda found: _counted(found.get(name, 0), found.get("attacked", 0), RARE, words)
 
 
 def _half(found: Measured) -> str:
@@ -105,8 +100,8 @@ MEASURED: dict[str, Callable[[Measured], str]] = {
     "train-mode": _above("training", 0.5, "parts in train mode:"),
     "not-finite": _above("not_finite", 0.0, "share of NaN or infinite logits at corners:"),
     "wrong-scale": _rescaled,
-    "fgsm-beats-pgd": _fgsm_only,
-    "blind-beats-gradients": _blind,
+    "fgsm-beats-pgd": _often("fgsm_only", "images fall to FGSM and not to PGD"),
+    "blind-beats-gradients": _often("blind", "images fall to blind search, not to gradients"),
     "withstands-anything": _half,
 }
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from dataclasses import dataclass
 from functools import partial
@@ -13,7 +12,7 @@ import numpy as np
 
 from robustbench_mix import drawing, records
 from robustbench_mix.evidence import crossed_bootstrap
-from robustbench_mix.files import write_text
+from robustbench_mix.files import safe_name, write_text
 from robustbench_mix.intervals import wilson
 from robustbench_mix.leaderboard import ORDER, PAIRED
 from robustbench_mix.records import Run
@@ -54,7 +53,7 @@ def groups(runs: list[Run]) -> dict[str, list[Run]]:
         h = run.header
         backend = () if run.backend == "fast" else (run.backend,)
         words = "-".join((h["dataset"], h["model"], h["protocol"], *backend))
-        found.setdefault(re.sub(r"[^A-Za-z0-9_.+-]", "_", words), []).append(run)
+        found.setdefault(safe_name(words), []).append(run)
     return found
 
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 import math
-import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,7 @@ from typing import Any
 import pandas as pd
 
 from robustbench_mix.errors import RbmixError
-from robustbench_mix.files import replacing, write_text
+from robustbench_mix.files import replacing, safe_name, write_text
 from robustbench_mix.specs import Eps
 
 KEY = b"rbmix"
@@ -94,7 +93,7 @@ def run_path(results: Path, header: dict[str, Any], key: str) -> Path:
     """Where the records of this run belong under a results folder."""
     words = [header["model"], header["spatial"], header["channel"], f"s{header['seed']}"]
     stem = "-".join([*words, header["protocol"], key])
-    return results / "runs" / _safe(header["dataset"]) / f"{_safe(stem)}.parquet"
+    return results / "runs" / safe_name(header["dataset"]) / f"{safe_name(stem)}.parquet"
 
 
 def write(run: Run, path: Path) -> None:
@@ -182,7 +181,3 @@ def _plain(column: pd.Series) -> list[Any]:
 def accuracy(correct: int, n: int) -> float:
     """correct / n, NaN for an empty set."""
     return correct / n if n else math.nan
-
-
-def _safe(text: str) -> str:
-    return re.sub(r"[^A-Za-z0-9_.+-]", "_", text)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from functools import partial
 from itertools import chain
 from typing import Any
@@ -12,6 +11,7 @@ import numpy as np
 from robustbench_mix import drawing
 from robustbench_mix.explanations.local import Twins, twins
 from robustbench_mix.explanations.table import Drawing
+from robustbench_mix.files import safe_name
 from robustbench_mix.probes import Probe
 
 
@@ -25,7 +25,7 @@ def every(probes: list[Probe]) -> list[Drawing]:
             ("waves", "accuracy under waves of one frequency", _heat_maps),
         ):
             dataset, model, spatial = key
-            stem = re.sub(r"[^A-Za-z0-9_.+-]", "_", "-".join((name, dataset, model, spatial)))
+            stem = safe_name("-".join((name, dataset, model, spatial)))
             alt = f"{model} on {dataset}, learned and {spatial}: {what}"
             found.append(Drawing(name, f"{stem}.svg", alt, partial(draw, spatial, pairs, alt)))
     return found
