@@ -27,7 +27,8 @@ def every(probes: list[Probe]) -> list[Drawing]:
             dataset, model, spatial = key
             stem = safe_name("-".join((name, dataset, model, spatial)))
             alt = f"{model} on {dataset}, learned and {spatial}: {what}"
-            found.append(Drawing(name, f"{stem}.svg", alt, partial(draw, spatial, pairs, alt)))
+            title = f"{model} on {dataset}\n{what}"  # names may be long
+            found.append(Drawing(name, f"{stem}.svg", alt, partial(draw, spatial, pairs, title)))
     return found
 
 
