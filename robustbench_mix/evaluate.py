@@ -21,7 +21,7 @@ from robustbench_mix.checkpoints import weights_hash
 from robustbench_mix.diagnostics import Measured
 from robustbench_mix.errors import RbmixError, unknown
 from robustbench_mix.files import write_text
-from robustbench_mix.harness import State, attack_all, classes_of
+from robustbench_mix.harness import State, attack_all, check_classes, classes_of
 from robustbench_mix.identity import Label, finished, header_of, path_of
 from robustbench_mix.obtain import Obtained
 from robustbench_mix.progress import say
@@ -73,7 +73,9 @@ def evaluate(
     """
     split = balanced(dataset.test, examples)
     model = obtained.model
-    schedule = _schedule(backend, exhaustive, protocol, classes_of(model, split, device))
+    classes = classes_of(model, split, device)
+    check_classes(classes, split)
+    schedule = _schedule(backend, exhaustive, protocol, classes)
     header = header_of(
         label, obtained.header, weights_hash(model), dataset.name, split, protocol,
         batch_size=batch_size, backend=schedule.backend, device=device,

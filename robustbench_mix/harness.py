@@ -218,11 +218,7 @@ def clean_state(
         x = split.pixels(start, start + batch_size).to(device)
         y = split.labels[start : start + batch_size].to(device)
         logits = judge(x)
-        if logits.shape[1] <= int(split.labels.max()):
-            raise RbmixError(
-                f"the model has {logits.shape[1]} classes, but the data set has labels up to "
-                f"{int(split.labels.max())}"
-            )
+        check_classes(logits.shape[1], split)
         own = logits.gather(1, y[:, None]).squeeze(1)
         others = logits.scatter(1, y[:, None], -torch.inf).amax(1)
         prediction += logits.argmax(1).tolist()
@@ -245,6 +241,15 @@ def clean_state(
         forward=[None] * n,
         gradient=[None] * n,
     )
+
+
+def check_classes(classes: int, split: Split) -> None:
+    """Raise RbmixError if the network has fewer classes than there are labels."""
+    largest = int(split.labels.max())
+    if classes <= largest:
+        raise RbmixError(
+            f"the model has {classes} classes, but the data set has labels up to {largest}"
+        )
 
 
 @contextmanager

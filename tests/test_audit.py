@@ -10,6 +10,7 @@ from scipy.stats import binom
 
 from robustbench_mix import audit, protocols
 from robustbench_mix.algorithms import ladders
+from robustbench_mix.intervals import at_most
 from robustbench_mix.search import search_all
 from robustbench_mix.specs import parse_grid
 
@@ -85,5 +86,5 @@ def test_without_a_sample_there_is_nothing_to_report(linear_case) -> None:
 @pytest.mark.parametrize(("count", "n"), [(0, 1), (0, 40), (3, 40), (39, 40)])
 def test_the_bound_is_clopper_and_pearsons(count: int, n: int) -> None:
     """At the bound, so few hits have a chance of 5 %."""
-    assert binom.cdf(count, n, audit.upper(count, n)) == pytest.approx(0.05, abs=1e-6)
-    assert audit.upper(0, 0) == audit.upper(5, 5) == 1
+    assert binom.cdf(count, n, at_most(count, n)) == pytest.approx(0.05, abs=1e-6)
+    assert at_most(0, 0) == at_most(5, 5) == 1
