@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from robustbench_mix.errors import RbmixError
-from robustbench_mix.files import home, replacing
+from robustbench_mix.files import home, write_bytes
 from robustbench_mix.specs import ModelSpec, Recipe, as_json, short_hash
 
 KEY = "rbmix"
@@ -40,11 +40,10 @@ def weights_hash(model: nn.Module) -> str:
 
 def save(model: nn.Module, header: dict[str, Any], path: Path) -> None:
     """Write weights and header (plain JSON values) to `path`, whole or not at all."""
-    from safetensors.torch import save_file
+    from safetensors.torch import save as to_bytes
 
     header = {"format": FORMAT, **header, "weights_hash": weights_hash(model)}
-    with replacing(path) as temporary:
-        save_file(_tensors(model), temporary, {KEY: json.dumps(header, sort_keys=True)})
+    write_bytes(path, to_bytes(_tensors(model), {KEY: json.dumps(header, sort_keys=True)}))
 
 
 def read_header(path: Path) -> dict[str, Any]:

@@ -13,7 +13,8 @@ from robustbench_mix import diagnostics
 from robustbench_mix.algorithms.attack import Target
 from robustbench_mix.diagnostics import SAMPLE, Measured
 from robustbench_mix.fuse import simplify
-from robustbench_mix.harness import borrowed, halving, sample
+from robustbench_mix.harness import borrowed, sample
+from robustbench_mix.memory import halving
 from robustbench_mix.records import Run
 from robustbench_mix.splits import Dataset, Split
 from robustbench_mix.streams import stream

@@ -10,6 +10,7 @@ import torch
 from robustbench_mix.errors import RbmixError, unknown
 from robustbench_mix.files import home
 from robustbench_mix.folders import load_folder
+from robustbench_mix.locks import alone
 from robustbench_mix.splits import Dataset, Split, balanced
 
 NAMED = {
@@ -70,7 +71,8 @@ def _cifar(name: str) -> Dataset:
     splits = []
     for train in (True, False):
         try:
-            raw = source[name](str(root), train=train, download=True)
+            with alone(root / f"{name}.download"):
+                raw = source[name](str(root), train=train, download=True)
         except (OSError, RuntimeError) as error:
             raise RbmixError(
                 f"data set {name!r} is not in {root} and could not be downloaded "

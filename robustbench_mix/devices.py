@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 
+from robustbench_mix import provenance
 from robustbench_mix.errors import RbmixError, unknown
 
 
@@ -40,6 +43,15 @@ def describe(device: torch.device) -> str:
     if device.type == "cpu":
         return f"cpu (threads: {torch.get_num_threads()})"
     return device.type
+
+
+def conditions(device: torch.device) -> dict[str, Any]:
+    """What numbers that are computed now depend on, besides their inputs; plain JSON values."""
+    return {
+        "device": describe(device),
+        "versions": provenance.versions(),
+        "commit": provenance.commit(),
+    }
 
 
 def fitting_batch(size: int, device: torch.device) -> int:

@@ -17,3 +17,13 @@ def unknown(kind: str, name: str, allowed: Iterable[str], also: str = "") -> Rbm
     hint = f"; did you mean {near[0]!r}?" if near else ""
     listed = ", ".join(names) + (f", {also}" if also else "")
     return RbmixError(f"unknown {kind} {name!r}{hint} (allowed: {listed})")
+
+
+# How Python, PyTorch's allocators, oneDNN and the system say it.
+_OUT_OF_MEMORY = ("out of memory", "allocate memory", "could not create a ", "bad_alloc")
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether this is what is raised when memory runs out, on the host or on the GPU."""
+    said = str(error)
+    return isinstance(error, MemoryError) or any(words in said for words in _OUT_OF_MEMORY)

@@ -23,6 +23,7 @@ from robustbench_mix.errors import RbmixError, unknown
 from robustbench_mix.files import write_text
 from robustbench_mix.harness import State, attack_all, check_classes, classes_of
 from robustbench_mix.identity import Label, finished, header_of, path_of
+from robustbench_mix.locks import alone
 from robustbench_mix.obtain import Obtained
 from robustbench_mix.progress import say
 from robustbench_mix.protocols import Protocol
@@ -80,28 +81,65 @@ def evaluate(
         label, obtained.header, weights_hash(model), dataset.name, split, protocol,
         batch_size=batch_size, backend=schedule.backend, device=device,
     )  # fmt: skip
-    path = path_of(header, results)
-    if path.exists() and not fresh:
-        run = finished(path, header)
+    task = _Task(obtained, dataset, split, protocol, header, path_of(header, results), device)
+    with alone(task.path):
+        run = None if fresh else _kept(task)
         if run is not None:
-            say(f"already evaluated, read {path} (--fresh attacks again)")
-            if "diagnostics" not in run.header:
-                run = _examined(run, obtained, dataset, split, device)
-                records.write(run, path)
-            return Evaluation(run, path, reused=True)
-        say(f"replacing {path}: it was made with other versions or on another device")
-    measured = checkup.of_network(model, dataset, split, device)
+            return Evaluation(run, task.path, reused=True)
+        run = _attacked(task, schedule, fresh)
+        records.write(run, task.path)
+        task.partial.unlink(missing_ok=True)
+    return Evaluation(run, task.path, reused=False)
+
+
+@dataclass(frozen=True)
+class _Task:
+    """What is evaluated on what, and where its records and those of half a run belong."""
+
+    obtained: Obtained
+    dataset: Dataset
+    split: Split
+    protocol: Protocol
+    header: dict[str, Any]
+    path: Path
+    device: torch.device
+
+    @property
+    def partial(self) -> Path:
+        return self.path.with_suffix(".partial.json")
+
+
+def _kept(task: _Task) -> Run | None:
+    """The finished run if it is on disk, with its diagnostics."""
+    if not task.path.exists():
+        return None
+    run = finished(task.path, task.header)
+    if run is None:
+        say(f"replacing {task.path}: it was made with other versions or on another device")
+        return None
+    say(f"already evaluated, read {task.path} (--fresh attacks again)")
+    if "diagnostics" not in run.header:
+        run = _examined(run, task, None)
+        records.write(run, task.path)
+    task.partial.unlink(missing_ok=True)  # of a process that was killed just after writing
+    return run
+
+
+def _attacked(task: _Task, schedule: _Schedule, fresh: bool) -> Run:
+    """Attack every image, from where an unfinished run stopped unless `fresh`."""
+    split, protocol, seed = task.split, task.protocol, task.header["seed"]
+    measured = checkup.of_network(task.obtained.model, task.dataset, split, task.device)
     for name, words in flags.of_network(measured).items():
         say(f"flag {name}: {words} (docs/flags.md)")
-    partial = path.with_suffix(".partial.json")
-    state = None if fresh else _resume(partial, header)
+    state = None if fresh else _resume(task.partial, task.header)
     if state is not None:
-        say(f"going on with the unfinished run {partial}")
-    saver = _Saver(partial, header)
+        say(f"going on with the unfinished run {task.partial}")
+    saver = _Saver(task.partial, task.header)
+    batch_size = task.header["batch_size"]
     try:
         state = schedule.attack(
-            model, split, protocol,
-            seed=label.seed, device=device, batch_size=batch_size,
+            task.obtained.model, split, protocol,
+            seed=seed, device=task.device, batch_size=batch_size,
             state=state, save=saver, description=f"{protocol.name} on {len(split)} images",
         )  # fmt: skip
     except KeyboardInterrupt:
@@ -109,38 +147,30 @@ def evaluate(
         raise
     levels = len(protocol.eps)
     outcome: dict[str, Any] = {"passes": state.passes, "checked": _checked(state)}
-    if audit := findings(state, split, schedule.rungs, label.seed, levels):
+    if audit := findings(state, split, schedule.rungs, seed, levels):
         outcome["audit"] = audit
+    if state.batch_size < batch_size:
+        outcome["smallest_batch"] = state.batch_size
     concludes = schedule.backend == "fast" and bool(schedule.rungs)
     run = Run(
-        header={**header, **outcome},
+        header={**task.header, **outcome},
         table=_table(split, state, levels, concludes),
         date=provenance.today(),
         time_seconds={
-            "training": float(obtained.header.get("time_seconds", 0.0)),
+            "training": float(task.obtained.header.get("time_seconds", 0.0)),
             "attacking": state.attack_seconds,
         },
     )
-    run = _examined(run, obtained, dataset, split, device, measured)
-    records.write(run, path)
-    partial.unlink(missing_ok=True)
-    return Evaluation(run, path, reused=False)
+    return _examined(run, task, measured)
 
 
-def _examined(
-    run: Run,
-    obtained: Obtained,
-    dataset: Dataset,
-    split: Split,
-    device: torch.device,
-    measured: Measured | None = None,
-) -> Run:
+def _examined(run: Run, task: _Task, measured: Measured | None) -> Run:
     """The run with its diagnostics; `measured` is what was known before the attack."""
-    model, seed = obtained.model, run.header["seed"]
+    model, split, device = task.obtained.model, task.split, task.device
     found: dict[str, Any] = {
-        **(measured or checkup.of_network(model, dataset, split, device)),
-        **checkup.of_attacks(model, run, split, device, seed),
-        "trained_accuracy": obtained.header.get("test_accuracy"),
+        **(measured or checkup.of_network(model, task.dataset, split, device)),
+        **checkup.of_attacks(model, run, split, device, run.header["seed"]),
+        "trained_accuracy": task.obtained.header.get("test_accuracy"),
     }
     return replace(run, header={**run.header, "diagnostics": found})
 

@@ -11,6 +11,8 @@ from pathlib import Path
 
 from robustbench_mix.errors import RbmixError
 
+PART = ".part"  # how a file ends while it is written
+
 
 def home() -> Path:
     """The cache folder: `RBMIX_HOME`, else the platform's user cache."""
@@ -30,7 +32,7 @@ def replacing(path: Path) -> Iterator[Path]:
     temporary = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=PART, dir=path.parent)
         os.close(handle)
         temporary = Path(name)
         yield temporary
@@ -47,10 +49,15 @@ def replacing(path: Path) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
 
 
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write `content` atomically."""
+    with replacing(path) as temporary:
+        temporary.write_bytes(content)
+
+
 def write_text(path: Path, text: str) -> None:
     """Write `text` as UTF-8 with Unix line ends, atomically."""
-    with replacing(path) as temporary:
-        temporary.write_bytes(text.encode())
+    write_bytes(path, text.encode())
 
 
 def safe_name(text: str) -> str:

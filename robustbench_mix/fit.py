@@ -7,14 +7,17 @@ members of a pair see the same pixels in the same order.
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
 
 from robustbench_mix.errors import RbmixError
+from robustbench_mix.memory import told
 from robustbench_mix.progress import bar
 from robustbench_mix.specs import Recipe
+from robustbench_mix.unfinished import Unfinished
 
 # The loss of a batch, and what the progress display says about it, when asked.
 Loss = tuple[Tensor, Callable[[], str]]
@@ -29,24 +32,30 @@ def fit(
     device: torch.device,
     loss_of: LossOf,
     description: str = "training",
-) -> None:
-    """Train `model` in place on `device` and leave it there, in eval mode.
+    unfinished: Unfinished | None = None,
+) -> float:
+    """Train `model` in place on `device` and leave it there, in eval mode; the seconds it took.
 
     `loss_of` is given the positions of a batch among `count` images, the generator that its
     draws come from, and the autocast that the forward pass belongs in. Parameters with
-    `requires_grad=False` are never touched: no gradient, no decay. Raises RbmixError if the
-    loss stops being finite.
+    `requires_grad=False` are never touched: no gradient, no decay. `unfinished` is where a
+    killed training goes on, from its last epoch to the same weights; the seconds are then those
+    of both parts. Raises RbmixError if the loss stops being finite or memory runs out.
     """
+    started = time.perf_counter()
     model.to(device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
     steps = recipe.epochs * math.ceil(count / recipe.batch_size)
     optimizer = _optimizer(model, recipe)
+    done, seconds = unfinished.restore(model, optimizer, device) if unfinished else (0, 0.0)
+    started -= seconds
+    step = done * math.ceil(count / recipe.batch_size)
     schedule = torch.optim.lr_scheduler.LambdaLR(
-        optimizer, lambda step: learning_rate(step, steps, recipe.warmup)
+        optimizer, lambda step: learning_rate(step, steps, recipe.warmup), last_epoch=step - 1
     )
     autocast = torch.autocast(device.type, dtype=torch.bfloat16, enabled=recipe.precision == "bf16")
-    step = 0
-    with bar(description, steps) as update:
-        for epoch in range(recipe.epochs):
+    words = f"in training with batches of {recipe.batch_size} images"
+    with bar(description, steps) as update, told(words):
+        for epoch in range(done, recipe.epochs):
             generator = torch.Generator().manual_seed(seed * 100_003 + epoch)
             order = torch.randperm(count, generator=generator).to(device)
             for rows in order.split(recipe.batch_size):  # type: ignore[no-untyped-call]
@@ -64,7 +73,10 @@ def fit(
                             f"(lr {recipe.lr}); try a smaller --lr"
                         )
                     update(step, note())
+            if unfinished is not None and epoch + 1 < recipe.epochs:
+                unfinished.save(model, optimizer, epoch + 1, time.perf_counter() - started)
     model.eval()
+    return time.perf_counter() - started
 
 
 def learning_rate(step: int, steps: int, warmup: float) -> float:

@@ -15,6 +15,7 @@ import torch
 
 from robustbench_mix.errors import RbmixError
 from robustbench_mix.files import home, replacing
+from robustbench_mix.locks import alone
 from robustbench_mix.progress import track
 from robustbench_mix.splits import Dataset, Split
 
@@ -35,7 +36,9 @@ def load_folder(path: Path, reserved: Collection[str] = ()) -> Dataset:
     classes = _classes(path, files)
     cached = home() / "data" / f"{path.name}-{_listing_hash(path, files)}.safetensors"
     if not cached.exists():
-        _decode(files, classes, cached)
+        with alone(cached):
+            if not cached.exists():
+                _decode(files, classes, cached)
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
@@ -82,6 +85,7 @@ def _listing_hash(path: Path, files: dict[str, list[Path]]) -> str:
 
 
 def _decode(files: dict[str, list[Path]], classes: tuple[str, ...], cached: Path) -> None:
+    from safetensors import SafetensorError
     from safetensors.torch import save_file
 
     number = {name: i for i, name in enumerate(classes)}
@@ -104,8 +108,11 @@ def _decode(files: dict[str, list[Path]], classes: tuple[str, ...], cached: Path
         tensors[f"{split}.images"] = torch.from_numpy(decoded.transpose(0, 3, 1, 2).copy())
         tensors[f"{split}.labels"] = torch.tensor([number[f.parent.name] for f in images])
         tensors[f"{split}.index"] = torch.arange(len(images))
-    with replacing(cached) as temporary:
-        save_file(tensors, temporary)
+    try:
+        with replacing(cached) as temporary:
+            save_file(tensors, temporary)
+    except SafetensorError as error:  # the library's word for a full disk too
+        raise RbmixError(f"cannot write {cached}: {error}") from error
 
 
 def _read(file: Path) -> np.ndarray:

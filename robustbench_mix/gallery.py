@@ -11,6 +11,7 @@ from robustbench_mix import decodings
 from robustbench_mix.decodings import Decoding, twin_of
 from robustbench_mix.files import replacing, write_text
 from robustbench_mix.intervals import mean_interval
+from robustbench_mix.locks import alone
 from robustbench_mix.markdown import line
 
 SCALE = 96  # pixels that an image's longer side is drawn with, at least
@@ -19,10 +20,11 @@ GAP = 4
 
 def write(results: Path) -> list[Path]:
     """Regenerate unshuffle.md and the pictures, one for each pair, under `results`."""
-    found = decodings.read_all(results)
     path = results / "unshuffle.md"
-    write_text(path, to_markdown(found))
-    return [path, *(draw(group, results) for group in pairs(found))]
+    with alone(path):
+        found = decodings.read_all(results)
+        write_text(path, to_markdown(found))
+        return [path, *(draw(group, results) for group in pairs(found))]
 
 
 def rows(paths: list[Path]) -> list[dict[str, Any]]:
@@ -71,7 +73,7 @@ def draw(group: list[Decoding], results: Path) -> Path:
     words = "-".join([h["model"], *(one.header["spatial"].replace(":", "") for one in group)])
     stem = f"{words}-s{h['seed']}-{h['train_examples']}x{h['epochs']}"
     path: Path = results / "unshuffle" / h["dataset"] / f"{stem}.png"
-    with replacing(path) as temporary:
+    with alone(path), replacing(path) as temporary:
         Image.fromarray(sheet(group)).save(temporary, format="PNG")
     return path
 

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TypeVar
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -22,8 +22,9 @@ from robustbench_mix.algorithms import Component
 from robustbench_mix.algorithms.attack import Passes, Target
 from robustbench_mix.errors import RbmixError
 from robustbench_mix.fuse import simplify
+from robustbench_mix.memory import halving
 from robustbench_mix.norms import distance, project
-from robustbench_mix.progress import bar, say
+from robustbench_mix.progress import bar
 from robustbench_mix.protocols import Protocol
 from robustbench_mix.splits import Split
 
@@ -39,7 +40,8 @@ class State:
     fast schedule is attacked outright, or -1; `check_stage` and `checked` say how far that
     is and what came of it, `confirmed` or `refuted`. `cheap` is the level at
     which an image came to rungs that are meant for a sample, or -1. `forward` and `gradient`
-    are the passes spent on each image, None where a library does not tell.
+    are the passes spent on each image, None where a library does not tell. `batch_size` is
+    how many images at once fit into memory so far, 0 before the first.
     """
 
     prediction: list[int]
@@ -58,10 +60,10 @@ class State:
     gradient: list[int | None]
     passes: dict[str, dict[str, int]] = field(default_factory=dict)
     attack_seconds: float = 0.0
+    batch_size: int = 0
 
 
 Save = Callable[[State], None]
-T = TypeVar("T")
 
 
 def attack_all(
@@ -93,12 +95,14 @@ def attack_all(
         with bar(description, len(plan)) as update:
             for number, (level, component) in enumerate(plan, start=1):
                 note = f"eps {protocol.eps[level].text}  {component.name}"
-                for rows in _pending(state, number, level, batch_size, exhaustive):
+                work = partial(
+                    _attack_batch, judge, target, split, protocol, level, component, state, seed,
+                    device,
+                )  # fmt: skip
+                while rows := _pending(state, number, level, exhaustive)[: state.batch_size]:
                     started = time.perf_counter()
-                    _attack_batch(
-                        judge, target, split, protocol, level, component, rows, state, seed, device
-                    )
-                    for row in rows:
+                    state.batch_size = halving(work, rows, state.batch_size)
+                    for row in rows[: state.batch_size]:
                         state.stage[row] = number
                     state.attack_seconds += time.perf_counter() - started
                     if save is not None:
@@ -118,10 +122,11 @@ def _attack_batch(
     protocol: Protocol,
     level: int,
     component: Component,
-    rows: list[int],
     state: State,
     seed: int,
     device: torch.device,
+    _: int,
+    rows: list[int],
 ) -> None:
     """Run one component on these rows and enter what it verifiably broke."""
     eps = protocol.eps[level].value
@@ -164,47 +169,16 @@ def spend(state: State, name: str, passes: Passes, rows: list[int] | None) -> No
             kind[row] = (kind[row] or 0) + count
 
 
-def _pending(
-    state: State, number: int, level: int, batch_size: int, exhaustive: bool
-) -> Iterator[list[int]]:
-    """Batches of the images that step `number` still has to attack, in a fixed order.
+def _pending(state: State, number: int, level: int, exhaustive: bool) -> list[int]:
+    """The images that step `number` still has to attack, in a fixed order.
 
-    Batches are cut from all images that stood when the step began, so that a resumed run
-    forms the same ones.
+    What it has attacked is not among them, broken or not: a resumed run forms the same batches.
     """
-    rows = [
+    return [
         row
         for row, correct in enumerate(state.correct)
         if correct and state.stage[row] < number and (exhaustive or state.level[row] > level)
     ]
-    yield from (rows[i : i + batch_size] for i in range(0, len(rows), batch_size))
-
-
-def halving(work: Callable[[int, list[T]], None], batch: list[T], batch_size: int) -> int:
-    """Do `work(batch_size, batch)` on as much as fits into memory; the batch size that did.
-
-    Starts with all of it and halves both after running out of memory. What does not fit one
-    image at a time is raised as RbmixError.
-    """
-    while True:
-        try:
-            work(batch_size, batch)
-            return batch_size
-        except RuntimeError as error:
-            if not _is_out_of_memory(error):
-                raise
-        # Outside the handler, where the error still holds on to what was allocated.
-        if batch_size == 1:
-            raise RbmixError("out of memory with a batch of one image")
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()
-        batch_size = (batch_size + 1) // 2
-        batch = batch[:batch_size]
-        say(f"out of memory: going on with batches of {batch_size}")
-
-
-def _is_out_of_memory(error: RuntimeError) -> bool:
-    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
 
 
 @torch.no_grad()
@@ -214,15 +188,19 @@ def clean_state(
     """The state before any attack: clean predictions and margins."""
     prediction: list[int] = []
     margin: list[float] = []
-    for start in range(0, len(split), batch_size):
-        x = split.pixels(start, start + batch_size).to(device)
-        y = split.labels[start : start + batch_size].to(device)
-        logits = judge(x)
+
+    def work(_: int, rows: list[int]) -> None:
+        chosen = split.take(torch.tensor(rows))
+        logits, y = judge(chosen.pixels().to(device)), chosen.labels.to(device)
         check_classes(logits.shape[1], split)
         own = logits.gather(1, y[:, None]).squeeze(1)
         others = logits.scatter(1, y[:, None], -torch.inf).amax(1)
-        prediction += logits.argmax(1).tolist()
-        margin += (own.double() - others.double()).tolist()
+        predicted, margins = logits.argmax(1).tolist(), own.double() - others.double()
+        prediction.extend(predicted)
+        margin.extend(margins.tolist())
+
+    while rows := list(range(len(prediction), len(split)))[:batch_size]:
+        batch_size = halving(work, rows, batch_size)
     correct = [p == t for p, t in zip(prediction, split.labels.tolist(), strict=True)]
     n = len(split)
     return State(
@@ -240,6 +218,7 @@ def clean_state(
         cheap=[-1] * n,
         forward=[None] * n,
         gradient=[None] * n,
+        batch_size=batch_size,
     )
 
 

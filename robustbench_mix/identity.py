@@ -8,8 +8,8 @@ from typing import Any
 
 import torch
 
-from robustbench_mix import provenance, records
-from robustbench_mix.devices import describe
+from robustbench_mix import records
+from robustbench_mix.devices import conditions
 from robustbench_mix.protocols import Protocol
 from robustbench_mix.records import Run
 from robustbench_mix.specs import short_hash
@@ -67,9 +67,7 @@ def made_of(label: Label, checkpoint: dict[str, Any], device: torch.device) -> d
         "train_examples": checkpoint.get("train_examples"),
         "epochs": recipe.get("epochs"),
         "adversarial": recipe.get("adversarial", {}).get("eps", ""),
-        "device": describe(device),
-        "versions": provenance.versions(),
-        "commit": provenance.commit(),
+        **conditions(device),
     }
 
 
@@ -87,7 +85,7 @@ def finished(path: Path, header: dict[str, Any]) -> Run | None:
     if not path.exists():
         return None
     run = records.read(path)
-    aside = {"passes", "checked", "audit", "diagnostics", "commit"}
+    aside = {"passes", "checked", "audit", "diagnostics", "smallest_batch", "commit"}
     kept, wanted = (
         {name: value for name, value in given.items() if name not in aside}
         for given in (run.header, header)

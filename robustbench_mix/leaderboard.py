@@ -13,6 +13,7 @@ from robustbench_mix import flags, probes, records
 from robustbench_mix.errors import RbmixError
 from robustbench_mix.files import write_text
 from robustbench_mix.intervals import paired_difference, wilson
+from robustbench_mix.locks import alone
 from robustbench_mix.markdown import head, line
 from robustbench_mix.probes import Probe
 from robustbench_mix.provenance import PACKAGES
@@ -30,7 +31,7 @@ VERSIONS = {
 COLUMNS = [
     *CELL, "norm", "eps", "n", "correct", "accuracy", "audit_bound",
     "flags", "train_examples", "epochs", "adversarial", "backend", "batch_size",
-    "protocol_hash", "checkpoint_hash", "data_hash",
+    "smallest_batch", "protocol_hash", "checkpoint_hash", "data_hash",
     *VERSIONS.values(), "commit", "device", "date",
 ]  # fmt: skip
 ORDER = {"learned": 0, "frozen": 1}
@@ -63,7 +64,7 @@ def rows(runs: list[Run], transfers: Sequence[Probe] = ()) -> pd.DataFrame:
                 }
             )
     frame = pd.DataFrame(found, columns=COLUMNS)
-    for name in ("train_examples", "epochs"):
+    for name in ("train_examples", "epochs", "smallest_batch"):
         frame[name] = frame[name].astype("Int64")
     return frame
 
@@ -115,9 +116,10 @@ def to_markdown(runs: list[Run], transfers: Sequence[Probe] = ()) -> str:
 
 def write(results: Path) -> list[Path]:
     """Regenerate leaderboard.csv and leaderboard.md from the records under `results`."""
-    content = _content(results)
-    for path, text in content.items():
-        write_text(path, text)
+    with alone(results / "leaderboard.csv"):  # or one of two at once would miss the other's run
+        content = _content(results)
+        for path, text in content.items():
+            write_text(path, text)
     return list(content)
 
 

@@ -10,11 +10,13 @@ import torch
 from torch import nn
 
 from robustbench_mix import checkpoints, provenance, zoo
-from robustbench_mix.devices import describe
+from robustbench_mix.devices import conditions
+from robustbench_mix.locks import alone
 from robustbench_mix.progress import say
 from robustbench_mix.specs import ModelSpec, Recipe, as_json
 from robustbench_mix.splits import Dataset, Split, balanced
 from robustbench_mix.train import train
+from robustbench_mix.unfinished import Unfinished, forget
 
 
 @dataclass(frozen=True)
@@ -44,16 +46,33 @@ def obtain(
     name or a damaged checkpoint.
     """
     split, path = place(spec, dataset, recipe, train_examples)
+    if not path.exists():
+        with alone(path):  # another process may be training it, and be done when we may go on
+            if not path.exists():
+                return _trained(spec, dataset, split, recipe, device, path)
     model = zoo.build(spec, zoo.shape_of(dataset), *dataset.statistics())
-    if path.exists():
-        header = checkpoints.load(model, path)
-        say(f"loaded {path}")
-        model.to(memory_format=torch.channels_last).eval()
-        return Obtained(model, path, header, 0.0)
+    header = checkpoints.load(model, path)
+    forget(path)  # what a process left that was killed just after training
+    say(f"loaded {path}")
+    model.to(memory_format=torch.channels_last).eval()
+    return Obtained(model, path, header, 0.0)
+
+
+def _trained(
+    spec: ModelSpec,
+    dataset: Dataset,
+    split: Split,
+    recipe: Recipe,
+    device: torch.device,
+    path: Path,
+) -> Obtained:
+    """Train the network, from where a killed training stopped, and keep it."""
     name = f"{spec.model} (spatial {spec.spatial}, channel {spec.channel}, seed {spec.seed})"
     say(f"training {name} on {len(split):,} images of {dataset.name}: no checkpoint yet")
-    commit = provenance.commit()  # of the code that trains, not of what is there afterwards
-    trained = train(model, split, dataset.test, recipe, spec.seed, device)
+    made_with = conditions(device)  # the commit is that of the code that trains
+    unfinished = Unfinished(path, made_with)
+    model = zoo.build(spec, zoo.shape_of(dataset), *dataset.statistics())
+    trained = train(model, split, dataset.test, recipe, spec.seed, device, unfinished=unfinished)
     header = {
         "spec": as_json(spec),
         "recipe": as_json(recipe),
@@ -64,12 +83,11 @@ def obtain(
         "train_hash": split.hash,
         "test_accuracy": trained.test_accuracy,
         "time_seconds": trained.time_seconds,
-        "device": describe(device),
-        "versions": provenance.versions(),
-        "commit": commit,
+        **made_with,
         "date": provenance.today(),
     }
     checkpoints.save(model, header, path)
+    forget(path)
     say(
         f"trained in {trained.time_seconds:.0f} s to {trained.test_accuracy:.1%} clean "
         f"accuracy, kept as {path}"

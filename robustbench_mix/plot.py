@@ -15,6 +15,7 @@ from robustbench_mix.evidence import crossed_bootstrap
 from robustbench_mix.files import safe_name, write_text
 from robustbench_mix.intervals import wilson
 from robustbench_mix.leaderboard import ORDER, PAIRED
+from robustbench_mix.locks import alone
 from robustbench_mix.records import Run
 from robustbench_mix.specs import Eps
 
@@ -40,9 +41,11 @@ class Curve:
 def write(results: Path) -> list[Path]:
     """Redraw every curve from the records under `results`, into `results/curves`."""
     paths = []
-    for stem, runs in groups(records.read_all(results)).items():
-        paths.append(results / "curves" / f"{stem}.svg")
-        write_text(paths[-1], drawing.svg(partial(figure, runs)))
+    folder = results / "curves"
+    with alone(folder):
+        for stem, runs in groups(records.read_all(results)).items():
+            paths.append(folder / f"{stem}.svg")
+            write_text(paths[-1], drawing.svg(partial(figure, runs)))
     return paths
 
 

@@ -15,11 +15,12 @@ from robustbench_mix.algorithms.attack import Target
 from robustbench_mix.checkpoints import weights_hash
 from robustbench_mix.harness import borrowed
 from robustbench_mix.identity import Label, made_of
+from robustbench_mix.locks import alone
 from robustbench_mix.mixing import SeparableConv2d, spatial_mixers
 from robustbench_mix.obtain import Obtained
 from robustbench_mix.progress import say, track
 from robustbench_mix.specs import Eps, short_hash
-from robustbench_mix.splits import Dataset, Split
+from robustbench_mix.splits import Dataset, Split, balanced
 from robustbench_mix.streams import stream
 
 BATCH = 250
@@ -44,13 +45,27 @@ def probe(
     model = obtained.model
     header = header_of("probe", label, obtained.header, dataset, split, eps, device)
     path = path_of(header, results, weights_hash(model))
-    if path.exists():
-        say(f"already measured, see {path}")
-        return path
+    with alone(path):
+        if path.exists():
+            say(f"already measured, see {path}")
+        else:
+            _probe(label, model, header, split, path, device)
+    return path
+
+
+def _probe(
+    label: Label,
+    model: nn.Module,
+    header: dict[str, Any],
+    split: Split,
+    path: Path,
+    device: torch.device,
+) -> None:
+    """Measure the network and write its records."""
     started = time.perf_counter()
     parts: list[pd.DataFrame] = []
     perturbations: list[Tensor] = []
-    sizes = [Eps(text).value for text in eps]
+    sizes = [Eps(text).value for text in header["eps"]]
     with borrowed(model, device):
         target = Target(model)
         words = f"measuring {label.model}, spatial {label.spatial}, seed {label.seed}"
@@ -67,7 +82,7 @@ def probe(
         heat_map = measures.fourier_heat_map(
             target, split.pixels(0, few).to(device), split.labels[:few].to(device), norm, generator
         )
-    header |= {
+    found = {
         "filters": _filter_spectrum(model, composed=False),
         "composed": _filter_spectrum(model, composed=True),
         "perturbation": measures.radial_spectrum(torch.cat(perturbations)),
@@ -75,8 +90,7 @@ def probe(
     }  # fmt: skip
     table = pd.concat(parts, ignore_index=True)
     table.insert(0, "image", split.index.numpy())
-    _write(path, header, table, started)
-    return path
+    _write(path, {**header, **found}, table, started)
 
 
 def transfer(
@@ -92,12 +106,28 @@ def transfer(
     """Try the adversarial examples of a network and of its learned twin on both."""
     header = header_of("transfer", label, obtained.header, dataset, split, eps, device)
     path = path_of(header, results, *(weights_hash(one.model) for one in (twin, obtained)))
-    if path.exists():
-        say(f"already measured, see {path}")
-        return path
+    with alone(path):
+        if path.exists():
+            say(f"already measured, see {path}")
+        else:
+            nets = (twin.model, obtained.model)
+            seen = {"classes": list(dataset.classes), "shape": list(split.images.shape[1:])}
+            _transfer(label, nets, {**header, **seen}, split, path, device)
+    return path
+
+
+def _transfer(
+    label: Label,
+    nets: tuple[nn.Module, nn.Module],
+    header: dict[str, Any],
+    split: Split,
+    path: Path,
+    device: torch.device,
+) -> None:
+    """Try the examples of both networks on both and write the records."""
     started = time.perf_counter()
-    with borrowed(twin.model, device), borrowed(obtained.model, device):
-        targets = dict(zip(probes.SIDES, (Target(twin.model), Target(obtained.model)), strict=True))
+    with borrowed(nets[0], device), borrowed(nets[1], device):
+        targets = dict(zip(probes.SIDES, map(Target, nets), strict=True))
         parts = []
         words = f"transfer between {label.model}s, spatial learned and {label.spatial}"
         for start in track(range(0, len(split), BATCH), words):
@@ -105,13 +135,11 @@ def transfer(
             y = split.labels[start : start + BATCH].to(device)
             names = split.index[start : start + BATCH].tolist()
             seeds = torch.tensor([stream(label.seed, "transfer", name) for name in names])
-            parts.append(_crossed(targets, x, y, eps, seeds.to(device)))
+            parts.append(_crossed(targets, x, y, header["eps"], seeds.to(device)))
         table = pd.concat(parts, ignore_index=True)
         table.insert(0, "image", split.index.numpy())
         table = table.join(_pictures(targets, split, table, device))
-    shape = list(split.images.shape[1:])
-    _write(path, {**header, "shape": shape, "classes": list(dataset.classes)}, table, started)
-    return path
+    _write(path, header, table, started)
 
 
 def _measured(
@@ -164,11 +192,11 @@ def _pictures(
     Pixels as float32 bytes, (C, H, W); None for all other images.
     """
     both = torch.tensor((table["first"] & table["second"]).to_numpy())
-    rows = torch.nonzero(both).flatten()[: probes.SHOWN]
     columns: dict[str, list[Any]] = {name: [None] * len(split) for name in probes.PICTURES}
-    if len(rows) == 0:
+    if not both.any():
         return pd.DataFrame(columns)
-    chosen = split.take(rows)
+    chosen = balanced(split.take(torch.nonzero(both).flatten()), probes.SHOWN)
+    rows = torch.nonzero(torch.isin(split.index, chosen.index)).flatten()
     x, y = chosen.pixels().to(device), chosen.labels.to(device)
     shown = {"label": y, "clean": x}
     for made, source in targets.items():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from datetime import UTC, datetime
 from functools import cache
@@ -36,8 +37,13 @@ def commit() -> str:
 
 
 def today() -> str:
-    """The day in UTC, as 2026-01-31."""
-    return datetime.now(UTC).date().isoformat()
+    """The day in UTC, as 2026-01-31; that of `SOURCE_DATE_EPOCH` (seconds) where it is set.
+
+    The variable is reproducible-builds.org's, for the same bytes on another day.
+    """
+    epoch = os.environ.get("SOURCE_DATE_EPOCH", "")
+    moment = datetime.fromtimestamp(int(epoch), UTC) if epoch.isdecimal() else datetime.now(UTC)
+    return moment.date().isoformat()
 
 
 def _git(folder: Path, *arguments: str) -> str | None:

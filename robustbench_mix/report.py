@@ -29,6 +29,7 @@ from robustbench_mix.claims import markdown
 from robustbench_mix.decodings import Decoding
 from robustbench_mix.files import write_text
 from robustbench_mix.intervals import wilson
+from robustbench_mix.locks import alone
 from robustbench_mix.probes import Probe
 from robustbench_mix.records import Run
 
@@ -40,7 +41,8 @@ SIDE = 96  # pixels of a picture, at least
 def write(results: Path) -> Path:
     """Regenerate report.html from the records under `results`."""
     path = results / NAME
-    write_text(path, to_html(results))
+    with alone(path):
+        write_text(path, to_html(results))
     return path
 
 

@@ -32,7 +32,8 @@ from robustbench_mix.audit import audited, hits
 from robustbench_mix.devices import has_fast_bfloat16
 from robustbench_mix.fuse import halve, simplify
 from robustbench_mix.graphs import graphed
-from robustbench_mix.harness import Save, State, borrowed, clean_state, halving, sample, spend
+from robustbench_mix.harness import Save, State, borrowed, clean_state, sample, spend
+from robustbench_mix.memory import halving
 from robustbench_mix.norms import distance, project
 from robustbench_mix.progress import bar
 from robustbench_mix.protocols import Protocol
@@ -108,9 +109,9 @@ def search_all(
         job = Job(judge, target, split, grid, protocol.norm, ladder, sampled, seed, device, found)
         while tasks := _open(job, state):
             cheapest = min(_stage(state, task) for task in tasks)
-            batch = [task for task in tasks if _stage(state, task) == cheapest][:batch_size]
+            batch = [task for task in tasks if _stage(state, task) == cheapest][: state.batch_size]
             started = time.perf_counter()
-            batch_size = halving(partial(_step, job, state), batch, batch_size)
+            state.batch_size = halving(partial(_step, job, state), batch, state.batch_size)
             state.attack_seconds += time.perf_counter() - started
             if save is not None:
                 save(state)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 
 import torch
@@ -14,11 +13,12 @@ from robustbench_mix.algorithms.attack import Target
 from robustbench_mix.fit import Loss, fit
 from robustbench_mix.specs import Adversarial, Eps, Recipe
 from robustbench_mix.splits import Split
+from robustbench_mix.unfinished import Unfinished
 
 
 @dataclass(frozen=True)
 class Trained:
-    """What came out: accuracy on the test split, in [0, 1], and the wall time."""
+    """What came out: accuracy on the test split, in [0, 1], and the seconds of training."""
 
     test_accuracy: float
     time_seconds: float
@@ -32,13 +32,9 @@ def train(
     seed: int,
     device: torch.device,
     description: str = "training",
+    unfinished: Unfinished | None = None,
 ) -> Trained:
-    """Train `model` in place on `device` and leave it there, in eval mode.
-
-    Parameters with `requires_grad=False` are never touched: no gradient, no decay.
-    Raises RbmixError if the loss stops being finite.
-    """
-    started = time.perf_counter()
+    """Train `model` in place on `device` and leave it there, in eval mode; as `fit.fit`."""
     images, labels = train_split.images.to(device), train_split.labels.to(device)
 
     def loss_of(rows: Tensor, generator: torch.Generator, autocast: torch.autocast) -> Loss:
@@ -56,8 +52,8 @@ def train(
 
         return loss, note
 
-    fit(model, len(labels), recipe, seed, device, loss_of, description)
-    return Trained(accuracy(model, test_split, device), time.perf_counter() - started)
+    seconds = fit(model, len(labels), recipe, seed, device, loss_of, description, unfinished)
+    return Trained(accuracy(model, test_split, device), seconds)
 
 
 def perturb(

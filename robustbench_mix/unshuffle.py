@@ -21,14 +21,16 @@ from torch.nn import functional as F
 from robustbench_mix import provenance, tables
 from robustbench_mix.convmixer import ConvMixer
 from robustbench_mix.decodings import DECODED, PICTURES, path_for
-from robustbench_mix.devices import describe
+from robustbench_mix.devices import conditions
 from robustbench_mix.errors import RbmixError
 from robustbench_mix.fit import Loss, fit
+from robustbench_mix.locks import alone
 from robustbench_mix.mixing import set_mixing
 from robustbench_mix.progress import say
 from robustbench_mix.recipes import recipe_for as classifier_recipe
 from robustbench_mix.specs import Recipe, as_json, parse_spatial, short_hash
 from robustbench_mix.splits import Dataset, Split, balanced
+from robustbench_mix.unfinished import Unfinished, forget
 from robustbench_mix.zoo import Normalized
 
 BATCH = 256
@@ -135,12 +137,30 @@ def unshuffle(
     if height % decoder.patch or width % decoder.patch:
         raise RbmixError(f"patch {decoder.patch} does not divide images of {height} x {width}")
     train_split, split, path = place(decoder, dataset, recipe, results, train_examples, examples)
-    if path.exists():
-        say(f"already un-shuffled, see {path}")
-        return path
+    with alone(path):
+        if path.exists():
+            say(f"already un-shuffled, see {path}")
+        else:
+            _solve(decoder, dataset, recipe, train_split, split, path, device)
+        forget(path)
+    return path
+
+
+def _solve(
+    decoder: Decoder,
+    dataset: Dataset,
+    recipe: Recipe,
+    train_split: Split,
+    split: Split,
+    path: Path,
+    device: torch.device,
+) -> None:
+    """Train the network, from where a killed training stopped, and decode the test images."""
+    height, width = dataset.train.images.shape[2:]
     for line in warnings(decoder, height, width):
         say(f"warning: {line}")
-    started = time.perf_counter()
+    made_with = conditions(device)
+    unfinished = Unfinished(path, made_with)
     order = permutation(height * width, decoder.seed)
     model = build(decoder, dataset.channels, *dataset.statistics())
     images = train_split.images.to(device)
@@ -154,7 +174,8 @@ def unshuffle(
         return loss, lambda: f"PSNR {-10 * math.log10(max(loss.item(), 1e-10)):.2f} dB"
 
     words = f"un-shuffling, {decoder.name}, spatial {decoder.spatial}"
-    fit(model, len(images), recipe, decoder.seed, device, loss_of, words)
+    seconds = fit(model, len(images), recipe, decoder.seed, device, loss_of, words, unfinished)
+    started = time.perf_counter()
     table = _decode(model, split, order, device)
     header = {
         "model": decoder.name,
@@ -168,13 +189,10 @@ def unshuffle(
         "recipe": as_json(recipe),
         "data_hash": split.hash,
         "reach": decoder.reach,
-        "device": describe(device),
-        "versions": provenance.versions(),
-        "commit": provenance.commit(),
+        **made_with,
     }
-    beside = {"date": provenance.today(), "time_seconds": time.perf_counter() - started}
-    tables.write(path, header, table, beside)
-    return path
+    seconds += time.perf_counter() - started
+    tables.write(path, header, table, {"date": provenance.today(), "time_seconds": seconds})
 
 
 def place(

@@ -14,9 +14,9 @@ import robustbench_mix
 PACKAGE = Path(robustbench_mix.__file__).parent
 FLOORS = {
     0: "errors specs files progress markdown provenance protocols records recipes tables "
-    "decodings intervals evidence grids paper probes flags",
+    "decodings intervals evidence grids paper probes flags locks",
     1: "filters mixing fuse graphs resnet convmixer splits folders data norms streams draws "
-    "devices",
+    "devices memory unfinished",
     2: "zoo checkpoints algorithms measures diagnostics",
     3: "fit train unshuffle obtain harness audit search identity evaluate jobs api bench "
     "costs sweeping sweeps probing checkup",

@@ -68,6 +68,7 @@ def _run(command: list[str], environment: dict[str, str]) -> str:
         command, capture_output=True, text=True, env={**os.environ, **environment}, check=False
     )
     if done.returncode:
-        detail = (done.stderr.strip().splitlines() or ["no message"])[-1]
+        ended = f"killed by signal {-done.returncode}" if done.returncode < 0 else "no message"
+        detail = (done.stderr.strip().splitlines() or [ended])[-1]
         raise RbmixError(f"a measured process failed: {detail}")
     return done.stdout.strip().splitlines()[-1]

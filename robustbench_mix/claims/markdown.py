@@ -10,6 +10,7 @@ from robustbench_mix.explanations import Explanation
 from robustbench_mix.explanations.table import draw
 from robustbench_mix.explanations.table import to_markdown as explained
 from robustbench_mix.files import write_text
+from robustbench_mix.locks import alone
 from robustbench_mix.markdown import head, line
 
 NAME = "claims.md"
@@ -17,9 +18,11 @@ NAME = "claims.md"
 
 def write(results: Path, found: list[Claim], why: list[Explanation]) -> Path:
     """Write claims.md under `results`, and the drawings that it shows."""
-    draw(results, why)
-    write_text(results / NAME, to_markdown(found, why))
-    return results / NAME
+    path = results / NAME
+    with alone(path):
+        draw(results, why)
+        write_text(path, to_markdown(found, why))
+    return path
 
 
 def stale(results: Path, found: list[Claim], why: list[Explanation]) -> bool:

@@ -9,7 +9,7 @@ import typer
 
 from robustbench_mix.cli import evaluating, measuring, reading
 from robustbench_mix.cli.app import app
-from robustbench_mix.errors import RbmixError
+from robustbench_mix.errors import RbmixError, is_out_of_memory
 
 __all__ = ["entry", "evaluating", "main", "measuring", "reading"]
 
@@ -32,6 +32,10 @@ def main(arguments: list[str] | None = None) -> int:
         return _fail(str(error))
     except UsageError as error:
         return _fail(error.format_message())
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
+        return _fail("out of memory; fewer --examples or a smaller --batch-size need less")
     except (typer.Abort, KeyboardInterrupt):
         code = INTERRUPTED
     if code == INTERRUPTED:

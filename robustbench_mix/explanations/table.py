@@ -12,6 +12,7 @@ import numpy as np
 from robustbench_mix import drawing
 from robustbench_mix.evidence import crossed_bootstrap
 from robustbench_mix.files import write_text
+from robustbench_mix.locks import alone
 from robustbench_mix.markdown import head, line
 
 FOLDER = "why"  # of the drawings, in a results folder
@@ -42,8 +43,8 @@ class Explanation:
 
 def draw(results: Path, explanations: list[Explanation]) -> None:
     """Write the drawings to which the Markdown points."""
-    for one in explanations:
-        for each in one.drawings:
+    with alone(results / FOLDER):
+        for each in (each for one in explanations for each in one.drawings):
             write_text(results / FOLDER / each.file, drawing.svg(each.draw))
 
 

@@ -1,0 +1,50 @@
+"""One process at a time, where two would do the same work or write the same files."""
+
+from __future__ import annotations
+
+import glob
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from robustbench_mix.errors import RbmixError
+from robustbench_mix.files import PART, home
+from robustbench_mix.progress import say
+
+
+@contextmanager
+def alone(path: Path) -> Iterator[None]:
+    """Hold `path`, a file or (without a suffix) a folder, until the end of the block.
+
+    Waits for another process of this user that holds it; the system lets go of what a killed
+    one held. Half-written files that such a one left of `path` and of its companions of the
+    same stem are cleared away. Raises RbmixError if the lock cannot be made.
+    """
+    from filelock import FileLock, Timeout
+
+    # Not beside the results, where the empty files would stay for good.
+    key = hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:24]
+    place = home() / "locks" / f"{key}.lock"
+    try:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(place)
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            say(f"another process is at {path}: waiting for it")
+            lock.acquire()
+    except OSError as error:
+        raise RbmixError(f"cannot lock {place}: {error.strerror or error}") from error
+    try:
+        _clear(path)
+        yield
+    finally:
+        lock.release()
+
+
+def _clear(path: Path) -> None:
+    """Remove what writers that are dead now left half-written."""
+    folder, stem = (path.parent, f".{glob.escape(path.stem)}.") if path.suffix else (path, ".")
+    for left in folder.glob(f"{stem}*{PART}"):
+        left.unlink(missing_ok=True)

@@ -1,0 +1,49 @@
+"""What to do when memory runs out, on the GPU or on the host."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TypeVar
+
+import torch
+
+from robustbench_mix.errors import RbmixError, is_out_of_memory
+from robustbench_mix.progress import say
+
+T = TypeVar("T")
+
+
+def halving(work: Callable[[int, list[T]], None], batch: list[T], batch_size: int) -> int:
+    """Do `work(batch_size, batch)` on as much as fits into memory; the batch size that did.
+
+    Starts with all of it and halves both after running out of memory. What does not fit one
+    image at a time is raised as RbmixError.
+    """
+    while True:
+        try:
+            work(batch_size, batch)
+            return batch_size
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            said = str(error).partition("\n")[0][:120]
+        # Outside the handler, where the error still holds on to what was allocated.
+        if batch_size == 1:
+            raise RbmixError(f"out of memory with a batch of one image ({said})")
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+        batch_size = (batch_size + 1) // 2
+        batch = batch[:batch_size]
+        say(f"out of memory: going on with batches of {batch_size}")
+
+
+@contextmanager
+def told(doing: str) -> Iterator[None]:
+    """Running out of memory within the block is an RbmixError that says while `doing` what."""
+    try:
+        yield
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+        raise RbmixError(f"out of memory {doing}") from error

@@ -1,0 +1,79 @@
+"""A training that is not done yet: kept after its epochs, so that a killed one goes on."""
+
+from __future__ import annotations
+
+import io
+import pickle
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from robustbench_mix.errors import RbmixError
+from robustbench_mix.files import write_bytes
+from robustbench_mix.progress import say
+
+SUFFIX = ".unfinished.pt"
+SAVE_EVERY_SECONDS = 5.0
+
+
+@dataclass
+class Unfinished:
+    """The state of a training, beside what it will give, and what made it.
+
+    `made_with` are plain values: another version or device starts from the beginning.
+    """
+
+    result: Path
+    made_with: dict[str, Any]
+    saved_at: float = field(default_factory=time.monotonic)
+
+    @property
+    def path(self) -> Path:
+        """Where the state is kept."""
+        return self.result.with_suffix(SUFFIX)
+
+    def save(
+        self, model: nn.Module, optimizer: torch.optim.Optimizer, epoch: int, seconds: float
+    ) -> None:
+        """Keep the state after `epoch` epochs, but not more often than every few seconds."""
+        if time.monotonic() - self.saved_at < SAVE_EVERY_SECONDS:
+            return
+        state = {
+            "made_with": self.made_with, "epoch": epoch, "seconds": seconds,
+            "model": model.state_dict(), "optimizer": optimizer.state_dict(),
+        }  # fmt: skip
+        buffer = io.BytesIO()  # a full disk is then told by one kind of error
+        torch.save(state, buffer)
+        write_bytes(self.path, buffer.getvalue())
+        self.saved_at = time.monotonic()
+
+    def restore(
+        self, model: nn.Module, optimizer: torch.optim.Optimizer, device: torch.device
+    ) -> tuple[int, float]:
+        """Put back what was kept: the epochs done and the seconds they took, (0, 0.0) if none.
+
+        Raises RbmixError if the file is damaged.
+        """
+        if not self.path.exists():
+            return 0, 0.0
+        try:
+            state = torch.load(self.path, map_location=device, weights_only=True)
+            if state["made_with"] != self.made_with:
+                say(f"{self.path} was made with other versions or on another device: starting over")
+                return 0, 0.0
+            model.load_state_dict(state["model"])
+            optimizer.load_state_dict(state["optimizer"])
+            epoch, seconds = int(state["epoch"]), float(state["seconds"])
+        except (OSError, RuntimeError, EOFError, pickle.UnpicklingError, LookupError) as error:
+            raise RbmixError(f"unfinished training {self.path} is damaged; delete it") from error
+        say(f"going on with the unfinished training {self.path}, {epoch} epochs done")
+        return epoch, seconds
+
+
+def forget(result: Path) -> None:
+    """Remove what was kept of a training whose result is there."""
+    result.with_suffix(SUFFIX).unlink(missing_ok=True)

@@ -1,0 +1,362 @@
+"""Nothing is lost, and nothing wrong is left, when a process dies or a disk or memory is full."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from robustbench_mix import cli, fit, leaderboard, memory, records, unfinished
+from robustbench_mix.algorithms.attack import Target
+from robustbench_mix.bench import processes
+from robustbench_mix.errors import RbmixError
+from robustbench_mix.files import replacing, write_bytes, write_text
+from robustbench_mix.locks import alone
+from robustbench_mix.recipes import recipe_for
+from robustbench_mix.unfinished import Unfinished
+
+KILLING = Path(__file__).parent / "faults" / "killing.py"
+SWEEP = """
+[[grid]]
+models = ["resnet14_w4"]
+spatial = ["learned", "frozen"]
+attacks = ["fgsm", "pgd"]
+epochs = 2
+train_examples = 100
+examples = 8
+
+[[unshuffle]]
+width = [8]
+depth = [1]
+kernel = [3]
+epochs = 2
+train_examples = 60
+"""
+SMALL = ["--model", "resnet14_w4", "--epochs", "5", "--train-examples", "600"]
+EVALUATE = ["evaluate", *SMALL, "--attack", "smoke", "--examples", "8"]
+forks = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cached: Path) -> Path:
+    """An empty working folder, with the shared cache of checkpoints."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def kept(results: Path) -> dict[str, bytes]:
+    """Every file by its path, but for dates and durations."""
+    files = (path for path in results.rglob("*") if path.is_file())
+    return {str(p.relative_to(results)): p.read_bytes() for p in files if p.suffix != ".json"}
+
+
+def kill(folder: Path, kills: int) -> list[int]:
+    """Kill a sweep so many times, going on after each, and compare with an undisturbed one."""
+    (folder / "sweep.toml").write_text(SWEEP)
+    command = [sys.executable, "-P", str(KILLING), str(folder), str(kills)]
+    done = subprocess.run(
+        [*command, "--", "sweep", str(folder / "sweep.toml")], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    rounds: list[int] = json.loads(done.stdout)
+    whole = kept(folder / "undisturbed" / "results")
+    assert {"leaderboard.csv", "leaderboard.md", "unshuffle.md"} < whole.keys()
+    assert sum(name.startswith("runs/") for name in whole) == 4
+    for number in range(len(rounds)):
+        assert kept(folder / str(number) / "results") == whole
+        left = [path.name for path in (folder / str(number)).rglob("*") if path.is_file()]
+        assert not [name for name in left if ".part" in name or ".unfinished" in name]
+    return rounds
+
+
+@forks
+def test_killed_sweeps_end_as_undisturbed_ones(tmp_path: Path) -> None:
+    """SIGKILL at ten random points: the same bytes, and nothing else is left."""
+    assert sum(kill(tmp_path, 10)) >= 10
+
+
+@forks
+@pytest.mark.slow
+def test_sweeps_killed_sixty_times_end_as_undisturbed_ones(tmp_path: Path) -> None:
+    """SIGKILL at sixty random points, several rounds of it."""
+    rounds = kill(tmp_path, 60)
+    assert sum(rounds) >= 60
+    assert len(rounds) > 1
+
+
+class CrashError(Exception):
+    """Stands for whatever ends a training."""
+
+
+def trained(optimizer: str, kept: Unfinished | None, epochs: int = 4) -> nn.Module:
+    """A small network after training; it crashes after so many epochs if that is fewer."""
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.Flatten(), nn.Linear(144, 10))
+    x, y = torch.rand(50, 1, 8, 8), torch.arange(50) % 10
+    recipe = recipe_for("resnet" if optimizer == "sgd" else "convmixer", "digits")
+    recipe = type(recipe)(**{**vars(recipe), "epochs": 4, "batch_size": 16})
+    assert recipe.optimizer == optimizer
+    batches = 0
+
+    def loss_of(rows: Tensor, generator: torch.Generator, autocast: torch.autocast):
+        nonlocal batches
+        batches += 1
+        if batches > 4 * epochs:
+            raise CrashError
+        noise = torch.randn(len(rows), 1, 8, 8, generator=generator)
+        loss = F.cross_entropy(model(x[rows] + 0.1 * noise), y[rows])
+        return loss, lambda: ""
+
+    fit.fit(model, 50, recipe, 0, torch.device("cpu"), loss_of, unfinished=kept)
+    return model
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
+def test_a_killed_training_goes_on_to_the_same_weights(
+    tmp_path: Path, monkeypatch, capsys, optimizer: str
+) -> None:
+    """From the last epoch, bit by bit: weights, running statistics, momenta and rates."""
+    monkeypatch.setattr(unfinished, "SAVE_EVERY_SECONDS", 0.0)
+    kept = Unfinished(tmp_path / "net.safetensors", {"commit": "a"})
+    with pytest.raises(CrashError):
+        trained(optimizer, kept, epochs=1)
+    with pytest.raises(CrashError):  # a second time, further on
+        trained(optimizer, kept, epochs=2)
+    capsys.readouterr()
+    resumed = trained(optimizer, kept)
+    assert "3 epochs done" in capsys.readouterr().err
+    whole = trained(optimizer, None)
+    for (name, one), (_, other) in zip(
+        resumed.state_dict().items(), whole.state_dict().items(), strict=True
+    ):
+        assert torch.equal(one, other), name
+
+
+def test_an_unfinished_training_of_other_code_starts_over(
+    tmp_path: Path, monkeypatch, capsys
+) -> None:
+    """Half by one version and half by another would be neither."""
+    monkeypatch.setattr(unfinished, "SAVE_EVERY_SECONDS", 0.0)
+    with pytest.raises(CrashError):
+        trained("sgd", Unfinished(tmp_path / "net.safetensors", {"commit": "a"}), epochs=1)
+    again = trained("sgd", Unfinished(tmp_path / "net.safetensors", {"commit": "b"}))
+    assert "starting over" in capsys.readouterr().err
+    whole = trained("sgd", None)
+    assert all(map(torch.equal, again.state_dict().values(), whole.state_dict().values()))
+
+
+def test_a_damaged_unfinished_training_is_named(tmp_path: Path, monkeypatch) -> None:
+    """It is not dropped silently, and nobody's code in it runs."""
+    monkeypatch.setattr(unfinished, "SAVE_EVERY_SECONDS", 0.0)
+    kept = Unfinished(tmp_path / "net.safetensors", {})
+    with pytest.raises(CrashError):
+        trained("sgd", kept, epochs=2)
+    whole = kept.path.read_bytes()
+    for content in (b"", whole[:100], whole[: len(whole) // 2], b"cos\nsystem\n(S'exit 1'\ntR."):
+        kept.path.write_bytes(content)
+        with pytest.raises(RbmixError, match=r"net.unfinished.pt is damaged; delete it"):
+            trained("sgd", kept)
+
+
+def test_a_second_process_waits_and_takes_what_the_first_made(here: Path, capsys) -> None:
+    """Who comes to a training or a run that another is at does not do it again."""
+    commands = [["train", *SMALL, "--seed", "7"], [*EVALUATE, "--seed", "7"]]
+    for command in commands:
+        assert cli.main(command) == 0  # once, to know the path
+        paths = [*here.rglob("*.parquet"), *(here.parent).rglob("*s7-digits*.safetensors")]
+        path = max(paths, key=lambda one: one.stat().st_mtime_ns)
+        made = path.read_bytes()
+        path.unlink()
+        capsys.readouterr()
+        with ThreadPoolExecutor() as pool, alone(path):
+            second = pool.submit(cli.main, command)
+            said = ""
+            while "waiting for it" not in said and not second.done():
+                time.sleep(0.02)
+                said += capsys.readouterr().err
+            write_bytes(path, made)
+        assert second.result() == 0
+        assert "waiting for it" in said
+        said = capsys.readouterr().err
+        assert "loaded" in said or "already evaluated" in said
+        assert path.read_bytes() == made
+
+
+@forks
+def test_two_processes_in_one_folder(here: Path) -> None:
+    """Both end well, on the same records, and the leaderboard has every run."""
+    seeds = ("21", "22")
+    command = [sys.executable, "-P", "-m", "robustbench_mix", *EVALUATE]
+    both = [
+        subprocess.Popen([*command, "--seed", seed], stderr=subprocess.PIPE, text=True)
+        for seed in (*seeds, "21")
+    ]
+    said = [process.communicate()[1] for process in both]
+    assert [process.returncode for process in both] == [0, 0, 0], said
+    assert sum("going on" in text or "training resnet" in text for text in said) == 2
+    assert len(records.read_all(here / "results")) == 2
+    assert leaderboard.stale(here / "results") == []
+
+
+LIMITED = """
+import resource, sys
+from robustbench_mix import cli
+resource.setrlimit(resource.RLIMIT_FSIZE, ({0}, {0}))
+sys.exit(cli.main(sys.argv[1:]))
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no limit on the size of files")
+@pytest.mark.parametrize(
+    ("limit", "words", "named"),
+    [
+        (2_000, ["train", *SMALL, "--seed", "31"], "safetensors"),
+        (1_000, EVALUATE, "parquet"),
+        (1_000, ["unshuffle", "--width", "8", "--depth", "1", "--epochs", "1",
+                 "--train-examples", "40", "--examples", "8"], "parquet"),
+        (1_000, [*EVALUATE, "--dataset", "tiny"], "tiny-"),
+        (100, ["leaderboard", "results"], "leaderboard.csv"),
+        (100, ["claims", "results"], "claims.md"),
+        (10_000, ["report", "results"], "report.html"),
+    ],
+    ids=["checkpoint", "records", "decodings", "folder", "leaderboard", "claims", "report"],
+)  # fmt: skip
+def test_a_full_disk(here: Path, capsys, write_folder, limit: int, words: list, named: str) -> None:
+    """One line that names the file, exit code 2, and what was there is there still."""
+    assert cli.main(EVALUATE) == 0
+    assert cli.main(["claims", "results"]) == 0
+    write_folder()
+    if words == EVALUATE:
+        words = [*words, "--seed", "1"]
+        assert cli.main(["train", *SMALL, "--seed", "1"]) == 0
+    before = kept(here)
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", LIMITED.format(limit), *words], capture_output=True, text=True
+    )
+    assert done.returncode == 2, done.stderr
+    assert "Traceback" not in done.stderr
+    (line,) = [one for one in done.stderr.splitlines() if one.startswith("rbmix: ")]
+    assert "cannot write" in line
+    assert named in line
+    after = kept(here)
+    assert {name: after.get(name) for name in before} == before
+    assert not [name for name in after if ".part" in name]
+
+
+def test_a_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch) -> None:
+    """Also where the system finds out only when the file is flushed."""
+    path = tmp_path / "table.csv"
+    write_text(path, "old")
+
+    def full(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(RbmixError, match=r"cannot write .*table.csv: No space left on device"):
+        write_text(path, "new")
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_what_a_killed_writer_left_is_cleared_away(home: Path, tmp_path: Path) -> None:
+    """Its own half-written files and those beside it; nobody else's."""
+    path = tmp_path / "run.parquet"
+    for name in ("run.parquet", "run.json", "run.partial.json", "runs.parquet", "other.parquet"):
+        (tmp_path / f".{name}.abc.part").write_text("half")
+    with alone(path), replacing(path) as temporary:
+        temporary.write_text("whole")
+    left = sorted(one.name for one in tmp_path.iterdir() if one.is_file())
+    assert left == [".other.parquet.abc.part", ".runs.parquet.abc.part", "run.parquet"]
+
+
+def test_a_cache_that_cannot_be_locked(tmp_path: Path, monkeypatch) -> None:
+    """One line, no traceback."""
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("RBMIX_HOME", str(tmp_path / "file"))
+    with pytest.raises(RbmixError, match=r"cannot lock .*file.locks"), alone(tmp_path / "x.csv"):
+        pass
+
+
+def test_a_clock_that_goes_backwards(here: Path, monkeypatch) -> None:
+    """Only dates come from it: the same records, and no negative duration."""
+    assert cli.main(EVALUATE) == 0
+    (path,) = here.rglob("*.parquet")
+    first = path.read_bytes()
+    now = iter(range(2_000_000_000, 0, -86_400))
+    monkeypatch.setattr(time, "time", lambda: float(next(now)))
+    monkeypatch.setattr(time, "time_ns", lambda: next(now) * 10**9)
+    assert cli.main([*EVALUATE, "--fresh"]) == 0
+    assert path.read_bytes() == first
+    assert all(seconds >= 0 for seconds in records.read(path).time_seconds.values())
+
+
+def test_a_worker_that_dies_is_named() -> None:
+    """A measured process that is killed says so in one line."""
+    dying = f"import os; os.kill(os.getpid(), {int(signal.SIGTERM)})"
+    with pytest.raises(RbmixError, match=r"a measured process failed: killed by signal 15"):
+        processes._run([sys.executable, "-c", dying], {})
+
+
+class Small:
+    """A memory that holds a batch of `fits` images."""
+
+    def __init__(self, fits: int) -> None:
+        self.fits = fits
+        self.largest = 0
+
+    def __call__(self, target: Target | int, x: Tensor | list, *rest) -> Tensor:
+        self.largest = max(self.largest, len(x))
+        if len(x) > self.fits:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return self.forward(target, x, *rest)
+
+
+@pytest.mark.parametrize("backend", ["fast", "reference"])
+def test_memory_that_runs_out(here: Path, capsys, monkeypatch, backend: str) -> None:
+    """The batch halves, the run goes on to the same result, and the row notes it."""
+    words = [*EVALUATE, "--examples", "24", "--backend", backend]
+    assert cli.main(words) == 0
+    (path,) = here.rglob("*.parquet")
+    before = records.read(path)
+    assert "smallest_batch" not in before.header
+    limited = Small(fits=8)
+    limited.forward = Target.__call__
+    monkeypatch.setattr(Target, "__call__", lambda *given: limited(*given))
+    capsys.readouterr()
+    assert cli.main([*words, "--fresh"]) == 0
+    assert "out of memory: going on with batches of" in capsys.readouterr().err
+    assert limited.largest > 8
+    after = records.read(path)
+    assert after.header["smallest_batch"] <= 8
+    for name in ("prediction", "correct", "broken"):
+        assert after.table[name].tolist() == before.table[name].tolist()
+    rows = leaderboard.rows([after, before])
+    assert rows["smallest_batch"].dropna().unique().tolist() == [after.header["smallest_batch"]]
+
+
+def test_memory_that_holds_no_image(here: Path, monkeypatch, capsys) -> None:
+    """One line and exit code 2, before and within the attack."""
+    limited = Small(fits=0)
+    monkeypatch.setattr(Target, "__call__", lambda *given: limited(*given))
+    assert cli.main(EVALUATE) == 2
+    assert "out of memory" in capsys.readouterr().err
+    with pytest.raises(RbmixError, match="out of memory with a batch of one image"):
+        memory.halving(limited, [1, 2, 3], 3)
+
+
+def test_memory_that_runs_out_in_training() -> None:
+    """Another batch size would be another training: it ends, in one line."""
+    with pytest.raises(RbmixError, match=r"out of memory in training"), memory.told("in training"):
+        torch.empty(2**50)
+    with pytest.raises(RuntimeError, match="negative"), memory.told("in training"):
+        torch.empty(-1)
