@@ -57,12 +57,18 @@ def test_composed_module_is_the_same_function(case: dict) -> None:
     assert torch.equal(composed(x), expected)
 
 
-@pytest.mark.parametrize(("multiplier", "expected"), [(1, False), (2, False), (9, True)])
-def test_composes_only_when_cheaper(multiplier: int, expected: bool) -> None:
-    """The dense kernel is used where it needs no more multiplications: not for d = 1."""
-    conv = SeparableConv2d(16, 16, 3, multiplier=multiplier)
-    two_steps = 16 * multiplier * 9 + 16 * multiplier * 16
-    assert conv.composes is expected is (two_steps >= 16 * 16 * 9)
+@pytest.mark.parametrize(
+    ("width", "kernel", "multiplier", "expected"),
+    [(16, 3, 1, False), (16, 3, 2, True), (64, 3, 2, True), (64, 3, 9, True), (512, 3, 2, False),
+     (128, 8, 1, False), (128, 8, 64, True)],
+)  # fmt: skip
+def test_composes_where_that_is_faster(
+    width: int, kernel: int, multiplier: int, expected: bool
+) -> None:
+    """The dense kernel is used up to a certain number of multiplications: never for d = 1."""
+    conv = SeparableConv2d(width, width, kernel, multiplier=multiplier)
+    two_steps = width * multiplier * (kernel**2 + width)
+    assert conv.composes is expected is (width**2 * kernel**2 <= mixing.DENSER * two_steps)
 
 
 def test_other_padding_keeps_two_steps() -> None:

@@ -26,7 +26,7 @@ def main() -> None:
     parser.add_argument("--device", default="auto")
     arguments = parser.parse_args()
     device = pick_device(arguments.device)
-    cases = [("resnet14", 32, 128), ("resnet18", 32, 32)]
+    cases = [("resnet14", 32, 128), ("resnet14_d2", 32, 128), ("resnet18", 32, 32)]
     repeats = 7
     if arguments.quick:
         cases, repeats = [("resnet14_w4", 8, 8)], 2
