@@ -23,9 +23,9 @@ PAIRED = (
 class Decoding:
     """A header and, for each test image, its position and squared error.
 
-    `mse` is the mean over pixels, in squared pixel units of [0, 1]; the first `DECODED`
-    images also have their pixels, uint8 bytes of shape header["image"], as `original`,
-    `shuffled` and `decoded`.
+    `mse` is the mean over pixels, in squared pixel units of [0, 1]; `DECODED`
+    images, of all classes in turn, also have their pixels, uint8 bytes of shape
+    header["image"], as `original`, `shuffled` and `decoded`.
     """
 
     header: dict[str, Any]

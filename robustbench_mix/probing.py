@@ -196,7 +196,7 @@ def _pictures(
     if not both.any():
         return pd.DataFrame(columns)
     chosen = balanced(split.take(torch.nonzero(both).flatten()), probes.SHOWN)
-    rows = torch.nonzero(torch.isin(split.index, chosen.index)).flatten()
+    rows = split.rows_of(chosen)
     x, y = chosen.pixels().to(device), chosen.labels.to(device)
     shown = {"label": y, "clean": x}
     for made, source in targets.items():
@@ -206,7 +206,7 @@ def _pictures(
             for judged, judge in targets.items():
                 shown[f"says_{made}_{judged}"] = judge(x_adv).argmax(1)
     for name, values in shown.items():
-        for row, value in zip(rows.tolist(), values.cpu(), strict=True):
+        for row, value in zip(rows, values.cpu(), strict=True):
             flat = value.numpy()
             columns[name][row] = int(flat) if flat.ndim == 0 else flat.tobytes()
     return pd.DataFrame(columns)

@@ -48,6 +48,10 @@ class Split:
             index=self.index[chosen],
         )
 
+    def rows_of(self, chosen: Split) -> list[int]:
+        """Where the images of `chosen`, a part of this split, stand in it."""
+        return torch.nonzero(torch.isin(self.index, chosen.index)).flatten().tolist()
+
 
 @dataclass(frozen=True)
 class Dataset:

@@ -213,18 +213,21 @@ def place(
 
 @torch.no_grad()
 def _decode(model: nn.Module, split: Split, order: Tensor, device: torch.device) -> pd.DataFrame:
-    """The squared error of each test image, and the pixels of the first few."""
+    """The squared error of each test image, and the pixels of a few, all classes in turn."""
+
+    def decoded(x: Tensor) -> tuple[Tensor, Tensor]:
+        given = shuffle(x, order.to(device)).contiguous(memory_format=torch.channels_last)
+        return given, model(given).clamp(0, 1)
+
     errors: list[float] = []
-    pictures: dict[str, list[bytes | None]] = {name: [] for name in PICTURES}
     for start in range(0, len(split), BATCH):
         x = split.pixels(start, start + BATCH).to(device)
-        given = shuffle(x, order.to(device)).contiguous(memory_format=torch.channels_last)
-        made = model(given).clamp(0, 1)
-        errors += ((made - x) ** 2).flatten(1).mean(1).tolist()
-        for name, values in zip(PICTURES, (x, given, made), strict=True):
-            for image in values[: max(DECODED - start, 0)]:
-                levels = (255 * image.cpu()).round().to(torch.uint8)
-                pictures[name].append(levels.contiguous().numpy().tobytes())
-    missing: list[bytes | None] = [None] * (len(split) - min(DECODED, len(split)))
-    columns = {name: values + missing for name, values in pictures.items()}
+        errors += ((decoded(x)[1] - x) ** 2).flatten(1).mean(1).tolist()
+    shown = balanced(split, DECODED)
+    x = shown.pixels().to(device)
+    columns: dict[str, list[bytes | None]] = {name: [None] * len(split) for name in PICTURES}
+    for name, images in zip(PICTURES, (x, *decoded(x)), strict=True):
+        for row, image in zip(split.rows_of(shown), images.cpu(), strict=True):
+            levels = (255 * image).round().to(torch.uint8)
+            columns[name][row] = levels.contiguous().numpy().tobytes()
     return pd.DataFrame({"image": split.index.tolist(), "mse": errors, **columns})
