@@ -110,6 +110,35 @@ def test_adversarially_trained_networks_are_another_matter(planted) -> None:
     assert robustness.more_robust(runs, "pgd").findings == []
 
 
+def test_capacity_is_a_table_and_no_claim(planted) -> None:
+    """Other depth multipliers than the paper's explain; the verdicts leave them out."""
+    alike = {"learned": (0.9, 0.6, 0.3), "frozen": (0.9, 0.6, 0.3)}
+    worse = {"learned": (0.9, 0.6, 0.3), "frozen": (0.6, 0.3, 0.0)}
+    ours = planted(alike)
+    runs = ours + planted(worse, model="resnet14_d1") + planted(alike, model="resnet14_d18")
+    assert claims.every(runs, []) == claims.every(ours, [])
+    table = attacks.capacity(runs)
+    assert [row[2:5] for row in table.rows] == [[d, "100 x 3", "4 x 400"] for d in ("1", "9", "18")]
+    assert -35 < float(table.rows[0][5].split()[0]) < -25
+    assert attacks.capacity(ours).rows == []
+
+
+def test_controls_are_of_the_same_seed_and_images(planted) -> None:
+    """The learned network nearest in clean accuracy, and the one that trains its norms alone."""
+    how = {"backend": "fast", "seeds": 2}
+    runs = planted({"learned": (0.9, 0.6, 0.3), "frozen": (0.8, 0.5, 0.2)}, **how)
+    assert attacks.controls(runs).rows == []
+    runs += planted({"learned": (0.8, 0.4, 0.1)}, **how, model="resnet14_w14")
+    runs += planted({"learned": (0.5, 0.2, 0.1)}, **how, model="resnet14_w8")
+    runs += planted({"frozen": (0.4, 0.1, 0.0)}, **how, channel="frozen")[:1]
+    runs += planted({"learned": (0.8, 0.1, 0.0)}, **how, model="resnet14_w15", data_hash="other")
+    matched, norms = attacks.controls(runs).rows
+    assert matched[4:7] == ["2 x 400", "accuracy-matched", "resnet14_w14, 100 x 3"]
+    assert norms[4:7] == ["1 x 400", "norms alone trained", "resnet14, 100 x 3"]
+    assert 5 < float(matched[9].split()[0]) < 15
+    assert 35 < float(norms[8].split()[0]) < 45
+
+
 def test_accuracy_within_the_margin_holds(planted) -> None:
     """Two points below is almost as well; ten is not."""
     near = planted({"learned": (0.90, 0.5, 0.2), "frozen": (0.88, 0.5, 0.2)})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +15,7 @@ from robustbench_mix.leaderboard import PAIRED
 from robustbench_mix.records import Run
 
 Kind = tuple[str, str]  # spatial, channel
+MULTIPLIER = 9  # the depth multiplier of the paper's ResNets
 SHARED = [name for name in PAIRED if name not in ("seed", "channel")]
 
 
@@ -92,9 +94,15 @@ def clean_pairs(runs: list[Run], first: Kind, second: Kind) -> list[Pair]:
 def words(pair: Pair, *, protocol: bool = False) -> dict[str, str]:
     """What a reader needs to know of where a pair is from."""
     h = pair.header
-    trained = f"{h['train_examples']:,} x {h['epochs']}" if h.get("train_examples") else "?"
-    found = {"model": h["model"], "trained on": trained}
+    found = {"model": h["model"], "trained on": trained_on(h)}
     return {**found, "attack": h["protocol"]} if protocol else found
+
+
+def trained_on(header: dict[str, Any]) -> str:
+    """Images x epochs of a training, `?` where it was not ours."""
+    if not header.get("train_examples"):
+        return "?"
+    return f"{header['train_examples']:,} x {header['epochs']}"
 
 
 def _pair(first: dict[int, Run], second: dict[int, Run]) -> Pair | None:
@@ -107,3 +115,9 @@ def _pair(first: dict[int, Run], second: dict[int, Run]) -> Pair | None:
         for side in sides
     )
     return Pair(first[seeds[0]].header, seeds, ones, twos)
+
+
+def multiplier(model: str) -> tuple[str, int] | None:
+    """A CIFAR ResNet's family and its depth multiplier, which is the paper's unless named."""
+    match = re.fullmatch(r"(resnet(?:14|20|26|32|38))(_w\d+)?(?:_d(\d+))?", model)
+    return (match[1], int(match[3] or MULTIPLIER)) if match else None

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-import re
-
 import numpy as np
 
 from robustbench_mix.claims.accuracy import CHANS, FULL
-from robustbench_mix.claims.pairs import Pair, clean_pairs, pairs
+from robustbench_mix.claims.pairs import (
+    MULTIPLIER,
+    Pair,
+    clean_pairs,
+    multiplier,
+    pairs,
+    trained_on,
+)
 from robustbench_mix.explanations.table import Explanation, percent, points
 from robustbench_mix.records import Run
 
@@ -45,25 +50,34 @@ def strength(runs: list[Run]) -> Explanation:
 
 def controls(runs: list[Run]) -> Explanation:
     """The frozen network against a learned one of its own clean accuracy, and against BN alone."""
-    rows = []
+    against: dict[tuple[str, ...], list[tuple[Run, Run]]] = {}
     for protocol in ATTACKS:
         chosen = [r for r in runs if r.header["protocol"] == protocol and _plain(r)]
         for frozen in (r for r in chosen if _kind(r) == CHANS):
-            match = _matched(frozen, chosen)
-            only_norms = _same(frozen, chosen, ("frozen", "frozen"))
-            for name, other in (("accuracy-matched", match), ("norms alone trained", only_norms)):
-                if other is None:
-                    continue
-                h = other.header
-                mine, theirs = frozen.survived(), other.survived()
-                gains = [
-                    points((mine[e].to_numpy(int) - theirs[e].to_numpy(int))[None]) for e in mine
-                ]
-                trained = f"{h['model']}, {h['epochs']} epochs"
-                where = [frozen.header["dataset"], frozen.header["model"], protocol]
-                grid = ", ".join(mine.columns[1:])
-                cells = [str(h["seed"]), name, trained, gains[0], "; ".join(gains[1:]), grid]
-                rows.append([*where, *cells])
+            h = frozen.header
+            where = (h["dataset"], h["model"], trained_on(h), protocol, h["data_hash"])
+            others = {
+                "accuracy-matched": _matched(frozen, chosen),
+                "norms alone trained": _same(frozen, chosen, ("frozen", "frozen")),
+            }
+            for name, other in others.items():
+                if other is not None:
+                    against.setdefault((*where, name), []).append((frozen, other))
+    rows = []
+    for (dataset, model, trained, protocol, _, name), twins in against.items():
+        mine, theirs = ([run.survived() for run in column] for column in zip(*twins, strict=True))
+        gains = [
+            points(np.stack([a[e].to_numpy(int) - b[e].to_numpy(int) for a, b in
+                             zip(mine, theirs, strict=True)]))
+            for e in mine[0]
+        ]  # fmt: skip
+        which = {f"{o.header['model']}, {trained_on(o.header)}" for _, o in twins}
+        clean = " / ".join(
+            percent(np.stack([table["0"].to_numpy() for table in side])) for side in (mine, theirs)
+        )
+        size = f"{len(twins)} x {len(mine[0])}"
+        cells = [size, name, "; ".join(sorted(which)), clean, gains[0], "; ".join(gains[1:])]
+        rows.append([dataset, model, trained, protocol, *cells, ", ".join(mine[0].columns[1:])])
     return Explanation(
         "controls", "Against controls",
         "Shows the frozen network minus a learned one whose clean accuracy is nearest to its own, "
@@ -71,7 +85,8 @@ def controls(runs: list[Run]) -> Explanation:
         "accuracy, or only the norms' doing, leaves no gain here.",
         "It cannot match more than the clean accuracy; the matched network differs in width or "
         "training too.",
-        ["data", "model", "attack", "seed", "control", "which", "clean, pp", "robust, pp", "eps"],
+        ["data", "model", "trained on", "attack", "seeds x images", "control", "which",
+         "clean, %: frozen / control", "clean, pp", "robust, pp", "eps"],
         rows,
     )  # fmt: skip
 
@@ -82,27 +97,28 @@ def capacity(runs: list[Run]) -> Explanation:
     attacked = _attacked(runs)
     for pair in clean_pairs(runs, FULL, CHANS):
         h = pair.header
-        multiplier = _multiplier(h["model"])
-        if multiplier is None:
+        named = multiplier(h["model"])
+        if named is None:
             continue
         cells = {
             name: "; ".join(points(_gain(p, e)) for e in p.first if e != "0")
             for name, p in attacked.get((h["dataset"], h["model"]), {}).items()
         }
-        family, depth = multiplier
+        family, depth = named
         rows.append(
-            [h["dataset"], family, str(depth), f"{len(pair.seeds)}",
+            [h["dataset"], family, str(depth), trained_on(h), f"{len(pair.seeds)} x {h['n']}",
              points(_gain(pair, "0")), *(cells.get(name, "-") for name in ATTACKS)]
         )  # fmt: skip
     rows.sort(key=lambda row: (row[0], row[1], int(row[2])))
-    several = {tuple(row[:2]) for row in rows if row[2] != "9"}
+    several = {tuple(row[:2]) for row in rows if row[2] != str(MULTIPLIER)}
     return Explanation(
         "capacity", "Capacity: the depth multiplier",
         "Shows frozen minus learned, in points, as the depth multiplier d grows: from d = 9 on, "
         "the number of taps of a 3 x 3 kernel, random filters span every kernel, and the frozen "
         "network can compute all that the learned one can.",
         "It cannot tell a smaller function class from harder training below d = 9: both change.",
-        ["data", "model", "d", "seeds", "clean", *(f"{name}, each eps" for name in ATTACKS)],
+        ["data", "model", "d", "trained on", "seeds x images", "clean",
+         *(f"{name}, each eps" for name in ATTACKS)],
         [row for row in rows if tuple(row[:2]) in several],
     )  # fmt: skip
 
@@ -166,14 +182,8 @@ def _matched(run: Run, runs: list[Run]) -> Run | None:
         if _kind(other) == FULL
         and other is not twin
         and other.header["model"].split("_")[0] == run.header["model"].split("_")[0]
-        and _multiplier(other.header["model"]) == _multiplier(run.header["model"])
+        and multiplier(other.header["model"]) == multiplier(run.header["model"])
         and all(other.header[name] == run.header[name] for name in names)
     ]
     target = float(run.table["correct"].mean())
     return min(others, key=lambda o: abs(float(o.table["correct"].mean()) - target), default=None)
-
-
-def _multiplier(model: str) -> tuple[str, int] | None:
-    """The depth multiplier of a CIFAR ResNet, 9 unless its name says another."""
-    match = re.fullmatch(r"(resnet(?:14|20|26|32|38))(_w\d+)?(?:_d(\d+))?", model)
-    return (match[1], int(match[3] or 9)) if match else None
