@@ -69,7 +69,7 @@ def to_html(results: Path) -> str:
         ],
         drawn=_svg,
         explanations=explanations.every(runs, probed, transferred),
-        examples=[_examples(one) for one in transferred],
+        examples=[_examples(one) for one in _first_pairs(transferred)],
         puzzles=_puzzles(decoded),
         runs=[_provenance(run) for run in runs],
         source=paper.source(),
@@ -89,6 +89,17 @@ def _described(group: list[Run]) -> str:
         shares = [f"{eps}: {100 * mean:.1f} %" for eps, (mean, _, _) in curve.shares.items()]
         parts.append(f"{curve.label}: {'; '.join(shares)}.")
     return " ".join(parts)
+
+
+def _first_pairs(transferred: list[Probe]) -> list[Probe]:
+    """One pair of each network on each data set: the frozen twin and the first seed, if there."""
+    order = sorted(
+        transferred, key=lambda one: (one.header["spatial"] != "frozen", one.header["seed"])
+    )
+    chosen: dict[tuple[str, str], Probe] = {}
+    for one in order:
+        chosen.setdefault((one.header["dataset"], one.header["model"]), one)
+    return [chosen[name] for name in sorted(chosen)]
 
 
 def _examples(probe: Probe) -> dict[str, Any]:

@@ -112,10 +112,10 @@ def decodings(rows: list[dict[str, Any]], written: list[Path]) -> None:
 def claims(found: list[Claim], path: Path) -> None:
     """The verdicts."""
     table = Table(title="The claims of the paper")
-    for column in ("claim", "data", "verdict", "where"):
+    for column in ("claim", "data", "verdict", "where", "measured"):
         table.add_column(column)
     for claim in found:
-        table.add_row(claim.name, claim.data, claim.verdict, claim.reason)
+        table.add_row(claim.name, claim.data, claim.verdict, claim.reason, claim.measured)
     Console().print(table)
     saved([path])
 

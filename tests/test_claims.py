@@ -54,6 +54,8 @@ def test_a_planted_gain_holds(planted) -> None:
     assert claim.verdict == HOLDS
     assert [finding.answer for finding in claim.findings] == ["yes", "yes"]
     assert claim.findings[0].difference.point == pytest.approx(0.05, abs=0.02)
+    low, high = (float(part) for part in claim.measured.removesuffix(" pp").split(" to "))
+    assert 3 < low <= high < 7
     assert robustness.more_robust(runs, "autoattack").reason == "no records"
 
 

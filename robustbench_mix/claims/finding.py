@@ -68,6 +68,16 @@ class Claim:
         """Number and title, as headings have them."""
         return f"{self.number}. {self.title}"
 
+    @property
+    def measured(self) -> str:
+        """The range of the differences, but for those where nothing is left."""
+        scale = 100 if self.unit == "pp" else 1
+        points = [scale * f.difference.point for f in self.findings if f.answer != EMPTY]
+        if not points:
+            return ""
+        ends = dict.fromkeys(f"{value:+.1f}" for value in (min(points), max(points)))
+        return f"{' to '.join(ends)} {self.unit}"
+
 
 def judged(claim: Claim, decide: Callable[[Finding], str]) -> Claim:
     """The claim with p-values corrected for their number, answers, needs and a verdict."""

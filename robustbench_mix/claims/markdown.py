@@ -36,8 +36,11 @@ def to_markdown(found: list[Claim], why: list[Explanation]) -> str:
     lines = [
         "# The claims, tested",
         "",
-        *head(["claim", "data", "verdict", "where"]),
-        *(line([one.name, one.data, f"**{one.verdict}**", one.reason]) for one in found),
+        *head(["claim", "data", "verdict", "where", "measured"]),
+        *(
+            line([one.name, one.data, f"**{one.verdict}**", one.reason, one.measured])
+            for one in found
+        ),
     ]
     lines += [
         "",
