@@ -1,0 +1,54 @@
+"""The command line as a page of Markdown: `python -m robustbench_mix.cli.reference`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import typer
+
+from robustbench_mix import cli
+from robustbench_mix.markdown import head, line
+
+INTRODUCTION = """\
+# The command line
+
+Made from the commands' own `--help` (`python -m robustbench_mix.cli.reference`).
+
+Exit codes: 0 done; 1 a check that failed; 2 wrong input, in one line on standard error that names
+the value and what is allowed; 130 interrupted. What a command says goes to standard output, its
+progress to standard error: a bar on a terminal, a few plain lines elsewhere. With `--json` a
+command prints one JSON object and is silent otherwise. `NO_COLOR` is respected. `RBMIX_HOME` is
+where trained checkpoints and decoded images are kept, by default the user's cache folder.
+"""
+
+
+def to_markdown() -> str:
+    """One section for each command, with every argument and option."""
+    group: Any = typer.main.get_command(cli.app)
+    parts = [INTRODUCTION]
+    for name, command in group.commands.items():
+        parameters = [p for p in command.params if p.name != "help"]
+        arguments = [p for p in parameters if p.param_type_name == "argument"]
+        words = "".join(f" {p.name.upper()}" for p in arguments)
+        parts += [f"## `rbmix {name}{words}`", "", command.help.strip(), ""]
+        if parameters:
+            rows = [line([_name(p), _default(p), p.help or ""]) for p in parameters]
+            parts += [*head(["word", "default", "meaning"]), *rows, ""]
+    return "\n".join(parts).rstrip("\n") + "\n"
+
+
+def _name(parameter: Any) -> str:
+    if parameter.param_type_name == "argument":
+        return f"`{parameter.name.upper()}`"
+    return ", ".join(f"`{word}`" for word in parameter.opts)
+
+
+def _default(parameter: Any) -> str:
+    if parameter.required:
+        return "required"
+    default = parameter.default
+    return "" if default is None or default is False else f"`{default}`"
+
+
+if __name__ == "__main__":
+    print(to_markdown(), end="")

@@ -1,0 +1,67 @@
+"""The documentation: every command in it exists and runs, and the reference is current."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+
+from robustbench_mix import cli
+from robustbench_mix.cli import reference
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+# Names that stand for something of the reader's own.
+STANDS_FOR = ("mypackage.nets:make", "weights.safetensors")
+
+
+def commands(page: Path) -> list[list[str]]:
+    """The words of every `rbmix` command in a page's blocks of shell."""
+    found = []
+    for block in re.findall(r"^```sh\n(.*?)^```", page.read_text(encoding="utf-8"), re.M | re.S):
+        for text in block.replace("\\\n", " ").splitlines():
+            words = shlex.split(text, comments=True)
+            if words and Path(words[0]).name == "rbmix":
+                found.append(words[1:])
+    return found
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_command_can_be_given(page: Path) -> None:
+    """The command line knows each command, option and kind of value."""
+    group: Any = typer.main.get_command(cli.app)
+    for name, *words in commands(page):
+        if name.startswith("--"):
+            continue
+        group.commands[name].make_context(name, words)
+
+
+def test_there_are_commands_to_check() -> None:
+    """The pages that teach by commands have some."""
+    assert len(commands(ROOT / "README.md")) > 4
+    assert len(commands(ROOT / "docs" / "tutorial.md")) > 5
+
+
+def test_the_reference_is_current() -> None:
+    """`python -m robustbench_mix.cli.reference > docs/cli.md` makes it anew."""
+    written = (ROOT / "docs" / "cli.md").read_text(encoding="utf-8")
+    assert written == reference.to_markdown()
+    for name in typer.main.get_command(cli.app).commands:  # type: ignore[attr-defined]
+        assert f"## `rbmix {name}" in written
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_command_runs(page: Path, tmp_path: Path, monkeypatch, capsys) -> None:
+    """In the page's order, in an empty folder, as a reader would."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("RBMIX_HOME", str(tmp_path / "home"))
+    for words in commands(page):
+        if any(word in STANDS_FOR for word in words) or "bench" in words:
+            continue
+        assert cli.main(words) == 0, words
+        capsys.readouterr()
