@@ -7,7 +7,7 @@ import xml.etree.ElementTree as ET
 from robustbench_mix.markdown import head, line
 from robustbench_mix.regression import Check, Verdict
 
-COLUMNS = ["check", "before", "now", "lost", "gained", "close", "p", ""]
+COLUMNS = ["check", "before", "now", "lost", "gained", "close", "p", "verdict"]
 
 
 def junit(verdicts: list[Verdict]) -> bytes:
@@ -54,7 +54,8 @@ def summary(verdicts: list[Verdict]) -> str:
         lines += [
             line(cell.replace("|", "\\|") for cell in cells(check)) for check in verdict.checks
         ]
-        lines += ["", *(f"- {note}" for note in verdict.notes), ""]
+        found = [f"**{check.name}**: {check.worse}" for check in verdict.worse]
+        lines += ["", *(f"- {words}" for words in [*found, *verdict.notes]), ""]
     return "\n".join(lines) + "\n"
 
 
@@ -64,7 +65,7 @@ def cells(check: Check) -> list[str]:
     if check.close is not None:
         numbers = [str(n) for n in (len(check.lost), len(check.gained), check.close)]
     p = "" if check.p is None else f"{check.p:.2g}"
-    verdict = f"WORSE: {check.worse}" if check.worse else check.skipped or "as before"
+    verdict = "WORSE" if check.worse else check.skipped or "as before"
     return [check.name, check.before, check.now, *numbers, p, verdict]
 
 

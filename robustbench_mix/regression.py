@@ -63,14 +63,19 @@ class Verdict:
         return [check for check in self.checks if check.worse]
 
 
-def judged(path: Path, baseline: Baseline, run: Run, *, tolerance: int = TOLERANCE) -> Verdict:
-    """Hold a run against the baseline at `path`; `tolerance` is a number of images per epsilon.
+def judged(
+    path: Path, baseline: Baseline, run: Run, *, tolerance: int = TOLERANCE, replaced: bool = False
+) -> Verdict:
+    """Hold a run against the baseline at `path`.
 
-    The run is over the baseline's images or some of them, on its epsilon grid.
+    The run is over the baseline's images or some of them, on its epsilon grid. `tolerance`
+    is a number of images at each epsilon. `replaced` says that the run was given weights of
+    its own instead of the checkpoint that belongs to the baseline.
     """
     same = run.header["checkpoint_hash"] == baseline.identity["checkpoint_hash"]
     checks = [
         _protocol(baseline, run),
+        _weights(baseline, run, replaced),
         _logits(baseline, run, same),
         *_levels(baseline, run, tolerance, same),
         _flags(baseline, run),
@@ -92,12 +97,24 @@ def to_json(verdicts: list[Verdict], written: list[Path]) -> dict[str, Any]:
 
 def _protocol(baseline: Baseline, run: Run) -> Check:
     h, kept = run.header, baseline.identity
-    now = f"{h['protocol_spec']['algorithm']} {options(h['protocol_spec'])}".strip()
-    before = f"{kept['algorithm']} {kept['options']}".strip()
+    before, now = kept["protocol_hash"], h["protocol_hash"]
     worse = ""
-    if h["protocol_hash"] != kept["protocol_hash"]:
-        worse = f"the protocol changed from '{before}' to '{now}': the numbers mean another thing"
+    if before != now:
+        was = f"{kept['algorithm']} {kept['options']}".strip()
+        spec = h["protocol_spec"]
+        now_is = f"{spec['algorithm']} {options(spec)}".strip()
+        worse = f"the protocol changed from '{was}' to '{now_is}'; its numbers mean something else"
     return Check("protocol", before, now, worse=worse)
+
+
+def _weights(baseline: Baseline, run: Run, replaced: bool) -> Check:
+    """Your own model may have learned something new; a checkpoint that is kept here may not."""
+    before, now = baseline.identity["checkpoint_hash"], run.header["checkpoint_hash"]
+    kept = baseline.identity["spatial"] != "external" and not replaced
+    worse = ""
+    if before != now and kept:
+        worse = "the checkpoint beside the baseline does not give the weights that it was made with"
+    return Check("weights", before, now, worse=worse)
 
 
 def _logits(baseline: Baseline, run: Run, same: bool) -> Check:
@@ -154,23 +171,18 @@ def _images(which: pd.Series) -> list[int]:
 
 def _drift(check: Check, tolerance: int) -> str:
     """With the same weights any change is one of the code, whichever way it goes."""
-    clean = check.name == "clean"
-    words = {
-        "lost": "are misclassified now" if clean else "fall now that stood",
-        "gained": "are classified correctly now" if clean else "stand now that fell",
-    }
-    causes = {
-        "lost": "the network's code changed"
-        if clean
-        else "the network's code or a stronger attack",
-        "gained": "the network's code changed" if clean else "the attack became weaker",
-    }
-    said = [
-        f"{_counted(images)} {words[side]} ({causes[side]})"
-        for side in ("lost", "gained")
-        if len(images := getattr(check, side)) > tolerance
-    ]
-    return "the weights are the same, but " + " and ".join(said) if said else ""
+    if check.name == "clean":
+        sides = [
+            (check.lost, "are misclassified that were not"),
+            (check.gained, "are no longer misclassified"),
+        ]
+    else:
+        sides = [
+            (check.lost, "fall that stood: another network, or a stronger attack"),
+            (check.gained, "stand that fell: the attack became weaker"),
+        ]
+    said = [f"{_counted(images)} {words}" for images, words in sides if len(images) > tolerance]
+    return f"the weights are the same, but {'; '.join(said)}" if said else ""
 
 
 def _decline(check: Check, p: float, tolerance: int) -> str:
@@ -202,16 +214,12 @@ def _flags(baseline: Baseline, run: Run) -> Check:
 
 def _notes(baseline: Baseline, run: Run) -> list[str]:
     """What differs in how the two were made."""
-    h, kept = run.header, baseline.identity
-    now = {
-        "weights": h["checkpoint_hash"],
-        **{package: h["versions"].get(package, "") for package in PACKAGES},
-        "device": h["device"],
-        "backend": h["backend"],
-    }
-    before = {name: kept["checkpoint_hash" if name == "weights" else name] for name in now}
+    kept = baseline.identity
+    now = {**run.header["versions"], "device": run.header["device"]}
     return [
-        f"{name}: {before[name]} then, {now[name]} now" for name in now if before[name] != now[name]
+        f"{name}: {kept[name]} then, {now[name]} now"
+        for name in (*PACKAGES, "device")
+        if kept[name] != now[name]
     ]
 
 

@@ -167,19 +167,15 @@ def verdicts(found: list[Verdict], written: list[Path]) -> None:
     """What got worse since each baseline, and what else differs."""
     console = Console()
     for verdict in found:
-        table = Table(title=f"{verdict.path}")
+        table = Table(title=escape(str(verdict.path)))
         for column in ci.COLUMNS:
-            table.add_column(column, overflow="fold")
+            table.add_column(column)
         for check in verdict.checks:
-            table.add_row(*(escape(cell) for cell in ci.cells(check)))
+            table.add_row(*ci.cells(check))
         console.print(table)
-        for note in verdict.notes:
-            console.print(note, highlight=False, markup=False)
-        worse = len(verdict.worse)
-        outcome = (
-            f"{worse} of {len(verdict.checks)} checks got worse" if worse else "nothing got worse"
-        )
-        console.print(outcome, highlight=False)
+        found = [f"WORSE {check.name}: {check.worse}" for check in verdict.worse]
+        for line in [*verdict.notes, *(found or ["nothing got worse"])]:
+            console.print(line, highlight=False, markup=False, soft_wrap=True)
     saved(written)
 
 

@@ -123,7 +123,8 @@ def check(
     }  # fmt: skip
     runs = {path: gating.rerun(one, path, examples=examples, **how) for path, one in kept.items()}
     verdicts = [
-        regression.judged(path, kept[path], run, tolerance=tolerance) for path, run in runs.items()
+        regression.judged(path, kept[path], run, tolerance=tolerance, replaced=weights is not None)
+        for path, run in runs.items()
     ]
     written = []
     if junit is not None:
