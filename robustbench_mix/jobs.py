@@ -224,10 +224,13 @@ def evaluate(
         obtained = from_user(model, weights)
     else:
         label = Label(spec.model, spec.spatial, spec.channel, spec.seed)
-        obtained = from_checkpoint(spec, loaded, weights) if weights else train(
-            model=model, spatial=spatial, channel=channel, seed=seed, dataset=dataset,
-            training=training, device=device, quiet=quiet,
-        )  # fmt: skip
+        if weights is not None:
+            obtained = from_checkpoint(spec, loaded, weights)
+        else:
+            obtained = train(
+                model=model, spatial=spatial, channel=channel, seed=seed, dataset=dataset,
+                training=training, device=device, quiet=quiet,
+            )  # fmt: skip
     return evaluate_model(
         label, obtained, loaded, protocol, results, where,
         examples=default_examples(loaded.name) if examples is None else examples,

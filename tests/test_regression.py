@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import xml.etree.ElementTree as ET
 from pathlib import Path
 
 import pytest
@@ -50,19 +51,23 @@ def kept(tmp_path_factory: pytest.TempPathFactory, checkout: Path) -> Path:
     """A baseline of the learned network under a short PGD."""
     folder = tmp_path_factory.mktemp("kept")
     (folder / "short.toml").write_text(SHORT)
-    words = ["--attack", str(folder / "short.toml"), "--examples", "48", "--out", str(folder)]
+    words = ["--attack", str(folder / "short.toml"), "--examples", "32", "--out", str(folder)]
     weights = ["--weights", str(checkpoint(checkout, "learned"))]
     assert cli.main(["baseline", "--model", "resnet14_w4_d4", *weights, *words]) == 0
     return folder / "resnet14_w4_d4-learned-learned-s0-digits-short.csv"
+
+
+@pytest.fixture(autouse=True)
+def _not_on_github(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What these tests find is no finding of the job that runs them."""
+    for name in ("GITHUB_ACTIONS", "GITHUB_STEP_SUMMARY"):
+        monkeypatch.delenv(name, raising=False)
 
 
 def worse(out: str) -> set[str]:
     """The names of the checks that found something, from the JSON."""
     (one,) = json.loads(out)["baselines"]
     return {check["name"] for check in one["checks"] if check["worse"]}
-
-
-LEVELS = {"eps 0.5/16", "eps 1/16", "eps 1.5/16"}
 
 
 @pytest.mark.parametrize("words", [[], ["--batch-size", "7"], ["--examples", "20"]], ids=str)
@@ -145,15 +150,29 @@ def test_planted_regressions_are_found(
     assert found <= worse(out)
 
 
-def test_a_weaker_attack_is_named(kept: Path, capsys, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_weaker_attack_is_named_everywhere(
+    kept: Path, tmp_path: Path, capsys, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Accuracy that rises with the same weights is an attack that became weaker."""
     clean_images(monkeypatch)
-    _, out, _ = rbmix(capsys, "check", "--baseline", kept, "--json")
-    checks = {check["name"]: check for check in json.loads(out)["baselines"][0]["checks"]}
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(tmp_path / "summary.md"))
+    (tmp_path / "summary.md").write_text("before\n")
+    report = tmp_path / "report.xml"
+    code, out, err = rbmix(capsys, "check", "--baseline", kept, "--junit", report, "--json")
+    assert code == 1
+    content = json.loads(out)
+    assert content["worse"] and content["paths"] == [str(report)]
+    checks = {check["name"]: check for check in content["baselines"][0]["checks"]}
     found = checks["eps 1/16"]
     assert found["gained"] and not found["lost"]
     assert "the attack became weaker" in found["worse"]
     assert not checks["clean"]["worse"] and not checks["clean logits"]["worse"]
+    commands = [line for line in err.splitlines() if line.startswith("::error file=")]
+    failures = ET.parse(report).getroot().findall("testsuite/testcase/failure")
+    assert len(commands) == len(failures) == len(worse(out))
+    summary = (tmp_path / "summary.md").read_text()
+    assert summary.startswith("before\n### rbmix check: ") and "WORSE" in summary
 
 
 def test_a_changed_protocol_is_worse(kept: Path, capsys) -> None:
@@ -210,6 +229,26 @@ def test_update_accepts_what_changed(
     assert "WORSE" in out and f"wrote {path}" in out
     assert path.read_bytes() != kept.read_bytes()
     assert rbmix(capsys, "check", "--baseline", path)[0] == 0
+
+
+def test_a_baseline_brings_its_checkpoint(cached: Path, tmp_path: Path, capsys) -> None:
+    """A network of the zoo is trained, and the check needs nothing but the baseline's folder."""
+    words = ["baseline", "--model", "resnet14_w4", "--epochs", "5", "--train-examples", "600"]
+    words += ["--attack", "fgsm", "--examples", "10", "--json"]
+    code, out, err = rbmix(capsys, *words, "--out", tmp_path / "one")
+    assert code == 0, err
+    weights, path = map(Path, json.loads(out)["paths"])
+    folder = path.parent.rename(tmp_path / "moved")
+    kept = baselines.read(folder / path.name)
+    assert weights.name == kept.identity["weights"]
+    assert (kept.identity["train_examples"], kept.identity["epochs"]) == ("600", "5")
+    code, _, err = rbmix(capsys, "check", "--baseline", folder / path.name)
+    assert code == 0
+    assert "training" not in err
+    (folder / weights.name).write_bytes(b"")
+    code, _, err = rbmix(capsys, "check", "--baseline", folder / path.name)
+    assert code == 2
+    assert "is damaged" in err.splitlines()[-1]
 
 
 def test_a_baseline_is_not_overwritten(kept: Path, checkout: Path, capsys) -> None:
