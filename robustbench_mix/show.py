@@ -173,8 +173,8 @@ def verdicts(found: list[Verdict], written: list[Path]) -> None:
         for check in verdict.checks:
             table.add_row(*ci.cells(check))
         console.print(table)
-        found = [f"WORSE {check.name}: {check.worse}" for check in verdict.worse]
-        for line in [*verdict.notes, *(found or ["nothing got worse"])]:
+        worse = [f"WORSE {check.name}: {check.worse}" for check in verdict.worse]
+        for line in [*verdict.notes, *(worse or ["nothing got worse"])]:
             console.print(line, highlight=False, markup=False, soft_wrap=True)
     saved(written)
 
