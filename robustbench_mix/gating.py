@@ -43,35 +43,25 @@ def write(
     RbmixError for what a user can mend, a baseline that is there already among it.
     """
     own = ":" in model
-    words = ["external", "external"] if own else [spatial, channel]
-    stem = "-".join([model, *words, f"s{seed}", Path(dataset).name, Path(attack).stem])
+    mixers = ["external", "external"] if own else [spatial, channel]
+    stem = "-".join([model, *mixers, f"s{seed}", Path(dataset).name, Path(attack).stem])
     path = folder / f"{safe_name(stem)}.csv"
     if path.exists() and not replace:
         raise RbmixError(f"baseline {path} exists; --replace writes it anew")
     check_writable(folder)
-    asked: dict[str, Any] = {
+    words: dict[str, Any] = {
         "model": model, "spatial": spatial, "channel": channel, "seed": seed,
         "dataset": dataset, "attack": attack, "eps": eps, "norm": norm, "examples": examples,
         "backend": backend,
     }  # fmt: skip
     how: dict[str, Any] = {"batch_size": batch_size, "device": device, "quiet": quiet}
-    run = _evaluated(asked, weights, training, **how)
-    written = []
-    if own:
-        named = _named(weights, folder)
-    else:
-        trained = weights or jobs.train(
+    run = _evaluated(words, weights, training, **how)
+    if weights is None and not own:
+        weights = jobs.train(
             model=model, spatial=spatial, channel=channel, seed=seed, dataset=dataset,
             training=training, device=device, quiet=quiet,
         ).path  # fmt: skip
-        weights = folder / _checkpoint_name(path, trained, attack)
-        written.append(_copied(trained, weights))
-        named, training = weights.name, Training()
-    asked |= {"eps": run.eps, "norm": run.header["norm"]}
-    around = _evaluated(asked | _edges(run), weights, training, **how)
-    baseline = baselines.of_run(run, around, dataset=dataset, attack=attack, weights=named)
-    baselines.write(baseline, path)
-    return [*written, path]
+    return _record(run, words, weights, path, **how)
 
 
 def rerun(
@@ -114,17 +104,31 @@ def update(
     batch_size: int | None,
     device: str,
     quiet: bool = False,
-) -> None:
-    """Write `run`, a rerun on all images, as the new baseline at `path`."""
+) -> list[Path]:
+    """Write `run`, a rerun on all images, as the new baseline at `path`; as `write`."""
+    weights = weights or baselines.weights_of(baseline, path)
     how: dict[str, Any] = {"batch_size": batch_size, "device": device, "quiet": quiet}
-    words = baseline.words
-    named = baseline.identity["weights"] if weights is None else _named(weights, path.parent)
-    given = weights or baselines.weights_of(baseline, path)
-    around = _evaluated(words | _edges(run), given, Training(), **how)
-    new = baselines.of_run(
-        run, around, dataset=words["dataset"], attack=words["attack"], weights=named
-    )
-    baselines.write(new, path)
+    return _record(run, baseline.words, weights, path, **how)
+
+
+def _record(
+    run: Run, words: dict[str, Any], weights: Path | None, path: Path, **how: Any
+) -> list[Path]:
+    """Evaluate once more for the close calls, and write the baseline and what it needs."""
+    norm = run.header["norm"]
+    nearby = {"eps": baselines.edges(run.eps, norm), "norm": norm}
+    around = _evaluated(words | nearby, weights, Training(), **how)
+    kept = {"dataset": words["dataset"], "attack": words["attack"]}
+    if weights is None or run.header["spatial"] == "external":
+        named = _named(weights, path.parent)
+        baselines.write(baselines.of_run(run, around, **kept, weights=named), path)
+        return [path]
+    beside = path.parent / _checkpoint_name(weights)
+    if not (beside.exists() and beside.samefile(weights)):
+        with replacing(beside) as temporary:
+            shutil.copyfile(weights, temporary)
+    baselines.write(baselines.of_run(run, around, **kept, weights=beside.name), path)
+    return [beside, path]
 
 
 def _evaluated(words: dict[str, Any], weights: Path | None, training: Training, **how: Any) -> Run:
@@ -133,10 +137,6 @@ def _evaluated(words: dict[str, Any], weights: Path | None, training: Training, 
         return jobs.evaluate(
             **words, **how, weights=weights, training=training, results=Path(results), fresh=True
         ).run
-
-
-def _edges(run: Run) -> dict[str, Any]:
-    return {"eps": baselines.edges(run.eps, run.header["norm"])}
 
 
 def _named(weights: Path | None, folder: Path) -> str:
@@ -149,17 +149,12 @@ def _named(weights: Path | None, folder: Path) -> str:
     return inside.relative_to(folder.resolve()).as_posix()
 
 
-def _checkpoint_name(path: Path, trained: Path, attack: str) -> str:
-    """One file for all baselines of one network; its weights never change."""
-    words = path.stem.removesuffix(f"-{safe_name(Path(attack).stem)}")
-    return f"{words}-{checkpoints.read_header(trained)['weights_hash']}.safetensors"
-
-
-def _copied(source: Path, to: Path) -> Path:
-    if not (to.exists() and to.samefile(source)):
-        with replacing(to) as temporary:
-            shutil.copyfile(source, temporary)
-    return to
+def _checkpoint_name(weights: Path) -> str:
+    """One file for all baselines of one network: its name changes with the weights."""
+    header = checkpoints.read_header(weights)
+    spec = header["spec"]
+    words = [spec["model"], spec["spatial"], spec["channel"], f"s{spec['seed']}", header["dataset"]]
+    return safe_name("-".join([*words, header["weights_hash"]])) + ".safetensors"
 
 
 def _data_hash(dataset: str, examples: int) -> str:

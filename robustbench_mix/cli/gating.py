@@ -132,8 +132,7 @@ def check(
         written.append(junit)
     if update:
         for path, run in runs.items():
-            gating.update(kept[path], path, run, **how)
-            written.append(path)
+            written += gating.update(kept[path], path, run, **how)
     if as_json:
         print(json.dumps(regression.to_json(verdicts, written), indent=2))
     else:
