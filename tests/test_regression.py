@@ -84,7 +84,7 @@ def test_other_threads_pass(kept: Path, capsys) -> None:
     threads = torch.get_num_threads()
     torch.set_num_threads(threads + 1)
     try:
-        code, out, _ = rbmix(capsys, "check", "--baseline", kept)
+        code, out, _ = rbmix(capsys, "check", "--baseline", kept, "--examples", "8")
     finally:
         torch.set_num_threads(threads)
     assert code == 0
