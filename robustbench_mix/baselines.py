@@ -172,8 +172,8 @@ def read(path: Path) -> Baseline:
         )
     if first.get("n") != str(len(rows)):
         raise RbmixError(f"baseline {path} is cut off: {len(rows)} of {first.get('n')} images")
-    inside = [row[:-1] for row in [title, *rows]]
-    if title[-1] != CHECKSUM or any(row[-1] != short_hash(inside) for row in rows):
+    checksum = short_hash([row[:-1] for row in [title, *rows]])
+    if title[-1] != CHECKSUM or any(row[-1] != checksum for row in rows):
         raise RbmixError(f"baseline {path} was edited: its checksum does not match")
     return _parsed(pd.DataFrame(rows, columns=title), path)
 
