@@ -50,6 +50,8 @@ def read_header(path: Path) -> dict[str, Any]:
     """The JSON header of a checkpoint; raises RbmixError if there is none to read."""
     from safetensors import SafetensorError, safe_open
 
+    if not path.is_file():
+        raise RbmixError(f"checkpoint {path} does not exist")
     try:
         with safe_open(path, framework="pt") as file:
             header = json.loads((file.metadata() or {})[KEY])

@@ -16,7 +16,7 @@ from robustbench_mix.evaluate import Evaluation, default_examples
 from robustbench_mix.evaluate import evaluate as evaluate_model
 from robustbench_mix.files import check_writable, home
 from robustbench_mix.identity import Label
-from robustbench_mix.obtain import Obtained, from_user, obtain
+from robustbench_mix.obtain import Obtained, from_checkpoint, from_user, obtain
 from robustbench_mix.recipes import adversarial_eps, recipe_for
 from robustbench_mix.specs import (
     BACKENDS,
@@ -197,13 +197,17 @@ def evaluate(
     fresh: bool = False,
     quiet: bool = False,
 ) -> Evaluation:
-    """Evaluate the named model, training it first if need be; checks all words first."""
+    """Evaluate the named model, training it first if need be; checks all words first.
+
+    With `weights` nothing is trained: they are one of our checkpoints, or any for your own
+    model.
+    """
     progress.set_quiet(quiet)
     own = ":" in model
-    if weights is not None and not own:
-        raise RbmixError(f"--weights {weights} goes with your own model, package.module:callable")
     if not own:
         zoo.family(model)
+    if weights is not None and training != Training(precision=training.precision):
+        raise RbmixError(f"--weights {weights}: nothing is trained, leave out how to")
     _check_count("number of examples", examples)
     _check_count("batch size", batch_size)
     if backend is not None and backend not in BACKENDS:
@@ -220,10 +224,13 @@ def evaluate(
         obtained = from_user(model, weights)
     else:
         label = Label(spec.model, spec.spatial, spec.channel, spec.seed)
-        obtained = train(
-            model=model, spatial=spatial, channel=channel, seed=seed, dataset=dataset,
-            training=training, device=device, quiet=quiet,
-        )  # fmt: skip
+        if weights is not None:
+            obtained = from_checkpoint(spec, loaded, weights)
+        else:
+            obtained = train(
+                model=model, spatial=spatial, channel=channel, seed=seed, dataset=dataset,
+                training=training, device=device, quiet=quiet,
+            )  # fmt: skip
     return evaluate_model(
         label, obtained, loaded, protocol, results, where,
         examples=default_examples(loaded.name) if examples is None else examples,

@@ -11,6 +11,7 @@ from torch import nn
 
 from robustbench_mix import checkpoints, provenance, zoo
 from robustbench_mix.devices import conditions
+from robustbench_mix.errors import RbmixError
 from robustbench_mix.locks import alone
 from robustbench_mix.progress import say
 from robustbench_mix.specs import ModelSpec, Recipe, as_json
@@ -50,9 +51,20 @@ def obtain(
         with alone(path):  # another process may be training it, and be done when we may go on
             if not path.exists():
                 return _trained(spec, dataset, split, recipe, device, path)
+    obtained = from_checkpoint(spec, dataset, path)
+    forget(path)  # what a process left that was killed just after training
+    return obtained
+
+
+def from_checkpoint(spec: ModelSpec, dataset: Dataset, path: Path) -> Obtained:
+    """The network of `spec` with the weights of one of our checkpoints; nothing is trained.
+
+    Raises RbmixError if the file is missing, damaged, or of another network.
+    """
     model = zoo.build(spec, zoo.shape_of(dataset), *dataset.statistics())
     header = checkpoints.load(model, path)
-    forget(path)  # what a process left that was killed just after training
+    if header.get("spec") != as_json(spec):
+        raise RbmixError(f"checkpoint {path} is of {header.get('spec')}, not of {as_json(spec)}")
     say(f"loaded {path}")
     model.to(memory_format=torch.channels_last).eval()
     return Obtained(model, path, header, 0.0)

@@ -8,12 +8,14 @@ from typing import Any
 
 import pandas as pd
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
-from robustbench_mix import flags
+from robustbench_mix import ci, flags
 from robustbench_mix.claims import Claim
 from robustbench_mix.intervals import wilson
 from robustbench_mix.records import Run
+from robustbench_mix.regression import Verdict
 
 
 def evaluation(run: Run, rows: pd.DataFrame, written: list[Path]) -> None:
@@ -159,6 +161,22 @@ def _duration(seconds: float) -> str:
         if seconds < limit:
             return f"{seconds / size:.0f} {unit}" if unit != "h" else f"{seconds / size:.1f} h"
     return f"{seconds / 86400:.1f} days"
+
+
+def verdicts(found: list[Verdict], written: list[Path]) -> None:
+    """What got worse since each baseline, and what else differs."""
+    console = Console()
+    for verdict in found:
+        table = Table(title=escape(str(verdict.path)))
+        for column in ci.COLUMNS:
+            table.add_column(column)
+        for check in verdict.checks:
+            table.add_row(*ci.cells(check))
+        console.print(table)
+        worse = [f"WORSE {check.name}: {check.worse}" for check in verdict.worse]
+        for line in [*verdict.notes, *(worse or ["nothing got worse"])]:
+            console.print(line, highlight=False, markup=False, soft_wrap=True)
+    saved(written)
 
 
 def models(summaries: dict[str, str], counts: dict[str, dict[str, int]], grammar: str) -> None:

@@ -69,7 +69,12 @@ class Eps:
     @property
     def value(self) -> float:
         """The radius in pixel units, where an image spans [0, 1]."""
-        return float(_fraction(self.text))
+        return float(self.exact)
+
+    @property
+    def exact(self) -> Fraction:
+        """The same without rounding."""
+        return _fraction(self.text)
 
 
 def parse_eps(text: str, norm: str) -> Eps:

@@ -12,18 +12,24 @@ from robustbench_mix.cli.app import app
 from robustbench_mix.cli.options import (
     AdversarialEps,
     AsJson,
+    AttackName,
+    Backend,
+    BatchSize,
     ChannelWord,
     DatasetName,
     Device,
     Epochs,
+    EpsGrid,
     IsAdversarial,
     LearningRate,
     Model,
+    NormName,
     Out,
     Precision,
     Seed,
     SpatialWord,
     TrainExamples,
+    Weights,
     listed,
     whole,
 )
@@ -34,27 +40,15 @@ def evaluate(
     model: Model = "resnet18",
     spatial: SpatialWord = "learned",
     channel: ChannelWord = "learned",
-    attack: Annotated[
-        str, typer.Option(help="A protocol from `rbmix attacks`, or a path to a .toml file.")
-    ] = "autoattack",
+    attack: AttackName = "autoattack",
     dataset: DatasetName = "digits",
     examples: Annotated[
         Optional[int],
         typer.Option(parser=whole, help="Test images, a fixed subset balanced over the classes."),
     ] = None,
-    eps: Annotated[
-        Optional[str], typer.Option(help="Epsilons instead of the protocol's: 1/255,2/255")
-    ] = None,
-    norm: Annotated[
-        Optional[str], typer.Option(help="linf or l2 instead of the protocol's (needs --eps).")
-    ] = None,
-    backend: Annotated[
-        Optional[str],
-        typer.Option(
-            help="fast (our attacks, one job for the whole curve; default) or reference "
-            "(the libraries, epsilon by epsilon)."
-        ),
-    ] = None,
+    eps: EpsGrid = None,
+    norm: NormName = None,
+    backend: Backend = None,
     exhaustive: Annotated[
         bool,
         typer.Option(
@@ -62,12 +56,8 @@ def evaluate(
         ),
     ] = False,
     seed: Seed = 0,
-    batch_size: Annotated[
-        Optional[int], typer.Option(parser=whole, help="Images attacked at once.")
-    ] = None,
-    weights: Annotated[
-        Optional[Path], typer.Option(help="Weights for your own model: .safetensors or .pt.")
-    ] = None,
+    batch_size: BatchSize = None,
+    weights: Weights = None,
     out: Out = Path("results"),
     epochs: Epochs = None,
     train_examples: TrainExamples = None,

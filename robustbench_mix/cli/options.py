@@ -61,6 +61,30 @@ IsAdversarial = Annotated[
 AdversarialEps = Annotated[
     Optional[str], typer.Option(help="Their l-infinity radius: 8/255, on digits 2/16.")
 ]
+AttackName = Annotated[
+    str, typer.Option(help="A protocol from `rbmix attacks`, or a path to a .toml file.")
+]
+EpsGrid = Annotated[
+    Optional[str], typer.Option(help="Epsilons instead of the protocol's: 1/255,2/255")
+]
+NormName = Annotated[
+    Optional[str], typer.Option(help="linf or l2 instead of the protocol's (needs --eps).")
+]
+Backend = Annotated[
+    Optional[str],
+    typer.Option(
+        help="fast (our attacks, one job for the whole curve; default) or reference "
+        "(the libraries, epsilon by epsilon)."
+    ),
+]
+BatchSize = Annotated[Optional[int], typer.Option(parser=whole, help="Images attacked at once.")]
+Weights = Annotated[
+    Optional[Path],
+    typer.Option(
+        help="Weights instead of training: a checkpoint of rbmix; for your own model any "
+        ".safetensors or .pt."
+    ),
+]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object instead.")]
 Out = Annotated[Path, typer.Option(help="Results folder.")]
