@@ -101,14 +101,3 @@ def place(
     """The images to train on, and where the checkpoint of exactly these settings belongs."""
     split = balanced(dataset.train, train_examples) if train_examples else dataset.train
     return split, checkpoints.path_for(spec, recipe, dataset.name, split.hash)
-
-
-def from_user(path: str, weights: Path | None) -> Obtained:
-    """The user's own network from `package.module:callable`, neither trained nor changed.
-
-    Raises RbmixError if it cannot be imported or `weights` do not fit it.
-    """
-    model = zoo.from_callable(path)
-    if weights is not None:
-        checkpoints.load_weights(model, weights)
-    return Obtained(model.eval(), weights or Path(), {}, 0.0)

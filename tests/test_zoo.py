@@ -161,19 +161,3 @@ def test_patch_larger_than_the_image() -> None:
     """A patch that does not fit is refused with both sizes."""
     with pytest.raises(RbmixError, match="patch 9 is larger than the image .8 pixels"):
         build("convmixer8_2_k3_p9")
-
-
-@pytest.mark.parametrize(
-    ("path", "message"),
-    [
-        ("nowhere.at.all:make", "cannot import model"),
-        ("math:nothing", "cannot import model"),
-        ("math:pi", "is not callable"),
-        ("builtins:dict", "returned dict, not an nn.Module"),
-        ("math:", "package.module:callable"),
-    ],
-)
-def test_unusable_callables(path: str, message: str) -> None:
-    """What cannot be imported, called or used is named."""
-    with pytest.raises(RbmixError, match=message):
-        zoo.from_callable(path)

@@ -29,7 +29,7 @@ def main(arguments: list[str] | None = None) -> int:
         result: Any = app(args=given or ["--help"], prog_name="rbmix", standalone_mode=False)
         code = result if isinstance(result, int) else 0
     except RbmixError as error:
-        return _fail(str(error))
+        return _fail(str(error), *error.details)
     except UsageError as error:
         return _fail(error.format_message())
     except (MemoryError, RuntimeError) as error:
@@ -46,8 +46,10 @@ def main(arguments: list[str] | None = None) -> int:
     return code
 
 
-def _fail(message: str) -> int:
+def _fail(message: str, *details: str) -> int:
     print("rbmix: " + " ".join(message.split()), file=sys.stderr)
+    for line in details:
+        print("  " + " ".join(line.split()), file=sys.stderr)
     return 2
 
 
