@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import torch
 
-from robustbench_mix import brought, data, probing, progress, protocols, zoo
+from robustbench_mix import anatomy, brought, data, probing, progress, protocols, sources, zoo
 from robustbench_mix import unshuffle as shuffling
 from robustbench_mix.devices import fitting_batch, pick_device, pick_precision
 from robustbench_mix.errors import RbmixError, unknown
@@ -250,6 +251,30 @@ def evaluate(
         batch_size=batch_size or fitting_batch(size, where),
         backend=backend, exhaustive=exhaustive, fresh=fresh,
     )  # fmt: skip
+
+
+def describe(
+    *,
+    model: str,
+    spatial: str = "learned",
+    channel: str = "learned",
+    dataset: str | None = None,
+    input_size: int | None = None,
+    classes: int | None = None,
+) -> dict[str, Any]:
+    """The layers and costs of a network as it would be trained, as plain values.
+
+    Without a data set, for colour images of 32 pixels and ten classes unless said otherwise.
+    """
+    spec = ModelSpec(model, spatial, channel, interface=Interface(input_size, classes=classes))
+    sources.parse(model).check()
+    shape = zoo.Shape(3, 32, classes or 10) if dataset is None else data.shape(dataset)
+    network = zoo.sketch(spec, shape)
+    fitted = zoo.fitting(spec, shape)
+    return {
+        "model": model, "spatial": spatial, "channel": channel, **asdict(fitted),
+        **anatomy.anatomy(network, fitted).as_json(),
+    }  # fmt: skip
 
 
 def _check_count(name: str, number: int | None) -> None:

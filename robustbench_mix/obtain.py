@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from robustbench_mix import checkpoints, provenance, zoo
+from robustbench_mix.anatomy import unset
 from robustbench_mix.devices import conditions
 from robustbench_mix.locks import alone
 from robustbench_mix.progress import say
@@ -72,6 +73,8 @@ def _trained(
     made_with = conditions(device)  # the commit is that of the code that trains
     unfinished = Unfinished(path, made_with)
     model = zoo.build(spec, zoo.shape_of(dataset), *dataset.statistics())
+    for layer in unset(model) if spec.spatial != "learned" else []:
+        say(f"{layer.name} mixes positions all the same: {layer.note}")
     trained = train(model, split, dataset.test, recipe, spec.seed, device, unfinished=unfinished)
     header = {
         "spec": as_json(spec),

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
 
 from robustbench_mix.splits import Dataset
 
@@ -19,3 +23,21 @@ class Shape:
 def shape_of(dataset: Dataset) -> Shape:
     """What a network for this data set must fit."""
     return Shape(dataset.channels, dataset.size, len(dataset.classes))
+
+
+@torch.no_grad()
+def send(net: nn.Module, shape: Shape) -> Any:
+    """What the network, in eval mode, gives for one black image of this shape.
+
+    The image is on the network's device and in its memory format; modes are put back afterwards.
+    """
+    modes = [(module, module.training) for module in net.modules()]
+    like = next(net.parameters(), torch.empty(0))
+    x = torch.zeros(1, shape.channels, shape.size, shape.size, device=like.device)
+    if like.ndim == 4 and not like.is_contiguous():
+        x = x.contiguous(memory_format=torch.channels_last)
+    try:
+        return net.eval()(x)
+    finally:
+        for module, training in modes:
+            module.training = training

@@ -7,6 +7,8 @@ the business of `sources`.
 from __future__ import annotations
 
 import re
+import warnings
+from contextlib import suppress
 from dataclasses import replace
 
 import torch
@@ -22,7 +24,7 @@ from robustbench_mix.mixing import (
     spatial_mixers,
 )
 from robustbench_mix.normalized import Normalized
-from robustbench_mix.shapes import Shape, shape_of
+from robustbench_mix.shapes import Shape, send, shape_of
 from robustbench_mix.sources.builtin import GRAMMAR, MODELS, parse_name
 from robustbench_mix.specs import Interface, ModelSpec, check_channel, parse_spatial
 
@@ -37,6 +39,7 @@ __all__ = [
     "network",
     "parse_name",
     "shape_of",
+    "sketch",
     "trainable_parameters",
     "wrap",
 ]
@@ -75,17 +78,24 @@ def network(spec: ModelSpec, shape: Shape) -> nn.Module:
         if not origin.is_builtin:
             separate(net).to(memory_format=torch.channels_last)
             check_outputs(check_takes(net, shape, spec.model), shape, spec.model)
-    if spatial.mode != "learned" and not any(spatial_mixers(net)):
-        raise RbmixError(
-            f"model {spec.model!r} has no spatial mixer that could be {spec.spatial!r}, "
-            "no depthwise or dense spatial convolution (see rbmix describe)"
-        )
-    if channel != "learned" and not any(channel_mixers(net)):
-        raise RbmixError(
-            f"model {spec.model!r} has no channel mixer that could be {channel!r}, "
-            "no 1x1 or dense spatial convolution (see rbmix describe)"
-        )
+    for option, mode, mixers, what in (
+        ("spatial", spec.spatial, spatial_mixers, "depthwise or dense spatial convolution"),
+        ("channel", channel, channel_mixers, "1x1 or dense spatial convolution"),
+    ):
+        if mode != "learned" and not any(mixers(net)):
+            raise RbmixError(
+                f"model {spec.model!r} has nothing for --{option} {mode} to set: no {what} "
+                "(rbmix describe shows what it has)"
+            )
     return set_mixing(net, spatial, channel)
+
+
+def sketch(spec: ModelSpec, shape: Shape) -> nn.Module:
+    """The same without storage, on the meta device, or with fresh weights if that fails."""
+    with suppress(Exception), warnings.catch_warnings(), torch.device("meta"):
+        warnings.simplefilter("ignore")  # about weights that are not copied
+        return network(spec, shape)
+    return network(spec, shape)  # some want numbers; and what is wrong in earnest comes again
 
 
 def wrap(
@@ -115,36 +125,24 @@ def fitting(spec: ModelSpec, shape: Shape) -> Shape:
     return replace(shape, size=interface.input_size or shape.size, classes=classes)
 
 
-@torch.no_grad()
 def check_takes(net: nn.Module, shape: Shape, word: str) -> int:
     """The number of logits that the network gives for an image of this shape, tried on one.
 
     Raises RbmixError if it cannot take the image, or gives anything but one row of logits.
-    The modes of its modules stay as they are.
     """
-    modes = [(module, module.training) for module in net.modules()]
-    like = next(net.parameters(), torch.empty(0))
-    size = (shape.channels, shape.size, shape.size)
-    x = torch.zeros(1, *size, device=like.device)
-    if like.ndim == 4 and not like.is_contiguous():  # as training puts it
-        x = x.contiguous(memory_format=torch.channels_last)
     try:
-        logits = net.eval()(x)
+        logits = send(net, shape)
     except Exception as error:  # whatever a foreign network raises
         if is_out_of_memory(error):
             raise
         said = (str(error).splitlines() or [type(error).__name__])[0][:160]
+        size = (shape.channels, shape.size, shape.size)
         raise RbmixError(
             f"model {word!r} cannot take images of shape {size} ({said}); --input-size N resizes"
         ) from error
-    finally:
-        for module, training in modes:
-            module.training = training
     if not (isinstance(logits, Tensor) and logits.ndim == 2 and len(logits) == 1):
         what = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
-        raise RbmixError(
-            f"model {word!r} returns {what} for one image (needs logits, (1, classes))"
-        )
+        raise RbmixError(f"model {word!r} returns {what} for an image (needs logits, (1, classes))")
     return logits.shape[1]
 
 
@@ -167,6 +165,5 @@ def trainable_parameters(name: str, shape: Shape | None = None) -> dict[str, int
     }
     counts = {}
     for variant, (spatial, channel) in variants.items():
-        with torch.device("meta"):  # shapes without storage: nothing is drawn
-            counts[variant] = count_trainable(network(ModelSpec(name, spatial, channel), shape))
+        counts[variant] = count_trainable(sketch(ModelSpec(name, spatial, channel), shape))
     return counts

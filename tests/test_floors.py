@@ -17,7 +17,7 @@ FLOORS = {
     "decodings intervals evidence grids paper probes flags locks",
     1: "filters mixing fuse graphs resnet convmixer splits folders data norms streams draws "
     "devices memory unfinished shapes normalized",
-    2: "zoo sources weights checkpoints algorithms measures diagnostics anatomy",
+    2: "zoo sources weights checkpoints algorithms measures diagnostics anatomy operations",
     3: "fit train unshuffle obtain harness audit search identity evaluate jobs api bench "
     "costs sweeping sweeps probing checkup brought",
     4: "leaderboard claims explanations report pages plot drawing show gallery",

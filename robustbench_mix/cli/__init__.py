@@ -7,11 +7,11 @@ from typing import Any
 
 import typer
 
-from robustbench_mix.cli import evaluating, measuring, reading
+from robustbench_mix.cli import describing, evaluating, measuring, reading
 from robustbench_mix.cli.app import app
 from robustbench_mix.errors import RbmixError, is_out_of_memory
 
-__all__ = ["entry", "evaluating", "main", "measuring", "reading"]
+__all__ = ["describing", "entry", "evaluating", "main", "measuring", "reading"]
 
 # Typer's base class of everything a wrong command line raises, in every version of it.
 UsageError: type[Any] = typer.BadParameter.__base__ or typer.BadParameter
