@@ -18,7 +18,7 @@ from robustbench_mix.operations import Cost, operations
 from robustbench_mix.shapes import Shape
 
 SPATIAL, CHANNEL, EMBEDDING = "spatial", "channel", "patch embedding"
-UNSET = "not set"  # mixes positions, but neither --spatial nor --channel reaches it
+UNSET = "not set"  # a convolution that neither --spatial nor --channel reaches
 OTHER = "other"
 
 
@@ -82,7 +82,7 @@ def anatomy(model: nn.Module, shape: Shape) -> Anatomy:
 
 
 def unset(model: nn.Module) -> list[Layer]:
-    """The layers that mix positions and that no variant reaches."""
+    """The convolutions that no variant reaches."""
     return [layer for layer in _layers(model, set()) if layer.kind == UNSET]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -272,7 +272,8 @@ def describe(
     network = zoo.sketch(spec, shape)
     fitted = zoo.fitting(spec, shape)
     return {
-        "model": model, "spatial": spatial, "channel": channel, **asdict(fitted),
+        "model": model, "spatial": spatial, "channel": channel,
+        "image": list(fitted.image), "classes": fitted.classes,
         **anatomy.anatomy(network, fitted).as_json(),
     }  # fmt: skip
 

@@ -6,6 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from robustbench_mix.shapes import resized
+
 
 class Normalized(nn.Module):
     """A network behind per-channel standardisation, kept in buffers.
@@ -44,10 +46,9 @@ class Normalized(nn.Module):
 
 
 def _resize(x: Tensor, size: int) -> Tensor:
-    height, width = x.shape[2:]
-    shorter = min(height, width)
-    target = (round(height * size / shorter), round(width * size / shorter))
-    if target == (height, width):
+    shorter = min(x.shape[2:])
+    if size == shorter:
         return x
+    target = resized(x.shape[2], x.shape[3], size)
     # Shrinking averages over all pixels: without that, those between the samples would not count.
     return F.interpolate(x, target, mode="bilinear", align_corners=False, antialias=size < shorter)

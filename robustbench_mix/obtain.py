@@ -74,7 +74,7 @@ def _trained(
     unfinished = Unfinished(path, made_with)
     model = zoo.build(spec, zoo.shape_of(dataset), *dataset.statistics())
     for layer in unset(model) if spec.spatial != "learned" else []:
-        say(f"{layer.name} mixes positions all the same: {layer.note}")
+        say(f"{layer.name} is left out: {layer.note}")
     trained = train(model, split, dataset.test, recipe, spec.seed, device, unfinished=unfinished)
     header = {
         "spec": as_json(spec),

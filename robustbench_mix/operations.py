@@ -62,7 +62,7 @@ def operations(model: nn.Module, shape: Shape) -> Operations:
             return
         if isinstance(module, nn.Linear):
             met = made.numel() // module.out_features
-            if given[0].ndim > 2:
+            if made.ndim > 2:
                 on_maps.add(module)
         else:  # a transposed convolution sends every input position through all of its weights
             met = (given[0] if isinstance(module, _ConvTransposeNd) else made)[0, 0].numel()

@@ -13,16 +13,33 @@ from robustbench_mix.splits import Dataset
 
 @dataclass(frozen=True)
 class Shape:
-    """What a network must fit: colour channels, shorter image side in pixels, classes."""
+    """What a network must fit: colour channels, shorter image side in pixels, classes.
+
+    `sides` are height and width of images that are not square.
+    """
 
     channels: int
     size: int
     classes: int
+    sides: tuple[int, int] | None = None
+
+    @property
+    def image(self) -> tuple[int, int, int]:
+        """Channels, height and width."""
+        return self.channels, *(self.sides or (self.size, self.size))
 
 
 def shape_of(dataset: Dataset) -> Shape:
     """What a network for this data set must fit."""
-    return Shape(dataset.channels, dataset.size, len(dataset.classes))
+    height, width = dataset.train.images.shape[2:]
+    sides = None if height == width else (height, width)
+    return Shape(dataset.channels, dataset.size, len(dataset.classes), sides)
+
+
+def resized(height: int, width: int, size: int) -> tuple[int, int]:
+    """Height and width when the shorter side becomes `size`, the proportions kept."""
+    shorter = min(height, width)
+    return round(height * size / shorter), round(width * size / shorter)
 
 
 @torch.no_grad()
@@ -33,7 +50,7 @@ def send(net: nn.Module, shape: Shape) -> Any:
     """
     modes = [(module, module.training) for module in net.modules()]
     like = next(net.parameters(), torch.empty(0))
-    x = torch.zeros(1, shape.channels, shape.size, shape.size, device=like.device)
+    x = torch.zeros(1, *shape.image, device=like.device)
     if like.ndim == 4 and not like.is_contiguous():
         x = x.contiguous(memory_format=torch.channels_last)
     try:

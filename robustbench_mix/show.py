@@ -161,8 +161,10 @@ def _duration(seconds: float) -> str:
     return f"{seconds / 86400:.1f} days"
 
 
-def models(summaries: dict[str, str], counts: dict[str, dict[str, int]], grammar: str) -> None:
-    """The registered models with their trainable-parameter counts."""
+def models(
+    summaries: dict[str, str], counts: dict[str, dict[str, int]], grammar: str, forms: str
+) -> None:
+    """The registered models with their trainable-parameter counts, and what else is taken."""
     table = Table(title="Trainable parameters for 32x32 colour images and 10 classes")
     table.add_column("model")
     for variant in ("full", "chans", "space"):
@@ -174,11 +176,12 @@ def models(summaries: dict[str, str], counts: dict[str, dict[str, int]], grammar
     console.print(table)
     console.print("full: all learned; chans: --spatial frozen; space: --channel frozen")
     console.print(grammar, highlight=False)
+    console.print(f"also: {forms}", highlight=False)
 
 
 def description(found: dict[str, Any]) -> None:
     """The layers of a network, its separable convolutions, and what it comes to."""
-    images = f"{found['channels']} x {found['size']} x {found['size']}"
+    images = " x ".join(str(length) for length in found["image"])
     layers = Table(title=f"{_name(found)} for images of {images}, {found['classes']} classes")
     for column in ("layer", "kind", "what"):
         layers.add_column(column, overflow="fold")

@@ -40,8 +40,8 @@ def load(model: nn.Module, path: Path) -> None:
     ]
     if misfits:
         raise RbmixError(
-            f"weights {path} do not fit the model: {len(misfits)} of {len(wanted)} names or shapes "
-            f"differ{_other_head(wrong, misfits, state, wanted)}",
+            f"weights {path} do not fit the model: {len(misfits)} differ in name or shape"
+            f"{_other_head(wrong, misfits, state, wanted)}",
             _shortened(misfits),
         )
     model.load_state_dict(state)

@@ -6,7 +6,6 @@ the business of `sources`.
 
 from __future__ import annotations
 
-import re
 import warnings
 from contextlib import suppress
 from dataclasses import replace
@@ -24,7 +23,7 @@ from robustbench_mix.mixing import (
     spatial_mixers,
 )
 from robustbench_mix.normalized import Normalized
-from robustbench_mix.shapes import Shape, send, shape_of
+from robustbench_mix.shapes import Shape, resized, send, shape_of
 from robustbench_mix.sources.builtin import GRAMMAR, MODELS, parse_name
 from robustbench_mix.specs import Interface, ModelSpec, check_channel, parse_spatial
 
@@ -51,7 +50,8 @@ def family(word: str) -> str:
     `convmixer` for every architecture with `mixer` in its name, `resnet` for all others.
     """
     sources.parse(word).check()
-    return "convmixer" if re.search("mixer", word, re.IGNORECASE) else "resnet"
+    name = word.rpartition(":")[2]
+    return "convmixer" if "mixer" in name.lower() else "resnet"
 
 
 def build(spec: ModelSpec, shape: Shape, mean: Tensor, std: Tensor) -> Normalized:
@@ -122,7 +122,9 @@ def fitting(spec: ModelSpec, shape: Shape) -> Shape:
     classes = interface.classes or shape.classes
     if classes < shape.classes:
         raise RbmixError(f"--classes {classes} is less than the data set's {shape.classes} classes")
-    return replace(shape, size=interface.input_size or shape.size, classes=classes)
+    size = interface.input_size or shape.size
+    sides = shape.sides and resized(*shape.sides, size)
+    return replace(shape, size=size, classes=classes, sides=sides)
 
 
 def check_takes(net: nn.Module, shape: Shape, word: str) -> int:
@@ -136,9 +138,9 @@ def check_takes(net: nn.Module, shape: Shape, word: str) -> int:
         if is_out_of_memory(error):
             raise
         said = (str(error).splitlines() or [type(error).__name__])[0][:160]
-        size = (shape.channels, shape.size, shape.size)
         raise RbmixError(
-            f"model {word!r} cannot take images of shape {size} ({said}); --input-size N resizes"
+            f"model {word!r} cannot take images of shape {shape.image} ({said}); "
+            "--input-size N resizes them"
         ) from error
     if not (isinstance(logits, Tensor) and logits.ndim == 2 and len(logits) == 1):
         what = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
@@ -163,7 +165,7 @@ def trainable_parameters(name: str, shape: Shape | None = None) -> dict[str, int
         "chans": ("frozen", "learned"),
         "space": ("learned", "frozen"),
     }
-    counts = {}
-    for variant, (spatial, channel) in variants.items():
-        counts[variant] = count_trainable(sketch(ModelSpec(name, spatial, channel), shape))
-    return counts
+    return {
+        variant: count_trainable(sketch(ModelSpec(name, *mixers), shape))
+        for variant, mixers in variants.items()
+    }

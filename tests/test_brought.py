@@ -231,7 +231,7 @@ def test_misfits_are_printed_one_a_line(here: Path, capsys) -> None:
     code, out, err = rbmix(capsys, "evaluate", *words, *SMOKE)
     assert (code, out) == (2, "")
     lines = err.splitlines()
-    assert lines[0].startswith("rbmix: weights w.safetensors do not fit the model: 5 of 4 names")
+    assert lines[0].startswith("rbmix: weights w.safetensors do not fit the model: 5 differ")
     assert lines[1:] == [
         "  missing: 0.weight, (4, 1, 3, 3)",
         "  missing: 0.bias, (4,)",
@@ -293,23 +293,39 @@ def test_describe_speaks_to_people_and_programs(here: Path, capsys) -> None:
     found = json.loads(rbmix(capsys, "describe", "resnet14", "--json")[1])
     assert found["parameters"] == {"full": 205149, "chans": 172506, "space": 34221}
     assert found["separable"][0]["composed"] == 442_368
-    assert (found["channels"], found["size"], found["classes"]) == (3, 32, 10)
+    assert (found["image"], found["classes"]) == ([3, 32, 32], 10)
 
 
 def test_describe_fits_a_data_set_or_sizes(here: Path, capsys) -> None:
     """Channels, size and classes come from the data set, sizes and outputs from the options."""
     words = ["describe", "net:make", "--json"]
     found = json.loads(rbmix(capsys, *words, "--dataset", "digits", "--input-size", "12")[1])
-    assert (found["channels"], found["size"], found["classes"]) == (1, 12, 10)
+    assert (found["image"], found["classes"]) == ([1, 12, 12], 10)
     assert found["separable"][0]["two_step"] == 144 * (9 * 9 + 9 * 4)
     names = [layer["name"] for layer in found["layers"]]
     assert names == ["0.depthwise", "0.pointwise", "1 x Linear"]
     found = json.loads(
         rbmix(capsys, "describe", "resnet14_w4", "--json", "--classes", "7", "--input-size", "8")[1]
     )
-    assert (found["channels"], found["size"], found["classes"]) == (3, 8, 7)
+    assert (found["image"], found["classes"]) == ([3, 8, 8], 7)
 
 
 def test_shapes_are_known_without_the_images() -> None:
     """What is said of a named data set is what it has."""
     assert data.shape("digits") == zoo.shape_of(data.load("digits"))
+
+
+def test_images_that_are_not_square(here: Path, write_folder, capsys) -> None:
+    """A network is tried on images of the shape they have, also after resizing."""
+    (here / "flat.py").write_text(
+        "from torch import nn\n\ndef make(num_classes):\n    return nn.Sequential("
+        "nn.Conv2d(3, 2, 3, padding=1), nn.Flatten(), nn.Linear(2 * 8 * 16, num_classes))\n"
+    )
+    dataset = data.load(str(write_folder(size=(4, 8))))
+    shape = zoo.shape_of(dataset)
+    assert (shape.size, shape.sides, shape.image) == (4, (4, 8), (3, 4, 8))
+    spec = ModelSpec("flat:make", "frozen", interface=Interface(input_size=8))
+    model = zoo.build(spec, shape, *dataset.statistics())
+    assert model(dataset.test.pixels(0, 2)).shape == (2, 4)
+    with pytest.raises(RbmixError, match=r"cannot take images of shape \(3, 4, 8\)"):
+        zoo.network(ModelSpec("flat:make"), shape)

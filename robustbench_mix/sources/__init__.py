@@ -16,6 +16,8 @@ from robustbench_mix.shapes import Shape
 from robustbench_mix.sources import builtin, callables, hub, timm_models, torchvision_models
 from robustbench_mix.sources.common import FORMS, Published
 
+__all__ = ["FORMS", "SOURCES", "Origin", "Source", "parse"]
+
 
 class Source(Protocol):
     """One origin of networks: a module with these functions, and an entry in `SOURCES`.
@@ -41,9 +43,6 @@ SOURCES: dict[str, Source] = {
     "hf": hub,
     "python": callables,
 }
-
-
-__all__ = ["FORMS", "SOURCES", "Origin", "Source", "parse"]
 
 
 @dataclass(frozen=True)

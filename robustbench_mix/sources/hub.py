@@ -59,7 +59,7 @@ def _create(name: str, **options: Any) -> Any:
         return timm.create_model(f"hf-hub:{name}", pretrained=False, **options)
     except _failures() as error:
         raise not_downloaded(f"hf:{name}", error) from error
-    except (RuntimeError, KeyError, TypeError) as error:
+    except (RuntimeError, KeyError, TypeError, ValueError) as error:
         raise RbmixError(
             f"model 'hf:{name}' is not in timm's format: its config.json names no architecture "
             f"that timm can build ({type(error).__name__}: {str(error)[:80]})"

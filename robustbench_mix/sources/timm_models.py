@@ -23,11 +23,6 @@ def check(name: str) -> None:
 def fresh(name: str, shape: Shape) -> nn.Module:
     """The architecture for so many channels and classes."""
     check(name)
-    return create(name, shape)
-
-
-def create(name: str, shape: Shape) -> nn.Module:
-    """What timm makes of a name that it knows, `hf-hub:owner/name` included."""
     timm = optional("timm", f"timm:{name}", "timm")
     model: nn.Module = timm.create_model(
         name, pretrained=False, num_classes=shape.classes, in_chans=shape.channels

@@ -11,7 +11,7 @@ from robustbench_mix.shapes import Shape
 from robustbench_mix.sources.common import Published, not_downloaded
 
 BRINGS_WEIGHTS = False
-# Their second heads are for training alone, and their own initialisation takes minutes.
+# Their second heads are for training alone, and their own initialisation is slow and warned of.
 INCEPTIONS = ("googlenet", "inception_v3")
 
 
@@ -44,7 +44,7 @@ def published(name: str) -> Published:
     weights = models.get_model_weights(name).DEFAULT
     try:
         model = models.get_model(name, weights=weights)
-    except OSError as error:
+    except (OSError, RuntimeError) as error:  # RuntimeError: a file that is not what it should be
         raise not_downloaded(f"torchvision:{name}", error) from error
     transform = weights.transforms()
     return Published(model, weights.name, tuple(transform.mean), tuple(transform.std))
