@@ -14,10 +14,11 @@ from safetensors.torch import save_file
 from torch import nn
 from torch.nn import functional as F
 
-from robustbench_mix import brought, cli, data, leaderboard, records, zoo
+from robustbench_mix import brought, checkpoints, cli, data, leaderboard, probes, records, zoo
 from robustbench_mix.claims.pairs import pairs
 from robustbench_mix.errors import RbmixError
 from robustbench_mix.normalized import Normalized
+from robustbench_mix.recipes import recipe_for
 from robustbench_mix.sources.common import Published
 from robustbench_mix.specs import Interface, ModelSpec
 
@@ -209,6 +210,33 @@ def test_a_callable_is_trained_as_a_pair(here: Path, capsys) -> None:
     (run,) = records.read_all(here / "results")
     assert (run.header["model"], run.header["spatial"]) == ("net:make [10 px]", "frozen")
     assert "weights" not in run.header
+
+
+def test_file_names_of_foreign_words_are_safe(home: Path) -> None:
+    """Colons and slashes of a word reach neither checkpoints nor the records of a probe."""
+    spec = ModelSpec("hf:owner/name@v1")
+    path = checkpoints.path_for(spec, recipe_for("resnet", "digits"), "digits", "abc")
+    assert path.parent == home / "checkpoints"
+    assert path.name.startswith("hf_owner_name_v1-learned-")
+    words = {"model": spec.name, "spatial": "frozen", "channel": "learned", "seed": 0}
+    path = probes.path_for(home, {**words, "kind": "probe", "dataset": "digits"}, "key")
+    assert path == home / "probes/digits/probe-hf_owner_name_v1-frozen-learned-s0-key.parquet"
+
+
+@pytest.mark.parametrize(
+    ("word", "expected"),
+    [
+        ("timm:convmixer_768_32", "convmixer"),
+        ("torchvision:resnet50", "resnet"),
+        ("convmixer4", "convmixer"),
+        ("net:make", "resnet"),
+    ],
+)
+def test_recipes_go_by_the_architectures_name(here: Path, word: str, expected: str) -> None:
+    """Mixers are trained as ConvMixer is, all others as the ResNets."""
+    if word.startswith("timm:"):
+        pytest.importorskip("timm", reason="timm, an optional package, is absent")
+    assert zoo.family(word) == expected
 
 
 def test_a_thousand_outputs_for_ten_classes(here: Path, capsys) -> None:

@@ -75,7 +75,9 @@ def test_every_model_in_every_mode_runs_and_round_trips(
 
 @pytest.mark.parametrize("channel", ["learned", "frozen"])
 @pytest.mark.parametrize("spatial", ["learned", "frozen", "box"])
-@pytest.mark.parametrize("name", ["resnet14_w4", "resnet18_d2", "convmixer8_2_k3_p1"])
+@pytest.mark.parametrize(
+    "name", ["resnet14_w4", "resnet18_d2", "convmixer8_2_k3_p1", "torchvision:shufflenet_v2_x0_5"]
+)
 def test_frozen_parameters_survive_training_bit_for_bit(name, spatial, channel) -> None:
     """An epoch of training changes what is learned and nothing that is frozen."""
     model = build(name, spatial, channel)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import importlib
+import logging
 from dataclasses import dataclass
 from typing import Any
 
 from torch import nn
 
 from robustbench_mix.errors import RbmixError
+from robustbench_mix.progress import say
 
 FORMS = "torchvision:NAME, timm:NAME, hf:owner/name, package.module:callable"
 
@@ -38,6 +40,13 @@ def optional(package: str, word: str, extra: str) -> Any:
         raise RbmixError(
             f'model {word!r} needs {package} ({error}): pip install "robustbench-mix[{extra}]"'
         ) from error
+
+
+def fetching(word: str) -> None:
+    """Say what is about to be downloaded unless it is on disk, which can take its time."""
+    # The hub's client would tell of every attempt, whatever comes of it.
+    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
+    say(f"fetching {word}")
 
 
 def not_downloaded(word: str, error: BaseException) -> RbmixError:

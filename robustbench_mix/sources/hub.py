@@ -16,7 +16,7 @@ from robustbench_mix import weights
 from robustbench_mix.errors import RbmixError
 from robustbench_mix.shapes import Shape
 from robustbench_mix.sources import timm_models
-from robustbench_mix.sources.common import Published, not_downloaded, optional
+from robustbench_mix.sources.common import Published, fetching, not_downloaded, optional
 
 BRINGS_WEIGHTS = True
 
@@ -55,6 +55,7 @@ def published(name: str) -> Published:
 
 def _create(name: str, **options: Any) -> Any:
     timm = optional("timm", f"hf:{name}", "hf")
+    fetching(f"hf:{name}")
     try:
         return timm.create_model(f"hf-hub:{name}", pretrained=False, **options)
     except _failures() as error:

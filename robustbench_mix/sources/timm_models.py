@@ -8,7 +8,7 @@ from torch import nn
 
 from robustbench_mix.errors import unknown
 from robustbench_mix.shapes import Shape
-from robustbench_mix.sources.common import Published, not_downloaded, optional
+from robustbench_mix.sources.common import Published, fetching, not_downloaded, optional
 
 BRINGS_WEIGHTS = False
 
@@ -34,6 +34,7 @@ def published(name: str) -> Published:
     """The network with timm's weights; raises RbmixError if there are none to be had."""
     check(name)
     timm = optional("timm", f"timm:{name}", "timm")
+    fetching(f"timm:{name}")
     try:
         model = timm.create_model(name, pretrained=True)
     except (OSError, RuntimeError) as error:  # RuntimeError: there are none for this name

@@ -8,7 +8,7 @@ from torch import nn
 
 from robustbench_mix.errors import unknown
 from robustbench_mix.shapes import Shape
-from robustbench_mix.sources.common import Published, not_downloaded
+from robustbench_mix.sources.common import Published, fetching, not_downloaded
 
 BRINGS_WEIGHTS = False
 # Their second heads are for training alone, and their own initialisation is slow and warned of.
@@ -42,6 +42,7 @@ def published(name: str) -> Published:
 
     check(name)
     weights = models.get_model_weights(name).DEFAULT
+    fetching(f"torchvision:{name}")
     try:
         model = models.get_model(name, weights=weights)
     except (OSError, RuntimeError) as error:  # RuntimeError: a file that is not what it should be
