@@ -79,9 +79,7 @@ class Baseline:
     def words(self) -> dict[str, Any]:
         """What to evaluate, as the arguments of an evaluation."""
         own = self.identity["spatial"] == "external"
-        mixers = {
-            name: "learned" if own else self.identity[name] for name in ("spatial", "channel")
-        }
+        mixers = {name: None if own else self.identity[name] for name in ("spatial", "channel")}
         kept = {name: self.identity[name] for name in ("model", "dataset", "attack", "norm")}
         numbers = {"seed": int(self.identity["seed"]), "examples": int(self.identity["n"])}
         return {**kept, **mixers, **numbers, "backend": self.identity["backend"], "eps": self.eps}

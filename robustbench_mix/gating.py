@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from robustbench_mix import baselines, checkpoints, data, jobs
+from robustbench_mix import baselines, brought, checkpoints, data, jobs
 from robustbench_mix.baselines import ELSEWHERE, Baseline
 from robustbench_mix.errors import RbmixError
 from robustbench_mix.files import check_writable, replacing, safe_name
@@ -19,8 +19,8 @@ from robustbench_mix.splits import balanced
 def write(
     *,
     model: str,
-    spatial: str,
-    channel: str,
+    spatial: str | None,
+    channel: str | None,
     seed: int,
     dataset: str,
     attack: str,
@@ -42,8 +42,8 @@ def write(
     baseline. Your own model's weights are named in it if they lie in that folder. Raises
     RbmixError for what a user can mend, a baseline that is there already among it.
     """
-    own = ":" in model
-    mixers = ["external", "external"] if own else [spatial, channel]
+    own = brought.is_brought(model, spatial=spatial, channel=channel, file=weights)
+    mixers = [word or ("external" if own else "learned") for word in (spatial, channel)]
     stem = "-".join([model, *mixers, f"s{seed}", Path(dataset).name, Path(attack).stem])
     path = folder / f"{safe_name(stem)}.csv"
     if path.exists() and not replace:
@@ -58,8 +58,8 @@ def write(
     run = _evaluated(words, weights, training, **how)
     if weights is None and not own:
         weights = jobs.train(
-            model=model, spatial=spatial, channel=channel, seed=seed, dataset=dataset,
-            training=training, device=device, quiet=quiet,
+            model=model, spatial=spatial or "learned", channel=channel or "learned", seed=seed,
+            dataset=dataset, training=training, device=device, quiet=quiet,
         ).path  # fmt: skip
     return _record(run, words, weights, path, **how)
 
@@ -119,7 +119,7 @@ def _record(
     nearby = {"eps": baselines.edges(run.eps, norm), "norm": norm}
     around = _evaluated(words | nearby, weights, Training(), **how)
     kept = {"dataset": words["dataset"], "attack": words["attack"]}
-    if weights is None or run.header["spatial"] == "external":
+    if weights is None or not checkpoints.is_ours(weights):
         named = _named(weights, path.parent)
         baselines.write(baselines.of_run(run, around, **kept, weights=named), path)
         return [path]

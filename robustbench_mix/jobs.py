@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import torch
 
-from robustbench_mix import data, probing, progress, protocols, zoo
+from robustbench_mix import anatomy, brought, data, probing, progress, protocols, sources, zoo
 from robustbench_mix import unshuffle as shuffling
 from robustbench_mix.devices import fitting_batch, pick_device, pick_precision
 from robustbench_mix.errors import RbmixError, unknown
@@ -16,11 +17,12 @@ from robustbench_mix.evaluate import Evaluation, default_examples
 from robustbench_mix.evaluate import evaluate as evaluate_model
 from robustbench_mix.files import check_writable, home
 from robustbench_mix.identity import Label
-from robustbench_mix.obtain import Obtained, from_checkpoint, from_user, obtain
+from robustbench_mix.obtain import Obtained, from_checkpoint, obtain
 from robustbench_mix.recipes import adversarial_eps, recipe_for
 from robustbench_mix.specs import (
     BACKENDS,
     Adversarial,
+    Interface,
     ModelSpec,
     Recipe,
     check_seed,
@@ -52,6 +54,14 @@ class Training:
         if not self.adversarial:
             raise RbmixError(f"--adversarial-eps {self.adversarial_eps} needs --adversarial")
 
+    def check_idle(self, model: str) -> None:
+        """Raises RbmixError if anything is to be changed for a network that is not trained."""
+        if replace(self, precision="auto") != Training():
+            raise RbmixError(
+                f"model {model!r} comes with its weights: --epochs, --train-examples, --lr and "
+                "--adversarial go with training"
+            )
+
 
 def explain(
     *,
@@ -65,13 +75,14 @@ def explain(
     results: Path,
     training: Training,
     device: str,
+    interface: Interface | None = None,
     quiet: bool = False,
 ) -> list[Path]:
     """Measure a network, its learned twin, and how their examples transfer; the records."""
     progress.set_quiet(quiet)
     _check_count("number of examples", examples)
     zoo.family(model)
-    ModelSpec(model, spatial, channel, seed)
+    name = ModelSpec(model, spatial, channel, seed, interface).name
     protocols.load("fgsm", "", eps=eps)
     check_writable(results)
     where = pick_device(device)
@@ -84,9 +95,9 @@ def explain(
     for mode in dict.fromkeys(("learned", spatial)):
         obtained = train(
             model=model, spatial=mode, channel=channel, seed=seed, dataset=dataset,
-            training=training, device=device, quiet=quiet,
+            training=training, device=device, interface=interface, quiet=quiet,
         )  # fmt: skip
-        label = Label(model, mode, channel, seed)
+        label = Label(name, mode, channel, seed)
         paths.append(probing.probe(label, obtained, *common))
         twins.append((label, obtained))
     if len(twins) == 2:
@@ -145,11 +156,12 @@ def train(
     dataset: str,
     training: Training,
     device: str,
+    interface: Interface | None = None,
     quiet: bool = False,
 ) -> Obtained:
     """Train the named model, or load it if it is cached."""
     progress.set_quiet(quiet)
-    spec = ModelSpec(model, spatial, channel, seed)
+    spec = ModelSpec(model, spatial, channel, seed, interface)
     training.check()
     zoo.family(model)
     where = pick_device(device)
@@ -179,8 +191,8 @@ def _changed(recipe: Recipe, training: Training, device: torch.device) -> Recipe
 def evaluate(
     *,
     model: str,
-    spatial: str,
-    channel: str,
+    spatial: str | None,
+    channel: str | None,
     seed: int,
     dataset: str,
     attack: str,
@@ -192,6 +204,8 @@ def evaluate(
     results: Path,
     training: Training,
     device: str,
+    pretrained: bool = False,
+    interface: Interface | None = None,
     backend: str | None = None,
     exhaustive: bool = False,
     fresh: bool = False,
@@ -199,44 +213,73 @@ def evaluate(
 ) -> Evaluation:
     """Evaluate the named model, training it first if need be; checks all words first.
 
-    With `weights` nothing is trained: they are one of our checkpoints, or any for your own
-    model.
+    `spatial` and `channel` None leave a network with weights of its own as it is, and are
+    `learned` for one that is trained (`brought.is_brought` tells which it is). With `weights`
+    nothing is trained: they are one of our checkpoints, or any for your own model.
     """
     progress.set_quiet(quiet)
-    own = ":" in model
-    if not own:
-        zoo.family(model)
-    if weights is not None and training != Training(precision=training.precision):
-        raise RbmixError(f"--weights {weights}: nothing is trained, leave out how to")
+    spec = ModelSpec(model, spatial or "learned", channel or "learned", check_seed(seed), interface)
+    is_brought = brought.is_brought(
+        model, spatial=spatial, channel=channel, file=weights, pretrained=pretrained
+    )
+    if is_brought or weights is not None:
+        training.check_idle(model)
     _check_count("number of examples", examples)
     _check_count("batch size", batch_size)
     if backend is not None and backend not in BACKENDS:
         raise unknown("backend", backend, BACKENDS)
-    spec = ModelSpec("" if own else model, spatial, channel, check_seed(seed))
     protocols.load(attack, dataset="", eps=eps, norm=norm)
     training.check()
     check_writable(results)
     where = pick_device(device)
     loaded = data.load(dataset)
     protocol = protocols.load(attack, loaded.name, eps=eps, norm=norm)
-    if own:
-        label = Label(model, "external", "external", seed)
-        obtained = from_user(model, weights)
+    size = zoo.fitting(spec, zoo.shape_of(loaded)).size
+    if is_brought:
+        label, obtained = brought.bring(
+            model, loaded, spatial=spatial, channel=channel, seed=seed, interface=interface,
+            file=weights,
+        )  # fmt: skip
     else:
-        label = Label(spec.model, spec.spatial, spec.channel, spec.seed)
+        label = Label(spec.name, spec.spatial, spec.channel, spec.seed)
         if weights is not None:
             obtained = from_checkpoint(spec, loaded, weights)
         else:
             obtained = train(
-                model=model, spatial=spatial, channel=channel, seed=seed, dataset=dataset,
-                training=training, device=device, quiet=quiet,
+                model=model, spatial=spec.spatial, channel=spec.channel, seed=seed,
+                dataset=dataset, training=training, device=device, interface=interface, quiet=quiet,
             )  # fmt: skip
     return evaluate_model(
         label, obtained, loaded, protocol, results, where,
         examples=default_examples(loaded.name) if examples is None else examples,
-        batch_size=batch_size or fitting_batch(loaded.size, where),
+        batch_size=batch_size or fitting_batch(size, where),
         backend=backend, exhaustive=exhaustive, fresh=fresh,
     )  # fmt: skip
+
+
+def describe(
+    *,
+    model: str,
+    spatial: str = "learned",
+    channel: str = "learned",
+    dataset: str | None = None,
+    input_size: int | None = None,
+    classes: int | None = None,
+) -> dict[str, Any]:
+    """The layers and costs of a network as it would be trained, as plain values.
+
+    Without a data set, for colour images of 32 pixels and ten classes unless said otherwise.
+    """
+    spec = ModelSpec(model, spatial, channel, interface=Interface(input_size, classes=classes))
+    sources.parse(model).check()
+    shape = zoo.Shape(3, 32, classes or 10) if dataset is None else data.shape(dataset)
+    network = zoo.sketch(spec, shape)
+    fitted = zoo.fitting(spec, shape)
+    return {
+        "model": model, "spatial": spatial, "channel": channel,
+        "image": list(fitted.image), "classes": fitted.classes,
+        **anatomy.anatomy(network, fitted).as_json(),
+    }  # fmt: skip
 
 
 def _check_count(name: str, number: int | None) -> None:

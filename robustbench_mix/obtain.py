@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from robustbench_mix import checkpoints, provenance, zoo
+from robustbench_mix.anatomy import unset
 from robustbench_mix.devices import conditions
 from robustbench_mix.errors import RbmixError
 from robustbench_mix.locks import alone
@@ -84,6 +85,8 @@ def _trained(
     made_with = conditions(device)  # the commit is that of the code that trains
     unfinished = Unfinished(path, made_with)
     model = zoo.build(spec, zoo.shape_of(dataset), *dataset.statistics())
+    for layer in unset(model) if spec.spatial != "learned" else []:
+        say(f"{layer.name} is left out: {layer.note}")
     trained = train(model, split, dataset.test, recipe, spec.seed, device, unfinished=unfinished)
     header = {
         "spec": as_json(spec),
@@ -113,14 +116,3 @@ def place(
     """The images to train on, and where the checkpoint of exactly these settings belongs."""
     split = balanced(dataset.train, train_examples) if train_examples else dataset.train
     return split, checkpoints.path_for(spec, recipe, dataset.name, split.hash)
-
-
-def from_user(path: str, weights: Path | None) -> Obtained:
-    """The user's own network from `package.module:callable`, neither trained nor changed.
-
-    Raises RbmixError if it cannot be imported or `weights` do not fit it.
-    """
-    model = zoo.from_callable(path)
-    if weights is not None:
-        checkpoints.load_weights(model, weights)
-    return Obtained(model.eval(), weights or Path(), {}, 0.0)

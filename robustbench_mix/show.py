@@ -179,8 +179,10 @@ def verdicts(found: list[Verdict], written: list[Path]) -> None:
     saved(written)
 
 
-def models(summaries: dict[str, str], counts: dict[str, dict[str, int]], grammar: str) -> None:
-    """The registered models with their trainable-parameter counts."""
+def models(
+    summaries: dict[str, str], counts: dict[str, dict[str, int]], grammar: str, forms: str
+) -> None:
+    """The registered models with their trainable-parameter counts, and what else is taken."""
     table = Table(title="Trainable parameters for 32x32 colour images and 10 classes")
     table.add_column("model")
     for variant in ("full", "chans", "space"):
@@ -192,6 +194,46 @@ def models(summaries: dict[str, str], counts: dict[str, dict[str, int]], grammar
     console.print(table)
     console.print("full: all learned; chans: --spatial frozen; space: --channel frozen")
     console.print(grammar, highlight=False)
+    console.print(f"also: {forms}", highlight=False)
+
+
+def description(found: dict[str, Any]) -> None:
+    """The layers of a network, its separable convolutions, and what it comes to."""
+    images = " x ".join(str(length) for length in found["image"])
+    layers = Table(title=f"{_name(found)} for images of {images}, {found['classes']} classes")
+    for column in ("layer", "kind", "what"):
+        layers.add_column(column, overflow="fold")
+    for column in ("trainable", "frozen"):
+        layers.add_column(column, justify="right")
+    layers.add_column("note")
+    for layer in found["layers"]:
+        counts = (f"{layer[name]:,}" for name in ("trainable", "frozen"))
+        layers.add_row(layer["name"], layer["kind"], layer["what"], *counts, layer["note"])
+    costs = Table(title="Separable convolutions: multiply-adds for one image")
+    costs.add_column("layer", overflow="fold")
+    for column in ("composed", "two-step"):
+        costs.add_column(column, justify="right")
+    costs.add_column("runs")
+    for cost in found["separable"]:
+        counts = (f"{cost[name]:,}" for name in ("composed", "two_step"))
+        costs.add_row(cost["name"], *counts, cost["runs"])
+    console = Console()
+    console.print(layers)
+    if found["separable"]:
+        console.print(costs)
+    variants = ", ".join(
+        f"{name.capitalize()} {'not possible' if count is None else format(count, ',')}"
+        for name, count in found["parameters"].items()
+    )
+    adds = {name: f"{count:,}" for name, count in found["multiply_adds"].items()}
+    console.print(
+        f"parameters: {found['trainable']:,} trainable and {found['frozen']:,} frozen here; "
+        f"trainable in {variants}\n"
+        f"multiply-adds for one image: {adds['as_it_runs']} as it runs, {adds['composed']} with "
+        f"every separable convolution composed, {adds['two_step']} with each in two steps; "
+        f"composing takes {adds['composing_a_batch']} a batch",
+        highlight=False,
+    )
 
 
 def attacks(protocols: list[Any]) -> None:

@@ -16,10 +16,10 @@ FLOORS = {
     0: "errors specs files progress markdown provenance protocols records recipes tables "
     "decodings intervals evidence grids paper probes flags locks baselines",
     1: "filters mixing fuse graphs resnet convmixer splits folders data norms streams draws "
-    "devices memory unfinished",
-    2: "zoo checkpoints algorithms measures diagnostics",
+    "devices memory unfinished shapes normalized",
+    2: "zoo sources weights checkpoints algorithms measures diagnostics anatomy operations",
     3: "fit train unshuffle obtain harness audit search identity evaluate jobs api bench "
-    "costs sweeping sweeps probing checkup gating",
+    "costs sweeping sweeps probing checkup brought gating",
     4: "leaderboard claims explanations report pages plot drawing show gallery regression ci",
     5: "__init__ cli __main__",
 }

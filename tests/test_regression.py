@@ -274,7 +274,7 @@ def test_a_checkpoint_is_of_the_network_that_was_asked_for(
     assert "'spatial': 'frozen'" in err
     code, _, err = rbmix(capsys, *words, "--epochs", "3")
     assert code == 2
-    assert "nothing is trained" in err
+    assert "comes with its weights: --epochs" in err
 
 
 @pytest.fixture

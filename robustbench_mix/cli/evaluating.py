@@ -15,21 +15,29 @@ from robustbench_mix.cli.options import (
     AttackName,
     Backend,
     BatchSize,
+    ChannelWish,
     ChannelWord,
+    Classes,
     DatasetName,
     Device,
     Epochs,
     EpsGrid,
+    InputSize,
     IsAdversarial,
     LearningRate,
+    Mean,
     Model,
     NormName,
     Out,
     Precision,
+    Pretrained,
     Seed,
+    SpatialWish,
     SpatialWord,
+    Std,
     TrainExamples,
     Weights,
+    interface,
     listed,
     whole,
 )
@@ -38,8 +46,8 @@ from robustbench_mix.cli.options import (
 @app.command()
 def evaluate(
     model: Model = "resnet18",
-    spatial: SpatialWord = "learned",
-    channel: ChannelWord = "learned",
+    spatial: SpatialWish = None,
+    channel: ChannelWish = None,
     attack: AttackName = "autoattack",
     dataset: DatasetName = "digits",
     examples: Annotated[
@@ -58,6 +66,11 @@ def evaluate(
     seed: Seed = 0,
     batch_size: BatchSize = None,
     weights: Weights = None,
+    pretrained: Pretrained = False,
+    mean: Mean = None,
+    std: Std = None,
+    input_size: InputSize = None,
+    classes: Classes = None,
     out: Out = Path("results"),
     epochs: Epochs = None,
     train_examples: TrainExamples = None,
@@ -71,7 +84,13 @@ def evaluate(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Attack a model over an epsilon grid; train it first if it is not cached."""
+    """Attack a model over an epsilon grid; train it first if it is not cached.
+
+    A model that comes with weights is never trained: one with --weights or --pretrained, and one
+    from hf: or package.module:callable unless --spatial or --channel asks for a variant of it.
+    With --weights these two say how the file was made: the model's convolutions are made
+    separable before it is loaded, and learned and frozen are compared as twins.
+    """
     from robustbench_mix import jobs, plot, show
     from robustbench_mix import leaderboard as board
 
@@ -83,6 +102,7 @@ def evaluate(
             epochs, train_examples, lr, precision, adversarial, adversarial_eps
         ),
         device=device,
+        pretrained=pretrained, interface=interface(input_size, mean, std, classes),
         backend=backend, exhaustive=exhaustive, fresh=fresh, quiet=as_json,
     )  # fmt: skip
     written = [done.path, *board.write(out), *plot.write(out)]
@@ -106,10 +126,18 @@ def train(
     precision: Precision = "auto",
     adversarial: IsAdversarial = False,
     adversarial_eps: AdversarialEps = None,
+    mean: Mean = None,
+    std: Std = None,
+    input_size: InputSize = None,
+    classes: Classes = None,
     device: Device = "auto",
     as_json: AsJson = False,
 ) -> None:
-    """Train a model and keep its checkpoint; nothing to do if it is cached."""
+    """Train a model and keep its checkpoint; nothing to do if it is cached.
+
+    Any architecture will do: its dense convolutions are made separable, and it is trained from
+    fresh weights, whatever weights others have for it.
+    """
     from robustbench_mix import jobs, show
 
     obtained = jobs.train(
@@ -117,7 +145,7 @@ def train(
         training=jobs.Training(
             epochs, train_examples, lr, precision, adversarial, adversarial_eps
         ),
-        device=device,
+        device=device, interface=interface(input_size, mean, std, classes),
         quiet=as_json,
     )  # fmt: skip
     if as_json:
@@ -146,6 +174,10 @@ def explain(
     precision: Precision = "auto",
     adversarial: IsAdversarial = False,
     adversarial_eps: AdversarialEps = None,
+    mean: Mean = None,
+    std: Std = None,
+    input_size: InputSize = None,
+    classes: Classes = None,
     device: Device = "auto",
     as_json: AsJson = False,
 ) -> None:
@@ -158,7 +190,7 @@ def explain(
         training=jobs.Training(
             epochs, train_examples, lr, precision, adversarial, adversarial_eps
         ),
-        device=device, quiet=as_json,
+        device=device, interface=interface(input_size, mean, std, classes), quiet=as_json,
     )  # fmt: skip
     if as_json:
         print(json.dumps({"paths": [str(path) for path in paths]}, indent=2))

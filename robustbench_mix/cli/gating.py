@@ -17,7 +17,7 @@ from robustbench_mix.cli.options import (
     AttackName,
     Backend,
     BatchSize,
-    ChannelWord,
+    ChannelWish,
     DatasetName,
     Device,
     Epochs,
@@ -28,7 +28,7 @@ from robustbench_mix.cli.options import (
     NormName,
     Precision,
     Seed,
-    SpatialWord,
+    SpatialWish,
     TrainExamples,
     Weights,
     listed,
@@ -40,8 +40,8 @@ from robustbench_mix.errors import RbmixError
 @app.command()
 def baseline(
     model: Model = "resnet18",
-    spatial: SpatialWord = "learned",
-    channel: ChannelWord = "learned",
+    spatial: SpatialWish = None,
+    channel: ChannelWish = None,
     attack: AttackName = "pgd",
     dataset: DatasetName = "digits",
     examples: Annotated[

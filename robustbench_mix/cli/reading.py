@@ -15,13 +15,13 @@ from robustbench_mix.cli.options import AsJson, existing
 @app.command()
 def models(as_json: AsJson = False) -> None:
     """List the models, with the trainable parameters of Full, Chans and Space."""
-    from robustbench_mix import show, zoo
+    from robustbench_mix import show, sources, zoo
 
     counts = {name: zoo.trainable_parameters(name) for name in zoo.MODELS}
     if as_json:
         print(json.dumps(counts, indent=2))
     else:
-        show.models(zoo.MODELS, counts, zoo.GRAMMAR)
+        show.models(zoo.MODELS, counts, zoo.GRAMMAR, sources.FORMS)
 
 
 @app.command()
