@@ -33,6 +33,10 @@ def make(num_classes=10):
 def wide():
     return make(1000)
 
+def odd():
+    return nn.Sequential(nn.Conv2d(1, 2, 3), nn.ConvTranspose2d(2, 2, 3), nn.Flatten(),
+                         nn.Linear(128, 10))
+
 def colour():
     return nn.Sequential(nn.Conv2d(3, 10, 8), nn.Flatten())
 """
@@ -210,6 +214,17 @@ def test_a_callable_is_trained_as_a_pair(here: Path, capsys) -> None:
     (run,) = records.read_all(here / "results")
     assert (run.header["model"], run.header["spatial"]) == ("net:make [10 px]", "frozen")
     assert "weights" not in run.header
+
+
+def test_training_says_which_convolutions_no_variant_reaches(here: Path, capsys) -> None:
+    """A convolution that stays learned in a frozen network is named."""
+    few = ["--epochs", "1", "--train-examples", "100"]
+    code, _, err = rbmix(capsys, "train", "--model", "net:odd", "--spatial", "frozen", *few)
+    assert code == 0
+    assert "net.1 is left out: ConvTranspose2d is no Conv2d" in err
+    code, _, err = rbmix(capsys, "train", "--model", "net:odd", *few)
+    assert code == 0
+    assert "left out" not in err
 
 
 def test_file_names_of_foreign_words_are_safe(home: Path) -> None:

@@ -58,7 +58,7 @@ needs_timm = pytest.mark.skipif(not has_timm(), reason="timm, an optional packag
 
 @pytest.fixture
 def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A module `mynet` and one that is called `timm_`, in the working folder."""
+    """A module of the user's own, `mynet`, in the working folder."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [*sys.path])
     monkeypatch.delitem(sys.modules, "mynet", raising=False)

@@ -56,7 +56,7 @@ InputSize = Annotated[
     Optional[int],
     typer.Option(
         parser=whole,
-        help="Resize images to this many pixels inside the network: attacks change the data's.",
+        help="Resize images bilinearly inside the network; attacks change those of the data.",
     ),
 ]
 Mean = Annotated[
