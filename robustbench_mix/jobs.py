@@ -7,17 +7,20 @@ from itertools import product
 from pathlib import Path
 
 import torch
+from torch import nn
 
 from robustbench_mix import data, probing, progress, protocols, zoo
 from robustbench_mix import unshuffle as shuffling
 from robustbench_mix.devices import fitting_batch, pick_device, pick_precision
 from robustbench_mix.errors import RbmixError, unknown
-from robustbench_mix.evaluate import Evaluation, default_examples
-from robustbench_mix.evaluate import evaluate as evaluate_model
+from robustbench_mix.evaluation import Evaluation, default_examples
+from robustbench_mix.evaluation import evaluate as evaluate_model
 from robustbench_mix.files import check_writable, home
 from robustbench_mix.identity import Label
 from robustbench_mix.obtain import Obtained, from_user, obtain
+from robustbench_mix.protocols import Protocol
 from robustbench_mix.recipes import adversarial_eps, recipe_for
+from robustbench_mix.schedules import schedule_of
 from robustbench_mix.specs import (
     BACKENDS,
     Adversarial,
@@ -26,7 +29,7 @@ from robustbench_mix.specs import (
     check_seed,
     parse_eps,
 )
-from robustbench_mix.splits import balanced
+from robustbench_mix.splits import Dataset, balanced
 from robustbench_mix.unshuffle import Decoder
 
 
@@ -142,7 +145,7 @@ def train(
     spatial: str,
     channel: str,
     seed: int,
-    dataset: str,
+    dataset: str | Dataset,
     training: Training,
     device: str,
     quiet: bool = False,
@@ -154,7 +157,7 @@ def train(
     zoo.family(model)
     where = pick_device(device)
     check_writable(home() / "checkpoints")
-    loaded = data.load(dataset)
+    loaded = dataset if isinstance(dataset, Dataset) else data.load(dataset)
     recipe = recipe_of(spec, loaded.name, training, where)
     return obtain(spec, loaded, recipe, where, train_examples=training.examples)
 
@@ -178,12 +181,12 @@ def _changed(recipe: Recipe, training: Training, device: torch.device) -> Recipe
 
 def evaluate(
     *,
-    model: str,
+    model: str | nn.Module,
     spatial: str,
     channel: str,
     seed: int,
-    dataset: str,
-    attack: str,
+    dataset: str | Dataset,
+    attack: str | Protocol,
     eps: list[str] | None,
     norm: str | None,
     examples: int | None,
@@ -194,42 +197,62 @@ def evaluate(
     device: str,
     backend: str | None = None,
     exhaustive: bool = False,
+    randomised: bool = False,
     fresh: bool = False,
     quiet: bool = False,
 ) -> Evaluation:
-    """Evaluate the named model, training it first if need be; checks all words first."""
+    """Evaluate a model, by name or as it is, training it first if need be.
+
+    Names are words of the command line; checks all of them first.
+    """
     progress.set_quiet(quiet)
-    own = ":" in model
-    if weights is not None and not own:
+    named = isinstance(model, str) and not zoo.is_external(model)
+    if weights is not None and (named or not isinstance(model, str)):
         raise RbmixError(f"--weights {weights} goes with your own model, package.module:callable")
-    if not own:
+    if isinstance(model, str) and named:
         zoo.family(model)
     _check_count("number of examples", examples)
     _check_count("batch size", batch_size)
     if backend is not None and backend not in BACKENDS:
         raise unknown("backend", backend, BACKENDS)
-    spec = ModelSpec("" if own else model, spatial, channel, check_seed(seed))
-    protocols.load(attack, dataset="", eps=eps, norm=norm)
+    ModelSpec("", spatial, channel, check_seed(seed))
+    _protocol(attack, "", eps, norm)
     training.check()
     check_writable(results)
     where = pick_device(device)
-    loaded = data.load(dataset)
-    protocol = protocols.load(attack, loaded.name, eps=eps, norm=norm)
-    if own:
+    loaded = dataset if isinstance(dataset, Dataset) else data.load(dataset)
+    protocol = _protocol(attack, loaded.name, eps, norm)
+    # Before anything is trained; an attack may still ask for more classes than the model has.
+    schedule_of(
+        protocol, max(len(loaded.classes), 2), backend, exhaustive=exhaustive, randomised=randomised
+    )
+    if not isinstance(model, str):
+        label = Label(type(model).__name__, "external", "external", seed)
+        obtained = Obtained(model, Path(), {}, 0.0)
+    elif not named:
         label = Label(model, "external", "external", seed)
         obtained = from_user(model, weights)
     else:
-        label = Label(spec.model, spec.spatial, spec.channel, spec.seed)
+        label = Label(model, spatial, channel, seed)
         obtained = train(
-            model=model, spatial=spatial, channel=channel, seed=seed, dataset=dataset,
+            model=model, spatial=spatial, channel=channel, seed=seed, dataset=loaded,
             training=training, device=device, quiet=quiet,
         )  # fmt: skip
     return evaluate_model(
         label, obtained, loaded, protocol, results, where,
         examples=default_examples(loaded.name) if examples is None else examples,
         batch_size=batch_size or fitting_batch(loaded.size, where),
-        backend=backend, exhaustive=exhaustive, fresh=fresh,
+        backend=backend, exhaustive=exhaustive, randomised=randomised, fresh=fresh,
     )  # fmt: skip
+
+
+def _protocol(
+    attack: str | Protocol, dataset: str, eps: list[str] | None, norm: str | None
+) -> Protocol:
+    """The named protocol, or the given one with another grid."""
+    if isinstance(attack, str):
+        return protocols.load(attack, dataset, eps=eps, norm=norm)
+    return protocols.changed(attack, eps=eps, norm=norm)
 
 
 def _check_count(name: str, number: int | None) -> None:

@@ -40,6 +40,13 @@ def evaluation(run: Run, rows: pd.DataFrame, written: list[Path]) -> None:
         f"attacked in {run.time_seconds.get('attacking', 0):.0f} s on {h['device']}",
         highlight=False,
     )
+    if "randomised" in h:
+        drawn = flags.draws(h["diagnostics"])
+        console.print(
+            f"said to be randomised: each verdict is the majority of {h['randomised']} passes"
+            + ("" if drawn else "; but it is deterministic, two passes agree"),
+            highlight=False,
+        )
     for name, words in flags.of_run(run).items():
         console.print(f"flag {name}: {words} (docs/flags.md)", highlight=False)
     checked = h.get("checked", {"confirmed": 0, "refuted": 0})
@@ -68,6 +75,7 @@ def evaluation_json(run: Run, rows: pd.DataFrame, written: list[Path]) -> dict[s
         "passes": run.header["passes"],
         "audit": run.header.get("audit", []),
         "flags": flags.of_run(run),
+        "randomised": run.header.get("randomised", 0),
         "paths": [str(path) for path in written],
     }
 
@@ -161,8 +169,13 @@ def _duration(seconds: float) -> str:
     return f"{seconds / 86400:.1f} days"
 
 
-def models(summaries: dict[str, str], counts: dict[str, dict[str, int]], grammar: str) -> None:
-    """The registered models with their trainable-parameter counts."""
+def models(
+    summaries: dict[str, str],
+    counts: dict[str, dict[str, int]],
+    grammar: str,
+    registered: dict[str, str],
+) -> None:
+    """The models with their trainable-parameter counts, and what packages register."""
     table = Table(title="Trainable parameters for 32x32 colour images and 10 classes")
     table.add_column("model")
     for variant in ("full", "chans", "space"):
@@ -174,10 +187,11 @@ def models(summaries: dict[str, str], counts: dict[str, dict[str, int]], grammar
     console.print(table)
     console.print("full: all learned; chans: --spatial frozen; space: --channel frozen")
     console.print(grammar, highlight=False)
+    _registered("model", registered)
 
 
-def attacks(protocols: list[Any]) -> None:
-    """The shipped protocols."""
+def attacks(protocols: list[Any], registered: dict[str, str]) -> None:
+    """The shipped protocols, and the algorithms that packages register."""
     table = Table()
     for column in ("attack", "norm", "eps", "what it does"):
         table.add_column(column)
@@ -185,6 +199,12 @@ def attacks(protocols: list[Any]) -> None:
         grid = ", ".join(eps.text for eps in protocol.eps)
         table.add_row(protocol.name, protocol.norm, grid, protocol.summary)
     Console().print(table)
+    _registered("algorithm", registered)
+
+
+def _registered(kind: str, registered: dict[str, str]) -> None:
+    for name, package in registered.items():
+        Console().print(f"{kind} {name}, of {package}", highlight=False, markup=False)
 
 
 def _name(header: dict[str, Any]) -> str:

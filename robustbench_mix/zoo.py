@@ -15,6 +15,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from robustbench_mix import plugins
 from robustbench_mix.convmixer import ConvMixer
 from robustbench_mix.errors import RbmixError, unknown
 from robustbench_mix.mixing import count_trainable, separate, set_mixing
@@ -89,7 +90,8 @@ def parse_name(name: str) -> Callable[[Shape], nn.Module]:
     """
     match = re.fullmatch(r"(resnet|convmixer)(\d{1,4})(?:_(\d{1,3}))?((?:_[wdkp]\d{1,3})*)", name)
     if not match:
-        raise unknown("model", name, MODELS, also="or package.module:callable")
+        known = [*MODELS, *plugins.models()]
+        raise unknown("model", name, known, also="or package.module:callable")
     kind, first, second = match[1], int(match[2]), match[3]
     options = [(part[0], int(part[1:])) for part in match[4].split("_") if part]
     given = dict(options)
@@ -153,12 +155,30 @@ def trainable_parameters(name: str, shape: Shape | None = None) -> dict[str, int
     return counts
 
 
+def is_external(name: str) -> bool:
+    """Whether rbmix does not build this network: a callable, or what a package registers.
+
+    Raises RbmixError if a package registers a name that rbmix builds itself.
+    """
+    if ":" in name or name not in plugins.models():
+        return ":" in name
+    try:
+        parse_name(name)
+    except RbmixError:
+        return True
+    plugins.check_free("model", name, [name])
+    return False
+
+
 def from_callable(path: str) -> nn.Module:
     """Import `package.module:callable`, call it, and return the module it gives.
 
-    The current folder is searched first, as `python -m` does. Raises RbmixError if the
-    name cannot be imported or does not give an `nn.Module`.
+    The current folder is searched first, as `python -m` does. A name that a package registers
+    is called likewise. Raises RbmixError if the name cannot be imported or does not give an
+    `nn.Module`.
     """
+    if path in plugins.models():
+        return _module(path, plugins.models()[path]())
     module_name, _, attribute = path.partition(":")
     if not (module_name and attribute):
         raise RbmixError(f"model {path!r} is not of the form package.module:callable")
@@ -173,7 +193,10 @@ def from_callable(path: str) -> nn.Module:
         raise RbmixError(f"cannot import model {path!r}: {error}") from error
     if not callable(target):
         raise RbmixError(f"model {path!r} is not callable")
-    model = target if isinstance(target, nn.Module) else target()
+    return _module(path, target if isinstance(target, nn.Module) else target())
+
+
+def _module(path: str, model: object) -> nn.Module:
     if not isinstance(model, nn.Module):
         raise RbmixError(f"model {path!r} returned {type(model).__name__}, not an nn.Module")
     return model

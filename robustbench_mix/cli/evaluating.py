@@ -61,6 +61,12 @@ def evaluate(
             "--exhaustive", help="Every attack at every epsilon, to its end: nothing saved."
         ),
     ] = False,
+    randomised: Annotated[
+        bool,
+        typer.Option(
+            "--randomised", help="The network draws random numbers: attack means, judge by vote."
+        ),
+    ] = False,
     seed: Seed = 0,
     batch_size: Annotated[
         Optional[int], typer.Option(parser=whole, help="Images attacked at once.")
@@ -93,7 +99,8 @@ def evaluate(
             epochs, train_examples, lr, precision, adversarial, adversarial_eps
         ),
         device=device,
-        backend=backend, exhaustive=exhaustive, fresh=fresh, quiet=as_json,
+        backend=backend, exhaustive=exhaustive, randomised=randomised, fresh=fresh,
+        quiet=as_json,
     )  # fmt: skip
     written = [done.path, *board.write(out), *plot.write(out)]
     rows = board.rows([done.run])
