@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from robustbench_mix.errors import RbmixError
 from robustbench_mix.intervals import at_least, wilson
 from robustbench_mix.probes import Probe
 from robustbench_mix.records import Run
@@ -54,6 +55,15 @@ def of_network(found: Measured, *, randomised: bool = False) -> dict[str, str]:
 def draws(found: Measured) -> bool:
     """Whether two passes of the same images differ by more than rounding."""
     return bool(found["unrepeatable"] > ROUNDING)
+
+
+def unsaid(unrepeatable: float) -> RbmixError:
+    """The error for a network that draws and was not said to."""
+    return RbmixError(
+        f"two passes of the same images differ, by {unrepeatable:.3g} of the spread of the logits: "
+        "the network draws random numbers (dropout, noise) or changes itself; switch that off, or "
+        "evaluate it as one that does (rbmix evaluate --randomised)"
+    )
 
 
 def _kept(raised: dict[str, str], found: Measured, randomised: bool) -> dict[str, str]:
