@@ -26,7 +26,7 @@ from robustbench_mix.splits import Dataset
 MODEL = "resnet14_w4"
 CPU = torch.device("cpu")
 GRADIENT = "refused: no gradient flows"
-UNSAID = "refused: say --randomised"
+UNSAID = "refused: evaluate --randomised"
 # What is measured on a network about which there is nothing to say.
 SILENT = {
     "images": 40, "classes": 10, "unrepeatable": 0.0, "batch": 0.0, "changed": 0.0,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -97,6 +99,21 @@ def test_verdicts_are_foolboxs(linear_case, name: str) -> None:
     state = run(linear_case, name, "linf")
     ours = torch.tensor([[level <= at for level in state.level] for at in range(len(epsilons))])
     assert torch.equal(ours, broken)
+
+
+def test_a_stopped_run_goes_on_to_the_same_end(linear_case) -> None:
+    """From the state after any batch, of what runs once and draws too."""
+    model, split = linear_case(4)
+    name = "LinearSearchBlendedUniformNoiseAttack"
+    protocol = Protocol("", "", f"foolbox:{name}", "linf", parse_grid(["0.1", "0.4"], "linf"))
+    steps = algorithms.components(protocol.algorithm, 4, {})
+    how = {"steps": steps, "seed": 0, "device": CPU, "batch_size": 6}
+    saved: list[dict] = []
+    whole = attack_all(model, split, protocol, save=lambda s: saved.append(asdict(s)), **how)
+    assert len(saved) == 3
+    for state in saved[:2]:
+        resumed = attack_all(model, split, protocol, state=State(**deepcopy(state)), **how)
+        assert repr((resumed.level, resumed.norm)) == repr((whole.level, whole.norm))
 
 
 @pytest.mark.parametrize(

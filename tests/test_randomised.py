@@ -90,7 +90,7 @@ def test_unsaid_it_is_refused(evaluate, tmp_path: Path) -> None:
     for words in ((), ("--backend", "reference"), ("--exhaustive",)):
         code, _, err = evaluate("noisy", *words, algorithm="pgd")
         assert code == 2
-        assert "say --randomised" in err.splitlines()[-1]
+        assert "rbmix evaluate --randomised" in err.splitlines()[-1]
     assert not list(tmp_path.rglob("*.parquet"))
 
 
