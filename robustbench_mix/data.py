@@ -11,6 +11,7 @@ from robustbench_mix.errors import RbmixError, unknown
 from robustbench_mix.files import home
 from robustbench_mix.folders import load_folder
 from robustbench_mix.locks import alone
+from robustbench_mix.shapes import Shape, shape_of
 from robustbench_mix.splits import Dataset, Split, balanced
 
 NAMED = {
@@ -18,6 +19,17 @@ NAMED = {
     "cifar10": "60,000 photographs, 32x32 colour, 10 classes; downloaded by torchvision",
     "cifar100": "60,000 photographs, 32x32 colour, 100 classes; downloaded by torchvision",
 }
+# Colour channels, pixels a side, classes: known before anything is downloaded.
+SHAPES = {
+    "digits": Shape(1, 8, 10),
+    "cifar10": Shape(3, 32, 10),
+    "cifar100": Shape(3, 32, 100),
+}
+
+
+def shape(name: str) -> Shape:
+    """What a network for the named data set must fit; raises RbmixError as `load` does."""
+    return SHAPES[name] if name in SHAPES else shape_of(load(name))
 
 
 def load(name: str) -> Dataset:

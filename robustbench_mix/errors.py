@@ -5,17 +5,27 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+MANY = 30  # names that are still listed one by one
+
 
 class RbmixError(Exception):
-    """Wrong input or surroundings: one line that names the value and what is allowed."""
+    """Wrong input or surroundings: one line that names the value and what is allowed.
+
+    `details` are lines below it, for what is wrong in several places.
+    """
+
+    def __init__(self, message: str, details: Iterable[str] = ()) -> None:
+        super().__init__(message)
+        self.details = tuple(details)
 
 
 def unknown(kind: str, name: str, allowed: Iterable[str], also: str = "") -> RbmixError:
     """An error for a name that is not registered, with the nearest one that is."""
     names = list(allowed)
-    near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    near = difflib.get_close_matches(name, names, n=4, cutoff=0.5)
     hint = f"; did you mean {near[0]!r}?" if near else ""
-    listed = ", ".join(names) + (f", {also}" if also else "")
+    shown = names if len(names) <= MANY else [*(near or names[:4]), f"... {len(names):,} in all"]
+    listed = ", ".join(shown) + (f", {also}" if also else "")
     return RbmixError(f"unknown {kind} {name!r}{hint} (allowed: {listed})")
 
 

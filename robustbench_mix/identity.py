@@ -67,6 +67,8 @@ def made_of(label: Label, checkpoint: dict[str, Any], device: torch.device) -> d
     recipe = checkpoint.get("recipe", {})
     return {
         **asdict(label),
+        # Where weights come from that were not trained here.
+        **({"weights": checkpoint["weights"]} if "weights" in checkpoint else {}),
         "train_examples": checkpoint.get("train_examples"),
         "epochs": recipe.get("epochs"),
         "adversarial": recipe.get("adversarial", {}).get("eps", ""),

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
 
-from robustbench_mix import data, probing, progress, protocols, zoo
+from robustbench_mix import anatomy, brought, data, probing, progress, protocols, sources, zoo
 from robustbench_mix import unshuffle as shuffling
 from robustbench_mix.devices import fitting_batch, pick_device, pick_precision
 from robustbench_mix.errors import RbmixError, unknown
@@ -17,43 +18,21 @@ from robustbench_mix.evaluation import Evaluation, default_examples
 from robustbench_mix.evaluation import evaluate as evaluate_model
 from robustbench_mix.files import check_writable, home
 from robustbench_mix.identity import Label
-from robustbench_mix.obtain import Obtained, from_user, obtain
+from robustbench_mix.obtain import Obtained, from_checkpoint, obtain
 from robustbench_mix.protocols import Protocol
+from robustbench_mix.recipes import Training as Training
 from robustbench_mix.recipes import adversarial_eps, recipe_for
 from robustbench_mix.schedules import schedule_of
 from robustbench_mix.specs import (
     BACKENDS,
     Adversarial,
+    Interface,
     ModelSpec,
     Recipe,
     check_seed,
-    parse_eps,
 )
 from robustbench_mix.splits import Dataset, balanced
 from robustbench_mix.unshuffle import Decoder
-
-
-@dataclass(frozen=True)
-class Training:
-    """What the user wants changed in the recipe; None keeps it.
-
-    `adversarial` trains on PGD examples, within `adversarial_eps` if that is given.
-    """
-
-    epochs: int | None = None
-    examples: int | None = None
-    lr: float | None = None
-    precision: str = "auto"
-    adversarial: bool = False
-    adversarial_eps: str | None = None
-
-    def check(self) -> None:
-        """Raises RbmixError for a radius that is none, or that nothing would use."""
-        if self.adversarial_eps is None:
-            return
-        parse_eps(self.adversarial_eps, "linf")
-        if not self.adversarial:
-            raise RbmixError(f"--adversarial-eps {self.adversarial_eps} needs --adversarial")
 
 
 def explain(
@@ -68,13 +47,14 @@ def explain(
     results: Path,
     training: Training,
     device: str,
+    interface: Interface | None = None,
     quiet: bool = False,
 ) -> list[Path]:
     """Measure a network, its learned twin, and how their examples transfer; the records."""
     progress.set_quiet(quiet)
     _check_count("number of examples", examples)
     zoo.family(model)
-    ModelSpec(model, spatial, channel, seed)
+    name = ModelSpec(model, spatial, channel, seed, interface).name
     protocols.load("fgsm", "", eps=eps)
     check_writable(results)
     where = pick_device(device)
@@ -87,9 +67,9 @@ def explain(
     for mode in dict.fromkeys(("learned", spatial)):
         obtained = train(
             model=model, spatial=mode, channel=channel, seed=seed, dataset=dataset,
-            training=training, device=device, quiet=quiet,
+            training=training, device=device, interface=interface, quiet=quiet,
         )  # fmt: skip
-        label = Label(model, mode, channel, seed)
+        label = Label(name, mode, channel, seed)
         paths.append(probing.probe(label, obtained, *common))
         twins.append((label, obtained))
     if len(twins) == 2:
@@ -148,11 +128,12 @@ def train(
     dataset: str | Dataset,
     training: Training,
     device: str,
+    interface: Interface | None = None,
     quiet: bool = False,
 ) -> Obtained:
     """Train the named model, or load it if it is cached."""
     progress.set_quiet(quiet)
-    spec = ModelSpec(model, spatial, channel, seed)
+    spec = ModelSpec(model, spatial, channel, seed, interface)
     training.check()
     zoo.family(model)
     where = pick_device(device)
@@ -182,8 +163,8 @@ def _changed(recipe: Recipe, training: Training, device: torch.device) -> Recipe
 def evaluate(
     *,
     model: str | nn.Module,
-    spatial: str,
-    channel: str,
+    spatial: str | None,
+    channel: str | None,
     seed: int,
     dataset: str | Dataset,
     attack: str | Protocol,
@@ -195,6 +176,8 @@ def evaluate(
     results: Path,
     training: Training,
     device: str,
+    pretrained: bool = False,
+    interface: Interface | None = None,
     backend: str | None = None,
     exhaustive: bool = False,
     randomised: bool = False,
@@ -203,19 +186,23 @@ def evaluate(
 ) -> Evaluation:
     """Evaluate a model, by name or as it is, training it first if need be.
 
-    Names are words of the command line; checks all of them first.
+    Names are words of the command line; checks all of them first. `spatial` and `channel` None
+    leave a network with weights of its own as it is, and are `learned` for one that is trained
+    (`brought.is_brought` tells which it is). With `weights` nothing is trained: they are one of
+    our checkpoints, or any for your own model.
     """
     progress.set_quiet(quiet)
-    named = isinstance(model, str) and not zoo.is_external(model)
-    if weights is not None and (named or not isinstance(model, str)):
-        raise RbmixError(f"--weights {weights} goes with your own model, package.module:callable")
-    if isinstance(model, str) and named:
-        zoo.family(model)
+    word = model if isinstance(model, str) else type(model).__name__
+    spec = ModelSpec(word, spatial or "learned", channel or "learned", check_seed(seed), interface)
+    is_brought = isinstance(model, nn.Module) or brought.is_brought(
+        model, spatial=spatial, channel=channel, file=weights, pretrained=pretrained
+    )
+    if is_brought or weights is not None:
+        training.check_idle(word)
     _check_count("number of examples", examples)
     _check_count("batch size", batch_size)
     if backend is not None and backend not in BACKENDS:
         raise unknown("backend", backend, BACKENDS)
-    ModelSpec("", spatial, channel, check_seed(seed))
     _protocol(attack, "", eps, norm)
     training.check()
     check_writable(results)
@@ -226,24 +213,55 @@ def evaluate(
     schedule_of(
         protocol, max(len(loaded.classes), 2), backend, exhaustive=exhaustive, randomised=randomised
     )
-    if not isinstance(model, str):
-        label = Label(type(model).__name__, "external", "external", seed)
+    size = zoo.fitting(spec, zoo.shape_of(loaded)).size
+    if isinstance(model, nn.Module):
+        label = Label(word, "external", "external", seed)
         obtained = Obtained(model, Path(), {}, 0.0)
-    elif not named:
-        label = Label(model, "external", "external", seed)
-        obtained = from_user(model, weights)
-    else:
-        label = Label(model, spatial, channel, seed)
-        obtained = train(
-            model=model, spatial=spatial, channel=channel, seed=seed, dataset=loaded,
-            training=training, device=device, quiet=quiet,
+    elif is_brought:
+        label, obtained = brought.bring(
+            model, loaded, spatial=spatial, channel=channel, seed=seed, interface=interface,
+            file=weights,
         )  # fmt: skip
+    else:
+        label = Label(spec.name, spec.spatial, spec.channel, spec.seed)
+        if weights is not None:
+            obtained = from_checkpoint(spec, loaded, weights)
+        else:
+            obtained = train(
+                model=model, spatial=spec.spatial, channel=spec.channel, seed=seed,
+                dataset=loaded, training=training, device=device, interface=interface, quiet=quiet,
+            )  # fmt: skip
     return evaluate_model(
         label, obtained, loaded, protocol, results, where,
         examples=default_examples(loaded.name) if examples is None else examples,
-        batch_size=batch_size or fitting_batch(loaded.size, where),
+        batch_size=batch_size or fitting_batch(size, where),
         backend=backend, exhaustive=exhaustive, randomised=randomised, fresh=fresh,
     )  # fmt: skip
+
+
+def describe(
+    *,
+    model: str,
+    spatial: str = "learned",
+    channel: str = "learned",
+    dataset: str | None = None,
+    input_size: int | None = None,
+    classes: int | None = None,
+) -> dict[str, Any]:
+    """The layers and costs of a network as it would be trained, as plain values.
+
+    Without a data set, for colour images of 32 pixels and ten classes unless said otherwise.
+    """
+    spec = ModelSpec(model, spatial, channel, interface=Interface(input_size, classes=classes))
+    sources.parse(model).check()
+    shape = zoo.Shape(3, 32, classes or 10) if dataset is None else data.shape(dataset)
+    network = zoo.sketch(spec, shape)
+    fitted = zoo.fitting(spec, shape)
+    return {
+        "model": model, "spatial": spatial, "channel": channel,
+        "image": list(fitted.image), "classes": fitted.classes,
+        **anatomy.anatomy(network, fitted).as_json(),
+    }  # fmt: skip
 
 
 def _protocol(

@@ -191,6 +191,8 @@ def _words(run: Run) -> list[str]:
         trained = f"{h['train_examples']:,} x {h['epochs']}"
         if h.get("adversarial"):
             trained += f", PGD {h['adversarial']}"
+    elif h.get("weights"):
+        trained = h["weights"]
     return [
         h["model"], h["spatial"], h["channel"], str(h["seed"]), trained, str(h["n"])
     ]  # fmt: skip

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator
+from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -92,7 +93,9 @@ class SeparableConv2d(nn.Module):
         )
         mixing = self.pointwise.weight.reshape(self.groups, fan_out, fan_in, self.multiplier)
         # In the weights' own precision, also under autocast: the sum is short and cheap.
-        with torch.autocast(filters.device.type, enabled=False):
+        kind = filters.device.type
+        autocast = torch.amp.is_autocast_available(kind)  # not on the meta device
+        with torch.autocast(kind, enabled=False) if autocast else nullcontext():
             weight = torch.matmul(mixing.transpose(1, 2), filters)
         if weight.requires_grad:
             # The product's gradient is taken one small matrix at a time if it is not contiguous.
@@ -165,40 +168,52 @@ def is_dense_spatial(module: nn.Module) -> bool:
     )
 
 
+def owns_weight(module: nn.Module) -> bool:
+    """Whether a layer's weight is a parameter, not computed from others (a weight norm)."""
+    return module._parameters.get("weight") is not None
+
+
 def separate(model: nn.Module, multiplier: int | None = None) -> nn.Module:
     """Replace every dense spatial convolution in `model` by a separable one, in place.
 
     Works on any network built of `nn.Conv2d`; grouped convolutions keep their groups in
-    the pointwise part. A patch embedding stays as it is. Fresh weights are drawn from
-    PyTorch's default law, the one that fits the filters drawn in the paper. A subclass of
-    `nn.Conv2d` (one that pads or standardises in its own way) keeps its forward pass and
-    is given the composed kernel.
+    the pointwise part. A patch embedding stays as it is, and so does a convolution whose weight
+    is computed from other parameters. Fresh weights are drawn from PyTorch's default law, the
+    one that fits the filters drawn in the paper. A subclass of `nn.Conv2d` (one that pads or
+    standardises in its own way) keeps its forward pass and is given the composed kernel.
     """
     embedding = patch_embedding(model)
+    made: dict[nn.Module, SeparableConv2d] = {}  # one that stands in two places stays one
     for parent in list(model.modules()):
         if isinstance(parent, SeparableConv2d):
             continue
-        for name, child in list(parent.named_children()):
-            if child is embedding or not is_dense_spatial(child):
+        for name, child in list(parent._modules.items()):
+            if child is embedding or not (isinstance(child, nn.Conv2d) and is_dense_spatial(child)):
                 continue
-            assert isinstance(child, nn.Conv2d)
-            separable = SeparableConv2d(
-                child.in_channels,
-                child.out_channels,
-                child.kernel_size,  # type: ignore[arg-type]
-                child.stride,  # type: ignore[arg-type]
-                child.padding,  # type: ignore[arg-type]
-                child.dilation,  # type: ignore[arg-type]
-                child.groups,
-                child.bias is not None,
-                multiplier,
-                child.padding_mode,
-            )
-            if type(child) is not nn.Conv2d:
-                del child.weight, child.bias
-                separable.shell = child
-            setattr(parent, name, separable)
+            if owns_weight(child):
+                if child not in made:
+                    made[child] = _separable(child, multiplier)
+                setattr(parent, name, made[child])
     return model
+
+
+def _separable(conv: nn.Conv2d, multiplier: int | None) -> SeparableConv2d:
+    separable = SeparableConv2d(
+        conv.in_channels,
+        conv.out_channels,
+        conv.kernel_size,  # type: ignore[arg-type]
+        conv.stride,  # type: ignore[arg-type]
+        conv.padding,  # type: ignore[arg-type]
+        conv.dilation,  # type: ignore[arg-type]
+        conv.groups,
+        conv.bias is not None,
+        multiplier,
+        conv.padding_mode,
+    )
+    if type(conv) is not nn.Conv2d:
+        del conv.weight, conv.bias
+        separable.shell = conv
+    return separable
 
 
 def compose(model: nn.Module) -> nn.Module:
@@ -219,13 +234,13 @@ def patch_embedding(model: nn.Module) -> nn.Conv2d | None:
 
 
 def spatial_mixers(model: nn.Module) -> Iterator[nn.Conv2d]:
-    """The depthwise convolutions of `model`, in order."""
+    """The depthwise convolutions of `model`, in order, but for weights that are computed."""
     embedding = patch_embedding(model)
     for module in model.modules():
         if (
             isinstance(module, nn.Conv2d)
             and module is not embedding
-            and hasattr(module, "weight")
+            and owns_weight(module)
             and max(module.kernel_size) > 1
             and module.groups == module.in_channels
         ):

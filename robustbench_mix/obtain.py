@@ -10,7 +10,9 @@ import torch
 from torch import nn
 
 from robustbench_mix import checkpoints, provenance, zoo
+from robustbench_mix.anatomy import unset
 from robustbench_mix.devices import conditions
+from robustbench_mix.errors import RbmixError
 from robustbench_mix.locks import alone
 from robustbench_mix.progress import say
 from robustbench_mix.specs import ModelSpec, Recipe, as_json
@@ -50,9 +52,20 @@ def obtain(
         with alone(path):  # another process may be training it, and be done when we may go on
             if not path.exists():
                 return _trained(spec, dataset, split, recipe, device, path)
+    obtained = from_checkpoint(spec, dataset, path)
+    forget(path)  # what a process left that was killed just after training
+    return obtained
+
+
+def from_checkpoint(spec: ModelSpec, dataset: Dataset, path: Path) -> Obtained:
+    """The network of `spec` with the weights of one of our checkpoints; nothing is trained.
+
+    Raises RbmixError if the file is missing, damaged, or of another network.
+    """
     model = zoo.build(spec, zoo.shape_of(dataset), *dataset.statistics())
     header = checkpoints.load(model, path)
-    forget(path)  # what a process left that was killed just after training
+    if header.get("spec") != as_json(spec):
+        raise RbmixError(f"checkpoint {path} is of {header.get('spec')}, not of {as_json(spec)}")
     say(f"loaded {path}")
     model.to(memory_format=torch.channels_last).eval()
     return Obtained(model, path, header, 0.0)
@@ -72,6 +85,8 @@ def _trained(
     made_with = conditions(device)  # the commit is that of the code that trains
     unfinished = Unfinished(path, made_with)
     model = zoo.build(spec, zoo.shape_of(dataset), *dataset.statistics())
+    for layer in unset(model) if spec.spatial != "learned" else []:
+        say(f"{layer.name} is left out: {layer.note}")
     trained = train(model, split, dataset.test, recipe, spec.seed, device, unfinished=unfinished)
     header = {
         "spec": as_json(spec),
@@ -101,14 +116,3 @@ def place(
     """The images to train on, and where the checkpoint of exactly these settings belongs."""
     split = balanced(dataset.train, train_examples) if train_examples else dataset.train
     return split, checkpoints.path_for(spec, recipe, dataset.name, split.hash)
-
-
-def from_user(path: str, weights: Path | None) -> Obtained:
-    """The user's own network from `package.module:callable`, neither trained nor changed.
-
-    Raises RbmixError if it cannot be imported or `weights` do not fit it.
-    """
-    model = zoo.from_callable(path)
-    if weights is not None:
-        checkpoints.load_weights(model, weights)
-    return Obtained(model.eval(), weights or Path(), {}, 0.0)

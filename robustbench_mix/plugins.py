@@ -18,13 +18,13 @@ GROUPS = {"algorithm": "robustbench_mix.algorithms", "model": "robustbench_mix.m
 
 
 def algorithms() -> dict[str, Callable[[], Any]]:
-    """By name, a function that imports the attack; raises RbmixError as `load` does."""
+    """By name, a function that imports the attack; raises RbmixError as `_load`."""
     return _loaders("algorithm")
 
 
 def models() -> dict[str, Callable[[], Any]]:
-    """By name, a function that imports the factory and returns what it makes."""
-    return {name: partial(_made, name, load) for name, load in _loaders("model").items()}
+    """By name, a function that imports what makes the network; raises RbmixError as `_load`."""
+    return _loaders("model")
 
 
 def packages(kind: str) -> dict[str, str]:
@@ -40,14 +40,6 @@ def check_free(kind: str, name: str, taken: Iterable[str]) -> None:
             f"{kind} {name!r} is rbmix's own, and {owners[name]} registers another of that name "
             f"(entry point group {GROUPS[kind]}); which is meant cannot be told"
         )
-
-
-def _made(name: str, load: Callable[[], Any]) -> Any:
-    factory = load()
-    try:
-        return factory()
-    except Exception as error:  # whatever another package raises
-        raise RbmixError(f"model {name!r} failed ({type(error).__name__}: {error})") from error
 
 
 def _loaders(kind: str) -> dict[str, Callable[[], Any]]:

@@ -15,6 +15,7 @@ import pandas as pd
 
 from robustbench_mix import tables
 from robustbench_mix.errors import RbmixError
+from robustbench_mix.files import safe_name
 
 # What twins must share.
 PAIRED = ("model", "channel", "seed", "dataset", "data_hash", "train_examples", "epochs", "device")
@@ -71,7 +72,7 @@ def path_for(results: Path, header: dict[str, Any], key: str) -> Path:
     """Where this belongs under a results folder."""
     spatial = header["spatial"].replace(":", "")
     words = (header["kind"], header["model"], spatial, header["channel"], f"s{header['seed']}")
-    stem = "-".join([*words, key])
+    stem = safe_name("-".join([*words, key]))
     return results / "probes" / str(header["dataset"]) / f"{stem}.parquet"
 
 

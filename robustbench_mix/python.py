@@ -8,12 +8,13 @@ from pathlib import Path
 
 from torch import Tensor, nn
 
-from robustbench_mix import jobs, zoo
+from robustbench_mix import brought, jobs
 from robustbench_mix.api import device_of, split_of
 from robustbench_mix.errors import RbmixError
 from robustbench_mix.progress import silenced
 from robustbench_mix.protocols import Protocol
 from robustbench_mix.result import Result
+from robustbench_mix.specs import Interface
 from robustbench_mix.splits import Dataset
 
 Data = str | Path | Dataset | tuple[Tensor, Tensor]
@@ -24,8 +25,8 @@ def evaluate(
     data: Data = "digits",
     protocol: Protocol | str = "autoattack",
     *,
-    spatial: str = "learned",
-    channel: str = "learned",
+    spatial: str | None = None,
+    channel: str | None = None,
     seed: int = 0,
     examples: int | None = None,
     eps: Sequence[str | float] | None = None,
@@ -35,6 +36,11 @@ def evaluate(
     randomised: bool = False,
     batch_size: int | None = None,
     weights: str | Path | None = None,
+    pretrained: bool = False,
+    mean: tuple[float, ...] | None = None,
+    std: tuple[float, ...] | None = None,
+    input_size: int | None = None,
+    classes: int | None = None,
     epochs: int | None = None,
     train_examples: int | None = None,
     lr: float | None = None,
@@ -85,16 +91,28 @@ def evaluate(
     """
     if isinstance(model, nn.Module):
         device = device or str(device_of(model))
+        _check_module(
+            spatial=spatial, channel=channel, weights=weights, pretrained=pretrained or None,
+            mean=mean, std=std, input_size=input_size, classes=classes,
+        )  # fmt: skip
     elif not isinstance(model, str):
         raise RbmixError(f"model is a {type(model).__name__} (needs an nn.Module or a name)")
     if isinstance(data, tuple):
-        if isinstance(model, str) and not zoo.is_external(model):
+        if (
+            isinstance(model, str)
+            and weights is None
+            and not brought.is_brought(
+                model, spatial=spatial, channel=channel, pretrained=pretrained
+            )
+        ):
             raise RbmixError(
                 f"model {model!r} would have to be trained: name a data set or a folder "
                 "instead of tensors"
             )
         data = _dataset(*data)
         examples = len(data.test) if examples is None else examples
+    given = Interface(input_size, mean, std, classes)
+    interface = None if given == Interface() else given
     grid = None if eps is None else [_text(one) for one in eps]
     with silenced(), tempfile.TemporaryDirectory() as passing:
         done = jobs.evaluate(
@@ -106,10 +124,17 @@ def evaluate(
             training=jobs.Training(
                 epochs, train_examples, lr, precision, adversarial, adversarial_eps
             ),
-            device=device or "auto", backend=backend, exhaustive=exhaustive,
-            randomised=randomised, fresh=fresh, quiet=quiet,
+            pretrained=pretrained, interface=interface, device=device or "auto", backend=backend,
+            exhaustive=exhaustive, randomised=randomised, fresh=fresh, quiet=quiet,
         )  # fmt: skip
     return Result(done.run, None if results is None else done.path)
+
+
+def _check_module(**given: object) -> None:
+    """Raise RbmixError for a word that says how a named model is to be made."""
+    for name, value in given.items():
+        if value is not None:
+            raise RbmixError(f"{name}={value!r} goes with a model that is named, not with a module")
 
 
 def _dataset(*data: Tensor) -> Dataset:

@@ -8,12 +8,14 @@ from typing import Any
 
 import pandas as pd
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
-from robustbench_mix import flags
+from robustbench_mix import ci, flags
 from robustbench_mix.claims import Claim
 from robustbench_mix.intervals import wilson
 from robustbench_mix.records import Run
+from robustbench_mix.regression import Verdict
 
 
 def evaluation(run: Run, rows: pd.DataFrame, written: list[Path]) -> None:
@@ -169,13 +171,30 @@ def _duration(seconds: float) -> str:
     return f"{seconds / 86400:.1f} days"
 
 
+def verdicts(found: list[Verdict], written: list[Path]) -> None:
+    """What got worse since each baseline, and what else differs."""
+    console = Console()
+    for verdict in found:
+        table = Table(title=escape(str(verdict.path)))
+        for column in ci.COLUMNS:
+            table.add_column(column)
+        for check in verdict.checks:
+            table.add_row(*ci.cells(check))
+        console.print(table)
+        worse = [f"WORSE {check.name}: {check.worse}" for check in verdict.worse]
+        for line in [*verdict.notes, *(worse or ["nothing got worse"])]:
+            console.print(line, highlight=False, markup=False, soft_wrap=True)
+    saved(written)
+
+
 def models(
     summaries: dict[str, str],
     counts: dict[str, dict[str, int]],
     grammar: str,
+    forms: str,
     registered: dict[str, str],
 ) -> None:
-    """The models with their trainable-parameter counts, and what packages register."""
+    """The models with their trainable-parameter counts, and what else is taken."""
     table = Table(title="Trainable parameters for 32x32 colour images and 10 classes")
     table.add_column("model")
     for variant in ("full", "chans", "space"):
@@ -187,7 +206,47 @@ def models(
     console.print(table)
     console.print("full: all learned; chans: --spatial frozen; space: --channel frozen")
     console.print(grammar, highlight=False)
+    console.print(f"also: {forms}", highlight=False)
     _registered("model", registered)
+
+
+def description(found: dict[str, Any]) -> None:
+    """The layers of a network, its separable convolutions, and what it comes to."""
+    images = " x ".join(str(length) for length in found["image"])
+    layers = Table(title=f"{_name(found)} for images of {images}, {found['classes']} classes")
+    for column in ("layer", "kind", "what"):
+        layers.add_column(column, overflow="fold")
+    for column in ("trainable", "frozen"):
+        layers.add_column(column, justify="right")
+    layers.add_column("note")
+    for layer in found["layers"]:
+        counts = (f"{layer[name]:,}" for name in ("trainable", "frozen"))
+        layers.add_row(layer["name"], layer["kind"], layer["what"], *counts, layer["note"])
+    costs = Table(title="Separable convolutions: multiply-adds for one image")
+    costs.add_column("layer", overflow="fold")
+    for column in ("composed", "two-step"):
+        costs.add_column(column, justify="right")
+    costs.add_column("runs")
+    for cost in found["separable"]:
+        counts = (f"{cost[name]:,}" for name in ("composed", "two_step"))
+        costs.add_row(cost["name"], *counts, cost["runs"])
+    console = Console()
+    console.print(layers)
+    if found["separable"]:
+        console.print(costs)
+    variants = ", ".join(
+        f"{name.capitalize()} {'not possible' if count is None else format(count, ',')}"
+        for name, count in found["parameters"].items()
+    )
+    adds = {name: f"{count:,}" for name, count in found["multiply_adds"].items()}
+    console.print(
+        f"parameters: {found['trainable']:,} trainable and {found['frozen']:,} frozen here; "
+        f"trainable in {variants}\n"
+        f"multiply-adds for one image: {adds['as_it_runs']} as it runs, {adds['composed']} with "
+        f"every separable convolution composed, {adds['two_step']} with each in two steps; "
+        f"composing takes {adds['composing_a_batch']} a batch",
+        highlight=False,
+    )
 
 
 def attacks(protocols: list[Any], registered: dict[str, str]) -> None:

@@ -22,6 +22,7 @@ NORMS = ("linf", "l2")
 PRECISIONS = ("fp32", "bf16")
 BACKENDS = ("reference", "fast")
 MAX_SEED = 2**32 - 1
+MAX_SIZE = 1024  # pixels that images are resized to at most
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,12 @@ class Eps:
     @property
     def value(self) -> float:
         """The radius in pixel units, where an image spans [0, 1]."""
-        return float(_fraction(self.text))
+        return float(self.exact)
+
+    @property
+    def exact(self) -> Fraction:
+        """The same without rounding."""
+        return _fraction(self.text)
 
 
 def parse_eps(text: str, norm: str) -> Eps:
@@ -114,18 +120,73 @@ def _fraction(text: str) -> Fraction:
 
 
 @dataclass(frozen=True)
+class Interface:
+    """What stands between a data set and a network; None leaves it to the data set.
+
+    Images are resized to `input_size` pixels (the shorter side) and standardised by `mean`
+    and `std`, one value for each channel or one for all, both inside the network; `classes`
+    is its number of outputs.
+    """
+
+    input_size: int | None = None
+    mean: tuple[float, ...] | None = None
+    std: tuple[float, ...] | None = None
+    classes: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.input_size is not None and not 1 <= self.input_size <= MAX_SIZE:
+            raise RbmixError(f"input size {self.input_size} is not in 1 to {MAX_SIZE}")
+        if self.classes is not None and self.classes < 2:
+            raise RbmixError(f"number of classes {self.classes} must be at least 2")
+        if (self.mean is None) != (self.std is None):
+            given, lacks = ("--std", "--mean") if self.mean is None else ("--mean", "--std")
+            raise RbmixError(f"{given} needs {lacks} beside it")
+        if not all(math.isfinite(value) for value in self.mean or ()):
+            raise RbmixError(f"mean {_listed(self.mean)} must be finite numbers")
+        if not all(math.isfinite(value) and value > 0 for value in self.std or ()):
+            raise RbmixError(f"std {_listed(self.std)} must be positive numbers")
+
+    def check_channels(self, channels: int) -> None:
+        """Raise RbmixError unless mean and std have one value, or one for each channel."""
+        for name, values in (("mean", self.mean), ("std", self.std)):
+            if values is not None and len(values) not in (1, channels):
+                raise RbmixError(
+                    f"{name} {_listed(values)} has {len(values)} values "
+                    f"(allowed: 1, or one for each of {channels} channels)"
+                )
+
+    def __str__(self) -> str:
+        """What is not left to the data set, as the names of networks show it."""
+        size = None if self.input_size is None else f"{self.input_size} px"
+        outputs = None if self.classes is None else f"{self.classes} outputs"
+        mean = None if self.mean is None else f"mean {_listed(self.mean)} std {_listed(self.std)}"
+        return ", ".join(part for part in (size, outputs, mean) if part)
+
+
+def _listed(values: tuple[float, ...] | None) -> str:
+    return ",".join(f"{value:g}" for value in values or ())
+
+
+@dataclass(frozen=True)
 class ModelSpec:
-    """Which network: architecture name, the two words for its mixers, and the seed."""
+    """Which network: architecture name, the two words for its mixers, the seed, its interface."""
 
     model: str
     spatial: str = "learned"
     channel: str = "learned"
     seed: int = 0
+    interface: Interface | None = None
 
     def __post_init__(self) -> None:
         parse_spatial(self.spatial)
         check_channel(self.channel)
         check_seed(self.seed)
+
+    @property
+    def name(self) -> str:
+        """The model word with what its interface changes, as records show it."""
+        beside = str(self.interface or "")
+        return f"{self.model} [{beside}]" if beside else self.model
 
 
 @dataclass(frozen=True)

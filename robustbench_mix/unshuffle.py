@@ -26,12 +26,12 @@ from robustbench_mix.errors import RbmixError
 from robustbench_mix.fit import Loss, fit
 from robustbench_mix.locks import alone
 from robustbench_mix.mixing import set_mixing
+from robustbench_mix.normalized import Normalized
 from robustbench_mix.progress import say
 from robustbench_mix.recipes import recipe_for as classifier_recipe
 from robustbench_mix.specs import Recipe, as_json, parse_spatial, short_hash
 from robustbench_mix.splits import Dataset, Split, balanced
 from robustbench_mix.unfinished import Unfinished, forget
-from robustbench_mix.zoo import Normalized
 
 BATCH = 256
 

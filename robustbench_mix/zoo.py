@@ -1,127 +1,57 @@
-"""Names to networks: the paper's ResNets and ConvMixers, torchvision's, and the user's.
+"""Model words to networks: built for a data set, their mixers set, normalisation inside.
 
-Everything built here maps pixels in [0, 1] to logits; normalisation lives inside.
+Everything built here maps pixels in [0, 1] to logits. Where the architectures come from is
+the business of `sources`.
 """
 
 from __future__ import annotations
 
-import importlib
-import re
-import sys
-from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
+import warnings
+from contextlib import suppress
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
 
-from robustbench_mix import plugins
-from robustbench_mix.convmixer import ConvMixer
-from robustbench_mix.errors import RbmixError, unknown
-from robustbench_mix.mixing import count_trainable, separate, set_mixing
-from robustbench_mix.resnet import ResNet
-from robustbench_mix.specs import ModelSpec, check_channel, parse_spatial
-from robustbench_mix.splits import Dataset
-
-MODELS = {
-    "resnet14": "the paper's CIFAR ResNet, n = 2",
-    "resnet20": "the paper's CIFAR ResNet, n = 3",
-    "resnet26": "the paper's CIFAR ResNet, n = 4",
-    "resnet32": "the paper's CIFAR ResNet, n = 5",
-    "resnet38": "the paper's CIFAR ResNet, n = 6",
-    "resnet18": "torchvision's ResNet-18, every spatial convolution made separable",
-    "resnet34": "torchvision's ResNet-34, every spatial convolution made separable",
-    "convmixer4": "the paper's ConvMixer: width 128, kernel 8, patch 1, depth 4",
-    "convmixer6": "the paper's ConvMixer: width 128, kernel 8, patch 1, depth 6",
-    "convmixer8": "the paper's ConvMixer: width 128, kernel 8, patch 1, depth 8",
-    "convmixer256_8": "ConvMixer 256/8 of its authors: kernel 5, patch 2",
-}
-GRAMMAR = (
-    "resnetN and convmixerWIDTH_DEPTH take suffixes: _w width, _d depth multiplier, "
-    "_k kernel, _p patch, as in resnet14_d4 or convmixer64_6_k7_p1"
+from robustbench_mix import sources
+from robustbench_mix.errors import RbmixError, is_out_of_memory
+from robustbench_mix.mixing import (
+    channel_mixers,
+    count_trainable,
+    separate,
+    set_mixing,
+    spatial_mixers,
 )
+from robustbench_mix.normalized import Normalized
+from robustbench_mix.shapes import Shape, resized, send, shape_of
+from robustbench_mix.sources.builtin import GRAMMAR, MODELS, parse_name
+from robustbench_mix.specs import Interface, ModelSpec, check_channel, parse_spatial
+
+__all__ = [
+    "GRAMMAR",
+    "MODELS",
+    "Normalized",
+    "Shape",
+    "build",
+    "check_takes",
+    "family",
+    "network",
+    "parse_name",
+    "shape_of",
+    "sketch",
+    "trainable_parameters",
+    "wrap",
+]
 
 
-@dataclass(frozen=True)
-class Shape:
-    """What a network must fit: colour channels, shorter image side in pixels, classes."""
+def family(word: str) -> str:
+    """The family whose recipe a network is trained with; checks the word.
 
-    channels: int
-    size: int
-    classes: int
-
-
-def shape_of(dataset: Dataset) -> Shape:
-    """What a network for this data set must fit."""
-    return Shape(dataset.channels, dataset.size, len(dataset.classes))
-
-
-class Normalized(nn.Module):
-    """A network behind per-channel standardisation, kept in buffers.
-
-    (B, C, H, W) pixels in [0, 1] -> (B, classes) logits.
+    `convmixer` for every architecture with `mixer` in its name, `resnet` for all others.
     """
-
-    mean: Tensor
-    std: Tensor
-    channels_last = True  # the memory format it runs fastest in
-
-    def __init__(self, net: nn.Module, mean: Tensor, std: Tensor) -> None:
-        super().__init__()
-        self.net = net
-        self.register_buffer("mean", mean.reshape(1, -1, 1, 1))
-        self.register_buffer("std", std.reshape(1, -1, 1, 1))
-
-    def forward(self, x: Tensor) -> Tensor:
-        logits: Tensor = self.net((x - self.mean) / self.std)
-        return logits
-
-
-def family(name: str) -> str:
-    """The family a model name belongs to, `resnet` or `convmixer`; checks the name."""
-    parse_name(name)
-    return "convmixer" if name.startswith("convmixer") else "resnet"
-
-
-def parse_name(name: str) -> Callable[[Shape], nn.Module]:
-    """A function that builds the named architecture for a shape.
-
-    Raises RbmixError, with the nearest known name, for anything else.
-    """
-    match = re.fullmatch(r"(resnet|convmixer)(\d{1,4})(?:_(\d{1,3}))?((?:_[wdkp]\d{1,3})*)", name)
-    if not match:
-        known = [*MODELS, *plugins.models()]
-        raise unknown("model", name, known, also="or package.module:callable")
-    kind, first, second = match[1], int(match[2]), match[3]
-    options = [(part[0], int(part[1:])) for part in match[4].split("_") if part]
-    given = dict(options)
-    if len(given) < len(options) or 0 in given.values() or first == 0 or second == "0":
-        raise RbmixError(f"model {name!r}: a suffix is repeated or zero ({GRAMMAR})")
-    if kind == "convmixer" and not given.keys() - set("dkp"):
-        width, depth, kernel, patch = (
-            (128, first, 8, 1) if second is None else (first, int(second), 5, 2)
-        )
-        return lambda shape: _convmixer(
-            name,
-            shape,
-            width,
-            depth,
-            given.get("k", kernel),
-            given.get("p", patch),
-            given.get("d", 1),
-        )
-    if f"resnet{first}" in MODELS and second is None:
-        if first in (18, 34) and not given.keys() - {"d"}:
-            return lambda shape: _torchvision_resnet(first, shape, given.get("d"))
-        if first not in (18, 34) and not given.keys() - {"w", "d"}:
-            return lambda shape: ResNet(
-                (first - 2) // 6,
-                shape.classes,
-                shape.channels,
-                width=given.get("w", 16),
-                multiplier=given.get("d", 9),
-            )
-    raise unknown("model", name, MODELS, also=GRAMMAR)
+    sources.parse(word).check()
+    name = word.rpartition(":")[2]
+    return "convmixer" if "mixer" in name.lower() else "resnet"
 
 
 def build(spec: ModelSpec, shape: Shape, mean: Tensor, std: Tensor) -> Normalized:
@@ -129,14 +59,102 @@ def build(spec: ModelSpec, shape: Shape, mean: Tensor, std: Tensor) -> Normalize
 
     Every weight is drawn from `spec.seed` before the mixers are set, so that variants of
     one seed share all initial weights they have in common. The caller's random state is
-    left alone.
+    left alone. `spec.interface` goes before what the data set says.
     """
-    make = parse_name(spec.model)
+    return wrap(network(spec, shape), spec.interface or Interface(), mean.clone(), std.clone())
+
+
+def network(spec: ModelSpec, shape: Shape) -> nn.Module:
+    """The same without normalisation: separated, and its mixers set.
+
+    Raises RbmixError for an architecture that cannot take such images, or that has none of
+    the mixers that `spec` wants to be other than learned.
+    """
+    origin, shape = sources.parse(spec.model), fitting(spec, shape)
+    spatial, channel = parse_spatial(spec.spatial), check_channel(spec.channel)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(spec.seed)
-        net = make(shape)
-    set_mixing(net, parse_spatial(spec.spatial), check_channel(spec.channel))
-    return Normalized(net, mean.clone(), std.clone())
+        net = origin.fresh(shape)
+        if not origin.is_builtin:
+            separate(net).to(memory_format=torch.channels_last)
+            check_outputs(check_takes(net, shape, spec.model), shape, spec.model)
+    for option, mode, mixers, what in (
+        ("spatial", spec.spatial, spatial_mixers, "depthwise or dense spatial convolution"),
+        ("channel", channel, channel_mixers, "1x1 or dense spatial convolution"),
+    ):
+        if mode != "learned" and not any(mixers(net)):
+            raise RbmixError(
+                f"model {spec.model!r} has nothing for --{option} {mode} to set: no {what} "
+                "(rbmix describe shows what it has)"
+            )
+    return set_mixing(net, spatial, channel)
+
+
+def sketch(spec: ModelSpec, shape: Shape) -> nn.Module:
+    """The same without storage, on the meta device, or with fresh weights if that fails."""
+    with suppress(Exception), warnings.catch_warnings(), torch.device("meta"):
+        warnings.simplefilter("ignore")  # about weights that are not copied
+        return network(spec, shape)
+    return network(spec, shape)  # some want numbers; and what is wrong in earnest comes again
+
+
+def wrap(
+    net: nn.Module,
+    interface: Interface,
+    mean: Tensor,
+    std: Tensor,
+    *,
+    channels_last: bool = True,
+) -> Normalized:
+    """The network behind resizing and standardisation; those of `interface` go before mean, std."""
+    if interface.mean is not None and interface.std is not None:
+        mean, std = torch.tensor(interface.mean), torch.tensor(interface.std)
+    return Normalized(net, mean, std, interface.input_size, channels_last=channels_last)
+
+
+def fitting(spec: ModelSpec, shape: Shape) -> Shape:
+    """What the architecture must fit, where `spec.interface` changes the data set's shape.
+
+    Raises RbmixError for fewer outputs than classes, and for a mean of other channels.
+    """
+    interface = spec.interface or Interface()
+    interface.check_channels(shape.channels)
+    classes = interface.classes or shape.classes
+    if classes < shape.classes:
+        raise RbmixError(f"--classes {classes} is less than the data set's {shape.classes} classes")
+    size = interface.input_size or shape.size
+    sides = shape.sides and resized(*shape.sides, size)
+    return replace(shape, size=size, classes=classes, sides=sides)
+
+
+def check_takes(net: nn.Module, shape: Shape, word: str) -> int:
+    """The number of logits that the network gives for an image of this shape, tried on one.
+
+    Raises RbmixError if it cannot take the image, or gives anything but one row of logits.
+    """
+    try:
+        logits = send(net, shape)
+    except Exception as error:  # whatever a foreign network raises
+        if is_out_of_memory(error):
+            raise
+        said = (str(error).splitlines() or [type(error).__name__])[0][:160]
+        raise RbmixError(
+            f"model {word!r} cannot take images of shape {shape.image} ({said}); "
+            "--input-size N resizes them"
+        ) from error
+    if not (isinstance(logits, Tensor) and logits.ndim == 2 and len(logits) == 1):
+        what = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
+        raise RbmixError(f"model {word!r} returns {what} for an image (needs logits, (1, classes))")
+    return logits.shape[1]
+
+
+def check_outputs(outputs: int, shape: Shape, word: str) -> None:
+    """Raise RbmixError unless the network has as many outputs as it should have."""
+    if outputs != shape.classes:
+        raise RbmixError(
+            f"model {word!r} has {outputs:,} outputs, not {shape.classes:,}, one for each class"
+            + (f" (--classes {outputs} takes it all the same)" if outputs > shape.classes else "")
+        )
 
 
 def trainable_parameters(name: str, shape: Shape | None = None) -> dict[str, int]:
@@ -147,81 +165,7 @@ def trainable_parameters(name: str, shape: Shape | None = None) -> dict[str, int
         "chans": ("frozen", "learned"),
         "space": ("learned", "frozen"),
     }
-    counts = {}
-    for variant, (spatial, channel) in variants.items():
-        with torch.device("meta"):  # shapes without storage: nothing is drawn
-            net = parse_name(name)(shape)
-        counts[variant] = count_trainable(set_mixing(net, parse_spatial(spatial), channel))
-    return counts
-
-
-def is_external(name: str) -> bool:
-    """Whether rbmix does not build this network: a callable, or what a package registers.
-
-    Raises RbmixError if a package registers a name that rbmix builds itself.
-    """
-    if ":" in name or name not in plugins.models():
-        return ":" in name
-    try:
-        parse_name(name)
-    except RbmixError:
-        return True
-    plugins.check_free("model", name, [name])
-    return False
-
-
-def from_callable(path: str) -> nn.Module:
-    """Import `package.module:callable`, call it, and return the module it gives.
-
-    The current folder is searched first, as `python -m` does. A name that a package registers
-    is called likewise. Raises RbmixError if the name cannot be imported or does not give an
-    `nn.Module`.
-    """
-    if path in plugins.models():
-        return _module(path, plugins.models()[path]())
-    module_name, _, attribute = path.partition(":")
-    if not (module_name and attribute):
-        raise RbmixError(f"model {path!r} is not of the form package.module:callable")
-    here = str(Path.cwd())
-    if here not in sys.path:
-        sys.path.insert(0, here)
-    try:
-        target = importlib.import_module(module_name)
-        for part in attribute.split("."):
-            target = getattr(target, part)
-    except (ImportError, AttributeError) as error:
-        raise RbmixError(f"cannot import model {path!r}: {error}") from error
-    if not callable(target):
-        raise RbmixError(f"model {path!r} is not callable")
-    return _module(path, target if isinstance(target, nn.Module) else target())
-
-
-def _module(path: str, model: object) -> nn.Module:
-    if not isinstance(model, nn.Module):
-        raise RbmixError(f"model {path!r} returned {type(model).__name__}, not an nn.Module")
-    return model
-
-
-def _convmixer(
-    name: str, shape: Shape, width: int, depth: int, kernel: int, patch: int, multiplier: int
-) -> nn.Module:
-    if patch > shape.size:
-        raise RbmixError(
-            f"model {name!r}: patch {patch} is larger than the image ({shape.size} pixels)"
-        )
-    return ConvMixer(width, depth, kernel, patch, shape.classes, shape.channels, multiplier)
-
-
-def _torchvision_resnet(depth: int, shape: Shape, multiplier: int | None) -> nn.Module:
-    """torchvision's ResNet; images of 64 pixels or less get a 3x3 stem without pooling."""
-    import torchvision
-
-    net: nn.Module = getattr(torchvision.models, f"resnet{depth}")(
-        weights=None, num_classes=shape.classes
-    )
-    if shape.size <= 64:
-        net.conv1 = nn.Conv2d(shape.channels, 64, 3, padding=1, bias=False)
-        net.maxpool = nn.Identity()
-    elif shape.channels != 3:
-        net.conv1 = nn.Conv2d(shape.channels, 64, 7, stride=2, padding=3, bias=False)
-    return separate(net, multiplier)
+    return {
+        variant: count_trainable(sketch(ModelSpec(name, *mixers), shape))
+        for variant, mixers in variants.items()
+    }

@@ -325,7 +325,7 @@ BAD = [
     (["evaluate", "--seed", "-3"], "seed -3 is out of range"),
     (["evaluate", "--device", "tpu"], "unknown device 'tpu'"),
     (["evaluate", "--backend", "quick"], "unknown backend 'quick'"),
-    (["evaluate", "--weights", "w.pt"], "--weights w.pt goes with your own model"),
+    (["evaluate", "--weights", "w.pt", *SMALL[:2]], "checkpoint w.pt does not exist"),
     (["evaluate", "--model", "nowhere:make"], "cannot import model 'nowhere:make'"),
     (["train", "--epochs", "0"], "epochs 0 must be at least 1"),
     (["train", "--lr", "nan"], "learning rate nan must be a positive number"),

@@ -14,13 +14,14 @@ import robustbench_mix
 PACKAGE = Path(robustbench_mix.__file__).parent
 FLOORS = {
     0: "errors specs files progress markdown provenance protocols records recipes tables "
-    "decodings intervals evidence grids paper probes flags locks plugins",
+    "decodings intervals evidence grids paper probes flags locks plugins baselines",
     1: "filters mixing fuse graphs resnet convmixer splits folders data norms streams draws "
-    "devices memory unfinished",
-    2: "zoo checkpoints algorithms measures diagnostics",
+    "devices memory unfinished shapes normalized",
+    2: "zoo sources weights checkpoints algorithms measures diagnostics anatomy operations",
     3: "fit train unshuffle obtain harness audit search identity evaluation jobs api bench "
-    "costs verdicts sweeping sweeps probing checkup schedules",
-    4: "leaderboard claims explanations report pages plot drawing show gallery result",
+    "costs sweeping sweeps probing checkup brought gating verdicts schedules",
+    4: "leaderboard claims explanations report pages plot drawing show gallery regression ci "
+    "result",
     5: "__init__ cli __main__ python",
 }
 FLOOR = {name: floor for floor, names in FLOORS.items() for name in names.split()}

@@ -226,3 +226,59 @@ def test_convolutions_of_another_kind_keep_their_forward_pass() -> None:
     torch.testing.assert_close(composed(x), expected)
     assert mixing.separate(net)[1] is shell
     assert list(mixing.spatial_mixers(net)) == [net[0].depthwise, shell.depthwise]
+
+
+class Shifted(nn.Conv2d):
+    """A convolution with a forward pass of its own."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return super().forward(x + 1)
+
+
+@pytest.mark.parametrize(
+    "conv",
+    [
+        nn.Conv2d(4, 6, 3, padding=1),
+        nn.Conv2d(4, 8, 3, groups=2),
+        nn.Conv2d(4, 6, 3, dilation=2, padding=2, stride=2),
+        nn.Conv2d(4, 6, (1, 5), padding=(0, 2), bias=False),
+        nn.Conv2d(1, 6, 3, padding="same", padding_mode="reflect"),
+        Shifted(4, 6, 3, padding=1),
+    ],
+    ids=str,
+)
+def test_a_separated_network_can_be_any_dense_one(conv: nn.Conv2d) -> None:
+    """With the dense kernel as pointwise weights over unit filters, separating changes nothing."""
+    x = torch.randn(2, conv.in_channels, 9, 9, dtype=torch.float64)
+    net = nn.Sequential(conv.double())
+    expected, kernel, bias = net(x), conv.weight.detach().clone(), conv.bias
+    (separable,) = mixing.separate(net).double()
+    taps = kernel[0, 0].numel()
+    unit = torch.eye(taps, dtype=torch.float64).view(taps, 1, *kernel.shape[2:])
+    with torch.no_grad():
+        separable.depthwise.weight.copy_(unit.repeat(conv.in_channels, 1, 1, 1))
+        separable.pointwise.weight.copy_(kernel.flatten(1)[:, :, None, None])
+        if bias is not None:
+            separable.pointwise.bias.copy_(bias)
+    torch.testing.assert_close(net(x), expected, rtol=1e-10, atol=1e-10)
+
+
+def test_what_stays_as_it_is() -> None:
+    """A patch embedding, depthwise and 1x1 convolutions and computed weights are not separated."""
+    normed = nn.utils.parametrizations.weight_norm(nn.Conv2d(4, 4, 3))
+    net = nn.Sequential(
+        nn.Conv2d(3, 4, 2, stride=2), nn.Conv2d(4, 8, 3, groups=4), nn.Conv2d(8, 4, 1), normed
+    )
+    before = list(net)
+    assert list(mixing.separate(net)) == before
+    assert list(mixing.spatial_mixers(net)) == [net[1]]
+    mixing.set_mixing(net, Spatial("frozen"), "learned")
+    assert [p.requires_grad for p in net[3].parameters()] == [True] * 3
+
+
+def test_one_convolution_in_two_places_stays_one() -> None:
+    """Shared layers share their separable form."""
+    shared = nn.Conv2d(4, 4, 3, padding=1)
+    net = mixing.separate(nn.ModuleDict({"a": nn.Sequential(shared), "b": nn.Sequential(shared)}))
+    assert isinstance(net["a"][0], SeparableConv2d)
+    assert net["a"][0] is net["b"][0]

@@ -7,8 +7,9 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
-from robustbench_mix import cli, plugins, records, zoo
+from robustbench_mix import cli, plugins, records, sources
 from robustbench_mix.errors import RbmixError
 
 MODULE = """
@@ -52,6 +53,7 @@ flatnet = fakepack:net
 brokennet = fakepack:broken
 absentnet = fakepack_absent:net
 resnet14_w4 = fakepack:net
+resnet14 = fakepack:net
 """
 PROTOCOL = """
 summary = "mine"
@@ -157,8 +159,9 @@ def test_two_packages_of_one_name(package) -> None:
     """Which of them is meant cannot be told; the others still can be."""
     package("other", "[robustbench_mix.models]\nflatnet = fakepack:net\nsecond = fakepack:net\n")
     with pytest.raises(RbmixError, match="fakepack 1.2 and other 1.2: several packages"):
-        zoo.from_callable("flatnet")
-    assert zoo.from_callable("second")(zoo.torch.zeros(1, 1, 8, 8)).shape == (1, 10)
+        sources.parse("flatnet").published()
+    net = sources.parse("second").published().model
+    assert net(torch.zeros(1, 1, 8, 8)).shape == (1, 10)
 
 
 def test_they_are_listed(package, capsys) -> None:

@@ -184,8 +184,9 @@ def test_a_data_set_and_a_protocol_of_ones_own(net, write_folder, tmp_path: Path
         ({"seed": -1}, "seed -1"),
         ({"examples": 0}, "examples 0"),
         ({"backend": "slow"}, "unknown backend 'slow'"),
-        ({"spatial": "frosen"}, "did you mean 'frozen'"),
-        ({"weights": "w.pt"}, "goes with your own model"),
+        ({"spatial": "frosen", "model": "resnet14", "data": "digits"}, "did you mean 'frozen'"),
+        ({"weights": "w.pt"}, "weights='w.pt' goes with a model that is named"),
+        ({"epochs": 3}, "go with training"),
     ],
 )
 def test_wrong_words_are_named(net, images, words: dict, message: str) -> None:

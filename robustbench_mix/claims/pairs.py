@@ -58,6 +58,7 @@ def pairs(runs: list[Run], first: Kind, second: Kind) -> list[Pair]:
     """Every set of twins that differ in these kinds of mixers and in nothing else.
 
     Adversarially trained networks are left out: the paper's claims are of standard training.
+    So are networks that brought their weights: what such twins share is not known.
     Where the same networks met the same protocol more than once (another backend, more
     images), the set that rests on the most records is taken.
     """
@@ -66,7 +67,8 @@ def pairs(runs: list[Run], first: Kind, second: Kind) -> list[Pair]:
     )
     for run in runs:
         kind = (run.header["spatial"], run.header["channel"])
-        if kind in (first, second) and not run.header.get("adversarial"):
+        left_out = run.header.get("adversarial") or run.header.get("weights")
+        if kind in (first, second) and not left_out:
             key = tuple(run.header.get(name) or "" for name in SHARED)
             groups[key][kind][run.header["seed"]] = run
     found = [_pair(group[first], group[second]) for group in groups.values()]

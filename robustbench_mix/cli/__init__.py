@@ -7,11 +7,11 @@ from typing import Any
 
 import typer
 
-from robustbench_mix.cli import evaluating, measuring, reading
+from robustbench_mix.cli import describing, evaluating, gating, measuring, reading
 from robustbench_mix.cli.app import app
 from robustbench_mix.errors import RbmixError, is_out_of_memory
 
-__all__ = ["entry", "evaluating", "main", "measuring", "reading"]
+__all__ = ["app", "describing", "entry", "evaluating", "gating", "main", "measuring", "reading"]
 
 # Typer's base class of everything a wrong command line raises, in every version of it.
 UsageError: type[Any] = typer.BadParameter.__base__ or typer.BadParameter
@@ -29,7 +29,7 @@ def main(arguments: list[str] | None = None) -> int:
         result: Any = app(args=given or ["--help"], prog_name="rbmix", standalone_mode=False)
         code = result if isinstance(result, int) else 0
     except RbmixError as error:
-        return _fail(str(error))
+        return _fail(str(error), *error.details)
     except UsageError as error:
         return _fail(error.format_message())
     except (MemoryError, RuntimeError) as error:
@@ -46,8 +46,10 @@ def main(arguments: list[str] | None = None) -> int:
     return code
 
 
-def _fail(message: str) -> int:
+def _fail(message: str, *details: str) -> int:
     print("rbmix: " + " ".join(message.split()), file=sys.stderr)
+    for line in details:
+        print("  " + " ".join(line.split()), file=sys.stderr)
     return 2
 
 

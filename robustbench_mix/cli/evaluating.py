@@ -12,18 +12,32 @@ from robustbench_mix.cli.app import app
 from robustbench_mix.cli.options import (
     AdversarialEps,
     AsJson,
+    AttackName,
+    Backend,
+    BatchSize,
+    ChannelWish,
     ChannelWord,
+    Classes,
     DatasetName,
     Device,
     Epochs,
+    EpsGrid,
+    InputSize,
     IsAdversarial,
     LearningRate,
+    Mean,
     Model,
+    NormName,
     Out,
     Precision,
+    Pretrained,
     Seed,
+    SpatialWish,
     SpatialWord,
+    Std,
     TrainExamples,
+    Weights,
+    interface,
     listed,
     whole,
 )
@@ -32,29 +46,17 @@ from robustbench_mix.cli.options import (
 @app.command()
 def evaluate(
     model: Model = "resnet18",
-    spatial: SpatialWord = "learned",
-    channel: ChannelWord = "learned",
-    attack: Annotated[
-        str, typer.Option(help="A protocol from `rbmix attacks`, or a path to a .toml file.")
-    ] = "autoattack",
+    spatial: SpatialWish = None,
+    channel: ChannelWish = None,
+    attack: AttackName = "autoattack",
     dataset: DatasetName = "digits",
     examples: Annotated[
         Optional[int],
         typer.Option(parser=whole, help="Test images, a fixed subset balanced over the classes."),
     ] = None,
-    eps: Annotated[
-        Optional[str], typer.Option(help="Epsilons instead of the protocol's: 1/255,2/255")
-    ] = None,
-    norm: Annotated[
-        Optional[str], typer.Option(help="linf or l2 instead of the protocol's (needs --eps).")
-    ] = None,
-    backend: Annotated[
-        Optional[str],
-        typer.Option(
-            help="fast (our attacks, one job for the whole curve; default) or reference "
-            "(the libraries, epsilon by epsilon)."
-        ),
-    ] = None,
+    eps: EpsGrid = None,
+    norm: NormName = None,
+    backend: Backend = None,
     exhaustive: Annotated[
         bool,
         typer.Option(
@@ -68,12 +70,13 @@ def evaluate(
         ),
     ] = False,
     seed: Seed = 0,
-    batch_size: Annotated[
-        Optional[int], typer.Option(parser=whole, help="Images attacked at once.")
-    ] = None,
-    weights: Annotated[
-        Optional[Path], typer.Option(help="Weights for your own model: .safetensors or .pt.")
-    ] = None,
+    batch_size: BatchSize = None,
+    weights: Weights = None,
+    pretrained: Pretrained = False,
+    mean: Mean = None,
+    std: Std = None,
+    input_size: InputSize = None,
+    classes: Classes = None,
     out: Out = Path("results"),
     epochs: Epochs = None,
     train_examples: TrainExamples = None,
@@ -87,7 +90,13 @@ def evaluate(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Attack a model over an epsilon grid; train it first if it is not cached."""
+    """Attack a model over an epsilon grid; train it first if it is not cached.
+
+    A model that comes with weights is never trained: one with --weights or --pretrained, and one
+    from hf: or package.module:callable unless --spatial or --channel asks for a variant of it.
+    With --weights these two say how the file was made: the model's convolutions are made
+    separable before it is loaded, and learned and frozen are compared as twins.
+    """
     from robustbench_mix import jobs, plot, show
     from robustbench_mix import leaderboard as board
 
@@ -99,6 +108,7 @@ def evaluate(
             epochs, train_examples, lr, precision, adversarial, adversarial_eps
         ),
         device=device,
+        pretrained=pretrained, interface=interface(input_size, mean, std, classes),
         backend=backend, exhaustive=exhaustive, randomised=randomised, fresh=fresh,
         quiet=as_json,
     )  # fmt: skip
@@ -123,10 +133,18 @@ def train(
     precision: Precision = "auto",
     adversarial: IsAdversarial = False,
     adversarial_eps: AdversarialEps = None,
+    mean: Mean = None,
+    std: Std = None,
+    input_size: InputSize = None,
+    classes: Classes = None,
     device: Device = "auto",
     as_json: AsJson = False,
 ) -> None:
-    """Train a model and keep its checkpoint; nothing to do if it is cached."""
+    """Train a model and keep its checkpoint; nothing to do if it is cached.
+
+    Any architecture will do: its dense convolutions are made separable, and it is trained from
+    fresh weights, whatever weights others have for it.
+    """
     from robustbench_mix import jobs, show
 
     obtained = jobs.train(
@@ -134,7 +152,7 @@ def train(
         training=jobs.Training(
             epochs, train_examples, lr, precision, adversarial, adversarial_eps
         ),
-        device=device,
+        device=device, interface=interface(input_size, mean, std, classes),
         quiet=as_json,
     )  # fmt: skip
     if as_json:
@@ -163,6 +181,10 @@ def explain(
     precision: Precision = "auto",
     adversarial: IsAdversarial = False,
     adversarial_eps: AdversarialEps = None,
+    mean: Mean = None,
+    std: Std = None,
+    input_size: InputSize = None,
+    classes: Classes = None,
     device: Device = "auto",
     as_json: AsJson = False,
 ) -> None:
@@ -175,7 +197,7 @@ def explain(
         training=jobs.Training(
             epochs, train_examples, lr, precision, adversarial, adversarial_eps
         ),
-        device=device, quiet=as_json,
+        device=device, interface=interface(input_size, mean, std, classes), quiet=as_json,
     )  # fmt: skip
     if as_json:
         print(json.dumps({"paths": [str(path) for path in paths]}, indent=2))

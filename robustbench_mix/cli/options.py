@@ -9,6 +9,7 @@ from typing import Annotated, Any, Optional
 import typer
 
 from robustbench_mix.errors import RbmixError
+from robustbench_mix.specs import Interface
 
 
 def number(kind: Callable[[str], Any], what: str) -> Callable[[Any], Any]:
@@ -28,7 +29,11 @@ whole = number(int, "a whole number")
 real = number(float, "a number")
 
 Model = Annotated[
-    str, typer.Option(help="A name from `rbmix models`, or your own package.module:callable.")
+    str,
+    typer.Option(
+        help="A name from `rbmix models`, torchvision:NAME, timm:NAME, hf:owner/name, or your own "
+        "package.module:callable (python:timm:make if its module is named like one of these)."
+    ),
 ]
 SpatialWord = Annotated[
     str,
@@ -37,6 +42,31 @@ SpatialWord = Annotated[
 ChannelWord = Annotated[str, typer.Option(help="learned or frozen.")]
 DatasetName = Annotated[
     str, typer.Option(help="digits, cifar10, cifar100, or a folder with train/ and test/.")
+]
+SpatialWish = Annotated[
+    Optional[str], typer.Option(help="As for `rbmix train`; learned if the model is trained.")
+]
+ChannelWish = Annotated[
+    Optional[str], typer.Option(help="learned or frozen; learned if the model is trained.")
+]
+Pretrained = Annotated[
+    bool, typer.Option("--pretrained", help="The weights that torchvision or timm publish for it.")
+]
+InputSize = Annotated[
+    Optional[int],
+    typer.Option(
+        parser=whole,
+        help="Resize images to this many pixels inside the network: attacks change the data's.",
+    ),
+]
+Mean = Annotated[
+    Optional[str],
+    typer.Option(help="Subtracted from each channel, pixels being in [0, 1]: 0.485,0.456,0.406."),
+]
+Std = Annotated[Optional[str], typer.Option(help="What they are then divided by: 0.25 or three.")]
+Classes = Annotated[
+    Optional[int],
+    typer.Option(parser=whole, help="Outputs of the network, if not one for each class."),
 ]
 Seed = Annotated[
     int, typer.Option(parser=whole, help="Seed of the weights, the training and the attack.")
@@ -61,6 +91,30 @@ IsAdversarial = Annotated[
 AdversarialEps = Annotated[
     Optional[str], typer.Option(help="Their l-infinity radius: 8/255, on digits 2/16.")
 ]
+AttackName = Annotated[
+    str, typer.Option(help="A protocol from `rbmix attacks`, or a path to a .toml file.")
+]
+EpsGrid = Annotated[
+    Optional[str], typer.Option(help="Epsilons instead of the protocol's: 1/255,2/255")
+]
+NormName = Annotated[
+    Optional[str], typer.Option(help="linf or l2 instead of the protocol's (needs --eps).")
+]
+Backend = Annotated[
+    Optional[str],
+    typer.Option(
+        help="fast (our attacks, one job for the whole curve; default) or reference "
+        "(the libraries, epsilon by epsilon)."
+    ),
+]
+BatchSize = Annotated[Optional[int], typer.Option(parser=whole, help="Images attacked at once.")]
+Weights = Annotated[
+    Optional[Path],
+    typer.Option(
+        help="Weights instead of training: a checkpoint of rbmix; for your own model any "
+        ".safetensors or .pt."
+    ),
+]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object instead.")]
 Out = Annotated[Path, typer.Option(help="Results folder.")]
@@ -72,7 +126,17 @@ def listed(text: str, kind: Callable[[str], Any] = str) -> list[Any]:
     try:
         return [kind(part) for part in parts]
     except ValueError:
-        raise typer.BadParameter(f"{text!r} is not a list of whole numbers, as in 3,5") from None
+        wanted = "numbers, as in 0.5,0.25" if kind is float else "whole numbers, as in 3,5"
+        raise typer.BadParameter(f"{text!r} is not a list of {wanted}") from None
+
+
+def interface(
+    input_size: int | None, mean: str | None, std: str | None, classes: int | None
+) -> Interface | None:
+    """What the options change between data set and network, None if nothing."""
+    means, stds = (None if text is None else tuple(listed(text, float)) for text in (mean, std))
+    given = Interface(input_size, means, stds, classes)
+    return None if given == Interface() else given
 
 
 def existing(folder: Path) -> Path:

@@ -15,7 +15,7 @@ from robustbench_mix.cli.options import AsJson, existing
 @app.command()
 def models(as_json: AsJson = False) -> None:
     """List the models, with the trainable parameters of Full, Chans and Space."""
-    from robustbench_mix import plugins, show, zoo
+    from robustbench_mix import plugins, show, sources, zoo
 
     counts = {name: zoo.trainable_parameters(name) for name in zoo.MODELS}
     registered = plugins.packages("model")
@@ -23,7 +23,7 @@ def models(as_json: AsJson = False) -> None:
         packages = {name: {"package": package} for name, package in registered.items()}
         print(json.dumps({**packages, **counts}, indent=2))
     else:
-        show.models(zoo.MODELS, counts, zoo.GRAMMAR, registered)
+        show.models(zoo.MODELS, counts, zoo.GRAMMAR, sources.FORMS, registered)
 
 
 @app.command()

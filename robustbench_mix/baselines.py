@@ -1,0 +1,229 @@
+"""Baselines: what a run found, image by image, in a small CSV that later runs are held against.
+
+One row per image: its label, clean prediction and margin, and one verdict per epsilon. The
+columns after those say what was run on what with which versions, the same in every row, and
+end in a checksum of everything else. A verdict with a question mark was a close one.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from robustbench_mix import flags
+from robustbench_mix.errors import RbmixError
+from robustbench_mix.files import write_text
+from robustbench_mix.provenance import PACKAGES
+from robustbench_mix.records import Run
+from robustbench_mix.specs import Eps, parse_grid, short_hash
+
+FORMAT = "1"
+IMAGE = ("image", "label", "prediction", "margin")
+IDENTITY = (
+    "format", "model", "spatial", "channel", "seed", "dataset", "attack", "norm", "backend", "n",
+    "weights", "flags", "algorithm", "options", "protocol_hash", "checkpoint_hash", "data_hash",
+    "train_examples", "epochs", "adversarial", *PACKAGES, "commit", "device", "date",
+)  # fmt: skip
+CHECKSUM = "checksum"
+ELSEWHERE = "--weights"  # weights that lie outside of the baseline's folder
+# A verdict is close where 95 or 105 % of the epsilon gives the other one: what an attack
+# finds varies by a few per cent of the radius with its random draws and with rounding.
+CLOSE = Fraction(1, 20)
+# A clean prediction is close where the margin is smaller, as a share of the median one.
+ROUNDING = 0.01
+# What each word says: whether the image stands, and whether that is clear.
+VERDICTS = {
+    "stands": (True, True),
+    "stands?": (True, False),
+    "broken": (False, True),
+    "broken?": (False, False),
+    "wrong": (False, True),
+}
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """What a file holds.
+
+    `identity` maps the names of `IDENTITY` to text. `images` is indexed by the image's
+    position in the test split, with label, prediction and margin (clean). `stands` and
+    `clear`, bool, have the same index and a column for '0' and for each epsilon of the grid:
+    whether the image was classified correctly and not broken, and whether that is no close
+    call.
+    """
+
+    identity: dict[str, str]
+    images: pd.DataFrame
+    stands: pd.DataFrame
+    clear: pd.DataFrame
+
+    @property
+    def eps(self) -> list[str]:
+        """The epsilon grid as exact text, ascending, without 0."""
+        return list(self.stands.columns[1:])
+
+    @property
+    def scale(self) -> float:
+        """The median absolute clean margin, in logits."""
+        return float(self.images["margin"].abs().median())
+
+    @property
+    def words(self) -> dict[str, Any]:
+        """What to evaluate, as the arguments of an evaluation."""
+        own = self.identity["spatial"] == "external"
+        mixers = {name: None if own else self.identity[name] for name in ("spatial", "channel")}
+        kept = {name: self.identity[name] for name in ("model", "dataset", "attack", "norm")}
+        numbers = {"seed": int(self.identity["seed"]), "examples": int(self.identity["n"])}
+        return {**kept, **mixers, **numbers, "backend": self.identity["backend"], "eps": self.eps}
+
+
+def edges(eps: list[str], norm: str) -> list[str]:
+    """The grid on which close verdicts show: both sides of each epsilon, ascending."""
+    inside = {side for text in eps for side in _sides(text) if norm != "linf" or side <= 1}
+    return [f"{value.numerator}/{value.denominator}" for value in sorted(inside)]
+
+
+def of_run(run: Run, around: Run, *, dataset: str, attack: str, weights: str) -> Baseline:
+    """The baseline of a run; `around` is the same run on the grid of `edges`.
+
+    `dataset` and `attack` are the words that were asked for, names or paths; `weights` is a
+    path relative to the baseline's folder, '' or `ELSEWHERE`.
+    """
+    h = run.header
+    spec = h["protocol_spec"]
+    given = {
+        **{name: h.get(name) for name in IDENTITY},
+        "format": FORMAT,
+        "dataset": dataset,
+        "attack": attack,
+        "weights": weights,
+        "flags": " ".join(flags.of_run(run)),
+        "algorithm": spec["algorithm"],
+        "options": options(spec),
+        **{package: h["versions"].get(package, "") for package in PACKAGES},
+        "date": run.date,
+    }
+    identity = {name: "" if given[name] is None else str(given[name]) for name in IDENTITY}
+    images = run.table.set_index("image")[["label", "prediction", "margin"]]
+    stands, beside = run.survived(), around.survived()
+    limit = ROUNDING * float(images["margin"].abs().median())
+    clear = pd.DataFrame({"0": images["margin"].abs() > limit})
+    at = {Eps(text).exact: beside[text] for text in around.eps}
+    for eps in run.eps:
+        below, above = _sides(eps)
+        withstands = at.get(above, stands[eps])  # there is nothing above the whole pixel range
+        clear[eps] = np.where(stands[eps], withstands, ~at[below])
+    return Baseline(identity, images, stands, clear.astype(bool))
+
+
+def options(spec: dict[str, Any]) -> str:
+    """The options of a protocol in one line, sorted: `restarts=5 steps=40`."""
+    dense = (",", ":")
+    pairs = sorted(spec["options"].items())
+    return " ".join(f"{name}={json.dumps(value, separators=dense)}" for name, value in pairs)
+
+
+def write(baseline: Baseline, path: Path) -> None:
+    """Write the CSV, whole or not at all."""
+    rows = [[*IMAGE, *baseline.eps, *IDENTITY]]
+    for image, about in zip(baseline.images.index, baseline.images.itertuples(), strict=True):
+        right = about.prediction == about.label
+        verdicts = [_word(baseline, image, eps) if right else "wrong" for eps in baseline.eps]
+        first = [str(image), str(about.label), str(about.prediction), repr(float(about.margin))]
+        rows.append([*first, *verdicts, *(baseline.identity[name] for name in IDENTITY)])
+    buffer = io.StringIO()
+    sums = [CHECKSUM, *[short_hash(rows)] * len(baseline.images)]
+    complete = [[*row, checksum] for row, checksum in zip(rows, sums, strict=True)]
+    csv.writer(buffer, lineterminator="\n").writerows(complete)
+    write_text(path, buffer.getvalue())
+
+
+def read(path: Path) -> Baseline:
+    """What `write` wrote.
+
+    Raises RbmixError if the file is missing, cut off, edited, or of another format.
+    """
+    if not path.is_file():
+        raise RbmixError(f"baseline {path} does not exist (rbmix baseline writes one)")
+    try:
+        lines = list(csv.reader(io.StringIO(path.read_text(encoding="utf-8")), strict=True))
+    except (OSError, ValueError, csv.Error) as error:
+        raise RbmixError(f"baseline {path} is damaged ({error})") from error
+    title, rows = (lines[0], lines[1:]) if lines else ([], [])
+    if "format" not in title or title[: len(IMAGE)] != list(IMAGE):
+        raise RbmixError(f"baseline {path} is damaged: it does not begin as a baseline does")
+    if not rows or any(len(row) != len(title) for row in rows):
+        raise RbmixError(f"baseline {path} is damaged: it is cut off")
+    first = dict(zip(title, rows[0], strict=True))
+    if first["format"] != FORMAT:
+        raise RbmixError(
+            f"baseline {path} has format {first['format']!r}, this rbmix reads {FORMAT!r}; "
+            "write it anew (rbmix baseline)"
+        )
+    if first.get("n") != str(len(rows)):
+        raise RbmixError(f"baseline {path} is cut off: {len(rows)} of {first.get('n')} images")
+    checksum = short_hash([row[:-1] for row in [title, *rows]])
+    if title[-1] != CHECKSUM or any(row[-1] != checksum for row in rows):
+        raise RbmixError(f"baseline {path} was edited: its checksum does not match")
+    return _parsed(pd.DataFrame(rows, columns=title), path)
+
+
+def weights_of(baseline: Baseline, path: Path) -> Path | None:
+    """The weights that the baseline names, None if none.
+
+    Raises RbmixError if they lie outside of its folder.
+    """
+    named = baseline.identity["weights"]
+    if not named:
+        return None
+    if named == ELSEWHERE:
+        raise RbmixError(f"baseline {path} was written with --weights; give the file again")
+    folder = path.resolve().parent
+    found = (folder / named).resolve()
+    if not found.is_relative_to(folder):
+        raise RbmixError(f"baseline {path} names weights outside of its folder: {named}")
+    return path.parent / named
+
+
+def _parsed(table: pd.DataFrame, path: Path) -> Baseline:
+    """A table of text, whose checksum is right, as what it means."""
+    try:
+        identity = {name: str(table[name][0]) for name in IDENTITY}
+        grid = list(table.columns[len(IMAGE) : -len(IDENTITY) - 1])
+        parse_grid(grid, identity["norm"])
+        images = table[list(IMAGE)].astype(dict.fromkeys(IMAGE[:3], int) | {"margin": float})
+        images = images.set_index("image")
+        right = images["label"] == images["prediction"]
+        spread = images["margin"].abs()
+        stands, clear = {"0": right}, {"0": spread > ROUNDING * spread.median()}
+        for eps in grid:
+            verdicts = [VERDICTS[word] for word in table[eps]]
+            stands[eps] = pd.Series([stood for stood, _ in verdicts], index=images.index)
+            clear[eps] = pd.Series([sure for _, sure in verdicts], index=images.index)
+        baseline = Baseline(identity, images, pd.DataFrame(stands), pd.DataFrame(clear))
+        int(baseline.words["seed"])
+    except (KeyError, ValueError) as error:
+        raise RbmixError(f"baseline {path} is damaged ({error})") from error
+    if images.index.has_duplicates or (baseline.stands.astype(int).diff(axis=1) > 0).any(axis=None):
+        raise RbmixError(f"baseline {path} is damaged: an image is twice in it, or not nested")
+    return baseline
+
+
+def _word(baseline: Baseline, image: int, eps: str) -> str:
+    cells = (bool(baseline.stands.at[image, eps]), bool(baseline.clear.at[image, eps]))
+    return next(word for word, meaning in VERDICTS.items() if meaning == cells)
+
+
+def _sides(eps: str) -> tuple[Fraction, Fraction]:
+    """The radii on both sides of an epsilon that tell whether a verdict is close."""
+    exact = Eps(eps).exact
+    below, above = ((exact * (1 + side)).limit_denominator(10**9) for side in (-CLOSE, CLOSE))
+    return below, above

@@ -1,0 +1,48 @@
+"""The command that takes a network apart."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Optional
+
+import typer
+
+from robustbench_mix.cli.app import app
+from robustbench_mix.cli.options import (
+    AsJson,
+    ChannelWord,
+    Classes,
+    InputSize,
+    SpatialWord,
+)
+
+
+@app.command()
+def describe(
+    model: Annotated[
+        str, typer.Argument(help="A model as for `rbmix train`: resnet14, timm:convmixer_768_32.")
+    ],
+    spatial: SpatialWord = "learned",
+    channel: ChannelWord = "learned",
+    dataset: Annotated[
+        Optional[str], typer.Option(help="Fit this data set instead of 32x32 colour images.")
+    ] = None,
+    input_size: InputSize = None,
+    classes: Classes = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show what of a model is spatial, channel and other, what was converted, and what it costs.
+
+    As it would be trained: dense convolutions are made separable. Weights are neither needed nor
+    downloaded.
+    """
+    from robustbench_mix import jobs, show
+
+    found = jobs.describe(
+        model=model, spatial=spatial, channel=channel, dataset=dataset,
+        input_size=input_size, classes=classes,
+    )  # fmt: skip
+    if as_json:
+        print(json.dumps(found, indent=2))
+    else:
+        show.description(found)

@@ -1,0 +1,155 @@
+"""The commands of the regression gate."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Any, Optional
+
+import typer
+
+from robustbench_mix.cli.app import app
+from robustbench_mix.cli.options import (
+    AdversarialEps,
+    AsJson,
+    AttackName,
+    Backend,
+    BatchSize,
+    ChannelWish,
+    DatasetName,
+    Device,
+    Epochs,
+    EpsGrid,
+    IsAdversarial,
+    LearningRate,
+    Model,
+    NormName,
+    Precision,
+    Seed,
+    SpatialWish,
+    TrainExamples,
+    Weights,
+    listed,
+    whole,
+)
+from robustbench_mix.errors import RbmixError
+
+
+@app.command()
+def baseline(
+    model: Model = "resnet18",
+    spatial: SpatialWish = None,
+    channel: ChannelWish = None,
+    attack: AttackName = "pgd",
+    dataset: DatasetName = "digits",
+    examples: Annotated[
+        int, typer.Option(parser=whole, help="Test images, a fixed subset balanced over classes.")
+    ] = 64,
+    eps: EpsGrid = None,
+    norm: NormName = None,
+    backend: Backend = None,
+    seed: Seed = 0,
+    batch_size: BatchSize = None,
+    weights: Weights = None,
+    out: Annotated[Path, typer.Option(help="Folder for the baseline.")] = Path("results/baselines"),
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Write it anew where there is one.")
+    ] = False,
+    epochs: Epochs = None,
+    train_examples: TrainExamples = None,
+    lr: LearningRate = None,
+    precision: Precision = "auto",
+    adversarial: IsAdversarial = False,
+    adversarial_eps: AdversarialEps = None,
+    device: Device = "auto",
+    as_json: AsJson = False,
+) -> None:
+    """Attack a model and keep the outcome of each image as a baseline for `rbmix check`."""
+    from robustbench_mix import gating, jobs, show
+
+    written = gating.write(
+        model=model, spatial=spatial, channel=channel, seed=seed, dataset=dataset,
+        attack=attack, eps=None if eps is None else listed(eps), norm=norm, examples=examples,
+        backend=backend, batch_size=batch_size, weights=weights,
+        training=jobs.Training(
+            epochs, train_examples, lr, precision, adversarial, adversarial_eps
+        ),
+        device=device, folder=out, replace=replace, quiet=as_json,
+    )  # fmt: skip
+    if as_json:
+        print(json.dumps({"paths": [str(path) for path in written]}, indent=2))
+    else:
+        show.saved(written)
+
+
+@app.command()
+def check(
+    baseline: Annotated[
+        list[Path], typer.Option(help="A CSV of `rbmix baseline`; may be given several times.")
+    ],
+    examples: Annotated[
+        Optional[int], typer.Option(parser=whole, help="Only the baseline's first so many images.")
+    ] = None,
+    tolerance: Annotated[
+        int, typer.Option(parser=whole, help="Images that may change at each epsilon.")
+    ] = 1,
+    weights: Weights = None,
+    junit: Annotated[Optional[Path], typer.Option(help="Write JUnit XML there.")] = None,
+    update: Annotated[
+        bool, typer.Option("--update", help="Accept what changed: write the baseline anew.")
+    ] = False,
+    batch_size: BatchSize = None,
+    device: Device = "auto",
+    as_json: AsJson = False,
+) -> None:
+    """Evaluate what a baseline was made of and exit 1 if anything got worse."""
+    from robustbench_mix import baselines
+
+    if tolerance < 0:
+        raise RbmixError(f"tolerance {tolerance} must be at least 0")
+    if update and examples is not None:
+        raise RbmixError(f"--update writes all images, leave out --examples {examples}")
+    kept = {path: baselines.read(path) for path in baseline}
+
+    from robustbench_mix import ci, gating, regression, show
+    from robustbench_mix.files import check_writable, write_bytes
+
+    if junit is not None:
+        check_writable(junit.parent)
+    how: dict[str, Any] = {
+        "weights": weights, "batch_size": batch_size, "device": device, "quiet": as_json,
+    }  # fmt: skip
+    runs = {path: gating.rerun(one, path, examples=examples, **how) for path, one in kept.items()}
+    verdicts = [
+        regression.judged(path, kept[path], run, tolerance=tolerance, replaced=weights is not None)
+        for path, run in runs.items()
+    ]
+    written = []
+    if junit is not None:
+        write_bytes(junit, ci.junit(verdicts))
+        written.append(junit)
+    if update:
+        for path, run in runs.items():
+            written += gating.update(kept[path], path, run, **how)
+    if as_json:
+        print(json.dumps(regression.to_json(verdicts, written), indent=2))
+    else:
+        show.verdicts(verdicts, written)
+    _tell_github(ci.workflow_commands(verdicts), ci.summary(verdicts), aside=as_json)
+    if not update and any(verdict.worse for verdict in verdicts):
+        raise typer.Exit(1)
+
+
+def _tell_github(commands: list[str], summary: str, *, aside: bool) -> None:
+    """Where GitHub's runner asks for it; `aside` keeps standard output for the JSON."""
+    if os.environ.get("GITHUB_ACTIONS") == "true":
+        for line in commands:
+            print(line, file=sys.stderr if aside else sys.stdout)
+    if page := os.environ.get("GITHUB_STEP_SUMMARY"):
+        try:
+            with Path(page).open("a", encoding="utf-8") as file:
+                file.write(summary)
+        except OSError as error:
+            raise RbmixError(f"cannot write {page}: {error.strerror or error}") from error

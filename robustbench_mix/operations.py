@@ -1,0 +1,96 @@
+"""What a network computes: multiply-adds for one image, by the shapes of one forward pass.
+
+Counted are convolutions and linear layers; attention, norms, activations and pooling are left
+out. A network on the meta device needs no weights for that.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from torch import nn
+from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
+
+from robustbench_mix.mixing import SeparableConv2d
+from robustbench_mix.shapes import Shape, send
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Multiply-adds of a separable convolution for one image, in both forms.
+
+    `runs` is the form that it takes here. Composing the kernel takes `composing` more, once
+    for a batch.
+    """
+
+    name: str
+    composed: int
+    two_step: int
+    composing: int
+    runs: str
+
+    @property
+    def taken(self) -> int:
+        """Those of the form that it takes."""
+        return self.composed if self.runs == "composed" else self.two_step
+
+
+@dataclass(frozen=True)
+class Operations:
+    """The costs of the separable convolutions, of all other layers, and what those met.
+
+    `on_maps` are the linear layers that were given more than one vector an image.
+    """
+
+    separable: list[Cost]
+    rest: int
+    on_maps: set[nn.Module]
+
+
+def operations(model: nn.Module, shape: Shape) -> Operations:
+    """Send one image of `shape` through the network, in eval mode, and count."""
+    separable = {m: name for name, m in model.named_modules() if isinstance(m, SeparableConv2d)}
+    inside = {part for module in separable for part in module.modules()} - separable.keys()
+    positions = dict.fromkeys(separable, 0)
+    others: dict[nn.Module, int] = {}
+    on_maps: set[nn.Module] = set()
+
+    def look(module: Any, given: tuple[Any, ...], made: Any) -> None:
+        if module in separable:
+            positions[module] += made[0, 0].numel()
+            return
+        if isinstance(module, nn.Linear):
+            met = made.numel() // module.out_features
+            if made.ndim > 2:
+                on_maps.add(module)
+        else:  # a transposed convolution sends every input position through all of its weights
+            met = (given[0] if isinstance(module, _ConvTransposeNd) else made)[0, 0].numel()
+        others[module] = others.get(module, 0) + met * module.weight.numel()
+
+    handles = [
+        module.register_forward_hook(look)
+        for module in model.modules()
+        if module in separable or (isinstance(module, nn.Linear | _ConvNd) and module not in inside)
+    ]
+    try:
+        send(model, shape)
+    finally:
+        for handle in handles:
+            handle.remove()
+    costs = [_cost(name, module, positions[module]) for module, name in separable.items()]
+    return Operations(costs, sum(others.values()), on_maps)
+
+
+def _cost(name: str, module: SeparableConv2d, positions: int) -> Cost:
+    depthwise, pointwise = module.depthwise.weight, module.pointwise.weight
+    taps = depthwise[0].numel()
+    fan_in = module.depthwise.in_channels // module.groups
+    fan_out = module.pointwise.out_channels // module.groups
+    return Cost(
+        name,
+        composed=positions * module.pointwise.out_channels * fan_in * taps,
+        two_step=positions * (depthwise.numel() + pointwise.numel()),
+        composing=depthwise.numel() * fan_out,
+        runs="composed" if module.composes else "two-step",
+    )

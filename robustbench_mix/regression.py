@@ -1,0 +1,263 @@
+"""What got worse since a baseline: pure functions of a baseline and the records of a run.
+
+With the same weights nothing is random: a clear verdict that changed, in either direction,
+is a change of the code. An image that the attack broke and now leaves standing is an attack
+that became weaker, although the accuracy rose. With other weights a network is compared
+with another one: at each epsilon an exact one-sided McNemar test over the images, corrected
+for the number of epsilons (Holm), whether fewer of them stand.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from robustbench_mix import flags
+from robustbench_mix.baselines import ROUNDING, Baseline, options
+from robustbench_mix.evidence import LEVEL, holm
+from robustbench_mix.provenance import PACKAGES
+from robustbench_mix.records import Run
+
+TOLERANCE = 1  # images at each epsilon
+NAMED = 8  # images that a message lists
+
+
+@dataclass(frozen=True)
+class Check:
+    """One question, what the answer was and is, and what got worse, '' if nothing.
+
+    `lost` and `gained` are images that no longer stand, or stand again, as positions in the
+    test split, and `close` is how many changed that were close calls, which do not count with
+    the same weights; None where the question is not about images. `p` is the corrected
+    p-value where a test decided, else None; `skipped` says why there is nothing to ask.
+    """
+
+    name: str
+    before: str = ""
+    now: str = ""
+    lost: list[int] = field(default_factory=list)
+    gained: list[int] = field(default_factory=list)
+    close: int | None = None
+    p: float | None = None
+    worse: str = ""
+    skipped: str = ""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a run says about one baseline.
+
+    `notes` are what else differs: it may explain, but is not worse.
+    """
+
+    path: Path
+    checks: list[Check]
+    notes: list[str]
+
+    @property
+    def worse(self) -> list[Check]:
+        """The checks that found something."""
+        return [check for check in self.checks if check.worse]
+
+
+def judged(
+    path: Path, baseline: Baseline, run: Run, *, tolerance: int = TOLERANCE, replaced: bool = False
+) -> Verdict:
+    """Hold a run against the baseline at `path`.
+
+    The run is over the baseline's images or some of them, on its epsilon grid. `tolerance`
+    is a number of images at each epsilon. `replaced` says that the run was given weights of
+    its own instead of the checkpoint that belongs to the baseline.
+    """
+    same = run.header["checkpoint_hash"] == baseline.identity["checkpoint_hash"]
+    checks = [
+        _protocol(baseline, run),
+        _weights(baseline, run, replaced),
+        _logits(baseline, run, same),
+        *_levels(baseline, run, tolerance, same),
+        _flags(baseline, run),
+    ]
+    return Verdict(path, checks, _notes(baseline, run))
+
+
+def to_json(verdicts: list[Verdict], written: list[Path]) -> dict[str, Any]:
+    """The same as plain JSON values."""
+    return {
+        "worse": any(verdict.worse for verdict in verdicts),
+        "baselines": [
+            {"path": str(v.path), "checks": [asdict(c) for c in v.checks], "notes": v.notes}
+            for v in verdicts
+        ],
+        "paths": [str(path) for path in written],
+    }
+
+
+def _protocol(baseline: Baseline, run: Run) -> Check:
+    h, kept = run.header, baseline.identity
+    before, now = kept["protocol_hash"], h["protocol_hash"]
+    worse = ""
+    if before != now:
+        was = f"{kept['algorithm']} {kept['options']}".strip()
+        spec = h["protocol_spec"]
+        now_is = f"{spec['algorithm']} {options(spec)}".strip()
+        worse = f"the protocol changed from '{was}' to '{now_is}'; its numbers mean something else"
+    return Check("protocol", before, now, worse=worse)
+
+
+def _weights(baseline: Baseline, run: Run, replaced: bool) -> Check:
+    """Your own model may have learned something new; a checkpoint that is kept here may not."""
+    before, now = baseline.identity["checkpoint_hash"], run.header["checkpoint_hash"]
+    kept = baseline.identity["spatial"] != "external" and not replaced
+    worse = ""
+    if before != now and kept:
+        worse = "the checkpoint beside the baseline does not give the weights that it was made with"
+    return Check("weights", before, now, worse=worse)
+
+
+def _logits(baseline: Baseline, run: Run, same: bool) -> Check:
+    """Whether the same weights still give the same clean margins, up to rounding."""
+    if not same:
+        return Check("clean logits", skipped="the weights differ")
+    now = run.table.set_index("image")["margin"]
+    before = baseline.images["margin"].loc[now.index]
+    moved = (now - before).abs() / max(baseline.scale, 1e-12)
+    images = [int(image) for image in now.index[moved > ROUNDING]]
+    worse = ""
+    if images:
+        worse = (
+            f"the weights are the same, but the margins of {len(images)} of {len(now)} clean "
+            f"images moved, by up to {moved.max():.0%} of the median: the network computes "
+            "something else"
+        )
+    return Check("clean logits", now=f"moved by up to {moved.max():.1g}", worse=worse)
+
+
+def _levels(baseline: Baseline, run: Run, tolerance: int, same: bool) -> list[Check]:
+    found = [_change(baseline, run, eps, same) for eps in ["0", *run.eps]]
+    if same:
+        return [replace(check, worse=_drift(check, tolerance)) for check in found]
+    corrected = holm([mcnemar(len(check.lost), len(check.gained)) for check in found])
+    return [
+        replace(check, p=p, worse=_decline(check, p, tolerance))
+        for check, p in zip(found, corrected, strict=True)
+    ]
+
+
+def _change(baseline: Baseline, run: Run, eps: str, same: bool) -> Check:
+    """Which images stand at this epsilon that did not, and the other way round.
+
+    With the same weights close calls are counted apart: rounding decides them.
+    """
+    now = run.survived()[eps]
+    before = baseline.stands[eps].loc[now.index]
+    counted = baseline.clear[eps].loc[now.index] | (not same)
+    n = len(now)
+    return Check(
+        "clean" if eps == "0" else f"eps {eps}",
+        f"{before.sum()}/{n}",
+        f"{now.sum()}/{n}",
+        lost=_images(before & ~now & counted),
+        gained=_images(~before & now & counted),
+        close=int(((before != now) & ~counted).sum()),
+    )
+
+
+def _images(which: pd.Series) -> list[int]:
+    return [int(image) for image in which.index[which]]
+
+
+def _drift(check: Check, tolerance: int) -> str:
+    """With the same weights any change is one of the code, whichever way it goes."""
+    if check.name == "clean":
+        sides = [
+            (check.lost, "are misclassified that were not"),
+            (check.gained, "are no longer misclassified"),
+        ]
+    else:
+        sides = [
+            (check.lost, "fall that stood: another network, or a stronger attack"),
+            (check.gained, "stand that fell: the attack became weaker"),
+        ]
+    said = [f"{_counted(images)} {words}" for images, words in sides if len(images) > tolerance]
+    return f"the weights are the same, but {'; '.join(said)}" if said else ""
+
+
+def _decline(check: Check, p: float, tolerance: int) -> str:
+    """With other weights: fewer images stand than chance and the tolerance explain."""
+    lost, gained = len(check.lost), len(check.gained)
+    if lost - gained <= tolerance or p >= LEVEL:
+        return ""
+    words = "classified correctly" if check.name == "clean" else "standing"
+    return (
+        f"the network is worse: {_counted(check.lost)} are no longer {words}, {gained} are that "
+        f"were not (p = {p:.2g}, exact McNemar test, Holm)"
+    )
+
+
+def _counted(images: list[int]) -> str:
+    named = ", ".join(str(image) for image in images[:NAMED])
+    return f"{len(images)} images ({named}{', ...' if len(images) > NAMED else ''})"
+
+
+def _flags(baseline: Baseline, run: Run) -> Check:
+    """A flag that was not there before speaks against the run, whatever its accuracy."""
+    before, now = baseline.identity["flags"].split(), flags.of_run(run)
+    fresh = [f"{name}: {words}" for name, words in now.items() if name not in before]
+    worse = f"flags that were not raised before: {'; '.join(fresh)} (docs/flags.md)"
+    return Check(
+        "flags", " ".join(before) or "none", " ".join(now) or "none", worse=worse if fresh else ""
+    )
+
+
+def _notes(baseline: Baseline, run: Run) -> list[str]:
+    """What differs in how the two were made."""
+    kept = baseline.identity
+    now = {**run.header["versions"], "device": run.header["device"]}
+    return [
+        f"{name}: {kept[name]} then, {now[name]} now"
+        for name in (*PACKAGES, "device")
+        if kept[name] != now[name]
+    ]
+
+
+def mcnemar(lost: int, gained: int) -> float:
+    """One-sided exact p that more images were lost than gained (McNemar, Psychometrika 1947)."""
+    from scipy.stats import binomtest
+
+    pairs = lost + gained
+    return float(binomtest(lost, pairs, alternative="greater").pvalue) if pairs else 1.0
+
+
+def notices(images: int, share: float, tolerance: int = TOLERANCE) -> float:
+    """With the same weights: the probability that a check fails at an epsilon.
+
+    `images` of its verdicts are clear, and each changes with probability `share`.
+    """
+    from scipy.stats import binom
+
+    return float(binom.sf(tolerance, images, share))
+
+
+def finds(
+    images: int, lost: float, gained: float, levels: int, tolerance: int = TOLERANCE
+) -> float:
+    """With other weights: the least probability that a check fails at an epsilon.
+
+    `lost` and `gained` are the shares of images that really change sides there. Holm's
+    correction over `levels` is at its strictest: as if nothing changed at the others.
+    """
+    from scipy.stats import binom
+
+    total, changed = 0.0, lost + gained
+    for pairs in range(1, images + 1):
+        enough = [
+            down for down in range(pairs + 1)
+            if 2 * down - pairs > tolerance and levels * mcnemar(down, pairs - down) < LEVEL
+        ]  # fmt: skip
+        if enough:
+            within = binom.sf(min(enough) - 1, pairs, lost / changed)
+            total += float(binom.pmf(pairs, images, changed) * within)
+    return total

@@ -1,0 +1,91 @@
+"""Model words to networks: the one place that says what `timm:resnet18` means.
+
+A word without a colon is a name from `rbmix models`, rbmix's own or one that a package
+registers. `SOURCE:NAME` is looked up in `SOURCES`,
+and anything else with a colon is `package.module:callable`; `python:` before that reaches a
+module that is called like a source, as in `python:timm:make`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from torch import nn
+
+from robustbench_mix import plugins
+from robustbench_mix.shapes import Shape
+from robustbench_mix.sources import (
+    builtin,
+    callables,
+    hub,
+    registered,
+    timm_models,
+    torchvision_models,
+)
+from robustbench_mix.sources.common import FORMS, Published
+
+__all__ = ["FORMS", "SOURCES", "Origin", "Source", "parse"]
+
+
+class Source(Protocol):
+    """One origin of networks: a module with these functions, and an entry in `SOURCES`.
+
+    `BRINGS_WEIGHTS` says that its networks are ready unless a variant is asked for.
+    """
+
+    BRINGS_WEIGHTS: bool
+
+    def check(self, name: str) -> None:
+        """Raise RbmixError unless there is such a network; downloads nothing."""
+
+    def fresh(self, name: str, shape: Shape) -> nn.Module:
+        """The architecture for a shape, its weights drawn from the global random state."""
+
+    def published(self, name: str) -> Published:
+        """The network with the weights that it was published with."""
+
+
+SOURCES: dict[str, Source] = {
+    "torchvision": torchvision_models,
+    "timm": timm_models,
+    "hf": hub,
+    "python": callables,
+}
+
+
+@dataclass(frozen=True)
+class Origin:
+    """A model word taken apart."""
+
+    word: str
+    source: Source
+    name: str
+
+    @property
+    def is_builtin(self) -> bool:
+        """Whether it is a name from `rbmix models`."""
+        return self.source is builtin
+
+    def check(self) -> None:
+        """Raise RbmixError unless there is such a network; downloads nothing."""
+        self.source.check(self.name)
+
+    def fresh(self, shape: Shape) -> nn.Module:
+        """The architecture for a shape, its weights drawn from the global random state."""
+        return self.source.fresh(self.name, shape)
+
+    def published(self) -> Published:
+        """The network with the weights that it was published with, downloaded if need be."""
+        return self.source.published(self.name)
+
+
+def parse(word: str) -> Origin:
+    """Where the network with this word comes from; whether it exists, `check` says."""
+    prefix, colon, rest = word.partition(":")
+    if not colon:
+        foreign = word in plugins.models() and not builtin.knows(word)
+        return Origin(word, registered if foreign else builtin, word)
+    if prefix in SOURCES:
+        return Origin(word, SOURCES[prefix], rest)
+    return Origin(word, callables, word)

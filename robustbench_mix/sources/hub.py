@@ -1,0 +1,73 @@
+"""`hf:owner/name`: networks on the Hugging Face hub in timm's format, an optional extra.
+
+Such a repository has a `config.json` that names the architecture and the weights as
+`model.safetensors`; `hf:owner/name@revision` pins a revision.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from robustbench_mix import weights
+from robustbench_mix.errors import RbmixError
+from robustbench_mix.shapes import Shape
+from robustbench_mix.sources import timm_models
+from robustbench_mix.sources.common import Published, fetching, not_downloaded, optional
+
+BRINGS_WEIGHTS = True
+
+
+def check(name: str) -> None:
+    """Raise RbmixError unless the name has the form `owner/name` or `owner/name@revision`."""
+    if not re.fullmatch(r"[\w.-]+/[\w.-]+(@[\w./-]+)?", name):
+        raise RbmixError(f"model 'hf:{name}' is not of the form hf:owner/name")
+    for package in ("huggingface_hub", "timm"):
+        optional(package, f"hf:{name}", "hf")
+
+
+def fresh(name: str, shape: Shape) -> nn.Module:
+    """The architecture that the repository's configuration names, for a shape."""
+    check(name)
+    model: nn.Module = _create(name, num_classes=shape.classes, in_chans=shape.channels)
+    return model
+
+
+def published(name: str) -> Published:
+    """The network with the repository's `model.safetensors`.
+
+    Raises RbmixError if that cannot be had, or does not fit the architecture.
+    """
+    check(name)
+    model = _create(name)
+    repository, _, revision = name.partition("@")
+    hub = optional("huggingface_hub", f"hf:{name}", "hf")
+    try:
+        path = Path(hub.hf_hub_download(repository, "model.safetensors", revision=revision or None))
+    except _failures() as error:
+        raise not_downloaded(f"hf:{name}", error) from error
+    weights.load(model, path)
+    return timm_models.as_published(model, f"hf:{repository}@{path.parent.name[:12]}")
+
+
+def _create(name: str, **options: Any) -> Any:
+    timm = optional("timm", f"hf:{name}", "hf")
+    fetching(f"hf:{name}")
+    try:
+        return timm.create_model(f"hf-hub:{name}", pretrained=False, **options)
+    except _failures() as error:
+        raise not_downloaded(f"hf:{name}", error) from error
+    except (RuntimeError, KeyError, TypeError, ValueError) as error:
+        raise RbmixError(
+            f"model 'hf:{name}' is not in timm's format: its config.json names no architecture "
+            f"that timm can build ({type(error).__name__}: {str(error)[:80]})"
+        ) from error
+
+
+def _failures() -> tuple[type[Exception], ...]:
+    """What the hub's client raises when it has no file, no network or no such repository."""
+    errors = optional("huggingface_hub.errors", "hf:", "hf")
+    return OSError, errors.EntryNotFoundError, errors.HfHubHTTPError, errors.HFValidationError

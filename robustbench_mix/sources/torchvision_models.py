@@ -1,0 +1,69 @@
+"""`torchvision:NAME`: the classifiers of torchvision."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import nn
+
+from robustbench_mix.errors import unknown
+from robustbench_mix.shapes import Shape
+from robustbench_mix.sources.common import Published, fetching, not_downloaded
+
+BRINGS_WEIGHTS = False
+# Their second heads are for training alone, and their own initialisation is slow and warned of.
+INCEPTIONS = ("googlenet", "inception_v3")
+
+
+def check(name: str) -> None:
+    """Raise RbmixError, with the nearest one, for a name that is no classifier."""
+    from torchvision import models
+
+    names = models.list_models(module=models)
+    if name not in names:
+        raise unknown("torchvision model", name, names)
+
+
+def fresh(name: str, shape: Shape) -> nn.Module:
+    """The architecture with so many outputs; other than three channels change its stem."""
+    from torchvision import models
+
+    check(name)
+    extra: dict[str, Any] = (
+        {"aux_logits": False, "init_weights": False} if name in INCEPTIONS else {}
+    )
+    model: nn.Module = models.get_model(name, weights=None, num_classes=shape.classes, **extra)
+    return _recoloured(model, shape.channels)
+
+
+def published(name: str) -> Published:
+    """The network with torchvision's best weights; raises RbmixError if they cannot be had."""
+    from torchvision import models
+
+    check(name)
+    weights = models.get_model_weights(name).DEFAULT
+    fetching(f"torchvision:{name}")
+    try:
+        model = models.get_model(name, weights=weights)
+    except (OSError, RuntimeError) as error:  # RuntimeError: a file that is not what it should be
+        raise not_downloaded(f"torchvision:{name}", error) from error
+    transform = weights.transforms()
+    return Published(model, weights.name, tuple(transform.mean), tuple(transform.std))
+
+
+def _recoloured(model: nn.Module, channels: int) -> nn.Module:
+    """The network with a fresh first convolution for another number of colour channels."""
+    for name, module in model.named_modules():
+        if isinstance(module, nn.Conv2d):
+            if module.in_channels != channels:
+                stem = nn.Conv2d(
+                    channels,
+                    module.out_channels,
+                    module.kernel_size,  # type: ignore[arg-type]
+                    module.stride,  # type: ignore[arg-type]
+                    module.padding,  # type: ignore[arg-type]
+                    bias=module.bias is not None,
+                )
+                model.set_submodule(name, stem)
+            break
+    return model

@@ -1,0 +1,359 @@
+"""Networks that bring their weights: what is evaluated, under which name, and what is refused."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import nn
+from torch.nn import functional as F
+
+from robustbench_mix import brought, checkpoints, cli, data, leaderboard, probes, records, zoo
+from robustbench_mix.claims.pairs import pairs
+from robustbench_mix.errors import RbmixError
+from robustbench_mix.normalized import Normalized
+from robustbench_mix.recipes import recipe_for
+from robustbench_mix.sources.common import Published
+from robustbench_mix.specs import Interface, ModelSpec
+
+MODULE = """
+import torch
+from torch import nn
+
+def make(num_classes=10):
+    return nn.Sequential(nn.Conv2d(1, 4, 3, padding=1), nn.ReLU(), nn.AdaptiveAvgPool2d(2),
+                         nn.Flatten(), nn.Linear(16, num_classes))
+
+def wide():
+    return make(1000)
+
+def colour():
+    return nn.Sequential(nn.Conv2d(3, 10, 8), nn.Flatten())
+"""
+SMOKE = ["--attack", "smoke", "--examples", "10"]
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cached: Path) -> Path:
+    """A working folder with a module of the user's own, `net`."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
+    monkeypatch.delitem(sys.modules, "net", raising=False)
+    (tmp_path / "net.py").write_text(MODULE)
+    return tmp_path
+
+
+def rbmix(capsys, *arguments: str) -> tuple[int, str, str]:
+    """Run a command in this process: exit code, standard output, standard error."""
+    code = cli.main(list(arguments))
+    out, err = capsys.readouterr()
+    return code, out, err
+
+
+def state(spatial: str | None, seed: int = 0) -> dict[str, torch.Tensor]:
+    """Weights as training gave them: of `net:make` as it is, or made separable."""
+    if spatial is None:
+        torch.manual_seed(seed)
+        return importlib.import_module("net").make().state_dict()
+    return zoo.network(ModelSpec("net:make", spatial, seed=seed), data.shape("digits")).state_dict()
+
+
+@pytest.mark.parametrize(
+    ("word", "wishes", "expected"),
+    [
+        ("resnet14", {}, False),
+        ("torchvision:resnet18", {}, False),
+        ("torchvision:resnet18", {"spatial": "frozen"}, False),
+        ("torchvision:resnet18", {"file": Path("w.pt")}, True),
+        ("torchvision:resnet18", {"file": Path("w.pt"), "spatial": "frozen"}, True),
+        ("torchvision:resnet18", {"pretrained": True}, True),
+        ("net:make", {}, True),
+        ("net:make", {"channel": "frozen"}, False),
+        ("net:make", {"file": Path("w.pt"), "spatial": "learned"}, True),
+    ],
+)
+def test_who_is_trained_and_who_is_not(here: Path, word: str, wishes: dict, expected: bool) -> None:
+    """Weights that are given, or a callable of which no variant is wanted, are never trained."""
+    given = {"spatial": None, "channel": None, **wishes}
+    assert brought.is_brought(word, **given) is expected
+
+
+def bring(word: str, spatial: str | None = None, **more):
+    """The label and the network, for digits."""
+    given = {"channel": None, "seed": 0, "interface": None, "file": None, **more}
+    return brought.bring(word, data.load("digits"), spatial=spatial, **given)
+
+
+def test_a_network_as_it_is_stays_bare(here: Path) -> None:
+    """Without any option nothing is put before the network, and the label says external."""
+    label, obtained = bring("net:make")
+    assert (label.model, label.spatial, label.channel) == ("net:make", "external", "external")
+    assert type(obtained.model) is nn.Sequential
+    assert not obtained.model.training
+    assert obtained.header == {}
+
+
+def test_the_interface_stands_before_the_network(here: Path) -> None:
+    """Resizing, then mean and std, then the weights of the file; the label shows all three."""
+    import net
+
+    weights = state(None, seed=5)
+    save_file(weights, here / "w.safetensors")
+    interface = Interface(input_size=16, mean=(0.25,), std=(0.5,))
+    label, obtained = bring("net:make", interface=interface, file=here / "w.safetensors")
+    plain = net.make()
+    plain.load_state_dict(weights)
+    x = data.load("digits").test.pixels(0, 4)
+    resized = F.interpolate(x, (16, 16), mode="bilinear", align_corners=False)
+    with torch.no_grad():
+        expected = plain((resized - 0.25) / 0.5)
+        torch.testing.assert_close(obtained.model(x), expected)
+    assert label.model == "net:make [16 px, mean 0.25 std 0.5]"
+    assert obtained.header == {"weights": "w.safetensors"}
+
+
+def test_resizing_keeps_the_shape_of_images_and_averages() -> None:
+    """The shorter side gets the size asked for; shrinking leaves no pixel out."""
+    seen = []
+
+    class Look(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            seen.append(x)
+            return x.flatten(1)
+
+    model = Normalized(Look(), torch.zeros(3), torch.ones(3), 4)
+    x = torch.rand(2, 3, 8, 16, requires_grad=True)
+    model(x).sum().backward()
+    assert seen[0].shape == (2, 3, 4, 8)
+    assert (x.grad > 0).all()
+    same = Normalized(Look(), torch.zeros(3), torch.ones(3), 8)
+    assert torch.equal(same(x), x.flatten(1))
+    assert "size" in model.state_dict()
+    assert "size" not in Normalized(Look(), torch.zeros(3), torch.ones(3)).state_dict()
+
+
+def test_published_standardisation_is_used_unless_another_is_given(here, monkeypatch) -> None:
+    """What is known of a pretrained network's mean and std stands before it."""
+    import net
+
+    torch.manual_seed(0)
+    found = Published(net.make(), "TAG", (0.5,), (0.25,))
+    monkeypatch.setattr("robustbench_mix.sources.callables.published", lambda _: found)
+    _, obtained = bring("net:make")
+    assert obtained.header == {"weights": "TAG"}
+    assert (obtained.model.mean.item(), obtained.model.std.item()) == (0.5, 0.25)
+    _, obtained = bring("net:make", interface=Interface(mean=(0.0,), std=(1.0,)))
+    assert (obtained.model.mean.item(), obtained.model.std.item()) == (0.0, 1.0)
+
+
+def test_a_separated_file_needs_the_word(here: Path) -> None:
+    """`--spatial` makes the network separable before the file is loaded."""
+    save_file(state("frozen"), here / "w.safetensors")
+    with pytest.raises(RbmixError, match="do not fit the model") as error:
+        bring("net:make", file=here / "w.safetensors")
+    assert any("0.depthwise.weight" in line for line in error.value.details)
+    label, obtained = bring("net:make", "frozen", file=here / "w.safetensors")
+    assert (label.spatial, label.channel) == ("frozen", "learned")
+    assert torch.equal(obtained.model[0].depthwise.weight, state("frozen")["0.depthwise.weight"])
+
+
+def test_a_brought_pair_becomes_twins_on_the_leaderboard(here: Path, capsys) -> None:
+    """Two files under two words are compared, but are no evidence for the paper's claims."""
+    for spatial, seed in (("learned", 1), ("frozen", 0)):
+        save_file(state(spatial, seed), here / f"{spatial}.safetensors")
+        words = ["--model", "net:make", "--spatial", spatial, "--weights"]
+        code, _, err = rbmix(capsys, "evaluate", *words, f"{spatial}.safetensors", *SMOKE)
+        assert code == 0
+        assert "training" not in err
+    frozen, learned = sorted(
+        records.read_all(here / "results"), key=lambda run: run.header["spatial"]
+    )
+    assert (learned.header["weights"], learned.header["spatial"]) == (
+        "learned.safetensors",
+        "learned",
+    )
+    assert leaderboard.twin_of(frozen, [frozen, learned]) is learned
+    assert learned.header["checkpoint_hash"] != frozen.header["checkpoint_hash"]
+    table = (here / "results" / "leaderboard.md").read_text()
+    assert "| frozen.safetensors |" in table
+    assert "*difference*" in table
+    assert pairs([learned, frozen], ("learned", "learned"), ("frozen", "learned")) == []
+
+
+def test_another_input_size_is_another_network(here: Path, capsys) -> None:
+    """Runs at two sizes stand side by side, under names that tell them apart."""
+    words = ["evaluate", "--model", "net:make", *SMOKE]
+    assert rbmix(capsys, *words)[0] == 0
+    assert rbmix(capsys, *words, "--input-size", "16")[0] == 0
+    frame = pd.read_csv(here / "results" / "leaderboard.csv")
+    assert set(frame.model) == {"net:make", "net:make [16 px]"}
+    assert frame.checkpoint_hash.nunique() == 2
+
+
+def test_a_callable_is_trained_as_a_pair(here: Path, capsys) -> None:
+    """Asked for a variant, evaluate trains the user's architecture, and finds it again."""
+    words = ["--model", "net:make", "--spatial", "frozen", "--input-size", "10"]
+    few = ["--epochs", "1", "--train-examples", "100"]
+    code, out, _ = rbmix(capsys, "train", *words, *few, "--json")
+    assert code == 0
+    header = json.loads(out)
+    assert header["spec"]["interface"]["input_size"] == 10
+    code, _, err = rbmix(capsys, "evaluate", *words, *few, *SMOKE)
+    assert code == 0
+    assert f"loaded {header['checkpoint']}" in err
+    (run,) = records.read_all(here / "results")
+    assert (run.header["model"], run.header["spatial"]) == ("net:make [10 px]", "frozen")
+    assert "weights" not in run.header
+
+
+def test_file_names_of_foreign_words_are_safe(home: Path) -> None:
+    """Colons and slashes of a word reach neither checkpoints nor the records of a probe."""
+    spec = ModelSpec("hf:owner/name@v1")
+    path = checkpoints.path_for(spec, recipe_for("resnet", "digits"), "digits", "abc")
+    assert path.parent == home / "checkpoints"
+    assert path.name.startswith("hf_owner_name_v1-learned-")
+    words = {"model": spec.name, "spatial": "frozen", "channel": "learned", "seed": 0}
+    path = probes.path_for(home, {**words, "kind": "probe", "dataset": "digits"}, "key")
+    assert path == home / "probes/digits/probe-hf_owner_name_v1-frozen-learned-s0-key.parquet"
+
+
+@pytest.mark.parametrize(
+    ("word", "expected"),
+    [
+        ("timm:convmixer_768_32", "convmixer"),
+        ("torchvision:resnet50", "resnet"),
+        ("convmixer4", "convmixer"),
+        ("net:make", "resnet"),
+    ],
+)
+def test_recipes_go_by_the_architectures_name(here: Path, word: str, expected: str) -> None:
+    """Mixers are trained as ConvMixer is, all others as the ResNets."""
+    if word.startswith("timm:"):
+        pytest.importorskip("timm", reason="timm, an optional package, is absent")
+    assert zoo.family(word) == expected
+
+
+def test_a_thousand_outputs_for_ten_classes(here: Path, capsys) -> None:
+    """More outputs than classes are taken only when `--classes` says how many."""
+    words = ["evaluate", "--model", "net:wide", *SMOKE]
+    code, _, err = rbmix(capsys, *words)
+    assert code == 2
+    assert "has 1,000 outputs, not 10" in err
+    assert "--classes 1000 takes it all the same" in err
+    assert not list(here.rglob("*.parquet"))
+    code, out, _ = rbmix(capsys, *words, "--classes", "1000")
+    assert code == 0
+    assert "[1000 outputs]" in " ".join(out.split())
+
+
+def test_misfits_are_printed_one_a_line(here: Path, capsys) -> None:
+    """The first line sums up, each further one names a weight; exit code 2."""
+    save_file({"4.bias": torch.zeros(3), "x": torch.zeros(2)}, here / "w.safetensors")
+    words = ["--model", "net:make", "--weights", "w.safetensors"]
+    code, out, err = rbmix(capsys, "evaluate", *words, *SMOKE)
+    assert (code, out) == (2, "")
+    lines = err.splitlines()
+    assert lines[0].startswith("rbmix: weights w.safetensors do not fit the model: 5 differ")
+    assert lines[1:] == [
+        "  missing: 0.weight, (4, 1, 3, 3)",
+        "  missing: 0.bias, (4,)",
+        "  missing: 4.weight, (10, 16)",
+        "  unexpected: x, (2,)",
+        "  shape: 4.bias is (3,), the model needs (10,)",
+    ]
+
+
+OWN = ["evaluate", "--model", "net:make"]
+BAD = [
+    (["evaluate", "--pretrained", "--model", "resnet14"], "--pretrained goes with your own model"),
+    ([*OWN, "--weights", "a.pt", "--pretrained"], "--weights a.pt and --pretrained cannot both"),
+    ([*OWN, "--pretrained", "--spatial", "frozen"], "--pretrained takes the network as it was"),
+    ([*OWN, "--epochs", "3"], "'net:make' comes with its weights: --epochs"),
+    ([*OWN, "--adversarial"], "'net:make' comes with its weights"),
+    ([*OWN, "--weights", "no.pt"], "checkpoint no.pt does not exist"),
+    ([*OWN, "--mean", "0.5"], "--mean needs --std beside it"),
+    ([*OWN, "--std", "0.5"], "--std needs --mean beside it"),
+    ([*OWN, "--mean", "a", "--std", "1"], "'a' is not a list of numbers, as in 0.5,0.25"),
+    ([*OWN, "--mean", "nan", "--std", "1"], "mean nan must be finite numbers"),
+    ([*OWN, "--mean", "0", "--std", "0"], "std 0 must be positive numbers"),
+    ([*OWN, "--mean", "0,0,0", "--std", "1"], "mean 0,0,0 has 3 values (allowed: 1, or one"),
+    ([*OWN, "--input-size", "0"], "input size 0 is not in 1 to 1024"),
+    ([*OWN, "--classes", "1"], "number of classes 1 must be at least 2"),
+    ([*OWN, "--classes", "7"], "--classes 7 is less than the data set's 10 classes"),
+    ([*OWN, "--classes", "20"], "'net:make' has 10 outputs, not 20"),
+    (["evaluate", "--model", "net:colour"], "'net:colour' cannot take images of shape (1, 8, 8)"),
+    (["train", "--model", "net:colour"], "'net:colour' cannot take images of shape (1, 8, 8)"),
+    (["train", "--model", "torchvision:resnet"], "unknown torchvision model 'resnet'"),
+    (["explain", "--model", "net:colour"], "'net:colour' cannot take images"),
+    (["describe", "resnet81"], "unknown model 'resnet81'"),
+    (["describe", "net:colour", "--dataset", "digits"], "cannot take images of shape (1, 8, 8)"),
+    (["describe", "resnet14", "--dataset", "digts"], "unknown data set 'digts'"),
+    (["describe", "resnet14", "--spatial", "x"], "unknown spatial 'x'"),
+    (["describe", "resnet14", "--dataset", "digits", "--classes", "3"], "--classes 3 is less than"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "message"), BAD, ids=lambda v: " ".join(v)[:60])
+def test_bad_input_is_one_line_and_exit_2(here: Path, capsys, arguments, message) -> None:
+    """The line names the value and what is allowed; nothing half-written is left."""
+    code, out, err = rbmix(capsys, *arguments)
+    assert code == 2
+    assert out == ""
+    last = err.splitlines()[-1]
+    assert last.startswith("rbmix: ")
+    assert message in last
+    assert not list(here.rglob("*.part*")) + list(here.rglob("*.parquet"))
+
+
+def test_describe_speaks_to_people_and_programs(here: Path, capsys) -> None:
+    """A table with every mixer and the totals; one JSON object with the same numbers."""
+    code, out, err = rbmix(capsys, "describe", "resnet14", "--spatial", "frozen")
+    assert (code, err) == (0, "")
+    words = " ".join(out.split())
+    assert "trainable in Full 205,149, Chans 172,506, Space 34,221" in words
+    assert "172,506 trainable and 32,643 frozen here" in words
+    found = json.loads(rbmix(capsys, "describe", "resnet14", "--json")[1])
+    assert found["parameters"] == {"full": 205149, "chans": 172506, "space": 34221}
+    assert found["separable"][0]["composed"] == 442_368
+    assert (found["image"], found["classes"]) == ([3, 32, 32], 10)
+
+
+def test_describe_fits_a_data_set_or_sizes(here: Path, capsys) -> None:
+    """Channels, size and classes come from the data set, sizes and outputs from the options."""
+    words = ["describe", "net:make", "--json"]
+    found = json.loads(rbmix(capsys, *words, "--dataset", "digits", "--input-size", "12")[1])
+    assert (found["image"], found["classes"]) == ([1, 12, 12], 10)
+    assert found["separable"][0]["two_step"] == 144 * (9 * 9 + 9 * 4)
+    names = [layer["name"] for layer in found["layers"]]
+    assert names == ["0.depthwise", "0.pointwise", "1 x Linear"]
+    found = json.loads(
+        rbmix(capsys, "describe", "resnet14_w4", "--json", "--classes", "7", "--input-size", "8")[1]
+    )
+    assert (found["image"], found["classes"]) == ([3, 8, 8], 7)
+
+
+def test_shapes_are_known_without_the_images() -> None:
+    """What is said of a named data set is what it has."""
+    assert data.shape("digits") == zoo.shape_of(data.load("digits"))
+
+
+def test_images_that_are_not_square(here: Path, write_folder, capsys) -> None:
+    """A network is tried on images of the shape they have, also after resizing."""
+    (here / "flat.py").write_text(
+        "from torch import nn\n\ndef make(num_classes):\n    return nn.Sequential("
+        "nn.Conv2d(3, 2, 3, padding=1), nn.Flatten(), nn.Linear(2 * 8 * 16, num_classes))\n"
+    )
+    dataset = data.load(str(write_folder(size=(4, 8))))
+    shape = zoo.shape_of(dataset)
+    assert (shape.size, shape.sides, shape.image) == (4, (4, 8), (3, 4, 8))
+    spec = ModelSpec("flat:make", "frozen", interface=Interface(input_size=8))
+    model = zoo.build(spec, shape, *dataset.statistics())
+    assert model(dataset.test.pixels(0, 2)).shape == (2, 4)
+    with pytest.raises(RbmixError, match=r"cannot take images of shape \(3, 4, 8\)"):
+        zoo.network(ModelSpec("flat:make"), shape)
