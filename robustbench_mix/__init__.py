@@ -2,19 +2,40 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from robustbench_mix.api import AutoAttack, Curve, curve
+    from robustbench_mix.errors import RbmixError
+    from robustbench_mix.protocols import Protocol
+    from robustbench_mix.python import evaluate
+    from robustbench_mix.result import Result
 
 __version__ = "0.1.0"
-__all__ = ["AutoAttack", "Curve", "__version__", "curve"]
+__all__ = [
+    "AutoAttack",
+    "Curve",
+    "Protocol",
+    "RbmixError",
+    "Result",
+    "__version__",
+    "curve",
+    "evaluate",
+]
+HOME = {
+    "AutoAttack": "api",
+    "Curve": "api",
+    "Protocol": "protocols",
+    "RbmixError": "errors",
+    "Result": "result",
+    "curve": "api",
+    "evaluate": "python",
+}
 
 
 def __getattr__(name: str) -> Any:
     """Load the Python interface when it is first used: the commands start without torch."""
-    if name not in __all__:
+    if name not in HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from robustbench_mix import api
-
-    return getattr(api, name)
+    return getattr(import_module(f"{__name__}.{HOME[name]}"), name)

@@ -15,12 +15,13 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
+from robustbench_mix import diagnostics, flags, records
 from robustbench_mix.algorithms import ladders
+from robustbench_mix.algorithms.attack import Target
 from robustbench_mix.algorithms.autoattack import STANDARD
 from robustbench_mix.devices import fitting_batch
 from robustbench_mix.errors import RbmixError, unknown
-from robustbench_mix.harness import State, classes_of
-from robustbench_mix.intervals import wilson
+from robustbench_mix.harness import State, borrowed, classes_of, sample
 from robustbench_mix.progress import silenced
 from robustbench_mix.protocols import Protocol
 from robustbench_mix.search import search_all
@@ -35,7 +36,7 @@ VERSIONS = ("standard", "custom")
 class Curve:
     """A robustness curve and what it rests on.
 
-    `table` has one row per epsilon, 0 (clean) first: `eps`, `correct`, `n`, `accuracy`, and
+    `table` has one row per epsilon, 0 (clean) first: `eps`, `n`, `correct`, `accuracy`, and
     its 95 % Wilson interval `low`, `high`. `level` (n,) is the position in `eps[1:]` of the
     smallest epsilon that broke each image, -1 for one that is misclassified as it is, and
     the length of the grid for one that nothing broke. `x_adv` is the example found there.
@@ -72,14 +73,11 @@ def curve(
     if not grid:
         raise RbmixError("the epsilon grid is empty (needs one or more)")
     state, found = _search(model, x, y, grid, norm, attack, options, seed, batch_size, device)
-    rows = []
-    for at, one in enumerate(["0", *(radius.text for radius in grid)]):
-        correct = sum(
-            c and level >= at for c, level in zip(state.correct, state.level, strict=True)
-        )
-        low, high = wilson(correct, len(x))
-        rows.append((one, correct, len(x), correct / len(x), low, high))
-    table = pd.DataFrame(rows, columns=["eps", "correct", "n", "accuracy", "low", "high"])
+    correct = {
+        one: sum(c and level >= at for c, level in zip(state.correct, state.level, strict=True))
+        for at, one in enumerate(["0", *(radius.text for radius in grid)])
+    }
+    table = records.curve(correct, len(x))
     level = torch.where(torch.tensor(state.correct), torch.tensor(state.level), -1)
     return Curve(table, level, found, state.passes)
 
@@ -186,7 +184,7 @@ class AutoAttack:
 
     @torch.no_grad()
     def _predict(self, x: Tensor, batch_size: int) -> Tensor:
-        home = _device(self.model, self.device)
+        home = device_of(self.model, self.device)
         return torch.cat(
             [self.model(part.to(home)).argmax(1) for part in torch.split(x, batch_size)]
         )
@@ -214,12 +212,11 @@ def _search(
     place: bool = True,
 ) -> tuple[State, Tensor]:
     """The fast schedule on tensors: its state, and the examples it found (n, C, H, W)."""
-    _check(x, y)
-    home = _device(model, device)
-    images = x.detach().float().cpu().contiguous()
-    split = Split(images, y.detach().cpu().long(), torch.arange(len(x)), 1)
+    split = split_of(x, y)
+    home = device_of(model, device)
     protocol = Protocol(attack, "", attack, norm, tuple(grid), options)
-    found = images.clone()
+    found = split.images.clone()
+    _check_repeatable(model, split, home)
     with silenced():
         rungs = ladders.ladder(attack, classes_of(model, split, home), options)
         state = search_all(
@@ -229,7 +226,16 @@ def _search(
     return state, found
 
 
-def _check(x: Tensor, y: Tensor) -> None:
+def _check_repeatable(model: nn.Module, split: Split, device: torch.device) -> None:
+    """Raise RbmixError for a network that draws: the fast schedule believes a single pass."""
+    with borrowed(model, device):
+        differ = diagnostics.of_passes(Target(model), sample(split, device))
+    if differ > flags.ROUNDING:
+        raise flags.unsaid(differ)
+
+
+def split_of(x: Tensor, y: Tensor) -> Split:
+    """Images (n, C, H, W) in [0, 1] and labels (n,); raises RbmixError if they are not that."""
     if x.ndim != 4 or len(x) == 0:
         raise RbmixError(f"x has shape {tuple(x.shape)} (needs images, (n, C, H, W))")
     if y.shape != (len(x),):
@@ -237,6 +243,8 @@ def _check(x: Tensor, y: Tensor) -> None:
     low, high = float(x.min()), float(x.max())
     if not (low >= 0 and high <= 1):
         raise RbmixError(f"x spans {low:g} to {high:g} (needs pixels in [0, 1])")
+    images = x.detach().float().cpu().contiguous()
+    return Split(images, y.detach().cpu().long(), torch.arange(len(x)), 1)
 
 
 def _eps(value: float | str) -> Eps:
@@ -250,7 +258,8 @@ def _eps(value: float | str) -> Eps:
     return radius
 
 
-def _device(model: nn.Module, named: torch.device | str | None) -> torch.device:
+def device_of(model: nn.Module, named: torch.device | str | None = None) -> torch.device:
+    """The named device, else where the model is."""
     if named is not None:
         return torch.device(named)
     return next((p.device for p in model.parameters()), torch.device("cpu"))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -29,7 +27,7 @@ def of_network(model: nn.Module, dataset: Dataset, split: Split, device: torch.d
         x, y = _images(split, rows, device)
         found.update(diagnostics.of_network(model, x, y, mean, std))
 
-    with borrowed(model, device), _drawing_alike(device):
+    with borrowed(model, device):
         rows = _chosen(split)
         halving(work, rows, len(rows))
     return found
@@ -62,7 +60,7 @@ def of_attacks(
             )
         )  # fmt: skip
 
-    with borrowed(model, device), _drawing_alike(device):
+    with borrowed(model, device):
         target = Target(simplify(model, sample(split, device, Target(model).dtype)))
         halving(work, rows, len(rows))
     return found
@@ -77,12 +75,3 @@ def _chosen(split: Split) -> list[int]:
 def _images(split: Split, rows: list[int], device: torch.device) -> tuple[torch.Tensor, ...]:
     chosen = split.take(torch.tensor(rows))
     return chosen.pixels().to(device), chosen.labels.to(device)
-
-
-@contextmanager
-def _drawing_alike(device: torch.device) -> Iterator[None]:
-    """Random numbers that a network draws are the same in every run, and the caller's after."""
-    devices = [device] if device.type == "cuda" else []
-    with torch.random.fork_rng(devices=devices):
-        torch.manual_seed(0)
-        yield

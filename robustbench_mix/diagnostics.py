@@ -51,18 +51,19 @@ def of_network(net: nn.Module, x: Tensor, y: Tensor, mean: Tensor, std: Tensor) 
     target = Target(net)
     before = [tensor.clone() for tensor in net.state_dict().values()]
     with torch.no_grad():
-        first, *others = (target(x) for _ in range(PASSES))
+        first = target(x)
+        unrepeatable = of_passes(target, x, first)
         alone = torch.cat([target(image[None]) for image in x[:ALONE]])
         turned = target(x.flip(0)).flip(0)
     after = list(net.state_dict().values())
     moved = any(not torch.equal(old, new) for old, new in zip(before, after, strict=True))
-    spread = (first.amax(1) - first.amin(1)).clamp_min(1e-12)[:, None]
+    spread = _spread(first)
     apart = torch.cat([(turned - first) / spread, (alone - first[:ALONE]) / spread[:ALONE]])
     predicted = first.argmax(1) == y
     return {
         "images": len(x),
         "classes": first.shape[1],
-        "unrepeatable": max(float(((again - first) / spread).abs().max()) for again in others),
+        "unrepeatable": unrepeatable,
         "batch": float(apart.abs().max()),
         "changed": float(moved),
         "training": float(any(module.training for module in net.modules())),
@@ -72,6 +73,17 @@ def of_network(net: nn.Module, x: Tensor, y: Tensor, mean: Tensor, std: Tensor) 
         "rescaled": _rescaled(target, x, y, mean, std),
         **_gradients(target, x, y),
     }
+
+
+@torch.no_grad()
+def of_passes(target: Target, x: Tensor, first: Tensor | None = None) -> float:
+    """The largest difference between passes of the same images, in spreads of the logits.
+
+    `first` are the logits of a pass that was made before.
+    """
+    first = target(x) if first is None else first
+    others = [target(x) for _ in range(PASSES - 1)]
+    return max(float(((again - first) / _spread(first)).abs().max()) for again in others)
 
 
 def of_attacks(
@@ -196,6 +208,11 @@ def _rescaled(target: Target, x: Tensor, y: Tensor, mean: Tensor, std: Tensor) -
         logits = target.net(((x - shift) / scale).to(target.dtype))
         best = max(best, float((logits.argmax(1) == y).float().mean()))
     return best
+
+
+def _spread(logits: Tensor) -> Tensor:
+    """Each image's largest logit minus its smallest, (B, 1)."""
+    return (logits.amax(1) - logits.amin(1)).clamp_min(1e-12)[:, None]
 
 
 def _near(values: Tensor, wanted: float) -> bool:

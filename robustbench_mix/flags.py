@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from robustbench_mix.errors import RbmixError
 from robustbench_mix.intervals import at_least, wilson
 from robustbench_mix.probes import Probe
 from robustbench_mix.records import Run
@@ -20,6 +21,9 @@ GAIN = 0.002  # robust accuracy that more effort may win from an ensemble before
 LOOSE = 0.05  # from a single attack, which has a single loss
 RARE = 0.01  # images that the wrong attack may break alone
 SURE = 0.001  # p of the clean accuracy, given the checkpoint's
+DRAWS = "unrepeatable"
+# What a network that draws does by its nature, or one draw of it seems to do.
+EXPECTED = {DRAWS, "batch-dependent", "wrong-gradients", "not-as-trained"}
 KNOWN_WEAK = ("fgsm", "noise")  # nobody takes these for converged
 
 Measured = dict[str, Any]
@@ -36,13 +40,35 @@ def of_run(run: Run, transfers: Sequence[Probe] = ()) -> dict[str, str]:
         return {UNCHECKED: "no diagnostics in its records"}
     raised = {name: judge(run) for name, judge in RECORDED.items()}
     raised[TRANSFER] = _transfer(run, _of_twin(run, transfers))
-    return of_network(found) | {name: words for name, words in raised.items() if words}
+    raised = {name: judge(found) for name, judge in MEASURED.items()} | raised
+    return _kept(raised, found, bool(run.header.get("randomised")))
 
 
-def of_network(found: Measured) -> dict[str, str]:
-    """The flags that do not need records: also of what was measured before the attack."""
-    raised = {name: judge(found) for name, judge in MEASURED.items()}
-    return {name: words for name, words in raised.items() if words}
+def of_network(found: Measured, *, randomised: bool = False) -> dict[str, str]:
+    """The flags that do not need records: also of what was measured before the attack.
+
+    Of a network that is said to be `randomised`, and is, not those that only say so.
+    """
+    return _kept({name: judge(found) for name, judge in MEASURED.items()}, found, randomised)
+
+
+def draws(found: Measured) -> bool:
+    """Whether two passes of the same images differ by more than rounding."""
+    return bool(found["unrepeatable"] > ROUNDING)
+
+
+def unsaid(unrepeatable: float) -> RbmixError:
+    """The error for a network that draws and was not said to."""
+    return RbmixError(
+        f"two passes of the same images differ, by {unrepeatable:.3g} of the spread of the logits: "
+        "the network draws random numbers (dropout, noise) or changes itself; switch that off, or "
+        "evaluate it as one that does (rbmix evaluate --randomised)"
+    )
+
+
+def _kept(raised: dict[str, str], found: Measured, randomised: bool) -> dict[str, str]:
+    silent = EXPECTED if randomised and draws(found) else set()
+    return {name: words for name, words in raised.items() if words and name not in silent}
 
 
 def _of_twin(run: Run, transfers: Sequence[Probe]) -> list[Probe]:

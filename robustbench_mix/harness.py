@@ -4,12 +4,14 @@ For each epsilon in ascending order, and each component, the images that still s
 attacked in batches. What comes back is projected onto the ball, measured in float64, and
 judged by a forward pass of the original network. The balls are nested, so an example
 found at a small epsilon counts at every larger one and the image is left alone from then
-on. Robust accuracy counted this way is an upper bound.
+on. Robust accuracy counted this way is an upper bound. A component that looks for the nearest
+example runs once: what it returns is projected onto each ball of the grid.
 """
 
 from __future__ import annotations
 
 import time
+from bisect import bisect_left
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -19,7 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from robustbench_mix.algorithms import Component
-from robustbench_mix.algorithms.attack import Passes, Target
+from robustbench_mix.algorithms.attack import Passes, Target, check_norm
 from robustbench_mix.errors import RbmixError
 from robustbench_mix.fuse import simplify
 from robustbench_mix.memory import halving
@@ -27,6 +29,8 @@ from robustbench_mix.norms import distance, project
 from robustbench_mix.progress import bar
 from robustbench_mix.protocols import Protocol
 from robustbench_mix.splits import Split
+from robustbench_mix.streams import stream
+from robustbench_mix.verdicts import answers, margins, misclassified, predicted
 
 
 @dataclass
@@ -66,6 +70,19 @@ class State:
 Save = Callable[[State], None]
 
 
+@dataclass(frozen=True)
+class _Job:
+    """What does not change during a run."""
+
+    judge: Target
+    target: Target
+    split: Split
+    protocol: Protocol
+    seed: int
+    device: torch.device
+    draws: int
+
+
 def attack_all(
     model: nn.Module,
     split: Split,
@@ -79,26 +96,31 @@ def attack_all(
     save: Save | None = None,
     description: str = "attacking",
     exhaustive: bool = False,
+    draws: int = 1,
 ) -> State:
     """Attack every image of `split` under `protocol` and return what was verified.
 
     `exhaustive` attacks what is broken already all the same. `state` continues an earlier,
-    unfinished run; `save` is called after every batch. The model leaves as it came. Raises
-    RbmixError if the model's clean logits are not finite or do not fit the labels.
+    unfinished run; `save` is called after every batch. A verdict is the majority of `draws`
+    forward passes; above 1 for a randomised network, which is then attacked as it is. The
+    model leaves as it came. Raises RbmixError if the model's clean logits are not finite or
+    do not fit the labels, or if a component does not search in the protocol's norm.
     """
+    check_norm(steps, protocol.norm)
     with borrowed(model, device):
         judge = Target(model)
-        target = Target(simplify(model, sample(split, device, judge.dtype)))
+        simple = model if draws > 1 else simplify(model, sample(split, device, judge.dtype))
+        job = _Job(judge, Target(simple), split, protocol, seed, device, draws)
         if state is None:
-            state = clean_state(judge, split, device, batch_size, levels=len(protocol.eps))
-        plan = [(level, step) for level in range(len(protocol.eps)) for step in steps]
+            state = clean_state(
+                judge, split, device, batch_size, levels=len(protocol.eps), seed=seed, draws=draws
+            )
+        plan = _plan(steps, len(protocol.eps))
         with bar(description, len(plan)) as update:
             for number, (level, component) in enumerate(plan, start=1):
-                note = f"eps {protocol.eps[level].text}  {component.name}"
-                work = partial(
-                    _attack_batch, judge, target, split, protocol, level, component, state, seed,
-                    device,
-                )  # fmt: skip
+                where = "nearest" if component.nearest else f"eps {protocol.eps[level].text}"
+                note = f"{where}  {component.name}"
+                work = partial(_attack_batch, job, state, level, component)
                 while rows := _pending(state, number, level, exhaustive)[: state.batch_size]:
                     started = time.perf_counter()
                     state.batch_size = halving(work, rows, state.batch_size)
@@ -115,43 +137,44 @@ def attack_all(
     return state
 
 
+def _plan(steps: list[Component], levels: int) -> list[tuple[int, Component]]:
+    """What runs at which level: what serves the whole grid first, on all that may still fall."""
+    once = [(0, step) for step in steps if step.nearest]
+    each = [step for step in steps if not step.nearest]
+    return once + [(level, step) for level in range(levels) for step in each]
+
+
 def _attack_batch(
-    judge: Target,
-    target: Target,
-    split: Split,
-    protocol: Protocol,
-    level: int,
-    component: Component,
-    state: State,
-    seed: int,
-    device: torch.device,
-    _: int,
-    rows: list[int],
+    job: _Job, state: State, level: int, component: Component, _: int, rows: list[int]
 ) -> None:
     """Run one component on these rows and enter what it verifiably broke."""
-    eps = protocol.eps[level].value
-    chosen = split.take(torch.tensor(rows))
-    x, y = chosen.pixels().to(device), chosen.labels.to(device)
+    grid, norm = [eps.value for eps in job.protocol.eps], job.protocol.norm
+    chosen = job.split.take(torch.tensor(rows))
+    x, y = chosen.pixels().to(job.device), chosen.labels.to(job.device)
+    index = chosen.index.tolist()
+    target, judge = job.target, job.judge
     target.count_for(len(rows))
     judge.passes, judge.images = target.passes, target.images
-    x_adv = component.attack(
-        target, x, y, eps=eps, norm=protocol.norm, index=chosen.index.tolist(), seed=seed
-    )
-    if x_adv.shape != x.shape:
+    aim = grid[-1] if component.nearest else grid[level]
+    torch.manual_seed(stream(job.seed, component.name, repr(aim), *index))
+    found = component.attack(target, x, y, eps=aim, norm=norm, index=index, seed=job.seed)
+    if found.shape != x.shape:
         raise RbmixError(
-            f"attack {component.name!r} returned shape {tuple(x_adv.shape)} for {tuple(x.shape)}"
+            f"attack {component.name!r} returned shape {tuple(found.shape)} for {tuple(x.shape)}"
         )
-    x_adv = project(x_adv.to(x), x, eps, protocol.norm)
-    with torch.no_grad():
-        broken = (judge(x_adv).argmax(1) != y).tolist()
+    for eps in grid if component.nearest else [aim]:
+        x_adv = project(found.to(x), x, eps, norm)
+        torch.manual_seed(stream(job.seed, "verdict", component.name, repr(eps), *index))
+        broken = misclassified(answers(judge, x_adv, job.draws), y).tolist()
+        norms = distance(x_adv, x, norm).tolist()
+        for row, is_broken, reach in zip(rows, broken, norms, strict=True):
+            at = bisect_left(grid, reach) if component.nearest else level
+            if is_broken and state.level[row] > at:
+                state.level[row] = at
+                state.component[row] = component.name
+                state.norm[row] = reach
     target.check_finite()
-    norms = distance(x_adv, x, protocol.norm).tolist()
     spend(state, component.name, target.passes, rows if component.tells else None)
-    for row, is_broken, norm in zip(rows, broken, norms, strict=True):
-        if is_broken and state.level[row] > level:
-            state.level[row] = level
-            state.component[row] = component.name
-            state.norm[row] = norm
 
 
 def spend(state: State, name: str, passes: Passes, rows: list[int] | None) -> None:
@@ -183,21 +206,27 @@ def _pending(state: State, number: int, level: int, exhaustive: bool) -> list[in
 
 @torch.no_grad()
 def clean_state(
-    judge: Target, split: Split, device: torch.device, batch_size: int, levels: int
+    judge: Target,
+    split: Split,
+    device: torch.device,
+    batch_size: int,
+    levels: int,
+    *,
+    seed: int = 0,
+    draws: int = 1,
 ) -> State:
-    """The state before any attack: clean predictions and margins."""
+    """The state before any attack: clean predictions, and margins (means over the draws)."""
     prediction: list[int] = []
     margin: list[float] = []
 
     def work(_: int, rows: list[int]) -> None:
         chosen = split.take(torch.tensor(rows))
-        logits, y = judge(chosen.pixels().to(device)), chosen.labels.to(device)
-        check_classes(logits.shape[1], split)
-        own = logits.gather(1, y[:, None]).squeeze(1)
-        others = logits.scatter(1, y[:, None], -torch.inf).amax(1)
-        predicted, margins = logits.argmax(1).tolist(), own.double() - others.double()
-        prediction.extend(predicted)
-        margin.extend(margins.tolist())
+        torch.manual_seed(stream(seed, "clean", *chosen.index.tolist()))
+        logits = answers(judge, chosen.pixels().to(device), draws)
+        check_classes(logits.shape[2], split)
+        y = chosen.labels.to(device)
+        prediction.extend(predicted(logits, y).tolist())
+        margin.extend(margins(logits, y).tolist())
 
     while rows := list(range(len(prediction), len(split)))[:batch_size]:
         batch_size = halving(work, rows, batch_size)
@@ -235,14 +264,18 @@ def check_classes(classes: int, split: Split) -> None:
 def borrowed(model: nn.Module, device: torch.device) -> Iterator[None]:
     """Put the model in eval mode on `device`, without parameter gradients.
 
-    Modes, gradient flags and placement are put back afterwards.
+    Modes, gradient flags, placement and the random state are put back afterwards. Within, what
+    a network draws is the same in every run.
     """
     modes = [(module, module.training) for module in model.modules()]
     flags = [(parameter, parameter.requires_grad) for parameter in model.parameters()]
     home = next((p.device for p in model.parameters()), device)
+    cards = [device] if device.type == "cuda" else []
     try:
-        model.to(device).eval().requires_grad_(False)
-        yield
+        with torch.random.fork_rng(devices=cards):
+            torch.manual_seed(0)
+            model.to(device).eval().requires_grad_(False)
+            yield
     finally:
         model.to(home)
         for module, training in modes:

@@ -37,11 +37,13 @@ def header_of(
     batch_size: int,
     backend: str,
     device: torch.device,
+    randomised: int = 0,
 ) -> dict[str, Any]:
     """Everything that decides the outcome, and how it was made.
 
     `checkpoint` is the header of the network's checkpoint, empty where there is none;
-    `weights` is the hash of its weights.
+    `weights` is the hash of its weights; `randomised` is how many passes a verdict rests on,
+    0 where the network is not said to draw random numbers.
     """
     return {
         **made_of(label, checkpoint, device),
@@ -56,6 +58,7 @@ def header_of(
         "data_hash": split.hash,
         "batch_size": batch_size,
         "backend": backend,
+        **({"randomised": randomised} if randomised else {}),
     }
 
 

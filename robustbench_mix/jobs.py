@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from robustbench_mix import anatomy, brought, data, probing, progress, protocols, sources, zoo
 from robustbench_mix import unshuffle as shuffling
 from robustbench_mix.devices import fitting_batch, pick_device, pick_precision
 from robustbench_mix.errors import RbmixError, unknown
-from robustbench_mix.evaluate import Evaluation, default_examples
-from robustbench_mix.evaluate import evaluate as evaluate_model
+from robustbench_mix.evaluation import Evaluation, default_examples
+from robustbench_mix.evaluation import evaluate as evaluate_model
 from robustbench_mix.files import check_writable, home
 from robustbench_mix.identity import Label
 from robustbench_mix.obtain import Obtained, from_checkpoint, obtain
+from robustbench_mix.protocols import Protocol
+from robustbench_mix.recipes import Training as Training
 from robustbench_mix.recipes import adversarial_eps, recipe_for
+from robustbench_mix.schedules import schedule_of
 from robustbench_mix.specs import (
     BACKENDS,
     Adversarial,
@@ -26,41 +30,9 @@ from robustbench_mix.specs import (
     ModelSpec,
     Recipe,
     check_seed,
-    parse_eps,
 )
-from robustbench_mix.splits import balanced
+from robustbench_mix.splits import Dataset, balanced
 from robustbench_mix.unshuffle import Decoder
-
-
-@dataclass(frozen=True)
-class Training:
-    """What the user wants changed in the recipe; None keeps it.
-
-    `adversarial` trains on PGD examples, within `adversarial_eps` if that is given.
-    """
-
-    epochs: int | None = None
-    examples: int | None = None
-    lr: float | None = None
-    precision: str = "auto"
-    adversarial: bool = False
-    adversarial_eps: str | None = None
-
-    def check(self) -> None:
-        """Raises RbmixError for a radius that is none, or that nothing would use."""
-        if self.adversarial_eps is None:
-            return
-        parse_eps(self.adversarial_eps, "linf")
-        if not self.adversarial:
-            raise RbmixError(f"--adversarial-eps {self.adversarial_eps} needs --adversarial")
-
-    def check_idle(self, model: str) -> None:
-        """Raises RbmixError if anything is to be changed for a network that is not trained."""
-        if replace(self, precision="auto") != Training():
-            raise RbmixError(
-                f"model {model!r} comes with its weights: --epochs, --train-examples, --lr and "
-                "--adversarial go with training"
-            )
 
 
 def explain(
@@ -153,7 +125,7 @@ def train(
     spatial: str,
     channel: str,
     seed: int,
-    dataset: str,
+    dataset: str | Dataset,
     training: Training,
     device: str,
     interface: Interface | None = None,
@@ -166,7 +138,7 @@ def train(
     zoo.family(model)
     where = pick_device(device)
     check_writable(home() / "checkpoints")
-    loaded = data.load(dataset)
+    loaded = dataset if isinstance(dataset, Dataset) else data.load(dataset)
     recipe = recipe_of(spec, loaded.name, training, where)
     return obtain(spec, loaded, recipe, where, train_examples=training.examples)
 
@@ -190,12 +162,12 @@ def _changed(recipe: Recipe, training: Training, device: torch.device) -> Recipe
 
 def evaluate(
     *,
-    model: str,
+    model: str | nn.Module,
     spatial: str | None,
     channel: str | None,
     seed: int,
-    dataset: str,
-    attack: str,
+    dataset: str | Dataset,
+    attack: str | Protocol,
     eps: list[str] | None,
     norm: str | None,
     examples: int | None,
@@ -208,34 +180,44 @@ def evaluate(
     interface: Interface | None = None,
     backend: str | None = None,
     exhaustive: bool = False,
+    randomised: bool = False,
     fresh: bool = False,
     quiet: bool = False,
 ) -> Evaluation:
-    """Evaluate the named model, training it first if need be; checks all words first.
+    """Evaluate a model, by name or as it is, training it first if need be.
 
-    `spatial` and `channel` None leave a network with weights of its own as it is, and are
-    `learned` for one that is trained (`brought.is_brought` tells which it is). With `weights`
-    nothing is trained: they are one of our checkpoints, or any for your own model.
+    Names are words of the command line; checks all of them first. `spatial` and `channel` None
+    leave a network with weights of its own as it is, and are `learned` for one that is trained
+    (`brought.is_brought` tells which it is). With `weights` nothing is trained: they are one of
+    our checkpoints, or any for your own model.
     """
     progress.set_quiet(quiet)
-    spec = ModelSpec(model, spatial or "learned", channel or "learned", check_seed(seed), interface)
-    is_brought = brought.is_brought(
+    word = model if isinstance(model, str) else type(model).__name__
+    spec = ModelSpec(word, spatial or "learned", channel or "learned", check_seed(seed), interface)
+    is_brought = isinstance(model, nn.Module) or brought.is_brought(
         model, spatial=spatial, channel=channel, file=weights, pretrained=pretrained
     )
     if is_brought or weights is not None:
-        training.check_idle(model)
+        training.check_idle(word)
     _check_count("number of examples", examples)
     _check_count("batch size", batch_size)
     if backend is not None and backend not in BACKENDS:
         raise unknown("backend", backend, BACKENDS)
-    protocols.load(attack, dataset="", eps=eps, norm=norm)
+    _protocol(attack, "", eps, norm)
     training.check()
     check_writable(results)
     where = pick_device(device)
-    loaded = data.load(dataset)
-    protocol = protocols.load(attack, loaded.name, eps=eps, norm=norm)
+    loaded = dataset if isinstance(dataset, Dataset) else data.load(dataset)
+    protocol = _protocol(attack, loaded.name, eps, norm)
+    # Before anything is trained; an attack may still ask for more classes than the model has.
+    schedule_of(
+        protocol, max(len(loaded.classes), 2), backend, exhaustive=exhaustive, randomised=randomised
+    )
     size = zoo.fitting(spec, zoo.shape_of(loaded)).size
-    if is_brought:
+    if isinstance(model, nn.Module):
+        label = Label(word, "external", "external", seed)
+        obtained = Obtained(model, Path(), {}, 0.0)
+    elif is_brought:
         label, obtained = brought.bring(
             model, loaded, spatial=spatial, channel=channel, seed=seed, interface=interface,
             file=weights,
@@ -247,13 +229,13 @@ def evaluate(
         else:
             obtained = train(
                 model=model, spatial=spec.spatial, channel=spec.channel, seed=seed,
-                dataset=dataset, training=training, device=device, interface=interface, quiet=quiet,
+                dataset=loaded, training=training, device=device, interface=interface, quiet=quiet,
             )  # fmt: skip
     return evaluate_model(
         label, obtained, loaded, protocol, results, where,
         examples=default_examples(loaded.name) if examples is None else examples,
         batch_size=batch_size or fitting_batch(size, where),
-        backend=backend, exhaustive=exhaustive, fresh=fresh,
+        backend=backend, exhaustive=exhaustive, randomised=randomised, fresh=fresh,
     )  # fmt: skip
 
 
@@ -280,6 +262,15 @@ def describe(
         "image": list(fitted.image), "classes": fitted.classes,
         **anatomy.anatomy(network, fitted).as_json(),
     }  # fmt: skip
+
+
+def _protocol(
+    attack: str | Protocol, dataset: str, eps: list[str] | None, norm: str | None
+) -> Protocol:
+    """The named protocol, or the given one with another grid."""
+    if isinstance(attack, str):
+        return protocols.load(attack, dataset, eps=eps, norm=norm)
+    return protocols.changed(attack, eps=eps, norm=norm)
 
 
 def _check_count(name: str, number: int | None) -> None:

@@ -81,9 +81,13 @@ def title(runs: list[Run]) -> str:
 
 
 def figure(runs: list[Run], empty: Any) -> None:
+    """Draw the curves of these runs into an empty figure of matplotlib."""
+    draw(runs, empty.add_subplot())
+
+
+def draw(runs: list[Run], axes: Any) -> None:
     """Draw the curves of these runs: accuracy in % against eps, with 95 % intervals."""
     shown = curves(runs)
-    axes = empty.add_subplot()
     colour = drawing.colours([curve.name for curve in shown])
     ticks: dict[str, float] = {}
     for curve in shown:

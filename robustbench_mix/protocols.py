@@ -88,25 +88,52 @@ def parse(
         if not isinstance(raw.get(key), str):
             raise RbmixError(f"{source}: field {key!r} must be a text")
     own_norm = raw["norm"]
-    for value in (own_norm, norm or own_norm):
-        if value not in NORMS:
-            raise unknown("norm", value, NORMS)
+    if own_norm not in NORMS:
+        raise unknown("norm", own_norm, NORMS)
     options = raw.get("options", {})
     if not isinstance(options, dict):
         raise RbmixError(f"{source}: field 'options' must be a table")
     grids = raw.get("eps")
     if not isinstance(grids, dict) or not isinstance(grids.get("default"), list):
         raise RbmixError(f"{source}: field 'eps' must be a table with a list 'default'")
-    if norm is not None and norm != own_norm and eps is None:
-        raise RbmixError(
-            f"--norm {norm}: the grid of {name!r} is for {own_norm}; give one with --eps"
-        )
-    grid = eps if eps is not None else grids.get(dataset, grids["default"])
+    grid = grids.get(dataset, grids["default"]) if eps is None else eps
     if not (isinstance(grid, list) and all(isinstance(text, str) for text in grid)):
         raise RbmixError(f"{source}: an epsilon grid is a list of texts, as in ['8/255']")
     protocol = Protocol(name, raw["summary"], raw["algorithm"], own_norm, (), options)
-    norm = norm or own_norm
-    return replace(protocol, norm=norm, eps=parse_grid(grid, norm))
+    if eps is None:
+        protocol = replace(protocol, eps=parse_grid(grid, own_norm))
+    return changed(protocol, eps=eps, norm=norm)
+
+
+def changed(
+    protocol: Protocol, *, eps: list[str] | None = None, norm: str | None = None
+) -> Protocol:
+    """The protocol with another grid or norm; raises RbmixError as `load` does."""
+    norm = norm or protocol.norm
+    if norm not in NORMS:
+        raise unknown("norm", norm, NORMS)
+    if eps is not None:
+        return replace(protocol, norm=norm, eps=parse_grid(eps, norm))
+    if norm != protocol.norm:
+        words = f"the grid of {protocol.name!r} is for {protocol.norm}"
+        raise RbmixError(f"--norm {norm}: {words}; give one with --eps")
+    return protocol
+
+
+# What AutoAttack's `rand` version changes (Croce & Hein, arXiv 2003.01690), and PGD likewise:
+# gradients are means over so many passes.
+EOT = 20
+RANDOMISED: dict[str, dict[str, Any]] = {
+    "autoattack": {"components": ["apgd-ce", "apgd-dlr"], "eot": EOT},
+    "fgsm": {"eot": EOT},
+    "pgd": {"eot": EOT},
+}
+
+
+def randomised(protocol: Protocol) -> Protocol:
+    """The protocol for networks that draw random numbers; what it says itself stays."""
+    changes = RANDOMISED.get(protocol.algorithm, {})
+    return replace(protocol, options={**changes, **protocol.options})
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -7,9 +7,10 @@ for ConvMixer as its authors do (arXiv 2201.09792), shortened to what a laptop c
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
-from robustbench_mix.specs import Recipe
+from robustbench_mix.errors import RbmixError
+from robustbench_mix.specs import Recipe, parse_eps
 
 RESNET = Recipe(
     epochs=20,
@@ -47,3 +48,34 @@ def recipe_for(family: str, dataset: str) -> Recipe:
 def adversarial_eps(dataset: str) -> str:
     """The radius that adversarial training uses on a data set unless told otherwise."""
     return "2/16" if dataset == "digits" else "8/255"
+
+
+@dataclass(frozen=True)
+class Training:
+    """What the user wants changed in the recipe; None keeps it.
+
+    `adversarial` trains on PGD examples, within `adversarial_eps` if that is given.
+    """
+
+    epochs: int | None = None
+    examples: int | None = None
+    lr: float | None = None
+    precision: str = "auto"
+    adversarial: bool = False
+    adversarial_eps: str | None = None
+
+    def check(self) -> None:
+        """Raises RbmixError for a radius that is none, or that nothing would use."""
+        if self.adversarial_eps is None:
+            return
+        parse_eps(self.adversarial_eps, "linf")
+        if not self.adversarial:
+            raise RbmixError(f"--adversarial-eps {self.adversarial_eps} needs --adversarial")
+
+    def check_idle(self, model: str) -> None:
+        """Raises RbmixError if anything is to be changed for a network that is not trained."""
+        if replace(self, precision="auto") != Training():
+            raise RbmixError(
+                f"model {model!r} comes with its weights: --epochs, --train-examples, --lr and "
+                "--adversarial go with training"
+            )

@@ -18,6 +18,7 @@ import pandas as pd
 
 from robustbench_mix.errors import RbmixError
 from robustbench_mix.files import replacing, safe_name, write_text
+from robustbench_mix.intervals import wilson
 from robustbench_mix.specs import Eps
 
 KEY = b"rbmix"
@@ -87,6 +88,17 @@ class Run:
             broken = [bool(lists[position]) for lists in self.table["broken"]]
             columns[eps] = columns["0"] & ~pd.Series(broken, dtype=bool).to_numpy()
         return pd.DataFrame(columns, index=self.table["image"].to_numpy())
+
+
+def curve(correct: dict[str, int], n: int) -> pd.DataFrame:
+    """One row per epsilon: `eps`, `n`, `correct`, `accuracy`, 95 % Wilson bounds `low`, `high`.
+
+    `correct` counts, for 0 and every epsilon as text, the images that are correct and not broken.
+    """
+    rows = [
+        (eps, n, count, accuracy(count, n), *wilson(count, n)) for eps, count in correct.items()
+    ]
+    return pd.DataFrame(rows, columns=["eps", "n", "correct", "accuracy", "low", "high"])
 
 
 def run_path(results: Path, header: dict[str, Any], key: str) -> Path:

@@ -42,6 +42,13 @@ def evaluation(run: Run, rows: pd.DataFrame, written: list[Path]) -> None:
         f"attacked in {run.time_seconds.get('attacking', 0):.0f} s on {h['device']}",
         highlight=False,
     )
+    if "randomised" in h:
+        drawn = flags.draws(h["diagnostics"])
+        console.print(
+            f"said to be randomised: each verdict is the majority of {h['randomised']} passes"
+            + ("" if drawn else "; but it is deterministic, two passes agree"),
+            highlight=False,
+        )
     for name, words in flags.of_run(run).items():
         console.print(f"flag {name}: {words} (docs/flags.md)", highlight=False)
     checked = h.get("checked", {"confirmed": 0, "refuted": 0})
@@ -70,6 +77,7 @@ def evaluation_json(run: Run, rows: pd.DataFrame, written: list[Path]) -> dict[s
         "passes": run.header["passes"],
         "audit": run.header.get("audit", []),
         "flags": flags.of_run(run),
+        "randomised": run.header.get("randomised", 0),
         "paths": [str(path) for path in written],
     }
 
@@ -180,9 +188,13 @@ def verdicts(found: list[Verdict], written: list[Path]) -> None:
 
 
 def models(
-    summaries: dict[str, str], counts: dict[str, dict[str, int]], grammar: str, forms: str
+    summaries: dict[str, str],
+    counts: dict[str, dict[str, int]],
+    grammar: str,
+    forms: str,
+    registered: dict[str, str],
 ) -> None:
-    """The registered models with their trainable-parameter counts, and what else is taken."""
+    """The models with their trainable-parameter counts, and what else is taken."""
     table = Table(title="Trainable parameters for 32x32 colour images and 10 classes")
     table.add_column("model")
     for variant in ("full", "chans", "space"):
@@ -195,6 +207,7 @@ def models(
     console.print("full: all learned; chans: --spatial frozen; space: --channel frozen")
     console.print(grammar, highlight=False)
     console.print(f"also: {forms}", highlight=False)
+    _registered("model", registered)
 
 
 def description(found: dict[str, Any]) -> None:
@@ -236,8 +249,8 @@ def description(found: dict[str, Any]) -> None:
     )
 
 
-def attacks(protocols: list[Any]) -> None:
-    """The shipped protocols."""
+def attacks(protocols: list[Any], registered: dict[str, str]) -> None:
+    """The shipped protocols, and the algorithms that packages register."""
     table = Table()
     for column in ("attack", "norm", "eps", "what it does"):
         table.add_column(column)
@@ -245,6 +258,12 @@ def attacks(protocols: list[Any]) -> None:
         grid = ", ".join(eps.text for eps in protocol.eps)
         table.add_row(protocol.name, protocol.norm, grid, protocol.summary)
     Console().print(table)
+    _registered("algorithm", registered)
+
+
+def _registered(kind: str, registered: dict[str, str]) -> None:
+    for name, package in registered.items():
+        Console().print(f"{kind} {name}, of {package}", highlight=False, markup=False)
 
 
 def _name(header: dict[str, Any]) -> str:

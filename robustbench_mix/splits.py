@@ -16,6 +16,7 @@ from robustbench_mix.errors import RbmixError
 class Split:
     """Images (N, C, H, W) uint8 in 0..levels, labels (N,) int64, and their positions.
 
+    Images may be float32 in [0, 1] as well; `levels` is 1 then.
     `index` (N,) int64 is each image's position in the whole split; it names the image.
     """
 
@@ -74,6 +75,9 @@ class Dataset:
 
     def statistics(self) -> tuple[Tensor, Tensor]:
         """Mean and standard deviation of the training pixels per channel, (C,) float32."""
+        if self.train.images.is_floating_point():
+            pixels = self.train.pixels().double().transpose(0, 1).flatten(1)
+            return pixels.mean(1).float(), pixels.std(1, correction=0).clamp_min(1e-6).float()
         values = torch.arange(256, dtype=torch.float64) / self.train.levels
         means, stds = [], []
         for channel in range(self.channels):

@@ -19,7 +19,7 @@ from robustbench_mix.algorithms import ladders
 from robustbench_mix.costs import Costs
 from robustbench_mix.devices import fitting_batch, pick_device
 from robustbench_mix.errors import RbmixError
-from robustbench_mix.evaluate import default_examples
+from robustbench_mix.evaluation import default_examples
 from robustbench_mix.files import check_writable
 from robustbench_mix.grids import Cell, Puzzle, Sweep
 from robustbench_mix.identity import Label, finished, header_of, path_of

@@ -16,7 +16,7 @@ from torch.nn import functional as F
 
 from robustbench_mix import data, flags, jobs, protocols, records
 from robustbench_mix.errors import RbmixError
-from robustbench_mix.evaluate import evaluate
+from robustbench_mix.evaluation import evaluate
 from robustbench_mix.identity import Label
 from robustbench_mix.obtain import Obtained
 from robustbench_mix.probes import Probe
@@ -25,7 +25,8 @@ from robustbench_mix.splits import Dataset
 
 MODEL = "resnet14_w4"
 CPU = torch.device("cpu")
-REFUSED = "refused"
+GRADIENT = "refused: no gradient flows"
+UNSAID = "refused: evaluate --randomised"
 # What is measured on a network about which there is nothing to say.
 SILENT = {
     "images": 40, "classes": 10, "unrepeatable": 0.0, "batch": 0.0, "changed": 0.0,
@@ -59,7 +60,10 @@ def trained(shared_home: Path) -> Callable[..., Obtained]:
 def run_of(digits: Dataset, tmp_path: Path) -> Callable[..., Run]:
     """A function: the run of a network under a short AutoAttack."""
 
-    def run(net: nn.Module, attack: str = "autoattack", header=None, dataset=digits, **options):
+    def run(
+        net: nn.Module, attack: str = "autoattack", header=None, dataset=digits,
+        randomised: bool = False, **options,
+    ):  # fmt: skip
         given = {"steps": 20, "queries": 200} if attack == "autoattack" else {}
         spec = protocols.load(attack, "digits")
         protocol = protocols.Protocol(
@@ -69,6 +73,7 @@ def run_of(digits: Dataset, tmp_path: Path) -> Callable[..., Run]:
             Label("planted", "external", "external", 0),
             Obtained(net.eval(), Path(), header or {}, 0.0),
             dataset, protocol, tmp_path, CPU, examples=64, batch_size=64,
+            randomised=randomised,
         ).run  # fmt: skip
 
     return run
@@ -255,15 +260,15 @@ PLANTED = [
     (ScaledLogits, "zero-gradients"),
     (SteepTanh, "zero-gradients"),
     (Quantised, "zero-gradients"),
-    (Jpeg, REFUSED),
+    (Jpeg, GRADIENT),
     (JpegThrough, "wrong-gradients", "more-effort-gains"),
     (NegatedGradient, "wrong-gradients"),
     (Winners, "blind-beats-gradients"),
-    (RandomResize, "unrepeatable"),
-    (Dropout, "unrepeatable"),
-    (Noise, "unrepeatable"),
+    (RandomResize, UNSAID),
+    (Dropout, UNSAID),
+    (Noise, UNSAID),
     (Softmax, "probabilities"),
-    (Detached, REFUSED),
+    (Detached, GRADIENT),
     (TrainMode, "train-mode"),
     (Counting, "changes-itself"),
     (BatchNormalised, "batch-dependent"),
@@ -280,11 +285,21 @@ PLANTED = [
 def test_a_planted_network_is_flagged(plant, wanted: list[str], trained, run_of) -> None:
     """By the flag of its own failure (or one of two), or refused in one line."""
     net = plant(copy.deepcopy(trained().model))
-    if wanted == [REFUSED]:
-        with pytest.raises(RbmixError, match="no gradient flows"):
+    refused, _, why = wanted[0].partition(": ")
+    if refused == "refused":
+        with pytest.raises(RbmixError, match=why):
             run_of(net)
         return
     assert set(wanted) & flags.of_run(run_of(net)).keys()
+
+
+@pytest.mark.parametrize("plant", [RandomResize, Dropout, Noise])
+def test_what_is_said_to_draw_is_not_flagged_for_it(plant, trained, run_of) -> None:
+    """No flag of what a randomised network does by its nature."""
+    net = plant(copy.deepcopy(trained().model))
+    run = run_of(net, "smoke", randomised=True)
+    assert run.header["diagnostics"]["unrepeatable"] > flags.ROUNDING
+    assert flags.of_run(run) == {}
 
 
 def test_what_the_harness_may_do_wrong_is_flagged(trained, run_of, digits: Dataset) -> None:

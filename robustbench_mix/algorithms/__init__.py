@@ -11,12 +11,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from robustbench_mix import plugins
+from robustbench_mix.algorithms import foreign, from_foolbox
 from robustbench_mix.algorithms.attack import Attack, Component, call_with_options
 from robustbench_mix.algorithms.autoattack import autoattack
 from robustbench_mix.algorithms.fgsm import fgsm
+from robustbench_mix.algorithms.ladders import LADDERS
 from robustbench_mix.algorithms.noise import noise
 from robustbench_mix.algorithms.pgd import pgd
-from robustbench_mix.errors import unknown
+from robustbench_mix.errors import RbmixError, unknown
 
 ALGORITHMS: dict[str, Callable[..., list[Component]]] = {
     "autoattack": autoattack,
@@ -31,8 +34,25 @@ __all__ = ["ALGORITHMS", "Attack", "Component", "components"]
 def components(algorithm: str, classes: int, options: dict[str, Any]) -> list[Component]:
     """The components of an algorithm under a protocol's options.
 
+    The algorithm is one of `ALGORITHMS`, `foolbox:NAME`, or what a package registers (`plugins`).
     Raises RbmixError for an unknown algorithm or option, or an option out of range.
     """
-    if algorithm not in ALGORITHMS:
-        raise unknown("algorithm", algorithm, ALGORITHMS)
-    return call_with_options(ALGORITHMS[algorithm], algorithm, classes, options)
+    check_name(algorithm)
+    if algorithm.startswith(from_foolbox.PREFIX):
+        return from_foolbox.foolbox(algorithm, options)
+    if algorithm in ALGORITHMS:
+        return call_with_options(ALGORITHMS[algorithm], algorithm, classes, options)
+    if algorithm in LADDERS:
+        raise RbmixError(f"algorithm {algorithm!r} has no reference backend; use --backend fast")
+    return foreign.from_package(algorithm, plugins.algorithms()[algorithm](), options)
+
+
+def check_name(algorithm: str) -> None:
+    """Raise RbmixError unless exactly one algorithm has this name; foolbox knows its own."""
+    if algorithm.startswith(from_foolbox.PREFIX):
+        return
+    own = sorted({*ALGORITHMS, *LADDERS})
+    plugins.check_free("algorithm", algorithm, own)
+    known = [*own, *plugins.algorithms()]
+    if algorithm not in known:
+        raise unknown("algorithm", algorithm, known, also=f"or {from_foolbox.PREFIX}NAME")

@@ -169,11 +169,26 @@ class Attack(Protocol):
 
 @dataclass(frozen=True)
 class Component:
-    """A named attack of an algorithm; `tells` if it says which image each pass was for."""
+    """A named attack of an algorithm; `tells` if it says which image each pass was for.
+
+    `nearest` if it looks for the nearest example whatever eps is, so that one run serves a
+    whole grid; `norm` is the only one it searches in, '' if it takes any.
+    """
 
     name: str
     attack: Attack = field(compare=False)
     tells: bool = False
+    nearest: bool = False
+    norm: str = ""
+
+
+def check_norm(components: list[Component], norm: str) -> None:
+    """Raise RbmixError if a component searches in another norm than this one."""
+    for component in components:
+        if component.norm not in ("", norm):
+            raise RbmixError(
+                f"attack {component.name!r} searches in {component.norm}, the protocol in {norm}"
+            )
 
 
 def at_least_one(option: str, value: Any) -> int:

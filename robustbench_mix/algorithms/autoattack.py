@@ -1,4 +1,4 @@
-"""AutoAttack, standard version, through pyautoattack (Croce & Hein, arXiv 2003.01690).
+"""AutoAttack, standard version or `rand`, through pyautoattack (Croce & Hein, arXiv 2003.01690).
 
 The four attacks of the ensemble are run one by one with the settings of the `standard`
 version, so that the harness judges after each. The library's own driver is left out: its
@@ -28,18 +28,23 @@ def autoattack(
     steps: int = 100,
     targets: int = 9,
     queries: int = 5000,
+    eot: int = 1,
 ) -> list[Component]:
     """The components of AutoAttack against a network with `classes` classes.
 
     `targets` is lowered to the number of other classes. The targeted DLR loss needs four
     classes and the DLR loss three: with three, `apgd-t` becomes `apgd-dlr`; with two it
-    is left out. The component names in the records say which ran.
+    is left out. The component names in the records say which ran. APGD's gradients are means
+    over `eot` passes (expectation over transformation); with `apgd-ce` and `apgd-dlr` and 20
+    that is the library's `rand` version.
     """
     at_least_one("steps", steps)
     at_least_one("queries", queries)
+    at_least_one("eot", eot)
     targets = min(at_least_one("targets", targets), classes - 1)
     return [
-        _component(name, steps, targets, queries) for name in chosen_components(components, classes)
+        _component(name, steps, targets, queries, eot)
+        for name in chosen_components(components, classes)
     ]
 
 
@@ -60,7 +65,7 @@ def chosen_components(components: list[str], classes: int) -> list[str]:
     return [run for name in components for run in fallback.get(name, [name])]
 
 
-def _component(name: str, steps: int, targets: int, queries: int) -> Component:
+def _component(name: str, steps: int, targets: int, queries: int, eot: int) -> Component:
     def attack(
         target: Target,
         x: Tensor,
@@ -72,7 +77,9 @@ def _component(name: str, steps: int, targets: int, queries: int) -> Component:
         seed: int,
     ) -> Tensor:
         draws = stream(seed, name, repr(eps), *index) % 2**32
-        library = _library_attack(name, target, eps, norm, draws, x.device, steps, targets, queries)
+        library = _library_attack(
+            name, target, eps, norm, draws, x.device, steps, targets, queries, eot
+        )
         devices = [x.device] if x.device.type == "cuda" else []
         # The library seeds the global generators; the caller gets them back as they were.
         with torch.random.fork_rng(devices=devices):
@@ -92,6 +99,7 @@ def _library_attack(
     steps: int,
     targets: int,
     queries: int,
+    eot: int = 1,
 ) -> Any:
     """One attack object, set as the library's own `standard` version sets it."""
     from pyautoattack.autopgd_base import APGDAttack, APGDAttack_targeted
@@ -100,9 +108,12 @@ def _library_attack(
 
     common: dict[str, Any] = {"norm": NORM[norm], "eps": eps, "seed": seed, "device": device}
     if name in ("apgd-ce", "apgd-dlr"):
-        return APGDAttack(target, n_iter=steps, loss=name.removeprefix("apgd-"), **common)
+        loss = name.removeprefix("apgd-")
+        return APGDAttack(target, n_iter=steps, loss=loss, eot_iter=eot, **common)
     if name == "apgd-t":
-        return APGDAttack_targeted(target, n_iter=steps, n_target_classes=targets, **common)
+        return APGDAttack_targeted(
+            target, n_iter=steps, n_target_classes=targets, eot_iter=eot, **common
+        )
     if name == "fab-t":
         return FABAttack_PT(target, n_iter=steps, targeted=True, n_target_classes=targets, **common)
     return SquareAttack(target, p_init=0.8, n_queries=queries, resc_schedule=False, **common)

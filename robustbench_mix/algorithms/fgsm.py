@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from robustbench_mix.algorithms.attack import Component, Target
+from robustbench_mix.algorithms.attack import Component, Target, at_least_one
 from robustbench_mix.algorithms.gradient_descent import descend
 
 
-def fgsm(classes: int) -> list[Component]:
-    """One step of length eps from the image along the sign of the loss gradient."""
+def fgsm(classes: int, *, eot: int = 1) -> list[Component]:
+    """One step of length eps from the image along the sign of the loss gradient.
+
+    The gradient is that of `eot` passes.
+    """
+    at_least_one("eot", eot)
 
     def attack(
         target: Target,
@@ -21,6 +25,8 @@ def fgsm(classes: int) -> list[Component]:
         index: list[int],
         seed: int,
     ) -> Tensor:
-        return descend(target, x, y, eps=eps, norm=norm, steps=1, step_size=1.0, starts=None)
+        return descend(
+            target, x, y, eps=eps, norm=norm, steps=1, step_size=1.0, starts=None, eot=eot
+        )
 
     return [Component("fgsm", attack)]

@@ -28,12 +28,15 @@ def descend(
     steps: int,
     step_size: float,
     starts: list[torch.Generator] | None,
+    eot: int = 1,
 ) -> Tensor:
     """Signed (linf) or normalised (l2) ascent on the cross-entropy, projected each step.
 
     `step_size` is a share of eps; `starts` gives each image a generator for a uniform
-    start in the ball, None starts at the image. Returns, per image, the first
-    misclassified iterate, or the last one (Madry et al., arXiv 1706.06083).
+    start in the ball, None starts at the image. Gradients are summed over `eot` passes
+    (Athalye et al., arXiv 1802.00420). Returns, per image, the first of the iterates that most
+    passes misclassify if that is more than half of them, or the last one (Madry et al.,
+    arXiv 1706.06083).
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # foolbox imports scipy.ndimage.filters
@@ -50,22 +53,24 @@ def descend(
             return eagerpy.astensor(random_point(x0.raw, epsilon, norm, starts or []))
 
         def value_and_grad(self, _: Any, iterate: Any) -> tuple[Any, Any]:
-            with torch.enable_grad():
-                raw = iterate.raw.detach().requires_grad_()
-                logits = target(raw)
-                loss = F.cross_entropy(logits, y, reduction="sum")
-                (gradient,) = torch.autograd.grad(loss, raw)
-            self.remember(raw.detach(), logits.detach())
+            gradient, wrong = torch.zeros_like(x), torch.zeros_like(most)
+            raw = iterate.raw.detach().requires_grad_()
+            for _ in range(eot):
+                with torch.enable_grad():
+                    logits = target(raw)
+                    loss = F.cross_entropy(logits, y, reduction="sum")
+                    gradient += torch.autograd.grad(loss, raw)[0]
+                wrong += logits.detach().argmax(1) != y
+            self.remember(raw.detach(), wrong)
             return eagerpy.astensor(loss.detach()), eagerpy.astensor(gradient)
 
-        def remember(self, iterate: Tensor, logits: Tensor) -> None:
-            fresh = (logits.argmax(1) != y) & ~found
-            found.logical_or_(fresh)
-            best[fresh] = iterate[fresh]
+        def remember(self, iterate: Tensor, wrong: Tensor) -> None:
+            more = wrong > most
+            most[more], best[more] = wrong[more], iterate[more]
 
-    found = torch.zeros(len(x), dtype=torch.bool, device=x.device)
+    most = torch.zeros(len(x), dtype=torch.int64, device=x.device)
     best = x.clone()
     attack = Descent(rel_stepsize=step_size, steps=steps, random_start=starts is not None)
     network = foolbox.PyTorchModel(target.eval(), bounds=(0, 1), device=x.device)
     last = attack.run(network, x, foolbox.Misclassification(y), epsilon=eps)
-    return torch.where(found[:, None, None, None], best, last)
+    return torch.where((2 * most > eot)[:, None, None, None], best, last)

@@ -13,14 +13,15 @@ from robustbench_mix.streams import generators
 
 
 def pgd(
-    classes: int, *, steps: int = 40, restarts: int = 5, step_size: Any = 0.1
+    classes: int, *, steps: int = 40, restarts: int = 5, step_size: Any = 0.1, eot: int = 1
 ) -> list[Component]:
     """One component per restart; restart 0 begins at the image, the others at random.
 
-    `step_size` is a share of eps.
+    `step_size` is a share of eps; gradients are those of `eot` passes.
     """
     check_pgd(steps, restarts, step_size)
-    return [_restart(number, steps, float(step_size)) for number in range(restarts)]
+    at_least_one("eot", eot)
+    return [_restart(number, steps, float(step_size), eot) for number in range(restarts)]
 
 
 def check_pgd(steps: Any, restarts: Any, step_size: Any) -> None:
@@ -31,7 +32,7 @@ def check_pgd(steps: Any, restarts: Any, step_size: Any) -> None:
         raise RbmixError(f"option step_size = {step_size!r} must be above 0 and at most 2")
 
 
-def _restart(number: int, steps: int, step_size: float) -> Component:
+def _restart(number: int, steps: int, step_size: float, eot: int) -> Component:
     name = f"pgd-{number}"
 
     def attack(
@@ -54,6 +55,7 @@ def _restart(number: int, steps: int, step_size: float) -> Component:
             steps=steps,
             step_size=step_size,
             starts=starts,
+            eot=eot,
         )
 
     return Component(name, attack)

@@ -15,7 +15,7 @@ MEMORY = """
 import sys, tempfile
 from pathlib import Path
 import torch
-from robustbench_mix import evaluate, obtain, protocols, zoo
+from robustbench_mix import evaluation, obtain, protocols, zoo
 from robustbench_mix.progress import set_quiet
 from robustbench_mix.specs import ModelSpec
 from robustbench_mix.splits import Dataset, Split
@@ -26,8 +26,8 @@ images = torch.randint(0, 256, (n, 3, 32, 32), dtype=torch.uint8, generator=draw
 split = Split(images, torch.arange(n) % 10, torch.arange(n), 255)
 data = Dataset("random", tuple("0123456789"), split, split)
 model = zoo.build(ModelSpec("resnet14"), zoo.Shape(3, 32, 10), *data.statistics())
-evaluate.evaluate(
-    evaluate.Label("resnet14", "learned", "learned", 0),
+evaluation.evaluate(
+    evaluation.Label("resnet14", "learned", "learned", 0),
     obtain.Obtained(model.eval(), Path(), {}, 0.0), data, protocols.load("smoke", ""),
     Path(tempfile.mkdtemp()), torch.device("cpu"), examples=n, batch_size=256,
 )

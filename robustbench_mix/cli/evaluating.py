@@ -63,6 +63,12 @@ def evaluate(
             "--exhaustive", help="Every attack at every epsilon, to its end: nothing saved."
         ),
     ] = False,
+    randomised: Annotated[
+        bool,
+        typer.Option(
+            "--randomised", help="The network draws random numbers: attack means, judge by vote."
+        ),
+    ] = False,
     seed: Seed = 0,
     batch_size: BatchSize = None,
     weights: Weights = None,
@@ -103,7 +109,8 @@ def evaluate(
         ),
         device=device,
         pretrained=pretrained, interface=interface(input_size, mean, std, classes),
-        backend=backend, exhaustive=exhaustive, fresh=fresh, quiet=as_json,
+        backend=backend, exhaustive=exhaustive, randomised=randomised, fresh=fresh,
+        quiet=as_json,
     )  # fmt: skip
     written = [done.path, *board.write(out), *plot.write(out)]
     rows = board.rows([done.run])

@@ -15,25 +15,30 @@ from robustbench_mix.cli.options import AsJson, existing
 @app.command()
 def models(as_json: AsJson = False) -> None:
     """List the models, with the trainable parameters of Full, Chans and Space."""
-    from robustbench_mix import show, sources, zoo
+    from robustbench_mix import plugins, show, sources, zoo
 
     counts = {name: zoo.trainable_parameters(name) for name in zoo.MODELS}
+    registered = plugins.packages("model")
     if as_json:
-        print(json.dumps(counts, indent=2))
+        packages = {name: {"package": package} for name, package in registered.items()}
+        print(json.dumps({**packages, **counts}, indent=2))
     else:
-        show.models(zoo.MODELS, counts, zoo.GRAMMAR, sources.FORMS)
+        show.models(zoo.MODELS, counts, zoo.GRAMMAR, sources.FORMS, registered)
 
 
 @app.command()
 def attacks(as_json: AsJson = False) -> None:
-    """List the attack protocols."""
-    from robustbench_mix import protocols, show
+    """List the attack protocols, and the algorithms of other packages."""
+    from robustbench_mix import plugins, protocols, show
 
     loaded = [protocols.load(name, dataset="") for name in protocols.names()]
+    registered = plugins.packages("algorithm")
     if as_json:
-        print(json.dumps([{**p.as_json(), "summary": p.summary} for p in loaded], indent=2))
+        listed: list[dict[str, object]] = [{**p.as_json(), "summary": p.summary} for p in loaded]
+        listed += [{"algorithm": name, "package": owner} for name, owner in registered.items()]
+        print(json.dumps(listed, indent=2))
     else:
-        show.attacks(loaded)
+        show.attacks(loaded, registered)
 
 
 @app.command()

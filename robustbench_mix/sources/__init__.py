@@ -1,6 +1,7 @@
 """Model words to networks: the one place that says what `timm:resnet18` means.
 
-A word without a colon is a name from `rbmix models`. `SOURCE:NAME` is looked up in `SOURCES`,
+A word without a colon is a name from `rbmix models`, rbmix's own or one that a package
+registers. `SOURCE:NAME` is looked up in `SOURCES`,
 and anything else with a colon is `package.module:callable`; `python:` before that reaches a
 module that is called like a source, as in `python:timm:make`.
 """
@@ -12,8 +13,16 @@ from typing import Protocol
 
 from torch import nn
 
+from robustbench_mix import plugins
 from robustbench_mix.shapes import Shape
-from robustbench_mix.sources import builtin, callables, hub, timm_models, torchvision_models
+from robustbench_mix.sources import (
+    builtin,
+    callables,
+    hub,
+    registered,
+    timm_models,
+    torchvision_models,
+)
 from robustbench_mix.sources.common import FORMS, Published
 
 __all__ = ["FORMS", "SOURCES", "Origin", "Source", "parse"]
@@ -75,7 +84,8 @@ def parse(word: str) -> Origin:
     """Where the network with this word comes from; whether it exists, `check` says."""
     prefix, colon, rest = word.partition(":")
     if not colon:
-        return Origin(word, builtin, word)
+        foreign = word in plugins.models() and not builtin.knows(word)
+        return Origin(word, registered if foreign else builtin, word)
     if prefix in SOURCES:
         return Origin(word, SOURCES[prefix], rest)
     return Origin(word, callables, word)

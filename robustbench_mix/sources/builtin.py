@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from torch import nn
 
+from robustbench_mix import plugins
 from robustbench_mix.convmixer import ConvMixer
 from robustbench_mix.errors import RbmixError, unknown
 from robustbench_mix.mixing import separate
@@ -35,8 +36,21 @@ GRAMMAR = (
 
 
 def check(name: str) -> None:
-    """Raise RbmixError, with the nearest known name, for anything else."""
+    """Raise RbmixError, with the nearest known name, for anything else.
+
+    And for a name that another package registers too.
+    """
     parse_name(name)
+    plugins.check_free("model", name, [name])
+
+
+def knows(name: str) -> bool:
+    """Whether `parse_name` takes it."""
+    try:
+        parse_name(name)
+    except RbmixError:
+        return False
+    return True
 
 
 def fresh(name: str, shape: Shape) -> nn.Module:
@@ -56,7 +70,7 @@ def parse_name(name: str) -> Callable[[Shape], nn.Module]:
     """
     match = re.fullmatch(r"(resnet|convmixer)(\d{1,4})(?:_(\d{1,3}))?((?:_[wdkp]\d{1,3})*)", name)
     if not match:
-        raise unknown("model", name, MODELS, also=f"or {FORMS}")
+        raise unknown("model", name, [*MODELS, *plugins.models()], also=f"or {FORMS}")
     kind, first, second = match[1], int(match[2]), match[3]
     options = [(part[0], int(part[1:])) for part in match[4].split("_") if part]
     given = dict(options)

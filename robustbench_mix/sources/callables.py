@@ -33,18 +33,23 @@ def fresh(path: str, shape: Shape) -> nn.Module:
         raise RbmixError(
             f"model {path!r} is a network; a callable that makes one is needed to build it afresh"
         )
+    return built(path, target, shape)
+
+
+def built(path: str, target: Callable[..., Any], shape: Shape) -> nn.Module:
+    """What `target`, called `path`, makes for a shape."""
     told = {"num_classes": shape.classes, "in_chans": shape.channels}
     try:
         named = set(inspect.signature(target).parameters)
     except (TypeError, ValueError):  # a callable that does not tell
         named = set()
-    return _made(path, target, {name: told[name] for name in told if name in named})
+    return made(path, target, {name: told[name] for name in told if name in named})
 
 
 def published(path: str) -> Published:
     """The network as it comes, its weights included."""
     target = _target(path)
-    return Published(target if isinstance(target, nn.Module) else _made(path, target, {}))
+    return Published(target if isinstance(target, nn.Module) else made(path, target, {}))
 
 
 def _target(path: str) -> Callable[..., Any] | nn.Module:
@@ -67,7 +72,8 @@ def _target(path: str) -> Callable[..., Any] | nn.Module:
     return found
 
 
-def _made(path: str, target: Callable[..., Any], arguments: dict[str, int]) -> nn.Module:
+def made(path: str, target: Callable[..., Any], arguments: dict[str, int]) -> nn.Module:
+    """What `target`, called `path`, returns; raises RbmixError if that is no network."""
     try:
         model = target(**arguments)
     except TypeError as error:

@@ -4,32 +4,29 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import torch
 
-from robustbench_mix import algorithms, checkup, flags, provenance, records
-from robustbench_mix.algorithms import ladders
-from robustbench_mix.algorithms.ladders import Rung
+from robustbench_mix import checkup, flags, protocols, provenance, records
 from robustbench_mix.audit import findings
 from robustbench_mix.checkpoints import weights_hash
 from robustbench_mix.diagnostics import Measured
-from robustbench_mix.errors import RbmixError, unknown
+from robustbench_mix.errors import RbmixError
 from robustbench_mix.files import write_text
-from robustbench_mix.harness import State, attack_all, check_classes, classes_of
+from robustbench_mix.harness import State, check_classes, classes_of
 from robustbench_mix.identity import Label, finished, header_of, path_of
 from robustbench_mix.locks import alone
 from robustbench_mix.obtain import Obtained
 from robustbench_mix.progress import say
 from robustbench_mix.protocols import Protocol
 from robustbench_mix.records import Run
-from robustbench_mix.search import search_all
+from robustbench_mix.schedules import Schedule, schedule_of
 from robustbench_mix.splits import Dataset, Split, balanced
+from robustbench_mix.verdicts import DRAWS
 
 SAVE_EVERY_SECONDS = 2.0
 DEFAULT_EXAMPLES = {"digits": 128}
@@ -62,12 +59,15 @@ def evaluate(
     batch_size: int,
     backend: str | None = None,
     exhaustive: bool = False,
+    randomised: bool = False,
     fresh: bool = False,
 ) -> Evaluation:
     """Attack the model under the protocol and write its records under `results`.
 
     `backend` is `fast` or `reference`, by default the fast one where the algorithm has it;
-    `exhaustive` runs its attacks with every saving off.
+    `exhaustive` runs its attacks with every saving off. For a network that is said to be
+    `randomised`, attacks see means over several passes and verdicts are a vote (`verdicts`);
+    unsaid, one that draws random numbers is refused.
     A finished run of exactly these settings and versions is read instead, unless `fresh`;
     one that was stopped half-way goes on where it was. Raises RbmixError for what a user
     can mend.
@@ -76,10 +76,13 @@ def evaluate(
     model = obtained.model
     classes = classes_of(model, split, device)
     check_classes(classes, split)
-    schedule = _schedule(backend, exhaustive, protocol, classes)
+    if randomised:
+        protocol = protocols.randomised(protocol)
+    schedule = schedule_of(protocol, classes, backend, exhaustive=exhaustive, randomised=randomised)
     header = header_of(
         label, obtained.header, weights_hash(model), dataset.name, split, protocol,
         batch_size=batch_size, backend=schedule.backend, device=device,
+        randomised=DRAWS if randomised else 0,
     )  # fmt: skip
     task = _Task(obtained, dataset, split, protocol, header, path_of(header, results), device)
     with alone(task.path):
@@ -125,11 +128,12 @@ def _kept(task: _Task) -> Run | None:
     return run
 
 
-def _attacked(task: _Task, schedule: _Schedule, fresh: bool) -> Run:
+def _attacked(task: _Task, schedule: Schedule, fresh: bool) -> Run:
     """Attack every image, from where an unfinished run stopped unless `fresh`."""
     split, protocol, seed = task.split, task.protocol, task.header["seed"]
     measured = checkup.of_network(task.obtained.model, task.dataset, split, task.device)
-    for name, words in flags.of_network(measured).items():
+    _check_said(measured, said := "randomised" in task.header)
+    for name, words in flags.of_network(measured, randomised=said).items():
         say(f"flag {name}: {words} (docs/flags.md)")
     state = None if fresh else _resume(task.partial, task.header)
     if state is not None:
@@ -164,47 +168,26 @@ def _attacked(task: _Task, schedule: _Schedule, fresh: bool) -> Run:
     return _examined(run, task, measured)
 
 
+def _check_said(measured: Measured, said: bool) -> None:
+    """Raise RbmixError for a network that draws and was not said to; say so if it does not."""
+    if said and not flags.draws(measured):
+        say("said to be randomised, but deterministic: two passes of the same images agree")
+    if flags.draws(measured) and not said:
+        raise flags.unsaid(measured["unrepeatable"] or 0.0)
+
+
 def _examined(run: Run, task: _Task, measured: Measured | None) -> Run:
     """The run with its diagnostics; `measured` is what was known before the attack."""
     model, split, device = task.obtained.model, task.split, task.device
+    measured = measured or checkup.of_network(model, task.dataset, split, device)
+    # Other attacks judge by one pass: of a network that draws, that says nothing about verdicts.
+    alone = "randomised" in run.header and flags.draws(measured)
     found: dict[str, Any] = {
-        **(measured or checkup.of_network(model, task.dataset, split, device)),
-        **checkup.of_attacks(model, run, split, device, run.header["seed"]),
+        **measured,
+        **({} if alone else checkup.of_attacks(model, run, split, device, run.header["seed"])),
         "trained_accuracy": task.obtained.header.get("test_accuracy"),
     }
     return replace(run, header={**run.header, "diagnostics": found})
-
-
-@dataclass(frozen=True)
-class _Schedule:
-    """The attacks of a protocol under a backend, and the backend's name in the records."""
-
-    backend: str
-    attack: Callable[..., State]
-    rungs: list[Rung]
-
-
-def _schedule(backend: str | None, exhaustive: bool, protocol: Protocol, classes: int) -> _Schedule:
-    """Choose the schedule; raises RbmixError if the protocol does not go with it."""
-    name, options = protocol.algorithm, protocol.options
-    if name not in ladders.LADDERS and name not in algorithms.ALGORITHMS:
-        raise unknown("algorithm", name, sorted({*ladders.LADDERS, *algorithms.ALGORITHMS}))
-    if backend == "reference" and name not in algorithms.ALGORITHMS:
-        raise RbmixError(f"algorithm {name!r} has no reference backend; use --backend fast")
-    if backend is None:
-        backend = "fast" if name in ladders.LADDERS else "reference"
-    if exhaustive:
-        if backend != "fast":
-            raise RbmixError(f"--exhaustive goes with the fast backend, not with {backend!r}")
-        rungs = ladders.ladder(name, classes, options, early_stop=False)
-        steps = ladders.as_components(rungs)
-        attack = partial(attack_all, steps=steps, exhaustive=True)
-        return _Schedule("fast, exhaustive", attack, [])
-    if backend == "fast":
-        rungs = ladders.ladder(name, classes, options)
-        return _Schedule(backend, partial(search_all, ladder=rungs), rungs)
-    steps = algorithms.components(name, classes, options)
-    return _Schedule(backend, partial(attack_all, steps=steps), [])
 
 
 def _checked(state: State) -> dict[str, int]:

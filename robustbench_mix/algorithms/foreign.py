@@ -1,0 +1,90 @@
+"""Attacks of other packages behind the contract: by entry point, and what all of them share.
+
+Such an attack is a function `(model, x, y, *, eps, **options) -> x_adv`, x (B, C, H, W) in
+[0, 1], y (B,), `model` from pixels to logits. Whichever of `norm`, `seed` and `index` it names it
+is given too. It runs on the reference backend: the harness projects, measures and judges.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from robustbench_mix.algorithms.attack import Component, Target
+from robustbench_mix.errors import RbmixError, is_out_of_memory, unknown
+
+GIVEN = ("eps", "norm", "seed", "index")
+
+
+def from_package(
+    algorithm: str, attack: Callable[..., Any], options: dict[str, Any]
+) -> list[Component]:
+    """The one component of a registered attack; raises RbmixError for a wrong option."""
+    parameters = keywords(attack)
+    takes_all = any(p.kind is p.VAR_KEYWORD for p in parameters)
+    names = [p.name for p in parameters if p.kind is not p.VAR_KEYWORD]
+    if not takes_all:
+        check_options(algorithm, options, [name for name in names[3:] if name not in GIVEN])
+
+    def run(
+        target: Target,
+        x: Tensor,
+        y: Tensor,
+        *,
+        eps: float,
+        norm: str,
+        index: list[int],
+        seed: int,
+    ) -> Tensor:
+        given = {"eps": eps, "norm": norm, "seed": seed, "index": index}
+        taken = {name: v for name, v in given.items() if takes_all or name in names}
+        with one_line(algorithm):
+            return as_images(algorithm, attack(target, x.clone(), y.clone(), **taken, **options))
+
+    return [Component(algorithm, run)]
+
+
+def keywords(function: Callable[..., Any]) -> list[inspect.Parameter]:
+    """The parameters of a function or class; none where it does not tell."""
+    try:
+        return list(inspect.signature(function).parameters.values())
+    except (TypeError, ValueError):
+        return []
+
+
+def check_options(algorithm: str, options: dict[str, Any], allowed: list[str]) -> None:
+    """Raise RbmixError for an option that is not among the allowed ones."""
+    for name in options:
+        if name not in allowed:
+            raise unknown(f"option of {algorithm}", name, allowed or ["none"])
+
+
+def as_images(algorithm: str, found: Any) -> Tensor:
+    """What an attack returned, if it is a tensor; raises RbmixError otherwise."""
+    if not isinstance(found, Tensor):
+        raise RbmixError(f"{algorithm} returned {type(found).__name__}, not a tensor of images")
+    return found.detach()
+
+
+@contextmanager
+def one_line(algorithm: str) -> Iterator[None]:
+    """Whatever another package raises ends the run in one line: a crash never counts as robust.
+
+    Running out of memory passes, for smaller batches to be tried.
+    """
+    try:
+        with torch.enable_grad():
+            yield
+    except RbmixError:
+        raise
+    except Exception as error:
+        if is_out_of_memory(error):
+            raise
+        said = (str(error).splitlines() or [""])[0][:200]
+        words = f"{type(error).__name__}: {said}" if said else type(error).__name__
+        raise RbmixError(f"{algorithm} failed ({words})") from error

@@ -1,0 +1,74 @@
+"""Algorithms and models of other packages, by their entry points.
+
+A package registers an attack under `robustbench_mix.algorithms`, a function that returns a
+network under `robustbench_mix.models`. Nothing is imported before it is asked for by name, so
+that a broken package breaks nothing but itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from functools import partial
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any
+
+from robustbench_mix.errors import RbmixError
+
+GROUPS = {"algorithm": "robustbench_mix.algorithms", "model": "robustbench_mix.models"}
+
+
+def algorithms() -> dict[str, Callable[[], Any]]:
+    """By name, a function that imports the attack; raises RbmixError as `_load`."""
+    return _loaders("algorithm")
+
+
+def models() -> dict[str, Callable[[], Any]]:
+    """By name, a function that imports what makes the network; raises RbmixError as `_load`."""
+    return _loaders("model")
+
+
+def packages(kind: str) -> dict[str, str]:
+    """Which packages register each name of a kind (`GROUPS`): `mypackage 1.0`."""
+    return {name: _owners(entries) for name, entries in _registered(kind).items()}
+
+
+def check_free(kind: str, name: str, taken: Iterable[str]) -> None:
+    """Raise RbmixError if a package registers a name that is rbmix's own."""
+    owners = packages(kind)
+    if name in owners and name in taken:
+        raise RbmixError(
+            f"{kind} {name!r} is rbmix's own, and {owners[name]} registers another of that name "
+            f"(entry point group {GROUPS[kind]}); which is meant cannot be told"
+        )
+
+
+def _loaders(kind: str) -> dict[str, Callable[[], Any]]:
+    return {
+        name: partial(_load, kind, name, entries) for name, entries in _registered(kind).items()
+    }
+
+
+def _registered(kind: str) -> dict[str, list[EntryPoint]]:
+    found: dict[str, list[EntryPoint]] = {}
+    for entry in entry_points(group=GROUPS[kind]):
+        found.setdefault(entry.name, []).append(entry)
+    return dict(sorted(found.items()))
+
+
+def _owners(entries: list[EntryPoint]) -> str:
+    names = (f"{e.dist.name} {e.dist.version}" if e.dist else e.value for e in entries)
+    return " and ".join(names)
+
+
+def _load(kind: str, name: str, entries: list[EntryPoint]) -> Any:
+    """Import what is registered; raises RbmixError if it cannot be, or is no function."""
+    words = f"{kind} {name!r} of {_owners(entries)}"
+    if len(entries) > 1:
+        raise RbmixError(f"{words}: several packages register that name")
+    try:
+        found = entries[0].load()
+    except Exception as error:  # whatever another package raises while it is imported
+        raise RbmixError(f"{words} cannot be imported ({type(error).__name__}: {error})") from error
+    if not callable(found):
+        raise RbmixError(f"{words} is not callable ({entries[0].value})")
+    return found

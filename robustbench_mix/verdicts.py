@@ -1,0 +1,45 @@
+"""Whether a network is wrong about an image: by one forward pass, or by the majority of several.
+
+A network that draws random numbers answers the same image differently each time. Counted by
+one draw, an image that is right nine times in ten falls to the first attack that asks often
+enough. What is judged instead is the classifier that takes a vote, as in randomised smoothing
+(Cohen et al., arXiv 1902.02918): an image is misclassified if more than half of the draws are
+wrong. A tie speaks for the network, so that the robust accuracy stays an upper bound. The vote
+counts labels and not logits, whose scale could let one draw outvote the others.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from robustbench_mix.algorithms.attack import Target
+
+DRAWS = 10  # forward passes behind a verdict on a randomised network
+
+
+@torch.no_grad()
+def answers(judge: Target, x: Tensor, draws: int) -> Tensor:
+    """The logits of `draws` passes of the same images (B, C, H, W), (draws, B, classes)."""
+    return torch.stack([judge(x) for _ in range(draws)])
+
+
+def misclassified(logits: Tensor, y: Tensor) -> Tensor:
+    """Which images (B,) more than half of the draws get wrong; logits (draws, B, classes)."""
+    return 2 * (logits.argmax(2) != y).sum(0) > len(logits)
+
+
+def predicted(logits: Tensor, y: Tensor) -> Tensor:
+    """The label where it is not `misclassified`, else the most frequent other answer, (B,)."""
+    votes = F.one_hot(logits.argmax(2), logits.shape[2]).sum(0)
+    other = votes.scatter(1, y[:, None], -1).argmax(1)
+    return torch.where(misclassified(logits, y), other, y)
+
+
+def margins(logits: Tensor, y: Tensor) -> Tensor:
+    """The label's logit minus the largest other, the mean over the draws, (B,) float64."""
+    logits = logits.double()
+    label = y.expand(len(logits), -1)[..., None]
+    others = logits.scatter(2, label, -torch.inf).amax(2)
+    return (logits.gather(2, label).squeeze(2) - others).mean(0)
