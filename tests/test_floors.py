@@ -19,7 +19,7 @@ FLOORS = {
     "devices memory unfinished",
     2: "zoo checkpoints algorithms measures diagnostics",
     3: "fit train unshuffle obtain harness audit search identity evaluate jobs api bench "
-    "costs sweeping sweeps probing checkup",
+    "costs runners sweeping sweeps probing checkup",
     4: "leaderboard claims explanations report pages plot drawing show gallery",
     5: "__init__ cli __main__",
 }

@@ -11,6 +11,7 @@ import numpy as np
 from robustbench_mix.claims.finding import Finding
 from robustbench_mix.evidence import difference
 from robustbench_mix.leaderboard import PAIRED
+from robustbench_mix.provenance import alike
 from robustbench_mix.records import Run
 
 Kind = tuple[str, str]  # spatial, channel
@@ -65,7 +66,7 @@ def pairs(runs: list[Run], first: Kind, second: Kind) -> list[Pair]:
     for run in runs:
         kind = (run.header["spatial"], run.header["channel"])
         if kind in (first, second) and not run.header.get("adversarial"):
-            key = tuple(run.header.get(name) or "" for name in SHARED)
+            key = alike(run.header, SHARED)
             groups[key][kind][run.header["seed"]] = run
     found = [_pair(group[first], group[second]) for group in groups.values()]
     best: dict[tuple[Any, ...], Pair] = {}
