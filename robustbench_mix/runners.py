@@ -111,7 +111,7 @@ def in_processes(pieces: Sequence[Piece], do: Do, *, workers: int) -> list[str]:
     its piece. However this ends, no worker is left.
     """
     agenda = Agenda(pieces)
-    at_work: dict[Connection, tuple[_Worker, int, Piece]] = {}
+    at_work: dict[Any, tuple[_Worker, int, Piece]] = {}  # by pipe
     idle: list[_Worker] = []
     fixed = "OMP_NUM_THREADS" in os.environ
     threads = torch.get_num_threads() if fixed else max(torch.get_num_threads() // workers, 1)
@@ -124,7 +124,7 @@ def in_processes(pieces: Sequence[Piece], do: Do, *, workers: int) -> list[str]:
             if not at_work:
                 return agenda.failures
             for pipe in connection.wait(list(at_work)):
-                worker, number, piece = at_work.pop(pipe)  # type: ignore[arg-type]
+                worker, number, piece = at_work.pop(pipe)
                 error, is_alive = worker.outcome()
                 agenda.done(number, piece, error)
                 if not error:

@@ -20,7 +20,7 @@ FLOORS = {
     2: "zoo checkpoints algorithms measures diagnostics",
     3: "fit train unshuffle obtain harness audit search identity evaluate jobs api bench "
     "costs runners sweeping sweeps probing checkup",
-    4: "leaderboard claims explanations report pages plot drawing show gallery",
+    4: "leaderboard claims agreement explanations report pages plot drawing show gallery",
     5: "__init__ cli __main__",
 }
 FLOOR = {name: floor for floor, names in FLOORS.items() for name in names.split()}
