@@ -4,7 +4,9 @@ They may have been computed in other batches, on other threads or devices, or in
 precision: then rounding may tip an image that lies on an epsilon of the grid. That it did is not
 taken for granted. Both runs are repeated with two epsilons, just below and just above: such an
 image stands within the smaller one and falls within the larger one under both conditions. A
-defect that finds images at other radii does not look like that.
+defect that finds images at other radii does not look like that. One that moves radii by less
+does: where precision is not what is compared, the same comparison in double precision, in which
+nothing may differ, rules it out (tests/same/same.py).
 """
 
 from __future__ import annotations

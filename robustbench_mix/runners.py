@@ -118,6 +118,7 @@ def in_processes(pieces: Sequence[Piece], do: Do, *, workers: int) -> list[str]:
     try:
         while True:
             while len(at_work) < workers and (taken := agenda.take()):
+                idle = [worker for worker in idle if worker.process.is_alive()]
                 worker = idle.pop() if idle else _Worker(do, threads)
                 worker.begin(agenda.tag(taken[0]), taken[1])
                 at_work[worker.pipe] = (worker, *taken)
@@ -169,7 +170,7 @@ class _Worker:
 
     def begin(self, tag: str, piece: Piece) -> None:
         """Give it a piece; what it has to say about it begins with `tag`."""
-        with suppress(OSError):  # it died while it was idle: `outcome` says so
+        with suppress(OSError):  # it died just now: `outcome` says so
             self.pipe.send((tag, piece))
 
     def outcome(self) -> tuple[str, bool]:

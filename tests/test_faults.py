@@ -60,12 +60,15 @@ def kept(results: Path) -> dict[str, bytes]:
     return {str(p.relative_to(results)): p.read_bytes() for p in files if p.suffix != ".json"}
 
 
-def kill(folder: Path, kills: int) -> list[int]:
-    """Kill a sweep so many times, going on after each, and compare with an undisturbed one."""
+def kill(folder: Path, kills: int, *more: str) -> list[int]:
+    """Kill a sweep so many times, going on after each, and compare with an undisturbed one.
+
+    `more` are words for its command line.
+    """
     (folder / "sweep.toml").write_text(SWEEP)
     command = [sys.executable, "-P", str(KILLING), str(folder), str(kills)]
     done = subprocess.run(
-        [*command, "--", "sweep", str(folder / "sweep.toml")], capture_output=True, text=True
+        [*command, "--", "sweep", str(folder / "sweep.toml"), *more], capture_output=True, text=True
     )
     assert done.returncode == 0, done.stderr
     rounds: list[int] = json.loads(done.stdout)
@@ -92,6 +95,13 @@ def test_sweeps_killed_sixty_times_end_as_undisturbed_ones(tmp_path: Path) -> No
     rounds = kill(tmp_path, 60)
     assert sum(rounds) >= 60
     assert len(rounds) > 1
+
+
+@forks
+@pytest.mark.slow
+def test_killed_workers_end_as_undisturbed_ones(tmp_path: Path) -> None:
+    """SIGKILL to the process that two workers work for: they end too, and lose nothing."""
+    assert sum(kill(tmp_path, 10, "--workers", "2")) >= 10
 
 
 class CrashError(Exception):

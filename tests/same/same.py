@@ -92,7 +92,7 @@ def comparisons() -> list[Comparison]:
     base, double = Condition(), Condition("fp64")
     four = replace(base, threads=4)
     repeats = [
-        Comparison("repeat", f"again, {one.threads} threads", one, replace(one, time=2), True)
+        Comparison("repeat", f"again, threads: {one.threads}", one, replace(one, time=2), True)
         for one in (base, four)
     ]
     batches = [
@@ -115,11 +115,10 @@ def comparisons() -> list[Comparison]:
         Comparison("precision", f"{one} against {other}", Condition(one), Condition(other))
         for one, other in (("bf16", "fp32"), ("fp32", "fp64"))
     ]
-    devices = [
-        Comparison(
-            "cuda", f"CPU against CUDA, {one}", Condition(one), Condition(one, device="cuda")
-        )
-        for one in ("bf16", "fp32", "fp64")
+    cuda = replace(base, device="cuda")
+    devices = [Comparison("cuda", "again, CUDA", cuda, replace(cuda, time=2), True)] + [
+        Comparison("cuda", f"CPU against CUDA, {one.search}", one, replace(one, device="cuda"))
+        for one in (base, Condition("fp32"), double)
     ]
     return [*repeats, *batches, *threads, *precisions, *devices]
 
@@ -182,7 +181,7 @@ class Bench:
             if not is_rounding(dispute, again):
                 apart.append(dispute.image)
         failed = bool(apart) or bool(found and asked.exactly)
-        if asked.part == "repeat":
+        if asked.first.time != asked.second.time:
             failed |= one.path.read_bytes() != other.path.read_bytes()
         return Row(asked.part, asked.words, images, [d.image for d in found], apart, failed)
 
