@@ -77,7 +77,7 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Row:
-    """What a comparison gave; `apart` are the images that rounding does not explain."""
+    """What a comparison gave; `apart` are the images that rounding may not explain."""
 
     part: str
     words: str
@@ -176,11 +176,11 @@ class Bench:
         for dispute in found:
             again: tuple[Run, Run] | None = None
             if dispute.needs_bracket and not asked.exactly:
-                eps = bracket(dispute.needs_bracket)
-                again = tuple(self.run(c, images, eps).run for c in conditions)
-            if not is_rounding(dispute, again):
+                below, above = bracket(dispute.needs_bracket)
+                again = tuple(self.run(c, images, [below, above]).run for c in conditions)
+            if asked.exactly or not is_rounding(dispute, again):
                 apart.append(dispute.image)
-        failed = bool(apart) or bool(found and asked.exactly)
+        failed = bool(apart)
         if asked.first.time != asked.second.time:
             failed |= one.path.read_bytes() != other.path.read_bytes()
         return Row(asked.part, asked.words, images, [d.image for d in found], apart, failed)
@@ -225,7 +225,7 @@ def skipped(part: str) -> str:
 
 def show(where: str, row: Row) -> None:
     """One line of the table."""
-    within = len(row.differ) - len(row.apart) if not row.failed else 0
+    within = len(row.differ) - len(row.apart)
     which = " ".join(map(str, row.differ)) or "-"
     verdict = "FAILED" if row.failed else "ok"
     cells = [where, row.words, str(row.images), str(len(row.differ)), str(within), which, verdict]
