@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from robustbench_mix import data
+from robustbench_mix import data, records
 from robustbench_mix.agreement import bracket, disputes, is_rounding
 from robustbench_mix.errors import RbmixError
 from robustbench_mix.obtain import Obtained
@@ -70,14 +70,18 @@ class Leaky(nn.Module):
         return self.net(x + 0.3 * x.mean(0, keepdim=True))
 
 
-def test_a_defect_does_not_pass_for_rounding(same: ModuleType, bench) -> None:
-    """Neighbours that leak change the answer in double precision too, and are caught there."""
+def test_a_defect_does_not_pass_for_rounding(same: ModuleType, tmp_path: Path, cached) -> None:
+    """Neighbours that leak move radii further than rounding does, in double precision too."""
+    bench = same.Bench("learned", "fgsm", data.load("digits"), tmp_path, epochs=5)
     model = Leaky(bench.obtained.model)
     bench.obtained = Obtained(model, Path(), bench.obtained.header, 0.0)
-    (one,) = asked(same, "batch 256 against 7, fp64")
-    row = bench.compare(one, IMAGES)
-    assert row.failed
-    assert row.differ
+    for one in asked(same, "batch 256 against 7, fp64", "batch 256 against 7, bf16"):
+        row = bench.compare(one, 2 * IMAGES)
+        assert row.failed
+        assert set(row.apart) <= set(row.differ)
+        # What need not be exact was attacked again around the epsilons in question.
+        grids = {tuple(run.eps) for run in records.read_all(bench.out / one.second.name)}
+        assert len(grids) == 1 if one.exactly else len(grids) > 1
 
 
 def test_what_cannot_be_run_is_said(same: ModuleType, tmp_path: Path, capsys, monkeypatch) -> None:
