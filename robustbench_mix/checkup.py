@@ -17,6 +17,8 @@ from robustbench_mix.records import Run
 from robustbench_mix.splits import Dataset, Split
 from robustbench_mix.streams import stream
 
+MORE_STEPS = 100  # at least, to ask whether PGD had enough
+
 
 def of_network(model: nn.Module, dataset: Dataset, split: Split, device: torch.device) -> Measured:
     """What can be told before the attack; values as `diagnostics.of_network`."""
@@ -49,6 +51,7 @@ def of_attacks(
     at = shares.index(min(shares))
     standing = torch.tensor(survived[run.eps[at]].to_numpy(bool))
     found: dict[str, Any] = {"eps": at}
+    more_steps = _more_steps(run.header["protocol_spec"])
 
     def work(_: int, rows: list[int]) -> None:
         x, y = _images(split, rows, device)
@@ -56,7 +59,7 @@ def of_attacks(
         found.update(
             diagnostics.of_attacks(
                 target, x, y, torch.tensor(seeds, device=device), standing[rows],
-                run.radius(at), run.header["norm"],
+                run.radius(at), run.header["norm"], more_steps,
             )
         )  # fmt: skip
 
@@ -64,6 +67,13 @@ def of_attacks(
         target = Target(simplify(model, sample(split, device, Target(model).dtype)))
         halving(work, rows, len(rows))
     return found
+
+
+def _more_steps(protocol: dict[str, Any]) -> int:
+    """How many steps are more than the protocol's, 0 where it does not have one loss of ours."""
+    if protocol["algorithm"] != "pgd":
+        return 0
+    return max(MORE_STEPS, 2 * int(protocol["options"].get("steps", 40)))
 
 
 def _chosen(split: Split) -> list[int]:

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from robustbench_mix import tables
+from robustbench_mix.provenance import alike
 
 DECODED = 8  # images whose pixels are kept
 PICTURES = ("original", "shuffled", "decoded")
@@ -67,8 +68,8 @@ def twin_of(decoding: Decoding, decodings: list[Decoding]) -> Decoding | None:
     if decoding.header["spatial"] == "learned":
         return None
     for other in decodings:
-        if other.header["spatial"] == "learned" and all(
-            other.header[name] == decoding.header[name] for name in PAIRED
+        if other.header["spatial"] == "learned" and alike(other.header, PAIRED) == alike(
+            decoding.header, PAIRED
         ):
             return other
     return None

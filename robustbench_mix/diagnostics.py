@@ -28,6 +28,7 @@ SAMPLE = 64  # images that are looked at
 PASSES = 4  # that must agree
 ALONE = 8  # of them, passed one at a time
 STEPS, STEP_SIZE = 20, 0.125
+TRAVEL = 2.5  # all steps together, in radii: enough to cross the ball (arXiv 1706.06083)
 QUERIES = 200
 CORNERS = 10  # random corners of the ball
 VANISHED = 1e-20  # below this no component of a gradient survives a float32 product
@@ -87,14 +88,23 @@ def of_passes(target: Target, x: Tensor, first: Tensor | None = None) -> float:
 
 
 def of_attacks(
-    target: Target, x: Tensor, y: Tensor, seeds: Tensor, standing: Tensor, eps: float, norm: str
+    target: Target,
+    x: Tensor,
+    y: Tensor,
+    seeds: Tensor,
+    standing: Tensor,
+    eps: float,
+    norm: str,
+    more_steps: int = 0,
 ) -> Measured:
     """How other attacks fare within `eps` on correctly classified images; counts of images.
 
     `standing` (B,) bool says which the evaluation left unbroken there. `fgsm` and `pgd` were
     broken by these, `fgsm_only` by FGSM alone of the two; `blind` by random corners or a
     short Square where neither found anything; `half` withstood PGD in the l-infinity ball of
-    radius 0.5; `gained` fell to another APGD although they stood.
+    radius 0.5; `gained` fell to another APGD although they stood. With `more_steps`, for an
+    evaluation by PGD, `own_gained` fell to so many steps on the same loss, smaller ones, from
+    another random start.
     """
     count = len(x)
     radius = torch.full((count,), eps, device=x.device)
@@ -133,6 +143,15 @@ def of_attacks(
                 eps=radius[stood], norm=norm,
             )  # fmt: skip
             gained |= falls(found, stood)
+    own: dict[str, Any] = {}
+    if more_steps:
+        own["own_gained"] = 0
+        if len(stood):
+            found = ascend(
+                target, x[stood], y[stood], derive(seeds[stood], 5), eps=radius[stood], norm=norm,
+                steps=more_steps, step_size=TRAVEL / more_steps, random_start=True,
+            )  # fmt: skip
+            own["own_gained"] = int(falls(found, stood).sum())
     return {
         "attacked": count,
         "fgsm": int(fgsm.sum()),
@@ -142,6 +161,7 @@ def of_attacks(
         "half": int((~half).sum()),
         "stood": len(stood),
         "gained": int(gained.sum()),
+        **own,
     }
 
 

@@ -90,6 +90,8 @@ def evaluate(
         if run is not None:
             return Evaluation(run, task.path, reused=True)
         run = _attacked(task, schedule, fresh)
+        if aside := records.set_aside(task.path, results, run):
+            say(f"what other versions or another device gave is kept as {aside}")
         records.write(run, task.path)
         task.partial.unlink(missing_ok=True)
     return Evaluation(run, task.path, reused=False)
@@ -118,7 +120,7 @@ def _kept(task: _Task) -> Run | None:
         return None
     run = finished(task.path, task.header)
     if run is None:
-        say(f"replacing {task.path}: it was made with other versions or on another device")
+        say(f"{task.path} was made with other versions or on another device: attacking again")
         return None
     say(f"already evaluated, read {task.path} (--fresh attacks again)")
     if "diagnostics" not in run.header:
@@ -227,6 +229,7 @@ def _resume(path: Path, header: dict[str, Any]) -> State | None:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         if content["header"] != header:
+            say(f"{path} was made with other versions or on another device: starting over")
             return None
         return State(**content["state"])
     except FileNotFoundError:

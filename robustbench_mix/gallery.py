@@ -13,6 +13,7 @@ from robustbench_mix.files import replacing, write_text
 from robustbench_mix.intervals import mean_interval
 from robustbench_mix.locks import alone
 from robustbench_mix.markdown import line
+from robustbench_mix.provenance import alike
 
 SCALE = 96  # pixels that an image's longer side is drawn with, at least
 GAP = 4
@@ -94,7 +95,7 @@ def pairs(found: list[Decoding]) -> list[list[Decoding]]:
     """The decodings of one shape, seed and training together, the learned one first."""
     groups: dict[tuple[Any, ...], list[Decoding]] = {}
     for one in sorted(found, key=_order):
-        groups.setdefault(tuple(one.header[name] for name in decodings.PAIRED), []).append(one)
+        groups.setdefault(alike(one.header, decodings.PAIRED), []).append(one)
     return list(groups.values())
 
 

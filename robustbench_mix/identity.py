@@ -11,6 +11,7 @@ import torch
 from robustbench_mix import records
 from robustbench_mix.devices import conditions
 from robustbench_mix.protocols import Protocol
+from robustbench_mix.provenance import alike
 from robustbench_mix.records import Run
 from robustbench_mix.specs import short_hash
 from robustbench_mix.splits import Split
@@ -83,7 +84,8 @@ def path_of(header: dict[str, Any], results: Path) -> Path:
 
 
 def finished(path: Path, header: dict[str, Any]) -> Run | None:
-    """The run at `path` if it is what this header would give; the commit alone may differ.
+    """The run at `path` if it is what this header would give; the commit and the number of
+    threads alone may differ.
 
     Raises RbmixError if the file is damaged.
     """
@@ -92,7 +94,7 @@ def finished(path: Path, header: dict[str, Any]) -> Run | None:
     run = records.read(path)
     aside = {"passes", "checked", "audit", "diagnostics", "smallest_batch", "commit"}
     kept, wanted = (
-        {name: value for name, value in given.items() if name not in aside}
+        {name: alike(given, [name]) for name in given if name not in aside}
         for given in (run.header, header)
     )
     return run if kept == wanted else None

@@ -16,7 +16,7 @@ from robustbench_mix.intervals import paired_difference, wilson
 from robustbench_mix.locks import alone
 from robustbench_mix.markdown import head, line
 from robustbench_mix.probes import Probe
-from robustbench_mix.provenance import PACKAGES
+from robustbench_mix.provenance import PACKAGES, alike
 from robustbench_mix.records import Run
 
 CELL = ["model", "spatial", "channel", "seed", "dataset", "protocol"]
@@ -137,8 +137,8 @@ def twin_of(run: Run, runs: list[Run]) -> Run | None:
     if run.header["spatial"] in ("learned", "external"):
         return None
     for other in runs:
-        if other.header["spatial"] == "learned" and all(
-            (other.header.get(name) or "") == (run.header.get(name) or "") for name in PAIRED
+        if other.header["spatial"] == "learned" and alike(other.header, PAIRED) == alike(
+            run.header, PAIRED
         ):
             return other
     return None

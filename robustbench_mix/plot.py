@@ -16,6 +16,7 @@ from robustbench_mix.files import safe_name, write_text
 from robustbench_mix.intervals import wilson
 from robustbench_mix.leaderboard import ORDER, PAIRED
 from robustbench_mix.locks import alone
+from robustbench_mix.provenance import alike
 from robustbench_mix.records import Run
 from robustbench_mix.specs import Eps
 
@@ -64,8 +65,8 @@ def curves(runs: list[Run]) -> list[Curve]:
     """One for each kind of network; of several trainings or subsets, what has most records."""
     kinds: dict[str, dict[tuple[Any, ...], dict[int, Run]]] = defaultdict(lambda: defaultdict(dict))
     for run in runs:
-        alike = tuple(run.header.get(name) for name in PAIRED if name != "seed")
-        kinds[_name(run)][alike][run.header["seed"]] = run
+        key = alike(run.header, (name for name in PAIRED if name != "seed"))
+        kinds[_name(run)][key][run.header["seed"]] = run
     found = []
     for name, sets in kinds.items():
         most = max(sets.values(), key=lambda seeds: sum(r.header["n"] for r in seeds.values()))

@@ -9,12 +9,24 @@ from typing import Protocol, TypeVar
 
 T = TypeVar("T")
 _quiet = False
+_tag = ""
 
 
 def set_quiet(quiet: bool) -> None:
     """Turn every progress display and message of this module off or on."""
     global _quiet
     _quiet = quiet
+
+
+def is_quiet() -> bool:
+    """Whether nothing is displayed."""
+    return _quiet
+
+
+def lines_only(tag: str) -> None:
+    """Show no bars, and begin every line with `tag`: one of several that speak at once."""
+    global _tag
+    _tag = tag
 
 
 @contextmanager
@@ -31,7 +43,8 @@ def silenced() -> Iterator[None]:
 def say(text: str) -> None:
     """One line on standard error, unless quiet."""
     if not _quiet:
-        print(text, file=sys.stderr, flush=True)
+        sys.stderr.write(f"{_tag} {text}\n" if _tag else f"{text}\n")
+        sys.stderr.flush()
 
 
 class Update(Protocol):
@@ -43,7 +56,7 @@ class Update(Protocol):
 @contextmanager
 def bar(description: str, total: int) -> Iterator[Update]:
     """Yield a function that moves the bar; about ten plain lines where there is no terminal."""
-    if _quiet:
+    if _quiet or _tag:
         yield _silent
     elif sys.stderr.isatty():
         from rich.console import Console

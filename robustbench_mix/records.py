@@ -8,6 +8,7 @@ durations, lies beside it in a JSON file of the same stem.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 from dataclasses import dataclass, field
@@ -17,7 +18,7 @@ from typing import Any
 import pandas as pd
 
 from robustbench_mix.errors import RbmixError
-from robustbench_mix.files import replacing, safe_name, write_text
+from robustbench_mix.files import replacing, safe_name, write_bytes, write_text
 from robustbench_mix.intervals import wilson
 from robustbench_mix.specs import Eps
 
@@ -36,6 +37,7 @@ COLUMNS = (
     "gradient",
 )
 LATER = {"inferred", "forward", "gradient"}  # columns that older files lack
+CONDITIONS = ("device", "versions", "commit")  # what else numbers depend on
 PER_EPS = ("broken", "component", "norm", "inferred")
 
 
@@ -134,6 +136,31 @@ def write(run: Run, path: Path) -> None:
     table = pa.Table.from_pydict({name: _plain(run.table[name]) for name in COLUMNS}, schema=schema)
     with replacing(path) as temporary:
         parquet.write_table(table, temporary)
+
+
+def set_aside(path: Path, results: Path, by: Run) -> Path | None:
+    """Keep what is at `path` under `replaced/` before `by` takes its place; where it is kept.
+
+    None if there is nothing, or nothing else: the conditions that it was made under are the
+    same. A damaged file is kept too. What lies there is read by nobody, so that no network
+    counts twice.
+    """
+    if not path.exists():
+        return None
+    content = path.read_bytes()
+    try:
+        old = read(path).header
+    except RbmixError:
+        old = {}
+    if all(old.get(name) == by.header[name] for name in CONDITIONS):
+        return None
+    key = hashlib.sha256(content).hexdigest()[:12]
+    kept = results / "replaced" / path.parent.name / f"{path.stem}-{key}.parquet"
+    beside = path.with_suffix(".json")
+    if beside.exists():
+        write_bytes(kept.with_suffix(".json"), beside.read_bytes())
+    write_bytes(kept, content)
+    return kept
 
 
 def read(path: Path) -> Run:

@@ -1,4 +1,4 @@
-"""Running a sweep: a plan of what is there and what is not, then one piece after the other.
+"""Running a sweep: a plan of what is there and what is not, then what is missing.
 
 Every finished piece is on disk, so that a second call does only what is missing.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -18,14 +18,13 @@ from robustbench_mix import unshuffle as shuffling
 from robustbench_mix.algorithms import ladders
 from robustbench_mix.costs import Costs
 from robustbench_mix.devices import fitting_batch, pick_device
-from robustbench_mix.errors import RbmixError
 from robustbench_mix.evaluation import default_examples
 from robustbench_mix.files import check_writable
 from robustbench_mix.grids import Cell, Puzzle, Sweep
 from robustbench_mix.identity import Label, finished, header_of, path_of
 from robustbench_mix.jobs import Training
 from robustbench_mix.obtain import place
-from robustbench_mix.progress import say
+from robustbench_mix.runners import Runner, in_turn
 from robustbench_mix.splits import Dataset, Split, balanced
 from robustbench_mix.unshuffle import Decoder
 
@@ -37,7 +36,8 @@ class Piece:
     """One thing to do: train a network, run one attack on it, or un-shuffle.
 
     `network` names it without its seed; `seconds` is about what it will take here, 0 for
-    what is on disk.
+    what is on disk. `makes` and `needs` are paths of checkpoints: what this piece trains, and
+    what should be there before it starts.
     """
 
     kind: str
@@ -47,6 +47,8 @@ class Piece:
     attack: str
     done: bool
     seconds: float
+    makes: str = ""
+    needs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,7 @@ class Setting:
     results: Path
     device: torch.device
     precision: str = "auto"
+    quiet: bool = False
 
     def training(self, task: Cell | Puzzle) -> Training:
         """What the task changes in the recipe."""
@@ -65,10 +68,10 @@ class Setting:
         )
 
 
-def setting(results: Path, device: str, precision: str) -> Setting:
+def setting(results: Path, device: str, precision: str, quiet: bool = False) -> Setting:
     """A setting from words; raises RbmixError for a bad one or a folder that cannot be written."""
     check_writable(results)
-    return Setting(results, pick_device(device), precision)
+    return Setting(results, pick_device(device), precision, quiet)
 
 
 def plan(sweep: Sweep, setting: Setting) -> list[Piece]:
@@ -92,18 +95,9 @@ def check(cell: Cell) -> None:
         protocols.load(attack, "")
 
 
-def run(pieces: list[Piece], setting: Setting) -> list[str]:
+def run(pieces: list[Piece], setting: Setting, runner: Runner = in_turn) -> list[str]:
     """Do what is not done; the messages of pieces that failed, the others are finished."""
-    failures = []
-    missing = [piece for piece in pieces if not piece.done]
-    for number, piece in enumerate(missing, start=1):
-        say(f"[{number}/{len(missing)}] {piece.words}")
-        try:
-            _do(piece, setting)
-        except RbmixError as error:
-            failures.append(f"{piece.words}: {error}")
-            say(f"failed: {error}")
-    return failures
+    return runner([piece for piece in pieces if not piece.done], partial(_do, setting=setting))
 
 
 def summary(pieces: list[Piece]) -> list[dict[str, Any]]:
@@ -136,6 +130,7 @@ def _do(piece: Piece, setting: Setting) -> None:
             widths=[task.width], depths=[task.depth], kernels=[task.kernel], patch=1,
             spatial=[task.spatial], seed=task.seed, dataset=task.dataset, examples=UNSHUFFLED,
             results=setting.results, training=training, device=str(setting.device),
+            quiet=setting.quiet,
         )  # fmt: skip
         return
     spec = task.spec
@@ -143,20 +138,21 @@ def _do(piece: Piece, setting: Setting) -> None:
         jobs.train(
             model=spec.model, spatial=spec.spatial, channel=spec.channel, seed=spec.seed,
             dataset=task.dataset, training=training, device=str(setting.device),
+            quiet=setting.quiet,
         )  # fmt: skip
         return
     if piece.kind == "explain":
         jobs.explain(
             model=spec.model, spatial=spec.spatial, channel=spec.channel, seed=spec.seed,
             dataset=task.dataset, examples=task.examples, eps=None, results=setting.results,
-            training=training, device=str(setting.device),
+            training=training, device=str(setting.device), quiet=setting.quiet,
         )  # fmt: skip
         return
     jobs.evaluate(
         model=spec.model, spatial=spec.spatial, channel=spec.channel, seed=spec.seed,
         dataset=task.dataset, attack=piece.attack, eps=None, norm=None, examples=task.examples,
         batch_size=None, weights=None, results=setting.results, training=training,
-        device=str(setting.device),
+        device=str(setting.device), quiet=setting.quiet,
     )  # fmt: skip
 
 
@@ -170,7 +166,8 @@ def _of_cell(cell: Cell, dataset: Dataset, setting: Setting, costs: Costs) -> It
     words = f"{network}, seed {spec.seed}"
     trained = path.exists()
     cost = 0.0 if trained else costs.training(spec, shape, recipe, len(split))
-    yield Piece("train", network, f"train {words}", cell, "", trained, cost)
+    made = str(path)
+    yield Piece("train", network, f"train {words}", cell, "", trained, cost, makes=made)
     tested = balanced(dataset.test, cell.examples or default_examples(dataset.name))
     checkpoint = checkpoints.read_header(path) if trained else {}
     for attack in cell.attacks:
@@ -187,7 +184,7 @@ def _of_cell(cell: Cell, dataset: Dataset, setting: Setting, costs: Costs) -> It
             done = finished(path_of(header, setting.results), header) is not None
         cost = 0.0 if done else costs.attack(spec, shape, protocol, len(tested))
         named = f"{protocol.name} on {words}"
-        yield Piece("attack", network, named, cell, attack, done, cost)
+        yield Piece("attack", network, named, cell, attack, done, cost, needs=(made,))
     if cell.explain:
         yield _explained(cell, dataset, tested, setting, network, costs)
 
@@ -199,10 +196,12 @@ def _explained(
     spec, shape = cell.spec, zoo.shape_of(dataset)
     grid = [one.text for one in protocols.load("fgsm", dataset.name).eps]
     weights: dict[str, dict[str, Any]] = {}
+    needs = []
     for mode in dict.fromkeys(("learned", spec.spatial)):
         one = replace(spec, spatial=mode)
         recipe = jobs.recipe_of(one, dataset.name, setting.training(cell), setting.device)
         _, path = place(one, dataset, recipe, cell.train_examples)
+        needs.append(str(path))
         weights[mode] = checkpoints.read_header(path) if path.exists() else {}
     paths = []
     if all(weights.values()):
@@ -219,7 +218,7 @@ def _explained(
     done = bool(paths) and all(path.exists() for path in paths)
     cost = 0.0 if done else costs.explaining(spec, shape, len(split), len(grid))
     words = f"explain {network}, seed {spec.seed}"
-    return Piece("explain", network, words, cell, "", done, cost)
+    return Piece("explain", network, words, cell, "", done, cost, needs=tuple(needs))
 
 
 def _of_puzzle(puzzle: Puzzle, dataset: Dataset, setting: Setting, costs: Costs) -> Piece:

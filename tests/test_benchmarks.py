@@ -33,3 +33,15 @@ def test_graphs_benchmark_needs_a_card(checkout: Path) -> None:
     done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True)
     assert done.returncode == 1
     assert (done.stdout, done.stderr) == ("", "no CUDA device: there is nothing to compare\n")
+
+
+def test_workers_benchmark_prints_its_ratio(checkout: Path, tmp_path: Path) -> None:
+    """One line with a positive ratio, both sweeps complete."""
+    script = checkout / "tests" / "benchmarks" / "bench_workers.py"
+    done = subprocess.run(
+        [sys.executable, str(script), "--quick"],
+        capture_output=True, text=True, check=True, cwd=tmp_path,
+    )  # fmt: skip
+    words, _, figures = done.stdout.partition(": ")
+    assert words.startswith("wall time of 2 workers over 1")
+    assert float(figures.split()[0]) > 0

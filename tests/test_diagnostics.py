@@ -317,6 +317,28 @@ def test_what_the_harness_may_do_wrong_is_flagged(trained, run_of, digits: Datas
     assert "more-effort-gains" in flags.of_run(still)
 
 
+@pytest.mark.parametrize("steps", [1, 2, 5])
+def test_a_short_pgd_is_flagged(steps: int, trained, run_of) -> None:
+    """More steps on its own loss break what it left, and the flag says how many."""
+    run = run_of(trained().model, "pgd", steps=steps, restarts=1)
+    words = flags.of_run(run)["more-effort-gains"]
+    found = run.header["diagnostics"]
+    assert words == f"{found['own_gained']} of 64 images stood and fall to more steps"
+    assert found["own_gained"] >= 2
+
+
+def test_two_images_are_no_chance(make_run) -> None:
+    """One image in 64 may fall to more steps; two are beyond 0.2 % with 95 % confidence."""
+    for count, wanted in ((0, []), (1, []), (2, ["more-effort-gains"])):
+        found = {**SILENT, "images": 64, "own_gained": count}
+        run = make_run([2] * 64, passes={}, diagnostics=found)
+        assert list(flags.of_run(run)) == wanted
+    # Records from before this was measured are judged by the other APGD, as they were.
+    for count, wanted in ((6, []), (9, ["more-effort-gains"])):
+        found = {**SILENT, "images": 64, "gained": count}
+        assert list(flags.of_run(make_run([2] * 64, passes={}, diagnostics=found))) == wanted
+
+
 def test_knowing_the_images_is_flagged(trained, run_of, digits: Dataset) -> None:
     """A network that looks its answers up has no gradient near them."""
     found = flags.of_run(run_of(Memory(trained().model, digits.test)))

@@ -60,12 +60,15 @@ def kept(results: Path) -> dict[str, bytes]:
     return {str(p.relative_to(results)): p.read_bytes() for p in files if p.suffix != ".json"}
 
 
-def kill(folder: Path, kills: int) -> list[int]:
-    """Kill a sweep so many times, going on after each, and compare with an undisturbed one."""
+def kill(folder: Path, kills: int, *more: str) -> list[int]:
+    """Kill a sweep so many times, going on after each, and compare with an undisturbed one.
+
+    `more` are words for its command line.
+    """
     (folder / "sweep.toml").write_text(SWEEP)
     command = [sys.executable, "-P", str(KILLING), str(folder), str(kills)]
     done = subprocess.run(
-        [*command, "--", "sweep", str(folder / "sweep.toml")], capture_output=True, text=True
+        [*command, "--", "sweep", str(folder / "sweep.toml"), *more], capture_output=True, text=True
     )
     assert done.returncode == 0, done.stderr
     rounds: list[int] = json.loads(done.stdout)
@@ -92,6 +95,13 @@ def test_sweeps_killed_sixty_times_end_as_undisturbed_ones(tmp_path: Path) -> No
     rounds = kill(tmp_path, 60)
     assert sum(rounds) >= 60
     assert len(rounds) > 1
+
+
+@forks
+@pytest.mark.slow
+def test_killed_workers_end_as_undisturbed_ones(tmp_path: Path) -> None:
+    """SIGKILL to the process that two workers work for: they end too, and lose nothing."""
+    assert sum(kill(tmp_path, 10, "--workers", "2")) >= 10
 
 
 class CrashError(Exception):
@@ -360,3 +370,145 @@ def test_memory_that_runs_out_in_training() -> None:
         torch.empty(2**50)
     with pytest.raises(RuntimeError, match="negative"), memory.told("in training"):
         torch.empty(-1)
+
+
+def refused(capsys, words: list[str], *fragments: str) -> None:
+    """The command ends with exit code 2 and one line that says all of this."""
+    capsys.readouterr()
+    assert cli.main(words) == 2, words
+    last = capsys.readouterr().err.strip().splitlines()[-1]
+    assert last.startswith("rbmix: "), words
+    for fragment in fragments:
+        assert fragment in last, words
+
+
+WRITING = [
+    EVALUATE,
+    ["explain", *SMALL, "--examples", "8"],
+    ["unshuffle", "--width", "8", "--depth", "1", "--epochs", "1", "--examples", "8"],
+    ["sweep", "quick"],
+]
+
+
+@pytest.mark.parametrize("words", WRITING, ids=lambda words: words[0])
+def test_a_results_folder_that_cannot_be_made(here: Path, capsys, words: list[str]) -> None:
+    """Also where permissions bind nobody: said before anything is trained, nothing written."""
+    (here / "file").write_text("in the way")
+    refused(capsys, [*words, "--out", "file/results"], "cannot write to file/results")
+    assert [path.name for path in here.iterdir()] == ["file"]
+
+
+@pytest.mark.parametrize("words", [["train", *SMALL], *WRITING], ids=lambda words: words[0])
+def test_a_cache_that_cannot_be_written(here: Path, capsys, monkeypatch, words: list) -> None:
+    """A file where the cache should be is named; no records come of it."""
+    (here / "file").write_text("in the way")
+    monkeypatch.setenv("RBMIX_HOME", str(here / "file"))
+    capsys.readouterr()
+    assert cli.main(words) == 2
+    found = capsys.readouterr()
+    assert str(here / "file") in found.err
+    assert "Traceback" not in found.err
+    assert not list(here.rglob("*.parquet"))
+    assert (here / "file").read_text() == "in the way"
+
+
+def test_truncated_files_are_named(here: Path, capsys, write_folder) -> None:
+    """Whatever is cut in half: one line with its path, and it is left as it is."""
+    folder = ["--dataset", str(write_folder())]
+    brief = ["--epochs", "1", "--train-examples", "40", "--examples", "8"]
+    unshuffle = ["unshuffle", "--width", "8", "--depth", "1", "--spatial", "learned", *brief]
+    explain = ["explain", "--model", "resnet14_w4", "--spatial", "learned", *brief]
+    small = ["--model", "resnet14_w4", "--epochs", "1", "--attack", "smoke", "--seed", "41"]
+    home = Path(os.environ["RBMIX_HOME"])
+    for words in (["evaluate", *small, *folder], unshuffle, explain):
+        assert cli.main(words) == 0, words
+    (protocol := here / "mine.toml").write_text('summary = "s"\nalgorithm = "pg')
+    (sweep := here / "sweep.toml").write_text('[[grid]]\nmodels = ["resnet14_w4"')
+    cases = [
+        (protocol, [*EVALUATE, "--attack", str(protocol)], "is not valid TOML"),
+        (sweep, ["sweep", str(sweep)], "is not valid TOML"),
+    ]
+    for pattern, words in (
+        ("runs/**/*.parquet", ["leaderboard"]),
+        ("runs/**/*.parquet", ["evaluate", *small, *folder]),
+        ("runs/**/*.json", ["leaderboard"]),
+        ("probes/**/*.parquet", ["report"]),
+        ("unshuffle/**/*.parquet", ["claims"]),
+    ):
+        (path,) = (here / "results").glob(pattern)
+        cases.append((path, words, "damaged"))
+    (cached,) = (home / "data").glob("tiny-*.safetensors")
+    (checkpoint,) = (home / "checkpoints").glob("*s41-tiny*.safetensors")
+    cases += [(path, ["train", *small[:4], *small[6:], *folder], "damaged")
+              for path in (cached, checkpoint)]  # fmt: skip
+    for path, words, said in cases:
+        whole = path.read_bytes()
+        half = whole[: len(whole) // 2] if path.suffix != ".toml" else whole
+        path.write_bytes(half)
+        refused(capsys, words, path.name, said)
+        assert path.read_bytes() == half
+        path.write_bytes(whole)
+
+
+def test_a_truncated_leaderboard(here: Path, capsys) -> None:
+    """`--check` names it with exit code 1 and leaves it; without, the records give it again."""
+    assert cli.main(EVALUATE) == 0
+    for name in ("leaderboard.csv", "leaderboard.md"):
+        path = here / "results" / name
+        whole = path.read_bytes()
+        path.write_bytes(whole[: len(whole) // 2])
+        capsys.readouterr()
+        assert cli.main(["leaderboard", "--check"]) == 1
+        assert f"{name} does not match the records" in capsys.readouterr().out
+        assert path.read_bytes() != whole
+        assert cli.main(["leaderboard"]) == 0
+        assert path.read_bytes() == whole
+
+
+def test_a_checkpoint_whose_hash_does_not_match(here: Path, capsys) -> None:
+    """Weights that are not those of the header are refused by every command that would use them."""
+    words = [*SMALL, "--seed", "43"]
+    assert cli.main(["train", *words]) == 0
+    (path,) = Path(os.environ["RBMIX_HOME"]).rglob("*s43-digits*.safetensors")
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1  # the last bit of some weight
+    path.write_bytes(content)
+    for command in (["train", *words], ["evaluate", *words, "--attack", "smoke"]):
+        refused(capsys, command, path.name, "the weights do not match the header's hash")
+    assert path.read_bytes() == content
+    assert not list(here.rglob("*.parquet"))
+
+
+def test_what_other_versions_gave_is_kept(here: Path, capsys) -> None:
+    """A new result takes its place; the old one lies aside, named, and counts no more."""
+    from dataclasses import replace
+
+    assert cli.main(EVALUATE) == 0
+    (path,) = here.rglob("*.parquet")
+    run = records.read(path)
+    versions = {**run.header["versions"], "torch": "2.0.0"}
+    records.write(replace(run, header={**run.header, "versions": versions}), path)
+    old = {one.suffix: one.read_bytes() for one in (path, path.with_suffix(".json"))}
+    for words in (EVALUATE, [*EVALUATE, "--fresh"], EVALUATE):
+        capsys.readouterr()
+        assert cli.main(words) == 0
+        kept = sorted((here / "results" / "replaced" / "digits").iterdir())
+        assert {one.suffix: one.read_bytes() for one in kept} == old
+        if words == EVALUATE and "attacking again" in (said := capsys.readouterr().err):
+            assert f"kept as {Path('results/replaced/digits')}" in said
+    assert records.read(path).header["versions"] == run.header["versions"]
+    assert len(records.read_all(here / "results")) == 1
+
+
+def test_an_unfinished_run_of_other_versions_starts_over(here: Path, capsys) -> None:
+    """Half by one and half by another would be neither: it says so."""
+    assert cli.main(EVALUATE) == 0
+    (path,) = here.rglob("*.parquet")
+    whole = path.read_bytes()
+    path.unlink()
+    path.with_suffix(".partial.json").write_text('{"header": {"commit": "other"}, "state": {}}')
+    capsys.readouterr()
+    assert cli.main(EVALUATE) == 0
+    assert "made with other versions or on another device: starting over" in capsys.readouterr().err
+    assert path.read_bytes() == whole
+    assert not path.with_suffix(".partial.json").exists()

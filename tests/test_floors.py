@@ -19,9 +19,9 @@ FLOORS = {
     "devices memory unfinished shapes normalized",
     2: "zoo sources weights checkpoints algorithms measures diagnostics anatomy operations",
     3: "fit train unshuffle obtain harness audit search identity evaluation jobs api bench "
-    "costs sweeping sweeps probing checkup brought gating verdicts schedules",
-    4: "leaderboard claims explanations report pages plot drawing show gallery regression ci "
-    "result",
+    "costs runners sweeping sweeps probing checkup brought gating verdicts schedules",
+    4: "leaderboard claims agreement explanations report pages plot drawing show gallery "
+    "regression ci result",
     5: "__init__ cli __main__ python",
 }
 FLOOR = {name: floor for floor, names in FLOORS.items() for name in names.split()}

@@ -163,3 +163,11 @@ def test_csv_survives_odd_names(make_run) -> None:
 def test_committed_results_match_their_records(checkout: Path) -> None:
     """The leaderboard in the repository is what its records give."""
     assert leaderboard.stale(checkout / "results") == []
+
+
+def test_twins_may_have_had_other_threads(make_run) -> None:
+    """They change rounding alone; another device is another condition."""
+    frozen = make_run([0], spatial="frozen", device="cpu (threads: 1)")
+    for device, wanted in (("cpu (threads: 4)", True), ("cuda (threads)", False)):
+        learned = make_run([0], device=device)
+        assert (leaderboard.twin_of(frozen, [learned, frozen]) is learned) is wanted

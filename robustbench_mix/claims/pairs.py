@@ -12,6 +12,7 @@ import numpy as np
 from robustbench_mix.claims.finding import Finding
 from robustbench_mix.evidence import difference
 from robustbench_mix.leaderboard import PAIRED
+from robustbench_mix.provenance import alike
 from robustbench_mix.records import Run
 
 Kind = tuple[str, str]  # spatial, channel
@@ -69,7 +70,7 @@ def pairs(runs: list[Run], first: Kind, second: Kind) -> list[Pair]:
         kind = (run.header["spatial"], run.header["channel"])
         left_out = run.header.get("adversarial") or run.header.get("weights")
         if kind in (first, second) and not left_out:
-            key = tuple(run.header.get(name) or "" for name in SHARED)
+            key = alike(run.header, SHARED)
             groups[key][kind][run.header["seed"]] = run
     found = [_pair(group[first], group[second]) for group in groups.values()]
     best: dict[tuple[Any, ...], Pair] = {}

@@ -11,6 +11,7 @@ from robustbench_mix import paper
 from robustbench_mix.claims.finding import Claim, Finding, judged, not_below
 from robustbench_mix.decodings import PAIRED, Decoding
 from robustbench_mix.evidence import Difference, crossed_bootstrap
+from robustbench_mix.provenance import alike
 
 MARGIN = 2.0  # dB; the paper's own gaps are 0.3 to 2.2
 
@@ -21,7 +22,7 @@ def nearly_as_well(decodings: list[Decoding]) -> Claim:
         lambda: defaultdict(dict)
     )
     for one in decodings:
-        key = tuple(one.header[name] for name in PAIRED if name != "seed")
+        key = alike(one.header, (name for name in PAIRED if name != "seed"))
         groups[key][one.header["spatial"]][one.header["seed"]] = one
     findings = [
         finding

@@ -260,6 +260,9 @@ def sweep(
     ] = None,
     epochs: Epochs = None,
     train_examples: TrainExamples = None,
+    workers: Annotated[
+        int, typer.Option(parser=whole, help="Processes at once, each with its share of the cores.")
+    ] = 1,
     plan: Annotated[bool, typer.Option("--plan", help="Only show what would be done.")] = False,
     out: Out = Path("results"),
     precision: Precision = "auto",
@@ -267,7 +270,7 @@ def sweep(
     as_json: AsJson = False,
 ) -> None:
     """Train and attack a whole grid; a second call does only what is missing."""
-    from robustbench_mix import gallery, grids, plot, progress, show, sweeping
+    from robustbench_mix import gallery, grids, plot, progress, runners, show, sweeping
     from robustbench_mix import leaderboard as board
 
     progress.set_quiet(as_json)
@@ -278,14 +281,15 @@ def sweep(
         "attacks": None if attacks is None else listed(attacks),
         "examples": examples, "epochs": epochs, "train_examples": train_examples,
     }  # fmt: skip
+    runner = runners.runner(workers)
     chosen = grids.load(spec, {name: v for name, v in changes.items() if v is not None})
-    setting = sweeping.setting(out, device, precision)
+    setting = sweeping.setting(out, device, precision, quiet=as_json)
     pieces = sweeping.plan(chosen, setting)
     if not as_json:
         show.plan(chosen.name, chosen.summary, sweeping.summary(pieces))
     failures, written = [], []
     if not plan:
-        failures = sweeping.run(pieces, setting)
+        failures = sweeping.run(pieces, setting, runner)
         written = board.write(out) + plot.write(out) if any(p.attack for p in pieces) else []
         written += gallery.write(out) if chosen.puzzles else []
     if as_json:

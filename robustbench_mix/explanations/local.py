@@ -9,6 +9,7 @@ import numpy as np
 
 from robustbench_mix.explanations.table import Explanation, interval, percent
 from robustbench_mix.probes import ATTACKS, PAIRED, SIDES, Probe
+from robustbench_mix.provenance import alike
 
 Twins = list[tuple[Probe, Probe]]
 
@@ -18,7 +19,7 @@ def twins(probes: list[Probe]) -> dict[tuple[str, str, str], Twins]:
     by_key: dict[tuple[Any, ...], dict[str, Probe]] = defaultdict(dict)
     for probe in probes:
         if not probe.header.get("adversarial"):
-            key = tuple(probe.header[name] for name in PAIRED)
+            key = alike(probe.header, PAIRED)
             by_key[key][probe.header["spatial"]] = probe
     found: dict[tuple[str, str, str], Twins] = defaultdict(list)
     for group in by_key.values():

@@ -1,0 +1,95 @@
+"""Whether two runs of the same network, protocol and images agree image by image.
+
+They may have been computed in other batches, on other threads or devices, or in another
+precision: then rounding may tip an image that lies on an epsilon of the grid. That it did is not
+taken for granted. Both runs are repeated with two epsilons, just below and just above: such an
+image stands within the smaller one and falls within the larger one under both conditions. A
+defect that finds images at other radii does not look like that. One that moves radii by less
+does: where precision is not what is compared, the same comparison in double precision, in which
+nothing may differ, rules it out (tests/same/same.py).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from robustbench_mix.errors import RbmixError
+from robustbench_mix.records import Run
+from robustbench_mix.specs import Eps
+
+# How far from an epsilon an image may lie that rounding tips there, as a share of it. The search
+# takes a second look at what comes within 2 % of the boundary (algorithms/watch.py).
+ROUNDING = 0.02
+MARGIN = 0.01  # logits: how far clean margins of opposite sign may lie apart
+
+
+@dataclass(frozen=True)
+class Dispute:
+    """An image on which two runs do not agree.
+
+    `eps` are the epsilons at which one of them broke it and the other did not, '0' for a clean
+    prediction. `margins` are the clean margins, `norms` those of the smallest adversarial
+    examples that the runs found, NaN for none.
+    """
+
+    image: int
+    eps: tuple[str, ...]
+    margins: tuple[float, float]
+    norms: tuple[float, float]
+
+    @property
+    def needs_bracket(self) -> str:
+        """The epsilon around which both runs must be repeated to settle it; '' if none would.
+
+        Where it is more than one epsilon the radii lie further apart than rounding reaches.
+        """
+        return self.eps[0] if len(self.eps) == 1 and self.eps != ("0",) else ""
+
+
+def disputes(first: Run, second: Run) -> list[Dispute]:
+    """The images on which they differ, in the order of the first.
+
+    Raises RbmixError unless both are of one protocol, with one seed, on the same images.
+    """
+    for name in ("protocol_hash", "seed", "dataset", "data_hash"):
+        values = [run.header.get(name) for run in (first, second)]
+        if values[0] != values[1]:
+            raise RbmixError(f"runs of different {name} cannot be compared: {values}")
+    found = []
+    one, other = first.survived(), second.survived()
+    for row, image in enumerate(one.index):
+        differing = tuple(eps for eps in one if one[eps].iloc[row] != other[eps].iloc[row])
+        if differing:
+            tables = (first.table.iloc[row], second.table.iloc[row])
+            margins, norms = zip(
+                *((float(table["margin"]), _smallest(table["norm"])) for table in tables),
+                strict=True,
+            )
+            # A clean mistake is broken at every epsilon: it is one dispute.
+            eps = differing[:1] if differing[0] == "0" else differing
+            found.append(Dispute(int(image), eps, margins, norms))
+    return found
+
+
+def bracket(eps: str) -> list[str]:
+    """The epsilons just below and just above one, `ROUNDING` away."""
+    value = Eps(eps).value
+    return [f"{value * (1 - ROUNDING):.12f}", f"{value * (1 + ROUNDING):.12f}"]
+
+
+def is_rounding(dispute: Dispute, bracketed: tuple[Run, Run] | None = None) -> bool:
+    """Whether rounding explains it; `bracketed` are both runs repeated with `bracket`'s grid."""
+    if dispute.eps == ("0",):
+        return abs(dispute.margins[0] - dispute.margins[1]) <= MARGIN
+    if not dispute.needs_bracket or bracketed is None:
+        return False
+    for run in bracketed:
+        survived = run.survived().loc[dispute.image]
+        if survived[run.eps[0]] != 1 or survived[run.eps[1]] != 0:
+            return False
+    return True
+
+
+def _smallest(norms: list[float]) -> float:
+    """The norm of the example that broke an image first along the grid, NaN if none did."""
+    return next((float(norm) for norm in norms if norm == norm), float("nan"))

@@ -1,0 +1,149 @@
+"""The same answer everywhere, on few images; `tox run -e same` asks at length."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from dataclasses import replace
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from robustbench_mix import data, records
+from robustbench_mix.agreement import bracket, disputes, is_rounding
+from robustbench_mix.errors import RbmixError
+from robustbench_mix.obtain import Obtained
+
+IMAGES = 12
+
+
+@pytest.fixture(scope="module")
+def same() -> ModuleType:
+    """The script behind `tox run -e same`."""
+    path = Path(__file__).parent / "same" / "same.py"
+    spec = importlib.util.spec_from_file_location("same", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["same"] = module  # its records look themselves up there
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def bench(same: ModuleType, tmp_path: Path, cached: Path):
+    """A small network on digits under a short PGD."""
+    return same.Bench("learned", "smoke", data.load("digits"), tmp_path, epochs=5)
+
+
+def asked(same: ModuleType, *words: str) -> list:
+    """The comparisons with these words."""
+    found = {one.words: one for one in same.comparisons()}
+    return [found[one] for one in words]
+
+
+def test_the_same_answer_everywhere(same: ModuleType, bench) -> None:
+    """Repeated, in other batches, on other threads and in other precisions."""
+    words = (
+        "again, threads: 1", "batch 256 against 7, bf16", "batch 256 against 1, fp64",
+        "1 thread against 2, bf16", "bf16 against fp32", "fp32 against fp64",
+    )  # fmt: skip
+    rows = [bench.compare(one, IMAGES) for one in asked(same, *words)]
+    assert [row for row in rows if row.failed] == []
+    assert {row.images for row in rows} == {IMAGES}
+    # There was something to agree on: some images fall, and not all at once.
+    survived = bench.run(same.Condition(), IMAGES).run.survived()
+    assert 0 < survived["4/16"].sum() + survived["1/16"].sum() < 2 * IMAGES
+
+
+class Leaky(nn.Module):
+    """A network whose answer depends on who else is in the batch."""
+
+    def __init__(self, net: nn.Module) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.net(x + 0.3 * x.mean(0, keepdim=True))
+
+
+def test_a_defect_does_not_pass_for_rounding(same: ModuleType, tmp_path: Path, cached) -> None:
+    """Neighbours that leak move radii further than rounding does, in double precision too."""
+    bench = same.Bench("learned", "fgsm", data.load("digits"), tmp_path, epochs=5)
+    model = Leaky(bench.obtained.model)
+    bench.obtained = Obtained(model, Path(), bench.obtained.header, 0.0)
+    for one in asked(same, "batch 256 against 7, fp64", "batch 256 against 7, bf16"):
+        row = bench.compare(one, 2 * IMAGES)
+        assert row.failed
+        assert set(row.apart) <= set(row.differ)
+        # What need not be exact was attacked again around the epsilons in question.
+        grids = {tuple(run.eps) for run in records.read_all(bench.out / one.second.name)}
+        assert len(grids) == 1 if one.exactly else len(grids) > 1
+
+
+def test_what_cannot_be_run_is_said(same: ModuleType, tmp_path: Path, capsys, monkeypatch) -> None:
+    """A part without its hardware is skipped with a reason, and its rows are not there."""
+    monkeypatch.setenv("RBMIX_HOME", str(tmp_path))
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    words = [str(tmp_path / "out"), "--networks", "learned", "--attacks", "fgsm", "--epochs", "1"]
+    assert same.main([*words, "--images", "4", "--parts", "cuda"]) == 0
+    out = capsys.readouterr().out
+    assert "skipped cuda: this machine has no CUDA device" in out
+    assert "CPU against" not in out
+
+
+def test_disputes_are_listed(make_run) -> None:
+    """By image, with the epsilons at which only one of two runs broke it."""
+    first = make_run([0, 1, 2, 2, 0], [True, True, True, True, True])
+    second = make_run([0, 2, 2, 0, 1], [True, True, True, True, True])
+    assert [(d.image, d.eps) for d in disputes(first, second)] == [
+        (10, ("2/255",)),
+        (30, ("1/255", "2/255")),
+        (40, ("1/255",)),
+    ]
+    (_, far, _) = disputes(first, second)
+    assert far.norms[1] == 0.001
+    assert far.norms[0] != far.norms[0]
+    assert disputes(first, first) == []
+
+
+def test_a_clean_mistake_is_one_dispute(make_run) -> None:
+    """Rounding if the clean margins are all but equal."""
+    first, second = make_run([2, 2]), make_run([2, 2], [True, False])
+    (found,) = disputes(first, second)
+    assert (found.image, found.eps, found.margins) == (10, ("0",), (0.5, -0.25))
+    assert not is_rounding(found)
+    assert is_rounding(replace(found, margins=(0.004, -0.004)))
+
+
+def test_only_the_same_thing_is_compared(make_run) -> None:
+    """Another protocol, seed or set of images is an error, not a difference."""
+    for name in ("protocol_hash", "seed", "data_hash"):
+        with pytest.raises(RbmixError, match=f"runs of different {name} cannot be compared"):
+            disputes(make_run([0]), make_run([0], **{name: 7}))
+
+
+@pytest.mark.parametrize(
+    ("levels", "wanted"),
+    [((1, 1), True), ((0, 1), False), ((1, 2), False), ((2, 2), False), ((0, 0), False)],
+)
+def test_what_lies_within_rounding(make_run, levels: tuple[int, int], wanted: bool) -> None:
+    """Both runs leave the image standing just below the epsilon and break it just above."""
+    (dispute,) = disputes(make_run([0]), make_run([1]))
+    assert dispute.needs_bracket == "1/255"
+    low, high = (float(text) for text in bracket("1/255"))
+    assert (low, high) == pytest.approx((0.98 / 255, 1.02 / 255), abs=1e-9)
+    bracketed = tuple(make_run([level], eps=bracket("1/255")) for level in levels)
+    assert is_rounding(dispute, bracketed) is wanted
+    assert not is_rounding(dispute)  # nobody's word is taken for it
+
+
+def test_far_apart_is_no_rounding(make_run) -> None:
+    """Two epsilons of the grid between the radii need no second look."""
+    (dispute,) = disputes(make_run([0]), make_run([2]))
+    assert dispute.needs_bracket == ""
+    again = make_run([1], eps=bracket("1/255"))
+    assert not is_rounding(dispute, (again, again))
