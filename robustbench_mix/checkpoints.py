@@ -14,8 +14,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from robustbench_mix import headers, reading
 from robustbench_mix.errors import RbmixError
-from robustbench_mix.files import home, write_bytes
+from robustbench_mix.files import home, safe_name, write_bytes
 from robustbench_mix.specs import ModelSpec, Recipe, as_json, short_hash
 
 KEY = "rbmix"
@@ -25,8 +26,8 @@ FORMAT = 1
 def path_for(spec: ModelSpec, recipe: Recipe, dataset: str, data_hash: str) -> Path:
     """The cache path that belongs to exactly these settings."""
     key = short_hash([FORMAT, as_json(spec), as_json(recipe), data_hash])
-    words = (spec.model, spec.spatial.replace(":", ""), spec.channel, f"s{spec.seed}", dataset)
-    return home() / "checkpoints" / f"{'-'.join(words)}-{key}.safetensors"
+    words = (spec.model, spec.spatial.replace(":", ""), spec.channel, f"s{spec.seed}", dataset, key)
+    return home() / "checkpoints" / f"{safe_name('-'.join(words))}.safetensors"
 
 
 def weights_hash(model: nn.Module) -> str:
@@ -48,16 +49,13 @@ def save(model: nn.Module, header: dict[str, Any], path: Path) -> None:
 
 def read_header(path: Path) -> dict[str, Any]:
     """The JSON header of a checkpoint; raises RbmixError if there is none to read."""
-    from safetensors import SafetensorError, safe_open
+    from safetensors import safe_open
 
-    try:
-        with safe_open(path, framework="pt") as file:
-            header = json.loads((file.metadata() or {})[KEY])
-    except (OSError, SafetensorError, KeyError, ValueError) as error:
-        raise RbmixError(f"checkpoint {path} is damaged or not rbmix's ({error})") from error
-    if not isinstance(header, dict):
-        raise RbmixError(f"checkpoint {path} has no readable header")
-    return header
+    refusal = f"checkpoint {path} is damaged or not rbmix's"
+    reading.check(path, "checkpoint", reading.WEIGHTS)
+    with reading.parsing(refusal), safe_open(path, framework="pt") as file:
+        raw = (file.metadata() or {})[KEY].encode()
+    return headers.verify(reading.from_json(raw, refusal), headers.CHECKPOINT, refusal)
 
 
 def load(model: nn.Module, path: Path) -> dict[str, Any]:
@@ -89,46 +87,54 @@ def load_weights(model: nn.Module, path: Path) -> None:
             f"({len(missing)} missing, {len(extra)} unknown)"
         )
     for name, tensor in state.items():
-        if tensor.shape != wanted[name].shape:
+        given, needed = (_form(one) for one in (tensor, wanted[name]))
+        if given != needed:
             raise RbmixError(
-                f"checkpoint {path} does not fit the model: {name!r} is "
-                f"{tuple(tensor.shape)}, the model needs {tuple(wanted[name].shape)}"
+                f"checkpoint {path} does not fit the model: {name!r} is {given}, "
+                f"the model needs {needed}"
             )
-    model.load_state_dict(state)
+    with reading.parsing(f"checkpoint {path} does not fit the model"):
+        model.load_state_dict(state)
+
+
+def _form(tensor: Tensor) -> str:
+    """What must be alike for one tensor to be copied into another: shape, kind and layout."""
+    if tensor.layout != torch.strided or tensor.is_quantized or tensor.is_meta or tensor.is_nested:
+        return "in a layout of its own"  # which may have no shape either
+    kind = "" if tensor.is_floating_point() else f" {tensor.dtype}".replace("torch.", "")
+    return f"{tuple(tensor.shape)}{kind}"
 
 
 def _read_state(path: Path) -> dict[str, Tensor]:
     import pickle
     import warnings
 
-    from safetensors import SafetensorError
     from safetensors.torch import load_file
 
-    if not path.is_file():
+    if not path.exists():
         raise RbmixError(f"checkpoint {path} does not exist")
-    try:
+    if path.suffix not in (".safetensors", ".pt", ".pth"):
+        raise RbmixError(f"checkpoint {path} must end in .safetensors, .pt or .pth")
+    reading.check(path, "checkpoint", reading.WEIGHTS)
+    with reading.parsing(f"checkpoint {path} is damaged"):
         if path.suffix == ".safetensors":
             return load_file(path)
-        if path.suffix in (".pt", ".pth"):
+        try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # about old pickle protocols
                 loaded = torch.load(path, map_location="cpu", weights_only=True)
-        else:
-            raise RbmixError(f"checkpoint {path} must end in .safetensors, .pt or .pth")
-    except (OSError, SafetensorError, RuntimeError, EOFError) as error:
-        raise RbmixError(f"checkpoint {path} is damaged ({_first_line(error)})") from error
-    except (pickle.UnpicklingError, ValueError) as error:
-        raise RbmixError(f"checkpoint {path} is refused: it holds more than tensors") from error
+        except (pickle.UnpicklingError, ValueError) as error:
+            raise RbmixError(f"checkpoint {path} is refused: it holds more than tensors") from error
     if isinstance(loaded, dict) and isinstance(loaded.get("state_dict"), dict):
         loaded = loaded["state_dict"]
-    if not (isinstance(loaded, dict) and all(isinstance(v, Tensor) for v in loaded.values())):
+    if not (
+        isinstance(loaded, dict)
+        and all(isinstance(v, Tensor) for v in loaded.values())
+        and all(isinstance(name, str) for name in loaded)
+    ):
         raise RbmixError(f"checkpoint {path} is not a state dict of tensors")
     return loaded
 
 
 def _tensors(model: nn.Module) -> dict[str, Tensor]:
     return {name: t.detach().cpu().contiguous() for name, t in model.state_dict().items()}
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0][:120]

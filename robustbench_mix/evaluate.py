@@ -13,7 +13,7 @@ from typing import Any
 import pandas as pd
 import torch
 
-from robustbench_mix import algorithms, checkup, flags, provenance, records
+from robustbench_mix import algorithms, checkup, flags, provenance, reading, records
 from robustbench_mix.algorithms import ladders
 from robustbench_mix.algorithms.ladders import Rung
 from robustbench_mix.audit import findings
@@ -21,7 +21,7 @@ from robustbench_mix.checkpoints import weights_hash
 from robustbench_mix.diagnostics import Measured
 from robustbench_mix.errors import RbmixError, unknown
 from robustbench_mix.files import write_text
-from robustbench_mix.harness import State, attack_all, check_classes, classes_of
+from robustbench_mix.harness import State, attack_all, check_classes, classes_of, restored
 from robustbench_mix.identity import Label, finished, header_of, path_of
 from robustbench_mix.locks import alone
 from robustbench_mix.obtain import Obtained
@@ -131,7 +131,7 @@ def _attacked(task: _Task, schedule: _Schedule, fresh: bool) -> Run:
     measured = checkup.of_network(task.obtained.model, task.dataset, split, task.device)
     for name, words in flags.of_network(measured).items():
         say(f"flag {name}: {words} (docs/flags.md)")
-    state = None if fresh else _resume(task.partial, task.header)
+    state = None if fresh else _resume(task, schedule.steps)
     if state is not None:
         say(f"going on with the unfinished run {task.partial}")
     saver = _Saver(task.partial, task.header)
@@ -182,6 +182,7 @@ class _Schedule:
     backend: str
     attack: Callable[..., State]
     rungs: list[Rung]
+    steps: int  # that an image can pass
 
 
 def _schedule(backend: str | None, exhaustive: bool, protocol: Protocol, classes: int) -> _Schedule:
@@ -199,12 +200,13 @@ def _schedule(backend: str | None, exhaustive: bool, protocol: Protocol, classes
         rungs = ladders.ladder(name, classes, options, early_stop=False)
         steps = ladders.as_components(rungs)
         attack = partial(attack_all, steps=steps, exhaustive=True)
-        return _Schedule("fast, exhaustive", attack, [])
+        return _Schedule("fast, exhaustive", attack, [], len(steps) * len(protocol.eps))
     if backend == "fast":
         rungs = ladders.ladder(name, classes, options)
-        return _Schedule(backend, partial(search_all, ladder=rungs), rungs)
+        return _Schedule(backend, partial(search_all, ladder=rungs), rungs, len(rungs))
     steps = algorithms.components(name, classes, options)
-    return _Schedule(backend, partial(attack_all, steps=steps), [])
+    attack = partial(attack_all, steps=steps)
+    return _Schedule(backend, attack, [], len(steps) * len(protocol.eps))
 
 
 def _checked(state: State) -> dict[str, int]:
@@ -239,17 +241,19 @@ class _Saver:
             self.saved_at = time.monotonic()
 
 
-def _resume(path: Path, header: dict[str, Any]) -> State | None:
+def _resume(task: _Task, steps: int) -> State | None:
     """The state of an unfinished run of the same settings, None if there is none."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        if content["header"] != header:
-            return None
-        return State(**content["state"])
-    except FileNotFoundError:
+    path, header = task.partial, task.header
+    if not path.exists():
         return None
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise RbmixError(f"unfinished run {path} is damaged ({error}); delete it") from error
+    refusal, hint = f"unfinished run {path} is damaged", "; delete it"
+    raw = reading.content(path, "unfinished run", reading.STATE)
+    kept = reading.from_json(raw, refusal, hint)
+    with reading.parsing(refusal, hint):
+        if kept["header"] != header:
+            return None
+        sizes = (len(task.split), len(task.protocol.eps), steps, header["batch_size"])
+        return restored(kept["state"], *sizes)
 
 
 def _table(split: Split, state: State, levels: int, concludes: bool) -> pd.DataFrame:

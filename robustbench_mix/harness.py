@@ -14,10 +14,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from robustbench_mix import headers
 from robustbench_mix.algorithms import Component
 from robustbench_mix.algorithms.attack import Passes, Target
 from robustbench_mix.errors import RbmixError
@@ -64,6 +66,34 @@ class State:
 
 
 Save = Callable[[State], None]
+
+
+def restored(plain: Any, images: int, levels: int, steps: int, batch_size: int) -> State:
+    """The state of an unfinished run, from what `asdict` gave; not trusted.
+
+    `levels` is the length of the grid, `steps` how many an image can pass. Raises ValueError
+    unless everything lies where a run of these sizes can have left it.
+    """
+    level = headers.count(-1, levels)
+    passed = headers.count(-1, steps)
+    name, spent, whole = headers.text, headers.maybe(headers.count()), headers.count()
+    each = {
+        "prediction": whole, "margin": headers.number(), "level": headers.count(0, levels),
+        "correct": lambda value: type(value) is bool, "component": name, "norm": headers.measured,
+        "stage": passed, "failed": level, "check": level, "check_stage": passed, "cheap": level,
+        "checked": headers.among("", "confirmed", "refuted"), "forward": spent, "gradient": spent,
+    }  # fmt: skip
+    checks = {key: headers.listed(check, images, images) for key, check in each.items()}
+    checks["passes"] = headers.PASSES
+    checks["attack_seconds"] = headers.number(0)
+    checks["batch_size"] = headers.count(1, batch_size)
+    if wrong := [key for key, check in checks.items() if not check(plain.get(key))]:
+        raise ValueError(f"{wrong[0]} is not of such a run")
+    state = State(**plain)
+    for check, step, found in zip(state.check, state.check_stage, state.checked, strict=True):
+        if check >= 0 and not found and step >= steps:
+            raise ValueError("a check that never ends")
+    return state
 
 
 def attack_all(

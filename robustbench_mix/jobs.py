@@ -15,14 +15,19 @@ from robustbench_mix.errors import RbmixError, unknown
 from robustbench_mix.evaluate import Evaluation, default_examples
 from robustbench_mix.evaluate import evaluate as evaluate_model
 from robustbench_mix.files import check_writable, home
+from robustbench_mix.grids import MAX_PIECES
 from robustbench_mix.identity import Label
 from robustbench_mix.obtain import Obtained, from_user, obtain
 from robustbench_mix.recipes import adversarial_eps, recipe_for
 from robustbench_mix.specs import (
     BACKENDS,
+    MAX_BATCH,
+    MAX_EPOCHS,
+    MAX_EXAMPLES,
     Adversarial,
     ModelSpec,
     Recipe,
+    check_count,
     check_seed,
     parse_eps,
 )
@@ -45,7 +50,9 @@ class Training:
     adversarial_eps: str | None = None
 
     def check(self) -> None:
-        """Raises RbmixError for a radius that is none, or that nothing would use."""
+        """Raises RbmixError for numbers out of range and a radius that nothing would use."""
+        check_count("epochs", self.epochs, MAX_EPOCHS)
+        check_count("number of examples", self.examples, MAX_EXAMPLES)
         if self.adversarial_eps is None:
             return
         parse_eps(self.adversarial_eps, "linf")
@@ -69,7 +76,7 @@ def explain(
 ) -> list[Path]:
     """Measure a network, its learned twin, and how their examples transfer; the records."""
     progress.set_quiet(quiet)
-    _check_count("number of examples", examples)
+    check_count("number of examples", examples, MAX_EXAMPLES)
     zoo.family(model)
     ModelSpec(model, spatial, channel, seed)
     protocols.load("fgsm", "", eps=eps)
@@ -113,11 +120,15 @@ def unshuffle(
     """Train every combination to undo a permutation; the paths of their records."""
     progress.set_quiet(quiet)
     check_seed(seed)
+    training.check()
+    count = len(widths) * len(depths) * len(kernels) * len(spatial)
+    if count > MAX_PIECES:
+        raise RbmixError(f"{count:,} networks (allowed: up to {MAX_PIECES:,})")
     decoders = [
         Decoder(width, depth, kernel, patch, mode, seed=seed)
         for width, depth, kernel, mode in product(widths, depths, kernels, spatial)
     ]
-    _check_count("number of examples", examples)
+    check_count("number of examples", examples, MAX_EXAMPLES)
     check_writable(results)
     where = pick_device(device)
     loaded = data.load(dataset)
@@ -204,8 +215,8 @@ def evaluate(
         raise RbmixError(f"--weights {weights} goes with your own model, package.module:callable")
     if not own:
         zoo.family(model)
-    _check_count("number of examples", examples)
-    _check_count("batch size", batch_size)
+    check_count("number of examples", examples, MAX_EXAMPLES)
+    check_count("batch size", batch_size, MAX_BATCH)
     if backend is not None and backend not in BACKENDS:
         raise unknown("backend", backend, BACKENDS)
     spec = ModelSpec("" if own else model, spatial, channel, check_seed(seed))
@@ -230,8 +241,3 @@ def evaluate(
         batch_size=batch_size or fitting_batch(loaded.size, where),
         backend=backend, exhaustive=exhaustive, fresh=fresh,
     )  # fmt: skip
-
-
-def _check_count(name: str, number: int | None) -> None:
-    if number is not None and number < 1:
-        raise RbmixError(f"{name} {number} must be at least 1")

@@ -11,6 +11,7 @@ from torch import nn
 
 from robustbench_mix import checkpoints, provenance, zoo
 from robustbench_mix.devices import conditions
+from robustbench_mix.errors import RbmixError
 from robustbench_mix.locks import alone
 from robustbench_mix.progress import say
 from robustbench_mix.specs import ModelSpec, Recipe, as_json
@@ -52,6 +53,11 @@ def obtain(
                 return _trained(spec, dataset, split, recipe, device, path)
     model = zoo.build(spec, zoo.shape_of(dataset), *dataset.statistics())
     header = checkpoints.load(model, path)
+    made_for = {"spec": as_json(spec), "recipe": as_json(recipe), "dataset": dataset.name}
+    if any(header.get(name) != value for name, value in made_for.items()) or None in (
+        header.get("train_examples"), header.get("test_accuracy")
+    ):  # fmt: skip
+        raise RbmixError(f"checkpoint {path} is of other settings than its name says; delete it")
     forget(path)  # what a process left that was killed just after training
     say(f"loaded {path}")
     model.to(memory_format=torch.channels_last).eval()

@@ -10,13 +10,14 @@ import re
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
 from robustbench_mix.convmixer import ConvMixer
-from robustbench_mix.errors import RbmixError, unknown
+from robustbench_mix.errors import RbmixError, first_line, unknown
 from robustbench_mix.mixing import count_trainable, separate, set_mixing
 from robustbench_mix.resnet import ResNet
 from robustbench_mix.specs import ModelSpec, check_channel, parse_spatial
@@ -35,6 +36,7 @@ MODELS = {
     "convmixer8": "the paper's ConvMixer: width 128, kernel 8, patch 1, depth 8",
     "convmixer256_8": "ConvMixer 256/8 of its authors: kernel 5, patch 2",
 }
+MAX_PARAMETERS = 10**9
 GRAMMAR = (
     "resnetN and convmixerWIDTH_DEPTH take suffixes: _w width, _d depth multiplier, "
     "_k kernel, _p patch, as in resnet14_d4 or convmixer64_6_k7_p1"
@@ -130,11 +132,22 @@ def build(spec: ModelSpec, shape: Shape, mean: Tensor, std: Tensor) -> Normalize
     left alone.
     """
     make = parse_name(spec.model)
+    check_size(spec.model, partial(make, shape))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(spec.seed)
         net = make(shape)
     set_mixing(net, parse_spatial(spec.spatial), check_channel(spec.channel))
     return Normalized(net, mean.clone(), std.clone())
+
+
+def check_size(name: str, make: Callable[[], nn.Module]) -> None:
+    """Raise RbmixError if the network has more parameters than `MAX_PARAMETERS`."""
+    with torch.device("meta"):  # shapes without storage
+        count = sum(parameter.numel() for parameter in make().parameters())
+    if count > MAX_PARAMETERS:
+        raise RbmixError(
+            f"model {name!r} has {count:,} parameters (allowed: up to {MAX_PARAMETERS:,})"
+        )
 
 
 def trainable_parameters(name: str, shape: Shape | None = None) -> dict[str, int]:
@@ -169,14 +182,21 @@ def from_callable(path: str) -> nn.Module:
         target = importlib.import_module(module_name)
         for part in attribute.split("."):
             target = getattr(target, part)
-    except (ImportError, AttributeError) as error:
-        raise RbmixError(f"cannot import model {path!r}: {error}") from error
+    except Exception as error:  # whatever the user's module raises
+        raise RbmixError(f"cannot import model {path!r}: {_said(error)}") from error
     if not callable(target):
         raise RbmixError(f"model {path!r} is not callable")
-    model = target if isinstance(target, nn.Module) else target()
+    try:
+        model = target if isinstance(target, nn.Module) else target()
+    except Exception as error:
+        raise RbmixError(f"model {path!r} cannot be made: {_said(error)}") from error
     if not isinstance(model, nn.Module):
         raise RbmixError(f"model {path!r} returned {type(model).__name__}, not an nn.Module")
     return model
+
+
+def _said(error: Exception) -> str:
+    return f"{type(error).__name__}: {first_line(error)}"
 
 
 def _convmixer(

@@ -14,7 +14,7 @@ import robustbench_mix
 PACKAGE = Path(robustbench_mix.__file__).parent
 FLOORS = {
     0: "errors specs files progress markdown provenance protocols records recipes tables "
-    "decodings intervals evidence grids paper probes flags locks",
+    "decodings intervals evidence grids paper probes flags locks reading headers",
     1: "filters mixing fuse graphs resnet convmixer splits folders data norms streams draws "
     "devices memory unfinished",
     2: "zoo checkpoints algorithms measures diagnostics",

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Optional
 import typer
 
 from robustbench_mix.errors import RbmixError
+from robustbench_mix.files import is_folder
 
 
 def number(kind: Callable[[str], Any], what: str) -> Callable[[Any], Any]:
@@ -77,6 +78,6 @@ def listed(text: str, kind: Callable[[str], Any] = str) -> list[Any]:
 
 def existing(folder: Path) -> Path:
     """The folder, if it is there; raises RbmixError otherwise."""
-    if not folder.is_dir():
+    if not is_folder(folder):
         raise RbmixError(f"results folder {folder} does not exist")
     return folder
