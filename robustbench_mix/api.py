@@ -21,12 +21,13 @@ from robustbench_mix.algorithms.attack import Target
 from robustbench_mix.algorithms.autoattack import STANDARD
 from robustbench_mix.devices import fitting_batch
 from robustbench_mix.errors import RbmixError, unknown
-from robustbench_mix.harness import State, borrowed, classes_of, sample
+from robustbench_mix.harness import borrowed, classes_of, sample
 from robustbench_mix.progress import silenced
 from robustbench_mix.protocols import Protocol
 from robustbench_mix.search import search_all
 from robustbench_mix.specs import NORMS, Eps
 from robustbench_mix.splits import Split
+from robustbench_mix.state import State
 
 NORM = {"Linf": "linf", "L2": "l2"}
 VERSIONS = ("standard", "custom")

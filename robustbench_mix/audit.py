@@ -11,9 +11,9 @@ from __future__ import annotations
 from typing import Any
 
 from robustbench_mix.algorithms.ladders import Rung
-from robustbench_mix.harness import State
 from robustbench_mix.intervals import at_most
 from robustbench_mix.splits import Split
+from robustbench_mix.state import State
 from robustbench_mix.streams import stream
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from robustbench_mix import weights
+from robustbench_mix import headers, reading, weights
 from robustbench_mix.errors import RbmixError
 from robustbench_mix.files import home, safe_name, write_bytes
 from robustbench_mix.specs import ModelSpec, Recipe, as_json, short_hash
@@ -26,8 +26,8 @@ FORMAT = 1
 def path_for(spec: ModelSpec, recipe: Recipe, dataset: str, data_hash: str) -> Path:
     """The cache path that belongs to exactly these settings."""
     key = short_hash([FORMAT, as_json(spec), as_json(recipe), data_hash])
-    words = (spec.model, spec.spatial.replace(":", ""), spec.channel, f"s{spec.seed}", dataset)
-    return home() / "checkpoints" / f"{safe_name('-'.join(words))}-{key}.safetensors"
+    words = (spec.model, spec.spatial.replace(":", ""), spec.channel, f"s{spec.seed}", dataset, key)
+    return home() / "checkpoints" / f"{safe_name('-'.join(words))}.safetensors"
 
 
 def weights_hash(model: nn.Module) -> str:
@@ -49,18 +49,15 @@ def save(model: nn.Module, header: dict[str, Any], path: Path) -> None:
 
 def read_header(path: Path) -> dict[str, Any]:
     """The JSON header of a checkpoint; raises RbmixError if there is none to read."""
-    from safetensors import SafetensorError, safe_open
+    from safetensors import safe_open
 
-    if not path.is_file():
+    if not path.exists():
         raise RbmixError(f"checkpoint {path} does not exist")
-    try:
-        with safe_open(path, framework="pt") as file:
-            header = json.loads((file.metadata() or {})[KEY])
-    except (OSError, SafetensorError, KeyError, ValueError) as error:
-        raise RbmixError(f"checkpoint {path} is damaged or not rbmix's ({error})") from error
-    if not isinstance(header, dict):
-        raise RbmixError(f"checkpoint {path} has no readable header")
-    return header
+    refusal = f"checkpoint {path} is damaged or not rbmix's"
+    reading.check(path, "checkpoint", reading.WEIGHTS)
+    with reading.parsing(refusal), safe_open(path, framework="pt") as file:
+        raw = (file.metadata() or {})[KEY].encode()
+    return headers.verify(reading.from_json(raw, refusal), headers.CHECKPOINT, refusal)
 
 
 def is_ours(path: Path) -> bool:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import torch
 
-from robustbench_mix.errors import RbmixError, unknown
-from robustbench_mix.files import home
+from robustbench_mix.errors import RbmixError, first_line, unknown
+from robustbench_mix.files import home, is_folder, path_of
 from robustbench_mix.folders import load_folder
 from robustbench_mix.locks import alone
 from robustbench_mix.shapes import Shape, shape_of
@@ -42,8 +40,8 @@ def load(name: str) -> Dataset:
         return _digits()
     if name in ("cifar10", "cifar100"):
         return _cifar(name)
-    path = Path(name).expanduser()
-    if path.is_dir():
+    path = path_of(name)
+    if is_folder(path):
         return load_folder(path, reserved=NAMED)
     if "/" in name or "\\" in name or name.startswith((".", "~")):
         raise RbmixError(f"data set folder {name!r} does not exist")
@@ -88,7 +86,7 @@ def _cifar(name: str) -> Dataset:
         except (OSError, RuntimeError) as error:
             raise RbmixError(
                 f"data set {name!r} is not in {root} and could not be downloaded "
-                f"({str(error).splitlines()[0][:80]}); without a network use --dataset digits"
+                f"({first_line(error)[:80]}); without a network use --dataset digits"
             ) from error
         images = np.asarray(raw.data).transpose(0, 3, 1, 2)
         splits.append(_split(images, np.asarray(raw.targets), levels=255))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from robustbench_mix import tables
+from robustbench_mix import headers, tables
+from robustbench_mix.errors import RbmixError
+from robustbench_mix.files import safe_name
 from robustbench_mix.provenance import alike
 
 DECODED = 8  # images whose pixels are kept
@@ -49,18 +52,40 @@ class Decoding:
 
 def path_for(results: Path, dataset: str, model: str, spatial: str, seed: int, key: str) -> Path:
     """Where the records of this network belong under a results folder."""
-    stem = f"{model}-{spatial.replace(':', '')}-s{seed}-{key}"
-    return results / "unshuffle" / dataset / f"{stem}.parquet"
+    stem = safe_name(f"{model}-{spatial.replace(':', '')}-s{seed}-{key}")
+    return results / "unshuffle" / safe_name(dataset) / f"{stem}.parquet"
 
 
 def read(path: Path) -> Decoding:
-    """Read one; raises RbmixError if it is damaged."""
-    return Decoding(*tables.read(path, {"image", "mse", *PICTURES}))
+    """Read one; raises RbmixError if it is damaged or contradicts itself."""
+    columns = {"image": "int64", "mse": "double", **dict.fromkeys(PICTURES, "binary?")}
+    header, table = tables.read(path, columns, headers.DECODING)
+    tables.check_values(path, table, 0, finite=["mse"])
+    size = math.prod(header["image"])
+    sizes = {name: [0 if data is None else len(data) for data in table[name]] for name in PICTURES}
+    first = sizes[PICTURES[0]]
+    alike = all(one == first for one in sizes.values()) and set(first) <= {0, size}
+    if not alike or first.count(size) > DECODED:
+        raise RbmixError(f"records {path} are damaged (pictures that do not belong together)")
+    return Decoding(header, table)
 
 
 def read_all(results: Path) -> list[Decoding]:
-    """Every decoding under a results folder, in the order of the paths."""
-    return [read(path) for path in sorted((results / "unshuffle").glob("*/*.parquet"))]
+    """Every decoding under a results folder, in the order of the paths.
+
+    Raises RbmixError also where two contradict each other.
+    """
+    paths = sorted((results / "unshuffle").glob("*/*.parquet"))
+    found = [read(path) for path in paths]
+    tables.check_agreement(
+        (
+            path,
+            f"data {one.header['data_hash']}",
+            (one.table["image"].tolist(), one.header["image"]),
+        )
+        for path, one in zip(paths, found, strict=True)
+    )
+    return found
 
 
 def twin_of(decoding: Decoding, decodings: list[Decoding]) -> Decoding | None:

@@ -25,10 +25,16 @@ def colours(names: list[str]) -> dict[str, str]:
 
 def svg(draw: Callable[[Any], None]) -> str:
     """What `draw` makes of an empty figure of matplotlib; the same drawing, the same text."""
+    import warnings
+
     import matplotlib
     from matplotlib.figure import Figure
 
-    with matplotlib.rc_context({"svg.hashsalt": "rbmix", "svg.fonttype": "none"}):
+    # Names are no formulas, whatever dollars they hold.
+    settings: Any = {"svg.hashsalt": "rbmix", "svg.fonttype": "none", "text.parse_math": False}
+    with matplotlib.rc_context(settings), warnings.catch_warnings():
+        # Text stays text: the reader's fonts count, not those that are here.
+        warnings.filterwarnings("ignore", "Glyph .* missing from", UserWarning)
         figure = Figure(figsize=SIZE, layout="constrained")
         draw(figure)
         buffer = io.StringIO()

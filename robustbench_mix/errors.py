@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+LONGEST = 1000  # characters of a message
 MANY = 30  # names that are still listed one by one
 
 
@@ -15,8 +16,24 @@ class RbmixError(Exception):
     """
 
     def __init__(self, message: str, details: Iterable[str] = ()) -> None:
-        super().__init__(message)
-        self.details = tuple(details)
+        super().__init__(one_line(message))
+        self.details = tuple(map(one_line, details))
+
+
+def one_line(text: str) -> str:
+    """The text on one line, without what a terminal would obey; a long one loses its middle.
+
+    Names come from files and folders that others may have made.
+    """
+    words = " ".join(text.split())
+    if len(words) > LONGEST:
+        words = f"{words[: 7 * LONGEST // 10]} ... {words[-LONGEST // 4 :]}"
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in words)
+
+
+def first_line(error: BaseException) -> str:
+    """What a library says of an error, briefly; the kind of error where it says nothing."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:120]
 
 
 def unknown(kind: str, name: str, allowed: Iterable[str], also: str = "") -> RbmixError:

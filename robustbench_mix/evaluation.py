@@ -11,13 +11,12 @@ from typing import Any
 import pandas as pd
 import torch
 
-from robustbench_mix import checkup, flags, protocols, provenance, records
+from robustbench_mix import checkup, flags, protocols, provenance, reading, records
 from robustbench_mix.audit import findings
 from robustbench_mix.checkpoints import weights_hash
 from robustbench_mix.diagnostics import Measured
-from robustbench_mix.errors import RbmixError
 from robustbench_mix.files import write_text
-from robustbench_mix.harness import State, check_classes, classes_of
+from robustbench_mix.harness import check_classes, classes_of
 from robustbench_mix.identity import Label, finished, header_of, path_of
 from robustbench_mix.locks import alone
 from robustbench_mix.obtain import Obtained
@@ -26,6 +25,7 @@ from robustbench_mix.protocols import Protocol
 from robustbench_mix.records import Run
 from robustbench_mix.schedules import Schedule, schedule_of
 from robustbench_mix.splits import Dataset, Split, balanced
+from robustbench_mix.state import State, restored
 from robustbench_mix.verdicts import DRAWS
 
 SAVE_EVERY_SECONDS = 2.0
@@ -137,7 +137,7 @@ def _attacked(task: _Task, schedule: Schedule, fresh: bool) -> Run:
     _check_said(measured, said := "randomised" in task.header)
     for name, words in flags.of_network(measured, randomised=said).items():
         say(f"flag {name}: {words} (docs/flags.md)")
-    state = None if fresh else _resume(task.partial, task.header)
+    state = None if fresh else _resume(task, schedule.steps)
     if state is not None:
         say(f"going on with the unfinished run {task.partial}")
     saver = _Saver(task.partial, task.header)
@@ -224,18 +224,20 @@ class _Saver:
             self.saved_at = time.monotonic()
 
 
-def _resume(path: Path, header: dict[str, Any]) -> State | None:
+def _resume(task: _Task, steps: int) -> State | None:
     """The state of an unfinished run of the same settings, None if there is none."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        if content["header"] != header:
+    path, header = task.partial, task.header
+    if not path.exists():
+        return None
+    refusal, hint = f"unfinished run {path} is damaged", "; delete it"
+    raw = reading.content(path, "unfinished run", reading.STATE)
+    kept = reading.from_json(raw, refusal, hint)
+    with reading.parsing(refusal, hint):
+        if kept["header"] != header:
             say(f"{path} was made with other versions or on another device: starting over")
             return None
-        return State(**content["state"])
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise RbmixError(f"unfinished run {path} is damaged ({error}); delete it") from error
+        sizes = (len(task.split), len(task.protocol.eps), steps, header["batch_size"])
+        return restored(kept["state"], *sizes)
 
 
 def _table(split: Split, state: State, levels: int, concludes: bool) -> pd.DataFrame:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import tempfile
@@ -12,6 +13,7 @@ from pathlib import Path
 from robustbench_mix.errors import RbmixError
 
 PART = ".part"  # how a file ends while it is written
+LONGEST = 150  # characters of a name; systems allow 255 bytes, and endings are added
 
 
 def home() -> Path:
@@ -19,7 +21,25 @@ def home() -> Path:
     from platformdirs import user_cache_path
 
     override = os.environ.get("RBMIX_HOME")
-    return Path(override).expanduser() if override else user_cache_path("rbmix", appauthor=False)
+    return path_of(override) if override else user_cache_path("rbmix", appauthor=False)
+
+
+def path_of(text: str) -> Path:
+    """The path that a user wrote, `~` included; raises RbmixError for one that cannot be."""
+    if "\0" in text:
+        raise RbmixError(f"{text!r} is no path")
+    try:
+        return Path(text).expanduser()
+    except RuntimeError as error:  # nobody of that name
+        raise RbmixError(f"{text!r} is no path: {error}") from error
+
+
+def is_folder(path: Path) -> bool:
+    """Whether a folder is there; also no for a path that the system does not take."""
+    try:
+        return path.is_dir()
+    except (OSError, ValueError):
+        return False
 
 
 @contextmanager
@@ -42,8 +62,8 @@ def replacing(path: Path) -> Iterator[Path]:
         with temporary.open("rb") as written:
             os.fsync(written.fileno())
         temporary.replace(path)
-    except OSError as error:
-        raise RbmixError(f"cannot write {path}: {error.strerror or error}") from error
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
+        raise RbmixError(f"cannot write {path}: {_reason(error)}") from error
     finally:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
@@ -61,8 +81,16 @@ def write_text(path: Path, text: str) -> None:
 
 
 def safe_name(text: str) -> str:
-    """The text as part of a file name on any system: other characters become `_`."""
-    return re.sub(r"[^A-Za-z0-9_.+-]", "_", text)
+    """The text as a file name, or part of one, on any system, that never leads elsewhere.
+
+    Other characters become `_`, and so does a dot at the beginning; of a long one, the end
+    becomes a hash of the whole.
+    """
+    name = re.sub(r"^\.|[^A-Za-z0-9_.+-]", "_", text)
+    if len(name) <= LONGEST:
+        return name
+    digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:12]
+    return f"{name[: LONGEST - 13]}-{digest}"
 
 
 def check_writable(folder: Path) -> None:
@@ -71,5 +99,9 @@ def check_writable(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
             pass
-    except OSError as error:
-        raise RbmixError(f"cannot write to {folder}: {error.strerror or error}") from error
+    except (OSError, ValueError) as error:
+        raise RbmixError(f"cannot write to {folder}: {_reason(error)}") from error
+
+
+def _reason(error: Exception) -> str:
+    return getattr(error, "strerror", None) or str(error)

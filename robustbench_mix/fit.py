@@ -46,7 +46,9 @@ def fit(
     model.to(device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
     steps = recipe.epochs * math.ceil(count / recipe.batch_size)
     optimizer = _optimizer(model, recipe)
-    done, seconds = unfinished.restore(model, optimizer, device) if unfinished else (0, 0.0)
+    done, seconds = (
+        unfinished.restore(model, optimizer, device, recipe.epochs) if unfinished else (0, 0.0)
+    )
     started -= seconds
     step = done * math.ceil(count / recipe.batch_size)
     schedule = torch.optim.lr_scheduler.LambdaLR(

@@ -7,19 +7,25 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
 import torch
 
+from robustbench_mix import reading
 from robustbench_mix.errors import RbmixError
-from robustbench_mix.files import home, replacing
+from robustbench_mix.files import home, is_folder, replacing, safe_name
 from robustbench_mix.locks import alone
+from robustbench_mix.memory import memory_size
 from robustbench_mix.progress import track
+from robustbench_mix.specs import check_name
 from robustbench_mix.splits import Dataset, Split
 
 SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".ppm", ".webp")
+FORMATS = ("BMP", "JPEG", "PNG", "PPM", "WEBP")  # by content: no other decoder is ever started
+MAX_PIXELS = 2**24  # of one image
 
 
 def load_folder(path: Path, reserved: Collection[str] = ()) -> Dataset:
@@ -32,31 +38,52 @@ def load_folder(path: Path, reserved: Collection[str] = ()) -> Dataset:
     two, an image cannot be decoded, or image sizes differ.
     """
     path = path.resolve()
+    check_name("the name of data set folder", path.name)
     files = {split: _list_images(path, split) for split in ("train", "test")}
     classes = _classes(path, files)
-    cached = home() / "data" / f"{path.name}-{_listing_hash(path, files)}.safetensors"
+    stem = safe_name(f"{path.name}-{_listing_hash(path, files)}")
+    cached = home() / "data" / f"{stem}.safetensors"
     if not cached.exists():
         with alone(cached):
             if not cached.exists():
                 _decode(files, classes, cached)
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
-    try:
-        tensors = load_file(cached)
-    except (SafetensorError, OSError) as error:
-        raise RbmixError(f"cached data {cached} is damaged ({error}); delete it") from error
-    splits = [
-        Split(tensors[f"{s}.images"], tensors[f"{s}.labels"], tensors[f"{s}.index"], levels=255)
-        for s in ("train", "test")
-    ]
+    splits = _cached(cached, {split: len(images) for split, images in files.items()}, len(classes))
     name = f"{path.name}-folder" if path.name in reserved else path.name
     return Dataset(name, classes, *splits)
 
 
+def _cached(path: Path, counts: dict[str, int], classes: int) -> list[Split]:
+    """The splits that `_decode` wrote; raises RbmixError if they are not such as it writes."""
+    from safetensors.torch import load_file
+
+    hint = "; delete it"
+    reading.check(path, "cached data", reading.WEIGHTS)
+    with reading.parsing(f"cached data {path} is damaged", hint):
+        tensors = load_file(path)
+        splits = [
+            Split(tensors[f"{s}.images"], tensors[f"{s}.labels"], tensors[f"{s}.index"], levels=255)
+            for s in counts
+        ]
+        for split, count in zip(splits, counts.values(), strict=True):
+            height, width = split.images.shape[2:]
+            shapes = (split.images.shape, split.labels.shape, split.index.shape)
+            kinds = (split.images.dtype, split.labels.dtype, split.index.dtype)
+            if shapes != ((count, 3, height, width), (count,), (count,)):
+                raise ValueError("other images than in the folder")
+            if kinds != (torch.uint8, torch.int64, torch.int64):
+                raise ValueError("no images, labels and positions")
+            if not torch.equal(split.index, torch.arange(count)):
+                raise ValueError("positions out of order")
+            if split.labels.min() < 0 or split.labels.max() >= classes:
+                raise ValueError("labels of no class")
+        if splits[0].images.shape[1:] != splits[1].images.shape[1:]:
+            raise ValueError("images of two sizes")
+    return splits
+
+
 def _list_images(path: Path, split: str) -> list[Path]:
     folder = path / split
-    if not folder.is_dir():
+    if not is_folder(folder):
         raise RbmixError(f"data set folder {path} has no {split}/ folder (needs train/ and test/)")
     images = sorted(f for f in folder.glob("*/*") if f.suffix.lower() in SUFFIXES)
     if not images:
@@ -71,17 +98,21 @@ def _classes(path: Path, files: dict[str, list[Path]]) -> tuple[str, ...]:
         raise RbmixError(f"{path}: train/ and test/ hold different classes ({odd})")
     if len(train) < 2:
         raise RbmixError(f"{path} has one class, {min(train)!r} (needs at least two)")
-    return tuple(sorted(train))
+    return tuple(check_name("the name of class folder", name) for name in sorted(train))
 
 
 def _listing_hash(path: Path, files: dict[str, list[Path]]) -> str:
     """Changes when a file is added, removed, renamed, resized or written again."""
     listing = [
-        (str(f.relative_to(path)), (stat := f.stat()).st_size, stat.st_mtime_ns)
+        (str(f.relative_to(path)), (stat := _stat(f)).st_size, stat.st_mtime_ns)
         for split in files.values()
         for f in split
     ]
     return hashlib.sha256(json.dumps(listing).encode()).hexdigest()[:12]
+
+
+def _stat(file: Path) -> os.stat_result:
+    return reading.check(file, "image", reading.IMAGE)
 
 
 def _decode(files: dict[str, list[Path]], classes: tuple[str, ...], cached: Path) -> None:
@@ -103,6 +134,7 @@ def _decode(files: dict[str, list[Path]], classes: tuple[str, ...], cached: Path
                     f"{size[1]}x{size[0]} (resize the images to one size first)"
                 )
             if i == 0:
+                _check_memory(images, pixels)
                 decoded = np.empty((len(images), *pixels.shape), np.uint8)
             decoded[i] = pixels
         tensors[f"{split}.images"] = torch.from_numpy(decoded.transpose(0, 3, 1, 2).copy())
@@ -115,11 +147,31 @@ def _decode(files: dict[str, list[Path]], classes: tuple[str, ...], cached: Path
         raise RbmixError(f"cannot write {cached}: {error}") from error
 
 
+def _check_memory(images: list[Path], one: np.ndarray) -> None:
+    """Raise RbmixError if so many images cannot lie in this machine's memory."""
+    needed = len(images) * one.nbytes
+    there = memory_size()
+    if there is not None and needed > there:
+        raise RbmixError(
+            f"{images[0].parent.parent}: {len(images):,} images of {one.shape[1]}x{one.shape[0]} "
+            f"take {needed / 2**30:.1f} GiB (allowed: this machine's {there / 2**30:.1f} GiB)"
+        )
+
+
 def _read(file: Path) -> np.ndarray:
+    """The pixels, (height, width, 3) uint8; raises RbmixError before too large ones are decoded."""
+    import warnings
+
     from PIL import Image
 
-    try:
-        with Image.open(file) as image:
+    limit = f"(allowed: up to {MAX_PIXELS:,} pixels)"
+    with reading.parsing(f"cannot decode {file}"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # about sizes that are refused here, and odd metadata
+        try:
+            image = Image.open(file, formats=FORMATS)
+        except Image.DecompressionBombError as error:
+            raise RbmixError(f"{file} is too large {limit}") from error
+        with image:
+            if image.width * image.height > MAX_PIXELS:
+                raise RbmixError(f"{file}: {image.width}x{image.height} is too large {limit}")
             return np.asarray(image.convert("RGB"))
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise RbmixError(f"cannot decode {file}: {str(error).splitlines()[0]}") from error

@@ -9,7 +9,7 @@ import numpy as np
 
 from robustbench_mix import decodings
 from robustbench_mix.decodings import Decoding, twin_of
-from robustbench_mix.files import replacing, write_text
+from robustbench_mix.files import replacing, safe_name, write_text
 from robustbench_mix.intervals import mean_interval
 from robustbench_mix.locks import alone
 from robustbench_mix.markdown import line
@@ -72,8 +72,8 @@ def draw(group: list[Decoding], results: Path) -> Path:
 
     h = group[0].header
     words = "-".join([h["model"], *(one.header["spatial"].replace(":", "") for one in group)])
-    stem = f"{words}-s{h['seed']}-{h['train_examples']}x{h['epochs']}"
-    path: Path = results / "unshuffle" / h["dataset"] / f"{stem}.png"
+    stem = safe_name(f"{words}-s{h['seed']}-{h['train_examples']}x{h['epochs']}")
+    path = results / "unshuffle" / safe_name(h["dataset"]) / f"{stem}.png"
     with alone(path), replacing(path) as temporary:
         Image.fromarray(sheet(group)).save(temporary, format="PNG")
     return path
@@ -92,9 +92,12 @@ def sheet(group: list[Decoding]) -> np.ndarray:
 
 
 def pairs(found: list[Decoding]) -> list[list[Decoding]]:
-    """The decodings of one shape, seed and training together, the learned one first."""
+    """The decodings of one shape, seed and training together, the learned one first.
+
+    Those that kept no pictures are left out.
+    """
     groups: dict[tuple[Any, ...], list[Decoding]] = {}
-    for one in sorted(found, key=_order):
+    for one in sorted((one for one in found if one.pictures("original")), key=_order):
         groups.setdefault(alike(one.header, decodings.PAIRED), []).append(one)
     return list(groups.values())
 

@@ -6,16 +6,28 @@ sets, each under every attack; an `[[unshuffle]]` the same of un-shufflers.
 
 from __future__ import annotations
 
-import tomllib
+import math
 from dataclasses import dataclass, field
 from itertools import product
 from pathlib import Path
 from typing import Any
 
+from robustbench_mix import reading
 from robustbench_mix.errors import RbmixError, unknown
-from robustbench_mix.specs import ModelSpec, check_seed, parse_spatial
+from robustbench_mix.files import path_of
+from robustbench_mix.specs import (
+    MAX_EPOCHS,
+    MAX_EXAMPLES,
+    ModelSpec,
+    check_count,
+    check_name,
+    check_seed,
+    parse_spatial,
+)
 
 FOLDER = Path(__file__).resolve().parent / "sweeps"
+MAX_PIECES = 100_000  # networks times attacks
+MOST = {"epochs": MAX_EPOCHS, "examples": MAX_EXAMPLES, "train_examples": MAX_EXAMPLES}
 
 
 @dataclass(frozen=True)
@@ -94,40 +106,47 @@ def load(name: str, changes: dict[str, Any]) -> Sweep:
     value that is not allowed.
     """
     is_path = name.endswith(".toml") or "/" in name
-    path = Path(name).expanduser() if is_path else FOLDER / f"{name}.toml"
+    path = path_of(name) if is_path else FOLDER / f"{name}.toml"
     if not is_path and name not in names():
         raise unknown("sweep", name, names(), also="or a path to a .toml file")
-    try:
-        raw = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise RbmixError(f"cannot read sweep {path}: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise RbmixError(f"sweep {path} is not valid TOML: {error}") from error
-    return parse(raw, path.stem, changes, source=str(path))
+    raw = reading.toml(path, "sweep")
+    stem = check_name("sweep", path.stem)
+    return parse(raw, stem, changes, source=str(path), folder=path.parent)
 
 
 def parse(
-    raw: dict[str, Any], name: str, changes: dict[str, Any], *, source: str = "sweep"
+    raw: dict[str, Any],
+    name: str,
+    changes: dict[str, Any],
+    *,
+    source: str = "sweep",
+    folder: Path = Path(),
 ) -> Sweep:
-    """Check the tables of a sweep and expand them."""
+    """Check the tables of a sweep and expand them.
+
+    Paths in them start at `folder`, and may not lead out of it.
+    """
     _only(raw, {"summary", "grid", "unshuffle"}, source)
-    if not isinstance(raw.get("summary", ""), str):
+    summary = raw.get("summary", "")
+    if not isinstance(summary, str):
         raise RbmixError(f"{source}: field 'summary' must be a text")
-    cells = [
-        cell
-        for table in _tables(raw, "grid", source)
-        for cell in _cells(_filled(table, GRID, changes, f"{source}: grid"))
-    ]
-    puzzles = [
-        puzzle
-        for table in _tables(raw, "unshuffle", source)
-        for puzzle in _puzzles(_filled(table, UNSHUFFLE, changes, f"{source}: unshuffle"))
-    ]
-    if not cells and not puzzles:
-        raise RbmixError(f"{source}: no [[grid]] and no [[unshuffle]]")
-    return Sweep(
-        name, raw.get("summary", ""), list(dict.fromkeys(cells)), list(dict.fromkeys(puzzles))
+    if summary:
+        check_name(f"{source}: field 'summary'", summary)
+    grids, shuffled = (
+        [
+            _filled(_placed(table, folder, source), defaults, changes, f"{source}: {kind}")
+            for table in _tables(raw, kind, source)
+        ]
+        for kind, defaults in (("grid", GRID), ("unshuffle", UNSHUFFLE))
     )
+    if not grids and not shuffled:
+        raise RbmixError(f"{source}: no [[grid]] and no [[unshuffle]]")
+    pieces = sum(_size(table) for table in (*grids, *shuffled))
+    if pieces > MAX_PIECES:
+        raise RbmixError(f"{source}: {pieces:,} combinations (allowed: up to {MAX_PIECES:,})")
+    cells = [cell for table in grids for cell in _cells(table)]
+    puzzles = [puzzle for table in shuffled for puzzle in _puzzles(table)]
+    return Sweep(name, summary, list(dict.fromkeys(cells)), list(dict.fromkeys(puzzles)))
 
 
 def _cells(table: dict[str, Any]) -> list[Cell]:
@@ -164,6 +183,42 @@ def _puzzles(table: dict[str, Any]) -> list[Puzzle]:
     ]
 
 
+def _size(table: dict[str, Any]) -> int:
+    """How many combinations the table asks for."""
+    return math.prod(len(values) for values in table.values() if isinstance(values, list))
+
+
+def _placed(table: dict[str, Any], folder: Path, source: str) -> dict[str, Any]:
+    """The table with its paths, which are of protocols and class folders, seen from `folder`.
+
+    A file may have come from elsewhere: what it names lies beside it or below, and the user
+    alone names other places, on the command line.
+    """
+    placed = dict(table)
+    for name in ("attacks", "datasets"):
+        values = table.get(name)
+        if isinstance(values, list):
+            placed[name] = [_inside(value, name, folder, source) for value in values]
+    return placed
+
+
+def _inside(value: Any, name: str, folder: Path, source: str) -> Any:
+    is_path = isinstance(value, str) and (
+        value.startswith((".", "~")) or value.endswith(".toml") or set(value) & {"/", "\\", "\0"}
+    )
+    if not is_path:
+        return value
+    with reading.parsing(f"{source}: field {name!r} holds {value!r}, which is no path"):
+        path = (folder / value).resolve()
+    if not path.is_relative_to(folder.resolve()):
+        option = "--dataset" if name == "datasets" else "--attacks"
+        raise RbmixError(
+            f"{source}: field {name!r} holds {value!r}, which leads out of the folder of the file "
+            f"(allowed: paths within it; others with {option})"
+        )
+    return str(path)
+
+
 def _tables(raw: dict[str, Any], name: str, source: str) -> list[dict[str, Any]]:
     tables = raw.get(name, [])
     if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
@@ -188,6 +243,8 @@ def _filled(
         for one in values:
             if type(one) is not wanted or (wanted is int and name != "seeds" and one < 0):
                 raise RbmixError(f"{source}: field {name!r} holds {one!r} (allowed: {kind})")
+            if name in MOST and one:
+                check_count(f"{source}: field {name!r} holds", one, MOST[name])
     return filled
 
 

@@ -14,7 +14,7 @@ import time
 from bisect import bisect_left
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 
 import torch
@@ -29,43 +29,9 @@ from robustbench_mix.norms import distance, project
 from robustbench_mix.progress import bar
 from robustbench_mix.protocols import Protocol
 from robustbench_mix.splits import Split
+from robustbench_mix.state import State
 from robustbench_mix.streams import stream
 from robustbench_mix.verdicts import answers, margins, misclassified, predicted
-
-
-@dataclass
-class State:
-    """How far a run has come, in plain lists with one entry per image.
-
-    `level` is the position in the grid of the smallest epsilon that broke the image, or
-    the length of the grid; `stage` counts the (epsilon, component) steps it has passed;
-    `failed` is the largest position at which the whole protocol was run and failed, or -1;
-    `check` is a position below the one that is being attacked, at which a conclusion of the
-    fast schedule is attacked outright, or -1; `check_stage` and `checked` say how far that
-    is and what came of it, `confirmed` or `refuted`. `cheap` is the level at
-    which an image came to rungs that are meant for a sample, or -1. `forward` and `gradient`
-    are the passes spent on each image, None where a library does not tell. `batch_size` is
-    how many images at once fit into memory so far, 0 before the first.
-    """
-
-    prediction: list[int]
-    margin: list[float]
-    correct: list[bool]
-    level: list[int]
-    component: list[str]
-    norm: list[float]
-    stage: list[int]
-    failed: list[int]
-    check: list[int]
-    check_stage: list[int]
-    checked: list[str]
-    cheap: list[int]
-    forward: list[int | None]
-    gradient: list[int | None]
-    passes: dict[str, dict[str, int]] = field(default_factory=dict)
-    attack_seconds: float = 0.0
-    batch_size: int = 0
-
 
 Save = Callable[[State], None]
 

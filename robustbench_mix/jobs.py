@@ -17,6 +17,7 @@ from robustbench_mix.errors import RbmixError, unknown
 from robustbench_mix.evaluation import Evaluation, default_examples
 from robustbench_mix.evaluation import evaluate as evaluate_model
 from robustbench_mix.files import check_writable, home
+from robustbench_mix.grids import MAX_PIECES
 from robustbench_mix.identity import Label
 from robustbench_mix.obtain import Obtained, from_checkpoint, obtain
 from robustbench_mix.protocols import Protocol
@@ -25,10 +26,13 @@ from robustbench_mix.recipes import adversarial_eps, recipe_for
 from robustbench_mix.schedules import schedule_of
 from robustbench_mix.specs import (
     BACKENDS,
+    MAX_BATCH,
+    MAX_EXAMPLES,
     Adversarial,
     Interface,
     ModelSpec,
     Recipe,
+    check_count,
     check_seed,
 )
 from robustbench_mix.splits import Dataset, balanced
@@ -52,7 +56,7 @@ def explain(
 ) -> list[Path]:
     """Measure a network, its learned twin, and how their examples transfer; the records."""
     progress.set_quiet(quiet)
-    _check_count("number of examples", examples)
+    check_count("number of examples", examples, MAX_EXAMPLES)
     zoo.family(model)
     name = ModelSpec(model, spatial, channel, seed, interface).name
     protocols.load("fgsm", "", eps=eps)
@@ -96,11 +100,15 @@ def unshuffle(
     """Train every combination to undo a permutation; the paths of their records."""
     progress.set_quiet(quiet)
     check_seed(seed)
+    training.check()
+    count = len(widths) * len(depths) * len(kernels) * len(spatial)
+    if count > MAX_PIECES:
+        raise RbmixError(f"{count:,} networks (allowed: up to {MAX_PIECES:,})")
     decoders = [
         Decoder(width, depth, kernel, patch, mode, seed=seed)
         for width, depth, kernel, mode in product(widths, depths, kernels, spatial)
     ]
-    _check_count("number of examples", examples)
+    check_count("number of examples", examples, MAX_EXAMPLES)
     check_writable(results)
     where = pick_device(device)
     loaded = data.load(dataset)
@@ -199,8 +207,8 @@ def evaluate(
     )
     if is_brought or weights is not None:
         training.check_idle(word)
-    _check_count("number of examples", examples)
-    _check_count("batch size", batch_size)
+    check_count("number of examples", examples, MAX_EXAMPLES)
+    check_count("batch size", batch_size, MAX_BATCH)
     if backend is not None and backend not in BACKENDS:
         raise unknown("backend", backend, BACKENDS)
     _protocol(attack, "", eps, norm)
@@ -271,8 +279,3 @@ def _protocol(
     if isinstance(attack, str):
         return protocols.load(attack, dataset, eps=eps, norm=norm)
     return protocols.changed(attack, eps=eps, norm=norm)
-
-
-def _check_count(name: str, number: int | None) -> None:
-    if number is not None and number < 1:
-        raise RbmixError(f"{name} {number} must be at least 1")

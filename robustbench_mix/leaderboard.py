@@ -11,10 +11,10 @@ import pandas as pd
 
 from robustbench_mix import flags, probes, records
 from robustbench_mix.errors import RbmixError
-from robustbench_mix.files import write_text
+from robustbench_mix.files import is_folder, write_text
 from robustbench_mix.intervals import paired_difference, wilson
 from robustbench_mix.locks import alone
-from robustbench_mix.markdown import head, line
+from robustbench_mix.markdown import head, line, plain
 from robustbench_mix.probes import Probe
 from robustbench_mix.provenance import PACKAGES, alike
 from robustbench_mix.records import Run
@@ -92,7 +92,7 @@ def to_markdown(runs: list[Run], transfers: Sequence[Probe] = ()) -> str:
     for group in _groups(runs):
         header = group[0].header
         words = f"{header['norm']}, {group[0].backend} backend"
-        lines += ["", f"## {header['dataset']} · {header['protocol']} ({words})", ""]
+        lines += ["", plain(f"## {header['dataset']} · {header['protocol']} ({words})"), ""]
         titles = [
             "model",
             "spatial",
@@ -145,7 +145,7 @@ def twin_of(run: Run, runs: list[Run]) -> Run | None:
 
 
 def _content(results: Path) -> dict[Path, str]:
-    if not results.is_dir():
+    if not is_folder(results):
         raise RbmixError(f"results folder {results} does not exist")
     runs = records.read_all(results)
     if not runs:

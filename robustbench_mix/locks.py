@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import hashlib
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,7 +25,7 @@ def alone(path: Path) -> Iterator[None]:
     from filelock import FileLock, Timeout
 
     # Not beside the results, where the empty files would stay for good.
-    key = hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:24]
+    key = hashlib.sha256(os.fsencode(path.resolve())).hexdigest()[:24]
     place = home() / "locks" / f"{key}.lock"
     try:
         place.parent.mkdir(parents=True, exist_ok=True)

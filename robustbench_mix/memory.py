@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
@@ -36,6 +37,14 @@ def halving(work: Callable[[int, list[T]], None], batch: list[T], batch_size: in
         batch_size = (batch_size + 1) // 2
         batch = batch[:batch_size]
         say(f"out of memory: going on with batches of {batch_size}")
+
+
+def memory_size() -> int | None:
+    """Bytes of this machine's memory, None where the system does not tell."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, OSError, ValueError):
+        return None
 
 
 @contextmanager

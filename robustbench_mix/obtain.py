@@ -53,6 +53,11 @@ def obtain(
             if not path.exists():
                 return _trained(spec, dataset, split, recipe, device, path)
     obtained = from_checkpoint(spec, dataset, path)
+    header, wanted = obtained.header, {"recipe": as_json(recipe), "dataset": dataset.name}
+    if any(header.get(name) != value for name, value in wanted.items()) or None in (
+        header.get("train_examples"), header.get("test_accuracy")
+    ):  # fmt: skip
+        raise RbmixError(f"checkpoint {path} is of other settings than its name says; delete it")
     forget(path)  # what a process left that was killed just after training
     return obtained
 

@@ -6,6 +6,7 @@ the adversarial examples of both.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from robustbench_mix import tables
+from robustbench_mix import headers, tables
 from robustbench_mix.errors import RbmixError
 from robustbench_mix.files import safe_name
 
@@ -26,12 +27,21 @@ PICTURES = (
     "label", "clean", "adversarial_first", "adversarial_second", "says_first_first",
     "says_first_second", "says_second_first", "says_second_second",
 )  # fmt: skip
-NEEDS = {
+PIXELS = ("clean", "adversarial_first", "adversarial_second")
+COLUMNS = {
     "probe": {
-        "image", "correct", "margin", "grad_l1", "grad_l2", "distance", "real", "predicted",
+        "image": "int64", "correct": "bool", "real": "[double]", "predicted": "[double]",
+        **dict.fromkeys(("margin", "grad_l1", "grad_l2", "distance"), "double"),
     },
-    "transfer": {"image", "first", "second", *PICTURES},
+    "transfer": {
+        "image": "int64", "first": "bool", "second": "bool",
+        **{f"{attack}_{made}_{judged}": "[bool]"
+           for attack in ATTACKS for made in SIDES for judged in SIDES},
+        # A column of numbers that lacks some is one of floats.
+        **{name: "binary?" if name in PIXELS else "int64|double?" for name in PICTURES},
+    },
 }  # fmt: skip
+HEADERS = {"probe": headers.PROBE, "transfer": headers.TRANSFER}
 
 
 @dataclass(frozen=True)
@@ -73,18 +83,57 @@ def path_for(results: Path, header: dict[str, Any], key: str) -> Path:
     spatial = header["spatial"].replace(":", "")
     words = (header["kind"], header["model"], spatial, header["channel"], f"s{header['seed']}")
     stem = safe_name("-".join([*words, key]))
-    return results / "probes" / str(header["dataset"]) / f"{stem}.parquet"
+    return results / "probes" / safe_name(header["dataset"]) / f"{stem}.parquet"
 
 
 def read(path: Path) -> Probe:
-    """Read one; raises RbmixError if it is damaged."""
-    header, table = tables.read(path, set())
-    missing = sorted(NEEDS.get(header.get("kind", ""), {"kind"}) - set(table.columns))
-    if missing:
-        raise RbmixError(f"records {path} are damaged (no {missing[0]})")
+    """Read one, of the kind that its name says.
+
+    Raises RbmixError if it is damaged or contradicts itself.
+    """
+    kind = "transfer" if path.name.startswith("transfer-") else "probe"
+    checks = {**HEADERS[kind], "kind": headers.among(kind)}
+    header, table = tables.read(path, COLUMNS[kind], checks)
+    finite = ["margin", "grad_l1", "grad_l2", "real", "predicted"] if kind == "probe" else []
+    tables.check_values(path, table, len(header["eps"]), finite=finite)
+    if kind == "transfer":
+        _check_pictures(path, header, table)
+    elif len({len(row) for row in header["heat_map"]}) > 1 or not (table["distance"] >= 0).all():
+        raise RbmixError(f"records {path} are damaged (heat map or distances)")
     return Probe(header, table)
 
 
 def read_all(results: Path, kind: str) -> list[Probe]:
-    """Every probe of a kind under a results folder, in the order of the paths."""
-    return [read(path) for path in sorted((results / "probes").glob(f"*/{kind}-*.parquet"))]
+    """Every probe of a kind under a results folder, in the order of the paths.
+
+    Raises RbmixError also where two contradict each other.
+    """
+    paths = sorted((results / "probes").glob(f"*/{kind}-*.parquet"))
+    found = [read(path) for path in paths]
+    tables.check_agreement(
+        (path, f"data {one.header['data_hash']}", _seen(one))
+        for path, one in zip(paths, found, strict=True)
+    )
+    return found
+
+
+def _seen(probe: Probe) -> Any:
+    """What follows from the images alone."""
+    heat_map = probe.header.get("heat_map") or [[]]
+    return probe.table["image"].tolist(), (len(heat_map), len(heat_map[0]))
+
+
+def _check_pictures(path: Path, header: dict[str, Any], table: pd.DataFrame) -> None:
+    """Raise RbmixError unless a row has all that belongs to its pictures, or none of it."""
+    shown = table[list(PICTURES)][table["clean"].notna()]
+    size = 4 * math.prod(header["shape"])
+    classes = range(len(header["classes"]))
+    for name in PICTURES:
+        fits = (
+            all(value in classes for value in shown[name])
+            if name not in PIXELS
+            else all(isinstance(value, bytes) and len(value) == size for value in shown[name])
+            and all(np.isfinite(np.frombuffer(value, np.float32)).all() for value in shown[name])
+        )
+        if not fits or table[name].count() != len(shown):
+            raise RbmixError(f"records {path} are damaged (pictures: {name})")

@@ -7,6 +7,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Protocol, TypeVar
 
+from robustbench_mix.errors import one_line
+
 T = TypeVar("T")
 _quiet = False
 _tag = ""
@@ -43,7 +45,7 @@ def silenced() -> Iterator[None]:
 def say(text: str) -> None:
     """One line on standard error, unless quiet."""
     if not _quiet:
-        sys.stderr.write(f"{_tag} {text}\n" if _tag else f"{text}\n")
+        sys.stderr.write(f"{_tag} {one_line(text)}\n" if _tag else f"{one_line(text)}\n")
         sys.stderr.flush()
 
 
@@ -63,14 +65,14 @@ def bar(description: str, total: int) -> Iterator[Update]:
         from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
         columns = (
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(),
             TextColumn("{task.completed}/{task.total}"),
             TimeRemainingColumn(),
-            TextColumn("{task.fields[note]}"),
+            TextColumn("{task.fields[note]}", markup=False),
         )
         with Progress(*columns, console=Console(stderr=True)) as display:
-            task = display.add_task(description, total=total, note="")
+            task = display.add_task(one_line(description), total=total, note="")
             yield lambda done, note="": display.update(task, completed=done, note=note)
     else:
         yield _plain(description, total)

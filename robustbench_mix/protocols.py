@@ -6,13 +6,14 @@ the algorithm takes. The files ship with the package; a path works as well.
 
 from __future__ import annotations
 
-import tomllib
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from robustbench_mix import reading
 from robustbench_mix.errors import RbmixError, unknown
-from robustbench_mix.specs import NORMS, Eps, parse_grid, short_hash
+from robustbench_mix.files import path_of
+from robustbench_mix.specs import NORMS, Eps, check_name, parse_grid, short_hash
 
 FIELDS = {"summary", "algorithm", "norm", "eps", "options"}
 
@@ -65,10 +66,12 @@ def load(
     epsilons or norms that are not allowed.
     """
     is_path = name.endswith(".toml") or "/" in name
-    path = Path(name).expanduser() if is_path else folder() / f"{name}.toml"
+    path = path_of(name) if is_path else folder() / f"{name}.toml"
     if not is_path and name not in names():
         raise unknown("attack", name, names(), also="or a path to a .toml file")
-    return parse(_read(path), path.stem, dataset, eps=eps, norm=norm, source=str(path))
+    stem = check_name("protocol", path.stem)
+    raw = reading.toml(path, "protocol")
+    return parse(raw, stem, dataset, eps=eps, norm=norm, source=str(path))
 
 
 def parse(
@@ -87,6 +90,7 @@ def parse(
     for key in ("summary", "algorithm", "norm"):
         if not isinstance(raw.get(key), str):
             raise RbmixError(f"{source}: field {key!r} must be a text")
+        check_name(f"{source}: field {key!r}", raw[key])
     own_norm = raw["norm"]
     if own_norm not in NORMS:
         raise unknown("norm", own_norm, NORMS)
@@ -134,12 +138,3 @@ def randomised(protocol: Protocol) -> Protocol:
     """The protocol for networks that draw random numbers; what it says itself stays."""
     changes = RANDOMISED.get(protocol.algorithm, {})
     return replace(protocol, options={**changes, **protocol.options})
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise RbmixError(f"cannot read protocol {path}: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise RbmixError(f"protocol {path} is not valid TOML: {error}") from error

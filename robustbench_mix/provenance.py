@@ -11,6 +11,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from robustbench_mix.errors import RbmixError
+
 PACKAGES = ("robustbench-mix", "torch", "torchvision", "foolbox", "pyautoattack", "numpy")
 
 
@@ -53,8 +55,12 @@ def today() -> str:
     The variable is reproducible-builds.org's, for the same bytes on another day.
     """
     epoch = os.environ.get("SOURCE_DATE_EPOCH", "")
-    moment = datetime.fromtimestamp(int(epoch), UTC) if epoch.isdecimal() else datetime.now(UTC)
-    return moment.date().isoformat()
+    if not epoch.isdecimal():
+        return datetime.now(UTC).date().isoformat()
+    try:
+        return datetime.fromtimestamp(int(epoch), UTC).date().isoformat()
+    except (OSError, OverflowError, ValueError):
+        raise RbmixError(f"SOURCE_DATE_EPOCH {epoch} is no date of a calendar") from None
 
 
 def _git(folder: Path, *arguments: str) -> str | None:

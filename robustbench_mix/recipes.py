@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from robustbench_mix.errors import RbmixError
-from robustbench_mix.specs import Recipe, parse_eps
+from robustbench_mix.specs import MAX_EPOCHS, MAX_EXAMPLES, Recipe, check_count, parse_eps
 
 RESNET = Recipe(
     epochs=20,
@@ -65,7 +65,9 @@ class Training:
     adversarial_eps: str | None = None
 
     def check(self) -> None:
-        """Raises RbmixError for a radius that is none, or that nothing would use."""
+        """Raises RbmixError for numbers out of range and a radius that nothing would use."""
+        check_count("epochs", self.epochs, MAX_EPOCHS)
+        check_count("number of examples", self.examples, MAX_EXAMPLES)
         if self.adversarial_eps is None:
             return
         parse_eps(self.adversarial_eps, "linf")

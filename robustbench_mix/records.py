@@ -11,33 +11,36 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from robustbench_mix import headers, reading, tables
 from robustbench_mix.errors import RbmixError
 from robustbench_mix.files import replacing, safe_name, write_bytes, write_text
 from robustbench_mix.intervals import wilson
 from robustbench_mix.specs import Eps
+from robustbench_mix.tables import KEY
 
-KEY = b"rbmix"
-COLUMNS = (
-    "image",
-    "label",
-    "prediction",
-    "margin",
-    "correct",
-    "broken",
-    "component",
-    "norm",
-    "inferred",
-    "forward",
-    "gradient",
-)
+COLUMNS = {
+    "image": "int64",
+    "label": "int64",
+    "prediction": "int64",
+    "margin": "double",
+    "correct": "bool",
+    "broken": "[bool]",
+    "component": "[string]",
+    "norm": "[double]",
+    "inferred": "[bool]",
+    "forward": "int64?",
+    "gradient": "int64?",
+}
 LATER = {"inferred", "forward", "gradient"}  # columns that older files lack
 CONDITIONS = ("device", "versions", "commit")  # what else numbers depend on
+BESIDE = {"date": headers.text, "time_seconds": headers.mapped(headers.number())}
 PER_EPS = ("broken", "component", "norm", "inferred")
 
 
@@ -165,52 +168,68 @@ def set_aside(path: Path, results: Path, by: Run) -> Path | None:
 
 def read(path: Path) -> Run:
     """Read one run; raises RbmixError if the file is damaged or contradicts itself."""
-    import pyarrow as pa
-    from pyarrow import parquet
-
-    try:
-        table = parquet.read_table(path)
-        header = json.loads((table.schema.metadata or {})[KEY])
-        present = [name for name in COLUMNS if name not in LATER or name in table.column_names]
-        frame = pd.DataFrame({name: table[name].to_pylist() for name in present})
-        if "inferred" not in present:  # from before there was anything to infer
-            frame["inferred"] = [[False] * len(header["eps"])] * len(frame)
-        for name in ("forward", "gradient"):
-            values = frame[name] if name in present else [None] * len(frame)
-            frame[name] = pd.array(values, dtype="Int64")
-    except (OSError, KeyError, ValueError, pa.ArrowException) as error:
-        detail = (str(error).splitlines() or [""])[0][:120]
-        raise RbmixError(f"records {path} are damaged ({detail})") from error
+    header, frame = tables.read(path, COLUMNS, headers.RUN, LATER)
     _check(header, frame, path)
-    date, time_seconds = "", {}
+    if "inferred" not in frame:  # from before there was anything to infer
+        frame["inferred"] = [[False] * len(header["eps"])] * len(frame)
+    for name in ("forward", "gradient"):
+        values = frame[name] if name in frame else pd.Series([None] * len(frame))
+        frame[name] = values.astype("Int64")
     beside = path.with_suffix(".json")
-    if beside.exists():
-        try:
-            extra = json.loads(beside.read_text(encoding="utf-8"))
-            date, time_seconds = extra["date"], extra["time_seconds"]
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise RbmixError(f"{beside} is damaged ({type(error).__name__})") from error
-    return Run(header, frame, date, time_seconds)
+    if not beside.exists():
+        return Run(header, frame)
+    refusal = f"{beside} is damaged"
+    extra = reading.from_json(reading.content(beside, "durations", reading.COMPANION), refusal)
+    headers.verify(extra, BESIDE, refusal)
+    return Run(header, frame, extra["date"], extra["time_seconds"])
 
 
 def read_all(results: Path) -> list[Run]:
-    """Every run under a results folder, in the order of the paths."""
-    return [read(path) for path in sorted((results / "runs").glob("*/*.parquet"))]
+    """Every run under a results folder, in the order of the paths.
+
+    Raises RbmixError also where two contradict each other.
+    """
+    paths = sorted((results / "runs").glob("*/*.parquet"))
+    runs = [read(path) for path in paths]
+    tables.check_agreement(
+        fact for path, run in zip(paths, runs, strict=True) for fact in _facts(path, run)
+    )
+    return runs
 
 
-def _check(header: Any, frame: pd.DataFrame, path: Path) -> None:
+def _facts(path: Path, run: Run) -> Iterator[tuple[Path, str, Any]]:
+    h = run.header
+    yield path, f"data {h['data_hash']}", (run.table["image"].tolist(), run.table["label"].tolist())
+    yield path, f"protocol {h['protocol_hash']}", (h["norm"], run.eps)
+
+
+def _check(header: dict[str, Any], frame: pd.DataFrame, path: Path) -> None:
     """The law of the curve: lists as long as the grid, and what is broken stays broken."""
-    if not isinstance(header, dict) or not isinstance(header.get("eps"), list):
-        raise RbmixError(f"records {path} are damaged (no epsilon grid in the header)")
-    if header.get("n") != len(frame) or frame["image"].duplicated().any():
-        raise RbmixError(f"records {path} are damaged (not one record for each image)")
+    refusal = f"records {path} are damaged"
+    grid = {"eps": headers.grid(header["norm"])}
+    headers.verify(header, grid, refusal)
+    levels = len(header["eps"])
+    if len(header.get("audit") or []) not in (0, levels):
+        raise RbmixError(f"{refusal} (header: an audit of another grid)")
+    for found in header.get("audit") or []:
+        if found["broken"] > found["sampled"]:
+            raise RbmixError(f"{refusal} (header: more images broken than sampled)")
+    found = header.get("diagnostics") or {"images": 0}
+    met = found.get("attacked") or 0
+    if any((found.get(name) or 0) > met for name in ("fgsm_only", "blind", "half", "gained")):
+        raise RbmixError(f"{refusal} (header: more images in a diagnostic than were attacked)")
     for row in frame.itertuples():
-        lists = [getattr(row, name) for name in PER_EPS]
-        if any(values is None or len(values) != len(header["eps"]) for values in lists):
-            raise RbmixError(f"records {path} are damaged (image {row.image}: short list)")
+        lists = [getattr(row, name) for name in PER_EPS if name in frame]
+        if any(len(values) != levels for values in lists):
+            raise RbmixError(f"{refusal} (image {row.image}: short list)")
         broken = list(row.broken)
-        if broken != sorted(broken) or (broken and broken[-1] and not row.correct):
-            raise RbmixError(f"records {path} are damaged (image {row.image}: not nested)")
+        if broken != sorted(broken) or (broken[-1] and not row.correct):
+            raise RbmixError(f"{refusal} (image {row.image}: not nested)")
+        if not all(map(headers.text, row.component)):
+            raise RbmixError(f"{refusal} (image {row.image}: a component without a name)")
+    if ((frame["label"] == frame["prediction"]) != frame["correct"]).any():
+        raise RbmixError(f"{refusal} (correct is not what the prediction says)")
+    tables.check_values(path, frame, levels, finite=["margin"])
 
 
 def _plain(column: pd.Series) -> list[Any]:

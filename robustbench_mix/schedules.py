@@ -11,19 +11,24 @@ from robustbench_mix.algorithms import ladders
 from robustbench_mix.algorithms.attack import check_norm
 from robustbench_mix.algorithms.ladders import Rung
 from robustbench_mix.errors import RbmixError
-from robustbench_mix.harness import State, attack_all
+from robustbench_mix.harness import attack_all
 from robustbench_mix.protocols import Protocol
 from robustbench_mix.search import search_all
+from robustbench_mix.state import State
 from robustbench_mix.verdicts import DRAWS
 
 
 @dataclass(frozen=True)
 class Schedule:
-    """The attacks of a protocol under a backend, and the backend's name in the records."""
+    """The attacks of a protocol under a backend, and the backend's name in the records.
+
+    `steps` is how many an image can pass.
+    """
 
     backend: str
     attack: Callable[..., State]
     rungs: list[Rung]
+    steps: int
 
 
 def schedule_of(
@@ -47,13 +52,14 @@ def schedule_of(
         rungs = ladders.ladder(name, classes, options, early_stop=False)
         steps = ladders.as_components(rungs)
         attack = partial(attack_all, steps=steps, exhaustive=True)
-        return Schedule("fast, exhaustive", attack, [])
+        return Schedule("fast, exhaustive", attack, [], len(steps) * len(protocol.eps))
     if backend == "fast":
         rungs = ladders.ladder(name, classes, options)
-        return Schedule(backend, partial(search_all, ladder=rungs), rungs)
+        return Schedule(backend, partial(search_all, ladder=rungs), rungs, len(rungs))
     steps = algorithms.components(name, classes, options)
     check_norm(steps, protocol.norm)
-    return Schedule(backend, partial(attack_all, steps=steps), [])
+    attack = partial(attack_all, steps=steps)
+    return Schedule(backend, attack, [], len(steps) * len(protocol.eps))
 
 
 def _randomised(
@@ -71,4 +77,5 @@ def _randomised(
         )
     steps = algorithms.components(name, classes, protocol.options)
     check_norm(steps, protocol.norm)
-    return Schedule("reference, randomised", partial(attack_all, steps=steps, draws=DRAWS), [])
+    attack = partial(attack_all, steps=steps, draws=DRAWS)
+    return Schedule("reference, randomised", attack, [], len(steps) * len(protocol.eps))

@@ -32,12 +32,13 @@ from robustbench_mix.audit import audited, hits
 from robustbench_mix.devices import has_fast_bfloat16
 from robustbench_mix.fuse import halve, simplify
 from robustbench_mix.graphs import graphed
-from robustbench_mix.harness import Save, State, borrowed, clean_state, sample, spend
+from robustbench_mix.harness import Save, borrowed, clean_state, sample, spend
 from robustbench_mix.memory import halving
 from robustbench_mix.norms import distance, project
 from robustbench_mix.progress import bar
 from robustbench_mix.protocols import Protocol
 from robustbench_mix.splits import Split
+from robustbench_mix.state import State
 from robustbench_mix.streams import stream
 
 PLACE = -1  # the stage of an image that has not been placed on the grid

@@ -13,6 +13,7 @@ from rich.table import Table
 
 from robustbench_mix import ci, flags
 from robustbench_mix.claims import Claim
+from robustbench_mix.errors import one_line
 from robustbench_mix.intervals import wilson
 from robustbench_mix.records import Run
 from robustbench_mix.regression import Verdict
@@ -33,14 +34,13 @@ def evaluation(run: Run, rows: pd.DataFrame, written: list[Path]) -> None:
             f"{low:.1%} to {high:.1%}",
             _broken_by(run, row.eps),
         )
-    console = Console()
+    console = _console()
     console.print(table)
     passes = passes_per_image(run)
     console.print(
         f"{h['n']} test images (more with --examples N); "
         f"{passes['forward']:,.0f} forward and {passes['gradient']:,.0f} gradient passes an image; "
         f"attacked in {run.time_seconds.get('attacking', 0):.0f} s on {h['device']}",
-        highlight=False,
     )
     if "randomised" in h:
         drawn = flags.draws(h["diagnostics"])
@@ -50,20 +50,18 @@ def evaluation(run: Run, rows: pd.DataFrame, written: list[Path]) -> None:
             highlight=False,
         )
     for name, words in flags.of_run(run).items():
-        console.print(f"flag {name}: {words} (docs/flags.md)", highlight=False)
+        console.print(f"flag {name}: {words} (docs/flags.md)")
     checked = h.get("checked", {"confirmed": 0, "refuted": 0})
     if h.get("backend") == "fast":
         console.print(
             f"of the conclusions from larger to smaller epsilons, {sum(checked.values())} were "
             f"attacked outright and {checked['refuted']} refuted",
-            highlight=False,
         )
     for eps, found in zip(run.eps, h.get("audit", []), strict=False):
         console.print(
             f"eps {eps}: {found['broken']} of {found['sampled']} audited survivors fell to FAB-T "
             f"or Square; with 95 % confidence the full ensemble would break at most "
             f"{100 * found['bound']:.1f} pp more",
-            highlight=False,
         )
     saved(written)
 
@@ -97,11 +95,10 @@ def training(header: dict[str, Any], path: Path) -> None:
     attacked = (
         f" on PGD examples ({recipe['adversarial']['eps']})" if "adversarial" in recipe else ""
     )
-    Console().print(
+    _console().print(
         f"{header['spec']['model']} on {header['train_examples']:,} images of "
         f"{header['dataset']}, {recipe['epochs']} epochs{attacked}: "
-        f"{header['test_accuracy']:.2%} clean accuracy\n{path}",
-        highlight=False,
+        f"{header['test_accuracy']:.2%} clean accuracy\n{one_line(str(path))}",
         soft_wrap=True,
     )
 
@@ -115,7 +112,7 @@ def decodings(rows: list[dict[str, Any]], written: list[Path]) -> None:
     for row in rows:
         interval = f"{row['low']:.2f} to {row['high']:.2f}"
         table.add_row(*(str(row[name]) for name in columns), f"{row['psnr']:.2f}", interval)
-    Console().print(table)
+    _console().print(table)
     saved(written)
 
 
@@ -126,7 +123,7 @@ def claims(found: list[Claim], path: Path) -> None:
         table.add_column(column)
     for claim in found:
         table.add_row(claim.name, claim.data, claim.verdict, claim.reason, claim.measured)
-    Console().print(table)
+    _console().print(table)
     saved([path])
 
 
@@ -140,27 +137,26 @@ def plan(name: str, summary: str, rows: list[dict[str, Any]]) -> None:
         table.add_row(row["network"], *counts, _duration(row["seconds"]))
     missing = sum(total - done for r in rows for done, total in (r["trained"], r["attacked"]))
     left = _duration(sum(row["seconds"] for row in rows))
-    console = Console()
+    console = _console()
     console.print(table)
     console.print(
         f"{missing} left to do, about {left} here" if missing else "everything is done",
-        highlight=False,
     )
 
 
 def saved(paths: list[Path]) -> None:
     """Where everything is."""
-    console = Console()
+    console = _console()
     for path in paths:
-        console.print(f"wrote {path}", highlight=False, soft_wrap=True)
+        console.print(f"wrote {one_line(str(path))}", soft_wrap=True)
 
 
 def sweep(failures: list[str], written: list[Path]) -> None:
     """How a sweep ended."""
     saved(written)
-    console = Console()
+    console = _console()
     for failure in failures:
-        console.print(f"failed: {failure}", highlight=False, soft_wrap=True, markup=False)
+        console.print(f"failed: {one_line(failure)}", soft_wrap=True)
 
 
 def _duration(seconds: float) -> str:
@@ -202,11 +198,11 @@ def models(
     table.add_column("what it is")
     for name, summary in summaries.items():
         table.add_row(name, *(f"{count:,}" for count in counts[name].values()), summary)
-    console = Console()
+    console = _console()
     console.print(table)
     console.print("full: all learned; chans: --spatial frozen; space: --channel frozen")
-    console.print(grammar, highlight=False)
-    console.print(f"also: {forms}", highlight=False)
+    console.print(grammar)
+    console.print(f"also: {forms}")
     _registered("model", registered)
 
 
@@ -257,13 +253,18 @@ def attacks(protocols: list[Any], registered: dict[str, str]) -> None:
     for protocol in protocols:
         grid = ", ".join(eps.text for eps in protocol.eps)
         table.add_row(protocol.name, protocol.norm, grid, protocol.summary)
-    Console().print(table)
+    _console().print(table)
     _registered("algorithm", registered)
 
 
 def _registered(kind: str, registered: dict[str, str]) -> None:
     for name, package in registered.items():
-        Console().print(f"{kind} {name}, of {package}", highlight=False, markup=False)
+        _console().print(f"{kind} {name}, of {package}")
+
+
+def _console() -> Console:
+    """Standard output, on which a name is a name and no markup."""
+    return Console(markup=False, emoji=False, highlight=False)
 
 
 def _name(header: dict[str, Any]) -> str:

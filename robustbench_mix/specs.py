@@ -23,6 +23,11 @@ PRECISIONS = ("fp32", "bf16")
 BACKENDS = ("reference", "fast")
 MAX_SEED = 2**32 - 1
 MAX_SIZE = 1024  # pixels that images are resized to at most
+MAX_NAME = 255
+MAX_EPS = 1000  # of a grid
+MAX_EXAMPLES = 10**8
+MAX_BATCH = 10**6
+MAX_EPOCHS = 10**5
 
 
 @dataclass(frozen=True)
@@ -59,6 +64,28 @@ def check_seed(seed: int) -> int:
     if not 0 <= seed <= MAX_SEED:
         raise RbmixError(f"seed {seed} is out of range (allowed: 0 to {MAX_SEED})")
     return seed
+
+
+def check_name(kind: str, text: str) -> str:
+    """Return a name that will be printed and written into files.
+
+    Raises RbmixError if it is empty, too long, or holds what a terminal or a table would
+    obey (control characters, line ends) or what UTF-8 cannot write.
+    """
+    if not is_name(text):
+        raise RbmixError(f"{kind} {text!r} is not 1 to {MAX_NAME} printable characters")
+    return text
+
+
+def is_name(text: Any) -> bool:
+    """Whether `check_name` takes it."""
+    return isinstance(text, str) and 0 < len(text) <= MAX_NAME and text.isprintable()
+
+
+def check_count(name: str, number: int | None, most: int) -> None:
+    """Raise RbmixError unless the number is from 1 to `most`; None passes."""
+    if number is not None and not 1 <= number <= most:
+        raise RbmixError(f"{name} {number} must be at least 1 (allowed: up to {most:,})")
 
 
 @dataclass(frozen=True)
@@ -107,6 +134,8 @@ def parse_grid(texts: list[str], norm: str) -> tuple[Eps, ...]:
     """Read an epsilon grid, sorted ascending; raises RbmixError if empty or repeated."""
     if not texts:
         raise RbmixError("the epsilon grid is empty (allowed: one or more, as in 1/255,2/255)")
+    if len(texts) > MAX_EPS:
+        raise RbmixError(f"the epsilon grid has {len(texts):,} values (allowed: up to {MAX_EPS:,})")
     grid = sorted((parse_eps(text, norm) for text in texts), key=lambda eps: eps.value)
     for smaller, larger in pairwise(grid):
         if smaller.value == larger.value:
@@ -225,10 +254,8 @@ class Recipe:
     adversarial: Adversarial | None = None
 
     def __post_init__(self) -> None:
-        if self.epochs < 1:
-            raise RbmixError(f"epochs {self.epochs} must be at least 1")
-        if self.batch_size < 1:
-            raise RbmixError(f"batch size {self.batch_size} must be at least 1")
+        check_count("epochs", self.epochs, MAX_EPOCHS)
+        check_count("batch size", self.batch_size, MAX_BATCH)
         if not (math.isfinite(self.lr) and self.lr > 0):
             raise RbmixError(f"learning rate {self.lr} must be a positive number")
         if self.precision not in PRECISIONS:

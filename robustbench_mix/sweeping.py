@@ -13,11 +13,12 @@ from typing import Any
 
 import torch
 
-from robustbench_mix import checkpoints, data, jobs, probing, protocols, zoo
+from robustbench_mix import checkpoints, data, jobs, probing, protocols, sources, zoo
 from robustbench_mix import unshuffle as shuffling
 from robustbench_mix.algorithms import ladders
 from robustbench_mix.costs import Costs
 from robustbench_mix.devices import fitting_batch, pick_device
+from robustbench_mix.errors import RbmixError
 from robustbench_mix.evaluation import default_examples
 from robustbench_mix.files import check_writable
 from robustbench_mix.grids import Cell, Puzzle, Sweep
@@ -89,8 +90,16 @@ def plan(sweep: Sweep, setting: Setting) -> list[Piece]:
 
 
 def check(cell: Cell) -> None:
-    """Raises RbmixError for a model or an attack that does not exist."""
-    zoo.family(cell.spec.model)
+    """Raises RbmixError for a model or an attack that does not exist, and for a model of code.
+
+    A sweep may come from anybody: it names no module that is then imported.
+    """
+    word = cell.spec.model
+    if sources.parse(word).is_code:
+        raise RbmixError(
+            f"model {word!r} is code, which no sweep imports: `rbmix evaluate --model`"
+        )
+    zoo.family(word)
     for attack in cell.attacks:
         protocols.load(attack, "")
 

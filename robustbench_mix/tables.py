@@ -1,17 +1,23 @@
-"""A table and a header in one Parquet file, for records that are no curves."""
+"""A table and a header in one Parquet file: how records are written, and read with suspicion."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
+from robustbench_mix import headers, reading
 from robustbench_mix.errors import RbmixError
 from robustbench_mix.files import replacing, write_text
+from robustbench_mix.headers import Check
 
 KEY = b"rbmix"
+MAX_ROWS = 10**6
+MAX_VALUES = 10**8  # of one column
 
 
 def write(path: Path, header: dict[str, Any], table: pd.DataFrame, beside: dict[str, Any]) -> None:
@@ -30,19 +36,95 @@ def write(path: Path, header: dict[str, Any], table: pd.DataFrame, beside: dict[
         parquet.write_table(columns.replace_schema_metadata(metadata), temporary)
 
 
-def read(path: Path, needs: set[str]) -> tuple[dict[str, Any], pd.DataFrame]:
-    """What `write` wrote; raises RbmixError if damaged or if a column of `needs` lacks."""
+def read(
+    path: Path, columns: Mapping[str, str], checks: Mapping[str, Check], lacking: Iterable[str] = ()
+) -> tuple[dict[str, Any], pd.DataFrame]:
+    """The header, of which `checks` hold, and these columns of the table.
+
+    `columns` names the kinds that each may have, as in `int64|double`, `[bool]` for lists of
+    bool, with a `?` where values may be missing; those in `lacking` may be missing as a whole.
+    Images are numbered and there are header["n"] of them. Raises RbmixError for anything else,
+    and for a file that would take far more memory than its size.
+    """
+    raw = reading.content(path, "records", reading.RECORDS)
+    header, values = _opened(raw, columns, set(lacking), f"records {path} are damaged")
+    headers.verify(header, checks, f"records {path} are damaged")
+    header = {"train_examples": None, "epochs": None, **header}  # nobody knows, where not said
+    table = pd.DataFrame(values)
+    image = table["image"]
+    if header["n"] != len(table) or image.duplicated().any() or image.min() < 0:
+        raise RbmixError(f"records {path} are damaged (not one record for each image)")
+    return header, table
+
+
+def _opened(
+    raw: bytes, columns: Mapping[str, str], lacking: set[str], refusal: str
+) -> tuple[Any, dict[str, list[Any]]]:
     import pyarrow as pa
     from pyarrow import parquet
 
-    try:
-        stored = parquet.read_table(path)
-        header = json.loads((stored.schema.metadata or {})[KEY])
-        table = pd.DataFrame({name: stored[name].to_pylist() for name in stored.column_names})
-    except (OSError, KeyError, ValueError, pa.ArrowException) as error:
-        detail = (str(error).splitlines() or [""])[0][:120]
-        raise RbmixError(f"records {path} are damaged ({detail})") from error
-    missing = sorted(needs - set(table.columns))
-    if missing or not isinstance(header, dict):
-        raise RbmixError(f"records {path} are damaged ({', '.join(missing) or 'no header'})")
-    return header, table
+    with reading.parsing(refusal), parquet.ParquetFile(pa.BufferReader(raw)) as file:
+        _check_size(file.metadata)
+        schema = file.schema_arrow
+        if len(set(schema.names)) < len(schema.names):
+            raise ValueError("a column occurs twice")
+        chosen = {name: kind for name, kind in columns.items() if name in schema.names}
+        if missing := sorted(columns.keys() - chosen.keys() - lacking):
+            raise ValueError(f"no {missing[0]}")
+        for name, kind in chosen.items():
+            given = _kind(schema.field(name).type)
+            if given not in kind.rstrip("?").split("|") and not (given == "null" and "?" in kind):
+                raise ValueError(f"{name} is {given}, not {kind}")
+        header = reading.from_json((schema.metadata or {})[KEY], refusal)
+        table = file.read(list(chosen), use_threads=False)
+        table.validate(full=True)
+        for name, kind in chosen.items():
+            column = table[name]
+            inner = column.combine_chunks().flatten() if kind.startswith("[") else column
+            if "?" not in kind and (column.null_count or inner.null_count):
+                raise ValueError(f"{name} lacks values")
+        return header, {name: table[name].to_pylist() for name in chosen}
+
+
+def _check_size(metadata: Any) -> None:
+    """Raises ValueError for more rows, values or bytes than records have."""
+    groups = [metadata.row_group(at) for at in range(metadata.num_row_groups)]
+    sizes = [group.column(at) for group in groups for at in range(metadata.num_columns)]
+    if metadata.num_rows > MAX_ROWS:
+        raise ValueError(f"{metadata.num_rows:,} rows (allowed: up to {MAX_ROWS:,})")
+    if sum(column.total_uncompressed_size for column in sizes) > reading.RECORDS:
+        raise ValueError(f"more than {reading.RECORDS:,} bytes when unpacked")
+    if any(column.num_values > MAX_VALUES for column in sizes):
+        raise ValueError(f"a column has more than {MAX_VALUES:,} values")
+
+
+def _kind(type_: Any) -> str:
+    """A type of Arrow in a word, whatever the elements of its lists are called."""
+    import pyarrow as pa
+
+    is_list = pa.types.is_list(type_)
+    return f"[{_kind(type_.value_type)}]" if is_list else str(type_)
+
+
+def check_values(path: Path, table: pd.DataFrame, length: int, *, finite: Iterable[str]) -> None:
+    """Raise RbmixError unless lists are `length` long and these columns hold finite numbers."""
+    for name in table:
+        first = table[name].iloc[0]
+        if isinstance(first, list) and any(len(one) != length for one in table[name]):
+            raise RbmixError(f"records {path} are damaged ({name}: a short list)")
+    for name in finite:
+        if not np.isfinite(np.array(table[name].tolist(), float)).all():
+            raise RbmixError(f"records {path} are damaged ({name} is not finite)")
+
+
+def check_agreement(facts: Iterable[tuple[Path, str, Any]]) -> None:
+    """Raise RbmixError where two files say different things of what has the same name.
+
+    `facts` are a file, what it speaks of, and what it says: files are compared with each
+    other, and what has the same hash is taken to be the same.
+    """
+    said: dict[str, tuple[Path, Any]] = {}
+    for path, about, what in facts:
+        first, known = said.setdefault(about, (path, what))
+        if known != what:
+            raise RbmixError(f"records {path} contradict {first} ({about})")

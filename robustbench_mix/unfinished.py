@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import pickle
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from robustbench_mix.errors import RbmixError
+from robustbench_mix import headers, reading
 from robustbench_mix.files import write_bytes
 from robustbench_mix.progress import say
 
@@ -52,26 +51,53 @@ class Unfinished:
         self.saved_at = time.monotonic()
 
     def restore(
-        self, model: nn.Module, optimizer: torch.optim.Optimizer, device: torch.device
+        self,
+        model: nn.Module,
+        optimizer: torch.optim.Optimizer,
+        device: torch.device,
+        epochs: int,
     ) -> tuple[int, float]:
         """Put back what was kept: the epochs done and the seconds they took, (0, 0.0) if none.
 
-        Raises RbmixError if the file is damaged.
+        Raises RbmixError if the file is damaged, or is not of a training of so many epochs.
         """
         if not self.path.exists():
             return 0, 0.0
-        try:
+        refusal, hint = f"unfinished training {self.path} is damaged", "; delete it"
+        reading.check(self.path, "unfinished training", reading.WEIGHTS)
+        with reading.parsing(refusal, hint):
             state = torch.load(self.path, map_location=device, weights_only=True)
             if state["made_with"] != self.made_with:
                 say(f"{self.path} was made with other versions or on another device: starting over")
                 return 0, 0.0
+            epoch, seconds = state["epoch"], state["seconds"]
+            if not (headers.count(1, epochs - 1)(epoch) and headers.number(0, 1e12)(seconds)):
+                raise ValueError(f"{epoch} of {epochs} epochs in {seconds} seconds")
+            _check_optimizer(state["optimizer"], optimizer)
             model.load_state_dict(state["model"])
             optimizer.load_state_dict(state["optimizer"])
-            epoch, seconds = int(state["epoch"]), float(state["seconds"])
-        except (OSError, RuntimeError, EOFError, pickle.UnpicklingError, LookupError) as error:
-            raise RbmixError(f"unfinished training {self.path} is damaged; delete it") from error
         say(f"going on with the unfinished training {self.path}, {epoch} epochs done")
-        return epoch, seconds
+        return epoch, float(seconds)
+
+
+def _check_optimizer(state: dict[str, Any], fresh: torch.optim.Optimizer) -> None:
+    """Raise ValueError unless the state is one that this optimizer could have come to.
+
+    PyTorch takes any numbers and tensors here, and fails over them at the next step.
+    """
+    wanted = fresh.state_dict()["param_groups"]
+    moving = ("lr", "initial_lr")  # what the schedule sets
+    for group, own in zip(state["param_groups"], wanted, strict=True):
+        if {**group, **dict.fromkeys(moving)} != {**own, **dict.fromkeys(moving)}:
+            raise ValueError("another optimizer")
+        if not all(headers.number(0, 1e6)(group[name]) for name in moving):
+            raise ValueError("no learning rate")
+    parameters = [p for group in fresh.param_groups for p in group["params"]]
+    for position, moments in state["state"].items():
+        shape = parameters[position].shape
+        for name, value in moments.items():
+            if value is not None and value.shape != (() if name == "step" else shape):
+                raise ValueError(f"{name} of another shape")
 
 
 def forget(result: Path) -> None:

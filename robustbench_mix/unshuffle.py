@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 import time
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -29,11 +30,13 @@ from robustbench_mix.mixing import set_mixing
 from robustbench_mix.normalized import Normalized
 from robustbench_mix.progress import say
 from robustbench_mix.recipes import recipe_for as classifier_recipe
-from robustbench_mix.specs import Recipe, as_json, parse_spatial, short_hash
+from robustbench_mix.specs import Recipe, as_json, check_count, parse_spatial, short_hash
 from robustbench_mix.splits import Dataset, Split, balanced
 from robustbench_mix.unfinished import Unfinished, forget
+from robustbench_mix.zoo import check_size
 
 BATCH = 256
+MOST = {"width": 9999, "depth": 999, "kernel": 999, "patch": 999}  # as in the names of models
 
 
 @dataclass(frozen=True)
@@ -50,9 +53,8 @@ class Decoder:
 
     def __post_init__(self) -> None:
         parse_spatial(self.spatial)
-        for name in ("width", "depth", "kernel", "patch"):
-            if getattr(self, name) < 1:
-                raise RbmixError(f"{name} {getattr(self, name)} must be at least 1")
+        for name, most in MOST.items():
+            check_count(name, getattr(self, name), most)
 
     @property
     def name(self) -> str:
@@ -111,9 +113,11 @@ def shuffle(images: Tensor, order: Tensor) -> Tensor:
 
 def build(decoder: Decoder, channels: int, mean: Tensor, std: Tensor) -> Normalized:
     """A fresh network; variants of a seed share every initial weight they both have."""
+    shape = (decoder.width, decoder.depth, decoder.kernel, decoder.patch, channels)
+    check_size(decoder.name, partial(Projector, *shape))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(decoder.seed)
-        net = Projector(decoder.width, decoder.depth, decoder.kernel, decoder.patch, channels)
+        net = Projector(*shape)
     set_mixing(net, parse_spatial(decoder.spatial), decoder.channel)
     return Normalized(net, mean.clone(), std.clone())
 

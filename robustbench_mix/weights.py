@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from robustbench_mix import reading
 from robustbench_mix.errors import RbmixError
 
 # Where training scripts keep the state dict, and what wrappers put before its names.
@@ -29,22 +30,19 @@ def load(model: nn.Module, path: Path) -> None:
     """
     wanted = model.state_dict()
     state = _renamed(_read(path), wanted)
-    misfits = [f"missing: {name}, {_shape(wanted[name])}" for name in wanted if name not in state]
-    misfits += [
-        f"unexpected: {name}, {_shape(state[name])}" for name in state if name not in wanted
-    ]
-    wrong = [name for name in wanted if name in state and state[name].shape != wanted[name].shape]
-    misfits += [
-        f"shape: {name} is {_shape(state[name])}, the model needs {_shape(wanted[name])}"
-        for name in wrong
-    ]
+    given, needed = ({name: _form(t) for name, t in side.items()} for side in (state, wanted))
+    misfits = [f"missing: {name}, {needed[name]}" for name in wanted if name not in state]
+    misfits += [f"unexpected: {name}, {given[name]}" for name in state if name not in wanted]
+    wrong = [name for name in wanted if name in state and given[name] != needed[name]]
+    misfits += [f"shape: {n} is {given[n]}, the model needs {needed[n]}" for n in wrong]
     if misfits:
         raise RbmixError(
             f"weights {path} do not fit the model: {len(misfits)} differ in name or shape"
             f"{_other_head(wrong, misfits, state, wanted)}",
             _shortened(misfits),
         )
-    model.load_state_dict(state)
+    with reading.parsing(f"weights {path} do not fit the model"):
+        model.load_state_dict(state)
 
 
 def _renamed(state: dict[str, Tensor], wanted: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -65,6 +63,8 @@ def _other_head(
     wrong: list[str], misfits: list[str], state: dict[str, Tensor], wanted: dict[str, Tensor]
 ) -> str:
     """What to do about a network that fits but for its number of outputs."""
+    if not all(_form(state[name]).startswith("(") for name in wrong):
+        return ""
     outputs = {len(state[name]) for name in wrong if state[name].ndim > 0}
     same_inside = all(state[name].shape[1:] == wanted[name].shape[1:] for name in wrong)
     if len(misfits) == len(wrong) <= 2 and len(outputs) == 1 and same_inside:
@@ -76,42 +76,46 @@ def _shortened(lines: list[str]) -> list[str]:
     return lines if len(lines) <= LISTED else [*lines[:LISTED], f"and {len(lines) - LISTED} more"]
 
 
-def _shape(tensor: Tensor) -> str:
-    return str(tuple(tensor.shape))
+def _form(tensor: Tensor) -> str:
+    """What must be alike for one tensor to be copied into another: shape, kind and layout."""
+    if tensor.layout != torch.strided or tensor.is_quantized or tensor.is_meta or tensor.is_nested:
+        return "in a layout of its own"  # which may have no shape either
+    kind = "" if tensor.is_floating_point() else f" {tensor.dtype}".replace("torch.", "")
+    return f"{tuple(tensor.shape)}{kind}"
 
 
 def _read(path: Path) -> dict[str, Tensor]:
     import pickle
     import warnings
 
-    from safetensors import SafetensorError
     from safetensors.torch import load_file
 
-    if not path.is_file():
+    if not path.exists():
         raise RbmixError(f"checkpoint {path} does not exist")
+    if path.suffix not in (".safetensors", ".pt", ".pth"):
+        raise RbmixError(f"checkpoint {path} must end in .safetensors, .pt or .pth")
+    reading.check(path, "checkpoint", reading.WEIGHTS)
     loaded: Any
-    try:
+    with reading.parsing(f"checkpoint {path} is damaged"):
         if path.suffix == ".safetensors":
             loaded = load_file(path)
-        elif path.suffix in (".pt", ".pth"):
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # about old pickle protocols
-                loaded = torch.load(path, map_location="cpu", weights_only=True)
         else:
-            raise RbmixError(f"checkpoint {path} must end in .safetensors, .pt or .pth")
-    except (OSError, SafetensorError, RuntimeError, EOFError) as error:
-        raise RbmixError(f"checkpoint {path} is damaged ({_first_line(error)})") from error
-    except (pickle.UnpicklingError, ValueError) as error:
-        raise RbmixError(f"checkpoint {path} is refused: it holds more than tensors") from error
+            try:
+                with warnings.catch_warnings():
+                    warnings.simplefilter("ignore")  # about old pickle protocols
+                    loaded = torch.load(path, map_location="cpu", weights_only=True)
+            except (pickle.UnpicklingError, ValueError) as error:
+                refusal = f"checkpoint {path} is refused: it holds more than tensors"
+                raise RbmixError(refusal) from error
     while isinstance(loaded, dict):
         inner = next((key for key in NESTED if isinstance(loaded.get(key), dict)), None)
         if inner is None:
             break
         loaded = loaded[inner]
-    if not (isinstance(loaded, dict) and all(isinstance(v, Tensor) for v in loaded.values())):
+    if not (
+        isinstance(loaded, dict)
+        and all(isinstance(value, Tensor) for value in loaded.values())
+        and all(isinstance(name, str) for name in loaded)
+    ):
         raise RbmixError(f"checkpoint {path} is not a state dict of tensors")
     return loaded
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0][:120]

@@ -7,14 +7,16 @@ the business of `sources`.
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 
 from robustbench_mix import sources
-from robustbench_mix.errors import RbmixError, is_out_of_memory
+from robustbench_mix.errors import RbmixError, first_line, is_out_of_memory
 from robustbench_mix.mixing import (
     channel_mixers,
     count_trainable,
@@ -27,12 +29,15 @@ from robustbench_mix.shapes import Shape, resized, send, shape_of
 from robustbench_mix.sources.builtin import GRAMMAR, MODELS, parse_name
 from robustbench_mix.specs import Interface, ModelSpec, check_channel, parse_spatial
 
+MAX_PARAMETERS = 10**9
+
 __all__ = [
     "GRAMMAR",
     "MODELS",
     "Normalized",
     "Shape",
     "build",
+    "check_size",
     "check_takes",
     "family",
     "network",
@@ -72,6 +77,8 @@ def network(spec: ModelSpec, shape: Shape) -> nn.Module:
     """
     origin, shape = sources.parse(spec.model), fitting(spec, shape)
     spatial, channel = parse_spatial(spec.spatial), check_channel(spec.channel)
+    if origin.is_builtin:
+        check_size(spec.model, partial(origin.fresh, shape))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(spec.seed)
         net = origin.fresh(shape)
@@ -137,9 +144,8 @@ def check_takes(net: nn.Module, shape: Shape, word: str) -> int:
     except Exception as error:  # whatever a foreign network raises
         if is_out_of_memory(error):
             raise
-        said = (str(error).splitlines() or [type(error).__name__])[0][:160]
         raise RbmixError(
-            f"model {word!r} cannot take images of shape {shape.image} ({said}); "
+            f"model {word!r} cannot take images of shape {shape.image} ({first_line(error)}); "
             "--input-size N resizes them"
         ) from error
     if not (isinstance(logits, Tensor) and logits.ndim == 2 and len(logits) == 1):
@@ -154,6 +160,16 @@ def check_outputs(outputs: int, shape: Shape, word: str) -> None:
         raise RbmixError(
             f"model {word!r} has {outputs:,} outputs, not {shape.classes:,}, one for each class"
             + (f" (--classes {outputs} takes it all the same)" if outputs > shape.classes else "")
+        )
+
+
+def check_size(name: str, make: Callable[[], nn.Module]) -> None:
+    """Raise RbmixError if the network has more parameters than `MAX_PARAMETERS`."""
+    with torch.device("meta"):  # shapes without storage
+        count = sum(parameter.numel() for parameter in make().parameters())
+    if count > MAX_PARAMETERS:
+        raise RbmixError(
+            f"model {name!r} has {count:,} parameters (allowed: up to {MAX_PARAMETERS:,})"
         )
 
 

@@ -14,11 +14,12 @@ import robustbench_mix
 PACKAGE = Path(robustbench_mix.__file__).parent
 FLOORS = {
     0: "errors specs files progress markdown provenance protocols records recipes tables "
-    "decodings intervals evidence grids paper probes flags locks plugins baselines",
+    "decodings intervals evidence grids paper probes flags locks plugins "
+    "baselines reading headers",
     1: "filters mixing fuse graphs resnet convmixer splits folders data norms streams draws "
     "devices memory unfinished shapes normalized",
     2: "zoo sources weights checkpoints algorithms measures diagnostics anatomy operations",
-    3: "fit train unshuffle obtain harness audit search identity evaluation jobs api bench "
+    3: "fit train unshuffle obtain harness state audit search identity evaluation jobs api bench "
     "costs runners sweeping sweeps probing checkup brought gating verdicts schedules",
     4: "leaderboard claims agreement explanations report pages plot drawing show gallery "
     "regression ci result",

@@ -12,9 +12,10 @@ import torch
 from robustbench_mix import algorithms, cli, protocols
 from robustbench_mix.algorithms import from_foolbox
 from robustbench_mix.errors import RbmixError
-from robustbench_mix.harness import State, attack_all
+from robustbench_mix.harness import attack_all
 from robustbench_mix.protocols import Protocol
 from robustbench_mix.specs import parse_grid
+from robustbench_mix.state import State
 
 CPU = torch.device("cpu")
 GRID = {"linf": ["0.002", "0.005", "0.01", "0.02"], "l2": ["0.02", "0.05", "0.1", "0.2"]}

@@ -11,9 +11,10 @@ from torch import nn
 from robustbench_mix import algorithms, protocols, zoo
 from robustbench_mix.algorithms.attack import Component, Target
 from robustbench_mix.errors import RbmixError
-from robustbench_mix.harness import State, attack_all, classes_of
+from robustbench_mix.harness import attack_all, classes_of
 from robustbench_mix.specs import ModelSpec, parse_grid
 from robustbench_mix.splits import Split
+from robustbench_mix.state import State
 
 CPU = torch.device("cpu")
 PROTOCOL = replace(protocols.load("fgsm", ""), eps=parse_grid(["0.01", "0.02", "0.05"], "linf"))

@@ -100,7 +100,9 @@ def test_stale_leaderboards_are_found(results: Path, make_run) -> None:
     markdown.write_text(markdown.read_text().replace("87.5", "97.5"))
     assert leaderboard.stale(results) == [markdown]
     leaderboard.write(results)
-    records.write(make_run([0, 0], seed=9), results / "runs" / "digits" / "new.parquet")
+    records.write(
+        make_run([0, 0], seed=9, data_hash="e"), results / "runs" / "digits" / "new.parquet"
+    )
     assert len(leaderboard.stale(results)) == 2
 
 

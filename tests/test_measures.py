@@ -158,7 +158,7 @@ def test_a_record_of_another_kind_is_refused(here: Path) -> None:
     """A probe without its columns is damaged."""
     assert cli.main(["explain", *WORDS, "--spatial", "learned"]) == 0
     (path,) = here.rglob("probe-*.parquet")
-    header, table = probes.tables.read(path, set())
-    probes.tables.write(path, header, table.drop(columns="margin"), {})
+    found = probes.read(path)
+    probes.tables.write(path, found.header, found.table.drop(columns="margin"), {})
     with pytest.raises(RbmixError, match="no margin"):
         probes.read(path)

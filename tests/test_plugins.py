@@ -142,7 +142,7 @@ def test_what_is_wrong_with_an_attack_is_one_line(evaluate, algorithm, options, 
 @pytest.mark.parametrize(
     ("model", "message"),
     [
-        ("brokennet", "model 'brokennet' failed (ValueError: no weights)"),
+        ("brokennet", "model 'brokennet' cannot be made: ValueError: no weights"),
         ("absentnet", "model 'absentnet' of fakepack 1.2 cannot be imported"),
         ("resnet14_w4", "model 'resnet14_w4' is rbmix's own"),
         ("flatnit", "unknown model 'flatnit'; did you mean 'flatnet'"),

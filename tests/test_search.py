@@ -20,11 +20,12 @@ from robustbench_mix.algorithms.fab import onto_hyperplane
 from robustbench_mix.algorithms.recall import square_recalled
 from robustbench_mix.algorithms.square import square
 from robustbench_mix.errors import RbmixError
-from robustbench_mix.harness import State, attack_all
+from robustbench_mix.harness import attack_all
 from robustbench_mix.recipes import recipe_for
 from robustbench_mix.search import search_all
 from robustbench_mix.specs import Adversarial, ModelSpec, parse_grid
 from robustbench_mix.splits import Split
+from robustbench_mix.state import State
 from robustbench_mix.train import train
 
 CPU = torch.device("cpu")

@@ -136,7 +136,7 @@ def test_callables_are_told_what_they_ask_for(module: Path) -> None:
     ("word", "message"),
     [
         ("mynet:hollow", "returned tuple, not an nn.Module"),
-        ("mynet:needs", "cannot be called: needs.. missing 1 required"),
+        ("mynet:needs", "cannot be made: TypeError: needs.. missing 1 required"),
         ("mynet:ready", "is a network; a callable that makes one is needed"),
         ("builtins:dict", "returned dict, not an nn.Module"),
     ],

@@ -191,10 +191,13 @@ def check_norm(components: list[Component], norm: str) -> None:
             )
 
 
-def at_least_one(option: str, value: Any) -> int:
-    """Check a whole-number option; raises RbmixError unless it is 1 or more."""
-    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        raise RbmixError(f"option {option} = {value!r} must be a whole number, at least 1")
+def at_least_one(option: str, value: Any, most: int = 10**6) -> int:
+    """Check a whole-number option; raises RbmixError unless it is from 1 to `most`."""
+    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= most:
+        raise RbmixError(
+            f"option {option} = {value!r} must be a whole number, at least 1 (allowed: up to "
+            f"{most:,})"
+        )
     return value
 
 

@@ -19,6 +19,7 @@ from robustbench_mix.streams import stream
 NORM = {"linf": "Linf", "l2": "L2"}
 STANDARD = ["apgd-ce", "apgd-t", "fab-t", "square"]
 COMPONENTS = [*STANDARD, "apgd-dlr"]
+MAX_COMPONENTS = 100
 
 
 def autoattack(
@@ -54,6 +55,10 @@ def chosen_components(components: list[str], classes: int) -> list[str]:
         raise RbmixError(f"AutoAttack needs a model with at least 2 classes, not {classes}")
     if not isinstance(components, list) or not components:
         raise RbmixError(f"option components = {components!r} must be a list of names")
+    if len(components) > MAX_COMPONENTS:
+        raise RbmixError(
+            f"option components has {len(components)} names (allowed: up to {MAX_COMPONENTS})"
+        )
     for name in components:
         if name not in COMPONENTS:
             raise unknown("AutoAttack component", str(name), COMPONENTS)

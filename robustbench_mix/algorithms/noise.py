@@ -8,10 +8,12 @@ from robustbench_mix.algorithms.attack import Component, Target, at_least_one
 from robustbench_mix.norms import random_signs
 from robustbench_mix.streams import generators
 
+MAX_DRAWS = 10_000
+
 
 def noise(classes: int, *, draws: int = 1) -> list[Component]:
     """`draws` independent random corners of the ball, no gradient, no queries."""
-    return [_draw(number) for number in range(at_least_one("draws", draws))]
+    return [_draw(number) for number in range(at_least_one("draws", draws, MAX_DRAWS))]
 
 
 def _draw(number: int) -> Component:

@@ -11,6 +11,8 @@ from robustbench_mix.algorithms.gradient_descent import descend
 from robustbench_mix.errors import RbmixError
 from robustbench_mix.streams import generators
 
+MAX_RESTARTS = 1000
+
 
 def pgd(
     classes: int, *, steps: int = 40, restarts: int = 5, step_size: Any = 0.1, eot: int = 1
@@ -27,8 +29,8 @@ def pgd(
 def check_pgd(steps: Any, restarts: Any, step_size: Any) -> None:
     """Raise RbmixError for options out of range."""
     at_least_one("steps", steps)
-    at_least_one("restarts", restarts)
-    if not isinstance(step_size, int | float) or not 0 < step_size <= 2:
+    at_least_one("restarts", restarts, MAX_RESTARTS)
+    if type(step_size) not in (int, float) or not 0 < step_size <= 2:
         raise RbmixError(f"option step_size = {step_size!r} must be above 0 and at most 2")
 
 

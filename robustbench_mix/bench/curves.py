@@ -15,12 +15,13 @@ from robustbench_mix.bench import peers
 from robustbench_mix.bench.clock import ratios, seconds
 from robustbench_mix.bench.table import Row
 from robustbench_mix.devices import fitting_batch
-from robustbench_mix.harness import State, borrowed
+from robustbench_mix.harness import borrowed
 from robustbench_mix.mixing import SeparableConv2d, compose
 from robustbench_mix.progress import silenced
 from robustbench_mix.protocols import Protocol
 from robustbench_mix.search import search_all
 from robustbench_mix.splits import Split
+from robustbench_mix.state import State
 
 PGD_STEPS, PGD_STEP = 20, 0.125
 FAILING_RUN = 7856 + 1910  # passes of pyautoattack 0.2.0 over an image that it does not break

@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from robustbench_mix import data, jobs, provenance
+from robustbench_mix import data, jobs, provenance, reading
 from robustbench_mix.bench import curves, peers, processes, steps
 from robustbench_mix.bench.table import Part, Row, Table, from_json, to_json, to_markdown
 from robustbench_mix.devices import describe, pick_device
@@ -62,14 +62,16 @@ def bench(
 
 def _measured(results: Path) -> Table:
     """What is there already."""
-    try:
-        return from_json(json.loads((results / FILE).read_text(encoding="utf-8")))
-    except FileNotFoundError:
+    path = results / FILE
+    if not path.exists():
         return {}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise RbmixError(
-            f"{results / FILE} is damaged ({type(error).__name__}); delete it"
-        ) from error
+    refusal, hint = f"{path} is damaged", "; delete it"
+    raw = reading.content(path, "measurements", reading.COMPANION)
+    plain = reading.from_json(raw, refusal, hint)
+    with reading.parsing(refusal, hint):
+        table = from_json(plain)
+        to_markdown(table)  # what cannot be written again is damaged too
+        return table
 
 
 class _Bench:

@@ -11,7 +11,7 @@ from robustbench_mix.explanations.table import draw
 from robustbench_mix.explanations.table import to_markdown as explained
 from robustbench_mix.files import write_text
 from robustbench_mix.locks import alone
-from robustbench_mix.markdown import head, line
+from robustbench_mix.markdown import head, line, plain
 
 NAME = "claims.md"
 
@@ -57,7 +57,7 @@ def to_markdown(found: list[Claim], why: list[Explanation]) -> str:
         if numbers.index(claim.number) == position:
             lines += ["", f"## {claim.name}", "", claim.statement, ""]
             lines += [f"*Test.* {claim.test}"]
-        on = f" on {claim.data}" if claim.data else ""
+        on = f" on {plain(claim.data)}" if claim.data else ""
         lines += ["", f"**{claim.verdict}**{on}: {claim.reason}."]
         if claim.findings:
             lines += ["", *_table(claim)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from typing import Any
 
@@ -9,7 +10,7 @@ import typer
 
 from robustbench_mix.cli import describing, evaluating, gating, measuring, reading
 from robustbench_mix.cli.app import app
-from robustbench_mix.errors import RbmixError, is_out_of_memory
+from robustbench_mix.errors import RbmixError, is_out_of_memory, one_line
 
 __all__ = ["app", "describing", "entry", "evaluating", "gating", "main", "measuring", "reading"]
 
@@ -25,6 +26,8 @@ def main(arguments: list[str] | None = None) -> int:
     0 done, 1 a check that failed, 2 wrong input in one line, 130 interrupted.
     """
     given = sys.argv[1:] if arguments is None else arguments
+    if isinstance(sys.stdout, io.TextIOWrapper):  # paths may be what its encoding cannot say
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         result: Any = app(args=given or ["--help"], prog_name="rbmix", standalone_mode=False)
         code = result if isinstance(result, int) else 0
@@ -36,6 +39,8 @@ def main(arguments: list[str] | None = None) -> int:
         if not is_out_of_memory(error):
             raise
         return _fail("out of memory; fewer --examples or a smaller --batch-size need less")
+    except OSError as error:  # what the system refuses, as a path that is too long
+        return _fail(f"{error.filename or 'system'}: {error.strerror or error}")
     except (typer.Abort, KeyboardInterrupt):
         code = INTERRUPTED
     if code == INTERRUPTED:
@@ -47,9 +52,9 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _fail(message: str, *details: str) -> int:
-    print("rbmix: " + " ".join(message.split()), file=sys.stderr)
+    print(f"rbmix: {one_line(message)}", file=sys.stderr)
     for line in details:
-        print("  " + " ".join(line.split()), file=sys.stderr)
+        print(f"  {one_line(line)}", file=sys.stderr)
     return 2
 
 

@@ -41,6 +41,7 @@ from robustbench_mix.cli.options import (
     listed,
     whole,
 )
+from robustbench_mix.errors import RbmixError
 
 
 @app.command()
@@ -297,4 +298,4 @@ def sweep(
     else:
         show.sweep(failures, written)
     if failures:
-        raise typer.Exit(2)
+        raise RbmixError(f"{len(failures)} pieces failed; the first: {failures[0]}")

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Optional
 import typer
 
 from robustbench_mix.errors import RbmixError
+from robustbench_mix.files import is_folder
 from robustbench_mix.specs import Interface
 
 
@@ -141,6 +142,6 @@ def interface(
 
 def existing(folder: Path) -> Path:
     """The folder, if it is there; raises RbmixError otherwise."""
-    if not folder.is_dir():
+    if not is_folder(folder):
         raise RbmixError(f"results folder {folder} does not exist")
     return folder

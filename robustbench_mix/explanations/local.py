@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -11,6 +12,7 @@ from robustbench_mix.explanations.table import Explanation, interval, percent
 from robustbench_mix.probes import ATTACKS, PAIRED, SIDES, Probe
 from robustbench_mix.provenance import alike
 
+T = TypeVar("T")
 Twins = list[tuple[Probe, Probe]]
 
 
@@ -19,7 +21,7 @@ def twins(probes: list[Probe]) -> dict[tuple[str, str, str], Twins]:
     by_key: dict[tuple[Any, ...], dict[str, Probe]] = defaultdict(dict)
     for probe in probes:
         if not probe.header.get("adversarial"):
-            key = alike(probe.header, PAIRED)
+            key = (*alike(probe.header, PAIRED), *probe.header["eps"])
             by_key[key][probe.header["spatial"]] = probe
     found: dict[tuple[str, str, str], Twins] = defaultdict(list)
     for group in by_key.values():
@@ -97,7 +99,8 @@ def transfers(probes: list[Probe]) -> Explanation:
         if not h.get("adversarial"):
             groups[h["dataset"], h["model"], h["spatial"]].append(probe)
     rows = []
-    for (dataset, model, spatial), found in sorted(groups.items()):
+    for (dataset, model, spatial), every in sorted(groups.items()):
+        found = _most(every, lambda probe: probe)
         for attack in ATTACKS:
             for at, eps in enumerate(found[0].header["eps"]):
                 cells = [
@@ -163,22 +166,28 @@ def waves(probes: list[Probe]) -> Explanation:
 
 
 def heat_bands(heat_map: np.ndarray, bands: int = 4) -> list[float]:
-    """Mean accuracy of a heat map (H, W // 2 + 1) in square rings of frequency."""
+    """Mean accuracy of a heat map (H, W // 2 + 1) in square rings of frequency, NaN if empty."""
     height, width = heat_map.shape
     rows = np.abs(np.fft.fftfreq(height)) * 2
     columns = np.arange(width) / max(width - 1, 1)
     ring = np.maximum(rows[:, None], columns[None])
     band = np.minimum((ring * bands).astype(int), bands - 1)
-    return [float(heat_map[band == k].mean()) for k in range(bands)]
+    rings = [heat_map[band == k] for k in range(bands)]
+    return [float(ring.mean()) if ring.size else np.nan for ring in rings]
 
 
 def _alike(pairs: Twins) -> Twins:
-    """The pairs on the same images: those of which there are most records."""
-    sizes: dict[str, int] = defaultdict(int)
-    for learned, _ in pairs:
-        sizes[learned.header["data_hash"]] += learned.header["n"]
-    best = max(sizes, key=lambda name: (sizes[name], name))
-    return [pair for pair in pairs if pair[0].header["data_hash"] == best]
+    """The pairs on the same images and epsilons: those of which there are most records."""
+    return _most(pairs, lambda pair: pair[0])
+
+
+def _most(found: list[T], probe_of: Callable[[T], Probe]) -> list[T]:
+    sets: dict[tuple[str, ...], list[T]] = defaultdict(list)
+    for one in found:
+        header = probe_of(one).header
+        sets[header["data_hash"], *header["eps"]].append(one)
+    best = max(sets, key=lambda key: (sum(probe_of(one).header["n"] for one in sets[key]), key))
+    return sets[best]
 
 
 def _kept(probe: Probe, at: int) -> np.ndarray:

@@ -13,7 +13,7 @@ from robustbench_mix import drawing
 from robustbench_mix.evidence import crossed_bootstrap
 from robustbench_mix.files import write_text
 from robustbench_mix.locks import alone
-from robustbench_mix.markdown import head, line
+from robustbench_mix.markdown import head, line, plain
 
 FOLDER = "why"  # of the drawings, in a results folder
 
@@ -55,7 +55,7 @@ def to_markdown(explanation: Explanation) -> list[str]:
         return [*lines, "No records."]
     lines += [*head(explanation.columns), *map(line, explanation.rows)]
     for one in explanation.drawings:
-        lines += ["", f"![{one.alt}]({FOLDER}/{one.file})"]
+        lines += ["", f"![{plain(one.alt)}]({FOLDER}/{one.file})"]
     return lines
 
 

@@ -1,9 +1,9 @@
 """Model words to networks: the one place that says what `timm:resnet18` means.
 
 A word without a colon is a name from `rbmix models`, rbmix's own or one that a package
-registers. `SOURCE:NAME` is looked up in `SOURCES`,
-and anything else with a colon is `package.module:callable`; `python:` before that reaches a
-module that is called like a source, as in `python:timm:make`.
+registers. `SOURCE:NAME` is looked up in `SOURCES`, and anything else with a colon is
+`package.module:callable`; `python:` before that reaches a module that is called like a source,
+as in `python:timm:make`.
 """
 
 from __future__ import annotations
@@ -66,6 +66,11 @@ class Origin:
     def is_builtin(self) -> bool:
         """Whether it is a name from `rbmix models`."""
         return self.source is builtin
+
+    @property
+    def is_code(self) -> bool:
+        """Whether the word itself says which code is to be imported."""
+        return self.source is callables
 
     def check(self) -> None:
         """Raise RbmixError unless there is such a network; downloads nothing."""

@@ -11,7 +11,7 @@ from typing import Any
 
 from torch import nn
 
-from robustbench_mix.errors import RbmixError
+from robustbench_mix.errors import RbmixError, first_line
 from robustbench_mix.shapes import Shape
 from robustbench_mix.sources.common import Published
 
@@ -64,8 +64,8 @@ def _target(path: str) -> Callable[..., Any] | nn.Module:
         target: Any = importlib.import_module(module_name)
         for part in attribute.split("."):
             target = getattr(target, part)
-    except (ImportError, AttributeError) as error:
-        raise RbmixError(f"cannot import model {path!r}: {error}") from error
+    except Exception as error:  # whatever the user's module raises
+        raise RbmixError(f"cannot import model {path!r}: {_said(error)}") from error
     if not callable(target):
         raise RbmixError(f"model {path!r} is not callable")
     found: Callable[..., Any] | nn.Module = target
@@ -76,8 +76,12 @@ def made(path: str, target: Callable[..., Any], arguments: dict[str, int]) -> nn
     """What `target`, called `path`, returns; raises RbmixError if that is no network."""
     try:
         model = target(**arguments)
-    except TypeError as error:
-        raise RbmixError(f"model {path!r} cannot be called: {error}") from error
+    except Exception as error:  # whatever the user's code raises
+        raise RbmixError(f"model {path!r} cannot be made: {_said(error)}") from error
     if not isinstance(model, nn.Module):
         raise RbmixError(f"model {path!r} returned {type(model).__name__}, not an nn.Module")
     return model
+
+
+def _said(error: Exception) -> str:
+    return f"{type(error).__name__}: {first_line(error)}"

@@ -9,7 +9,7 @@ from typing import Any
 
 from torch import nn
 
-from robustbench_mix.errors import RbmixError
+from robustbench_mix.errors import RbmixError, first_line
 from robustbench_mix.progress import say
 
 FORMS = "torchvision:NAME, timm:NAME, hf:owner/name, package.module:callable"
@@ -51,8 +51,7 @@ def fetching(word: str) -> None:
 
 def not_downloaded(word: str, error: BaseException) -> RbmixError:
     """The error for weights that are neither on disk nor to be had."""
-    said = (str(error).splitlines() or [type(error).__name__])[0][:120]
     return RbmixError(
-        f"model {word!r} is not on this machine and could not be downloaded ({said}); "
+        f"model {word!r} is not on this machine and could not be downloaded ({first_line(error)}); "
         "without a network give its weights with --weights FILE"
     )

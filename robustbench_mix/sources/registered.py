@@ -5,13 +5,9 @@ What is registered is a callable as in `package.module:callable`, under a name w
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 from torch import nn
 
 from robustbench_mix import plugins
-from robustbench_mix.errors import RbmixError
 from robustbench_mix.shapes import Shape
 from robustbench_mix.sources import callables
 from robustbench_mix.sources.common import Published
@@ -26,20 +22,9 @@ def check(name: str) -> None:
 
 def fresh(name: str, shape: Shape) -> nn.Module:
     """What the callable makes for a shape, as `callables.fresh`."""
-    return _made(name, lambda: callables.built(name, plugins.models()[name](), shape))
+    return callables.built(name, plugins.models()[name](), shape)
 
 
 def published(name: str) -> Published:
     """The network as it comes, its weights included."""
-    return Published(_made(name, lambda: callables.made(name, plugins.models()[name](), {})))
-
-
-def _made(name: str, make: Callable[[], Any]) -> nn.Module:
-    try:
-        net: nn.Module = make()
-    except RbmixError:
-        raise
-    except Exception as error:  # whatever another package raises
-        said = (str(error).splitlines() or [""])[0][:160]
-        raise RbmixError(f"model {name!r} failed ({type(error).__name__}: {said})") from error
-    return net
+    return Published(callables.made(name, plugins.models()[name](), {}))
