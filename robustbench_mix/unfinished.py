@@ -63,9 +63,9 @@ class Unfinished:
         """
         if not self.path.exists():
             return 0, 0.0
-        refusal, hint = f"unfinished training {self.path} is damaged", "; delete it"
+        refusal = f"unfinished training {self.path} is damaged; delete it"
         reading.check(self.path, "unfinished training", reading.WEIGHTS)
-        with reading.parsing(refusal, hint):
+        with reading.parsing(refusal):
             state = torch.load(self.path, map_location=device, weights_only=True)
             if state["made_with"] != self.made_with:
                 say(f"{self.path} was made with other versions or on another device: starting over")
