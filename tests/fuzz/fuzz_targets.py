@@ -277,12 +277,12 @@ class boundary:  # noqa: N801
         _digits()  # once, and before anybody measures the time
         self.stack = contextlib.ExitStack()
         for owner, name, stub in (
-            (jobs, "obtain", _refuse), (jobs, "from_user", jobs.from_user),
+            (jobs, "obtain", _refuse),
             (jobs, "evaluate_model", _refuse), (jobs.shuffling, "unshuffle", _refuse),
             (sweeping, "_do", _refuse), (data, "_cifar", _refuse), (data, "_digits", _digits),
             (bench_run._Bench, "part", _refuse), (cli, "app", _commands()),
             (Costs, "_time_training_step", lambda *_: 1.0),
-            (Costs, "_time_attack_pass", lambda *_: 1.0),
+            (Costs, "_time_attack_passes", lambda *_: (1.0, 1.0)),
         ):  # fmt: skip
             self.stack.enter_context(mock.patch.object(owner, name, stub))
 
