@@ -30,6 +30,7 @@ from robustbench_mix.protocols import Protocol
 from robustbench_mix.records import Run
 from robustbench_mix.search import search_all
 from robustbench_mix.splits import Dataset, Split, balanced
+from robustbench_mix.unfinished import PARTIAL
 
 SAVE_EVERY_SECONDS = 2.0
 DEFAULT_EXAMPLES = {"digits": 128}
@@ -108,7 +109,7 @@ class _Task:
 
     @property
     def partial(self) -> Path:
-        return self.path.with_suffix(".partial.json")
+        return self.path.with_suffix(PARTIAL)
 
 
 def _kept(task: _Task) -> Run | None:

@@ -17,6 +17,7 @@ from robustbench_mix.files import write_bytes
 from robustbench_mix.progress import say
 
 SUFFIX = ".unfinished.pt"
+PARTIAL = ".partial.json"  # of an attack
 SAVE_EVERY_SECONDS = 5.0
 
 
@@ -72,6 +73,14 @@ class Unfinished:
             raise RbmixError(f"unfinished training {self.path} is damaged; delete it") from error
         say(f"going on with the unfinished training {self.path}, {epoch} epochs done")
         return epoch, seconds
+
+
+def is_left(result: Path) -> bool:
+    """Whether there still is what a process kept of the work that gave, or will give, `result`.
+
+    One that is killed just after it finished leaves it; whoever comes to the result removes it.
+    """
+    return any(result.with_suffix(suffix).exists() for suffix in (SUFFIX, PARTIAL))
 
 
 def forget(result: Path) -> None:
