@@ -26,6 +26,7 @@ from robustbench_mix.records import Run
 from robustbench_mix.schedules import Schedule, schedule_of
 from robustbench_mix.splits import Dataset, Split, balanced
 from robustbench_mix.state import State, restored
+from robustbench_mix.unfinished import PARTIAL
 from robustbench_mix.verdicts import DRAWS
 
 SAVE_EVERY_SECONDS = 2.0
@@ -111,7 +112,7 @@ class _Task:
 
     @property
     def partial(self) -> Path:
-        return self.path.with_suffix(".partial.json")
+        return self.path.with_suffix(PARTIAL)
 
 
 def _kept(task: _Task) -> Run | None:

@@ -27,6 +27,7 @@ from robustbench_mix.jobs import Training
 from robustbench_mix.obtain import place
 from robustbench_mix.runners import Runner, in_turn
 from robustbench_mix.splits import Dataset, Split, balanced
+from robustbench_mix.unfinished import is_left
 from robustbench_mix.unshuffle import Decoder
 
 UNSHUFFLED = 1000  # test images of an un-shuffling
@@ -174,9 +175,10 @@ def _of_cell(cell: Cell, dataset: Dataset, setting: Setting, costs: Costs) -> It
     network += ", adversarial" if cell.adversarial else ""
     words = f"{network}, seed {spec.seed}"
     trained = path.exists()
-    cost = 0.0 if trained else costs.training(spec, shape, recipe, len(split))
     made = str(path)
-    yield Piece("train", network, f"train {words}", cell, "", trained, cost, makes=made)
+    ready = trained and not is_left(path)
+    cost = 0.0 if trained else costs.training(spec, shape, recipe, len(split))
+    yield Piece("train", network, f"train {words}", cell, "", ready, cost, makes=made)
     tested = balanced(dataset.test, cell.examples or default_examples(dataset.name))
     checkpoint = checkpoints.read_header(path) if trained else {}
     for attack in cell.attacks:
@@ -190,7 +192,8 @@ def _of_cell(cell: Cell, dataset: Dataset, setting: Setting, costs: Costs) -> It
                 batch_size=fitting_batch(dataset.size, setting.device),
                 backend="fast" if fast else "reference", device=setting.device,
             )  # fmt: skip
-            done = finished(path_of(header, setting.results), header) is not None
+            records = path_of(header, setting.results)
+            done = finished(records, header) is not None and not is_left(records)
         cost = 0.0 if done else costs.attack(spec, shape, protocol, len(tested))
         named = f"{protocol.name} on {words}"
         yield Piece("attack", network, named, cell, attack, done, cost, needs=(made,))
@@ -241,6 +244,6 @@ def _of_puzzle(puzzle: Puzzle, dataset: Dataset, setting: Setting, costs: Costs)
     shape = zoo.shape_of(dataset)
     network = f"{decoder.name}, spatial {puzzle.spatial}, un-shuffling {dataset.name}"
     words = f"{network}, seed {puzzle.seed}"
-    done = path.exists()
+    done = path.exists() and not is_left(path)
     cost = 0.0 if done else costs.unshuffling(decoder, shape, recipe, len(split))
     return Piece("unshuffle", network, words, puzzle, "", done, cost)

@@ -16,6 +16,7 @@ from robustbench_mix.files import write_bytes
 from robustbench_mix.progress import say
 
 SUFFIX = ".unfinished.pt"
+PARTIAL = ".partial.json"  # of an attack
 SAVE_EVERY_SECONDS = 5.0
 
 
@@ -98,6 +99,14 @@ def _check_optimizer(state: dict[str, Any], fresh: torch.optim.Optimizer) -> Non
         for name, value in moments.items():
             if value is not None and value.shape != (() if name == "step" else shape):
                 raise ValueError(f"{name} of another shape")
+
+
+def is_left(result: Path) -> bool:
+    """Whether there still is what a process kept of the work that gave, or will give, `result`.
+
+    One that is killed just after it finished leaves it; whoever comes to the result removes it.
+    """
+    return any(result.with_suffix(suffix).exists() for suffix in (SUFFIX, PARTIAL))
 
 
 def forget(result: Path) -> None:

@@ -136,6 +136,22 @@ def test_a_second_call_does_only_what_is_missing(here: Path, capsys) -> None:
     assert {path.name: path.read_bytes() for path in runs.glob("*.parquet")} == before
 
 
+def test_what_a_process_killed_at_its_end_left_is_cleared_away(here: Path, capsys) -> None:
+    """A piece that is done is visited once more, for nothing but that."""
+    assert cli.main(["sweep", "tiny.toml"]) == 0
+    records = next(here.rglob("runs/*/*.parquet"))
+    decoded = next(here.rglob("unshuffle/*/*.parquet"))
+    before = {path: path.read_bytes() for path in (records, decoded)}
+    left = [records.with_suffix(".partial.json"), decoded.with_suffix(".unfinished.pt")]
+    for path in left:
+        path.write_bytes(b"half")
+    capsys.readouterr()
+    assert cli.main(["sweep", "tiny.toml"]) == 0
+    assert "[2/2]" in capsys.readouterr().err
+    assert not any(path.exists() for path in left)
+    assert {path: path.read_bytes() for path in before} == before
+
+
 def test_the_plan_says_what_is_left_and_how_long(here: Path, capsys) -> None:
     """Without doing it; estimates are positive for what is missing."""
     words = ["sweep", "tiny.toml", "--plan", "--seeds", "7", "--attacks", "fgsm", "--json"]
