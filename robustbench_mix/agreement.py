@@ -7,6 +7,10 @@ image stands within the smaller one and falls within the larger one under both c
 defect that finds images at other radii does not look like that. One that moves radii by less
 does: where precision is not what is compared, the same comparison in double precision, in which
 nothing may differ, rules it out (tests/same/same.py).
+
+There are also images whose fate is a matter of the attack's draws: some random starts lead to an
+example and some do not, and rounding may turn the walk from one of them. Such an image falls
+with some seeds and stands with others, under both conditions, and nearly always with the same ones.
 """
 
 from __future__ import annotations
@@ -20,6 +24,8 @@ from robustbench_mix.specs import Eps
 # How far from an epsilon an image may lie that rounding tips there, as a share of it. The search
 # takes a second look at what comes within 2 % of the boundary (algorithms/watch.py).
 ROUNDING = 0.02
+SEEDS = 20  # to see whether the draws decide about an image
+RARELY = 2  # of so many seeds, with which two conditions may disagree there
 MARGIN = 0.01  # logits: how far clean margins of opposite sign may lie apart
 
 
@@ -88,6 +94,17 @@ def is_rounding(dispute: Dispute, bracketed: tuple[Run, Run] | None = None) -> b
         if survived[run.eps[0]] != 1 or survived[run.eps[1]] != 0:
             return False
     return True
+
+
+def is_undecided(first: list[Run], second: list[Run]) -> bool:
+    """Whether the draws decide about an image, and do so under both conditions alike.
+
+    The runs are of that image alone and of one epsilon, `SEEDS` under each condition, with the
+    same seeds.
+    """
+    falls = [[not bool(run.survived().iloc[0, 1]) for run in runs] for runs in (first, second)]
+    differing = sum(one != other for one, other in zip(*falls, strict=True))
+    return all(0 < sum(some) < SEEDS for some in falls) and differing <= RARELY
 
 
 def _smallest(norms: list[float]) -> float:

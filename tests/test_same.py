@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from robustbench_mix import data, records
-from robustbench_mix.agreement import bracket, disputes, is_rounding
+from robustbench_mix.agreement import bracket, disputes, is_rounding, is_undecided
 from robustbench_mix.errors import RbmixError
 from robustbench_mix.obtain import Obtained
 
@@ -139,6 +139,23 @@ def test_what_lies_within_rounding(make_run, levels: tuple[int, int], wanted: bo
     bracketed = tuple(make_run([level], eps=bracket("1/255")) for level in levels)
     assert is_rounding(dispute, bracketed) is wanted
     assert not is_rounding(dispute)  # nobody's word is taken for it
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "wanted"),
+    [
+        ([0] * 12 + [2] * 8, [0] * 11 + [2] * 9, True),
+        ([0] * 12 + [2] * 8, [0] * 9 + [2] * 11, False),
+        ([0] * 2 + [2] * 18, [2] * 20, False),
+        ([0] * 20, [0] * 19 + [2], False),
+    ],
+    ids=["alike", "weaker", "never", "always"],
+)
+def test_what_the_draws_decide(make_run, first: list, second: list, wanted: bool) -> None:
+    """Both outcomes under both conditions, and with nearly always the same seeds."""
+    runs = [[make_run([level], seed=seed) for seed, level in enumerate(side)]
+            for side in (first, second)]  # fmt: skip
+    assert is_undecided(*runs) is wanted
 
 
 def test_far_apart_is_no_rounding(make_run) -> None:

@@ -55,8 +55,8 @@ composed() {
     python3 "$(dirname "$0")/bench_composed.py" --device cuda >"$out/composed-cuda.md"
 }
 
-# CUDA against CUDA to the byte and CPU against CUDA image by image, on small networks: fails where an image differs that is not within
-# rounding of an epsilon. It goes on where it stopped.
+# CUDA against CUDA to the byte and CPU against CUDA image by image, on small networks: fails where
+# an image differs that is not within rounding of an epsilon. It goes on where it stopped.
 same_cuda() {
     timeout 530 python3 "$(dirname "$0")/../same/same.py" "$out/same" --parts cuda \
         >"$out/same-cuda.md"

@@ -5,13 +5,13 @@
 
 Small networks on digits are attacked under several conditions: again, in other batches, on
 other numbers of threads, in several workers, in other precisions, on a GPU. Rows of the table
-say how many images differ, how many of those lie within rounding of an epsilon (see
-robustbench_mix/agreement.py), and which. It fails
+say how many images differ, how many of those lie within rounding of an epsilon, about how many the
+attack's draws decide (robustbench_mix/agreement.py says how either is shown), and which. It fails
 
 - where a repeated run, or one with other workers, is not the same to the byte;
 - where batches or threads change anything in double precision: what is left there of rounding
   cannot tip an image, a neighbour or a draw that leaks can;
-- where an image differs that is not within rounding.
+- where an image differs for neither of these reasons.
 
 OUT keeps networks and records: a second call does only what is missing. `--dear` is how many
 images AutoAttack is given, `--alone` how many are attacked one at a time, which is slow.
@@ -32,7 +32,7 @@ from pathlib import Path
 import torch
 
 from robustbench_mix import data, jobs, progress, protocols, search
-from robustbench_mix.agreement import bracket, disputes, is_rounding
+from robustbench_mix.agreement import SEEDS, bracket, disputes, is_rounding, is_undecided
 from robustbench_mix.evaluation import Evaluation, evaluate
 from robustbench_mix.identity import Label
 from robustbench_mix.markdown import head, line
@@ -77,12 +77,14 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Row:
-    """What a comparison gave; `apart` are the images that rounding may not explain."""
+    """What a comparison gave: the images that differ, of those the ones about which the
+    draws decide, and those that nothing explains."""
 
     part: str
     words: str
     images: int
     differ: list[int]
+    undecided: list[int]
     apart: list[int]
     failed: bool
 
@@ -153,7 +155,9 @@ class Bench:
                 device="cpu", quiet=True,
             )  # fmt: skip
 
-    def run(self, condition: Condition, images: int, eps: list[str] | None = None) -> Evaluation:
+    def run(
+        self, condition: Condition, images: int, eps: list[str] | None = None, seed: int = 0
+    ) -> Evaluation:
         """The run of this network under a condition, read if it is there."""
         grid = self.protocol.eps if eps is None else tuple(protocols.parse_grid(eps, "linf"))
         protocol: Protocol = replace(self.protocol, eps=grid)
@@ -162,28 +166,47 @@ class Bench:
             model = model.double()
         with under(condition), progress.silenced():
             return evaluate(
-                self.label, Obtained(model, Path(), self.obtained.header, 0.0), self.dataset,
+                replace(self.label, seed=seed),
+                Obtained(model, Path(), self.obtained.header, 0.0), self.dataset,
                 protocol, self.out / condition.name, torch.device(condition.device),
                 examples=images, batch_size=condition.batch,
             )  # fmt: skip
+
+    def undecided(self, image: int, eps: str, conditions: tuple[Condition, Condition]) -> bool:
+        """Whether the attack's draws decide about an image, under both conditions alike."""
+        alone = copy.copy(self)
+        chosen = self.dataset.test.take(torch.nonzero(self.dataset.test.index == image)[:, 0])
+        alone.dataset = replace(self.dataset, test=chosen)
+        first, second = (
+            [alone.run(condition, 1, [eps], seed).run for seed in range(SEEDS)]
+            for condition in conditions
+        )
+        return is_undecided(first, second)
 
     def compare(self, asked: Comparison, images: int) -> Row:
         """Both runs, and where they differ both again around the epsilon in question."""
         conditions = (asked.first, asked.second)
         one, other = (self.run(condition, images) for condition in conditions)
         found = disputes(one.run, other.run)
-        apart = []
+        undecided: list[int] = []
+        apart: list[int] = []
         for dispute in found:
             again: tuple[Run, Run] | None = None
             if dispute.needs_bracket and not asked.exactly:
                 below, above = bracket(dispute.needs_bracket)
                 again = tuple(self.run(c, images, [below, above]).run for c in conditions)
-            if asked.exactly or not is_rounding(dispute, again):
-                apart.append(dispute.image)
+            if not asked.exactly and is_rounding(dispute, again):
+                continue
+            may = again is not None and self.undecided(
+                dispute.image, dispute.needs_bracket, conditions
+            )
+            (undecided if may else apart).append(dispute.image)
         failed = bool(apart)
         if asked.first.time != asked.second.time:
             failed |= one.path.read_bytes() != other.path.read_bytes()
-        return Row(asked.part, asked.words, images, [d.image for d in found], apart, failed)
+        return Row(
+            asked.part, asked.words, images, [d.image for d in found], undecided, apart, failed
+        )
 
 
 def workers(networks: list[str], attacks: list[str], images: int, out: Path, epochs: int) -> Row:
@@ -213,7 +236,7 @@ def workers(networks: list[str], attacks: list[str], images: int, out: Path, epo
             {path.relative_to(place): path.read_bytes() for path in files if path.suffix != ".json"}
         )
     count = images * len(networks) * len(attacks)
-    return Row("workers", "1 worker against 4, to the byte", count, [], [], left[0] != left[1])
+    return Row("workers", "1 worker against 4, to the byte", count, [], [], [], left[0] != left[1])
 
 
 def skipped(part: str) -> str:
@@ -225,11 +248,11 @@ def skipped(part: str) -> str:
 
 def show(where: str, row: Row) -> None:
     """One line of the table."""
-    within = len(row.differ) - len(row.apart)
+    within = len(row.differ) - len(row.undecided) - len(row.apart)
     which = " ".join(map(str, row.differ)) or "-"
     verdict = "FAILED" if row.failed else "ok"
-    cells = [where, row.words, str(row.images), str(len(row.differ)), str(within), which, verdict]
-    print(line(cells), flush=True)
+    counts = (row.images, len(row.differ), within, len(row.undecided))
+    print(line([where, row.words, *map(str, counts), which, verdict]), flush=True)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -249,7 +272,8 @@ def main(arguments: list[str] | None = None) -> int:
     dataset = data.load("digits")
     missing = {part: why for part in given.parts if (why := skipped(part))}
     asked = [c for c in comparisons() if c.part in given.parts and c.part not in missing]
-    titles = ["network, attack", "compared", "images", "differ", "within rounding", "which", ""]
+    counts = ["images", "differ", "within rounding", "draws decide"]
+    titles = ["network, attack", "compared", *counts, "which", ""]
     print("\n".join(head(titles)), flush=True)
     failed = False
     for network in given.networks:
