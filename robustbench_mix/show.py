@@ -151,6 +151,16 @@ def saved(paths: list[Path]) -> None:
         console.print(f"wrote {one_line(str(path))}", soft_wrap=True)
 
 
+def stale(paths: list[Path], results: Path, command: str) -> None:
+    """Which derived files the records no longer give."""
+    console = _console()
+    for path in paths:
+        rewrite = f"(rbmix {command} {results} rewrites it)"
+        console.print(one_line(f"{path} does not match the records {rewrite}"), soft_wrap=True)
+    if not paths:
+        console.print(one_line(f"{results}: the {command} matches the records"), soft_wrap=True)
+
+
 def sweep(failures: list[str], written: list[Path]) -> None:
     """How a sweep ended."""
     saved(written)

@@ -15,7 +15,7 @@ PACKAGE = Path(robustbench_mix.__file__).parent
 FLOORS = {
     0: "errors specs files progress markdown provenance protocols records recipes tables "
     "decodings intervals evidence grids paper probes flags locks plugins "
-    "baselines reading headers",
+    "baselines reading headers names",
     1: "filters mixing fuse graphs resnet convmixer splits folders data norms streams draws "
     "devices memory unfinished shapes normalized",
     2: "zoo sources weights checkpoints algorithms measures diagnostics anatomy operations",

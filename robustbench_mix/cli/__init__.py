@@ -8,11 +8,21 @@ from typing import Any
 
 import typer
 
-from robustbench_mix.cli import describing, evaluating, gating, measuring, reading
+from robustbench_mix.cli import describing, evaluating, gating, measuring, reading, sweeping
 from robustbench_mix.cli.app import app
 from robustbench_mix.errors import RbmixError, is_out_of_memory, one_line
 
-__all__ = ["app", "describing", "entry", "evaluating", "gating", "main", "measuring", "reading"]
+__all__ = [
+    "app",
+    "describing",
+    "entry",
+    "evaluating",
+    "gating",
+    "main",
+    "measuring",
+    "reading",
+    "sweeping",
+]
 
 # Typer's base class of everything a wrong command line raises, in every version of it.
 UsageError: type[Any] = typer.BadParameter.__base__ or typer.BadParameter
