@@ -22,7 +22,7 @@ FLOORS = {
     3: "fit train unshuffle obtain harness state audit search identity evaluation jobs api bench "
     "costs runners sweeping sweeps probing checkup brought gating verdicts schedules",
     4: "leaderboard claims agreement explanations report pages plot drawing show gallery "
-    "regression ci result",
+    "regression ci result model_info beside",
     5: "__init__ cli __main__ python",
 }
 FLOOR = {name: floor for floor, names in FLOORS.items() for name in names.split()}

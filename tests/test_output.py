@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import typer
 
-from robustbench_mix import cli, names, progress, protocols
+from robustbench_mix import cli, names, progress, protocols, records
 
 COMMANDS: dict[str, Any] = typer.main.get_command(cli.app).commands  # type: ignore[attr-defined]
 SMALL = ["--model", "resnet14_w4", "--epochs", "1", "--train-examples", "100"]
@@ -39,9 +39,12 @@ CALLS = {
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One working folder, so that each network is trained once."""
-    return tmp_path_factory.mktemp("output")
+def folder(tmp_path_factory: pytest.TempPathFactory, make_run) -> Path:
+    """One working folder with the records of a run, in which each network is trained once."""
+    folder = tmp_path_factory.mktemp("output")
+    run = make_run([0, 1, 2])
+    records.write(run, records.run_path(folder / "results", run.header, "k"))
+    return folder
 
 
 @pytest.fixture
@@ -76,6 +79,8 @@ def test_every_command_has_json_and_quiet(name: str) -> None:
 @pytest.mark.parametrize("name", CALLS)
 def test_json_is_one_value_and_quiet_is_silent(name: str, here: Path, capfd) -> None:
     """On the real streams: what a library prints would be seen too."""
+    if name == "check":
+        assert cli.main(["baseline", *CALLS["baseline"], "--quiet"]) == 0
     assert cli.main([name, *CALLS[name], "--json"]) == 0
     out, err = capfd.readouterr()
     assert isinstance(strict(out), dict | list)
@@ -88,7 +93,6 @@ def test_quiet_keeps_errors_and_failed_checks(here: Path, capsys) -> None:
     """Silence is for what went well."""
     assert cli.main(["leaderboard", "nowhere", "--quiet"]) == 2
     assert "nowhere" in capsys.readouterr().err
-    assert cli.main(["evaluate", *CALLS["evaluate"], "--quiet"]) == 0
     for name in ("leaderboard", "claims"):
         assert cli.main([name, "--quiet"]) == 0
         assert cli.main([name, "--check", "--quiet"]) == 0
@@ -102,9 +106,7 @@ def test_quiet_keeps_errors_and_failed_checks(here: Path, capsys) -> None:
         assert cli.main([name, "--quiet"]) == 0
 
 
-def run(
-    *words: str, folder: Path, code: str = "from robustbench_mix.__main__ import *", **variables: str
-) -> subprocess.CompletedProcess[str]:
+def run(*words: str, folder: Path, **variables: str) -> subprocess.CompletedProcess[str]:
     """A command in a process of its own, without a terminal."""
     environment = {name: value for name, value in os.environ.items() if name != "NO_COLOR"}
     return subprocess.run(
@@ -115,7 +117,6 @@ def run(
 
 def test_no_color_without_a_terminal_or_with_the_variable(tmp_path: Path) -> None:
     """A pipe gets no escape sequences; forced colours go again where NO_COLOR is set."""
-    words = ["sweep", "nothing"]
     for words in (["attacks"], ["attacks", "--nothing"]):
         for variables in ({}, {"NO_COLOR": "1", "FORCE_COLOR": "1", "TERM": "xterm-256color"}):
             done = run(*words, folder=tmp_path, **variables)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Optional
 
 import typer
 
@@ -47,19 +47,31 @@ def attacks(as_json: AsJson = False, quiet: Quiet = False) -> None:
 @app.command()
 def leaderboard(
     results: Results = Path("results"),
+    beside: Annotated[
+        Optional[Path],
+        typer.Option(help="An entry of RobustBench (model_info JSON), or a folder of such."),
+    ] = None,
     check: Check = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Regenerate leaderboard and curves from the records."""
+    """Regenerate leaderboard and curves from the records.
+
+    With --beside also beside.md and beside.csv: what others report for the same data set, norm
+    and epsilon, next to the runs under AutoAttack here. It never enters the leaderboard.
+    """
+    from robustbench_mix import beside as others
+    from robustbench_mix import files, plot, show
     from robustbench_mix import leaderboard as board
 
+    tables = others.content(existing(results), beside) if beside else {}
     if check:
-        _tell_stale(board.stale(results), results, "leaderboard", as_json, quiet)
+        stale = [*board.stale(results), *files.differing(tables)]
+        _tell_stale(stale, results, "leaderboard", as_json, quiet)
         return
-    from robustbench_mix import plot, show
-
-    written = [*board.write(results), *plot.write(results)]
+    written = [*board.write(results), *plot.write(results), *tables]
+    for path, text in tables.items():
+        files.write_text(path, text)
     answer(as_json, quiet, names(written), lambda: show.saved(written))
 
 
@@ -103,7 +115,10 @@ def _tell_stale(stale: list[Path], results: Path, command: str, as_json: bool, q
     """Say which files do not match the records, and exit 1 if any."""
     from robustbench_mix import show
 
+    rewrites = f"does not match the records (rbmix {command} {results} rewrites it)"
+    said = [f"{path} {rewrites}" for path in stale]
+    said = said or [f"{results}: the {command} matches the records"]
     data = {"stale": [str(path) for path in stale]}
-    answer(as_json, quiet and not stale, data, lambda: show.stale(stale, results, command))
+    answer(as_json, quiet and not stale, data, lambda: show.lines(said))
     if stale:
         raise typer.Exit(1)
