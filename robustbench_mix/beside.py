@@ -126,7 +126,7 @@ def _ours(run: Run) -> list[dict[str, Any]]:
             "model": model_info.default_id(run), "architecture": h["model"], "n": n,
             "clean": records.accuracy(int(survived["0"].sum()), n),
             "autoattack": records.accuracy(int(survived[eps].sum()), n),
-            "notes": " ".join([f"{run.backend} backend", *flags.of_run(run)]),
+            "notes": ", ".join([f"{run.backend} backend", *flags.of_run(run)]),
             "checkpoint_hash": h["checkpoint_hash"],
         }
         for eps in run.eps
@@ -140,7 +140,7 @@ def _theirs(entry: dict[str, Any]) -> dict[str, Any]:
         "model": entry["model_id"], "architecture": entry.get("architecture"),
         "clean": share(entry["clean_acc"]), "autoattack": share(entry["autoattack_acc"]),
         "external": share(entry.get("external")), "reported": share(entry.get("reported")),
-        "additional_data": entry.get("additional_data"), "notes": " ".join(filter(None, notes)),
+        "additional_data": entry.get("additional_data"), "notes": "; ".join(filter(None, notes)),
         "link": entry.get("link"),
     }  # fmt: skip
 

@@ -35,6 +35,7 @@ CALLS = {
     "leaderboard": [],
     "claims": [],
     "report": [],
+    "export": ["--attack", "autoattack", "--eps", "1/255"],
 }  # fmt: skip
 
 
@@ -42,7 +43,7 @@ CALLS = {
 def folder(tmp_path_factory: pytest.TempPathFactory, make_run) -> Path:
     """One working folder with the records of a run, in which each network is trained once."""
     folder = tmp_path_factory.mktemp("output")
-    run = make_run([0, 1, 2])
+    run = make_run([0, 1, 2], protocol="autoattack", protocol_spec={"algorithm": "autoattack"})
     records.write(run, records.run_path(folder / "results", run.header, "k"))
     return folder
 
