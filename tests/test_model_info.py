@@ -130,7 +130,7 @@ def test_only_the_full_autoattack_fills_it(save, tmp_path: Path, header, why, ca
     [
         (
             ["--seed", "1", "--eps", "4/255"],
-            "epsilon '4/255' is not of this run (allowed: 1/255, 2/255)",
+            "'4/255' is not of this run (allowed: 1/255, 2/255)",
         ),
         ([], "epsilon '8/255' is not of this run"),
         (["--attack", "pgd"], "unknown protocol of a run 'pgd'"),

@@ -1,4 +1,4 @@
-"""What is published: the page on a package index, the citation, the wheel in a fresh environment."""
+"""What is published: the page on a package index, and the wheel in a fresh environment."""
 
 from __future__ import annotations
 
