@@ -9,14 +9,10 @@ from robustbench_mix.errors import RbmixError, first_line, unknown
 from robustbench_mix.files import home, is_folder, path_of
 from robustbench_mix.folders import load_folder
 from robustbench_mix.locks import alone
+from robustbench_mix.names import DATASETS
 from robustbench_mix.shapes import Shape, shape_of
 from robustbench_mix.splits import Dataset, Split, balanced
 
-NAMED = {
-    "digits": "1,797 handwritten digits, 8x8 grey, 10 classes; shipped with scikit-learn",
-    "cifar10": "60,000 photographs, 32x32 colour, 10 classes; downloaded by torchvision",
-    "cifar100": "60,000 photographs, 32x32 colour, 100 classes; downloaded by torchvision",
-}
 # Colour channels, pixels a side, classes: known before anything is downloaded.
 SHAPES = {
     "digits": Shape(1, 8, 10),
@@ -31,7 +27,7 @@ def shape(name: str) -> Shape:
 
 
 def load(name: str) -> Dataset:
-    """Load a data set by name (`NAMED`) or from a class folder by path.
+    """Load a data set by name (`DATASETS`) or from a class folder by path.
 
     Raises RbmixError for an unknown name, a folder that is not there or is not a class
     folder, and for CIFAR when it is neither on disk nor can be downloaded.
@@ -42,10 +38,10 @@ def load(name: str) -> Dataset:
         return _cifar(name)
     path = path_of(name)
     if is_folder(path):
-        return load_folder(path, reserved=NAMED)
+        return load_folder(path, reserved=DATASETS)
     if "/" in name or "\\" in name or name.startswith((".", "~")):
         raise RbmixError(f"data set folder {name!r} does not exist")
-    raise unknown("data set", name, NAMED, also="or a folder with train/ and test/ inside")
+    raise unknown("data set", name, DATASETS, also="or a folder with train/ and test/ inside")
 
 
 def _split(images: np.ndarray, labels: np.ndarray, levels: int) -> Split:

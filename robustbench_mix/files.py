@@ -80,6 +80,15 @@ def write_text(path: Path, text: str) -> None:
     write_bytes(path, text.encode())
 
 
+def differing(content: dict[Path, str]) -> list[Path]:
+    """The files that do not hold these texts."""
+    return [
+        path
+        for path, text in content.items()
+        if not path.is_file() or path.read_bytes() != text.encode()
+    ]
+
+
 def safe_name(text: str) -> str:
     """The text as a file name, or part of one, on any system, that never leads elsewhere.
 

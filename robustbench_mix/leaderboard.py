@@ -11,7 +11,7 @@ import pandas as pd
 
 from robustbench_mix import flags, probes, records
 from robustbench_mix.errors import RbmixError
-from robustbench_mix.files import is_folder, write_text
+from robustbench_mix.files import differing, is_folder, write_text
 from robustbench_mix.intervals import paired_difference, wilson
 from robustbench_mix.locks import alone
 from robustbench_mix.markdown import head, line, plain
@@ -125,11 +125,7 @@ def write(results: Path) -> list[Path]:
 
 def stale(results: Path) -> list[Path]:
     """The leaderboard files that differ from what the records give."""
-    return [
-        path
-        for path, text in _content(results).items()
-        if not path.is_file() or path.read_bytes() != text.encode()
-    ]
+    return differing(_content(results))
 
 
 def twin_of(run: Run, runs: list[Run]) -> Run | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Protocol, TypeVar
@@ -23,6 +24,11 @@ def set_quiet(quiet: bool) -> None:
 def is_quiet() -> bool:
     """Whether nothing is displayed."""
     return _quiet
+
+
+def hush_libraries() -> None:
+    """Ignore what PyTorch says of kernels of even size, which no user can change."""
+    warnings.filterwarnings("ignore", "Using padding='same' with even kernel")
 
 
 def lines_only(tag: str) -> None:

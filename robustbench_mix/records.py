@@ -19,7 +19,7 @@ from typing import Any
 import pandas as pd
 
 from robustbench_mix import headers, reading, tables
-from robustbench_mix.errors import RbmixError
+from robustbench_mix.errors import MANY, RbmixError, unknown
 from robustbench_mix.files import replacing, safe_name, write_bytes, write_text
 from robustbench_mix.intervals import wilson
 from robustbench_mix.specs import Eps
@@ -189,12 +189,40 @@ def read_all(results: Path) -> list[Run]:
 
     Raises RbmixError also where two contradict each other.
     """
-    paths = sorted((results / "runs").glob("*/*.parquet"))
+    paths = _paths(results)
     runs = [read(path) for path in paths]
     tables.check_agreement(
         fact for path, run in zip(paths, runs, strict=True) for fact in _facts(path, run)
     )
     return runs
+
+
+def only(results: Path, wanted: dict[str, Any]) -> Run:
+    """The one run under a results folder whose header has these values.
+
+    Raises RbmixError, naming what there is, if none fits or several do.
+    """
+    fit = [
+        (path, {**run.header, "backend": run.backend}, run)
+        for path, run in zip(_paths(results), read_all(results), strict=True)
+    ]
+    if not fit:
+        raise RbmixError(f"{results} holds no records (looked for runs/*/*.parquet)")
+    for name, value in wanted.items():
+        there = sorted({str(header[name]) for _, header, _ in fit})
+        fit = [one for one in fit if one[1][name] == value]
+        if not fit:
+            raise unknown(f"{name} of a run", str(value), there)
+    if len(fit) > 1:
+        raise RbmixError(
+            f"{len(fit)} runs fit: say more of it, or give its file instead of {results}",
+            [str(path) for path, _, _ in fit[:MANY]],
+        )
+    return fit[0][2]
+
+
+def _paths(results: Path) -> list[Path]:
+    return sorted((results / "runs").glob("*/*.parquet"))
 
 
 def _facts(path: Path, run: Run) -> Iterator[tuple[Path, str, Any]]:

@@ -207,6 +207,7 @@ def _serve(pipe: Connection, do: Do, threads: int, quiet: bool) -> None:
             tag, piece = pipe.recv()
             progress.lines_only(tag)
             progress.set_quiet(quiet)
+            progress.hush_libraries()
             pipe.send(_attempt(do, piece))
     except (KeyboardInterrupt, EOFError, BrokenPipeError):
         os._exit(0)  # what was under way is kept by now

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -146,17 +147,20 @@ def plan(name: str, summary: str, rows: list[dict[str, Any]]) -> None:
 
 def saved(paths: list[Path]) -> None:
     """Where everything is."""
+    lines(f"wrote {path}" for path in paths)
+
+
+def lines(texts: Iterable[str]) -> None:
+    """Each text on a line of its own, however long."""
     console = _console()
-    for path in paths:
-        console.print(f"wrote {one_line(str(path))}", soft_wrap=True)
+    for text in texts:
+        console.print(one_line(text), soft_wrap=True)
 
 
 def sweep(failures: list[str], written: list[Path]) -> None:
     """How a sweep ended."""
     saved(written)
-    console = _console()
-    for failure in failures:
-        console.print(f"failed: {one_line(failure)}", soft_wrap=True)
+    lines(f"failed: {failure}" for failure in failures)
 
 
 def _duration(seconds: float) -> str:

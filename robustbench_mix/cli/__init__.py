@@ -4,15 +4,36 @@ from __future__ import annotations
 
 import io
 import sys
+import warnings
 from typing import Any
 
 import typer
 
-from robustbench_mix.cli import describing, evaluating, gating, measuring, reading
+from robustbench_mix.cli import (
+    describing,
+    evaluating,
+    exporting,
+    gating,
+    measuring,
+    reading,
+    sweeping,
+)
 from robustbench_mix.cli.app import app
 from robustbench_mix.errors import RbmixError, is_out_of_memory, one_line
+from robustbench_mix.progress import hush_libraries
 
-__all__ = ["app", "describing", "entry", "evaluating", "gating", "main", "measuring", "reading"]
+__all__ = [
+    "app",
+    "describing",
+    "entry",
+    "evaluating",
+    "exporting",
+    "gating",
+    "main",
+    "measuring",
+    "reading",
+    "sweeping",
+]
 
 # Typer's base class of everything a wrong command line raises, in every version of it.
 UsageError: type[Any] = typer.BadParameter.__base__ or typer.BadParameter
@@ -29,7 +50,9 @@ def main(arguments: list[str] | None = None) -> int:
     if isinstance(sys.stdout, io.TextIOWrapper):  # paths may be what its encoding cannot say
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
-        result: Any = app(args=given or ["--help"], prog_name="rbmix", standalone_mode=False)
+        with warnings.catch_warnings():
+            hush_libraries()
+            result: Any = app(args=given or ["--help"], prog_name="rbmix", standalone_mode=False)
         code = result if isinstance(result, int) else 0
     except RbmixError as error:
         return _fail(str(error), *error.details)

@@ -11,7 +11,6 @@ from robustbench_mix import __version__
 app = typer.Typer(
     name="rbmix",
     help="Is a network whose spatial mixers stay random really more robust than its learned twin?",
-    add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )

@@ -2,34 +2,45 @@
 
 from __future__ import annotations
 
-import json
 from typing import Annotated, Optional
 
 import typer
 
+from robustbench_mix.cli import completing
 from robustbench_mix.cli.app import app
 from robustbench_mix.cli.options import (
     AsJson,
     ChannelWord,
     Classes,
     InputSize,
+    Quiet,
     SpatialWord,
+    answer,
 )
 
 
 @app.command()
 def describe(
     model: Annotated[
-        str, typer.Argument(help="A model as for `rbmix train`: resnet14, timm:convmixer_768_32.")
+        str,
+        typer.Argument(
+            autocompletion=completing.models,
+            help="A model as for `rbmix train`: resnet14, timm:convmixer_768_32.",
+        ),
     ],
     spatial: SpatialWord = "learned",
     channel: ChannelWord = "learned",
     dataset: Annotated[
-        Optional[str], typer.Option(help="Fit this data set instead of 32x32 colour images.")
+        Optional[str],
+        typer.Option(
+            autocompletion=completing.datasets,
+            help="Fit this data set instead of 32x32 colour images.",
+        ),
     ] = None,
     input_size: InputSize = None,
     classes: Classes = None,
     as_json: AsJson = False,
+    quiet: Quiet = False,
 ) -> None:
     """Show what of a model is spatial, channel and other, what was converted, and what it costs.
 
@@ -42,7 +53,4 @@ def describe(
         model=model, spatial=spatial, channel=channel, dataset=dataset,
         input_size=input_size, classes=classes,
     )  # fmt: skip
-    if as_json:
-        print(json.dumps(found, indent=2))
-    else:
-        show.description(found)
+    answer(as_json, quiet, found, lambda: show.description(found))

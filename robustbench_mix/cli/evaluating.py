@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated, Optional
 
@@ -31,17 +30,19 @@ from robustbench_mix.cli.options import (
     Out,
     Precision,
     Pretrained,
+    Quiet,
     Seed,
     SpatialWish,
     SpatialWord,
     Std,
     TrainExamples,
     Weights,
+    answer,
     interface,
     listed,
+    names,
     whole,
 )
-from robustbench_mix.errors import RbmixError
 
 
 @app.command()
@@ -90,6 +91,7 @@ def evaluate(
         bool, typer.Option("--fresh", help="Attack again even if this run is on disk.")
     ] = False,
     as_json: AsJson = False,
+    quiet: Quiet = False,
 ) -> None:
     """Attack a model over an epsilon grid; train it first if it is not cached.
 
@@ -111,14 +113,12 @@ def evaluate(
         device=device,
         pretrained=pretrained, interface=interface(input_size, mean, std, classes),
         backend=backend, exhaustive=exhaustive, randomised=randomised, fresh=fresh,
-        quiet=as_json,
+        quiet=as_json or quiet,
     )  # fmt: skip
     written = [done.path, *board.write(out), *plot.write(out)]
     rows = board.rows([done.run])
-    if as_json:
-        print(json.dumps(show.evaluation_json(done.run, rows, written), indent=2))
-    else:
-        show.evaluation(done.run, rows, written)
+    found = show.evaluation_json(done.run, rows, written)
+    answer(as_json, quiet, found, lambda: show.evaluation(done.run, rows, written))
 
 
 @app.command()
@@ -140,6 +140,7 @@ def train(
     classes: Classes = None,
     device: Device = "auto",
     as_json: AsJson = False,
+    quiet: Quiet = False,
 ) -> None:
     """Train a model and keep its checkpoint; nothing to do if it is cached.
 
@@ -154,12 +155,10 @@ def train(
             epochs, train_examples, lr, precision, adversarial, adversarial_eps
         ),
         device=device, interface=interface(input_size, mean, std, classes),
-        quiet=as_json,
+        quiet=as_json or quiet,
     )  # fmt: skip
-    if as_json:
-        print(json.dumps({**obtained.header, "checkpoint": str(obtained.path)}, indent=2))
-    else:
-        show.training(obtained.header, obtained.path)
+    found = {**obtained.header, "checkpoint": str(obtained.path)}
+    answer(as_json, quiet, found, lambda: show.training(obtained.header, obtained.path))
 
 
 @app.command()
@@ -188,6 +187,7 @@ def explain(
     classes: Classes = None,
     device: Device = "auto",
     as_json: AsJson = False,
+    quiet: Quiet = False,
 ) -> None:
     """Measure what explains a gap: margins, gradients, linearity, transfer, frequencies."""
     from robustbench_mix import jobs, show
@@ -198,104 +198,6 @@ def explain(
         training=jobs.Training(
             epochs, train_examples, lr, precision, adversarial, adversarial_eps
         ),
-        device=device, interface=interface(input_size, mean, std, classes), quiet=as_json,
+        device=device, interface=interface(input_size, mean, std, classes), quiet=as_json or quiet,
     )  # fmt: skip
-    if as_json:
-        print(json.dumps({"paths": [str(path) for path in paths]}, indent=2))
-    else:
-        show.saved(paths)
-
-
-@app.command()
-def unshuffle(
-    width: Annotated[str, typer.Option(help="Channels; several as in 128,256.")] = "128",
-    depth: Annotated[str, typer.Option(help="Blocks; several as in 4,8.")] = "4",
-    kernel: Annotated[str, typer.Option(help="Kernel size; several as in 3,5.")] = "5",
-    patch: Annotated[int, typer.Option(parser=whole, help="Patch size; the paper has 1.")] = 1,
-    spatial: Annotated[
-        str, typer.Option(help="Which spatial mixers, as --spatial of `rbmix train`.")
-    ] = "learned,frozen",
-    dataset: DatasetName = "digits",
-    seed: Annotated[
-        int, typer.Option(parser=whole, help="Seed of permutation, weights and training.")
-    ] = 0,
-    examples: Annotated[int, typer.Option(parser=whole, help="Test images to decode.")] = 1000,
-    out: Out = Path("results"),
-    epochs: Epochs = None,
-    train_examples: TrainExamples = None,
-    lr: LearningRate = None,
-    precision: Precision = "auto",
-    device: Device = "auto",
-    as_json: AsJson = False,
-) -> None:
-    """Teach ConvMixers to undo a fixed permutation of the pixels: learned against frozen."""
-    from robustbench_mix import gallery, jobs, show
-
-    paths = jobs.unshuffle(
-        widths=listed(width, int), depths=listed(depth, int), kernels=listed(kernel, int),
-        patch=patch, spatial=listed(spatial), seed=seed, dataset=dataset, examples=examples,
-        results=out, training=jobs.Training(epochs, train_examples, lr, precision),
-        device=device, quiet=as_json,
-    )  # fmt: skip
-    rows = gallery.rows(paths)
-    written = [*paths, *gallery.write(out)]
-    if as_json:
-        print(json.dumps({"rows": rows, "paths": [str(path) for path in written]}, indent=2))
-    else:
-        show.decodings(rows, written)
-
-
-@app.command()
-def sweep(
-    spec: Annotated[str, typer.Argument(help="A shipped sweep, or a path to a .toml file.")],
-    dataset: Annotated[
-        Optional[str], typer.Option(help="This data set instead of the sweep's.")
-    ] = None,
-    models: Annotated[
-        Optional[str], typer.Option(help="These models, as in resnet14,resnet20.")
-    ] = None,
-    seeds: Annotated[Optional[str], typer.Option(help="These seeds, as in 0,1,2.")] = None,
-    attacks: Annotated[Optional[str], typer.Option(help="These protocols, as in fgsm,pgd.")] = None,
-    examples: Annotated[
-        Optional[int], typer.Option(parser=whole, help="This many test images.")
-    ] = None,
-    epochs: Epochs = None,
-    train_examples: TrainExamples = None,
-    workers: Annotated[
-        int, typer.Option(parser=whole, help="Processes at once, each with its share of the cores.")
-    ] = 1,
-    plan: Annotated[bool, typer.Option("--plan", help="Only show what would be done.")] = False,
-    out: Out = Path("results"),
-    precision: Precision = "auto",
-    device: Device = "auto",
-    as_json: AsJson = False,
-) -> None:
-    """Train and attack a whole grid; a second call does only what is missing."""
-    from robustbench_mix import gallery, grids, plot, progress, runners, show, sweeping
-    from robustbench_mix import leaderboard as board
-
-    progress.set_quiet(as_json)
-    changes = {
-        "datasets": None if dataset is None else [dataset],
-        "models": None if models is None else listed(models),
-        "seeds": None if seeds is None else listed(seeds, int),
-        "attacks": None if attacks is None else listed(attacks),
-        "examples": examples, "epochs": epochs, "train_examples": train_examples,
-    }  # fmt: skip
-    runner = runners.runner(workers)
-    chosen = grids.load(spec, {name: v for name, v in changes.items() if v is not None})
-    setting = sweeping.setting(out, device, precision, quiet=as_json)
-    pieces = sweeping.plan(chosen, setting)
-    if not as_json:
-        show.plan(chosen.name, chosen.summary, sweeping.summary(pieces))
-    failures, written = [], []
-    if not plan:
-        failures = sweeping.run(pieces, setting, runner)
-        written = board.write(out) + plot.write(out) if any(p.attack for p in pieces) else []
-        written += gallery.write(out) if chosen.puzzles else []
-    if as_json:
-        print(json.dumps(sweeping.to_json(pieces, failures, written), indent=2))
-    else:
-        show.sweep(failures, written)
-    if failures:
-        raise RbmixError(f"{len(failures)} pieces failed; the first: {failures[0]}")
+    answer(as_json, quiet, names(paths), lambda: show.saved(paths))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from pathlib import Path
@@ -27,11 +26,14 @@ from robustbench_mix.cli.options import (
     Model,
     NormName,
     Precision,
+    Quiet,
     Seed,
     SpatialWish,
     TrainExamples,
     Weights,
+    answer,
     listed,
+    names,
     whole,
 )
 from robustbench_mix.errors import RbmixError
@@ -65,6 +67,7 @@ def baseline(
     adversarial_eps: AdversarialEps = None,
     device: Device = "auto",
     as_json: AsJson = False,
+    quiet: Quiet = False,
 ) -> None:
     """Attack a model and keep the outcome of each image as a baseline for `rbmix check`."""
     from robustbench_mix import gating, jobs, show
@@ -76,12 +79,9 @@ def baseline(
         training=jobs.Training(
             epochs, train_examples, lr, precision, adversarial, adversarial_eps
         ),
-        device=device, folder=out, replace=replace, quiet=as_json,
+        device=device, folder=out, replace=replace, quiet=as_json or quiet,
     )  # fmt: skip
-    if as_json:
-        print(json.dumps({"paths": [str(path) for path in written]}, indent=2))
-    else:
-        show.saved(written)
+    answer(as_json, quiet, names(written), lambda: show.saved(written))
 
 
 @app.command()
@@ -103,6 +103,7 @@ def check(
     batch_size: BatchSize = None,
     device: Device = "auto",
     as_json: AsJson = False,
+    quiet: Quiet = False,
 ) -> None:
     """Evaluate what a baseline was made of and exit 1 if anything got worse."""
     from robustbench_mix import baselines
@@ -119,7 +120,7 @@ def check(
     if junit is not None:
         check_writable(junit.parent)
     how: dict[str, Any] = {
-        "weights": weights, "batch_size": batch_size, "device": device, "quiet": as_json,
+        "weights": weights, "batch_size": batch_size, "device": device, "quiet": as_json or quiet,
     }  # fmt: skip
     runs = {path: gating.rerun(one, path, examples=examples, **how) for path, one in kept.items()}
     verdicts = [
@@ -133,12 +134,11 @@ def check(
     if update:
         for path, run in runs.items():
             written += gating.update(kept[path], path, run, **how)
-    if as_json:
-        print(json.dumps(regression.to_json(verdicts, written), indent=2))
-    else:
-        show.verdicts(verdicts, written)
+    failed = not update and any(verdict.worse for verdict in verdicts)
+    found = regression.to_json(verdicts, written)
+    answer(as_json, quiet and not failed, found, lambda: show.verdicts(verdicts, written))
     _tell_github(ci.workflow_commands(verdicts), ci.summary(verdicts), aside=as_json)
-    if not update and any(verdict.worse for verdict in verdicts):
+    if failed:
         raise typer.Exit(1)
 
 

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated, Optional
 
 import typer
 
 from robustbench_mix.cli.app import app
-from robustbench_mix.cli.options import AsJson, DatasetName, Device, Precision, listed, whole
+from robustbench_mix.cli.options import (
+    AsJson,
+    DatasetName,
+    Device,
+    Precision,
+    Quiet,
+    answer,
+    listed,
+    whole,
+)
 from robustbench_mix.errors import RbmixError
 
 
@@ -29,12 +37,13 @@ def bench(
     precision: Precision = "auto",
     device: Device = "auto",
     as_json: AsJson = False,
+    quiet: Quiet = False,
 ) -> None:
     """Measure rbmix against what you could use instead, side by side."""
     from robustbench_mix import progress
     from robustbench_mix.bench import run, table
 
-    progress.set_quiet(as_json)
+    progress.set_quiet(as_json or quiet)
     if examples < 1:
         raise RbmixError(f"number of examples {examples} must be at least 1")
     measured = run.bench(
@@ -42,4 +51,4 @@ def bench(
         parts=None if parts is None else listed(parts),
         precision=precision, device=device, results=out,
     )  # fmt: skip
-    print(json.dumps(table.to_json(measured), indent=2) if as_json else table.to_markdown(measured))
+    answer(as_json, quiet, table.to_json(measured), lambda: print(table.to_markdown(measured)))

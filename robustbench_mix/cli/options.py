@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Annotated, Any, Optional
 
 import typer
 
+from robustbench_mix.cli import completing
 from robustbench_mix.errors import RbmixError
 from robustbench_mix.files import is_folder
 from robustbench_mix.specs import Interface
@@ -32,23 +34,41 @@ real = number(float, "a number")
 Model = Annotated[
     str,
     typer.Option(
+        autocompletion=completing.models,
         help="A name from `rbmix models`, torchvision:NAME, timm:NAME, hf:owner/name, or your own "
-        "package.module:callable (python:timm:make if its module is named like one of these)."
+        "package.module:callable (python:timm:make if its module is named like one of these).",
     ),
 ]
 SpatialWord = Annotated[
     str,
-    typer.Option(help="learned, frozen, same, box, identity, smoothed:S or smoothed:S:rescaled."),
+    typer.Option(
+        autocompletion=completing.spatial,
+        help="learned, frozen, same, box, identity, smoothed:S or smoothed:S:rescaled.",
+    ),
 ]
-ChannelWord = Annotated[str, typer.Option(help="learned or frozen.")]
+ChannelWord = Annotated[
+    str, typer.Option(autocompletion=completing.channel, help="learned or frozen.")
+]
 DatasetName = Annotated[
-    str, typer.Option(help="digits, cifar10, cifar100, or a folder with train/ and test/.")
+    str,
+    typer.Option(
+        autocompletion=completing.datasets,
+        help="digits, cifar10, cifar100, or a folder with train/ and test/.",
+    ),
 ]
 SpatialWish = Annotated[
-    Optional[str], typer.Option(help="As for `rbmix train`; learned if the model is trained.")
+    Optional[str],
+    typer.Option(
+        autocompletion=completing.spatial,
+        help="As for `rbmix train`; learned if the model is trained.",
+    ),
 ]
 ChannelWish = Annotated[
-    Optional[str], typer.Option(help="learned or frozen; learned if the model is trained.")
+    Optional[str],
+    typer.Option(
+        autocompletion=completing.channel,
+        help="learned or frozen; learned if the model is trained.",
+    ),
 ]
 Pretrained = Annotated[
     bool, typer.Option("--pretrained", help="The weights that torchvision or timm publish for it.")
@@ -93,7 +113,11 @@ AdversarialEps = Annotated[
     Optional[str], typer.Option(help="Their l-infinity radius: 8/255, on digits 2/16.")
 ]
 AttackName = Annotated[
-    str, typer.Option(help="A protocol from `rbmix attacks`, or a path to a .toml file.")
+    str,
+    typer.Option(
+        autocompletion=completing.attacks,
+        help="A protocol from `rbmix attacks`, or a path to a .toml file.",
+    ),
 ]
 EpsGrid = Annotated[
     Optional[str], typer.Option(help="Epsilons instead of the protocol's: 1/255,2/255")
@@ -117,8 +141,29 @@ Weights = Annotated[
     ),
 ]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object instead.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON value and nothing else.")]
+Quiet = Annotated[
+    bool, typer.Option("--quiet", help="Print only errors and checks that failed; see --json.")
+]
+Results = Annotated[Path, typer.Argument(help="Results folder.")]
 Out = Annotated[Path, typer.Option(help="Results folder.")]
+
+
+def answer(as_json: bool, quiet: bool, data: Any, show: Callable[[], None]) -> None:
+    """Print what a command found: as one JSON value, for people, or not at all.
+
+    JSON has no NaN and no infinity: they become null.
+    """
+    if as_json:
+        plain = json.loads(json.dumps(data), parse_constant=lambda _: None)
+        print(json.dumps(plain, indent=2))
+    elif not quiet:
+        show()
+
+
+def names(paths: Iterable[Path]) -> dict[str, list[str]]:
+    """What a command wrote, as its JSON says it."""
+    return {"paths": [str(path) for path in paths]}
 
 
 def listed(text: str, kind: Callable[[str], Any] = str) -> list[Any]:

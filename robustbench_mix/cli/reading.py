@@ -2,78 +2,85 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Optional
 
 import typer
 
 from robustbench_mix.cli.app import app
-from robustbench_mix.cli.options import AsJson, existing
+from robustbench_mix.cli.options import AsJson, Quiet, Results, answer, existing, names
+
+Check = Annotated[
+    bool,
+    typer.Option("--check", help="Only compare with what the records give; exit 1 if stale."),
+]
 
 
 @app.command()
-def models(as_json: AsJson = False) -> None:
+def models(as_json: AsJson = False, quiet: Quiet = False) -> None:
     """List the models, with the trainable parameters of Full, Chans and Space."""
     from robustbench_mix import plugins, show, sources, zoo
 
     counts = {name: zoo.trainable_parameters(name) for name in zoo.MODELS}
     registered = plugins.packages("model")
-    if as_json:
-        packages = {name: {"package": package} for name, package in registered.items()}
-        print(json.dumps({**packages, **counts}, indent=2))
-    else:
-        show.models(zoo.MODELS, counts, zoo.GRAMMAR, sources.FORMS, registered)
+    packages = {name: {"package": package} for name, package in registered.items()}
+    answer(
+        as_json,
+        quiet,
+        {**packages, **counts},
+        lambda: show.models(zoo.MODELS, counts, zoo.GRAMMAR, sources.FORMS, registered),
+    )
 
 
 @app.command()
-def attacks(as_json: AsJson = False) -> None:
+def attacks(as_json: AsJson = False, quiet: Quiet = False) -> None:
     """List the attack protocols, and the algorithms of other packages."""
     from robustbench_mix import plugins, protocols, show
 
     loaded = [protocols.load(name, dataset="") for name in protocols.names()]
     registered = plugins.packages("algorithm")
-    if as_json:
-        listed: list[dict[str, object]] = [{**p.as_json(), "summary": p.summary} for p in loaded]
-        listed += [{"algorithm": name, "package": owner} for name, owner in registered.items()]
-        print(json.dumps(listed, indent=2))
-    else:
-        show.attacks(loaded, registered)
+    listed: list[dict[str, object]] = [{**p.as_json(), "summary": p.summary} for p in loaded]
+    listed += [{"algorithm": name, "package": owner} for name, owner in registered.items()]
+    answer(as_json, quiet, listed, lambda: show.attacks(loaded, registered))
 
 
 @app.command()
 def leaderboard(
-    results: Annotated[Path, typer.Argument(help="Results folder.")] = Path("results"),
-    check: Annotated[
-        bool,
-        typer.Option("--check", help="Only compare with what the records give; exit 1 if stale."),
-    ] = False,
+    results: Results = Path("results"),
+    beside: Annotated[
+        Optional[Path],
+        typer.Option(help="An entry of RobustBench (model_info JSON), or a folder of such."),
+    ] = None,
+    check: Check = False,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
 ) -> None:
-    """Regenerate leaderboard and curves from the records."""
+    """Regenerate leaderboard and curves from the records.
+
+    With --beside also beside.md and beside.csv: what others report for the same data set, norm
+    and epsilon, next to the runs under AutoAttack here. It never enters the leaderboard.
+    """
+    from robustbench_mix import beside as others
+    from robustbench_mix import files, plot, show
     from robustbench_mix import leaderboard as board
 
+    tables = others.content(existing(results), beside) if beside else {}
     if check:
-        stale = board.stale(results)
-        for path in stale:
-            print(f"{path} does not match the records (rbmix leaderboard {results} rewrites it)")
-        if stale:
-            raise typer.Exit(1)
-        print(f"{results}: the leaderboard matches the records")
+        stale = [*board.stale(results), *files.differing(tables)]
+        _tell_stale(stale, results, "leaderboard", as_json, quiet)
         return
-    from robustbench_mix import plot
-
-    for path in [*board.write(results), *plot.write(results)]:
-        print(f"wrote {path}")
+    written = [*board.write(results), *plot.write(results), *tables]
+    for path, text in tables.items():
+        files.write_text(path, text)
+    answer(as_json, quiet, names(written), lambda: show.saved(written))
 
 
 @app.command()
 def claims(
-    results: Annotated[Path, typer.Argument(help="Results folder.")] = Path("results"),
-    check: Annotated[
-        bool,
-        typer.Option("--check", help="Only compare with what the records give; exit 1 if stale."),
-    ] = False,
+    results: Results = Path("results"),
+    check: Check = False,
     as_json: AsJson = False,
+    quiet: Quiet = False,
 ) -> None:
     """Test each claim of the paper against the records."""
     from dataclasses import asdict
@@ -85,23 +92,33 @@ def claims(
     runs = records.read_all(existing(results))
     found, why = tested.of(results, runs), explanations.of(results, runs)
     if check:
-        if markdown.stale(results, found, why):
-            print(f"{results / markdown.NAME} does not match the records")
-            raise typer.Exit(1)
-        print(f"{results}: the claims match the records")
+        stale = [results / markdown.NAME] if markdown.stale(results, found, why) else []
+        _tell_stale(stale, results, "claims", as_json, quiet)
         return
     path = markdown.write(results, found, why)
-    if as_json:
-        print(json.dumps([asdict(claim) for claim in found], indent=2))
-    else:
-        show.claims(found, path)
+    answer(as_json, quiet, [asdict(claim) for claim in found], lambda: show.claims(found, path))
 
 
 @app.command()
 def report(
-    results: Annotated[Path, typer.Argument(help="Results folder.")] = Path("results"),
+    results: Results = Path("results"), as_json: AsJson = False, quiet: Quiet = False
 ) -> None:
     """Write everything into one HTML file that needs no network."""
     from robustbench_mix import report as page
+    from robustbench_mix import show
 
-    print(f"wrote {page.write(existing(results))}")
+    written = [page.write(existing(results))]
+    answer(as_json, quiet, names(written), lambda: show.saved(written))
+
+
+def _tell_stale(stale: list[Path], results: Path, command: str, as_json: bool, quiet: bool) -> None:
+    """Say which files do not match the records, and exit 1 if any."""
+    from robustbench_mix import show
+
+    rewrites = f"does not match the records (rbmix {command} {results} rewrites it)"
+    said = [f"{path} {rewrites}" for path in stale]
+    said = said or [f"{results}: the {command} matches the records"]
+    data = {"stale": [str(path) for path in stale]}
+    answer(as_json, quiet and not stale, data, lambda: show.lines(said))
+    if stale:
+        raise typer.Exit(1)

@@ -11,24 +11,12 @@ from robustbench_mix import plugins
 from robustbench_mix.convmixer import ConvMixer
 from robustbench_mix.errors import RbmixError, unknown
 from robustbench_mix.mixing import separate
+from robustbench_mix.names import MODELS
 from robustbench_mix.resnet import ResNet
 from robustbench_mix.shapes import Shape
 from robustbench_mix.sources.common import FORMS, Published
 
 BRINGS_WEIGHTS = False
-MODELS = {
-    "resnet14": "the paper's CIFAR ResNet, n = 2",
-    "resnet20": "the paper's CIFAR ResNet, n = 3",
-    "resnet26": "the paper's CIFAR ResNet, n = 4",
-    "resnet32": "the paper's CIFAR ResNet, n = 5",
-    "resnet38": "the paper's CIFAR ResNet, n = 6",
-    "resnet18": "torchvision's ResNet-18, every spatial convolution made separable",
-    "resnet34": "torchvision's ResNet-34, every spatial convolution made separable",
-    "convmixer4": "the paper's ConvMixer: width 128, kernel 8, patch 1, depth 4",
-    "convmixer6": "the paper's ConvMixer: width 128, kernel 8, patch 1, depth 6",
-    "convmixer8": "the paper's ConvMixer: width 128, kernel 8, patch 1, depth 8",
-    "convmixer256_8": "ConvMixer 256/8 of its authors: kernel 5, patch 2",
-}
 GRAMMAR = (
     "resnetN and convmixerWIDTH_DEPTH take suffixes: _w width, _d depth multiplier, "
     "_k kernel, _p patch, as in resnet14_d4 or convmixer64_6_k7_p1"

@@ -1,0 +1,36 @@
+"""What the shell offers as the value of an option: names, found without importing torch.
+
+Where nothing fits, the shell offers its own, which are files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from robustbench_mix import grids, names, plugins, protocols
+from robustbench_mix.specs import CHANNEL, SPATIAL
+
+Complete = Callable[[str], list[str]]
+
+
+def one_of(words: Callable[[], Iterable[str]]) -> Complete:
+    """A completion of a single word."""
+    return lambda incomplete: [word for word in words() if word.startswith(incomplete)]
+
+
+def several(complete: Complete) -> Complete:
+    """The same for the last word of a list: `resnet14,resn`."""
+
+    def of_last(incomplete: str) -> list[str]:
+        before, comma, last = incomplete.rpartition(",")
+        return [f"{before}{comma}{word}" for word in complete(last)]
+
+    return of_last
+
+
+models = one_of(lambda: [*names.MODELS, *plugins.packages("model")])
+datasets = one_of(lambda: names.DATASETS)
+spatial = one_of(lambda: [word.partition("S")[0] for word in SPATIAL[:-1]])
+channel = one_of(lambda: CHANNEL)
+attacks = one_of(protocols.names)
+sweeps = one_of(grids.names)
