@@ -118,9 +118,12 @@ def test_capacity_is_a_table_and_no_claim(planted) -> None:
     worse = {"learned": (0.9, 0.6, 0.3), "frozen": (0.6, 0.3, 0.0)}
     ours = planted(alike)
     runs = ours + planted(worse, model="resnet14_d1") + planted(alike, model="resnet14_d18")
+    runs += planted(worse, model="resnet14_d9", epochs=1)
     assert claims.every(runs, []) == claims.every(ours, [])
     table = attacks.capacity(runs)
-    assert [row[2:5] for row in table.rows] == [[d, "100 x 3", "4 x 400"] for d in ("1", "9", "18")]
+    assert [row[2:5] for row in table.rows] == [
+        [d, f"100 x {epochs}", "4 x 400"] for d, epochs in (("1", 3), ("9", 3), ("9", 1), ("18", 3))
+    ]
     assert -35 < float(table.rows[0][5].split()[0]) < -25
     assert attacks.capacity(ours).rows == []
 
@@ -134,6 +137,7 @@ def test_controls_are_of_the_same_seed_and_images(planted) -> None:
     runs += planted({"learned": (0.5, 0.2, 0.1)}, **how, model="resnet14_w8")
     runs += planted({"frozen": (0.4, 0.1, 0.0)}, **how, channel="frozen")[:1]
     runs += planted({"learned": (0.8, 0.1, 0.0)}, **how, model="resnet14_w15", data_hash="other")
+    runs += planted({"frozen": (0.7, 0.1, 0.0)}, **how, epochs=1)  # nobody is as accurate
     matched, norms = attacks.controls(runs).rows
     assert matched[4:7] == ["2 x 400", "accuracy-matched", "resnet14_w14, 100 x 3"]
     assert norms[4:7] == ["1 x 400", "norms alone trained", "resnet14, 100 x 3"]

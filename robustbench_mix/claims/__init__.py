@@ -8,7 +8,7 @@ from pathlib import Path
 from robustbench_mix import decodings
 from robustbench_mix.claims import accuracy, robustness, unshuffling
 from robustbench_mix.claims.finding import Claim
-from robustbench_mix.claims.pairs import MULTIPLIER, multiplier
+from robustbench_mix.claims.pairs import names_multiplier
 from robustbench_mix.decodings import Decoding
 from robustbench_mix.records import Run
 
@@ -18,12 +18,12 @@ __all__ = ["Claim", "every", "of"]
 def every(runs: list[Run], found: list[Decoding]) -> list[Claim]:
     """All of them, in the order of the paper, each on every data set that has records for it.
 
-    A pure function of the records. ResNets of another depth multiplier than the paper's are left
-    to the table of capacity, which explains a claim and does not test one.
+    A pure function of the records. ResNets that name a depth multiplier are left to the table of
+    capacity, which explains a claim and does not test one.
     """
     named: dict[str, tuple[list[Run], list[Decoding]]] = {}
     for run in runs:
-        if (multiplier(run.header["model"]) or ("", MULTIPLIER))[1] != MULTIPLIER:
+        if names_multiplier(run.header["model"]):
             continue
         named.setdefault(run.header["dataset"], ([], []))[0].append(run)
     for one in found:

@@ -124,3 +124,8 @@ def multiplier(model: str) -> tuple[str, int] | None:
     """A CIFAR ResNet's family and its depth multiplier, which is the paper's unless named."""
     match = re.fullmatch(r"(resnet(?:14|20|26|32|38))(_w\d+)?(?:_d(\d+))?", model)
     return (match[1], int(match[3] or MULTIPLIER)) if match else None
+
+
+def names_multiplier(model: str) -> bool:
+    """Whether a CIFAR ResNet is there to have that depth multiplier, be it the paper's."""
+    return multiplier(model) is not None and "_d" in model

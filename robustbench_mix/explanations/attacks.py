@@ -17,6 +17,7 @@ from robustbench_mix.explanations.table import Explanation, percent, points
 from robustbench_mix.records import Run
 
 ATTACKS = ("fgsm", "pgd", "autoattack")
+ALIKE = 0.02  # clean accuracy by which matched networks may differ
 
 
 def strength(runs: list[Run]) -> Explanation:
@@ -173,7 +174,7 @@ def _same(run: Run, runs: list[Run], kind: tuple[str, str]) -> Run | None:
 
 
 def _matched(run: Run, runs: list[Run]) -> Run | None:
-    """The learned network, of another name or training, nearest in clean accuracy."""
+    """The learned network, of another name or training, nearest in clean accuracy if near."""
     names = ("dataset", "seed", "protocol_hash", "data_hash")
     twin = _same(run, runs, FULL)
     others = [
@@ -186,4 +187,9 @@ def _matched(run: Run, runs: list[Run]) -> Run | None:
         and all(other.header[name] == run.header[name] for name in names)
     ]
     target = float(run.table["correct"].mean())
-    return min(others, key=lambda o: abs(float(o.table["correct"].mean()) - target), default=None)
+
+    def apart(other: Run) -> float:
+        return abs(float(other.table["correct"].mean()) - target)
+
+    nearest = min(others, key=apart, default=None)
+    return None if nearest is None or apart(nearest) > ALIKE else nearest
