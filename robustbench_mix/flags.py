@@ -162,9 +162,11 @@ def _gains(run: Run) -> str:
     if algorithm in KNOWN_WEAK:
         return ""
     found = run.header["diagnostics"]
-    # Records from before this was measured lack it.
+    # Records from before this was measured lack it. One image may owe it to a lucky start.
     own = found.get("own_gained", 0)
-    if words := _counted(own, found["images"], GAIN, "images stood and fall to more steps"):
+    if own > 1 and (
+        words := _counted(own, found["images"], GAIN, "images stood and fall to more steps")
+    ):
         return words
     limit = GAIN if algorithm.startswith("autoattack") else LOOSE
     words = "images stood and fall to another APGD"
