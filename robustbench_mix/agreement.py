@@ -9,8 +9,9 @@ does: where precision is not what is compared, the same comparison in double pre
 nothing may differ, rules it out (tests/same/same.py).
 
 There are also images whose fate is a matter of the attack's draws: some random starts lead to an
-example and some do not, and rounding may turn the walk from one of them. Such an image falls
-with some seeds and stands with others, under both conditions, and nearly always with the same ones.
+example and some do not, and rounding may turn the walk from one of them. The condition that
+left such an image standing breaks it with other seeds. That shows luck and not that luck is even:
+over many images `is_one_sided` asks whether one condition has more of it.
 """
 
 from __future__ import annotations
@@ -25,7 +26,8 @@ from robustbench_mix.specs import Eps
 # takes a second look at what comes within 2 % of the boundary (algorithms/watch.py).
 ROUNDING = 0.02
 SEEDS = 20  # to see whether the draws decide about an image
-RARELY = 2  # of so many seeds, with which two conditions may disagree there
+OFTEN = 5  # of them that must break it: a condition that cannot would hardly come to that
+UNEVEN = 0.01  # p of a share of the luck, were it even
 MARGIN = 0.01  # logits: how far clean margins of opposite sign may lie apart
 
 
@@ -35,13 +37,14 @@ class Dispute:
 
     `eps` are the epsilons at which one of them broke it and the other did not, '0' for a clean
     prediction. `margins` are the clean margins, `norms` those of the smallest adversarial
-    examples that the runs found, NaN for none.
+    examples that the runs found, NaN for none. `broken_by_first` says which run broke it.
     """
 
     image: int
     eps: tuple[str, ...]
     margins: tuple[float, float]
     norms: tuple[float, float]
+    broken_by_first: bool
 
     @property
     def needs_bracket(self) -> str:
@@ -73,7 +76,8 @@ def disputes(first: Run, second: Run) -> list[Dispute]:
             )
             # A clean mistake is broken at every epsilon: it is one dispute.
             eps = differing[:1] if differing[0] == "0" else differing
-            found.append(Dispute(int(image), eps, margins, norms))
+            broken_by_first = not one[eps[0]].iloc[row]
+            found.append(Dispute(int(image), eps, margins, norms, broken_by_first))
     return found
 
 
@@ -96,15 +100,23 @@ def is_rounding(dispute: Dispute, bracketed: tuple[Run, Run] | None = None) -> b
     return True
 
 
-def is_undecided(first: list[Run], second: list[Run]) -> bool:
-    """Whether the draws decide about an image, and do so under both conditions alike.
+def is_undecided(runs: list[Run]) -> bool:
+    """Whether the draws decide about an image, under the condition that left it standing.
 
-    The runs are of that image alone and of one epsilon, `SEEDS` under each condition, with the
-    same seeds.
+    The runs are of that image alone and of the epsilon in question, with `SEEDS` seeds.
     """
-    falls = [[not bool(run.survived().iloc[0, 1]) for run in runs] for runs in (first, second)]
-    differing = sum(one != other for one, other in zip(*falls, strict=True))
-    return all(0 < sum(some) < SEEDS for some in falls) and differing <= RARELY
+    falls = [not bool(run.survived().iloc[0, 1]) for run in runs]
+    return OFTEN <= sum(falls) < len(falls)
+
+
+def is_one_sided(first: int, second: int) -> bool:
+    """Whether of the images that the draws decide too many fell to one of two conditions alone.
+
+    An exact two-sided binomial test; eight to none are too many, seven are not.
+    """
+    from scipy.stats import binomtest
+
+    return bool(first + second and binomtest(first, first + second).pvalue < UNEVEN)
 
 
 def _smallest(norms: list[float]) -> float:

@@ -241,8 +241,14 @@ def _level_to_check(job: Job, state: State, row: int, level: int) -> int:
 
 
 def _place(job: Job, state: State, rows: list[int], x: Tensor, y: Tensor) -> None:
-    """One gradient at the image, tried along the grid until a single step breaks it."""
-    direction = first_direction(job.target, x, y, job.norm)
+    """One gradient at the image, tried along the grid until a single step breaks it.
+
+    That step is FGSM, which is what the signs of the gradient say: a coarse network would be
+    another attack, and one gradient saves nothing.
+    """
+    everybody = torch.arange(len(rows))
+    source = job.target if job.target.judge is None else job.target.exact(everybody)
+    direction = first_direction(source, x, y, job.norm)
     standing = list(range(len(rows)))
     for eps in job.grid:
         at = torch.tensor(standing, device=x.device)

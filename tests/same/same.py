@@ -11,7 +11,8 @@ attack's draws decide (robustbench_mix/agreement.py says how either is shown), a
 - where a repeated run, or one with other workers, is not the same to the byte;
 - where batches or threads change anything in double precision: what is left there of rounding
   cannot tip an image, a neighbour or a draw that leaks can;
-- where an image differs for neither of these reasons.
+- where an image differs for neither of these reasons;
+- where the images that the draws decide fall to one of two conditions too often.
 
 OUT keeps networks and records: a second call does only what is missing. `--dear` is how many
 images AutoAttack is given, `--alone` how many are attacked one at a time, which is slow.
@@ -32,7 +33,14 @@ from pathlib import Path
 import torch
 
 from robustbench_mix import data, jobs, progress, protocols, search
-from robustbench_mix.agreement import SEEDS, bracket, disputes, is_rounding, is_undecided
+from robustbench_mix.agreement import (
+    SEEDS,
+    bracket,
+    disputes,
+    is_one_sided,
+    is_rounding,
+    is_undecided,
+)
 from robustbench_mix.evaluation import Evaluation, evaluate
 from robustbench_mix.identity import Label
 from robustbench_mix.markdown import head, line
@@ -77,14 +85,15 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Row:
-    """What a comparison gave: the images that differ, of those the ones about which the
-    draws decide, and those that nothing explains."""
+    """What a comparison gave: the images that differ; of those the ones about which the draws
+    decide, by the condition that they fell to; and those that nothing explains."""
 
     part: str
     words: str
     images: int
     differ: list[int]
-    undecided: list[int]
+    to_first: list[int]
+    to_second: list[int]
     apart: list[int]
     failed: bool
 
@@ -172,23 +181,20 @@ class Bench:
                 examples=images, batch_size=condition.batch,
             )  # fmt: skip
 
-    def undecided(self, image: int, eps: str, conditions: tuple[Condition, Condition]) -> bool:
-        """Whether the attack's draws decide about an image, under both conditions alike."""
+    def undecided(self, image: int, eps: str, standing: Condition) -> bool:
+        """Whether the attack's draws decide about an image under this condition."""
         alone = copy.copy(self)
         chosen = self.dataset.test.take(torch.nonzero(self.dataset.test.index == image)[:, 0])
         alone.dataset = replace(self.dataset, test=chosen)
-        first, second = (
-            [alone.run(condition, 1, [eps], seed).run for seed in range(SEEDS)]
-            for condition in conditions
-        )
-        return is_undecided(first, second)
+        return is_undecided([alone.run(standing, 1, [eps], seed).run for seed in range(SEEDS)])
 
     def compare(self, asked: Comparison, images: int) -> Row:
         """Both runs, and where they differ both again around the epsilon in question."""
         conditions = (asked.first, asked.second)
         one, other = (self.run(condition, images) for condition in conditions)
         found = disputes(one.run, other.run)
-        undecided: list[int] = []
+        to_first: list[int] = []
+        to_second: list[int] = []
         apart: list[int] = []
         for dispute in found:
             again: tuple[Run, Run] | None = None
@@ -197,16 +203,19 @@ class Bench:
                 again = tuple(self.run(c, images, [below, above]).run for c in conditions)
             if not asked.exactly and is_rounding(dispute, again):
                 continue
-            may = again is not None and self.undecided(
-                dispute.image, dispute.needs_bracket, conditions
-            )
-            (undecided if may else apart).append(dispute.image)
+            if again is None or not self.undecided(
+                dispute.image, dispute.needs_bracket, conditions[dispute.broken_by_first]
+            ):
+                apart.append(dispute.image)
+            elif dispute.broken_by_first:
+                to_first.append(dispute.image)
+            else:
+                to_second.append(dispute.image)
         failed = bool(apart)
         if asked.first.time != asked.second.time:
             failed |= one.path.read_bytes() != other.path.read_bytes()
-        return Row(
-            asked.part, asked.words, images, [d.image for d in found], undecided, apart, failed
-        )
+        differ = [dispute.image for dispute in found]
+        return Row(asked.part, asked.words, images, differ, to_first, to_second, apart, failed)
 
 
 def workers(networks: list[str], attacks: list[str], images: int, out: Path, epochs: int) -> Row:
@@ -236,7 +245,9 @@ def workers(networks: list[str], attacks: list[str], images: int, out: Path, epo
             {path.relative_to(place): path.read_bytes() for path in files if path.suffix != ".json"}
         )
     count = images * len(networks) * len(attacks)
-    return Row("workers", "1 worker against 4, to the byte", count, [], [], [], left[0] != left[1])
+    return Row(
+        "workers", "1 worker against 4, to the byte", count, [], [], [], [], left[0] != left[1]
+    )
 
 
 def skipped(part: str) -> str:
@@ -248,10 +259,11 @@ def skipped(part: str) -> str:
 
 def show(where: str, row: Row) -> None:
     """One line of the table."""
-    within = len(row.differ) - len(row.undecided) - len(row.apart)
+    drawn = len(row.to_first) + len(row.to_second)
+    within = len(row.differ) - drawn - len(row.apart)
     which = " ".join(map(str, row.differ)) or "-"
     verdict = "FAILED" if row.failed else "ok"
-    counts = (row.images, len(row.differ), within, len(row.undecided))
+    counts = (row.images, len(row.differ), within, drawn)
     print(line([where, row.words, *map(str, counts), which, verdict]), flush=True)
 
 
@@ -276,6 +288,7 @@ def main(arguments: list[str] | None = None) -> int:
     titles = ["network, attack", "compared", *counts, "which", ""]
     print("\n".join(head(titles)), flush=True)
     failed = False
+    luck: dict[str, list[int]] = {}
     for network in given.networks:
         for attack in given.attacks:
             bench = Bench(network, attack, dataset, given.out, given.epochs)
@@ -283,12 +296,21 @@ def main(arguments: list[str] | None = None) -> int:
                 most = given.dear if attack.startswith("autoattack") else given.images
                 row = bench.compare(one, min(given.alone, most) if one.alone else most)
                 failed |= row.failed
+                fell = luck.setdefault(one.words, [0, 0])
+                fell[0] += len(row.to_first)
+                fell[1] += len(row.to_second)
                 show(f"{network}, {bench.protocol.name}", row)
     if "workers" in given.parts:
         epochs = given.epochs or 4
         row = workers(given.networks, given.attacks, given.alone, given.out, epochs)
         failed |= row.failed
         show("all of them, trained too", row)
+    for words, fell in luck.items():
+        if any(fell):
+            verdict = "FAILED, too many for luck" if is_one_sided(*fell) else "ok"
+            print(f"\n{words}: of those that the draws decide {fell[0]} fell to the first alone, "
+                  f"{fell[1]} to the second: {verdict}")  # fmt: skip
+            failed |= is_one_sided(*fell)
     for part, why in missing.items():
         print(f"\nskipped {part}: {why}")
     return int(failed)
