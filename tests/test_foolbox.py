@@ -151,7 +151,10 @@ def test_what_cannot_run_is_said(linear_case, name, norm, options, message) -> N
 
 def test_by_the_command_line(tmp_path: Path, cached, capsys) -> None:
     """A protocol that names one is all it takes; one that is wrong is refused before training."""
-    text = 'summary = "by its name"\nalgorithm = "foolbox:{}"\nnorm = "linf"\n[eps]\ndefault = ["1/16"]\n'
+    text = (
+        'summary = "by its name"\nalgorithm = "foolbox:{}"\nnorm = "linf"\n[eps]\n'
+        'default = ["1/16"]\n'
+    )
     words = ["evaluate", "--model", "resnet14_w4", "--epochs", "5", "--train-examples", "600",
              "--examples", "10", "--out", str(tmp_path / "r")]  # fmt: skip
     path = tmp_path / "deepfool.toml"
