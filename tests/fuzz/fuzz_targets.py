@@ -705,8 +705,8 @@ def make_folder(choices: Choices, folder: Path) -> None:
 
 def read_folder(folder: Path) -> str:
     def call() -> None:
-        loaded = folders.load_folder(folder / "set", data.NAMED)
-        again = folders.load_folder(folder / "set", data.NAMED)
+        loaded = folders.load_folder(folder / "set", data.DATASETS)
+        again = folders.load_folder(folder / "set", data.DATASETS)
         assert loaded.test.hash == again.test.hash
 
     with in_folder(folder):
