@@ -96,7 +96,8 @@ def run(folder: Path, kills: int, command: list[str]) -> list[int]:
         rounds.append(0)
         while not finished(
             start(command, place, draw.choice((0, 0, 0, 1, 2, 3, 4, 7, 8))),
-            draw.uniform(0, 0.7) * took,
+            # Longer after every kill: a machine that became slower must come to an end too.
+            draw.uniform(0, 0.7) * took * (1 + rounds[-1] / 10),
         ):
             rounds[-1] += 1
     return rounds
