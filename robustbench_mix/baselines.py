@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from robustbench_mix import flags
+from robustbench_mix import flags, reading
 from robustbench_mix.errors import RbmixError
 from robustbench_mix.files import write_text
 from robustbench_mix.provenance import PACKAGES
@@ -153,10 +153,9 @@ def read(path: Path) -> Baseline:
     """
     if not path.is_file():
         raise RbmixError(f"baseline {path} does not exist (rbmix baseline writes one)")
-    try:
-        lines = list(csv.reader(io.StringIO(path.read_text(encoding="utf-8")), strict=True))
-    except (OSError, ValueError, csv.Error) as error:
-        raise RbmixError(f"baseline {path} is damaged ({error})") from error
+    raw = reading.content(path, "baseline", reading.COMPANION)
+    with reading.parsing(f"baseline {path} is damaged"):
+        lines = list(csv.reader(io.StringIO(raw.decode("utf-8"), newline=""), strict=True))
     title, rows = (lines[0], lines[1:]) if lines else ([], [])
     if "format" not in title or title[: len(IMAGE)] != list(IMAGE):
         raise RbmixError(f"baseline {path} is damaged: it does not begin as a baseline does")

@@ -51,9 +51,7 @@ def summary(verdicts: list[Verdict]) -> str:
     for verdict in verdicts:
         outcome = "got worse" if verdict.worse else "nothing got worse"
         lines += [f"### rbmix check: {verdict.path.stem}: {outcome}", "", *head(COLUMNS)]
-        lines += [
-            line(cell.replace("|", "\\|") for cell in cells(check)) for check in verdict.checks
-        ]
+        lines += [line(cells(check)) for check in verdict.checks]
         found = [f"**{check.name}**: {check.worse}" for check in verdict.worse]
         lines += ["", *(f"- {words}" for words in [*found, *verdict.notes]), ""]
     return "\n".join(lines) + "\n"
