@@ -412,14 +412,15 @@ def test_a_cache_that_cannot_be_written(here: Path, capsys, monkeypatch, words: 
     assert (here / "file").read_text() == "in the way"
 
 
-def test_truncated_files_are_named(here: Path, capsys, write_folder) -> None:
+def test_truncated_files_are_named(here: Path, capsys, monkeypatch, write_folder) -> None:
     """Whatever is cut in half: one line with its path, and it is left as it is."""
+    # A home of its own: other tests keep folders of the same name in the shared one.
+    monkeypatch.setenv("RBMIX_HOME", str(home := here / "home"))
     folder = ["--dataset", str(write_folder())]
     brief = ["--epochs", "1", "--train-examples", "40", "--examples", "8"]
     unshuffle = ["unshuffle", "--width", "8", "--depth", "1", "--spatial", "learned", *brief]
     explain = ["explain", "--model", "resnet14_w4", "--spatial", "learned", *brief]
     small = ["--model", "resnet14_w4", "--epochs", "1", "--attack", "smoke", "--seed", "41"]
-    home = Path(os.environ["RBMIX_HOME"])
     for words in (["evaluate", *small, *folder], unshuffle, explain):
         assert cli.main(words) == 0, words
     (protocol := here / "mine.toml").write_text('summary = "s"\nalgorithm = "pg')
