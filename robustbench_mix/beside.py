@@ -17,10 +17,10 @@ import pandas as pd
 
 from robustbench_mix import flags, model_info, records
 from robustbench_mix.errors import RbmixError
-from robustbench_mix.files import is_folder
 from robustbench_mix.intervals import wilson
 from robustbench_mix.markdown import head, line, plain
 from robustbench_mix.model_info import share
+from robustbench_mix.places import is_folder
 from robustbench_mix.records import Run
 from robustbench_mix.specs import parse_eps
 

@@ -16,7 +16,8 @@ from torch import Tensor, nn
 
 from robustbench_mix import headers, reading, weights
 from robustbench_mix.errors import RbmixError
-from robustbench_mix.files import home, safe_name, write_bytes
+from robustbench_mix.files import safe_name, write_bytes
+from robustbench_mix.places import home
 from robustbench_mix.specs import ModelSpec, Recipe, as_json, short_hash
 
 KEY = "rbmix"

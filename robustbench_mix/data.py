@@ -6,10 +6,10 @@ import numpy as np
 import torch
 
 from robustbench_mix.errors import RbmixError, first_line, unknown
-from robustbench_mix.files import home, is_folder, path_of
 from robustbench_mix.folders import load_folder
 from robustbench_mix.locks import alone
 from robustbench_mix.names import DATASETS
+from robustbench_mix.places import home, is_folder, path_of
 from robustbench_mix.shapes import Shape, shape_of
 from robustbench_mix.splits import Dataset, Split, balanced
 

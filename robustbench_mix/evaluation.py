@@ -2,34 +2,29 @@
 
 from __future__ import annotations
 
-import json
-import time
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import torch
 
-from robustbench_mix import checkup, flags, protocols, provenance, reading, records
+from robustbench_mix import checkup, flags, outcome, partials, protocols, provenance, records
 from robustbench_mix.audit import findings
 from robustbench_mix.checkpoints import weights_hash
 from robustbench_mix.diagnostics import Measured
-from robustbench_mix.files import write_text
 from robustbench_mix.harness import check_classes, classes_of
 from robustbench_mix.identity import Label, finished, header_of, path_of
 from robustbench_mix.locks import alone
 from robustbench_mix.obtain import Obtained
+from robustbench_mix.partials import Saver, Shard, Sizes
 from robustbench_mix.progress import say
 from robustbench_mix.protocols import Protocol
 from robustbench_mix.records import Run
 from robustbench_mix.schedules import Schedule, schedule_of
 from robustbench_mix.splits import Dataset, Split, balanced
-from robustbench_mix.state import State, restored
-from robustbench_mix.unfinished import PARTIAL
+from robustbench_mix.state import State
 from robustbench_mix.verdicts import DRAWS
 
-SAVE_EVERY_SECONDS = 2.0
 DEFAULT_EXAMPLES = {"digits": 128}
 OTHER_EXAMPLES = 1000
 
@@ -70,49 +65,103 @@ def evaluate(
     `randomised`, attacks see means over several passes and verdicts are a vote (`verdicts`);
     unsaid, one that draws random numbers is refused.
     A finished run of exactly these settings and versions is read instead, unless `fresh`;
-    one that was stopped half-way goes on where it was. Raises RbmixError for what a user
-    can mend.
+    one that was stopped half-way goes on where it was, and one whose shards are all there is
+    joined. Raises RbmixError for what a user can mend.
     """
-    split = balanced(dataset.test, examples)
-    model = obtained.model
-    classes = classes_of(model, split, device)
-    check_classes(classes, split)
-    if randomised:
-        protocol = protocols.randomised(protocol)
-    schedule = schedule_of(protocol, classes, backend, exhaustive=exhaustive, randomised=randomised)
-    header = header_of(
-        label, obtained.header, weights_hash(model), dataset.name, split, protocol,
-        batch_size=batch_size, backend=schedule.backend, device=device,
-        randomised=DRAWS if randomised else 0,
+    task = _task(
+        label, obtained, dataset, protocol, results, device, examples, batch_size,
+        backend=backend, exhaustive=exhaustive, randomised=randomised,
     )  # fmt: skip
-    task = _Task(obtained, dataset, split, protocol, header, path_of(header, results), device)
     with alone(task.path):
         run = None if fresh else _kept(task)
         if run is not None:
             return Evaluation(run, task.path, reused=True)
-        run = _attacked(task, schedule, fresh)
+        run = _attacked(task, fresh)
         if aside := records.set_aside(task.path, results, run):
             say(f"what other versions or another device gave is kept as {aside}")
         records.write(run, task.path)
-        task.partial.unlink(missing_ok=True)
+        partials.forget(task.path)
     return Evaluation(run, task.path, reused=False)
+
+
+def attack_shard(
+    label: Label,
+    obtained: Obtained,
+    dataset: Dataset,
+    protocol: Protocol,
+    results: Path,
+    device: torch.device,
+    *,
+    examples: int,
+    batch_size: int,
+    shard: Shard,
+) -> None:
+    """Attack a part of the images, for `evaluate` to join; what is on disk is not done again.
+
+    Raises RbmixError as `evaluate` does.
+    """
+    task = _task(label, obtained, dataset, protocol, results, device, examples, batch_size)
+    rows = shard.rows(len(task.split))
+    split = task.split.take(torch.tensor(rows))
+    path, sizes = shard.path(task.path), task.sizes(len(rows))
+    with alone(path):
+        if partials.resumed(path, task.header, sizes) is not None:
+            return
+        _measured(task)
+        partial = partials.partial_of(path)
+        state = _searched(task, split, partial, partials.resumed(partial, task.header, sizes))
+        finished_shard = Saver(path, task.header)
+        finished_shard(state)
+        finished_shard.flush()
+        partial.unlink(missing_ok=True)
 
 
 @dataclass(frozen=True)
 class _Task:
-    """What is evaluated on what, and where its records and those of half a run belong."""
+    """What is evaluated on what and how, and where its records belong."""
 
     obtained: Obtained
     dataset: Dataset
     split: Split
     protocol: Protocol
+    schedule: Schedule
     header: dict[str, Any]
     path: Path
     device: torch.device
 
-    @property
-    def partial(self) -> Path:
-        return self.path.with_suffix(PARTIAL)
+    def sizes(self, images: int) -> Sizes:
+        """What the state of an attack on so many images must fit."""
+        levels, steps = len(self.protocol.eps), self.schedule.steps
+        return Sizes(images, levels, steps, self.header["batch_size"])
+
+
+def _task(
+    label: Label,
+    obtained: Obtained,
+    dataset: Dataset,
+    protocol: Protocol,
+    results: Path,
+    device: torch.device,
+    examples: int,
+    batch_size: int,
+    *,
+    backend: str | None = None,
+    exhaustive: bool = False,
+    randomised: bool = False,
+) -> _Task:
+    split = balanced(dataset.test, examples)
+    classes = classes_of(obtained.model, split, device)
+    check_classes(classes, split)
+    if randomised:
+        protocol = protocols.randomised(protocol)
+    schedule = schedule_of(protocol, classes, backend, exhaustive=exhaustive, randomised=randomised)
+    header = header_of(
+        label, obtained.header, weights_hash(obtained.model), dataset.name, split, protocol,
+        batch_size=batch_size, backend=schedule.backend, device=device,
+        randomised=DRAWS if randomised else 0,
+    )  # fmt: skip
+    path = path_of(header, results)
+    return _Task(obtained, dataset, split, protocol, schedule, header, path, device)
 
 
 def _kept(task: _Task) -> Run | None:
@@ -127,41 +176,29 @@ def _kept(task: _Task) -> Run | None:
     if "diagnostics" not in run.header:
         run = _examined(run, task, None)
         records.write(run, task.path)
-    task.partial.unlink(missing_ok=True)  # of a process that was killed just after writing
+    partials.forget(task.path)  # of a process that was killed just after writing
     return run
 
 
-def _attacked(task: _Task, schedule: Schedule, fresh: bool) -> Run:
+def _attacked(task: _Task, fresh: bool) -> Run:
     """Attack every image, from where an unfinished run stopped unless `fresh`."""
-    split, protocol, seed = task.split, task.protocol, task.header["seed"]
-    measured = checkup.of_network(task.obtained.model, task.dataset, split, task.device)
-    _check_said(measured, said := "randomised" in task.header)
-    for name, words in flags.of_network(measured, randomised=said).items():
-        say(f"flag {name}: {words} (docs/flags.md)")
-    state = None if fresh else _resume(task, schedule.steps)
-    if state is not None:
-        say(f"going on with the unfinished run {task.partial}")
-    saver = _Saver(task.partial, task.header)
-    batch_size = task.header["batch_size"]
-    try:
-        state = schedule.attack(
-            task.obtained.model, split, protocol,
-            seed=seed, device=task.device, batch_size=batch_size,
-            state=state, save=saver, description=f"{protocol.name} on {len(split)} images",
-        )  # fmt: skip
-    except KeyboardInterrupt:
-        saver.flush()
-        raise
-    levels = len(protocol.eps)
-    outcome: dict[str, Any] = {"passes": state.passes, "checked": _checked(state)}
-    if audit := findings(state, split, schedule.rungs, seed, levels):
-        outcome["audit"] = audit
-    if state.batch_size < batch_size:
-        outcome["smallest_batch"] = state.batch_size
-    concludes = schedule.backend == "fast" and bool(schedule.rungs)
+    split, seed = task.split, task.header["seed"]
+    measured = _measured(task)
+    sizes, partial = task.sizes(len(split)), partials.partial_of(task.path)
+    state = None
+    if not fresh:
+        state = partials.resumed(partial, task.header, sizes)
+        state = state or partials.joined(task.path, task.header, sizes)
+    state = _searched(task, split, partial, state)
+    found: dict[str, Any] = {"passes": state.passes, "checked": outcome.checked(state)}
+    if audit := findings(state, split, task.schedule.rungs, seed, sizes.levels):
+        found["audit"] = audit
+    if state.batch_size < sizes.batch_size:
+        found["smallest_batch"] = state.batch_size
+    concludes = task.schedule.backend == "fast" and bool(task.schedule.rungs)
     run = Run(
-        header={**task.header, **outcome},
-        table=_table(split, state, levels, concludes),
+        header={**task.header, **found},
+        table=outcome.table(split, state, sizes.levels, concludes),
         date=provenance.today(),
         time_seconds={
             "training": float(task.obtained.header.get("time_seconds", 0.0)),
@@ -169,6 +206,31 @@ def _attacked(task: _Task, schedule: Schedule, fresh: bool) -> Run:
         },
     )
     return _examined(run, task, measured)
+
+
+def _searched(task: _Task, split: Split, partial: Path, state: State | None) -> State:
+    """Attack these images to the end, from this state if there is one, which `partial` keeps."""
+    if state is not None:
+        say(f"going on with the unfinished run {partial}")
+    saver = Saver(partial, task.header)
+    try:
+        return task.schedule.attack(
+            task.obtained.model, split, task.protocol,
+            seed=task.header["seed"], device=task.device, batch_size=task.header["batch_size"],
+            state=state, save=saver, description=f"{task.protocol.name} on {len(split)} images",
+        )  # fmt: skip
+    except KeyboardInterrupt:
+        saver.flush()
+        raise
+
+
+def _measured(task: _Task) -> Measured:
+    """What there is to say of the network before it is attacked, said; it may be refused."""
+    measured = checkup.of_network(task.obtained.model, task.dataset, task.split, task.device)
+    _check_said(measured, said := "randomised" in task.header)
+    for name, words in flags.of_network(measured, randomised=said).items():
+        say(f"flag {name}: {words} (docs/flags.md)")
+    return measured
 
 
 def _check_said(measured: Measured, said: bool) -> None:
@@ -191,87 +253,3 @@ def _examined(run: Run, task: _Task, measured: Measured | None) -> Run:
         "trained_accuracy": task.obtained.header.get("test_accuracy"),
     }
     return replace(run, header={**run.header, "diagnostics": found})
-
-
-def _checked(state: State) -> dict[str, int]:
-    """How many conclusions about smaller epsilons were attacked outright, and how many fell."""
-    confirmed = [
-        row
-        for row, outcome in enumerate(state.checked)
-        if outcome == "confirmed" and state.check[row] < state.failed[row]
-    ]
-    return {"confirmed": len(confirmed), "refuted": state.checked.count("refuted")}
-
-
-class _Saver:
-    """Writes the state of an unfinished run, but not more often than every few seconds."""
-
-    def __init__(self, path: Path, header: dict[str, Any]) -> None:
-        self.path = path
-        self.header = header
-        self.saved_at = time.monotonic()
-        self.latest: dict[str, Any] | None = None
-
-    def __call__(self, state: State) -> None:
-        # A copy: what is written later must not hold half of the batch then running.
-        self.latest = asdict(state)
-        if time.monotonic() - self.saved_at >= SAVE_EVERY_SECONDS:
-            self.flush()
-
-    def flush(self) -> None:
-        if self.latest is not None:
-            content = {"header": self.header, "state": self.latest}
-            write_text(self.path, json.dumps(content))
-            self.saved_at = time.monotonic()
-
-
-def _resume(task: _Task, steps: int) -> State | None:
-    """The state of an unfinished run of the same settings, None if there is none."""
-    path, header = task.partial, task.header
-    if not path.exists():
-        return None
-    refusal, hint = f"unfinished run {path} is damaged", "; delete it"
-    raw = reading.content(path, "unfinished run", reading.STATE)
-    kept = reading.from_json(raw, refusal, hint)
-    with reading.parsing(refusal, hint):
-        if kept["header"] != header:
-            say(f"{path} was made with other versions or on another device: starting over")
-            return None
-        sizes = (len(task.split), len(task.protocol.eps), steps, header["batch_size"])
-        return restored(kept["state"], *sizes)
-
-
-def _table(split: Split, state: State, levels: int, concludes: bool) -> pd.DataFrame:
-    """The records, with what was found at one epsilon counted at every larger one."""
-    nan = float("nan")
-    grid = range(levels)
-    return pd.DataFrame(
-        {
-            "image": split.index.tolist(),
-            "label": split.labels.tolist(),
-            "prediction": state.prediction,
-            "margin": state.margin,
-            "correct": state.correct,
-            "broken": [[at >= level for at in grid] for level in state.level],
-            "component": [
-                [name if at >= level else "" for at in grid]
-                for name, level in zip(state.component, state.level, strict=True)
-            ],
-            "norm": [
-                [norm if at >= level else nan for at in grid]
-                for norm, level in zip(state.norm, state.level, strict=True)
-            ],
-            "inferred": [
-                [concludes and _is_inferred(state, row, at) for at in grid]
-                for row in range(len(split))
-            ],
-            "forward": pd.array(state.forward, dtype="Int64"),
-            "gradient": pd.array(state.gradient, dtype="Int64"),
-        }
-    )
-
-
-def _is_inferred(state: State, row: int, at: int) -> bool:
-    """Whether this image was not attacked at this position of the grid, only at a larger one."""
-    tried = at == state.check[row] and state.checked[row] == "confirmed"
-    return at < state.failed[row] and at < state.level[row] and not tried

@@ -1,72 +1,36 @@
-"""Files that are either whole or absent, and where caches live."""
+"""Files that are either whole or absent."""
 
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from robustbench_mix import atomic, mirrors
 from robustbench_mix.errors import RbmixError
 
-PART = ".part"  # how a file ends while it is written
 LONGEST = 150  # characters of a name; systems allow 255 bytes, and endings are added
-
-
-def home() -> Path:
-    """The cache folder: `RBMIX_HOME`, else the platform's user cache."""
-    from platformdirs import user_cache_path
-
-    override = os.environ.get("RBMIX_HOME")
-    return path_of(override) if override else user_cache_path("rbmix", appauthor=False)
-
-
-def path_of(text: str) -> Path:
-    """The path that a user wrote, `~` included; raises RbmixError for one that cannot be."""
-    if "\0" in text:
-        raise RbmixError(f"{text!r} is no path")
-    try:
-        return Path(text).expanduser()
-    except RuntimeError as error:  # nobody of that name
-        raise RbmixError(f"{text!r} is no path: {error}") from error
-
-
-def is_folder(path: Path) -> bool:
-    """Whether a folder is there; also no for a path that the system does not take."""
-    try:
-        return path.is_dir()
-    except (OSError, ValueError):
-        return False
 
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path` and rename it to `path` on success.
 
-    A reader never sees half a file, and a failure leaves the old one. Raises RbmixError
-    if the folder cannot be written.
+    A reader never sees half a file, and a failure leaves the old one. What belongs to a results
+    folder elsewhere is there first. Raises RbmixError if the folder cannot be written.
     """
-    temporary = None
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=PART, dir=path.parent)
-        os.close(handle)
-        temporary = Path(name)
+    with atomic.replacing(path) as temporary:
         yield temporary
-        mask = os.umask(0)
-        os.umask(mask)
-        temporary.chmod(0o666 & ~mask)
-        with temporary.open("rb") as written:
-            os.fsync(written.fileno())
-        temporary.replace(path)
-    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
-        raise RbmixError(f"cannot write {path}: {_reason(error)}") from error
-    finally:
-        if temporary is not None:
-            temporary.unlink(missing_ok=True)
+        mirrors.put(temporary, path)
+
+
+def remove(path: Path) -> None:
+    """Remove a file, also where it is mirrored from; nothing if it is not there."""
+    mirrors.remove(path)
+    path.unlink(missing_ok=True)
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -109,8 +73,5 @@ def check_writable(folder: Path) -> None:
         with tempfile.TemporaryFile(dir=folder):
             pass
     except (OSError, ValueError) as error:
-        raise RbmixError(f"cannot write to {folder}: {_reason(error)}") from error
-
-
-def _reason(error: Exception) -> str:
-    return getattr(error, "strerror", None) or str(error)
+        raise RbmixError(f"cannot write to {folder}: {atomic.reason(error)}") from error
+    mirrors.check_writable(folder)

@@ -16,9 +16,10 @@ import torch
 
 from robustbench_mix import reading
 from robustbench_mix.errors import RbmixError
-from robustbench_mix.files import home, is_folder, replacing, safe_name
+from robustbench_mix.files import replacing, safe_name
 from robustbench_mix.locks import alone
 from robustbench_mix.memory import memory_size
+from robustbench_mix.places import home, is_folder
 from robustbench_mix.progress import track
 from robustbench_mix.specs import check_name
 from robustbench_mix.splits import Dataset, Split

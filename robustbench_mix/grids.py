@@ -14,7 +14,7 @@ from typing import Any
 
 from robustbench_mix import reading
 from robustbench_mix.errors import RbmixError, unknown
-from robustbench_mix.files import path_of
+from robustbench_mix.places import path_of
 from robustbench_mix.specs import (
     MAX_EPOCHS,
     MAX_EXAMPLES,

@@ -84,17 +84,21 @@ def path_of(header: dict[str, Any], results: Path) -> Path:
 
 
 def finished(path: Path, header: dict[str, Any]) -> Run | None:
-    """The run at `path` if it is what this header would give; the commit and the number of
-    threads alone may differ.
+    """The run at `path` if it is what this header would give.
 
     Raises RbmixError if the file is damaged.
     """
     if not path.exists():
         return None
     run = records.read(path)
-    aside = {"passes", "checked", "audit", "diagnostics", "smallest_batch", "commit"}
-    kept, wanted = (
-        {name: alike(given, [name]) for name in given if name not in aside}
-        for given in (run.header, header)
+    return run if agree(run.header, header) else None
+
+
+def agree(kept: dict[str, Any], wanted: dict[str, Any]) -> bool:
+    """Whether two headers are of one run; the commit and the number of threads may differ."""
+    found = {"passes", "checked", "audit", "diagnostics", "smallest_batch", "commit"}
+    first, second = (
+        {name: alike(header, [name]) for name in header if name not in found}
+        for header in (kept, wanted)
     )
-    return run if kept == wanted else None
+    return first == second

@@ -5,21 +5,23 @@ from __future__ import annotations
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import nn
 
-from robustbench_mix import anatomy, brought, data, probing, progress, protocols, sources, zoo
+from robustbench_mix import brought, data, probing, progress, protocols, zoo
 from robustbench_mix import unshuffle as shuffling
 from robustbench_mix.devices import fitting_batch, pick_device, pick_precision
 from robustbench_mix.errors import RbmixError, unknown
 from robustbench_mix.evaluation import Evaluation, default_examples
+from robustbench_mix.evaluation import attack_shard as attack_part
 from robustbench_mix.evaluation import evaluate as evaluate_model
-from robustbench_mix.files import check_writable, home
+from robustbench_mix.files import check_writable
 from robustbench_mix.grids import MAX_PIECES
 from robustbench_mix.identity import Label
 from robustbench_mix.obtain import Obtained, from_checkpoint, obtain
+from robustbench_mix.partials import Shard
+from robustbench_mix.places import home
 from robustbench_mix.protocols import Protocol
 from robustbench_mix.recipes import Training as Training
 from robustbench_mix.recipes import adversarial_eps, recipe_for
@@ -247,29 +249,34 @@ def evaluate(
     )  # fmt: skip
 
 
-def describe(
+def attack_shard(
     *,
     model: str,
-    spatial: str = "learned",
-    channel: str = "learned",
-    dataset: str | None = None,
-    input_size: int | None = None,
-    classes: int | None = None,
-) -> dict[str, Any]:
-    """The layers and costs of a network as it would be trained, as plain values.
-
-    Without a data set, for colour images of 32 pixels and ten classes unless said otherwise.
-    """
-    spec = ModelSpec(model, spatial, channel, interface=Interface(input_size, classes=classes))
-    sources.parse(model).check()
-    shape = zoo.Shape(3, 32, classes or 10) if dataset is None else data.shape(dataset)
-    network = zoo.sketch(spec, shape)
-    fitted = zoo.fitting(spec, shape)
-    return {
-        "model": model, "spatial": spatial, "channel": channel,
-        "image": list(fitted.image), "classes": fitted.classes,
-        **anatomy.anatomy(network, fitted).as_json(),
-    }  # fmt: skip
+    spatial: str,
+    channel: str,
+    seed: int,
+    dataset: str,
+    attack: str,
+    examples: int | None,
+    results: Path,
+    training: Training,
+    device: str,
+    shard: Shard,
+    quiet: bool = False,
+) -> None:
+    """Attack a part of the images of what `evaluate` would with the same arguments."""
+    progress.set_quiet(quiet)
+    loaded = data.load(dataset)
+    where = pick_device(device)
+    obtained = train(
+        model=model, spatial=spatial, channel=channel, seed=seed, dataset=loaded,
+        training=training, device=device, quiet=quiet,
+    )  # fmt: skip
+    attack_part(
+        Label(model, spatial, channel, seed), obtained, loaded, protocols.load(attack, loaded.name),
+        results, where, examples=examples or default_examples(loaded.name),
+        batch_size=fitting_batch(loaded.size, where), shard=shard,
+    )  # fmt: skip
 
 
 def _protocol(

@@ -11,10 +11,11 @@ import pandas as pd
 
 from robustbench_mix import flags, probes, records
 from robustbench_mix.errors import RbmixError
-from robustbench_mix.files import differing, is_folder, write_text
+from robustbench_mix.files import differing, write_text
 from robustbench_mix.intervals import paired_difference, wilson
 from robustbench_mix.locks import alone
 from robustbench_mix.markdown import head, line, plain
+from robustbench_mix.places import is_folder
 from robustbench_mix.probes import Probe
 from robustbench_mix.provenance import PACKAGES, alike
 from robustbench_mix.records import Run

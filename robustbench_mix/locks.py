@@ -9,8 +9,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from robustbench_mix.atomic import part
 from robustbench_mix.errors import RbmixError
-from robustbench_mix.files import PART, home
+from robustbench_mix.places import home
 from robustbench_mix.progress import say
 
 
@@ -45,7 +46,7 @@ def alone(path: Path) -> Iterator[None]:
 
 
 def _clear(path: Path) -> None:
-    """Remove what writers that are dead now left half-written."""
+    """Remove what writers on this machine that are dead now left half-written."""
     folder, stem = (path.parent, f".{glob.escape(path.stem)}.") if path.suffix else (path, ".")
-    for left in folder.glob(f"{stem}*{PART}"):
+    for left in folder.glob(f"{stem}*{part()}"):
         left.unlink(missing_ok=True)

@@ -12,7 +12,7 @@ from typing import Any
 
 from robustbench_mix import reading
 from robustbench_mix.errors import RbmixError, unknown
-from robustbench_mix.files import path_of
+from robustbench_mix.places import path_of
 from robustbench_mix.specs import NORMS, Eps, check_name, parse_grid, short_hash
 
 FIELDS = {"summary", "algorithm", "norm", "eps", "options"}

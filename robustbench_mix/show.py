@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from robustbench_mix import ci, flags
+from robustbench_mix import ci, flags, mirrors
 from robustbench_mix.claims import Claim
 from robustbench_mix.errors import one_line
 from robustbench_mix.intervals import wilson
@@ -35,7 +35,7 @@ def evaluation(run: Run, rows: pd.DataFrame, written: list[Path]) -> None:
             f"{low:.1%} to {high:.1%}",
             _broken_by(run, row.eps),
         )
-    console = _console()
+    console = screen()
     console.print(table)
     passes = passes_per_image(run)
     console.print(
@@ -96,7 +96,7 @@ def training(header: dict[str, Any], path: Path) -> None:
     attacked = (
         f" on PGD examples ({recipe['adversarial']['eps']})" if "adversarial" in recipe else ""
     )
-    _console().print(
+    screen().print(
         f"{header['spec']['model']} on {header['train_examples']:,} images of "
         f"{header['dataset']}, {recipe['epochs']} epochs{attacked}: "
         f"{header['test_accuracy']:.2%} clean accuracy\n{one_line(str(path))}",
@@ -113,7 +113,7 @@ def decodings(rows: list[dict[str, Any]], written: list[Path]) -> None:
     for row in rows:
         interval = f"{row['low']:.2f} to {row['high']:.2f}"
         table.add_row(*(str(row[name]) for name in columns), f"{row['psnr']:.2f}", interval)
-    _console().print(table)
+    screen().print(table)
     saved(written)
 
 
@@ -124,51 +124,20 @@ def claims(found: list[Claim], path: Path) -> None:
         table.add_column(column)
     for claim in found:
         table.add_row(claim.name, claim.data, claim.verdict, claim.reason, claim.measured)
-    _console().print(table)
+    screen().print(table)
     saved([path])
-
-
-def plan(name: str, summary: str, rows: list[dict[str, Any]]) -> None:
-    """What a sweep is going to do."""
-    table = Table(title=f"{name}: {summary}")
-    for column in ("network", "trained", "attacked", "about"):
-        table.add_column(column, justify="left" if column == "network" else "right")
-    for row in rows:
-        counts = ("{}/{}".format(*row[kind]) for kind in ("trained", "attacked"))
-        table.add_row(row["network"], *counts, _duration(row["seconds"]))
-    missing = sum(total - done for r in rows for done, total in (r["trained"], r["attacked"]))
-    left = _duration(sum(row["seconds"] for row in rows))
-    console = _console()
-    console.print(table)
-    console.print(
-        f"{missing} left to do, about {left} here" if missing else "everything is done",
-    )
 
 
 def saved(paths: list[Path]) -> None:
     """Where everything is."""
-    lines(f"wrote {path}" for path in paths)
+    lines(f"wrote {mirrors.name(path)}" for path in paths)
 
 
 def lines(texts: Iterable[str]) -> None:
     """Each text on a line of its own, however long."""
-    console = _console()
+    console = screen()
     for text in texts:
         console.print(one_line(text), soft_wrap=True)
-
-
-def sweep(failures: list[str], written: list[Path]) -> None:
-    """How a sweep ended."""
-    saved(written)
-    lines(f"failed: {failure}" for failure in failures)
-
-
-def _duration(seconds: float) -> str:
-    """As 40 s, 12 min, 3.5 h or 2.1 days."""
-    for limit, unit, size in ((100, "s", 1), (6000, "min", 60), (172_800, "h", 3600)):
-        if seconds < limit:
-            return f"{seconds / size:.0f} {unit}" if unit != "h" else f"{seconds / size:.1f} h"
-    return f"{seconds / 86400:.1f} days"
 
 
 def verdicts(found: list[Verdict], written: list[Path]) -> None:
@@ -202,7 +171,7 @@ def models(
     table.add_column("what it is")
     for name, summary in summaries.items():
         table.add_row(name, *(f"{count:,}" for count in counts[name].values()), summary)
-    console = _console()
+    console = screen()
     console.print(table)
     console.print("full: all learned; chans: --spatial frozen; space: --channel frozen")
     console.print(grammar)
@@ -257,16 +226,16 @@ def attacks(protocols: list[Any], registered: dict[str, str]) -> None:
     for protocol in protocols:
         grid = ", ".join(eps.text for eps in protocol.eps)
         table.add_row(protocol.name, protocol.norm, grid, protocol.summary)
-    _console().print(table)
+    screen().print(table)
     _registered("algorithm", registered)
 
 
 def _registered(kind: str, registered: dict[str, str]) -> None:
     for name, package in registered.items():
-        _console().print(f"{kind} {name}, of {package}")
+        screen().print(f"{kind} {name}, of {package}")
 
 
-def _console() -> Console:
+def screen() -> Console:
     """Standard output, on which a name is a name and no markup."""
     return Console(markup=False, emoji=False, highlight=False)
 

@@ -20,6 +20,7 @@ SPATIAL = ("learned", "frozen", "same", "box", "identity", "smoothed:S", "smooth
 CHANNEL = ("learned", "frozen")
 NORMS = ("linf", "l2")
 PRECISIONS = ("fp32", "bf16")
+RUNNERS = ("local", "ray")
 BACKENDS = ("reference", "fast")
 MAX_SEED = 2**32 - 1
 MAX_SIZE = 1024  # pixels that images are resized to at most

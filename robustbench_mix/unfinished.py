@@ -13,10 +13,11 @@ from torch import nn
 
 from robustbench_mix import headers, reading
 from robustbench_mix.files import write_bytes
+from robustbench_mix.mirrors import STAYS_HERE
 from robustbench_mix.progress import say
 
 SUFFIX = ".unfinished.pt"
-PARTIAL = ".partial.json"  # of an attack
+PARTIAL = STAYS_HERE  # of an attack
 SAVE_EVERY_SECONDS = 5.0
 
 

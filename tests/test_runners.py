@@ -15,7 +15,9 @@ import pytest
 import torch
 
 from robustbench_mix import cli, runners
+from robustbench_mix.agenda import unnoted
 from robustbench_mix.errors import RbmixError
+from robustbench_mix.workers import in_processes
 
 FAULTS = Path(__file__).parent / "faults"
 SWEEP = """
@@ -141,7 +143,7 @@ def test_a_piece_waits_for_what_it_needs(pieces, tmp_path: Path, workers: int) -
         pieces.Piece("other"),
     ]
     do = partial(pieces.do, folder=tmp_path)
-    assert runners.runner(workers)(asked, do) == []
+    assert runners.local(workers).run(asked, do, unnoted) == []
     done = {one.words: (tmp_path / one.words).read_text().split() for one in asked}
     for first, second in (("train", "again"), ("again", "attack")):
         assert float(done[first][1]) <= float(done[second][0])
@@ -158,7 +160,7 @@ def test_workers_share_the_cores(pieces, tmp_path: Path, monkeypatch) -> None:
             monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
             if fixed:
                 monkeypatch.setenv("OMP_NUM_THREADS", fixed)
-            assert runners.in_processes([pieces.Piece("a")], do, workers=2) == []
+            assert in_processes([pieces.Piece("a")], do, workers=2) == []
             assert (tmp_path / "a").read_text().split()[3] == wanted
     finally:
         torch.set_num_threads(threads)
@@ -174,11 +176,11 @@ def test_a_worker_that_dies_fails_its_piece_alone(pieces, tmp_path: Path, capsys
         pieces.Piece("bug", "raise"),
         *(pieces.Piece(f"fine{number}") for number in range(4)),
     ]
-    failures = runners.in_processes(asked, partial(pieces.do, folder=tmp_path), workers=2)
+    failures = in_processes(asked, partial(pieces.do, folder=tmp_path), workers=2)
     assert failures == [
         "killed: its worker was killed by signal 9; the same command tries again",
         "small: it is too small",
-        "attack: not tried, its training failed",
+        "attack: not tried, what it needs failed",
         "memory: out of memory",
         "bug: its worker ended with code 1; the same command tries again",
     ]
@@ -241,5 +243,5 @@ def test_wrong_numbers_of_workers_are_named(here: Path, capsys, workers: str) ->
     (line,) = capsys.readouterr().err.strip().splitlines()
     assert workers in line
     assert not (here / "results").exists()
-    with pytest.raises(RbmixError, match="at least 1"):
-        runners.runner(0)
+    with pytest.raises(RbmixError, match="at least 1"), runners.running("local", workers=0):
+        pass

@@ -304,7 +304,7 @@ TOO_MUCH = [
     (["unshuffle", "--kernel", ",".join(["3"] * 1000), "--width", ",".join(["8"] * 1000)],
      "2,000,000 networks (allowed: up to 100,000)"),
     (["leaderboard", "x" * 400], "File name too long"),
-    (["claims", "a\0b"], "embedded null byte"),
+    (["claims", "a\0b"], "is no path"),
     (["train", "\x1b]0;title\x07"], "extra argument"),
 ]  # fmt: skip
 

@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from robustbench_mix import cli, grids, records, sweeping
+from robustbench_mix import cli, grids, jobs, ongoing, planning, records, sweeping
 from robustbench_mix.errors import RbmixError
 from robustbench_mix.grids import Cell, Puzzle, parse
+from robustbench_mix.partials import Shard
 from robustbench_mix.specs import ModelSpec
 
 TINY = """
@@ -70,7 +71,7 @@ def test_shipped_sweeps_can_be_read(name: str) -> None:
     assert sweep.summary
     assert sweep.cells or sweep.puzzles
     for cell in sweep.cells:
-        sweeping.check(cell)
+        planning.check(cell)
 
 
 def test_the_papers_grid_is_the_papers() -> None:
@@ -167,8 +168,8 @@ def test_the_pieces_of_a_sweep_are_those_of_the_commands(here: Path, capsys) -> 
     """What `rbmix evaluate` has done counts as done."""
     words = ["--model", "resnet14_w4", "--epochs", "1", "--train-examples", "60"]
     assert cli.main(["evaluate", *words, "--attack", "fgsm", "--examples", "10"]) == 0
-    setting = sweeping.setting(here / "results", "cpu", "auto")
-    pieces = sweeping.plan(grids.load("tiny.toml", {}), setting)
+    setting = planning.Setting(str(here / "results"), torch.device("cpu"))
+    pieces = planning.plan(grids.load("tiny.toml", {}), setting)
     done = [(p.kind, p.attack) for p in pieces if p.done and "spatial learned" in p.words]
     assert ("attack", "fgsm") in done
     assert ("attack", "smoke") not in done
@@ -227,3 +228,101 @@ def test_costs_grow_with_the_work() -> None:
     cost = costs.training(spec, shape, recipe, 640)
     assert costs.training(spec, shape, recipe, 1280) == pytest.approx(2 * cost)
     assert costs.training(spec, shape, replace(recipe, adversarial=Adversarial("1/16")), 640) > cost
+
+
+SPLIT = """
+[[grid]]
+models = ["resnet14_w4"]
+spatial = ["learned"]
+attacks = ["smoke", "autoattack-audited"]
+epochs = 1
+train_examples = 60
+examples = 140
+"""
+
+
+def test_a_long_attack_is_split_and_joined(here: Path, capsys, monkeypatch) -> None:
+    """Into batches at most; what is killed between is not done again; the bytes are the same."""
+    (here / "split.toml").write_text(SPLIT)
+    assert cli.main(["sweep", "split.toml", "--attacks", "smoke", "--out", "whole"]) == 0
+    monkeypatch.setattr(planning, "LONGEST_SECONDS", 1e-9)
+    capsys.readouterr()
+    assert cli.main(["sweep", "split.toml", "--out", "parts", "--plan", "--json"]) == 0
+    pieces = json.loads(capsys.readouterr().out)["pieces"]
+    # An audit draws its sample from all images: it stays whole.
+    assert [piece["kind"] for piece in pieces] == ["train", "shard", "shard", "attack", "attack"]
+    assert [piece["words"].split(" of")[0] for piece in pieces[1:3]] == ["part 1/2", "part 2/2"]
+
+    attack, calls = jobs.attack_part, []
+
+    def once(*args, shard, **words):
+        calls.append(shard.number)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        attack(*args, shard=shard, **words)
+
+    monkeypatch.setattr(jobs, "attack_part", once)
+    words = ["sweep", "split.toml", "--attacks", "smoke", "--out", "parts"]
+    assert cli.main(words) == 130
+    assert len(list((here / "parts").rglob("*.shard-1-of-2.json"))) == 1
+    monkeypatch.setattr(planning, "LONGEST_SECONDS", 1e9)  # it stays split as it was
+    assert cli.main(words) == 0
+    assert calls == [1, 2, 2]
+    found, wanted = (
+        {p.relative_to(here / name): p.read_bytes() for p in (here / name).rglob("*.parquet")}
+        for name in ("parts", "whole")
+    )
+    assert found == wanted
+    assert len(found) == 1
+    assert not list((here / "parts").rglob("*.shard-*"))
+    capsys.readouterr()
+    assert cli.main([*words, "--json"]) == 0
+    assert all(piece["done"] for piece in json.loads(capsys.readouterr().out)["pieces"])
+
+
+def test_shards_are_all_images_in_order() -> None:
+    """Each image in one of them, as near to equal as can be."""
+    for images, of in ((10, 3), (300, 7), (2, 2)):
+        parts = [list(Shard(number, of).rows(images)) for number in range(1, of + 1)]
+        assert [row for part in parts for row in part] == list(range(images))
+        assert max(map(len, parts)) - min(map(len, parts)) <= 1
+
+
+def test_how_far_a_sweep_is(here: Path, capsys, monkeypatch) -> None:
+    """Any machine that sees the results sees it, while it runs and afterwards."""
+    evaluate, during = jobs.evaluate, []
+
+    def watching(**words):
+        if not during:
+            capsys.readouterr()
+            assert cli.main(["status", "--json"]) == 0
+            during.append(json.loads(capsys.readouterr().out)["sweeps"][0])
+        elif words["spatial"] == "frozen":
+            raise RbmixError("the training loss became nan")
+        return evaluate(**words)
+
+    monkeypatch.setattr(ongoing, "SAVE_EVERY_SECONDS", 0.0)
+    monkeypatch.setattr(jobs, "evaluate", watching)
+    assert cli.main(["sweep", "tiny.toml"]) == 2
+    assert during[0]["sweep"] == "tiny"
+    seen = [piece["state"] for piece in during[0]["pieces"]]
+    assert (seen[0], seen[1], seen.count("at work")) == ("done", "at work", 1)
+    capsys.readouterr()
+    assert cli.main(["status"]) == 0
+    said = capsys.readouterr().out
+    assert "tiny: 1 process" in said
+    assert said.count("failed since") == 2
+    assert "the training loss became nan" in said
+    (path,) = (here / "results" / "progress").iterdir()
+    path.write_text(path.read_text().replace('"done"', '"gone"', 1))
+    assert cli.main(["status"]) == 2
+    assert f"{Path('results/progress/tiny.json')} is damaged" in capsys.readouterr().err
+
+
+def test_no_sweep_has_no_status(here: Path, capsys) -> None:
+    """It is said in one line, and so is a folder that is not there."""
+    (here / "empty").mkdir()
+    for folder, said in (("empty", "no sweep has been run into"), ("gone", "does not exist")):
+        assert cli.main(["status", folder]) == 2
+        (line,) = capsys.readouterr().err.strip().splitlines()
+        assert said in line

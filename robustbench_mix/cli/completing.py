@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from robustbench_mix import grids, names, plugins, protocols
-from robustbench_mix.specs import CHANNEL, SPATIAL
+from robustbench_mix.specs import CHANNEL, RUNNERS, SPATIAL
 
 Complete = Callable[[str], list[str]]
 
@@ -33,4 +33,5 @@ datasets = one_of(lambda: names.DATASETS)
 spatial = one_of(lambda: [word.partition("S")[0] for word in SPATIAL[:-1]])
 channel = one_of(lambda: CHANNEL)
 attacks = one_of(protocols.names)
+runners = one_of(lambda: RUNNERS)
 sweeps = one_of(grids.names)

@@ -47,9 +47,9 @@ def describe(
     As it would be trained: dense convolutions are made separable. Weights are neither needed nor
     downloaded.
     """
-    from robustbench_mix import jobs, show
+    from robustbench_mix import describing, show
 
-    found = jobs.describe(
+    found = describing.describe(
         model=model, spatial=spatial, channel=channel, dataset=dataset,
         input_size=input_size, classes=classes,
     )  # fmt: skip

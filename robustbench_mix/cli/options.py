@@ -9,9 +9,10 @@ from typing import Annotated, Any, Optional
 
 import typer
 
+from robustbench_mix import mirrors
 from robustbench_mix.cli import completing
 from robustbench_mix.errors import RbmixError
-from robustbench_mix.files import is_folder
+from robustbench_mix.places import is_folder
 from robustbench_mix.specs import Interface
 
 
@@ -145,8 +146,16 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON value and n
 Quiet = Annotated[
     bool, typer.Option("--quiet", help="Print only errors and checks that failed; see --json.")
 ]
-Results = Annotated[Path, typer.Argument(help="Results folder.")]
-Out = Annotated[Path, typer.Option(help="Results folder.")]
+
+
+def results_folder(text: Any) -> Path:
+    """The folder that is meant; of a URL, its mirror brought up to date."""
+    return mirrors.folder(str(text))
+
+
+results_folder.__name__ = "path or URL"
+Results = Annotated[Path, typer.Argument(parser=results_folder, help="Results folder, or its URL.")]
+Out = Annotated[Path, typer.Option(parser=results_folder, help="Results folder, or its URL.")]
 
 
 def answer(as_json: bool, quiet: bool, data: Any, show: Callable[[], None]) -> None:
@@ -163,7 +172,7 @@ def answer(as_json: bool, quiet: bool, data: Any, show: Callable[[], None]) -> N
 
 def names(paths: Iterable[Path]) -> dict[str, list[str]]:
     """What a command wrote, as its JSON says it."""
-    return {"paths": [str(path) for path in paths]}
+    return {"paths": [mirrors.name(path) for path in paths]}
 
 
 def listed(text: str, kind: Callable[[str], Any] = str) -> list[Any]:

@@ -7,6 +7,7 @@ from typing import Annotated, Optional
 
 import typer
 
+from robustbench_mix import mirrors
 from robustbench_mix.cli import completing
 from robustbench_mix.cli.app import app
 from robustbench_mix.cli.options import (
@@ -18,10 +19,13 @@ from robustbench_mix.cli.options import (
     Out,
     Precision,
     Quiet,
+    Results,
     TrainExamples,
     answer,
+    existing,
     listed,
     names,
+    results_folder,
     whole,
 )
 from robustbench_mix.errors import RbmixError
@@ -103,8 +107,26 @@ def sweep(
     epochs: Epochs = None,
     train_examples: TrainExamples = None,
     workers: Annotated[
-        int, typer.Option(parser=whole, help="Processes at once, each with its share of the cores.")
-    ] = 1,
+        Optional[int],
+        typer.Option(
+            parser=whole,
+            help="Pieces at once, each with its share of the cores and a GPU of its own, or a part "
+            "of one; unless given one, on several GPUs one each, with Ray as many as have room.",
+        ),
+    ] = None,
+    runner: Annotated[
+        str,
+        typer.Option(
+            autocompletion=completing.runners,
+            help="Who does them: local, processes on this machine, or ray, a Ray cluster.",
+        ),
+    ] = "local",
+    address: Annotated[
+        Optional[str],
+        typer.Option(
+            help="Where the Ray cluster is, as in HOST:6379; else RAY_ADDRESS, or one is started."
+        ),
+    ] = None,
     plan: Annotated[bool, typer.Option("--plan", help="Only show what would be done.")] = False,
     out: Out = Path("results"),
     precision: Precision = "auto",
@@ -113,10 +135,12 @@ def sweep(
     quiet: Quiet = False,
 ) -> None:
     """Train and attack a whole grid; a second call does only what is missing."""
-    from robustbench_mix import gallery, grids, plot, progress, runners, show, sweeping
+    from robustbench_mix import gallery, grids, ongoing, planning, plot, progress, runners, sweeping
     from robustbench_mix import leaderboard as board
+    from robustbench_mix import show_sweeps as show
 
-    progress.set_quiet(as_json or quiet)
+    is_silent = as_json or quiet
+    progress.set_quiet(is_silent)
     changes = {
         "datasets": None if dataset is None else [dataset],
         "models": None if models is None else listed(models),
@@ -124,18 +148,44 @@ def sweep(
         "attacks": None if attacks is None else listed(attacks),
         "examples": examples, "epochs": epochs, "train_examples": train_examples,
     }  # fmt: skip
-    runner = runners.runner(workers)
     chosen = grids.load(spec, {name: v for name, v in changes.items() if v is not None})
-    setting = sweeping.setting(out, device, precision, quiet=as_json or quiet)
-    pieces = sweeping.plan(chosen, setting)
-    if not (as_json or quiet):
-        show.plan(chosen.name, chosen.summary, sweeping.summary(pieces))
-    failures, written = [], []
+    failures: list[str] = []
+    with runners.running(runner, workers=workers, address=address, device=device) as found:
+        setting, pieces = found.ask(
+            planning.planned, chosen, mirrors.spelled(out), device, precision, is_silent
+        )
+        if not is_silent:
+            show.plan(chosen.name, chosen.summary, planning.summary(pieces))
+        if not plan:
+            state = ongoing.begin(out, chosen.name, found.words, pieces)
+            try:
+                failures = sweeping.run(pieces, setting, found, state.note)
+            finally:
+                state.save()
+    written = []
     if not plan:
-        failures = sweeping.run(pieces, setting, runner)
+        results_folder(mirrors.spelled(out))  # what other machines wrote
         written = board.write(out) + plot.write(out) if any(p.attack for p in pieces) else []
         written += gallery.write(out) if chosen.puzzles else []
-    found = sweeping.to_json(pieces, failures, written)
-    answer(as_json, quiet, found, lambda: show.sweep(failures, written))
+    answer(
+        as_json, quiet, sweeping.to_json(pieces, failures, written),
+        lambda: show.sweep(failures, written),
+    )  # fmt: skip
     if failures:
         raise RbmixError(f"{len(failures)} pieces failed; the first: {failures[0]}")
+
+
+@app.command()
+def status(
+    results: Results = Path("results"),
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Show how far sweeps into a results folder are, from any machine that sees it."""
+    from robustbench_mix import ongoing
+    from robustbench_mix import show_sweeps as show
+
+    found = ongoing.read_all(existing(results))
+    if not found:
+        raise RbmixError(f"no sweep has been run into {mirrors.spelled(results)}")
+    answer(as_json, quiet, {"sweeps": found}, lambda: show.status(found))

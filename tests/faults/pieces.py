@@ -12,8 +12,8 @@ from pathlib import Path
 
 import torch
 
-from robustbench_mix import runners
 from robustbench_mix.errors import RbmixError
+from robustbench_mix.workers import in_processes
 
 
 @dataclass(frozen=True)
@@ -45,4 +45,4 @@ def do(piece: Piece, folder: Path) -> None:
 
 if __name__ == "__main__":
     sleepers = [Piece(words, "sleep") for words in "ab"]
-    runners.in_processes(sleepers, partial(do, folder=Path(sys.argv[1])), workers=2)
+    in_processes(sleepers, partial(do, folder=Path(sys.argv[1])), workers=2)

@@ -14,7 +14,6 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from functools import cache
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 from unittest import mock
 
@@ -35,13 +34,15 @@ from robustbench_mix import (
     cli,
     data,
     decodings,
-    evaluation,
     explanations,
     folders,
     gallery,
     grids,
     jobs,
     leaderboard,
+    outcome,
+    partials,
+    planning,
     plot,
     probes,
     protocols,
@@ -157,10 +158,10 @@ def read_sweep(folder: Path) -> str:
     def call() -> None:
         sweep = grids.load(str(folder / "sweep.toml"), {})
         for cell in sweep.cells[:20]:
-            sweeping.check(cell)
-        setting = sweeping.Setting(folder / "results", CPU)
+            planning.check(cell)
+        setting = planning.Setting(str(folder / "results"), CPU)
         few = replace(sweep, cells=sweep.cells[:4], puzzles=sweep.puzzles[:4])
-        sweeping.summary(sweeping.plan(few, setting))
+        planning.summary(planning.plan(few, setting))
 
     with boundary():
         return check(call, folder)
@@ -660,16 +661,13 @@ def make_run(choices: Choices, folder: Path) -> None:
 
 def read_run(folder: Path) -> str:
     split = Split(torch.zeros(3, 1, 2, 2, dtype=torch.uint8), torch.arange(3), torch.arange(3), 255)
-    task: Any = SimpleNamespace(
-        partial=folder / "run.partial.json", header={"batch_size": 4}, split=split,
-        protocol=SimpleNamespace(eps=GRID),
-    )  # fmt: skip
+    sizes = partials.Sizes(images=3, levels=len(GRID), steps=3, batch_size=4)
 
     def call() -> None:
-        state = evaluation._resume(task, 3)
+        state = partials.resumed(folder / "run.partial.json", {"batch_size": 4}, sizes)
         if state is not None:
-            evaluation._table(split, state, 2, True)
-            evaluation._checked(state)
+            outcome.table(split, state, 2, True)
+            outcome.checked(state)
             assert 1 <= state.batch_size <= 4
 
     return check(call, folder)

@@ -1,0 +1,50 @@
+"""The one way to write a file: whole, or not at all."""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from robustbench_mix.errors import RbmixError
+
+
+def part() -> str:
+    """How a file ends while this machine writes it."""
+    return f".{re.sub('[^A-Za-z0-9-]', '_', socket.gethostname())[:40]}.part"
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Yield a temporary path beside `path` and rename it to `path` on success.
+
+    The temporary one carries this machine's name: another machine that shares the folder does
+    not take it for what a dead process left. Raises RbmixError if the folder cannot be written.
+    """
+    temporary = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=part(), dir=path.parent)
+        os.close(handle)
+        temporary = Path(name)
+        yield temporary
+        mask = os.umask(0)
+        os.umask(mask)
+        temporary.chmod(0o666 & ~mask)
+        with temporary.open("rb") as written:
+            os.fsync(written.fileno())
+        temporary.replace(path)
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
+        raise RbmixError(f"cannot write {path}: {reason(error)}") from error
+    finally:
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
+
+
+def reason(error: Exception) -> str:
+    """What the system says of it."""
+    return getattr(error, "strerror", None) or str(error)

@@ -1,0 +1,178 @@
+"""Results folders elsewhere: whatever fsspec reaches, mirrored in the cache.
+
+Commands work in the mirror. What they write is there before it is here, and what is not there is
+removed here, so that any machine sees the same folder; two never write half a file each.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import posixpath
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from robustbench_mix import atomic, reading
+from robustbench_mix.errors import RbmixError, first_line
+from robustbench_mix.places import home, path_of
+
+CHECKPOINTS = "checkpoints"  # of the cache, and beside the records for machines that need them
+URL, LISTING = ".url", ".listing.json"
+STAYS_HERE = ".partial.json"  # changes every few seconds, and is of use here alone
+# What tells that a file changed, as one file system or another names it.
+TELLING = ("size", "mtime", "created", "updated", "LastModified", "ETag", "etag", "md5")
+AT_ONCE = 64  # files fetched side by side
+# File systems on which a file appears when all of it has arrived; elsewhere it is renamed then.
+OBJECT_STORES = {"s3", "gs", "gcs", "abfs", "az", "adl", "oss", "oci", "memory"}
+
+
+def is_url(text: str) -> bool:
+    """Whether a results folder is named by a URL rather than by a path."""
+    return "://" in text
+
+
+def folder(text: str) -> Path:
+    """The folder of this name here: a path, or the mirror of a URL, brought up to date.
+
+    Raises RbmixError where the URL cannot be read.
+    """
+    if not is_url(text):
+        return path_of(text)
+    url = text.rstrip("/")
+    here = home() / "mirrors" / hashlib.sha256(url.encode()).hexdigest()[:16]
+    with _reaching(url) as (system, root):
+        with atomic.replacing(here / URL) as temporary:
+            temporary.write_text(url)
+        system.invalidate_cache()
+        _pull(system, root, here)
+    return here
+
+
+def spelled(folder: Path) -> str:
+    """What names this folder on any machine: the URL that it mirrors, or its absolute path."""
+    found = _origin(folder / "any")
+    return found[0] if found else str(folder.absolute())
+
+
+def name(path: Path) -> str:
+    """What users call a file: its path, or where it is mirrored from."""
+    found = _origin(path)
+    return posixpath.join(*found) if found else str(path)
+
+
+def put(content: Path, path: Path) -> None:
+    """Keep the bytes of `content` where `path` is mirrored from; nothing if it is no mirror."""
+    if (found := _origin(path)) and not path.name.endswith(STAYS_HERE):
+        _send(content, *found)
+
+
+def remove(path: Path) -> None:
+    """Remove the file that `path` mirrors; nothing if it is no mirror or there is no such file."""
+    if (found := _origin(path)) and not path.name.endswith(STAYS_HERE):
+        url, relative = found
+        with _reaching(url) as (system, root):
+            if system.exists(there := posixpath.join(root, relative)):
+                system.rm_file(there)
+
+
+def check_writable(folder: Path) -> None:
+    """Raise RbmixError unless what this folder mirrors can be written; no mirror always can."""
+    if found := _origin(folder / ".writable"):
+        url, relative = found
+        with _reaching(url) as (system, root):
+            system.makedirs(root, exist_ok=True)
+            system.pipe_file(there := posixpath.join(root, relative), b"")
+            system.rm_file(there)
+
+
+def give(checkpoint: str, results: Path) -> None:
+    """Keep the checkpoint of this name beside the results that this folder mirrors."""
+    if found := _origin(results / CHECKPOINTS / checkpoint):
+        _send(home() / CHECKPOINTS / checkpoint, *found)
+
+
+def bring(checkpoints: Iterable[str], results: Path) -> None:
+    """Fetch checkpoints of these names that are not in this machine's cache, if they are there."""
+    for name in checkpoints:
+        found, path = _origin(results / CHECKPOINTS / name), home() / CHECKPOINTS / name
+        if found is None or path.exists():
+            continue
+        url, relative = found
+        with _reaching(url) as (system, root):
+            if system.exists(there := posixpath.join(root, relative)):
+                with atomic.replacing(path) as temporary:
+                    system.get_file(there, str(temporary))
+
+
+def _origin(path: Path) -> tuple[str, str] | None:
+    """The URL of the results folder that a file belongs to, and its name there."""
+    mirrors = home() / "mirrors"
+    if not path.is_relative_to(mirrors):
+        return None
+    key, *rest = path.relative_to(mirrors).parts
+    if not rest or rest == [URL] or rest == [LISTING]:
+        return None
+    return reading.content(mirrors / key / URL, "mirror", reading.SPEC).decode(), "/".join(rest)
+
+
+@contextmanager
+def _reaching(url: str) -> Iterator[tuple[Any, str]]:
+    """The file system of a URL and the path there; whatever it raises is an RbmixError."""
+    try:
+        from fsspec.core import url_to_fs
+
+        yield url_to_fs(url)
+    except RbmixError:
+        raise
+    except Exception as error:  # every file system has errors of its own
+        raise RbmixError(f"results folder {url}: {first_line(error)}") from error
+
+
+def _send(content: Path, url: str, relative: str) -> None:
+    with _reaching(url) as (system, root):
+        there = posixpath.join(root, relative)
+        above, last = posixpath.split(there)
+        system.makedirs(above, exist_ok=True)
+        protocols = {system.protocol} if isinstance(system.protocol, str) else {*system.protocol}
+        if protocols & OBJECT_STORES:
+            system.put_file(str(content), there)
+            return
+        temporary = posixpath.join(above, f".{content.name[-60:]}-{last}"[:250])
+        system.put_file(str(content), temporary)
+        system.mv(temporary, there)
+
+
+def _pull(system: Any, root: str, here: Path) -> None:
+    """Fetch what changed since the last time, and remove what is gone."""
+    kept = here / LISTING
+    try:
+        before = json.loads(kept.read_text())
+    except (OSError, ValueError):
+        before = {}
+    listing, changed = {}, []
+    for there, found in system.find(root, detail=True).items():
+        relative = posixpath.relpath(there, root)
+        if not _is_ours(relative) or found["size"] > reading.RECORDS:
+            continue
+        listing[relative] = state = {key: str(found[key]) for key in TELLING if key in found}
+        if before.get(relative) != state or not (here / relative).is_file():
+            changed.append((there, here / relative))
+    for start in range(0, len(changed), AT_ONCE):
+        some = dict(changed[start : start + AT_ONCE])
+        for there, content in system.cat(list(some), on_error="raise").items():
+            with atomic.replacing(some[there]) as temporary:
+                temporary.write_bytes(content)
+    for relative in before.keys() - listing.keys():  # not what another process writes just now
+        if _is_ours(relative):
+            (here / relative).unlink(missing_ok=True)
+    with atomic.replacing(kept) as temporary:
+        temporary.write_text(json.dumps(listing))
+
+
+def _is_ours(relative: str) -> bool:
+    """Whether a name is that of a result: not hidden, not leading elsewhere, mirrored at all."""
+    parts = PurePosixPath(relative).parts
+    hidden = any(part.startswith(".") for part in parts)  # and `..`
+    return not hidden and parts[0] != CHECKPOINTS and not relative.endswith(STAYS_HERE)

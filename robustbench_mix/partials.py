@@ -1,0 +1,167 @@
+"""Runs that are not done: what is kept of them while they run, whole or in shards.
+
+A shard is an attack on some of the images. Images do not depend on each other on the fast
+backend, so that the states of all shards, one behind the other, are the state of the whole run.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections import Counter
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from robustbench_mix import reading
+from robustbench_mix.files import remove, write_text
+from robustbench_mix.identity import agree
+from robustbench_mix.progress import say
+from robustbench_mix.state import State, restored
+from robustbench_mix.unfinished import PARTIAL
+
+SAVE_EVERY_SECONDS = 2.0
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """What a state must fit: images, epsilons, steps that an image can pass, images at once."""
+
+    images: int
+    levels: int
+    steps: int
+    batch_size: int
+
+
+@dataclass(frozen=True)
+class Shard:
+    """The part `number` of `of`, from 1, of the images of a run."""
+
+    number: int
+    of: int
+
+    def rows(self, images: int) -> range:
+        """The positions of its images among so many."""
+        return range((self.number - 1) * images // self.of, self.number * images // self.of)
+
+    def path(self, records: Path) -> Path:
+        """Where its state is kept when it is finished."""
+        return records.with_suffix(f".shard-{self.number}-of-{self.of}.json")
+
+
+@dataclass
+class Saver:
+    """Writes the state of an unfinished run, but not more often than every few seconds."""
+
+    path: Path
+    header: dict[str, Any]
+    saved_at: float = field(default_factory=time.monotonic)
+    latest: dict[str, Any] | None = None
+
+    def __call__(self, state: State) -> None:
+        """Keep the state, on disk if it is time."""
+        # A copy: what is written later must not hold half of the batch then running.
+        self.latest = asdict(state)
+        if time.monotonic() - self.saved_at >= SAVE_EVERY_SECONDS:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what is kept."""
+        if self.latest is not None:
+            content = {"header": self.header, "state": self.latest}
+            write_text(self.path, json.dumps(content))
+            self.saved_at = time.monotonic()
+
+
+def partial_of(path: Path) -> Path:
+    """Where the state is kept of the unfinished run that will give `path`."""
+    return path.with_suffix(PARTIAL)
+
+
+def resumed(path: Path, header: dict[str, Any], sizes: Sizes) -> State | None:
+    """The state at `path` of a run with this header, None if there is none.
+
+    Raises RbmixError if the file is damaged.
+    """
+    kept = _read(path)
+    if kept is None:
+        return None
+    with reading.parsing(*_refusal(path)):
+        if kept["header"] == header:
+            return restored(kept["state"], **asdict(sizes))
+    say(f"{path} was made with other versions or on another device: starting over")
+    return None
+
+
+def is_of(path: Path, header: dict[str, Any]) -> bool:
+    """Whether the state of such a run is kept there; raises RbmixError as `resumed` does."""
+    kept = _read(path)
+    with reading.parsing(*_refusal(path)):
+        return kept is not None and agree(kept["header"], header)
+
+
+def _read(path: Path) -> Any:
+    if not path.exists():
+        return None
+    raw = reading.content(path, "unfinished run", reading.STATE)
+    return reading.from_json(raw, *_refusal(path))
+
+
+def _refusal(path: Path) -> tuple[str, str]:
+    return f"unfinished run {path} is damaged", "; delete it"
+
+
+def shards(records: Path) -> list[Shard]:
+    """Into how many parts a run is being split, if any of them is on disk: all of these parts."""
+    found: Counter[int] = Counter()
+    pattern = re.compile(re.escape(records.stem) + r"\.shard-([0-9]{1,4})-of-([0-9]{1,4})\.json")
+    for path in records.parent.glob("*.shard-*-of-*.json"):
+        if (match := pattern.fullmatch(path.name)) and 1 <= int(match[1]) <= int(match[2]):
+            found[int(match[2])] += 1
+    if not found:
+        return []
+    ((of, _),) = found.most_common(1)
+    return [Shard(number, of) for number in range(1, of + 1)]
+
+
+def joined(records: Path, header: dict[str, Any], sizes: Sizes) -> State | None:
+    """The state of a run whose shards are all on disk, None if one is missing."""
+    states = []
+    for shard in shards(records):
+        part = Sizes(len(shard.rows(sizes.images)), sizes.levels, sizes.steps, sizes.batch_size)
+        state = resumed(shard.path(records), header, part)
+        if state is None:
+            return None
+        states.append(state)
+    return merged(states) if states else None
+
+
+def merged(states: list[State]) -> State:
+    """One state of all images, in order; passes and seconds are sums, the batch is the smallest."""
+    plain: dict[str, Any] = {}
+    for name in (one.name for one in fields(State)):
+        values = [getattr(state, name) for state in states]
+        if isinstance(values[0], list):
+            plain[name] = [value for part in values for value in part]
+    passes: dict[str, dict[str, int]] = {}
+    for state in states:
+        for name, spent in state.passes.items():
+            total = passes.setdefault(name, dict.fromkeys(spent, 0))
+            for kind, count in spent.items():
+                total[kind] += count
+    seconds = sum(state.attack_seconds for state in states)
+    batch_size = min(state.batch_size for state in states)
+    return State(**plain, passes=passes, attack_seconds=seconds, batch_size=batch_size)
+
+
+def is_left(path: Path) -> bool:
+    """Whether something is kept of the run that gave, or will give, `path`."""
+    return partial_of(path).exists() or bool(shards(path))
+
+
+def forget(path: Path) -> None:
+    """Remove what was kept of a run whose records are there."""
+    remove(partial_of(path))
+    for shard in shards(path):
+        remove(shard.path(path))

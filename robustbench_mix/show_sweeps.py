@@ -1,0 +1,58 @@
+"""What the commands print of sweeps: plans, ends, and how far they are."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from rich.markup import escape
+from rich.table import Table
+
+from robustbench_mix import ongoing
+from robustbench_mix.agenda import STATES
+from robustbench_mix.show import lines, saved, screen
+
+
+def plan(name: str, summary: str, rows: list[dict[str, Any]]) -> None:
+    """What a sweep is going to do."""
+    table = Table(title=f"{name}: {summary}")
+    for column in ("network", "trained", "attacked", "about"):
+        table.add_column(column, justify="left" if column == "network" else "right")
+    for row in rows:
+        counts = ("{}/{}".format(*row[kind]) for kind in ("trained", "attacked"))
+        table.add_row(row["network"], *counts, _duration(row["seconds"]))
+    missing = sum(total - done for r in rows for done, total in (r["trained"], r["attacked"]))
+    left = _duration(sum(row["seconds"] for row in rows))
+    console = screen()
+    console.print(table)
+    console.print(
+        f"{missing} left to do, about {left} here" if missing else "everything is done",
+    )
+
+
+def sweep(failures: list[str], written: list[Path]) -> None:
+    """How a sweep ended."""
+    saved(written)
+    lines(f"failed: {failure}" for failure in failures)
+
+
+def status(sweeps: list[dict[str, Any]]) -> None:
+    """How far each sweep is."""
+    console = screen()
+    for sweep in sweeps:
+        table = Table(title=escape(f"{sweep['sweep']}: {sweep['runner']}, on {sweep['machine']}"))
+        for column in ("network", *STATES, "left, about"):
+            table.add_column(column, justify="left" if column == "network" else "right")
+        for row in ongoing.networks(sweep):
+            counts = (str(row[state]) for state in STATES)
+            table.add_row(escape(row["network"]), *counts, _duration(row["seconds"]))
+        console.print(table)
+        lines([f"began {sweep['began']}, last change {sweep['changed']}", *ongoing.notable(sweep)])
+
+
+def _duration(seconds: float) -> str:
+    """As 40 s, 12 min, 3.5 h or 2.1 days."""
+    for limit, unit, size in ((100, "s", 1), (6000, "min", 60), (172_800, "h", 3600)):
+        if seconds < limit:
+            return f"{seconds / size:.0f} {unit}" if unit != "h" else f"{seconds / size:.1f} h"
+    return f"{seconds / 86400:.1f} days"

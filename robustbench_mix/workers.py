@@ -1,0 +1,159 @@
+"""Several processes on this machine that do pieces side by side."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from multiprocessing import connection, get_context, parent_process
+from multiprocessing.connection import Connection
+from typing import Any
+
+import torch
+
+from robustbench_mix import progress
+from robustbench_mix.agenda import Agenda, Do, Note, Piece, attempt, unnoted
+from robustbench_mix.progress import say
+
+SEEN = "CUDA_VISIBLE_DEVICES"
+PATIENCE_SECONDS = 10.0  # for a worker to keep what it has when it is told to stop
+
+
+def in_processes(
+    pieces: Sequence[Piece],
+    do: Do,
+    note: Note = unnoted,
+    *,
+    workers: int,
+    cards: Sequence[str] = (),
+) -> list[str]:
+    """Do the pieces in so many processes at once, each with its share of the cores.
+
+    The cores are those that PyTorch would use here; where `OMP_NUM_THREADS` is set, it is what
+    each worker takes. Of the GPUs `cards`, by their numbers, each worker sees one. `do` and the
+    pieces are pickled. A worker that dies is the failure of its piece. However this ends, no
+    worker is left.
+    """
+    agenda = Agenda(pieces, note)
+    at_work: dict[Any, tuple[_Worker, int, Piece]] = {}  # by pipe
+    idle: list[_Worker] = []
+    fixed = "OMP_NUM_THREADS" in os.environ
+    threads = torch.get_num_threads() if fixed else max(torch.get_num_threads() // workers, 1)
+    try:
+        while True:
+            while len(at_work) < workers and (taken := agenda.take()):
+                idle = [worker for worker in idle if worker.process.is_alive()]
+                busy = [one for one, _, _ in at_work.values()]
+                worker = idle.pop() if idle else _Worker(do, threads, _least_used(cards, busy))
+                worker.begin(agenda.tag(taken[0]), taken[1])
+                at_work[worker.pipe] = (worker, *taken)
+            if not at_work:
+                return agenda.failures
+            for pipe in connection.wait(list(at_work)):
+                worker, number, piece = at_work.pop(pipe)
+                error, is_alive = worker.outcome()
+                agenda.done(number, piece, error)
+                if not error:
+                    say(f"{agenda.tag(number)} done")
+                if is_alive:
+                    idle.append(worker)
+    finally:
+        everybody = [*idle, *(worker for worker, _, _ in at_work.values())]
+        for worker in everybody:
+            worker.process.terminate()
+        for worker in everybody:
+            worker.process.join(PATIENCE_SECONDS)
+            worker.process.kill()
+            worker.process.join()
+
+
+class _Worker:
+    """A process that does one piece after the other."""
+
+    def __init__(self, do: Do, threads: int, card: str = "") -> None:
+        context = get_context("spawn")  # a fork would inherit locks and thread pools half-way
+        self.pipe, end = context.Pipe()
+        self.process = context.Process(
+            target=_serve, args=(end, do, threads, progress.is_quiet()), daemon=True
+        )
+        self.card = card
+        with _without_interrupts(), _seeing(card):
+            self.process.start()
+        end.close()
+
+    def begin(self, tag: str, piece: Piece) -> None:
+        """Give it a piece; what it has to say about it begins with `tag`."""
+        with suppress(OSError):  # it died just now: `outcome` says so
+            self.pipe.send((tag, piece))
+
+    def outcome(self) -> tuple[str, bool]:
+        """What went wrong with its piece ('' if nothing), and whether it can take another."""
+        try:
+            return str(self.pipe.recv()), True
+        except (EOFError, OSError):
+            self.process.join()
+            code = self.process.exitcode or 0
+            ended = f"was killed by signal {-code}" if code < 0 else f"ended with code {code}"
+            return f"its worker {ended}; the same command tries again", False
+
+
+def _least_used(cards: Sequence[str], workers: Iterable[_Worker]) -> str:
+    """The first of the GPUs that the fewest of these workers use, '' if there are none."""
+    used = [worker.card for worker in workers]
+    return min(cards, key=used.count, default="")
+
+
+@contextmanager
+def _seeing(card: str) -> Iterator[None]:
+    """A process that is started within the block sees this GPU alone, all if it is ''."""
+    if not card:
+        yield
+        return
+    before = os.environ.get(SEEN)
+    os.environ[SEEN] = card
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[SEEN]
+        else:
+            os.environ[SEEN] = before
+
+
+@contextmanager
+def _without_interrupts() -> Iterator[None]:
+    """A process that is started within the block never sees Ctrl-C; this one sees it later."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _serve(pipe: Connection, do: Do, threads: int, quiet: bool) -> None:
+    """Do pieces until told to stop, by a SIGTERM that is taken as Ctrl-C is elsewhere."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    torch.set_num_threads(threads)
+    try:
+        while True:
+            tag, piece = pipe.recv()
+            progress.lines_only(tag)
+            progress.set_quiet(quiet)
+            progress.hush_libraries()
+            pipe.send(attempt(do, piece))
+    except (KeyboardInterrupt, EOFError, BrokenPipeError):
+        os._exit(0)  # what was under way is kept by now
+
+
+def _end_with_parent() -> None:
+    """End at once when the parent does, even by SIGKILL: nobody would take the outcome."""
+    parent = parent_process()
+    assert parent is not None
+    connection.wait([parent.sentinel])
+    os._exit(1)

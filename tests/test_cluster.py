@@ -1,0 +1,275 @@
+"""A Ray cluster does what one process does, also where a node is lost."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+from robustbench_mix import cli, runners
+from robustbench_mix.cluster import Share, share
+from robustbench_mix.errors import RbmixError
+
+NODES = Path(__file__).parent / "faults" / "nodes.py"
+WITH_RAY = pytest.mark.skipif(find_spec("ray") is None, reason="Ray is not installed")
+SWEEP = """
+[[grid]]
+models = ["resnet14_w4"]
+spatial = ["learned", "frozen"]
+seeds = [0, 1]
+attacks = ["fgsm", "smoke"]
+epochs = 25
+train_examples = 200
+examples = 8
+
+[[unshuffle]]
+width = [4]
+depth = [1]
+kernel = [3]
+epochs = 1
+train_examples = 60
+"""
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working folder with a sweep, one thread each, and durations that do not depend on days."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "1800000000")
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    (tmp_path / "tiny.toml").write_text(SWEEP)
+    return tmp_path
+
+
+@contextmanager
+def cluster(**environment: str):
+    """The process of a cluster of two nodes, and its address; the variables are the second's."""
+    words = [f"{name}={value}" for name, value in environment.items()]
+    with subprocess.Popen(
+        [sys.executable, "-P", str(NODES), *words], text=True,
+        env={**os.environ, "XDG_CACHE_HOME": str(Path("head").absolute())},
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+    ) as process:  # fmt: skip
+        assert process.stdin and process.stdout
+        lines = (line.strip() for line in process.stdout)
+        # Ray talks on standard output too.
+        address = next(line for line in lines if line.count(":") == 1 and " " not in line)
+        try:
+            yield process, address
+        finally:
+            process.stdin.close()
+            process.wait(60)
+
+
+def sweep(*words: str, **environment: str) -> subprocess.Popen[str]:
+    """The command in a process of its own."""
+    return subprocess.Popen(
+        [sys.executable, "-P", "-m", "robustbench_mix", "sweep", "tiny.toml", *words],
+        env={**os.environ, **environment}, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+    )  # fmt: skip
+
+
+def kept(folder: Path) -> dict[str, bytes]:
+    """Every result by its path, but for durations and the progress."""
+    files = (path for path in folder.rglob("*") if path.is_file() and path.suffix != ".json")
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in files
+        if "checkpoints" not in path.parts
+    }
+
+
+@WITH_RAY
+def test_a_killed_node_costs_nothing_but_time(here: Path, monkeypatch) -> None:
+    """Killed while both are at work: the other ends all of it, with the bytes of one process.
+
+    The results are at a URL, and the nodes have no folder in common but that one: checkpoints and
+    records come and go through it. Afterwards another machine sees how far it is.
+    """
+    at_once = sweep("--out", "alone", "--quiet", RBMIX_HOME=str(here / "home"))
+    url = (here / "shared").as_uri()
+    monkeypatch.delenv("RBMIX_HOME", raising=False)
+    with cluster(XDG_CACHE_HOME=str(here / "second")) as (nodes, address):
+        process = sweep(
+            "--runner", "ray", "--address", address, "--out", url, XDG_CACHE_HOME=str(here / "head")
+        )
+        until = time.monotonic() + 300
+        # Whoever trains a network holds a lock: the second node is in the middle of it.
+        while not list((here / "second" / "rbmix" / "locks").glob("*")):
+            assert time.monotonic() < until
+            if process.poll() is not None:
+                raise AssertionError(process.communicate()[0])
+            time.sleep(0.05)
+        assert nodes.stdin and nodes.stdout
+        nodes.stdin.write("kill\n")
+        nodes.stdin.flush()
+        assert "killed" in nodes.stdout.readline()
+        said = process.communicate(timeout=400)[0]
+    assert process.returncode == 0, said
+    assert said.count("no checkpoint yet") == 5  # of the four trainings one began twice
+    assert at_once.communicate()[0] == ""
+    assert at_once.returncode == 0
+    assert kept(here / "shared") == kept(here / "alone")
+    assert len(list((here / "shared" / "checkpoints").iterdir())) == 4
+    assert not [path for path in (here / "shared").rglob("*") if path.name.startswith(".")]
+    found = subprocess.run(
+        [sys.executable, "-P", "-m", "robustbench_mix", "status", url, "--json"], text=True,
+        env={**os.environ, "XDG_CACHE_HOME": str(here / "third")}, capture_output=True,
+    )  # fmt: skip
+    assert found.returncode == 0, found.stderr
+    (progress,) = json.loads(found.stdout)["sweeps"]
+    assert progress["runner"] == "Ray, 2 nodes"
+    assert {piece["state"] for piece in progress["pieces"]} == {"done"}
+
+
+@WITH_RAY
+def test_what_a_task_says_and_how_it_fails(here: Path, capsys) -> None:
+    """Failures are those of one process; an RbmixError of a question is one here."""
+    sys.path.insert(0, str(NODES.parent))
+    try:
+        import pieces
+    finally:
+        sys.path.pop(0)
+    script = """
+import sys
+sys.path.insert(0, sys.argv[1])
+from functools import partial
+from pathlib import Path
+import pieces
+from robustbench_mix import runners
+from robustbench_mix.agenda import unnoted
+from robustbench_mix.errors import RbmixError
+asked = [
+    pieces.Piece("train", makes="net"),
+    pieces.Piece("attack", needs=("net",)),
+    pieces.Piece("killed", "die", makes="lost"),
+    pieces.Piece("small", "fail"),
+    pieces.Piece("waits", needs=("lost",)),
+    pieces.Piece("memory", "memory"),
+    pieces.Piece("bug", "raise"),
+]
+with runners.running("ray", workers=2, device="cpu") as runner:
+    for line in runner.run(asked, partial(pieces.do, folder=Path(sys.argv[2])), unnoted):
+        print(line)
+    try:
+        runner.ask(pieces.do, pieces.Piece("small", "fail"), Path(sys.argv[2]))
+    except RbmixError as error:
+        print("refused:", error)
+"""
+    environment = {**os.environ, "PYTHONPATH": str(NODES.parent)}
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(NODES.parent), str(here)],
+        text=True, capture_output=True, env=environment, timeout=300,
+    )  # fmt: skip
+    lines = [line for line in done.stdout.splitlines() if not line.startswith("(")]
+    assert lines == [
+        "killed: its task was lost (WorkerCrashed); the same command tries again",
+        "small: it is too small",
+        "waits: not tried, what it needs failed",
+        "memory: out of memory",
+        "bug: its task failed: a bug",
+        "refused: it is too small",
+    ], done.stderr
+    ended, began = ((here / name).read_text().split() for name in ("train", "attack"))
+    assert float(ended[1]) <= float(began[0])
+    assert pieces.Piece("train").act == "write"
+
+
+@pytest.mark.parametrize(
+    ("nodes", "workers", "device", "wanted"),
+    [
+        ([{"CPU": 2}], None, "auto", Share(1, 0)),
+        ([{"CPU": 2}], 1, "cpu", Share(2, 0)),
+        ([{"CPU": 8}, {"CPU": 3}], 3, "auto", Share(3, 0)),
+        ([{"CPU": 1}, {"CPU": 1}], 1, "auto", Share(1, 0)),
+        ([{"CPU": 1}], 9, "auto", Share(1, 0)),
+        ([{"CPU": 8, "GPU": 4}, {"CPU": 4}], None, "auto", Share(1, 1)),
+        ([{"CPU": 8, "GPU": 4}], 6, "cuda", Share(1, 0.5)),
+        ([{"CPU": 8, "GPU": 4}], 2, "cuda", Share(1, 1)),
+        ([{"CPU": 8, "GPU": 4}], None, "cpu", Share(1, 0)),
+    ],
+)  # fmt: skip
+def test_the_share_of_a_task(nodes, workers, device, wanted, monkeypatch) -> None:
+    """A GPU or a part of one; of processors what a node can give, so that so many find room."""
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    assert share(nodes, workers, device) == wanted
+
+
+def test_omp_num_threads_is_what_a_task_takes(monkeypatch) -> None:
+    """As for workers of this machine."""
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    assert share([{"CPU": 8}], None, "cpu") == Share(3, 0)
+
+
+@pytest.mark.parametrize(
+    ("device", "said"),
+    [
+        ("cuda", "no node of the cluster has a GPU"),
+        ("cuda:1", "device 'cuda:1': Ray chooses which (allowed: auto, cpu, cuda)"),
+        ("mps", "device 'mps'"),
+    ],
+)
+def test_devices_that_a_cluster_does_not_have(device: str, said: str) -> None:
+    """They are named, with what is allowed."""
+    with pytest.raises(RbmixError, match="device") as error:
+        share([{"CPU": 4}], None, device)
+    assert said in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--runner", "slurm"], "unknown runner 'slurm' (allowed: local, ray)"),
+        (["--address", "head:6379"], "--address head:6379 goes with --runner ray"),
+        (["--runner", "ray", "--workers", "0"], "number of workers 0 must be at least 1"),
+    ],
+)
+def test_wrong_words_are_named(here: Path, home: Path, capsys, words, said) -> None:
+    """One line, exit code 2, nothing written."""
+    assert cli.main(["sweep", "tiny.toml", *words]) == 2
+    (line,) = capsys.readouterr().err.strip().splitlines()
+    assert said in line
+    assert not (here / "results").exists()
+
+
+def test_without_ray_it_says_what_to_install(here: Path, home: Path, capsys, monkeypatch) -> None:
+    """In one line."""
+    monkeypatch.setitem(sys.modules, "ray", None)
+    assert cli.main(["sweep", "tiny.toml", "--runner", "ray"]) == 2
+    (line,) = capsys.readouterr().err.strip().splitlines()
+    assert 'pip install "robustbench-mix[cluster]"' in line
+
+
+@WITH_RAY
+def test_an_address_where_nobody_is(here: Path, home: Path) -> None:
+    """It is named in one line, after Ray's own patience."""
+    environment = {"RAY_gcs_rpc_server_connect_timeout_s": "1", "RAY_NUM_REDIS_GET_RETRIES": "1"}
+    process = sweep("--runner", "ray", "--address", "127.0.0.1:1", **environment)
+    said = process.communicate(timeout=120)[0]
+    assert process.returncode == 2
+    assert "no Ray cluster at 127.0.0.1:1" in said.splitlines()[-1]
+    assert not (here / "results").exists()
+
+
+def test_each_gpu_of_this_machine_gets_a_worker(monkeypatch) -> None:
+    """Unless one is named or there is only one; CUDA_VISIBLE_DEVICES says which there are."""
+    import torch
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 3)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    assert runners.gpus("auto") == runners.gpus("cuda") == ["0", "1", "2"]
+    assert runners.gpus("cuda:1") == runners.gpus("cpu") == []
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,5,7")
+    assert runners.gpus("auto") == ["4", "5", "7"]
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    assert runners.gpus("auto") == []
