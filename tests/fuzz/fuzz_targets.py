@@ -56,6 +56,7 @@ from robustbench_mix import (
     sweeping,
     weights,
 )  # fmt: skip
+from robustbench_mix.bench import run as bench_run
 from robustbench_mix.claims import markdown
 from robustbench_mix.errors import RbmixError
 from robustbench_mix.provenance import PACKAGES
@@ -277,7 +278,6 @@ class boundary:  # noqa: N801
     def __init__(self) -> None:
         import contextlib
 
-        from robustbench_mix.bench import run as bench_run
         from robustbench_mix.costs import Costs
 
         _digits()  # once, and before anybody measures the time
@@ -622,6 +622,32 @@ def read_baseline(folder: Path) -> str:
     return outcome
 
 
+MEASURED = {
+    "where": "cpu (threads: 1)", "skipped": ["timm"],
+    "rows": [{"work": "`rbmix evaluate`", "against": "foolbox", "target": "2x",
+              "values": [1.5, 2.0], "note": "", "unit": "x"}],
+}  # fmt: skip
+
+
+def make_measurements(choices: Choices, folder: Path) -> None:
+    raw = json.dumps(mutated({"pgd": MEASURED, "steps": MEASURED}, choices)).encode()
+    (folder / "benchmarks.json").write_bytes(mangled(raw, choices) if choices.one_in(4) else raw)
+
+
+def read_measurements(folder: Path) -> str:
+    nothing = mock.patch.object(bench_run._Bench, "part", lambda *_: ([], []))
+    before = (folder / "benchmarks.json").read_bytes()
+    with boundary(), nothing:
+        outcome = check_command(["bench", "--parts", "pgd", "--out", str(folder)], folder)
+    if outcome == "refused":
+        assert [path.name for path in folder.iterdir()] == ["benchmarks.json"]
+        assert (folder / "benchmarks.json").read_bytes() == before
+        return outcome
+    page = (folder / "benchmarks.md").read_text().split("\n")
+    assert all(row.count("|") == 6 for row in page if row.startswith("|")), "a cell too many"
+    return outcome
+
+
 # Checkpoints and what is left of stopped work
 
 
@@ -885,6 +911,7 @@ TARGETS = {
     "decodings": Target(make_decodings, read_decodings),
     "model_info": Target(make_model_info, read_model_info),
     "baseline": Target(make_baseline, read_baseline),
+    "measurements": Target(make_measurements, read_measurements),
     "checkpoint": Target(make_checkpoint, read_checkpoint),
     "training": Target(make_training, read_training),
     "run": Target(make_run, read_run),
