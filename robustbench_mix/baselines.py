@@ -18,12 +18,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from robustbench_mix import flags, reading
+from robustbench_mix import flags, headers, reading
 from robustbench_mix.errors import RbmixError
 from robustbench_mix.files import write_text
 from robustbench_mix.provenance import PACKAGES
 from robustbench_mix.records import Run
-from robustbench_mix.specs import Eps, parse_grid, short_hash
+from robustbench_mix.specs import Eps, short_hash
 
 FORMAT = "1"
 IMAGE = ("image", "label", "prediction", "margin")
@@ -132,7 +132,8 @@ def options(spec: dict[str, Any]) -> str:
 
 
 def write(baseline: Baseline, path: Path) -> None:
-    """Write the CSV, whole or not at all."""
+    """Write the CSV, whole or not at all; raises RbmixError if `read` would not take it."""
+    _check_identity(baseline.identity, path)
     rows = [[*IMAGE, *baseline.eps, *IDENTITY]]
     for image, about in zip(baseline.images.index, baseline.images.itertuples(), strict=True):
         right = about.prediction == about.label
@@ -153,7 +154,7 @@ def read(path: Path) -> Baseline:
     """
     if not path.is_file():
         raise RbmixError(f"baseline {path} does not exist (rbmix baseline writes one)")
-    raw = reading.content(path, "baseline", reading.COMPANION)
+    raw = reading.content(path, "baseline", reading.BASELINE)
     with reading.parsing(f"baseline {path} is damaged"):
         lines = list(csv.reader(io.StringIO(raw.decode("utf-8"), newline=""), strict=True))
     title, rows = (lines[0], lines[1:]) if lines else ([], [])
@@ -172,7 +173,10 @@ def read(path: Path) -> Baseline:
     checksum = short_hash([row[:-1] for row in [title, *rows]])
     if title[-1] != CHECKSUM or any(row[-1] != checksum for row in rows):
         raise RbmixError(f"baseline {path} was edited: its checksum does not match")
-    return _parsed(pd.DataFrame(rows, columns=title), path)
+    with reading.parsing(f"baseline {path} is damaged"):
+        baseline = _parsed(pd.DataFrame(rows, columns=title))
+    _check(baseline, path)
+    return baseline
 
 
 def weights_of(baseline: Baseline, path: Path) -> Path | None:
@@ -186,34 +190,50 @@ def weights_of(baseline: Baseline, path: Path) -> Path | None:
     if named == ELSEWHERE:
         raise RbmixError(f"baseline {path} was written with --weights; give the file again")
     folder = path.resolve().parent
-    found = (folder / named).resolve()
+    with reading.parsing(f"baseline {path} names weights {named!r}, which are no path"):
+        found = (folder / named).resolve()  # a loop of links raises
     if not found.is_relative_to(folder):
         raise RbmixError(f"baseline {path} names weights outside of its folder: {named}")
     return path.parent / named
 
 
-def _parsed(table: pd.DataFrame, path: Path) -> Baseline:
-    """A table of text, whose checksum is right, as what it means."""
-    try:
-        identity = {name: str(table[name][0]) for name in IDENTITY}
-        grid = list(table.columns[len(IMAGE) : -len(IDENTITY) - 1])
-        parse_grid(grid, identity["norm"])
-        images = table[list(IMAGE)].astype(dict.fromkeys(IMAGE[:3], int) | {"margin": float})
-        images = images.set_index("image")
-        right = images["label"] == images["prediction"]
-        spread = images["margin"].abs()
-        stands, clear = {"0": right}, {"0": spread > ROUNDING * spread.median()}
-        for eps in grid:
-            verdicts = [VERDICTS[word] for word in table[eps]]
-            stands[eps] = pd.Series([stood for stood, _ in verdicts], index=images.index)
-            clear[eps] = pd.Series([sure for _, sure in verdicts], index=images.index)
-        baseline = Baseline(identity, images, pd.DataFrame(stands), pd.DataFrame(clear))
-        int(baseline.words["seed"])
-    except (KeyError, ValueError) as error:
-        raise RbmixError(f"baseline {path} is damaged ({error})") from error
+def _parsed(table: pd.DataFrame) -> Baseline:
+    """A table of text, whose checksum is right, as what it means; errors of any kind if nothing."""
+    if tuple(table.columns[-len(IDENTITY) - 1 : -1]) != IDENTITY:
+        raise ValueError("its columns are others")
+    identity = {name: str(table[name][0]) for name in IDENTITY}
+    grid = list(table.columns[len(IMAGE) : -len(IDENTITY) - 1])
+    if not headers.grid(identity["norm"])(grid):
+        raise ValueError("its columns are no epsilon grid")
+    images = table[list(IMAGE)].astype(dict.fromkeys(IMAGE[:3], int) | {"margin": float})
+    images = images.set_index("image")
+    right = images["label"] == images["prediction"]
+    spread = images["margin"].abs()
+    stands, clear = {"0": right}, {"0": spread > ROUNDING * spread.median()}
+    for eps in grid:
+        verdicts = [VERDICTS[word] for word in table[eps]]
+        stands[eps] = pd.Series([stood for stood, _ in verdicts], index=images.index)
+        clear[eps] = pd.Series([sure for _, sure in verdicts], index=images.index)
+    baseline = Baseline(identity, images, pd.DataFrame(stands), pd.DataFrame(clear))
+    int(baseline.words["seed"])
+    return baseline
+
+
+def _check(baseline: Baseline, path: Path) -> None:
+    """Raise RbmixError unless what a baseline says can be true."""
+    _check_identity(baseline.identity, path)
+    images = baseline.images
+    if not np.isfinite(images["margin"]).all():
+        raise RbmixError(f"baseline {path} is damaged: a margin is not finite")
     if images.index.has_duplicates or (baseline.stands.astype(int).diff(axis=1) > 0).any(axis=None):
         raise RbmixError(f"baseline {path} is damaged: an image is twice in it, or not nested")
-    return baseline
+
+
+def _check_identity(identity: dict[str, str], path: Path) -> None:
+    """Raise RbmixError for words that cannot be printed: terminals and build servers show them."""
+    for name, text in identity.items():
+        if not text.isprintable():
+            raise RbmixError(f"baseline {path}: {name} {text!r} cannot be printed")
 
 
 def _word(baseline: Baseline, image: int, eps: str) -> str:

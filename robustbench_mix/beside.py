@@ -134,14 +134,17 @@ def _ours(run: Run) -> list[dict[str, Any]]:
 
 
 def _theirs(entry: dict[str, Any]) -> dict[str, Any]:
-    notes = [*(["unreliable"] if entry.get("unreliable") else []), entry.get("footnote") or ""]
+    # On one line each: a line end within a cell would begin another row of the CSV.
+    names = ("architecture", "footnote", "link")
+    words = {name: " ".join((entry.get(name) or "").split()) for name in names}
+    notes = [*(["unreliable"] if entry.get("unreliable") else []), words["footnote"]]
     return {
         "source": THEIRS, "dataset": entry["dataset"], "norm": entry["norm"], "eps": entry["eps"],
-        "model": entry["model_id"], "architecture": entry.get("architecture"),
+        "model": entry["model_id"], "architecture": words["architecture"],
         "clean": share(entry["clean_acc"]), "autoattack": share(entry["autoattack_acc"]),
         "external": share(entry.get("external")), "reported": share(entry.get("reported")),
         "additional_data": entry.get("additional_data"), "notes": "; ".join(filter(None, notes)),
-        "link": entry.get("link"),
+        "link": words["link"],
     }  # fmt: skip
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import xml.etree.ElementTree as ET
 
+from robustbench_mix.errors import one_line
 from robustbench_mix.markdown import head, line
 from robustbench_mix.regression import Check, Verdict
 
@@ -20,7 +21,7 @@ def junit(verdicts: list[Verdict]) -> bytes:
             "errors": 0,
             "skipped": sum(bool(check.skipped) for check in verdict.checks),
         }
-        name = verdict.path.stem
+        name = one_line(verdict.path.stem)
         suite = ET.SubElement(
             root, "testsuite", {"name": name, **{key: str(n) for key, n in counts.items()}}
         )
@@ -38,7 +39,7 @@ def junit(verdicts: list[Verdict]) -> bytes:
 def workflow_commands(verdicts: list[Verdict]) -> list[str]:
     """GitHub's workflow commands, one line for each check that found something."""
     return [
-        f"::error file={_property(str(verdict.path))},"
+        f"::error file={_property(one_line(str(verdict.path)))},"
         f"title={_property(f'rbmix check: {check.name}')}::{_data(check.worse)}"
         for verdict in verdicts
         for check in verdict.worse
@@ -50,7 +51,7 @@ def summary(verdicts: list[Verdict]) -> str:
     lines = []
     for verdict in verdicts:
         outcome = "got worse" if verdict.worse else "nothing got worse"
-        lines += [f"### rbmix check: {verdict.path.stem}: {outcome}", "", *head(COLUMNS)]
+        lines += [f"### rbmix check: {one_line(verdict.path.stem)}: {outcome}", "", *head(COLUMNS)]
         lines += [line(cells(check)) for check in verdict.checks]
         found = [f"**{check.name}**: {check.worse}" for check in verdict.worse]
         lines += ["", *(f"- {words}" for words in [*found, *verdict.notes]), ""]

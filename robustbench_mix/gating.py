@@ -84,12 +84,16 @@ def rerun(
     if examples is not None and not 1 <= examples <= most:
         raise RbmixError(f"number of examples {examples} must be 1 to {most}, as in {path}")
     weights = weights or baselines.weights_of(baseline, path)
-    found, wanted = _data_hash(words["dataset"], most), baseline.identity["data_hash"]
-    if found != wanted:
+    split, wanted = balanced(data.load(words["dataset"]).test, most), baseline.identity["data_hash"]
+    if split.hash != wanted:
         raise RbmixError(
             f"data set {words['dataset']!r} has changed since {path} was written: its first "
-            f"{most} images hash to {found}, not {wanted}"
+            f"{most} images hash to {split.hash}, not {wanted}"
         )
+    if baseline.images["label"].to_dict() != dict(
+        zip(split.index.tolist(), split.labels.tolist(), strict=True)
+    ):
+        raise RbmixError(f"baseline {path} is damaged: its images are not those of its data_hash")
     words |= {"examples": examples or most}
     how: dict[str, Any] = {"batch_size": batch_size, "device": device, "quiet": quiet}
     return _evaluated(words, weights, Training(), **how)
@@ -155,7 +159,3 @@ def _checkpoint_name(weights: Path) -> str:
     spec = header["spec"]
     words = [spec["model"], spec["spatial"], spec["channel"], f"s{spec['seed']}", header["dataset"]]
     return safe_name("-".join([*words, header["weights_hash"]])) + ".safetensors"
-
-
-def _data_hash(dataset: str, examples: int) -> str:
-    return balanced(data.load(dataset).test, examples).hash

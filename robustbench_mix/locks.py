@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from robustbench_mix.atomic import part
-from robustbench_mix.errors import RbmixError
+from robustbench_mix.errors import RbmixError, first_line
 from robustbench_mix.places import home
 from robustbench_mix.progress import say
 
@@ -26,7 +26,10 @@ def alone(path: Path) -> Iterator[None]:
     from filelock import FileLock, Timeout
 
     # Not beside the results, where the empty files would stay for good.
-    key = hashlib.sha256(os.fsencode(path.resolve())).hexdigest()[:24]
+    try:
+        key = hashlib.sha256(os.fsencode(path.resolve())).hexdigest()[:24]
+    except (OSError, RuntimeError) as error:  # a loop of links
+        raise RbmixError(f"cannot lock {path}: {first_line(error)}") from error
     place = home() / "locks" / f"{key}.lock"
     try:
         place.parent.mkdir(parents=True, exist_ok=True)

@@ -51,9 +51,9 @@ def folder(text: str) -> Path:
 
 
 def spelled(folder: Path) -> str:
-    """What names this folder on any machine: the URL that it mirrors, or its absolute path."""
+    """What names this folder on any machine: the URL that it mirrors, or its path."""
     found = _origin(folder / "any")
-    return found[0] if found else str(folder.absolute())
+    return found[0] if found else str(folder)
 
 
 def name(path: Path) -> str:

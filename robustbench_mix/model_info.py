@@ -143,6 +143,8 @@ def read(path: Path) -> dict[str, Any]:
     refusal = f"{path} is no entry of RobustBench"
     raw = reading.content(path, "entry", reading.COMPANION)
     entry = headers.verify(reading.from_json(raw, refusal), ENTRY, refusal)
+    if not is_name(path.stem):
+        raise RbmixError(f"{refusal} (its file's name is no Model ID, which is printed)")
     folders = {name: norm for norm, name in NORMS.items()}
     own = entry["rbmix"]["norm"] if entry.get("rbmix") else None
     norm = folders.get(path.resolve().parent.name, own)

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 from robustbench_mix import headers, reading
 from robustbench_mix.agenda import AT_WORK, DONE, FAILED, STATES, WAITING
 from robustbench_mix.files import safe_name, write_text
+from robustbench_mix.locks import alone
 
 FOLDER = "progress"
 SAVE_EVERY_SECONDS = 1.0
@@ -88,7 +89,8 @@ def begin(results: Path, sweep: str, runner: str, pieces: Iterable[Planned]) -> 
     about = {"sweep": sweep, "runner": runner, "machine": socket.gethostname(), "began": _now()}
     path = results / FOLDER / f"{safe_name(sweep)}.json"
     ongoing = Ongoing(path, about, entries)
-    ongoing.save()
+    with alone(path):  # which clears away what a killed process left of it
+        ongoing.save()
     return ongoing
 
 

@@ -21,6 +21,7 @@ from robustbench_mix.errors import RbmixError, first_line
 # seconds over dotted keys of that length, and minutes over four times as long ones.
 SPEC = 2**14
 COMPANION = 2**20
+BASELINE = 2**25  # 100,000 images
 STATE = RECORDS = 2**28
 IMAGE = 2**26
 WEIGHTS = 2**35

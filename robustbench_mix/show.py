@@ -9,7 +9,6 @@ from typing import Any
 
 import pandas as pd
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from robustbench_mix import ci, flags, mirrors
@@ -142,9 +141,9 @@ def lines(texts: Iterable[str]) -> None:
 
 def verdicts(found: list[Verdict], written: list[Path]) -> None:
     """What got worse since each baseline, and what else differs."""
-    console = Console()
+    console = _console()
     for verdict in found:
-        table = Table(title=escape(str(verdict.path)))
+        table = Table(title=one_line(str(verdict.path)))
         for column in ci.COLUMNS:
             table.add_column(column)
         for check in verdict.checks:
@@ -152,7 +151,7 @@ def verdicts(found: list[Verdict], written: list[Path]) -> None:
         console.print(table)
         worse = [f"WORSE {check.name}: {check.worse}" for check in verdict.worse]
         for line in [*verdict.notes, *(worse or ["nothing got worse"])]:
-            console.print(line, highlight=False, markup=False, soft_wrap=True)
+            console.print(line, soft_wrap=True)
     saved(written)
 
 
@@ -199,7 +198,7 @@ def description(found: dict[str, Any]) -> None:
     for cost in found["separable"]:
         counts = (f"{cost[name]:,}" for name in ("composed", "two_step"))
         costs.add_row(cost["name"], *counts, cost["runs"])
-    console = Console()
+    console = _console()
     console.print(layers)
     if found["separable"]:
         console.print(costs)

@@ -14,11 +14,12 @@ import pandas as pd
 import pytest
 from scipy.stats import binomtest
 
-from robustbench_mix import baselines, ci, cli, regression
+from robustbench_mix import baselines, ci, cli, data, gating, reading, regression, show
 from robustbench_mix.baselines import ELSEWHERE, Baseline
 from robustbench_mix.errors import RbmixError
 from robustbench_mix.regression import Check, Verdict, judged
 from robustbench_mix.specs import short_hash
+from robustbench_mix.splits import balanced
 
 SPEC = {"algorithm": "pgd", "options": {"steps": 40, "restarts": 5}}
 HEADER = {"protocol_spec": SPEC, "backend": "fast", "diagnostics": None}
@@ -103,6 +104,15 @@ def with_value(name: str, value: str):
     return change
 
 
+def titled(name: str, other: str):
+    """A change of one title."""
+
+    def change(rows):
+        return [[other if title == name else title for title in rows[0]], *rows[1:]]
+
+    return change
+
+
 DAMAGE = [
     (lambda text: "", "does not begin as a baseline"),
     (lambda text: "hello\n", "does not begin as a baseline"),
@@ -121,6 +131,12 @@ DAMAGE = [
     (lambda text: resummed(text, with_value("margin", "much")), "damaged"),
     (lambda text: resummed(text, with_value("2/255", "stands")), "not nested"),
     (lambda text: resummed(text, with_value("seed", "x")), "damaged"),
+    (lambda text: resummed(text, with_value("label", "9" * 30)), "damaged"),
+    (lambda text: resummed(text, with_value("margin", "nan")), "a margin is not finite"),
+    (lambda text: resummed(text, with_value("model", "a\x1b[0mb")), "model 'a\\x1b[0mb' cannot"),
+    (lambda text: resummed(text, with_value("weights", "\0")), "weights '\\x00' cannot be printed"),
+    (lambda text: resummed(text, titled("norm", "model")), "its columns are others"),
+    (lambda text: resummed(text, titled("1/255", "1")), "no epsilon grid"),
 ]
 
 
@@ -169,6 +185,44 @@ def test_weights_stay_in_the_folder(run, tmp_path: Path, named: str) -> None:
     assert inside == tmp_path / "w/a.safetensors"
     with pytest.raises(RbmixError, match="give the file again"):
         baselines.weights_of(kept_of(run, weights=ELSEWHERE), tmp_path / "kept.csv")
+
+
+def test_weights_in_a_loop_of_links_are_refused(run, tmp_path: Path) -> None:
+    """They lead nowhere, and whoever follows them says so in one line."""
+    (tmp_path / "loop.pt").symlink_to(tmp_path / "loop.pt")
+    with pytest.raises(RbmixError, match="loop.pt"):
+        named = baselines.weights_of(kept_of(run, weights="loop.pt"), tmp_path / "kept.csv")
+        reading.check(named, "weights", reading.WEIGHTS)
+
+
+def test_what_could_not_be_read_is_not_written(run, tmp_path: Path) -> None:
+    """Words that cannot be printed are refused before there is a file."""
+    with pytest.raises(RbmixError, match="weights 'a.nb' cannot be printed"):
+        baselines.write(kept_of(run, weights="a\nb"), tmp_path / "kept.csv")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_baseline_of_a_whole_test_set_is_read(make_run, tmp_path: Path) -> None:
+    """Ten thousand images, as CIFAR-10 has."""
+    levels = [at % 3 for at in range(10_000)]
+    run = make_run(levels, **HEADER)
+    path = tmp_path / "kept.csv"
+    baselines.write(kept_of(run), path)
+    assert path.stat().st_size > reading.COMPANION
+    assert len(baselines.read(path).images) == 10_000
+
+
+def test_the_images_of_a_baseline_are_those_of_its_data(make_run, tmp_path: Path) -> None:
+    """A file that names the data but holds other images or labels is refused before any work."""
+    split = balanced(data.load("digits").test, 3)
+    run = make_run([0, 1, 2], data_hash=split.hash, **HEADER)
+    images, labels = split.index.tolist(), split.labels.tolist()
+    for numbers, named in (([*images[:2], 10**6], labels), (images, [*labels[:2], 99])):
+        table = run.table.assign(image=numbers, label=named, prediction=named)
+        kept = kept_of(replace(run, table=table))
+        how = {"examples": None, "weights": None, "batch_size": None, "device": "cpu"}
+        with pytest.raises(RbmixError, match="not those of its data_hash"):
+            gating.rerun(kept, tmp_path / "kept.csv", **how)
 
 
 def found(verdict: Verdict) -> dict[str, str]:
@@ -281,6 +335,23 @@ def test_junit_is_read_back() -> None:
     assert "<two> & lines" in case.find("failure").get("message")
     assert "lost: 3, 4" in case.find("failure").text
     assert second.find("testcase/skipped").get("message") == "the weights differ"
+
+
+def test_names_are_no_markup(capsys) -> None:
+    """What a baseline says is shown as it is, whatever it means to the terminal's library."""
+    checks = [Check("protocol", "[/]", "[red]x[/red]"), Check("flags", ":smile:", "none")]
+    show.verdicts([Verdict(Path("[bold]a.csv"), checks, [])], [])
+    shown = capsys.readouterr().out
+    assert all(words in shown for words in ("[/]", "[red]x[/red]", ":smile:", "[bold]a.csv"))
+
+
+def test_build_servers_get_names_that_can_be_written() -> None:
+    """XML has no control characters, and UTF-8 no halves of a pair: a file may be named so."""
+    told = [replace(TOLD[0], path=Path("a\x1b\udcff.csv"))]
+    (suite,) = ET.fromstring(ci.junit(told))
+    assert suite.get("name") == r"a\x1b\udcff"
+    assert r"a\x1b\udcff" in ci.summary(told)
+    assert all(line.isprintable() for line in ci.workflow_commands(told))
 
 
 def test_github_commands_are_escaped() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -124,10 +124,23 @@ def test_parts_measured_before_stay(here: Path, capsys, monkeypatch) -> None:
         ("memory", "old work"),
     ]
     assert "on elsewhere." in (folder / "benchmarks.md").read_text()
-    (folder / run.FILE).write_text("[1]")
-    capsys.readouterr()
-    assert cli.main(["bench", "--parts", "pgd"]) == 2
-    assert "benchmarks.json is damaged" in capsys.readouterr().err
+    for damaged in ("[1]", json.dumps({"memory": {**asdict(kept["memory"]), "where": 1}})):
+        (folder / run.FILE).write_text(damaged)
+        capsys.readouterr()
+        assert cli.main(["bench", "--parts", "pgd"]) == 2
+        assert "benchmarks.json is damaged" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("text", ["\x1b[31mred", "a|b", "<b>", "[a](b)", "a\nb", 3, None])
+@pytest.mark.parametrize("name", ["work", "against", "target", "note", "unit"])
+def test_rows_hold_what_a_table_can(name: str, text: object) -> None:
+    """A cell that a terminal would obey, or that would leave its column, is refused."""
+    row = asdict(table.Row("`old` work", "-", "≤ 2x", [1.0]))
+    plain = {"memory": {"where": "here", "rows": [row], "skipped": ["timm"]}}
+    assert table.to_json(table.from_json(plain)) == plain
+    row[name] = text
+    with pytest.raises(ValueError, match="no parts"):
+        table.from_json(plain)
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ from torch.nn import functional as F
 
 from robustbench_mix import cli, fit, leaderboard, memory, records, unfinished
 from robustbench_mix.algorithms.attack import Target
+from robustbench_mix.atomic import part
 from robustbench_mix.bench import processes
 from robustbench_mix.errors import RbmixError
 from robustbench_mix.files import replacing, write_bytes, write_text
@@ -257,7 +258,8 @@ def test_a_full_disk(here: Path, capsys, write_folder, limit: int, words: list, 
     assert "Traceback" not in done.stderr
     (line,) = [one for one in done.stderr.splitlines() if one.startswith("rbmix: ")]
     assert "cannot write" in line
-    assert named in line
+    # On a slow machine it is the state of what is not done yet that finds no room.
+    assert any(name in line for name in (named, ".unfinished.pt", ".partial.json"))
     after = kept(here)
     assert {name: after.get(name) for name in before} == before
     assert not [name for name in after if ".part" in name]
@@ -279,14 +281,16 @@ def test_a_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch) -> None
 
 
 def test_what_a_killed_writer_left_is_cleared_away(home: Path, tmp_path: Path) -> None:
-    """Its own half-written files and those beside it; nobody else's."""
+    """Its own half-written files and those beside it; no other file's, nor another machine's."""
     path = tmp_path / "run.parquet"
     for name in ("run.parquet", "run.json", "run.partial.json", "runs.parquet", "other.parquet"):
-        (tmp_path / f".{name}.abc.part").write_text("half")
+        (tmp_path / f".{name}.abc{part()}").write_text("half")
+    (tmp_path / ".run.json.abc.elsewhere.part").write_text("half")
     with alone(path), replacing(path) as temporary:
         temporary.write_text("whole")
     left = sorted(one.name for one in tmp_path.iterdir() if one.is_file())
-    assert left == [".other.parquet.abc.part", ".runs.parquet.abc.part", "run.parquet"]
+    others = (f".{name}.parquet.abc{part()}" for name in ("other", "runs"))
+    assert left == sorted([*others, ".run.json.abc.elsewhere.part", "run.parquet"])
 
 
 def test_a_cache_that_cannot_be_locked(tmp_path: Path, monkeypatch) -> None:

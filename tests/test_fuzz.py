@@ -24,7 +24,7 @@ from robustbench_mix.errors import RbmixError
 FUZZ = Path(__file__).with_name("fuzz")
 CORPUS = sorted(path for path in (FUZZ / "corpus").glob("*/*") if path.is_dir())
 # Where one input takes long, fewer are drawn.
-EXAMPLES = {"arguments": 25, "training": 25} | dict.fromkeys(
+EXAMPLES = dict.fromkeys(("arguments", "training", "model_info", "baseline"), 25) | dict.fromkeys(
     ("sweep", "records", "probes", "decodings"), 15
 )
 

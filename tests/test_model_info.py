@@ -239,6 +239,34 @@ def test_files_that_are_no_entries(tmp_path: Path, raw: bytes) -> None:
         model_info.read(path)
 
 
+@pytest.mark.parametrize("name", ["a\x1b[31mb", "a\nb", "a\udcff"])
+def test_names_that_cannot_be_printed_are_refused(save, tmp_path: Path, name: str, capsys) -> None:
+    """A file's name goes into the tables: one line, and nothing is written."""
+    save()
+    try:
+        put(tmp_path / "mi", name)
+    except OSError:
+        pytest.skip("this system has no such names")
+    code, _, err = rbmix(capsys, "leaderboard", tmp_path / "results", "--beside", tmp_path / "mi")
+    assert code == 2
+    assert err.count("\n") == 1
+    assert "its file's name is no Model ID" in err
+    assert not (tmp_path / "results" / "leaderboard.csv").exists()
+
+
+def test_no_entry_adds_rows(save, tmp_path: Path, capsys) -> None:
+    """A text of an entry stays in its cell, line ends of every kind included."""
+    save()
+    forged = "x\rmeasured here\ncifar10\r\nlinf\u2028y"
+    put(tmp_path / "mi", architecture=forged, footnote=forged, link=forged)
+    words = ["leaderboard", tmp_path / "results", "--beside", tmp_path / "mi"]
+    assert rbmix(capsys, *words)[0] == 0
+    frame = pd.read_csv(tmp_path / "results" / "beside.csv")
+    assert frame.source.tolist() == ["reported elsewhere", "measured here"]
+    plain = "x measured here cifar10 linf y"
+    assert frame.loc[0, ["architecture", "notes", "link"]].tolist() == [plain] * 3
+
+
 def test_a_norm_must_be_told(tmp_path: Path) -> None:
     """An entry does not say its norm; its folder does."""
     path = tmp_path / "x.json"

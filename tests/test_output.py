@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import typer
 
-from robustbench_mix import cli, names, progress, protocols, records
+from robustbench_mix import cli, names, ongoing, progress, protocols, records
 
 COMMANDS: dict[str, Any] = typer.main.get_command(cli.app).commands  # type: ignore[attr-defined]
 SMALL = ["--model", "resnet14_w4", "--epochs", "1", "--train-examples", "100"]
@@ -24,6 +24,7 @@ CALLS = {
     "baseline": [*SMALL, "--attack", "smoke", "--examples", "10", "--out", ".", "--replace"],
     "check": ["--baseline", "resnet14_w4-learned-learned-s0-digits-smoke.csv"],
     "sweep": ["quick", "--models", "resnet14_w4", "--seeds", "0", "--plan"],
+    "status": [],
     "unshuffle": [
         "--width", "8", "--depth", "1", "--kernel", "3", "--epochs", "1", "--train-examples", "60",
         "--examples", "10",
@@ -45,6 +46,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory, make_run) -> Path:
     folder = tmp_path_factory.mktemp("output")
     run = make_run([0, 1, 2], protocol="autoattack", protocol_spec={"algorithm": "autoattack"})
     records.write(run, records.run_path(folder / "results", run.header, "k"))
+    ongoing.begin(folder / "results", "quick", "1 process", [])
     return folder
 
 

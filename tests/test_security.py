@@ -249,6 +249,14 @@ def test_a_pipe_is_no_image(write_folder, home: Path) -> None:
             data.load(str(path.parents[2]))
 
 
+@pytest.mark.parametrize("command", ["leaderboard", "claims", "report"])
+def test_a_loop_of_links_is_no_results_folder(tmp_path: Path, command: str, capsys) -> None:
+    """One line and exit code 2."""
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    assert cli.main([command, str(tmp_path / "loop")]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+
+
 # Sizes
 
 
@@ -303,7 +311,7 @@ TOO_MUCH = [
     (["unshuffle", "--width", "9" * 12], "allowed: up to 9,999"),
     (["unshuffle", "--kernel", ",".join(["3"] * 1000), "--width", ",".join(["8"] * 1000)],
      "2,000,000 networks (allowed: up to 100,000)"),
-    (["leaderboard", "x" * 400], "File name too long"),
+    (["leaderboard", "x" * 400], "does not exist"),
     (["claims", "a\0b"], "is no path"),
     (["train", "\x1b]0;title\x07"], "extra argument"),
 ]  # fmt: skip

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import statistics
 from dataclasses import asdict, dataclass, field
 from typing import Any
+
+from robustbench_mix import headers
 
 
 @dataclass(frozen=True)
@@ -31,6 +34,22 @@ class Part:
     skipped: list[str] = field(default_factory=list)
 
 
+def _cell(value: Any) -> bool:
+    """A text that is printed, and stays in its cell of the table."""
+    return isinstance(value, str) and value.isprintable() and not re.search(r"[|<]|\]\(", value)
+
+
+PART = headers.holding(
+    where=_cell,
+    rows=headers.listed(
+        headers.holding(
+            **dict.fromkeys(("work", "against", "target", "note", "unit"), _cell),
+            values=headers.listed(headers.number()),
+        )
+    ),
+    skipped=headers.listed(_cell),
+)
+
 Table = dict[str, Part]  # by the name of the part, in the order of the table
 
 
@@ -40,9 +59,11 @@ def to_json(table: Table) -> dict[str, Any]:
 
 
 def from_json(plain: dict[str, Any]) -> Table:
-    """What `to_json` gave; raises KeyError or TypeError for anything else."""
+    """What `to_json` gave; raises ValueError or TypeError for anything else."""
+    if not headers.mapped(PART)(plain):
+        raise ValueError("no parts with rows of texts and numbers")
     return {
-        name: Part(part["where"], [Row(**row) for row in part["rows"]], list(part["skipped"]))
+        name: Part(part["where"], [Row(**row) for row in part["rows"]], part["skipped"])
         for name, part in plain.items()
     }
 

@@ -64,7 +64,8 @@ def leaderboard(
     from robustbench_mix import files, plot, show
     from robustbench_mix import leaderboard as board
 
-    tables = others.content(existing(results), beside) if beside else {}
+    existing(results)
+    tables = others.content(results, beside) if beside else {}
     if check:
         stale = [*board.stale(results), *files.differing(tables)]
         _tell_stale(stale, results, "leaderboard", as_json, quiet)

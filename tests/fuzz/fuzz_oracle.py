@@ -32,7 +32,10 @@ def check(call: Callable[[], object], folder: Path) -> str:
 
 
 def check_command(arguments: list[str], folder: Path) -> str:
-    """The same of a command line: exit code 0 or 1, or 2 with one `rbmix: ` line."""
+    """The same of a command line: exit code 0 or 1, or 2 with one `rbmix: ` line.
+
+    Nothing that it prints has a character that terminals obey.
+    """
     started = time.process_time()
     out, err = io.StringIO(), io.StringIO()
     with (
@@ -44,6 +47,7 @@ def check_command(arguments: list[str], folder: Path) -> str:
         code = cli.main(arguments)
     assert code in (0, 1, 2), f"exit code {code}"
     said = err.getvalue()
+    assert "\x1b" not in out.getvalue(), "the terminal would obey what is printed"
     lines = [line for line in said.split("\n") if line.startswith("rbmix: ")]
     assert len(lines) == (code == 2), f"exit code {code} with {said!r}"
     assert "Traceback" not in said

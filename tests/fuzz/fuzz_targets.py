@@ -7,9 +7,12 @@ kept as files in `corpus/TARGET/CASE`.
 
 from __future__ import annotations
 
+import csv
 import io
 import json
 import math
+import os
+import xml.etree.ElementTree as ET
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from functools import cache
@@ -18,6 +21,7 @@ from typing import Any
 from unittest import mock
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import torch
 import typer
@@ -29,6 +33,7 @@ from safetensors.torch import save
 from torch import nn
 
 from robustbench_mix import (
+    baselines,
     checkpoints,
     claims,
     cli,
@@ -37,6 +42,7 @@ from robustbench_mix import (
     explanations,
     folders,
     gallery,
+    gating,
     grids,
     jobs,
     leaderboard,
@@ -51,13 +57,15 @@ from robustbench_mix import (
     sweeping,
     weights,
 )  # fmt: skip
+from robustbench_mix.bench import run as bench_run
 from robustbench_mix.claims import markdown
 from robustbench_mix.errors import RbmixError
 from robustbench_mix.provenance import PACKAGES
 from robustbench_mix.recipes import recipe_for
+from robustbench_mix.records import Run
 from robustbench_mix.schedules import schedule_of
-from robustbench_mix.specs import as_json
-from robustbench_mix.splits import Split
+from robustbench_mix.specs import as_json, short_hash
+from robustbench_mix.splits import Split, balanced
 from robustbench_mix.state import State
 from robustbench_mix.unfinished import Unfinished
 
@@ -253,7 +261,6 @@ class in_folder:  # noqa: N801
 
     def __init__(self, folder: Path) -> None:
         import contextlib
-        import os
 
         self.stack = contextlib.ExitStack()
         self.stack.enter_context(contextlib.chdir(folder))
@@ -272,7 +279,6 @@ class boundary:  # noqa: N801
     def __init__(self) -> None:
         import contextlib
 
-        from robustbench_mix.bench import run as bench_run
         from robustbench_mix.costs import Costs
 
         _digits()  # once, and before anybody measures the time
@@ -294,8 +300,11 @@ class boundary:  # noqa: N801
         self.stack.close()
 
 
+WORK = "here the work would begin"
+
+
 def _refuse(*_: object, **__: object) -> Any:
-    raise RbmixError("here the work would begin")
+    raise RbmixError(WORK)
 
 
 @cache
@@ -486,6 +495,158 @@ class SimpleContext:
 
     def __exit__(self, *_: object) -> None:
         return None
+
+
+# What others report, and what a gate was told
+
+ENTRY = {
+    "link": "https://example.org/paper", "name": "A Paper", "authors": "Ada First, Bea Last",
+    "additional_data": True, "number_forward_passes": 1, "dataset": "digits", "venue": "V 2025",
+    "architecture": "WideResNet-28-10", "eps": "2/255", "clean_acc": "86.46", "reported": "",
+    "autoattack_acc": "56.03", "external": 55.1, "footnote": "It uses additional images.",
+    "unreliable": False, "rbmix": {"norm": "linf", "clean": {"correct": 3, "n": 4}},
+}  # fmt: skip
+FULL = {"protocol": "autoattack", "audit": None,
+        "protocol_spec": {"algorithm": "autoattack", "options": {}}}  # fmt: skip
+
+
+def make_model_info(choices: Choices, folder: Path) -> None:
+    _write_records(folder / "results" / "runs" / "digits" / "a.parquet", RUN | FULL, RUN_COLUMNS)
+    for at in range(1 + choices.below(2)):
+        place = folder / "model_info" / choices.of(("Linf", "Linf", "L2", "x"))
+        place.mkdir(parents=True, exist_ok=True)
+        raw = json.dumps(mutated(ENTRY, choices)).encode()
+        raw = mangled(raw, choices) if choices.one_in(4) else raw
+        odd = choices.of(("\x1b[31m", "a|b", "=1+1", "x" * 250, " ", "\u202e"))
+        stem = odd if choices.one_in(12) else f"Entry{at}"
+        (place / f"{stem}.json").write_bytes(raw)
+
+
+def read_model_info(folder: Path) -> str:
+    results, kept = folder / "results", sorted((folder / "model_info").rglob("*.json"))
+    beside = kept[0] if len(kept) == 1 else folder / "model_info"
+    with mock.patch.object(plot, "write", lambda _: []), boundary():
+        outcome = check_command(["leaderboard", str(results), "--beside", str(beside)], folder)
+    if outcome == "refused":
+        assert [path.name for path in results.iterdir()] == ["runs"], "written, though refused"
+        return outcome
+    frame = pd.read_csv(results / "beside.csv")
+    ours = frame.source == "measured here"
+    assert 1 <= ours.sum() <= 2, "a row of ours that is none"
+    assert 1 <= (~ours).sum() <= len(kept)
+    rows = (results / "beside.md").read_text().split("\n")
+    told = [row for row in rows if row.startswith(("| measured here", "| reported elsewhere"))]
+    assert len(told) == len(frame), "the table has other rows than the CSV"
+    return outcome
+
+
+@cache
+def _some_digits() -> Split:
+    return balanced(_digits().test, 4)
+
+
+def _gated(eps: list[str]) -> Run:
+    """The run of four digits on this grid, as an evaluation would give it."""
+    split, width = _some_digits(), len(eps)
+    columns = RUN_COLUMNS | {
+        "image": split.index.tolist(), "label": split.labels.tolist(),
+        "prediction": [*split.labels.tolist()[:3], 9],
+        **{name: [[value] * width for value in values] for name, values in (
+            ("broken", [True, False, False, False]), ("component", ["pgd-0", "", "", ""]),
+            ("norm", [0.001, NAN, NAN, NAN]), ("inferred", [False] * 4),
+        )},
+    }  # fmt: skip
+    spec = {"algorithm": "pgd", "options": {"steps": 40}}
+    header = {**RUN, "model": "resnet14_w4", "data_hash": split.hash, "eps": eps, "audit": None,
+              "protocol_spec": spec}  # fmt: skip
+    return Run(header, pd.DataFrame(columns), "2026-01-31")
+
+
+@cache
+def _baseline() -> dict[str, Any]:
+    """The parts of a valid one: titles, the cells of each image, and what all rows repeat."""
+    around = _gated(baselines.edges(GRID, "linf"))
+    kept = baselines.of_run(_gated(GRID), around, dataset="digits", attack="pgd", weights="")
+    written = io.StringIO()
+    with mock.patch.object(baselines, "write_text", lambda _, text: written.write(text)):
+        baselines.write(kept, Path())
+    title, *rows = csv.reader(io.StringIO(written.getvalue()))
+    width = len(baselines.IMAGE) + len(GRID)
+    return {"title": title[:width], "rows": [row[:width] for row in rows], "same": kept.identity}
+
+
+def make_baseline(choices: Choices, folder: Path) -> None:
+    parts = mutated(_baseline(), choices)
+    parts = parts if isinstance(parts, dict) else {}
+    title, rows, same = (parts.get(name) for name in ("title", "rows", "same"))
+    same = same if isinstance(same, dict) else {}
+    if same.get("model") not in WORDS["--model"]:  # this one names code, which would run
+        same["model"] = str(same.get("model")).replace(":", "")
+    every = [title, *(rows if isinstance(rows, list) else [])]
+    cells = [list(map(str, row if isinstance(row, list) else [row])) for row in every]
+    cells = [[*row, *map(str, same.values() if at else same)] for at, row in enumerate(cells)]
+    checksum = short_hash(cells) if not choices.one_in(8) else "0" * 12
+    buffer = io.StringIO()
+    ends = ["checksum", *[checksum] * (len(cells) - 1)]
+    csv.writer(buffer, lineterminator="\n").writerows(
+        [[*row, end] for row, end in zip(cells, ends, strict=True)]
+    )
+    raw = buffer.getvalue().encode("utf-8", "surrogatepass")
+    (folder / "kept.csv").write_bytes(mangled(raw, choices) if choices.one_in(4) else raw)
+
+
+_really_evaluated = gating._evaluated
+
+
+def _evaluated_at_once(words: dict[str, Any], *arguments: Any, **how: Any) -> Run:
+    """All the words are looked at as ever; instead of the work there is a run at once."""
+    try:
+        _really_evaluated(words, *arguments, **how)
+    except RbmixError as error:
+        if str(error) != WORK:
+            raise
+    return _gated(words["eps"])
+
+
+def read_baseline(folder: Path) -> str:
+    told, page = folder / "told.xml", folder / "page.md"
+    runner = {"GITHUB_ACTIONS": "true", "GITHUB_STEP_SUMMARY": str(page)}
+    with (
+        boundary(), in_folder(folder), mock.patch.dict(os.environ, runner),
+        mock.patch.object(gating, "_evaluated", _evaluated_at_once),
+    ):  # fmt: skip
+        outcome = check_command(["check", "--baseline", "kept.csv", "--junit", str(told)], folder)
+    assert (outcome == "done") == told.exists() == page.exists(), "written, though refused"
+    if outcome == "done":
+        assert len(ET.parse(told).getroot()) == 1
+        assert page.read_text().replace("\n", "").isprintable()
+    return outcome
+
+
+MEASURED = {
+    "where": "cpu (threads: 1)", "skipped": ["timm"],
+    "rows": [{"work": "`rbmix evaluate`", "against": "foolbox", "target": "2x",
+              "values": [1.5, 2.0], "note": "", "unit": "x"}],
+}  # fmt: skip
+
+
+def make_measurements(choices: Choices, folder: Path) -> None:
+    raw = json.dumps(mutated({"pgd": MEASURED, "steps": MEASURED}, choices)).encode()
+    (folder / "benchmarks.json").write_bytes(mangled(raw, choices) if choices.one_in(4) else raw)
+
+
+def read_measurements(folder: Path) -> str:
+    nothing = mock.patch.object(bench_run._Bench, "part", lambda *_: ([], []))
+    before = (folder / "benchmarks.json").read_bytes()
+    with boundary(), nothing:
+        outcome = check_command(["bench", "--parts", "pgd", "--out", str(folder)], folder)
+    if outcome == "refused":
+        assert [path.name for path in folder.iterdir()] == ["benchmarks.json"]
+        assert (folder / "benchmarks.json").read_bytes() == before
+        return outcome
+    page = (folder / "benchmarks.md").read_text().split("\n")
+    assert all(row.count("|") == 6 for row in page if row.startswith("|")), "a cell too many"
+    return outcome
 
 
 # Checkpoints and what is left of stopped work
@@ -746,6 +907,9 @@ TARGETS = {
     "records": Target(make_records, read_records),
     "probes": Target(make_probes, read_probes),
     "decodings": Target(make_decodings, read_decodings),
+    "model_info": Target(make_model_info, read_model_info),
+    "baseline": Target(make_baseline, read_baseline),
+    "measurements": Target(make_measurements, read_measurements),
     "checkpoint": Target(make_checkpoint, read_checkpoint),
     "training": Target(make_training, read_training),
     "run": Target(make_run, read_run),
