@@ -141,7 +141,7 @@ def lines(texts: Iterable[str]) -> None:
 
 def verdicts(found: list[Verdict], written: list[Path]) -> None:
     """What got worse since each baseline, and what else differs."""
-    console = _console()
+    console = screen()
     for verdict in found:
         table = Table(title=one_line(str(verdict.path)))
         for column in ci.COLUMNS:
@@ -198,7 +198,7 @@ def description(found: dict[str, Any]) -> None:
     for cost in found["separable"]:
         counts = (f"{cost[name]:,}" for name in ("composed", "two_step"))
         costs.add_row(cost["name"], *counts, cost["runs"])
-    console = _console()
+    console = screen()
     console.print(layers)
     if found["separable"]:
         console.print(costs)

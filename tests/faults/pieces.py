@@ -18,7 +18,7 @@ from robustbench_mix.workers import in_processes
 
 @dataclass(frozen=True)
 class Piece:
-    """What `do` does with it: `write`, `fail`, `memory`, `die`, `raise` or `sleep`."""
+    """What `do` does with it: `write`, `nothing`, `fail`, `memory`, `die`, `raise`, `sleep`."""
 
     words: str
     act: str = "write"
@@ -28,6 +28,8 @@ class Piece:
 
 def do(piece: Piece, folder: Path) -> None:
     """Leave a file that says when, where and with how many threads this was done."""
+    if piece.act == "nothing":
+        return
     (folder / f"{piece.words}.pid").write_text(str(os.getpid()))
     started = time.monotonic()
     if piece.act == "die":
