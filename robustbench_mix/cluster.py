@@ -28,6 +28,7 @@ from robustbench_mix.progress import say
 from robustbench_mix.runners import Runner
 
 SHARED = ("RBMIX_HOME", "OMP_NUM_THREADS", "SOURCE_DATE_EPOCH")  # what tasks take over
+MANY = 10**6  # more than any cluster does at once
 TRIES_AGAIN = 3  # times that a task is run again whose node or process was lost
 
 
@@ -85,6 +86,7 @@ def connected(address: str | None, workers: int | None, device: str) -> Iterator
             run=partial(_run, ray, given, scene, workers),
             ask=partial(_ask, ray, given, scene),
             words=f"Ray, {len(nodes)} {'nodes' if len(nodes) > 1 else 'node'}",
+            room=min(workers or MANY, _room(ray, given)),
         )
     finally:
         ray.shutdown()
@@ -125,7 +127,7 @@ def _room(ray: Any, given: Share) -> int:
     """How many tasks the nodes that are there now can do at once."""
     rooms = [
         min(_fitting([node.get("CPU", 0)], given.num_cpus),
-            _fitting([node.get("GPU", 0)], given.num_gpus) if given.num_gpus else 10**6)
+            _fitting([node.get("GPU", 0)], given.num_gpus) if given.num_gpus else MANY)
         for node in _nodes(ray)
     ]  # fmt: skip
     return max(sum(rooms), 1)
@@ -146,7 +148,7 @@ def _run(
     do = ray.put(do)
     at_work: dict[Any, tuple[int, Piece]] = {}
     while True:
-        room = min(workers or 10**6, _room(ray, given))
+        room = min(workers or MANY, _room(ray, given))
         while len(at_work) < room and (taken := agenda.take()):
             number, piece = taken
             at_work[task.remote(_do, scene, agenda.tag(number), do, piece)] = taken

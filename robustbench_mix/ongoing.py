@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 import socket
-import time
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
@@ -17,7 +16,6 @@ from robustbench_mix.files import safe_name, write_text
 from robustbench_mix.locks import alone
 
 FOLDER = "progress"
-SAVE_EVERY_SECONDS = 1.0
 PIECE = headers.holding(
     words=headers.text, network=headers.text, state=headers.among(*STATES),
     seconds=headers.number(0), since=headers.text, error=headers.text,
@@ -55,19 +53,17 @@ class Entry:
 
 @dataclass
 class Ongoing:
-    """The state of a sweep: `note` changes it, and keeps it at `path`, at most once a second."""
+    """The state of a sweep: `note` changes it, and keeps it at `path`."""
 
     path: Path
     about: dict[str, str]
     pieces: dict[str, Entry]
-    saved_at: float = field(default=0.0)
 
     def note(self, piece: Planned, state: str, error: str) -> None:
         """A piece is in another state now."""
         entry = self.pieces[piece.words]
         entry.state, entry.since, entry.error = state, _now(), error
-        if time.monotonic() - self.saved_at >= SAVE_EVERY_SECONDS:
-            self.save()
+        self.save()
 
     def save(self) -> None:
         """Keep it now."""
@@ -75,7 +71,6 @@ class Ongoing:
             **self.about, "changed": _now(), "pieces": [asdict(one) for one in self.pieces.values()]
         }  # fmt: skip
         write_text(self.path, json.dumps(content, indent=1) + "\n")
-        self.saved_at = time.monotonic()
 
 
 def begin(results: Path, sweep: str, runner: str, pieces: Iterable[Planned]) -> Ongoing:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from heapq import heappop, heappush
 from math import ceil
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -23,6 +24,7 @@ from robustbench_mix import (
     zoo,
 )
 from robustbench_mix import unshuffle as shuffling
+from robustbench_mix.agenda import Agenda
 from robustbench_mix.algorithms import ladders
 from robustbench_mix.costs import Costs
 from robustbench_mix.devices import fitting_batch, pick_device
@@ -34,6 +36,7 @@ from robustbench_mix.identity import Label, finished, header_of, path_of
 from robustbench_mix.jobs import Training
 from robustbench_mix.obtain import place
 from robustbench_mix.partials import Shard
+from robustbench_mix.progress import silenced
 from robustbench_mix.protocols import Protocol
 from robustbench_mix.splits import Dataset, Split, balanced
 from robustbench_mix.unfinished import is_left
@@ -107,6 +110,22 @@ def plan(sweep: Sweep, setting: Setting) -> list[Piece]:
     for puzzle in sweep.puzzles:
         pieces.append(_of_puzzle(puzzle, load(puzzle.dataset), about))
     return pieces
+
+
+def makespan(pieces: list[Piece], at_once: int) -> float:
+    """Seconds until everything is done with so many at a time, begun in the order of the plan."""
+    agenda = Agenda([piece for piece in pieces if not piece.done])
+    at_work: list[tuple[float, int, Any]] = []  # by when they end
+    now = 0.0
+    with silenced():
+        while True:
+            while len(at_work) < at_once and (taken := agenda.take()):
+                seconds: float = taken[1].seconds  # type: ignore[attr-defined]
+                heappush(at_work, (now + seconds, *taken))
+            if not at_work:
+                return now
+            now, number, piece = heappop(at_work)
+            agenda.done(number, piece)
 
 
 class _About(NamedTuple):

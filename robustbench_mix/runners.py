@@ -28,12 +28,13 @@ Run = Callable[[Sequence[Piece], Do, Note], list[str]]
 class Runner:
     """`run` does pieces and returns what failed; `ask` calls a function where they are done.
 
-    `words` say who does them.
+    `words` say who does them, `room` how many they do at once.
     """
 
     run: Run
     ask: Callable[..., Any]
     words: str
+    room: int
 
 
 @contextmanager
@@ -66,7 +67,7 @@ def local(workers: int | None = None, cards: Sequence[str] = ()) -> Runner:
     count = workers or max(len(cards), 1)
     run = in_turn if count == 1 else partial(in_processes, workers=count, cards=cards)
     words = f"{count} {'workers' if count > 1 else 'process'}"
-    return Runner(run, lambda function, *args: function(*args), words)
+    return Runner(run, lambda function, *args: function(*args), words, count)
 
 
 def gpus(device: str) -> list[str]:

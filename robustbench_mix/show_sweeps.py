@@ -13,8 +13,8 @@ from robustbench_mix.agenda import STATES
 from robustbench_mix.show import lines, saved, screen
 
 
-def plan(name: str, summary: str, rows: list[dict[str, Any]]) -> None:
-    """What a sweep is going to do."""
+def plan(name: str, summary: str, rows: list[dict[str, Any]], at_once: int, seconds: float) -> None:
+    """What a sweep is going to do, and in how many seconds with so many pieces at once."""
     table = Table(title=f"{name}: {summary}")
     for column in ("network", "trained", "attacked", "about"):
         table.add_column(column, justify="left" if column == "network" else "right")
@@ -26,7 +26,10 @@ def plan(name: str, summary: str, rows: list[dict[str, Any]]) -> None:
     console = screen()
     console.print(table)
     console.print(
-        f"{missing} left to do, about {left} here" if missing else "everything is done",
+        f"{missing} left to do, about {left} of work"
+        + (f", {_duration(seconds)} with {at_once} at once" if at_once > 1 else "")
+        if missing
+        else "everything is done",
     )
 
 

@@ -18,7 +18,7 @@ from robustbench_mix.cluster import Share, share
 from robustbench_mix.errors import RbmixError
 
 NODES = Path(__file__).parent / "faults" / "nodes.py"
-WITH_RAY = pytest.mark.skipif(find_spec("ray") is None, reason="Ray is not installed")
+WITH_RAY = pytest.mark.usefixtures("ray_starts")
 SWEEP = """
 [[grid]]
 models = ["resnet14_w4"]
@@ -36,6 +36,17 @@ kernel = [3]
 epochs = 1
 train_examples = 60
 """
+
+
+@pytest.fixture(scope="module")
+def ray_starts() -> None:
+    """Skip where Ray is not installed, or does not start by itself."""
+    if find_spec("ray") is None:
+        pytest.skip("Ray is not installed")
+    command = [sys.executable, "-c", "import ray; ray.init(num_cpus=1, include_dashboard=False)"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    if done.returncode:
+        pytest.skip(f"Ray does not start here: {done.stderr.splitlines()[-1]}")
 
 
 @pytest.fixture
@@ -249,6 +260,7 @@ def test_without_ray_it_says_what_to_install(here: Path, home: Path, capsys, mon
     assert 'pip install "robustbench-mix[cluster]"' in line
 
 
+@pytest.mark.slow
 @WITH_RAY
 def test_an_address_where_nobody_is(here: Path, home: Path) -> None:
     """It is named in one line, after Ray's own patience."""

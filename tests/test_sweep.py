@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from robustbench_mix import cli, grids, jobs, ongoing, planning, records, sweeping
+from robustbench_mix import cli, grids, jobs, planning, records, sweeping
 from robustbench_mix.errors import RbmixError
 from robustbench_mix.grids import Cell, Puzzle, parse
 from robustbench_mix.partials import Shard
+from robustbench_mix.planning import Piece
 from robustbench_mix.specs import ModelSpec
 
 TINY = """
@@ -301,7 +302,6 @@ def test_how_far_a_sweep_is(here: Path, capsys, monkeypatch) -> None:
             raise RbmixError("the training loss became nan")
         return evaluate(**words)
 
-    monkeypatch.setattr(ongoing, "SAVE_EVERY_SECONDS", 0.0)
     monkeypatch.setattr(jobs, "evaluate", watching)
     assert cli.main(["sweep", "tiny.toml"]) == 2
     assert during[0]["sweep"] == "tiny"
@@ -326,3 +326,22 @@ def test_no_sweep_has_no_status(here: Path, capsys) -> None:
         assert cli.main(["status", folder]) == 2
         (line,) = capsys.readouterr().err.strip().splitlines()
         assert said in line
+
+
+def test_how_long_it_takes_with_many_at_once() -> None:
+    """Nothing begins before what it needs; what is done takes no time."""
+    cell = Cell(ModelSpec("resnet14"), "digits", ("fgsm",))
+
+    def piece(words: str, seconds: float, makes: str = "", needs=(), done: bool = False):
+        return Piece("attack", "n", words, cell, "", done, seconds, makes, needs)
+
+    pieces = [
+        piece("train", 5.0, makes="net"),
+        *(piece(f"attack {n}", 3.0, needs=("net",)) for n in range(4)),
+        piece("other", 4.0),
+        piece("done", 99.0, done=True),
+    ]
+    assert planning.makespan(pieces, 1) == 5 + 4 * 3 + 4
+    assert planning.makespan(pieces, 2) == 5 + 6  # the other is done while the first is trained
+    assert planning.makespan(pieces, 99) == 5 + 3
+    assert planning.makespan([], 3) == 0

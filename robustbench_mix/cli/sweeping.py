@@ -155,13 +155,11 @@ def sweep(
             planning.planned, chosen, mirrors.spelled(out), device, precision, is_silent
         )
         if not is_silent:
-            show.plan(chosen.name, chosen.summary, planning.summary(pieces))
+            wall = planning.makespan(pieces, found.room)
+            show.plan(chosen.name, chosen.summary, planning.summary(pieces), found.room, wall)
         if not plan:
             state = ongoing.begin(out, chosen.name, found.words, pieces)
-            try:
-                failures = sweeping.run(pieces, setting, found, state.note)
-            finally:
-                state.save()
+            failures = sweeping.run(pieces, setting, found, state.note)
     written = []
     if not plan:
         results_folder(mirrors.spelled(out))  # what other machines wrote
