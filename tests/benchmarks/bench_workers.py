@@ -85,7 +85,7 @@ def seconds(sweep: Path, folder: Path, *words: str) -> float:
     return time.perf_counter() - started
 
 
-def overhead(name: str, address: str, folder: Path, count: int = 200) -> float:
+def overhead(name: str, address: str, folder: Path, count: int = 2000) -> float:
     """Seconds that each further piece takes that does nothing, with two at once."""
     done = subprocess.run(
         [sys.executable, "-c", NOTHING, name, address, str(count)], env=environment(folder),
@@ -102,7 +102,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--quick", action="store_true", help="a tiny sweep, once: no evidence")
     given = parser.parse_args()
-    model, epochs, examples, repeats = "resnet14_w8", 8, 64, given.repeats
+    model, epochs, examples, repeats = "resnet14_w8", 32, 128, given.repeats
     if given.quick:
         model, epochs, examples, repeats = "resnet14_w4", 1, 8, 1
     for name in given.runners:
