@@ -109,7 +109,7 @@ def share(nodes: Sequence[dict[str, float]], workers: int | None, device: str) -
         raise RbmixError("no node of the cluster has a processor to give")
     fixed = os.environ.get("OMP_NUM_THREADS", "")
     if fixed.isdecimal() and int(fixed) > 0:
-        return Share(int(fixed), 0)
+        return Share(min(int(fixed), max(cores)), 0)  # more than a node has would wait for ever
     widest = range(max(cores), 1, -1)
     return Share(next((n for n in widest if workers and _fitting(cores, n) >= workers), 1), 0)
 

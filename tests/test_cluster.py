@@ -216,9 +216,10 @@ def test_the_share_of_a_task(nodes, workers, device, wanted, monkeypatch) -> Non
 
 
 def test_omp_num_threads_is_what_a_task_takes(monkeypatch) -> None:
-    """As for workers of this machine."""
+    """As for workers of this machine, but not more than a node has."""
     monkeypatch.setenv("OMP_NUM_THREADS", "3")
     assert share([{"CPU": 8}], None, "cpu") == Share(3, 0)
+    assert share([{"CPU": 2}], None, "cpu") == Share(2, 0)
 
 
 @pytest.mark.parametrize(
