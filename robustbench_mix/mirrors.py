@@ -93,6 +93,16 @@ def give(checkpoint: str, results: Path) -> None:
         _send(home() / CHECKPOINTS / checkpoint, *found)
 
 
+def holds(checkpoint: str, results: Path) -> bool:
+    """Whether other machines find a checkpoint of this name beside the results, if at a URL."""
+    found = _origin(results / CHECKPOINTS / checkpoint)
+    if found is None:
+        return True
+    url, relative = found
+    with _reaching(url) as (system, root):
+        return bool(system.exists(posixpath.join(root, relative)))
+
+
 def bring(checkpoints: Iterable[str], results: Path) -> None:
     """Fetch checkpoints of these names that are not in this machine's cache, if they are there."""
     for name in checkpoints:

@@ -176,7 +176,7 @@ def _of_cell(cell: Cell, dataset: Dataset, about: _About) -> Iterator[Piece]:
     network += ", adversarial" if cell.adversarial else ""
     words = f"{network}, seed {spec.seed}"
     trained = path.exists()
-    ready = trained and not is_left(path)
+    ready = trained and not is_left(path) and mirrors.holds(path.name, about.results)
     cost = 0.0 if trained else costs.training(spec, shape, recipe, len(split))
     yield Piece("train", network, f"train {words}", cell, "", ready, cost, makes=str(path))
     tested = balanced(dataset.test, cell.examples or default_examples(dataset.name))

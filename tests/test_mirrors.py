@@ -58,6 +58,8 @@ def test_what_is_there_is_not_done_again(url: str, tmp_path: Path, monkeypatch, 
         '[[grid]]\nmodels = ["resnet14_w4"]\nspatial = ["learned"]\nattacks = ["smoke"]\n'
         "epochs = 1\ntrain_examples = 60\nexamples = 8\n"
     )
+    # What is trained already goes there all the same: the others would train it again.
+    assert cli.main(["train", *SMALL[:6]]) == 0
     assert cli.main(["sweep", "one.toml", "--out", url]) == 0
     assert len([name for name in far(tmp_path) if name.startswith("checkpoints/")]) == 1
     monkeypatch.setenv("RBMIX_HOME", str(tmp_path / "second"))

@@ -7,6 +7,7 @@ from typing import Annotated, Optional
 
 import typer
 
+from robustbench_mix import mirrors
 from robustbench_mix.cli.app import app
 from robustbench_mix.cli.options import AsJson, Quiet, Results, answer, existing, names
 
@@ -116,9 +117,10 @@ def _tell_stale(stale: list[Path], results: Path, command: str, as_json: bool, q
     """Say which files do not match the records, and exit 1 if any."""
     from robustbench_mix import show
 
-    rewrites = f"does not match the records (rbmix {command} {results} rewrites it)"
-    said = [f"{path} {rewrites}" for path in stale]
-    said = said or [f"{results}: the {command} matches the records"]
+    place = mirrors.spelled(results)
+    rewrites = f"does not match the records (rbmix {command} {place} rewrites it)"
+    said = [f"{mirrors.name(path)} {rewrites}" for path in stale]
+    said = said or [f"{place}: the {command} matches the records"]
     data = {"stale": [str(path) for path in stale]}
     answer(as_json, quiet and not stale, data, lambda: show.lines(said))
     if stale:
