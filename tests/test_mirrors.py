@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import fsspec
@@ -121,7 +124,37 @@ def test_a_failing_store_leaves_nothing_here(store: str, home: Path, monkeypatch
 @pytest.mark.parametrize("word", ["nowhere://bucket/results", "s3://bucket/results", "http://["])
 def test_urls_that_cannot_be_reached(word: str, home: Path, capsys, monkeypatch) -> None:
     """They are named in one line, with what is missing; exit code 2."""
-    monkeypatch.setitem(__import__("sys").modules, "s3fs", None)
+    monkeypatch.setitem(sys.modules, "s3fs", None)
     assert cli.main(["leaderboard", word]) == 2
     (line,) = capsys.readouterr().err.strip().splitlines()
     assert f"results folder {word}" in line
+
+
+@pytest.mark.parametrize("kind", ["path", "url"])
+def test_machines_that_do_not_see_each_other(kind: str, url: str, tmp_path: Path) -> None:
+    """Two with caches of their own, at the same sweep into one folder: as one alone, twice over."""
+    (tmp_path / "work" / "one.toml").write_text(
+        '[[grid]]\nmodels = ["resnet14_w4"]\nspatial = ["learned", "frozen"]\nattacks = ["smoke"]\n'
+        "epochs = 1\ntrain_examples = 60\nexamples = 8\n"
+    )
+    shared = url if kind == "url" else str(tmp_path / "far" / "away")
+    command = [sys.executable, "-P", "-m", "robustbench_mix", "sweep", "one.toml", "--out"]
+    fixed = {**os.environ, "OMP_NUM_THREADS": "1", "SOURCE_DATE_EPOCH": "1800000000"}
+    machines = [
+        subprocess.Popen([*command, folder], env={**fixed, "RBMIX_HOME": str(tmp_path / name)},
+                         stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        for name, folder in (("a", shared), ("b", shared), ("c", str(tmp_path / "alone")))
+    ]  # fmt: skip
+    for machine in machines:
+        assert machine.communicate(timeout=300)[1].count("trained in") == 2
+        assert machine.returncode == 0
+    found, wanted = (
+        {
+            name: (folder / name).read_bytes()
+            for name in map(str, (path.relative_to(folder) for path in folder.rglob("*.*")))
+            if not name.endswith(".json") and not name.startswith("checkpoints")
+        }
+        for folder in (tmp_path / "far" / "away", tmp_path / "alone")
+    )
+    assert found == wanted
+    assert {"leaderboard.csv", "leaderboard.md"} < found.keys()

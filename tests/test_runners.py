@@ -166,6 +166,21 @@ def test_workers_share_the_cores(pieces, tmp_path: Path, monkeypatch) -> None:
         torch.set_num_threads(threads)
 
 
+def test_each_worker_sees_one_gpu(pieces, tmp_path: Path, monkeypatch) -> None:
+    """In turn; this process sees what it saw before, and without GPUs nothing is said of them."""
+    do = partial(pieces.do, folder=tmp_path)
+    for before in (None, "4,7"):
+        monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+        if before:
+            monkeypatch.setenv("CUDA_VISIBLE_DEVICES", before)
+        asked = [pieces.Piece(name, "card") for name in "ab"]
+        assert in_processes(asked, do, workers=2, cards=["4", "7"]) == []
+        assert {(tmp_path / name).read_text() for name in "ab"} == {"4", "7"}
+        assert os.environ.get("CUDA_VISIBLE_DEVICES") == before
+        assert in_processes(asked[:1], do, workers=1) == []
+        assert (tmp_path / "a").read_text() == (before or "none")
+
+
 def test_a_worker_that_dies_fails_its_piece_alone(pieces, tmp_path: Path, capsys) -> None:
     """One line each, in the order of the pieces; what needs it is not tried, the rest is done."""
     asked = [

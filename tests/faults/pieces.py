@@ -18,7 +18,7 @@ from robustbench_mix.workers import in_processes
 
 @dataclass(frozen=True)
 class Piece:
-    """What `do` does with it: `write`, `nothing`, `fail`, `memory`, `die`, `raise`, `sleep`."""
+    """What `do` does with it: `write`, `nothing`, `fail`, `memory`, `die`, `raise`, `sleep`, `card`."""
 
     words: str
     act: str = "write"
@@ -38,6 +38,10 @@ def do(piece: Piece, folder: Path) -> None:
         raise RbmixError("it is too small")
     if piece.act == "memory":
         raise MemoryError
+    if piece.act == "card":
+        time.sleep(0.5)  # so that the other worker takes the other piece
+        (folder / piece.words).write_text(os.environ.get("CUDA_VISIBLE_DEVICES", "none"))
+        return
     if piece.act == "raise":
         raise ValueError("a bug")
     time.sleep(600 if piece.act == "sleep" else 0.05)
