@@ -18,7 +18,7 @@ from robustbench_mix.workers import in_processes
 
 @dataclass(frozen=True)
 class Piece:
-    """What `do` does with it: `write`, `nothing`, `fail`, `memory`, `die`, `raise`, `sleep`, `card`."""
+    """What `do` does with it: `write`, `nothing`, `card`, or one of the ways to fail below."""
 
     words: str
     act: str = "write"
