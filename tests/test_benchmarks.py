@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -36,13 +37,13 @@ def test_graphs_benchmark_needs_a_card(checkout: Path) -> None:
 
 
 def test_workers_benchmark_prints_its_ratio(checkout: Path, tmp_path: Path) -> None:
-    """One line with a positive ratio and a positive cost, both sweeps complete."""
+    """One line with a positive ratio and a cost, which may be lost in noise; both sweeps end."""
     script = checkout / "tests" / "benchmarks" / "bench_workers.py"
     done = subprocess.run(
         [sys.executable, str(script), "--quick", "--runners", "local"],
         capture_output=True, text=True, check=True, cwd=tmp_path,
     )  # fmt: skip
-    words, _, figures = done.stdout.partition(": ")
-    assert words == "local"
-    assert float(figures.split()[0]) > 0
-    assert float(figures.split()[-2]) > 0
+    line = r"local: (\d+\.\d\d) times as fast .* costs -?\d+\.\d ms\n"
+    found = re.fullmatch(line, done.stdout)
+    assert found is not None, done.stdout
+    assert float(found[1]) > 0
