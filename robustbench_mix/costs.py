@@ -9,7 +9,7 @@ import torch
 
 from robustbench_mix import zoo
 from robustbench_mix.bench.clock import seconds
-from robustbench_mix.bench.steps import Step, engine_steps, training_step
+from robustbench_mix.bench.steps import Step, gradient_step, training_step
 from robustbench_mix.measures import FMN_STEPS, PGD_STEPS
 from robustbench_mix.probing import HEAT_MAP_IMAGES
 from robustbench_mix.protocols import Protocol
@@ -98,8 +98,9 @@ class Costs:
         model.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         x = torch.rand(BATCH, shape.channels, shape.size, shape.size, device=self.device)
         x = x.contiguous(memory_format=torch.channels_last)
-        both = self._time(engine_steps(model, x, 2, exact=False)) / (2 * BATCH)
-        target = searched(model, x[:8], exact=False)
+        target = searched(model.eval().requires_grad_(False), x[:8], exact=False)
+        y = torch.zeros(BATCH, dtype=torch.int64, device=self.device)
+        both = self._time(gradient_step(target, x, y)) / BATCH
         with torch.no_grad():
             forward = self._time(lambda: target(x)) / BATCH
         return forward, max(both - forward, 0.0)

@@ -34,12 +34,16 @@ def images(batch: int, size: int, device: torch.device) -> tuple[Tensor, Tensor]
 
 
 def bare_step(model: nn.Module, x: Tensor, y: Tensor) -> Step:
-    """Forward and input gradient, nothing else."""
-    model.eval().requires_grad_(False)
+    """Forward and input gradient of a network, nothing else."""
+    return gradient_step(model.eval().requires_grad_(False), x, y)
+
+
+def gradient_step(logits: Callable[[Tensor], Tensor], x: Tensor, y: Tensor) -> Step:
+    """Forward and input gradient of whatever gives logits, nothing else."""
 
     def step() -> None:
         point = x.clone().requires_grad_()
-        torch.autograd.grad(F.cross_entropy(model(point), y, reduction="sum"), point)
+        torch.autograd.grad(F.cross_entropy(logits(point), y, reduction="sum"), point)
 
     return step
 

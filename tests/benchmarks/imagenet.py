@@ -1,0 +1,107 @@
+"""What the paper's ImageNet grid would cost on this machine, from steps that are timed here.
+
+ResNets of 8n + 2 layers, n = 1 to 4, three variants each (arXiv 2503.16760). The paper does not
+give its recipe: 90 epochs here, as torchvision trains a ResNet-18. Attacks on 5,000 images, as
+RobustBench does. Prints a table of what an image and a network cost, and what 1, 8 and 1,000
+processors or GPUs would take: at least their share of all the work, and at least the longest
+training and what waits for it, because an attack can be split and a training cannot.
+
+    python tests/benchmarks/imagenet.py [--device cuda] [--batch 64] [--seeds 5]
+"""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import dataclass
+
+import torch
+from torchvision.models.resnet import BasicBlock, ResNet
+
+from robustbench_mix.bench.clock import seconds
+from robustbench_mix.bench.steps import Step, gradient_step, images, training_step
+from robustbench_mix.costs import PASSES
+from robustbench_mix.devices import describe
+from robustbench_mix.mixing import separate
+from robustbench_mix.planning import LONGEST_SECONDS
+from robustbench_mix.search import searched
+
+IMAGES, EPOCHS, ATTACKED, VARIANTS, SIZE = 1_281_167, 90, 5_000, 3, 224
+ATTACKS = {"fgsm": PASSES["fgsm"], "pgd": (30, 30), "autoattack": PASSES["autoattack"]}
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Seconds of one image: a training step, a forward pass, a forward and backward pass."""
+
+    training: float
+    forward: float
+    gradient: float
+
+    @property
+    def trained(self) -> float:
+        """Seconds of one training."""
+        return self.training * IMAGES * EPOCHS
+
+    @property
+    def attacked(self) -> float:
+        """Seconds of all attacks on one network."""
+        passes = ATTACKS.values()
+        return ATTACKED * sum(f * self.forward + g * self.gradient for f, g in passes)
+
+
+def network(blocks: int) -> torch.nn.Module:
+    """A separable ResNet of 8 * blocks + 2 layers for images of 224 pixels."""
+    return separate(ResNet(BasicBlock, [blocks] * 4)).to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+
+
+def timed(step: Step, device: torch.device) -> float:
+    """Seconds of a step, the faster of two."""
+    step()
+    return min(seconds(step, device)[0] for _ in range(2))
+
+
+def cost(blocks: int, batch: int, device: torch.device) -> Cost:
+    """What an image costs on this device."""
+    x, y = images(batch, SIZE, device)
+    x = x.contiguous(memory_format=torch.channels_last)
+    with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
+        training = timed(training_step(network(blocks).to(device), x, y), device)
+    target = searched(network(blocks).to(device).eval().requires_grad_(False), x[:8])
+    both = timed(gradient_step(target, x, y), device)
+    with torch.no_grad():
+        forward = timed(lambda: target(x), device)
+    return Cost(training / batch, forward / batch, max(both - forward, 0.0) / batch)
+
+
+def main() -> None:
+    """Print the table and the calculation."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--batch", type=int, default=8)
+    parser.add_argument("--seeds", type=int, default=5)
+    given = parser.parse_args()
+    device = torch.device(given.device)
+    where = f"{torch.get_num_threads()} threads, " if device.type == "cpu" else ""
+    print(f"torch {torch.__version__}, {where}{describe(device)}, batches of {given.batch}\n")
+    print(
+        "| layers | training, ms an image | forward, ms | gradient, ms | training, h | attacks, h |"
+    )
+    print("| --- | --- | --- | --- | --- | --- |")
+    costs = []
+    for blocks in range(1, 5):
+        one = cost(blocks, given.batch, device)
+        costs.append(one)
+        steps = " | ".join(f"{1000 * s:.3g}" for s in (one.training, one.forward, one.gradient))
+        hours = f"{one.trained / 3600:.3g} | {one.attacked / 3600:.3g}"
+        print(f"| {8 * blocks + 2} | {steps} | {hours} |", flush=True)
+    work = VARIANTS * given.seeds * sum(one.trained + one.attacked for one in costs)
+    chain = max(one.trained + min(one.attacked, LONGEST_SECONDS) for one in costs)
+    networks = len(costs) * VARIANTS * given.seeds
+    print(f"\nHours of work for {networks} networks: {work / 3600:.4g}")
+    print(f"hours of the longest training and what waits for it: {chain / 3600:.4g}")
+    for at_once in (1, 8, 1000):
+        print(f"{at_once} at once: at least {max(work / at_once, chain) / 3600:.4g} hours")
+
+
+if __name__ == "__main__":
+    main()
