@@ -47,3 +47,15 @@ def test_workers_benchmark_prints_its_ratio(checkout: Path, tmp_path: Path) -> N
     found = re.fullmatch(line, done.stdout)
     assert found is not None, done.stdout
     assert float(found[1]) > 0
+
+
+def test_imagenet_benchmark_prints_its_calculation(checkout: Path) -> None:
+    """More at once take less time, down to the longest training and what waits for it."""
+    script = checkout / "tests" / "benchmarks" / "imagenet.py"
+    done = subprocess.run(
+        [sys.executable, str(script), "--quick"], capture_output=True, text=True, check=True
+    )
+    one, eight, thousand = (float(h) for h in re.findall(r"at least (\S+) hours", done.stdout))
+    chain = re.search(r"what waits for it: (\S+)", done.stdout)
+    assert chain is not None, done.stdout
+    assert one > eight >= thousand == float(chain[1])

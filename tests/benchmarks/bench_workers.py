@@ -26,7 +26,7 @@ SWEEP = """
 [[grid]]
 models = ["{model}"]
 spatial = ["learned", "frozen"]
-seeds = [0, 1]
+seeds = {seeds}
 attacks = ["pgd"]
 epochs = {epochs}
 examples = {examples}
@@ -102,14 +102,16 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--quick", action="store_true", help="a tiny sweep, once: no evidence")
     given = parser.parse_args()
-    model, epochs, examples, repeats = "resnet14_w8", 32, 128, given.repeats
+    model, seeds, epochs, examples, repeats = "resnet14_w8", [0, 1, 2], 64, 256, given.repeats
     if given.quick:
-        model, epochs, examples, repeats = "resnet14_w4", 1, 8, 1
+        model, seeds, epochs, examples, repeats = "resnet14_w4", [0], 1, 8, 1
     for name in given.runners:
         found = []
         with tempfile.TemporaryDirectory() as place, cluster(name) as address:
             sweep = Path(place) / "sweep.toml"
-            sweep.write_text(SWEEP.format(model=model, epochs=epochs, examples=examples))
+            sweep.write_text(
+                SWEEP.format(model=model, seeds=seeds, epochs=epochs, examples=examples)
+            )
             words = ["--runner", name, *(["--address", address] if address else [])]
             for repeat in range(repeats):
                 one, two = (

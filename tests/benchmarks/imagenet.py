@@ -25,7 +25,7 @@ from robustbench_mix.mixing import separate
 from robustbench_mix.planning import LONGEST_SECONDS
 from robustbench_mix.search import searched
 
-IMAGES, EPOCHS, ATTACKED, VARIANTS, SIZE = 1_281_167, 90, 5_000, 3, 224
+IMAGES, EPOCHS, ATTACKED, VARIANTS = 1_281_167, 90, 5_000, 3
 ATTACKS = {"fgsm": PASSES["fgsm"], "pgd": (30, 30), "autoattack": PASSES["autoattack"]}
 
 
@@ -50,7 +50,7 @@ class Cost:
 
 
 def network(blocks: int) -> torch.nn.Module:
-    """A separable ResNet of 8 * blocks + 2 layers for images of 224 pixels."""
+    """A separable ResNet of 8 * blocks + 2 layers."""
     return separate(ResNet(BasicBlock, [blocks] * 4)).to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
 
 
@@ -60,9 +60,9 @@ def timed(step: Step, device: torch.device) -> float:
     return min(seconds(step, device)[0] for _ in range(2))
 
 
-def cost(blocks: int, batch: int, device: torch.device) -> Cost:
+def cost(blocks: int, size: int, batch: int, device: torch.device) -> Cost:
     """What an image costs on this device."""
-    x, y = images(batch, SIZE, device)
+    x, y = images(batch, size, device)
     x = x.contiguous(memory_format=torch.channels_last)
     with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
         training = timed(training_step(network(blocks).to(device), x, y), device)
@@ -79,7 +79,9 @@ def main() -> None:
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--quick", action="store_true", help="10 layers, 32 pixels: no evidence")
     given = parser.parse_args()
+    depths, size = ((1,), 32) if given.quick else ((1, 2, 3, 4), 224)
     device = torch.device(given.device)
     where = f"{torch.get_num_threads()} threads, " if device.type == "cpu" else ""
     print(f"torch {torch.__version__}, {where}{describe(device)}, batches of {given.batch}\n")
@@ -88,8 +90,8 @@ def main() -> None:
     )
     print("| --- | --- | --- | --- | --- | --- |")
     costs = []
-    for blocks in range(1, 5):
-        one = cost(blocks, given.batch, device)
+    for blocks in depths:
+        one = cost(blocks, size, given.batch, device)
         costs.append(one)
         steps = " | ".join(f"{1000 * s:.3g}" for s in (one.training, one.forward, one.gradient))
         hours = f"{one.trained / 3600:.3g} | {one.attacked / 3600:.3g}"

@@ -62,6 +62,16 @@ same_cuda() {
         >"$out/same-cuda.md"
 }
 
+# How long the paper's grids would take on cards like this one: CIFAR-10's by its plan, ImageNet's by
+# timed steps.
+plans() {
+    for workers in 1 8 1000; do
+        rbmix sweep fig8 --plan --workers "$workers" --dataset "$data" --device cuda \
+            --out "$out/planned" | tail -n 1
+    done >"$out/plans-cuda.md"
+    timeout 300 python3 "$(dirname "$0")/imagenet.py" --device cuda --batch 64 >>"$out/plans-cuda.md"
+}
+
 # The same AutoAttack curves through the libraries, to compare image by image.
 attack_pair_reference() {
     for spatial in learned frozen; do
@@ -94,9 +104,9 @@ sweep_capacity() { sweep capacity; }
 sweep_controls() { sweep controls; }
 sweep_unshuffle() { sweep unshuffle; }
 
-steps="train_pair attack_pair same_cuda graphs bench_steps bench_pgd bench_autoattack bench_adversarial
-    bench_two_step bench_audited attack_pair_reference composed seeds sweep_fig8 sweep_static
-    sweep_smoothing sweep_capacity sweep_controls sweep_unshuffle"
+steps="train_pair attack_pair same_cuda graphs plans bench_steps bench_pgd bench_autoattack
+    bench_adversarial bench_two_step bench_audited attack_pair_reference composed seeds
+    sweep_fig8 sweep_static sweep_smoothing sweep_capacity sweep_controls sweep_unshuffle"
 for step in "${@:-$steps}"; do
     for name in $step; do
         [ -e "$out/done/$name" ] && continue
