@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 
 import pandas as pd
@@ -18,6 +19,9 @@ from robustbench_mix.splits import Split
 # How long an example takes says nothing on a shared machine.
 settings.register_profile("rbmix", deadline=None)
 settings.load_profile("rbmix")
+
+# A shell that starts the tests in the background has Ctrl-C ignored, by their children too.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)
