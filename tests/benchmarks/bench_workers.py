@@ -102,7 +102,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--quick", action="store_true", help="a tiny sweep, once: no evidence")
     given = parser.parse_args()
-    model, seeds, epochs, examples, repeats = "resnet14_w8", [0, 1, 2], 64, 256, given.repeats
+    model, seeds, epochs, examples, repeats = "resnet14_w8", list(range(6)), 64, 256, given.repeats
     if given.quick:
         model, seeds, epochs, examples, repeats = "resnet14_w4", [0], 1, 8, 1
     for name in given.runners:
