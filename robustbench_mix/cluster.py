@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -29,6 +30,7 @@ from robustbench_mix.runners import Runner
 
 SHARED = ("RBMIX_HOME", "OMP_NUM_THREADS", "SOURCE_DATE_EPOCH")  # what tasks take over
 MANY = 10**6  # more than any cluster does at once
+ANSWER_SECONDS = 10.0  # for the machine at an address to take a connection
 TRIES_AGAIN = 3  # times that a task is run again whose node or process was lost
 
 
@@ -67,6 +69,7 @@ def connected(address: str | None, workers: int | None, device: str) -> Iterator
         raise RbmixError(
             f'--runner ray needs Ray ({error}): pip install "robustbench-mix[cluster]"'
         ) from error
+    _check_reachable(address or os.environ.get("RAY_ADDRESS") or "")
     shared = {name: os.environ[name] for name in SHARED if name in os.environ}
     if "RBMIX_HOME" in shared:
         shared["RBMIX_HOME"] = str(home().absolute())
@@ -90,6 +93,17 @@ def connected(address: str | None, workers: int | None, device: str) -> Iterator
         )
     finally:
         ray.shutdown()
+
+
+def _check_reachable(address: str) -> None:
+    """Raise RbmixError where nobody listens at HOST:PORT: Ray itself tries for minutes."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if not host or not port.isdecimal():  # `auto`, `local`: Ray knows
+        return
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), ANSWER_SECONDS).close()
+    except (OSError, OverflowError, UnicodeError) as error:
+        raise RbmixError(f"no Ray cluster at {address}: {first_line(error)}") from error
 
 
 def share(nodes: Sequence[dict[str, float]], workers: int | None, device: str) -> Share:
