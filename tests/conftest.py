@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
+import pickle
 import signal
+from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 import torch
+import torchvision
 from hypothesis import settings
 from torch import nn
 
@@ -54,6 +59,39 @@ def cached(shared_home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Use the shared cache."""
     monkeypatch.setenv("RBMIX_HOME", str(shared_home))
     return shared_home
+
+
+@pytest.fixture
+def write_cifar10(monkeypatch: pytest.MonkeyPatch) -> Callable[[Path], np.ndarray]:
+    """A function that writes tiny files in CIFAR-10's own format, checksums registered.
+
+    It returns the ten test images, (10, 3072) uint8.
+    """
+
+    def write(root: Path) -> np.ndarray:
+        folder = root / "cifar-10-batches-py"
+        folder.mkdir(parents=True)
+        random = np.random.default_rng(0)
+
+        def pickled(name: str, content: dict) -> list[str]:
+            raw = pickle.dumps(content)
+            (folder / name).write_bytes(raw)
+            return [name, hashlib.md5(raw).hexdigest()]
+
+        def batch() -> dict:
+            images = random.integers(0, 256, (10, 3072), dtype=np.uint8)
+            return {"data": images, "labels": list(range(10))}
+
+        content = [batch() for _ in range(6)]
+        source = torchvision.datasets.CIFAR10
+        names = [pickled(f"batch_{i}", content[i]) for i in range(6)]
+        name, digest = pickled("batches.meta", {"label_names": [f"class{i}" for i in range(10)]})
+        meta = {"filename": name, "key": "label_names", "md5": digest}
+        for what, value in (("train_list", names[:5]), ("test_list", names[5:]), ("meta", meta)):
+            monkeypatch.setattr(source, what, value)
+        return content[5]["data"]
+
+    return write
 
 
 class Linear(nn.Module):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import pickle
 from pathlib import Path
 
 import numpy as np
@@ -153,34 +151,9 @@ def test_folder_problems_are_named(write_folder, tmp_path: Path, home: Path) -> 
         data.load("digit")
 
 
-def write_cifar10(root: Path, monkeypatch: pytest.MonkeyPatch) -> np.ndarray:
-    """Tiny files in CIFAR-10's own format, with their own checksums registered."""
-    folder = root / "cifar-10-batches-py"
-    folder.mkdir(parents=True)
-    random = np.random.default_rng(0)
-
-    def write(name: str, content: dict) -> list[str]:
-        raw = pickle.dumps(content)
-        (folder / name).write_bytes(raw)
-        return [name, hashlib.md5(raw).hexdigest()]
-
-    def batch() -> dict:
-        images = random.integers(0, 256, (10, 3072), dtype=np.uint8)
-        return {"data": images, "labels": list(range(10))}
-
-    content = [batch() for _ in range(6)]
-    source = torchvision.datasets.CIFAR10
-    names = [write(f"batch_{i}", content[i]) for i in range(6)]
-    meta = write("batches.meta", {"label_names": [f"class{i}" for i in range(10)]})
-    monkeypatch.setattr(source, "train_list", names[:5])
-    monkeypatch.setattr(source, "test_list", names[5:])
-    monkeypatch.setattr(source, "meta", {"filename": meta[0], "key": "label_names", "md5": meta[1]})
-    return content[5]["data"]
-
-
-def test_cifar10_through_torchvision(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cifar10_through_torchvision(home: Path, write_cifar10) -> None:
     """torchvision's real loader reads files in the original format."""
-    test = write_cifar10(home / "data", monkeypatch)
+    test = write_cifar10(home / "data")
     loaded = data.load("cifar10")
     assert loaded.classes[3] == "class3"
     assert len(loaded.train) == 50
