@@ -43,7 +43,27 @@ def default_examples(dataset: str) -> int:
     return DEFAULT_EXAMPLES.get(dataset, OTHER_EXAMPLES)
 
 
-def evaluate(
+@dataclass(frozen=True)
+class Task:
+    """What is evaluated on what and how, and where its records belong; made by `task`."""
+
+    obtained: Obtained
+    dataset: Dataset
+    split: Split
+    protocol: Protocol
+    schedule: Schedule
+    header: dict[str, Any]
+    results: Path
+    path: Path
+    device: torch.device
+
+    def sizes(self, images: int) -> Sizes:
+        """What the state of an attack on so many images must fit."""
+        levels, steps = len(self.protocol.eps), self.schedule.steps
+        return Sizes(images, levels, steps, self.header["batch_size"])
+
+
+def task(
     label: Label,
     obtained: Obtained,
     dataset: Dataset,
@@ -56,51 +76,53 @@ def evaluate(
     backend: str | None = None,
     exhaustive: bool = False,
     randomised: bool = False,
-    fresh: bool = False,
-) -> Evaluation:
-    """Attack the model under the protocol and write its records under `results`.
+) -> Task:
+    """Attacking the model under the protocol, with records under `results`.
 
     `backend` is `fast` or `reference`, by default the fast one where the algorithm has it;
     `exhaustive` runs its attacks with every saving off. For a network that is said to be
     `randomised`, attacks see means over several passes and verdicts are a vote (`verdicts`);
-    unsaid, one that draws random numbers is refused.
+    unsaid, one that draws random numbers is refused. Raises RbmixError for what a user can mend.
+    """
+    split = balanced(dataset.test, examples)
+    classes = classes_of(obtained.model, split, device)
+    check_classes(classes, split)
+    if randomised:
+        protocol = protocols.randomised(protocol)
+    schedule = schedule_of(protocol, classes, backend, exhaustive=exhaustive, randomised=randomised)
+    header = header_of(
+        label, obtained.header, weights_hash(obtained.model), dataset.name, split, protocol,
+        batch_size=batch_size, backend=schedule.backend, device=device,
+        randomised=DRAWS if randomised else 0,
+    )  # fmt: skip
+    path = path_of(header, results)
+    return Task(obtained, dataset, split, protocol, schedule, header, results, path, device)
+
+
+def evaluate(task: Task, *, fresh: bool = False) -> Evaluation:
+    """Attack every image and write the records.
+
     A finished run of exactly these settings and versions is read instead, unless `fresh`;
     one that was stopped half-way goes on where it was, and one whose shards are all there is
     joined. Raises RbmixError for what a user can mend.
     """
-    task = _task(
-        label, obtained, dataset, protocol, results, device, examples, batch_size,
-        backend=backend, exhaustive=exhaustive, randomised=randomised,
-    )  # fmt: skip
     with alone(task.path):
         run = None if fresh else _kept(task)
         if run is not None:
             return Evaluation(run, task.path, reused=True)
         run = _attacked(task, fresh)
-        if aside := records.set_aside(task.path, results, run):
+        if aside := records.set_aside(task.path, task.results, run):
             say(f"what other versions or another device gave is kept as {aside}")
         records.write(run, task.path)
         partials.forget(task.path)
     return Evaluation(run, task.path, reused=False)
 
 
-def attack_shard(
-    label: Label,
-    obtained: Obtained,
-    dataset: Dataset,
-    protocol: Protocol,
-    results: Path,
-    device: torch.device,
-    *,
-    examples: int,
-    batch_size: int,
-    shard: Shard,
-) -> None:
+def attack_shard(task: Task, shard: Shard) -> None:
     """Attack a part of the images, for `evaluate` to join; what is on disk is not done again.
 
     Raises RbmixError as `evaluate` does.
     """
-    task = _task(label, obtained, dataset, protocol, results, device, examples, batch_size)
     rows = shard.rows(len(task.split))
     split = task.split.take(torch.tensor(rows))
     path, sizes = shard.path(task.path), task.sizes(len(rows))
@@ -116,55 +138,7 @@ def attack_shard(
         partial.unlink(missing_ok=True)
 
 
-@dataclass(frozen=True)
-class _Task:
-    """What is evaluated on what and how, and where its records belong."""
-
-    obtained: Obtained
-    dataset: Dataset
-    split: Split
-    protocol: Protocol
-    schedule: Schedule
-    header: dict[str, Any]
-    path: Path
-    device: torch.device
-
-    def sizes(self, images: int) -> Sizes:
-        """What the state of an attack on so many images must fit."""
-        levels, steps = len(self.protocol.eps), self.schedule.steps
-        return Sizes(images, levels, steps, self.header["batch_size"])
-
-
-def _task(
-    label: Label,
-    obtained: Obtained,
-    dataset: Dataset,
-    protocol: Protocol,
-    results: Path,
-    device: torch.device,
-    examples: int,
-    batch_size: int,
-    *,
-    backend: str | None = None,
-    exhaustive: bool = False,
-    randomised: bool = False,
-) -> _Task:
-    split = balanced(dataset.test, examples)
-    classes = classes_of(obtained.model, split, device)
-    check_classes(classes, split)
-    if randomised:
-        protocol = protocols.randomised(protocol)
-    schedule = schedule_of(protocol, classes, backend, exhaustive=exhaustive, randomised=randomised)
-    header = header_of(
-        label, obtained.header, weights_hash(obtained.model), dataset.name, split, protocol,
-        batch_size=batch_size, backend=schedule.backend, device=device,
-        randomised=DRAWS if randomised else 0,
-    )  # fmt: skip
-    path = path_of(header, results)
-    return _Task(obtained, dataset, split, protocol, schedule, header, path, device)
-
-
-def _kept(task: _Task) -> Run | None:
+def _kept(task: Task) -> Run | None:
     """The finished run if it is on disk, with its diagnostics."""
     if not task.path.exists():
         return None
@@ -180,7 +154,7 @@ def _kept(task: _Task) -> Run | None:
     return run
 
 
-def _attacked(task: _Task, fresh: bool) -> Run:
+def _attacked(task: Task, fresh: bool) -> Run:
     """Attack every image, from where an unfinished run stopped unless `fresh`."""
     split, seed = task.split, task.header["seed"]
     measured = _measured(task)
@@ -208,7 +182,7 @@ def _attacked(task: _Task, fresh: bool) -> Run:
     return _examined(run, task, measured)
 
 
-def _searched(task: _Task, split: Split, partial: Path, state: State | None) -> State:
+def _searched(task: Task, split: Split, partial: Path, state: State | None) -> State:
     """Attack these images to the end, from this state if there is one, which `partial` keeps."""
     if state is not None:
         say(f"going on with the unfinished run {partial}")
@@ -224,7 +198,7 @@ def _searched(task: _Task, split: Split, partial: Path, state: State | None) -> 
         raise
 
 
-def _measured(task: _Task) -> Measured:
+def _measured(task: Task) -> Measured:
     """What there is to say of the network before it is attacked, said; it may be refused."""
     measured = checkup.of_network(task.obtained.model, task.dataset, task.split, task.device)
     _check_said(measured, said := "randomised" in task.header)
@@ -241,7 +215,7 @@ def _check_said(measured: Measured, said: bool) -> None:
         raise flags.unsaid(measured["unrepeatable"] or 0.0)
 
 
-def _examined(run: Run, task: _Task, measured: Measured | None) -> Run:
+def _examined(run: Run, task: Task, measured: Measured | None) -> Run:
     """The run with its diagnostics; `measured` is what was known before the attack."""
     model, split, device = task.obtained.model, task.split, task.device
     measured = measured or checkup.of_network(model, task.dataset, split, device)

@@ -9,13 +9,11 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from robustbench_mix import brought, data, probing, progress, protocols, zoo
+from robustbench_mix import brought, data, evaluation, probing, progress, protocols, zoo
 from robustbench_mix import unshuffle as shuffling
 from robustbench_mix.devices import fitting_batch, pick_device, pick_precision
 from robustbench_mix.errors import RbmixError, unknown
 from robustbench_mix.evaluation import Evaluation, default_examples
-from robustbench_mix.evaluation import attack_shard as attack_part
-from robustbench_mix.evaluation import evaluate as evaluate_model
 from robustbench_mix.files import check_writable
 from robustbench_mix.grids import MAX_PIECES
 from robustbench_mix.identity import Label
@@ -241,12 +239,13 @@ def evaluate(
                 model=model, spatial=spec.spatial, channel=spec.channel, seed=seed,
                 dataset=loaded, training=training, device=device, interface=interface, quiet=quiet,
             )  # fmt: skip
-    return evaluate_model(
+    task = evaluation.task(
         label, obtained, loaded, protocol, results, where,
         examples=default_examples(loaded.name) if examples is None else examples,
         batch_size=batch_size or fitting_batch(size, where),
-        backend=backend, exhaustive=exhaustive, randomised=randomised, fresh=fresh,
+        backend=backend, exhaustive=exhaustive, randomised=randomised,
     )  # fmt: skip
+    return evaluation.evaluate(task, fresh=fresh)
 
 
 def attack_shard(
@@ -272,11 +271,12 @@ def attack_shard(
         model=model, spatial=spatial, channel=channel, seed=seed, dataset=loaded,
         training=training, device=device, quiet=quiet,
     )  # fmt: skip
-    attack_part(
+    task = evaluation.task(
         Label(model, spatial, channel, seed), obtained, loaded, protocols.load(attack, loaded.name),
         results, where, examples=examples or default_examples(loaded.name),
-        batch_size=fitting_batch(loaded.size, where), shard=shard,
+        batch_size=fitting_batch(loaded.size, where),
     )  # fmt: skip
+    evaluation.attack_shard(task, shard)
 
 
 def _protocol(

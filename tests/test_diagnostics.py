@@ -16,7 +16,7 @@ from torch.nn import functional as F
 
 from robustbench_mix import data, flags, jobs, protocols, records
 from robustbench_mix.errors import RbmixError
-from robustbench_mix.evaluation import evaluate
+from robustbench_mix.evaluation import evaluate, task
 from robustbench_mix.identity import Label
 from robustbench_mix.obtain import Obtained
 from robustbench_mix.probes import Probe
@@ -69,12 +69,13 @@ def run_of(digits: Dataset, tmp_path: Path) -> Callable[..., Run]:
         protocol = protocols.Protocol(
             attack, "", spec.algorithm, spec.norm, spec.eps, {**spec.options, **given, **options}
         )
-        return evaluate(
+        asked = task(
             Label("planted", "external", "external", 0),
             Obtained(net.eval(), Path(), header or {}, 0.0),
             dataset, protocol, tmp_path, CPU, examples=64, batch_size=64,
             randomised=randomised,
-        ).run  # fmt: skip
+        )  # fmt: skip
+        return evaluate(asked).run
 
     return run
 

@@ -26,11 +26,11 @@ images = torch.randint(0, 256, (n, 3, 32, 32), dtype=torch.uint8, generator=draw
 split = Split(images, torch.arange(n) % 10, torch.arange(n), 255)
 data = Dataset("random", tuple("0123456789"), split, split)
 model = zoo.build(ModelSpec("resnet14"), zoo.Shape(3, 32, 10), *data.statistics())
-evaluation.evaluate(
+evaluation.evaluate(evaluation.task(
     evaluation.Label("resnet14", "learned", "learned", 0),
     obtain.Obtained(model.eval(), Path(), {}, 0.0), data, protocols.load("smoke", ""),
     Path(tempfile.mkdtemp()), torch.device("cpu"), examples=n, batch_size=256,
-)
+))
 # Not getrusage: its peak is inherited from the process that started this one.
 lines = Path("/proc/self/status").read_text().splitlines()
 print(next(line.split()[1] for line in lines if line.startswith("VmHWM")))

@@ -41,7 +41,7 @@ from robustbench_mix.agreement import (
     is_rounding,
     is_undecided,
 )
-from robustbench_mix.evaluation import Evaluation, evaluate
+from robustbench_mix.evaluation import Evaluation, evaluate, task
 from robustbench_mix.identity import Label
 from robustbench_mix.markdown import head, line
 from robustbench_mix.obtain import Obtained
@@ -174,12 +174,13 @@ class Bench:
         if condition.search == "fp64":
             model = model.double()
         with under(condition), progress.silenced():
-            return evaluate(
+            asked = task(
                 replace(self.label, seed=seed),
                 Obtained(model, Path(), self.obtained.header, 0.0), self.dataset,
                 protocol, self.out / condition.name, torch.device(condition.device),
                 examples=images, batch_size=condition.batch,
             )  # fmt: skip
+            return evaluate(asked)
 
     def undecided(self, image: int, eps: str, standing: Condition) -> bool:
         """Whether the attack's draws decide about an image under this condition."""
