@@ -69,7 +69,8 @@ def connected(address: str | None, workers: int | None, device: str) -> Iterator
         raise RbmixError(
             f'--runner ray needs Ray ({error}): pip install "robustbench-mix[cluster]"'
         ) from error
-    _check_reachable(address or os.environ.get("RAY_ADDRESS") or "")
+    asked = address or os.environ.get("RAY_ADDRESS", "")
+    _check_reachable(asked)
     shared = {name: os.environ[name] for name in SHARED if name in os.environ}
     if "RBMIX_HOME" in shared:
         shared["RBMIX_HOME"] = str(home().absolute())
@@ -79,7 +80,7 @@ def connected(address: str | None, workers: int | None, device: str) -> Iterator
             configure_logging=False, runtime_env={"env_vars": shared},
         )  # fmt: skip
     except Exception as error:  # Ray has several kinds, and passes on those of others
-        where = address or os.environ.get("RAY_ADDRESS") or "this machine"
+        where = asked or "this machine"
         raise RbmixError(f"no Ray cluster at {where}: {first_line(error)}") from error
     try:
         nodes = _nodes(ray)

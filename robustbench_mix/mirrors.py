@@ -71,19 +71,17 @@ def put(content: Path, path: Path) -> None:
 def remove(path: Path) -> None:
     """Remove the file that `path` mirrors; nothing if it is no mirror or there is no such file."""
     if (found := _origin(path)) and not path.name.endswith(STAYS_HERE):
-        url, relative = found
-        with _reaching(url) as (system, root):
-            if system.exists(there := posixpath.join(root, relative)):
+        with _reaching(*found) as (system, there):
+            if system.exists(there):
                 system.rm_file(there)
 
 
 def check_writable(folder: Path) -> None:
     """Raise RbmixError unless what this folder mirrors can be written; no mirror always can."""
     if found := _origin(folder / ".writable"):
-        url, relative = found
-        with _reaching(url) as (system, root):
-            system.makedirs(root, exist_ok=True)
-            system.pipe_file(there := posixpath.join(root, relative), b"")
+        with _reaching(*found) as (system, there):
+            system.makedirs(posixpath.dirname(there), exist_ok=True)
+            system.pipe_file(there, b"")
             system.rm_file(there)
 
 
@@ -98,9 +96,8 @@ def holds(checkpoint: str, results: Path) -> bool:
     found = _origin(results / CHECKPOINTS / checkpoint)
     if found is None:
         return True
-    url, relative = found
-    with _reaching(url) as (system, root):
-        return bool(system.exists(posixpath.join(root, relative)))
+    with _reaching(*found) as (system, there):
+        return bool(system.exists(there))
 
 
 def bring(checkpoints: Iterable[str], results: Path) -> None:
@@ -109,9 +106,8 @@ def bring(checkpoints: Iterable[str], results: Path) -> None:
         found, path = _origin(results / CHECKPOINTS / name), home() / CHECKPOINTS / name
         if found is None or path.exists():
             continue
-        url, relative = found
-        with _reaching(url) as (system, root):
-            if system.exists(there := posixpath.join(root, relative)):
+        with _reaching(*found) as (system, there):
+            if system.exists(there):
                 with atomic.replacing(path) as temporary:
                     system.get_file(there, str(temporary))
 
@@ -128,12 +124,16 @@ def _origin(path: Path) -> tuple[str, str] | None:
 
 
 @contextmanager
-def _reaching(url: str) -> Iterator[tuple[Any, str]]:
-    """The file system of a URL and the path there; whatever it raises is an RbmixError."""
+def _reaching(url: str, relative: str = "") -> Iterator[tuple[Any, str]]:
+    """The file system of a URL, and the path there of what is called so below it.
+
+    Whatever the file system raises is an RbmixError.
+    """
     try:
         from fsspec.core import url_to_fs
 
-        yield url_to_fs(url)
+        system, root = url_to_fs(url)
+        yield system, posixpath.join(root, relative) if relative else root
     except RbmixError:
         raise
     except Exception as error:  # every file system has errors of its own
@@ -141,8 +141,7 @@ def _reaching(url: str) -> Iterator[tuple[Any, str]]:
 
 
 def _send(content: Path, url: str, relative: str) -> None:
-    with _reaching(url) as (system, root):
-        there = posixpath.join(root, relative)
+    with _reaching(url, relative) as (system, there):
         above, last = posixpath.split(there)
         system.makedirs(above, exist_ok=True)
         protocols = {system.protocol} if isinstance(system.protocol, str) else {*system.protocol}
