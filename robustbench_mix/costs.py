@@ -6,6 +6,7 @@ import math
 from functools import cache
 
 import torch
+from torch import Tensor, nn
 
 from robustbench_mix import zoo
 from robustbench_mix.bench.clock import seconds
@@ -28,6 +29,32 @@ PASSES = {
     "fgsm": (3, 1),
     "noise": (10, 0),
 }
+
+
+def passes_under(protocol: Protocol) -> tuple[float, float]:
+    """About how many forward and gradient passes an image takes on the fast backend."""
+    options = protocol.options
+    steps = 1.5 * options.get("steps", 20) * options.get("restarts", 1)
+    return PASSES.get(protocol.algorithm, (steps, steps))
+
+
+def passes_of(model: nn.Module, x: Tensor) -> tuple[float, float]:
+    """Seconds of a forward and of a gradient pass of one image, as attacks search, in batches of x.
+
+    x (B, C, H, W), where the model is; its parameters need no gradients afterwards.
+    """
+    target = searched(model.eval().requires_grad_(False), x[:8], exact=False)
+    y = torch.zeros(len(x), dtype=torch.int64, device=x.device)
+    both = fastest(gradient_step(target, x, y), x.device)
+    with torch.no_grad():
+        forward = fastest(lambda: target(x), x.device)
+    return forward / len(x), max(both - forward, 0.0) / len(x)
+
+
+def fastest(step: Step, device: torch.device) -> float:
+    """Seconds of a step, the fastest of a few: whatever else runs here only adds to it."""
+    step()
+    return min(seconds(step, device)[0] for _ in range(REPEATS))
 
 
 class Costs:
@@ -56,9 +83,7 @@ class Costs:
 
     def attack(self, spec: ModelSpec, shape: zoo.Shape, protocol: Protocol, images: int) -> float:
         """Seconds to attack so many images under a protocol with the fast backend."""
-        options = protocol.options
-        steps = 1.5 * options.get("steps", 20) * options.get("restarts", 1)
-        forward, gradient = PASSES.get(protocol.algorithm, (steps, steps))
+        forward, gradient = passes_under(protocol)
         return self._passing(spec, shape, images * forward, images * gradient)
 
     def explaining(self, spec: ModelSpec, shape: zoo.Shape, images: int, levels: int) -> float:
@@ -89,7 +114,7 @@ class Costs:
         model.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         step = training_step(model, x, y)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=precision == "bf16"):
-            return self._time(step)
+            return fastest(step, self.device)
 
     def _time_attack_passes(self, name: str, shape: zoo.Shape) -> tuple[float, float]:
         """Seconds of a forward and of a gradient pass of one image in a batch."""
@@ -98,14 +123,4 @@ class Costs:
         model.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         x = torch.rand(BATCH, shape.channels, shape.size, shape.size, device=self.device)
         x = x.contiguous(memory_format=torch.channels_last)
-        target = searched(model.eval().requires_grad_(False), x[:8], exact=False)
-        y = torch.zeros(BATCH, dtype=torch.int64, device=self.device)
-        both = self._time(gradient_step(target, x, y)) / BATCH
-        with torch.no_grad():
-            forward = self._time(lambda: target(x)) / BATCH
-        return forward, max(both - forward, 0.0)
-
-    def _time(self, step: Step) -> float:
-        """Seconds of a step, the fastest of a few: whatever else runs here only adds to it."""
-        step()
-        return min(seconds(step, self.device)[0] for _ in range(REPEATS))
+        return passes_of(model, x)

@@ -17,21 +17,20 @@ from dataclasses import dataclass
 import torch
 from torchvision.models.resnet import BasicBlock, ResNet
 
-from robustbench_mix.bench.clock import seconds
-from robustbench_mix.bench.steps import Step, gradient_step, images, training_step
-from robustbench_mix.costs import PASSES
+from robustbench_mix import protocols
+from robustbench_mix.bench.steps import images, training_step
+from robustbench_mix.costs import fastest, passes_of, passes_under
 from robustbench_mix.devices import describe
 from robustbench_mix.mixing import separate
 from robustbench_mix.planning import LONGEST_SECONDS
-from robustbench_mix.search import searched
 
 IMAGES, EPOCHS, ATTACKED, VARIANTS = 1_281_167, 90, 5_000, 3
-ATTACKS = {"fgsm": PASSES["fgsm"], "pgd": (30, 30), "autoattack": PASSES["autoattack"]}
+ATTACKS = ("fgsm", "pgd", "autoattack")
 
 
 @dataclass(frozen=True)
 class Cost:
-    """Seconds of one image: a training step, a forward pass, a forward and backward pass."""
+    """Seconds of one image: a training step, a forward pass, and its gradient beyond that."""
 
     training: float
     forward: float
@@ -45,7 +44,7 @@ class Cost:
     @property
     def attacked(self) -> float:
         """Seconds of all attacks on one network."""
-        passes = ATTACKS.values()
+        passes = [passes_under(protocols.load(attack, "")) for attack in ATTACKS]
         return ATTACKED * sum(f * self.forward + g * self.gradient for f, g in passes)
 
 
@@ -54,23 +53,13 @@ def network(blocks: int) -> torch.nn.Module:
     return separate(ResNet(BasicBlock, [blocks] * 4)).to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
 
 
-def timed(step: Step, device: torch.device) -> float:
-    """Seconds of a step, the faster of two."""
-    step()
-    return min(seconds(step, device)[0] for _ in range(2))
-
-
 def cost(blocks: int, size: int, batch: int, device: torch.device) -> Cost:
     """What an image costs on this device."""
     x, y = images(batch, size, device)
     x = x.contiguous(memory_format=torch.channels_last)
     with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
-        training = timed(training_step(network(blocks).to(device), x, y), device)
-    target = searched(network(blocks).to(device).eval().requires_grad_(False), x[:8])
-    both = timed(gradient_step(target, x, y), device)
-    with torch.no_grad():
-        forward = timed(lambda: target(x), device)
-    return Cost(training / batch, forward / batch, max(both - forward, 0.0) / batch)
+        training = fastest(training_step(network(blocks).to(device), x, y), device)
+    return Cost(training / batch, *passes_of(network(blocks).to(device), x))
 
 
 def main() -> None:
