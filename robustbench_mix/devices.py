@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
 
 from robustbench_mix import provenance
 from robustbench_mix.errors import RbmixError, unknown
+
+
+# Sums over a batch are rounded in another order by another number of threads, and training makes
+# much of little: one thread everywhere gives the same weights everywhere. It also trains at full
+# speed beside a busy process, where two threads wait for each other at every layer.
+TRAINING_THREADS = 1
 
 
 def pick_device(name: str = "auto") -> torch.device:
@@ -34,6 +42,18 @@ def pick_precision(name: str, device: torch.device) -> str:
     if name != "auto":
         return name
     return "bf16" if device.type == "cuda" and torch.cuda.is_bf16_supported() else "fp32"
+
+
+@contextmanager
+def training_threads(device: torch.device) -> Iterator[None]:
+    """Compute on `TRAINING_THREADS` threads of a CPU within the block, however many there are."""
+    before = torch.get_num_threads()
+    if device.type == "cpu":
+        torch.set_num_threads(TRAINING_THREADS)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def describe(device: torch.device) -> str:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator
 from contextlib import nullcontext
+from functools import cache
 from typing import Any
 
 import torch
@@ -25,6 +26,9 @@ from robustbench_mix.specs import Spatial
 # between 4 and 8 times as long in a step of resnet14 with multiplier 1 or 2 (batch 128,
 # channels_last, float32 and bfloat16, one thread).
 DENSER = 4
+
+
+ALL = slice(None)
 
 
 class SeparableConv2d(nn.Module):
@@ -83,14 +87,16 @@ class SeparableConv2d(nn.Module):
         two_steps = self.multiplier * (taps + fan_out)
         return self.depthwise.padding_mode == "zeros" and fan_out * taps <= DENSER * two_steps
 
-    def composed_weight(self) -> Tensor:
-        """The kernel of the equal dense convolution: (out, in / groups, kh, kw)."""
-        kernel = self.depthwise.kernel_size
+    def composed_weight(self, rows: slice = ALL, columns: slice = ALL) -> Tensor:
+        """The kernel of the equal dense convolution: (out, in / groups, kh, kw).
+
+        `rows` and `columns` compose only these taps of it.
+        """
         fan_in = self.depthwise.in_channels // self.groups
         fan_out = self.pointwise.out_channels // self.groups
-        filters = self.depthwise.weight.reshape(
-            self.groups, fan_in, self.multiplier, kernel[0] * kernel[1]
-        )
+        taps = self.depthwise.weight[:, :, rows, columns]
+        kernel = taps.shape[2:]
+        filters = taps.reshape(self.groups, fan_in, self.multiplier, kernel[0] * kernel[1])
         mixing = self.pointwise.weight.reshape(self.groups, fan_out, fan_in, self.multiplier)
         # In the weights' own precision, also under autocast: the sum is short and cheap.
         kind = filters.device.type
@@ -112,16 +118,31 @@ class SeparableConv2d(nn.Module):
                 del self.shell.weight, self.shell.bias
             return z
         if self.composes:
+            rows, columns, padding = self._reach(x.shape[2], x.shape[3])
             return F.conv2d(
                 x,
-                self.composed_weight(),
+                self.composed_weight(rows, columns),
                 self.pointwise.bias,
                 self.depthwise.stride,
-                self.depthwise.padding,
+                padding,
                 self.depthwise.dilation,
                 self.groups,
             )
         return self.two_step(x)
+
+    def _reach(self, height: int, width: int) -> tuple[slice, slice, Any]:
+        """Rows and columns of the kernel that a map of this size meets, and the padding left."""
+        conv = self.depthwise
+        if isinstance(conv.padding, str):
+            return ALL, ALL, conv.padding
+        (rows, above), (columns, left) = (
+            taps_within(size, *axis)
+            for size, *axis in zip(
+                (height, width), conv.kernel_size, conv.stride, conv.padding, conv.dilation,
+                strict=True,
+            )
+        )  # fmt: skip
+        return rows, columns, (above, left)
 
     def two_step(self, x: Tensor) -> Tensor:
         """The same function, as the paper writes it: depthwise, then pointwise."""
@@ -156,6 +177,32 @@ class SeparableConv2d(nn.Module):
             if conv.bias is not None and self.pointwise.bias is not None:
                 conv.bias.copy_(self.pointwise.bias)
         return conv
+
+
+@cache
+def taps_within(
+    size: int, kernel: int, stride: int, padding: int, dilation: int
+) -> tuple[slice, int]:
+    """Find the taps of a kernel that meet a map of `size` positions, along one axis.
+
+    The others only ever meet the padding: of 3 taps over one position just the middle one
+    counts.
+
+    Returns:
+        The taps, and the padding with which they alone give the same convolution.
+    """
+    count = (size + 2 * padding - dilation * (kernel - 1) - 1) // stride + 1
+    met = [
+        tap
+        for tap in range(kernel)
+        if any(0 <= at * stride + tap * dilation - padding < size for at in range(count))
+    ]
+    if met:
+        first, last = met[0], met[-1]
+        left = padding - first * dilation
+        if left >= 0 and (size + 2 * left - dilation * (last - first) - 1) // stride + 1 == count:
+            return slice(first, last + 1), left
+    return ALL, padding
 
 
 def is_dense_spatial(module: nn.Module) -> bool:

@@ -11,7 +11,7 @@ from torch import nn
 
 from robustbench_mix import checkpoints, provenance, zoo
 from robustbench_mix.anatomy import unset
-from robustbench_mix.devices import conditions
+from robustbench_mix.devices import conditions, training_threads
 from robustbench_mix.errors import RbmixError
 from robustbench_mix.locks import alone
 from robustbench_mix.progress import say
@@ -87,7 +87,8 @@ def _trained(
     """Train the network, from where a killed training stopped, and keep it."""
     name = f"{spec.model} (spatial {spec.spatial}, channel {spec.channel}, seed {spec.seed})"
     say(f"training {name} on {len(split):,} images of {dataset.name}: no checkpoint yet")
-    made_with = conditions(device)  # the commit is that of the code that trains
+    with training_threads(device):
+        made_with = conditions(device)  # the commit is that of the code that trains
     unfinished = Unfinished(path, made_with)
     model = zoo.build(spec, zoo.shape_of(dataset), *dataset.statistics())
     for layer in unset(model) if spec.spatial != "learned" else []:

@@ -10,6 +10,7 @@ from torch.nn import functional as F
 
 from robustbench_mix.algorithms.ascent import ascend
 from robustbench_mix.algorithms.attack import Target
+from robustbench_mix.devices import training_threads
 from robustbench_mix.fit import Loss, fit
 from robustbench_mix.specs import Adversarial, Eps, Recipe
 from robustbench_mix.splits import Split
@@ -52,8 +53,9 @@ def train(
 
         return loss, note
 
-    seconds = fit(model, len(labels), recipe, seed, device, loss_of, description, unfinished)
-    return Trained(accuracy(model, test_split, device), seconds)
+    with training_threads(device):
+        seconds = fit(model, len(labels), recipe, seed, device, loss_of, description, unfinished)
+        return Trained(accuracy(model, test_split, device), seconds)
 
 
 def perturb(

@@ -22,7 +22,7 @@ from torch.nn import functional as F
 from robustbench_mix import provenance, tables
 from robustbench_mix.convmixer import ConvMixer
 from robustbench_mix.decodings import DECODED, PICTURES, path_for
-from robustbench_mix.devices import conditions
+from robustbench_mix.devices import conditions, training_threads
 from robustbench_mix.errors import RbmixError
 from robustbench_mix.fit import Loss, fit
 from robustbench_mix.locks import alone
@@ -163,7 +163,8 @@ def _solve(
     height, width = dataset.train.images.shape[2:]
     for line in warnings(decoder, height, width):
         say(f"warning: {line}")
-    made_with = conditions(device)
+    with training_threads(device):
+        made_with = conditions(device)
     unfinished = Unfinished(path, made_with)
     order = permutation(height * width, decoder.seed)
     model = build(decoder, dataset.channels, *dataset.statistics())
@@ -178,9 +179,10 @@ def _solve(
         return loss, lambda: f"PSNR {-10 * math.log10(max(loss.item(), 1e-10)):.2f} dB"
 
     words = f"un-shuffling, {decoder.name}, spatial {decoder.spatial}"
-    seconds = fit(model, len(images), recipe, decoder.seed, device, loss_of, words, unfinished)
-    started = time.perf_counter()
-    table = _decode(model, split, order, device)
+    with training_threads(device):
+        seconds = fit(model, len(images), recipe, decoder.seed, device, loss_of, words, unfinished)
+        started = time.perf_counter()
+        table = _decode(model, split, order, device)
     header = {
         "model": decoder.name,
         **asdict(decoder),
