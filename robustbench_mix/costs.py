@@ -11,8 +11,7 @@ from torch import Tensor, nn
 from robustbench_mix import zoo
 from robustbench_mix.bench.clock import seconds
 from robustbench_mix.bench.steps import Step, gradient_step, training_step
-from robustbench_mix.measures import FMN_STEPS, PGD_STEPS
-from robustbench_mix.probing import HEAT_MAP_IMAGES
+from robustbench_mix.probing import probe_passes, transfer_passes
 from robustbench_mix.protocols import Protocol
 from robustbench_mix.search import searched
 from robustbench_mix.specs import ModelSpec, Recipe
@@ -88,9 +87,10 @@ class Costs:
 
     def explaining(self, spec: ModelSpec, shape: zoo.Shape, images: int, levels: int) -> float:
         """Seconds to measure a network and its twin, and the transfer between them."""
-        waves = 2 * HEAT_MAP_IMAGES * shape.size * (shape.size // 2 + 1)
-        steps = 2 * images * (FMN_STEPS + 2 + 3 * levels * (PGD_STEPS + 5))
-        return self._passing(spec, shape, waves + steps, steps)
+        one = probe_passes(images, levels, shape.size, shape.size)
+        between = transfer_passes(images, levels)
+        forward, gradient = (2 * a + b for a, b in zip(one, between, strict=True))
+        return self._passing(spec, shape, forward, gradient)
 
     def _passing(self, spec: ModelSpec, shape: zoo.Shape, forward: float, gradient: float) -> float:
         """Seconds of so many passes of one image."""

@@ -18,9 +18,10 @@ from torch.nn import functional as F
 from robustbench_mix.algorithms import losses
 from robustbench_mix.algorithms.apgd import Objective, apgd
 from robustbench_mix.algorithms.ascent import ascend, first_direction
-from robustbench_mix.algorithms.attack import Target
+from robustbench_mix.algorithms.attack import Target, shown
 from robustbench_mix.algorithms.square import square
 from robustbench_mix.draws import derive, signs
+from robustbench_mix.expected import Count
 from robustbench_mix.measures import margins_and_gradients
 from robustbench_mix.norms import project
 
@@ -28,6 +29,7 @@ SAMPLE = 64  # images that are looked at
 PASSES = 4  # that must agree
 ALONE = 8  # of them, passed one at a time
 STEPS, STEP_SIZE = 20, 0.125
+APGD_STEPS = 100
 TRAVEL = 2.5  # all steps together, in radii: enough to cross the ball (arXiv 1706.06083)
 QUERIES = 200
 CORNERS = 10  # random corners of the ball
@@ -50,6 +52,14 @@ def of_network(net: nn.Module, x: Tensor, y: Tensor, mean: Tensor, std: Tensor) 
     through which no gradient flows.
     """
     target = Target(net)
+    # A few passes of the images, in other orders and scales, and two gradients.
+    with shown("checking the network", Count((PASSES + 4) * len(x) + ALONE, 2 * len(x)), target):
+        return _of_network(target, x, y, mean, std)
+
+
+def _of_network(target: Target, x: Tensor, y: Tensor, mean: Tensor, std: Tensor) -> Measured:
+    """The same, of a network that is watched."""
+    net = target.net
     before = [tensor.clone() for tensor in net.state_dict().values()]
     with torch.no_grad():
         first = target(x)
@@ -106,6 +116,24 @@ def of_attacks(
     evaluation by PGD, `own_gained` fell to so many steps on the same loss, smaller ones, from
     another random start.
     """
+    stood = int(standing.sum())
+    steps = (2 * STEPS + 1) * len(x) + (2 * APGD_STEPS + more_steps) * stood
+    blind = (CORNERS + QUERIES) * stood  # of those that neither FGSM nor PGD breaks, about as many
+    with shown("checking the attack", Count(steps + blind, steps), target):
+        return _of_attacks(target, x, y, seeds, standing, eps, norm, more_steps)
+
+
+def _of_attacks(
+    target: Target,
+    x: Tensor,
+    y: Tensor,
+    seeds: Tensor,
+    standing: Tensor,
+    eps: float,
+    norm: str,
+    more_steps: int,
+) -> Measured:
+    """The same, of a network that is watched."""
     count = len(x)
     radius = torch.full((count,), eps, device=x.device)
     how: dict[str, Any] = {"steps": STEPS, "step_size": STEP_SIZE, "random_start": True}
@@ -140,7 +168,7 @@ def of_attacks(
         if len(stood):
             found = apgd(
                 target, x[stood], y[stood], loss, y[stood], derive(seeds[stood], 3 + number),
-                eps=radius[stood], norm=norm,
+                eps=radius[stood], norm=norm, steps=APGD_STEPS,
             )  # fmt: skip
             gained |= falls(found, stood)
     own: dict[str, Any] = {}

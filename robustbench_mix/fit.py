@@ -56,7 +56,7 @@ def fit(
     )
     autocast = torch.autocast(device.type, dtype=torch.bfloat16, enabled=recipe.precision == "bf16")
     words = f"in training with batches of {recipe.batch_size} images"
-    with bar(description, steps) as update, told(words):
+    with bar(description, steps, step) as update, told(words):
         for epoch in range(done, recipe.epochs):
             generator = torch.Generator().manual_seed(seed * 100_003 + epoch)
             order = torch.randperm(count, generator=generator).to(device)

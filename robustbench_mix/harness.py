@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from robustbench_mix.algorithms import Component
 from robustbench_mix.algorithms.attack import Passes, Target, check_norm
 from robustbench_mix.errors import RbmixError
+from robustbench_mix.expected import Meter, Rounds, Step, is_known, left_in_rounds, work_done
 from robustbench_mix.fuse import simplify
 from robustbench_mix.memory import halving
 from robustbench_mix.norms import distance, project
@@ -82,12 +83,22 @@ def attack_all(
                 judge, split, device, batch_size, levels=len(protocol.eps), seed=seed, draws=draws
             )
         plan = _plan(steps, len(protocol.eps))
-        with bar(description, len(plan)) as update:
+        rounds = _rounds(job, plan, exhaustive)
+        done = work_done(state)
+        with bar(description, done + sum(left_in_rounds(state, rounds)), done) as update:
+            job.target.on_pass = meter = Meter(update)
             for number, (level, component) in enumerate(plan, start=1):
                 where = "nearest" if component.nearest else f"eps {protocol.eps[level].text}"
-                note = f"{where}  {component.name}"
                 work = partial(_attack_batch, job, state, level, component)
-                while rows := _pending(state, number, level, exhaustive)[: state.batch_size]:
+                while pending := _pending(state, number, level, exhaustive):
+                    rows = pending[: state.batch_size]
+                    ahead = left_in_rounds(state, rounds)
+                    own = ahead[number - 1] * len(rows) / len(pending)
+                    note = f"{where}, {component.name}, {len(pending)} open"
+                    meter.begin(
+                        work_done(state), sum(ahead), own, note,
+                        is_known=is_known(state, rounds.plan[number - 1][1]),
+                    )  # fmt: skip
                     started = time.perf_counter()
                     state.batch_size = halving(work, rows, state.batch_size)
                     for row in rows[: state.batch_size]:
@@ -95,12 +106,15 @@ def attack_all(
                     state.attack_seconds += time.perf_counter() - started
                     if save is not None:
                         save(state)
-                standing = sum(
-                    correct and reached > level
-                    for correct, reached in zip(state.correct, state.level, strict=True)
-                )
-                update(number, f"{note}  {standing}/{len(split)} stand")
+            meter.end(work_done(state))
     return state
+
+
+def _rounds(job: _Job, plan: list[tuple[int, Component]], exhaustive: bool) -> Rounds:
+    """The plan with the passes of an image that withstands each component."""
+    x, protocol = sample(job.split, job.device, job.judge.dtype), job.protocol
+    steps = [(level, Step(one.name, one.passes(x, protocol.norm))) for level, one in plan]
+    return Rounds(steps, [eps.value for eps in protocol.eps], exhaustive)
 
 
 def _plan(steps: list[Component], levels: int) -> list[tuple[int, Component]]:
@@ -194,8 +208,10 @@ def clean_state(
         prediction.extend(predicted(logits, y).tolist())
         margin.extend(margins(logits, y).tolist())
 
-    while rows := list(range(len(prediction), len(split)))[:batch_size]:
-        batch_size = halving(work, rows, batch_size)
+    with bar(f"classifying {len(split)} images", len(split)) as update:
+        while rows := list(range(len(prediction), len(split)))[:batch_size]:
+            batch_size = halving(work, rows, batch_size)
+            update(len(prediction))
     correct = [p == t for p, t in zip(prediction, split.labels.tolist(), strict=True)]
     n = len(split)
     return State(

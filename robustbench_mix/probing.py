@@ -11,14 +11,15 @@ import torch
 from torch import Tensor, nn
 
 from robustbench_mix import measures, probes, provenance, tables
-from robustbench_mix.algorithms.attack import Target
+from robustbench_mix.algorithms.attack import Target, shown
 from robustbench_mix.checkpoints import weights_hash
+from robustbench_mix.expected import Count
 from robustbench_mix.harness import borrowed
 from robustbench_mix.identity import Label, made_of
 from robustbench_mix.locks import alone
 from robustbench_mix.mixing import SeparableConv2d, spatial_mixers
 from robustbench_mix.obtain import Obtained
-from robustbench_mix.progress import say, track
+from robustbench_mix.progress import say
 from robustbench_mix.specs import Eps, short_hash
 from robustbench_mix.splits import Dataset, Split, balanced
 from robustbench_mix.streams import stream
@@ -69,19 +70,20 @@ def _probe(
     with borrowed(model, device):
         target = Target(model)
         words = f"measuring {label.model}, spatial {label.spatial}, seed {label.seed}"
-        for start in track(range(0, len(split), BATCH), words):
-            x = split.pixels(start, start + BATCH).to(device)
-            y = split.labels[start : start + BATCH].to(device)
-            part, moved = _measured(target, x, y, sizes)
-            parts.append(part)
-            perturbations.append(moved.cpu())
-        generator = torch.Generator().manual_seed(label.seed)
-        few = min(HEAT_MAP_IMAGES, len(split))
-        pixels = split.images[0].numel()
-        norm = WAVE_NORM * pixels**0.5
-        heat_map = measures.fourier_heat_map(
-            target, split.pixels(0, few).to(device), split.labels[:few].to(device), norm, generator
-        )
+        height, width = split.images.shape[2:]
+        with shown(words, probe_passes(len(split), len(sizes), height, width), target):
+            for start in range(0, len(split), BATCH):
+                x = split.pixels(start, start + BATCH).to(device)
+                y = split.labels[start : start + BATCH].to(device)
+                part, moved = _measured(target, x, y, sizes)
+                parts.append(part)
+                perturbations.append(moved.cpu())
+            generator = torch.Generator().manual_seed(label.seed)
+            few = min(HEAT_MAP_IMAGES, len(split))
+            pixels = split.images[0].numel()
+            norm = WAVE_NORM * pixels**0.5
+            x, y = split.pixels(0, few).to(device), split.labels[:few].to(device)
+            heat_map = measures.fourier_heat_map(target, x, y, norm, generator)
     found = {
         "filters": _filter_spectrum(model, composed=False),
         "composed": _filter_spectrum(model, composed=True),
@@ -91,6 +93,20 @@ def _probe(
     table = pd.concat(parts, ignore_index=True)
     table.insert(0, "image", split.index.numpy())
     _write(path, {**header, **found}, table, started)
+
+
+def probe_passes(images: int, levels: int, height: int, width: int) -> Count:
+    """About the passes of measuring one network."""
+    waves = min(HEAT_MAP_IMAGES, images) * height * (width // 2 + 1)
+    walk = measures.FMN_STEPS + 4
+    return Count(images * (walk + len(measures.STRETCHES) + levels) + waves, images * walk)
+
+
+def transfer_passes(images: int, levels: int) -> Count:
+    """About the passes of trying the examples of two networks on both."""
+    walk = 2 * levels * (measures.PGD_STEPS + 1)
+    pictures = min(probes.SHOWN, images) * 2 * measures.FMN_STEPS
+    return Count(images * (2 + walk + 8 * levels) + pictures, images * walk + pictures)
 
 
 def transfer(
@@ -130,15 +146,16 @@ def _transfer(
         targets = dict(zip(probes.SIDES, map(Target, nets), strict=True))
         parts = []
         words = f"transfer between {label.model}s, spatial learned and {label.spatial}"
-        for start in track(range(0, len(split), BATCH), words):
-            x = split.pixels(start, start + BATCH).to(device)
-            y = split.labels[start : start + BATCH].to(device)
-            names = split.index[start : start + BATCH].tolist()
-            seeds = torch.tensor([stream(label.seed, "transfer", name) for name in names])
-            parts.append(_crossed(targets, x, y, header["eps"], seeds.to(device)))
-        table = pd.concat(parts, ignore_index=True)
-        table.insert(0, "image", split.index.numpy())
-        table = table.join(_pictures(targets, split, table, device))
+        with shown(words, transfer_passes(len(split), len(header["eps"])), *targets.values()):
+            for start in range(0, len(split), BATCH):
+                x = split.pixels(start, start + BATCH).to(device)
+                y = split.labels[start : start + BATCH].to(device)
+                names = split.index[start : start + BATCH].tolist()
+                seeds = torch.tensor([stream(label.seed, "transfer", name) for name in names])
+                parts.append(_crossed(targets, x, y, header["eps"], seeds.to(device)))
+            table = pd.concat(parts, ignore_index=True)
+            table.insert(0, "image", split.index.numpy())
+            table = table.join(_pictures(targets, split, table, device))
     _write(path, header, table, started)
 
 

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from threading import Event, Lock, Thread
 from typing import Protocol, TypeVar
 
 from robustbench_mix.errors import one_line
+from robustbench_mix.pace import Pace, duration
 
 T = TypeVar("T")
+PATIENCE = 1.0  # seconds: what takes longer is not done in silence
+BETWEEN = 20.0  # seconds from one plain line to the next, at most about
+TENTHS = 2.0  # seconds between lines that say that another tenth is done, at least
+REDRAWN = 0.1  # seconds between two looks of a bar
 _quiet = False
 _tag = ""
 
@@ -55,50 +61,51 @@ def say(text: str) -> None:
         sys.stderr.flush()
 
 
-class Update(Protocol):
-    """Moves a bar to `done` and shows `note` behind it."""
+@contextmanager
+def doing(text: str) -> Iterator[None]:
+    """Say what the block does if it takes longer than a moment."""
+    with _every(PATIENCE, lambda: say(text), once=True):
+        yield
 
-    def __call__(self, done: int, note: str = "") -> None: ...
+
+class Update(Protocol):
+    """Moves a bar to `done`, of a new `total` if there is one, and shows `note` behind it.
+
+    Without a note the last one stays.
+    """
+
+    def __call__(self, done: float, note: str = "", total: float | None = None) -> None: ...
 
 
 @contextmanager
-def bar(description: str, total: int) -> Iterator[Update]:
-    """Yield a function that moves the bar; about ten plain lines where there is no terminal."""
-    if _quiet or _tag:
+def bar(description: str, total: float, done: float = 0.0) -> Iterator[Update]:
+    """Yield a function that moves the bar from `done` on; plain lines where there is no terminal.
+
+    A line comes after a moment, at every tenth, and at least every 30 seconds however long a
+    step takes; work that is done in a moment says nothing. Call it as often as you like.
+    """
+    if _quiet:
         yield _silent
-    elif sys.stderr.isatty():
+    elif sys.stderr.isatty() and not _tag:
         from rich.console import Console
-        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+        from rich.progress import BarColumn, Progress, TextColumn
 
         columns = (
             TextColumn("{task.description}", markup=False),
             BarColumn(),
-            TextColumn("{task.completed}/{task.total}"),
-            TimeRemainingColumn(),
-            TextColumn("{task.fields[note]}", markup=False),
+            TextColumn("{task.fields[words]}", markup=False),
         )
         with Progress(*columns, console=Console(stderr=True)) as display:
-            task = display.add_task(one_line(description), total=total, note="")
-            yield lambda done, note="": display.update(task, completed=done, note=note)
+            task = display.add_task(one_line(description), total=1.0, words="")
+            yield _Shown(
+                Pace(total, done),
+                lambda share, words: display.update(task, completed=share, words=words),
+            )
     else:
-        yield _plain(description, total)
-
-
-def _silent(done: int, note: str = "") -> None:
-    """Show nothing."""
-
-
-def _plain(description: str, total: int) -> Update:
-    shown = 0
-
-    def update(done: int, note: str = "") -> None:
-        nonlocal shown
-        tenth = 10 * done // total if total else 10
-        if tenth > shown:
-            shown = tenth
-            say(f"{description}: {done}/{total}{'  ' + note if note else ''}")
-
-    return update
+        lines = _Lines(description, Pace(total, done))
+        with _every(PATIENCE, lines.speak):
+            yield lines
+        lines.end()
 
 
 def track(items: Sequence[T], description: str) -> Iterator[T]:
@@ -107,3 +114,93 @@ def track(items: Sequence[T], description: str) -> Iterator[T]:
         for i, item in enumerate(items):
             yield item
             update(i + 1)
+
+
+def _silent(done: float, note: str = "", total: float | None = None) -> None:
+    """Show nothing."""
+
+
+class _Shown:
+    """Draws the bar anew, but not more often than one can see."""
+
+    def __init__(self, pace: Pace, draw: Callable[[float, str], None]) -> None:
+        self._pace, self._draw = pace, draw
+        self._note = ""
+        self._drawn = -REDRAWN
+
+    def __call__(self, done: float, note: str = "", total: float | None = None) -> None:
+        self._note = note or self._note
+        self._pace.see(done, total)
+        if self._pace.is_over or self._pace.seconds - self._drawn >= REDRAWN:
+            self._drawn = self._pace.seconds
+            self._draw(self._pace.share, _words(self._pace, self._note))
+
+
+class _Lines:
+    """Says how far the work is, now and then; called by the work and by a clock."""
+
+    def __init__(self, description: str, pace: Pace) -> None:
+        self._description, self._pace = description, pace
+        self._note = ""
+        self._said = 0.0  # when, in seconds since the work was first seen
+        self._tenth = pace.percent // 10
+        self._first = True
+        self._lock = Lock()
+
+    def __call__(self, done: float, note: str = "", total: float | None = None) -> None:
+        with self._lock:
+            self._note = note or self._note
+            self._pace.see(done, total)
+        self.speak()
+
+    def speak(self) -> None:
+        """Say a line if it is time."""
+        with self._lock:
+            if not self._pace.is_over and self._is_time():
+                self._say()
+
+    def end(self) -> None:
+        """Say the last line, unless it was over in a moment."""
+        if self._pace.is_over and (not self._first or self._pace.seconds >= PATIENCE):
+            self._say()
+
+    def _is_time(self) -> bool:
+        waited = self._pace.seconds - self._said
+        if self._first and not _tag:
+            return waited >= PATIENCE
+        # Of several that speak at once each says little.
+        is_further = self._pace.percent // 10 > self._tenth and not _tag
+        return waited >= (TENTHS if is_further else BETWEEN)
+
+    def _say(self) -> None:
+        self._first = False
+        self._said = self._pace.seconds
+        self._tenth = self._pace.percent // 10
+        say(f"{self._description}: {_words(self._pace, self._note)}")
+
+
+def _words(pace: Pace, note: str) -> str:
+    """As `45 %, 12 min left (square, 3 open)`."""
+    left = pace.seconds_left
+    time_left = "" if left is None else f", {duration(left)} left"
+    return f"{pace.percent} %{time_left}{f' ({note})' if note else ''}"
+
+
+@contextmanager
+def _every(seconds: float, call: Callable[[], None], *, once: bool = False) -> Iterator[None]:
+    """Call something every so often, from a thread of its own, while the block runs."""
+    over = Event()
+
+    def work() -> None:
+        while not over.wait(seconds):
+            call()
+            if once:
+                return
+
+    thread = Thread(target=work, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()

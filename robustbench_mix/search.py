@@ -25,11 +25,13 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from robustbench_mix import expected
 from robustbench_mix.algorithms.ascent import first_direction
 from robustbench_mix.algorithms.attack import Target
 from robustbench_mix.algorithms.ladders import Rung
 from robustbench_mix.audit import audited, hits
 from robustbench_mix.devices import has_fast_bfloat16
+from robustbench_mix.expected import Count, Meter, Step
 from robustbench_mix.fuse import halve, simplify
 from robustbench_mix.graphs import graphed
 from robustbench_mix.harness import Save, borrowed, clean_state, sample, spend
@@ -50,7 +52,7 @@ DOUBT = 0.01
 
 @dataclass(frozen=True)
 class Job:
-    """What does not change during a run."""
+    """What does not change during a run; `steps` are placing and the rungs, for the estimate."""
 
     judge: Target
     target: Target
@@ -58,6 +60,7 @@ class Job:
     grid: list[float]
     norm: str
     ladder: list[Rung]
+    steps: list[Step]
     sampled: set[int]
     seed: int
     device: torch.device
@@ -99,7 +102,7 @@ def search_all(
     example of the smallest epsilon of each image that is broken.
     """
     grid = [eps.value for eps in protocol.eps]
-    with borrowed(model, device), bar(description, len(split)) as update:
+    with borrowed(model, device):
         judge = Target(model)
         target = searched(model, sample(split, device, judge.dtype), exact=exact)
         if state is None:
@@ -107,17 +110,27 @@ def search_all(
             state.stage = [PLACE if place else 0] * len(split)
             state.forward, state.gradient = [0] * len(split), [0] * len(split)
         sampled = audited(state, split, ladder, seed)
-        job = Job(judge, target, split, grid, protocol.norm, ladder, sampled, seed, device, found)
-        while tasks := _open(job, state):
-            cheapest = min(_stage(state, task) for task in tasks)
-            batch = [task for task in tasks if _stage(state, task) == cheapest][: state.batch_size]
-            started = time.perf_counter()
-            state.batch_size = halving(partial(_step, job, state), batch, state.batch_size)
-            state.attack_seconds += time.perf_counter() - started
-            if save is not None:
-                save(state)
-            left = len({task.row for task in tasks})
-            update(len(split) - left, f"{_name(job, cheapest)}  {left} open")
+        steps = _steps(judge, split, ladder, protocol.norm, len(grid), device)
+        job = Job(
+            judge, target, split, grid, protocol.norm, ladder, steps, sampled, seed, device, found
+        )
+        done = expected.work_done(state)
+        with bar(description, done + expected.work_of(left(job, state)), done) as update:
+            target.on_pass = meter = Meter(update)
+            while tasks := _open(job, state):
+                cheapest = min(_stage(state, task) for task in tasks)
+                batch = [task for task in tasks if _stage(state, task) == cheapest]
+                batch = batch[: state.batch_size]
+                ahead = expected.work_of(left(job, state))
+                note = f"{_name(job, cheapest)}, {len({task.row for task in tasks})} open"
+                own = expected.cost(steps[cheapest + 1]) * len(batch)
+                meter.begin(expected.work_done(state), ahead, own, note)
+                started = time.perf_counter()
+                state.batch_size = halving(partial(_step, job, state), batch, state.batch_size)
+                state.attack_seconds += time.perf_counter() - started
+                if save is not None:
+                    save(state)
+            meter.end(expected.work_done(state))
         for row in range(len(split)):
             if state.correct[row]:  # also of those that were left at the rungs for the sample
                 state.failed[row] = state.level[row] - 1
@@ -139,13 +152,35 @@ def searched(model: nn.Module, x: Tensor, *, exact: bool = False) -> Target:
     return Target(graphed(halved, x), judge=Target(graphed(cheapest, x)), doubt=DOUBT)
 
 
+def _steps(
+    judge: Target, split: Split, ladder: list[Rung], norm: str, levels: int, device: torch.device
+) -> list[Step]:
+    """Placing and the rungs with the passes of an image that withstands them."""
+    x = sample(split, device, judge.dtype)
+    rungs = [Step(rung.name, rung.passes(x, norm)) for rung in ladder]
+    return [Step("fgsm", Count(1 + levels, 1)), *rungs]
+
+
+def left(job: Job, state: State) -> dict[str, Count]:
+    """The passes that each rung, and placing, is expected to take yet (`left_to_climb`)."""
+    placing, *rungs = job.steps
+    climb = expected.Climb(placing, rungs, len(job.grid), _heights(job, state), ONE_IN)
+    return expected.left_to_climb(state, climb)
+
+
+def _heights(job: Job, state: State) -> list[int]:
+    """How many rungs each image climbs if it stands."""
+    refuted = bool(hits(state, job.sampled))
+    return [
+        len(job.ladder) if refuted or row in job.sampled else job.shared
+        for row in range(len(job.split))
+    ]
+
+
 def _open(job: Job, state: State) -> list[Task]:
     """What is left to attack, in order of position."""
-    everything = len(job.ladder)
-    refuted = bool(hits(state, job.sampled))
     tasks = []
-    for row in range(len(job.split)):
-        height = everything if refuted or row in job.sampled else job.shared
+    for row, height in enumerate(_heights(job, state)):
         if (
             state.correct[row]
             and state.failed[row] < state.level[row] - 1

@@ -10,6 +10,7 @@ from rich.table import Table
 
 from robustbench_mix import ongoing
 from robustbench_mix.agenda import STATES
+from robustbench_mix.pace import duration
 from robustbench_mix.show import lines, saved, screen
 
 
@@ -20,14 +21,14 @@ def plan(name: str, summary: str, rows: list[dict[str, Any]], at_once: int, seco
         table.add_column(column, justify="left" if column == "network" else "right")
     for row in rows:
         counts = ("{}/{}".format(*row[kind]) for kind in ("trained", "attacked"))
-        table.add_row(row["network"], *counts, _duration(row["seconds"]))
+        table.add_row(row["network"], *counts, duration(row["seconds"]))
     missing = sum(total - done for r in rows for done, total in (r["trained"], r["attacked"]))
-    left = _duration(sum(row["seconds"] for row in rows))
+    left = duration(sum(row["seconds"] for row in rows))
     console = screen()
     console.print(table)
     console.print(
         f"{missing} left to do, about {left} of work"
-        + (f", {_duration(seconds)} with {at_once} at once" if at_once > 1 else "")
+        + (f", {duration(seconds)} with {at_once} at once" if at_once > 1 else "")
         if missing
         else "everything is done",
     )
@@ -48,14 +49,6 @@ def status(sweeps: list[dict[str, Any]]) -> None:
             table.add_column(column, justify="left" if column == "network" else "right")
         for row in ongoing.networks(sweep):
             counts = (str(row[state]) for state in STATES)
-            table.add_row(escape(row["network"]), *counts, _duration(row["seconds"]))
+            table.add_row(escape(row["network"]), *counts, duration(row["seconds"]))
         console.print(table)
         lines([f"began {sweep['began']}, last change {sweep['changed']}", *ongoing.notable(sweep)])
-
-
-def _duration(seconds: float) -> str:
-    """As 40 s, 12 min, 3.5 h or 2.1 days."""
-    for limit, unit, size in ((100, "s", 1), (6000, "min", 60), (172_800, "h", 3600)):
-        if seconds < limit:
-            return f"{seconds / size:.0f} {unit}" if unit != "h" else f"{seconds / size:.1f} h"
-    return f"{seconds / 86400:.1f} days"

@@ -15,11 +15,12 @@ PACKAGE = Path(robustbench_mix.__file__).parent
 FLOORS = {
     0: "errors specs files progress markdown provenance protocols records recipes tables "
     "decodings intervals evidence grids paper probes flags locks plugins "
-    "baselines reading headers names places atomic mirrors agenda ongoing",
+    "baselines reading headers names places atomic mirrors agenda ongoing pace state "
+    "expected",
     1: "filters mixing fuse graphs resnet convmixer splits folders data norms streams draws "
     "devices memory unfinished shapes normalized",
     2: "zoo sources weights checkpoints algorithms measures diagnostics anatomy operations",
-    3: "fit train unshuffle obtain harness state audit search identity evaluation jobs api bench "
+    3: "fit train unshuffle obtain harness audit search identity evaluation jobs api bench "
     "costs runners sweeping sweeps probing checkup brought gating verdicts schedules "
     "workers cluster planning partials outcome describing",
     4: "leaderboard claims agreement explanations report pages plot drawing show gallery "

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import typer
 
-from robustbench_mix import cli, names, ongoing, progress, protocols, records
+from robustbench_mix import cli, names, ongoing, protocols, records
 
 COMMANDS: dict[str, Any] = typer.main.get_command(cli.app).commands  # type: ignore[attr-defined]
 SMALL = ["--model", "resnet14_w4", "--epochs", "1", "--train-examples", "100"]
@@ -125,18 +125,6 @@ def test_no_color_without_a_terminal_or_with_the_variable(tmp_path: Path) -> Non
             done = run(*words, folder=tmp_path, **variables)
             assert "\x1b[3" not in done.stdout + done.stderr
     assert "\x1b" not in run("attacks", folder=tmp_path).stdout
-
-
-def test_progress_is_plain_lines_without_a_terminal(capsys) -> None:
-    """About ten of them, on standard error, however many steps there are."""
-    for _ in progress.track(range(500), "attacking"):
-        pass
-    out, err = capsys.readouterr()
-    assert out == ""
-    assert len(err.splitlines()) == 10
-    assert err.splitlines()[-1] == "attacking: 500/500"
-    assert "\x1b" not in err
-    assert "\r" not in err
 
 
 def complete(line: str, folder: Path) -> list[str]:

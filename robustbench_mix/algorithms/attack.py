@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import copy
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
@@ -12,6 +13,8 @@ import torch
 from torch import Tensor, nn
 
 from robustbench_mix.errors import RbmixError
+from robustbench_mix.expected import Count
+from robustbench_mix.progress import bar
 
 T = TypeVar("T")
 
@@ -20,10 +23,12 @@ class Passes:
     """Image passes spent: one per image and forward pass, one per image and gradient.
 
     `each` holds the same per image, (2, images) int64 on the CPU, as far as it is known
-    which image a pass was for: libraries pack their batches themselves.
+    which image a pass was for: libraries pack their batches themselves. `on_pass` is called
+    with the passes whenever there are more.
     """
 
-    def __init__(self, images: int = 0) -> None:
+    def __init__(self, images: int = 0, on_pass: Callable[[Passes], None] | None = None) -> None:
+        self.on_pass = on_pass
         self.forward = 0
         self.gradient = 0
         self.each = torch.zeros(2, images, dtype=torch.int64)
@@ -38,6 +43,8 @@ class Passes:
         if len(images) == count:
             # An image may be there more than once, aiming at several classes.
             self.each[kind].index_add_(0, images, torch.ones_like(images))
+        if self.on_pass is not None:
+            self.on_pass(self)
 
 
 class Target(nn.Module):
@@ -52,7 +59,7 @@ class Target(nn.Module):
     A network that is searched may be coarser than the one that is judged. Then `judge` is
     the latter, and its verdict is wanted wherever the margin found here is below `doubt`,
     a share of the spread of an image's logits. `capacity` is how many images, or copies of
-    some, should be in a batch at most.
+    some, should be in a batch at most. `on_pass` is called after each pass (`Passes`).
     """
 
     def __init__(
@@ -66,6 +73,7 @@ class Target(nn.Module):
         super().__init__()
         self.net = net
         self.capacity = capacity
+        self.on_pass: Callable[[Passes], None] | None = None
         self.judge = judge
         self.doubt = doubt
         fast = getattr(net, "channels_last", False)
@@ -76,7 +84,7 @@ class Target(nn.Module):
 
     def count_for(self, images: int) -> None:
         """Start counting for a batch of so many images."""
-        self.passes = Passes(images)
+        self.passes = Passes(images, self.on_pass)
         self.images = torch.arange(images)
         if self.judge is not None:
             self.judge.passes = self.passes
@@ -135,6 +143,28 @@ class Target(nn.Module):
         return logits.float()
 
 
+@contextmanager
+def shown(description: str, expected: Count, *targets: Target) -> Iterator[None]:
+    """Show what passes through the targets within the block, of about so many passes."""
+
+    def work() -> float:
+        return sum(Count(one.passes.forward, one.passes.gradient).work for one in targets)
+
+    before, about = work(), expected.work
+    with bar(description, about) as update:
+
+        def tell(_: Passes) -> None:
+            done = work() - before
+            update(done, total=max(about, 1.01 * done))
+
+        for target in targets:
+            target.passes.on_pass = tell
+        yield
+        for target in targets:
+            target.passes.on_pass = target.on_pass
+        update(work() - before, total=work() - before)
+
+
 class _Layout(torch.autograd.Function):
     """Forward in the network's memory format, backward contiguous; counts gradients."""
 
@@ -167,12 +197,28 @@ class Attack(Protocol):
     ) -> Tensor: ...
 
 
+# About the passes of an attack on an image that withstands it, None if nobody knows: from
+# images like x (B, C, H, W) and the norm.
+PassesOf = Callable[[Tensor, str], Count | None]
+
+
+def untold(x: Tensor, norm: str) -> Count | None:
+    """What is known of an attack that does not tell."""
+    return None
+
+
+def always(passes: Count) -> PassesOf:
+    """The same for all images and norms."""
+    return lambda _x, _norm: passes
+
+
 @dataclass(frozen=True)
 class Component:
     """A named attack of an algorithm; `tells` if it says which image each pass was for.
 
     `nearest` if it looks for the nearest example whatever eps is, so that one run serves a
-    whole grid; `norm` is the only one it searches in, '' if it takes any.
+    whole grid; `norm` is the only one it searches in, '' if it takes any. `passes` are those of
+    an image that withstands it.
     """
 
     name: str
@@ -180,6 +226,7 @@ class Component:
     tells: bool = False
     nearest: bool = False
     norm: str = ""
+    passes: PassesOf = field(default=untold, compare=False)
 
 
 def check_norm(components: list[Component], norm: str) -> None:

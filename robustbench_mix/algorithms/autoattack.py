@@ -12,8 +12,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from robustbench_mix.algorithms.attack import Component, Target, at_least_one
+from robustbench_mix.algorithms.attack import Component, Target, always, at_least_one
 from robustbench_mix.errors import RbmixError, unknown
+from robustbench_mix.expected import Count
 from robustbench_mix.streams import stream
 
 NORM = {"linf": "Linf", "l2": "L2"}
@@ -91,7 +92,19 @@ def _component(name: str, steps: int, targets: int, queries: int, eot: int) -> C
             x_adv: Tensor = library.perturb(x.contiguous(), y)
         return x_adv.detach()
 
-    return Component(name, attack)
+    return Component(name, attack, passes=always(passes_of(name, steps, targets, queries, eot)))
+
+
+def passes_of(name: str, steps: int, targets: int, queries: int, eot: int = 1) -> Count:
+    """About the passes of an image that withstands the named attack."""
+    ascent = Count((steps + 1) * eot, (steps + 1) * eot)
+    return {
+        "apgd-ce": ascent,
+        "apgd-dlr": ascent,
+        "apgd-t": ascent.times(targets),
+        "fab-t": Count(2 * steps * targets, steps * targets),
+        "square": Count(queries + 1),
+    }[name]
 
 
 def _library_attack(

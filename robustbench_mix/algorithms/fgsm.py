@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from robustbench_mix.algorithms.attack import Component, Target, at_least_one
+from robustbench_mix.algorithms.attack import Component, Target, always, at_least_one
 from robustbench_mix.algorithms.gradient_descent import descend
+from robustbench_mix.expected import Count
 
 
 def fgsm(classes: int, *, eot: int = 1) -> list[Component]:
@@ -29,4 +30,4 @@ def fgsm(classes: int, *, eot: int = 1) -> list[Component]:
             target, x, y, eps=eps, norm=norm, steps=1, step_size=1.0, starts=None, eot=eot
         )
 
-    return [Component("fgsm", attack)]
+    return [Component("fgsm", attack, passes=always(Count(eot, eot)))]

@@ -24,16 +24,20 @@ from robustbench_mix.algorithms.apgd import apgd, wide
 from robustbench_mix.algorithms.ascent import ascend, first_direction
 from robustbench_mix.algorithms.attack import (
     Component,
+    PassesOf,
     Target,
+    always,
     at_least_one,
     call_with_options,
+    untold,
 )
-from robustbench_mix.algorithms.autoattack import STANDARD, chosen_components
+from robustbench_mix.algorithms.autoattack import STANDARD, chosen_components, passes_of
 from robustbench_mix.algorithms.fab import fab
 from robustbench_mix.algorithms.pgd import check_pgd
-from robustbench_mix.algorithms.square import square
+from robustbench_mix.algorithms.square import asked, square
 from robustbench_mix.draws import derive
 from robustbench_mix.errors import RbmixError
+from robustbench_mix.expected import Count
 from robustbench_mix.streams import stream
 
 
@@ -50,12 +54,13 @@ class Rung:
     """A named attack of the ladder.
 
     With `sample` above 0 it is for a random sample of so many images only, unless it breaks
-    one of them.
+    one of them. `passes` are those of an image that withstands it.
     """
 
     name: str
     attack: Climb = field(compare=False)
     sample: int = 0
+    passes: PassesOf = field(default=untold, compare=False)
 
 
 def autoattack(
@@ -79,7 +84,16 @@ def autoattack(
         "fab-t": partial(_targeted, attack=_fab_towards, repeats=3, targets=targets, **common),
         "square": partial(_square, queries=queries, early_stop=early_stop),
     }
-    return [Rung(name, attacks[name]) for name in chosen_components(components, classes)]
+
+    def passes(name: str) -> PassesOf:
+        if name == "square" and early_stop:
+            return lambda x, norm: Count(asked(x, norm, queries))
+        return always(passes_of(name, steps, targets, queries))
+
+    return [
+        Rung(name, attacks[name], passes=passes(name))
+        for name in chosen_components(components, classes)
+    ]
 
 
 def autoattack_audited(
@@ -121,6 +135,7 @@ def pgd(
                 random_start=number > 0,
                 early_stop=early_stop,
             ),
+            passes=always(Count(steps, steps)),
         )
         for number in range(restarts)
     ]
@@ -131,7 +146,7 @@ def fgsm(classes: int, *, early_stop: bool = True) -> list[Rung]:
 
     Without `early_stop` it is a rung, for a schedule that places nothing.
     """
-    return [] if early_stop else [Rung("fgsm", _one_step)]
+    return [] if early_stop else [Rung("fgsm", _one_step, passes=always(Count(1, 1)))]
 
 
 LADDERS: dict[str, Callable[..., list[Rung]]] = {
@@ -163,7 +178,10 @@ def ladder(
 
 def as_components(rungs: list[Rung]) -> list[Component]:
     """The rungs as attacks at one epsilon, for the reference's schedule."""
-    return [Component(rung.name, partial(_at_one_eps, rung=rung), tells=True) for rung in rungs]
+    return [
+        Component(rung.name, partial(_at_one_eps, rung=rung), tells=True, passes=rung.passes)
+        for rung in rungs
+    ]
 
 
 def _at_one_eps(

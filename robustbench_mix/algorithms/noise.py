@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from robustbench_mix.algorithms.attack import Component, Target, at_least_one
+from robustbench_mix.algorithms.attack import Component, Target, always, at_least_one
+from robustbench_mix.expected import Count
 from robustbench_mix.norms import random_signs
 from robustbench_mix.streams import generators
 
@@ -31,4 +32,4 @@ def _draw(number: int) -> Component:
     ) -> Tensor:
         return random_signs(x, eps, norm, generators(index, seed, name))
 
-    return Component(name, attack)
+    return Component(name, attack, passes=always(Count(1)))

@@ -6,9 +6,10 @@ from typing import Any
 
 from torch import Tensor
 
-from robustbench_mix.algorithms.attack import Component, Target, at_least_one
+from robustbench_mix.algorithms.attack import Component, Target, always, at_least_one
 from robustbench_mix.algorithms.gradient_descent import descend
 from robustbench_mix.errors import RbmixError
+from robustbench_mix.expected import Count
 from robustbench_mix.streams import generators
 
 MAX_RESTARTS = 1000
@@ -60,4 +61,4 @@ def _restart(number: int, steps: int, step_size: float, eot: int) -> Component:
             eot=eot,
         )
 
-    return Component(name, attack)
+    return Component(name, attack, passes=always(Count(steps * eot, steps * eot)))

@@ -12,6 +12,7 @@ by one; each image advances at its own pace.
 
 from __future__ import annotations
 
+from itertools import groupby
 from typing import NamedTuple
 
 import torch
@@ -88,6 +89,25 @@ def square_recalled(
         keep = watch.see(search.best, logits, better) if bool(better.any()) else None
         search = search if keep is None else search.keep(keep)
     return watch.found
+
+
+def asked_recalled(x: Tensor, queries: int) -> float:
+    """About how many of the queries are asked about an image like x (B, C, H, W), the start too.
+
+    Where nothing is accepted, each square is asked about once while its side is the same, unless
+    it paints what is there already.
+    """
+    _, channels, height, width = x.shape
+    if height * width * 2**channels > MEMORY:
+        return queries + 1
+    total = 1.0
+    sides = (side_at(query, x, "linf") for query in range(queries))
+    for side, run in groupby(sides):
+        length = sum(1 for _ in run)
+        places = max(height - side, 1) * max(width - side, 1) * 2**channels
+        new = 1 - 0.5 ** (channels * side**2)
+        total += new * places * (1 - (1 - 1 / places) ** length)
+    return total
 
 
 def _next(search: Search, sides: Tensor, queries: int, ahead: Tensor) -> Queries:

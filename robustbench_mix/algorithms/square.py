@@ -12,7 +12,7 @@ from torch import Tensor
 
 from robustbench_mix.algorithms.attack import Target
 from robustbench_mix.algorithms.losses import margin
-from robustbench_mix.algorithms.recall import square_recalled
+from robustbench_mix.algorithms.recall import asked_recalled, square_recalled
 from robustbench_mix.algorithms.squares import corner, repaint, side_at, stripes, window
 from robustbench_mix.algorithms.watch import Watch, looks_at_once
 from robustbench_mix.draws import uniform
@@ -53,6 +53,13 @@ def square(
         if query < queries:
             candidate = propose(x, best, eps, side_at(query, x, norm), seeds, query + 1)
     return watch.found
+
+
+def asked(x: Tensor, norm: str, queries: int) -> float:
+    """About the forward passes of so many queries on an image like x that withstands them."""
+    if norm == "linf" and looks_at_once(x.device):
+        return asked_recalled(x, queries)
+    return queries + 1
 
 
 def _square_linf(

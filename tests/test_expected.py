@@ -1,0 +1,380 @@
+"""How many passes are still to come: simulated runs against what they really took."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from robustbench_mix import algorithms, diagnostics, harness, probing, protocols, records, search
+from robustbench_mix.algorithms import attack, ladders
+from robustbench_mix.algorithms.attack import Target
+from robustbench_mix.algorithms.square import asked, square
+from robustbench_mix.expected import (
+    Climb,
+    Count,
+    Meter,
+    Rounds,
+    Step,
+    cost,
+    is_known,
+    left_in_rounds,
+    left_to_climb,
+    work_done,
+    work_of,
+)
+from robustbench_mix.identity import Label
+from robustbench_mix.pace import Pace
+from robustbench_mix.specs import Eps
+from robustbench_mix.state import State
+
+HONEST = 1.5  # by what factor an estimate may be wrong, after a tenth
+CIFAR = torch.zeros(8, 3, 32, 32)
+PLACE = -1
+ONE_IN = 20
+
+
+@dataclass
+class Image:
+    """What will break an image: the attack at each level of the grid, '' for none."""
+
+    breaker: list[str]
+    correct: bool = True
+
+
+@dataclass
+class Spent:
+    """Passes so far, as `Meter` is told."""
+
+    forward: int = 0
+    gradient: int = 0
+
+
+def state_of(images: list[Image], levels: int, stage: int) -> State:
+    """Before any attack."""
+    n = len(images)
+    return State(
+        prediction=[0] * n, margin=[0.0] * n, correct=[image.correct for image in images],
+        level=[levels] * n, component=[""] * n, norm=[0.0] * n, stage=[stage] * n,
+        failed=[-1] * n, check=[-1] * n, check_stage=[0] * n, checked=[""] * n, cheap=[-1] * n,
+        forward=[0] * n, gradient=[0] * n, batch_size=128,
+    )  # fmt: skip
+
+
+class Simulation:
+    """A run that takes the passes an attack would; `seen` are (done, expected in all)."""
+
+    def __init__(self, state: State) -> None:
+        self.state = state
+        self.draw = random.Random(0)
+        self.seen: list[tuple[float, float]] = []
+        self.meter = Meter(self)
+
+    def __call__(self, done: float, note: str = "", total: float | None = None) -> None:
+        assert total is not None
+        self.seen.append((done, total))
+
+    def spend(self, step: Step, passes: Count, standing: list[bool]) -> None:
+        """The passes of a batch, in which images fall or stand, in ten portions."""
+        shares = [
+            self.draw.uniform(0.95, 1.05) if stands else self.draw.uniform(0, 0.5)
+            for stands in standing
+        ]
+        final = passes.times(sum(shares))
+        for portion in range(1, 11):
+            self.meter(Spent(*(round(part) for part in final.times(portion / 10))))
+        entry = self.state.passes.setdefault(step.name, {"forward": 0, "gradient": 0})
+        entry["forward"] += round(final.forward)
+        entry["gradient"] += round(final.gradient)
+
+
+def climbed(images: list[Image], rungs: list[Step], levels: int) -> Simulation:
+    """The fast schedule, as `search` runs it."""
+    state = state_of(images, levels, PLACE)
+    run = Simulation(state)
+    placing = Step("fgsm", Count(1 + levels, 1))
+    climb = Climb(placing, rungs, levels, [len(rungs)] * len(images), ONE_IN)
+    names = ["fgsm", *(rung.name for rung in rungs)]
+
+    def open_rows() -> list[int]:
+        return [
+            row
+            for row, image in enumerate(images)
+            if image.correct and state.failed[row] < state.level[row] - 1
+        ]
+
+    def breaks(row: int, name: str, level: int) -> bool:
+        by = images[row].breaker[level]
+        return by != "" and names.index(by) <= names.index(name)
+
+    while rows := open_rows():
+        stage = min(state.stage[row] for row in rows)
+        batch = [row for row in rows if state.stage[row] == stage][: state.batch_size]
+        step = placing if stage == PLACE else rungs[stage]
+        left = work_of(left_to_climb(state, climb))
+        run.meter.begin(work_done(state), left, cost(step) * len(batch), "")
+        fell = []
+        for row in batch:
+            before = state.level[row]
+            if stage == PLACE:
+                while state.level[row] and breaks(row, "fgsm", state.level[row] - 1):
+                    state.level[row] -= 1
+            elif breaks(row, step.name, before - 1):
+                state.level[row] -= 1
+            fell.append(state.level[row] < before)
+            if fell[-1]:
+                state.component[row] = step.name
+            state.stage[row] = 0 if fell[-1] or stage == PLACE else stage + 1
+            if state.stage[row] == len(rungs):
+                state.stage[row], state.failed[row] = 0, state.level[row] - 1
+        run.spend(step, step.passes or Count(70, 70), [not each for each in fell])
+    run.meter.end(work_done(state))
+    return run
+
+
+def in_rounds(
+    images: list[Image], steps: list[Step], grid: list[float], truth: Count
+) -> Simulation:
+    """The reference schedule, as `harness` runs it; `truth` are passes where a step is silent."""
+    state = state_of(images, len(grid), 0)
+    run = Simulation(state)
+    plan = [(level, step) for level in range(len(grid)) for step in steps]
+    rounds = Rounds(plan, grid, False)
+    for number, (level, step) in enumerate(plan, start=1):
+        while pending := [
+            row
+            for row, image in enumerate(images)
+            if image.correct and state.stage[row] < number and state.level[row] > level
+        ]:
+            batch = pending[:50]
+            left = left_in_rounds(state, rounds)
+            own = left[number - 1] * len(batch) / len(pending)
+            run.meter.begin(work_done(state), sum(left), own, "", is_known=is_known(state, step))
+            for row in batch:
+                state.stage[row] = number
+                if images[row].breaker[level] == step.name:
+                    state.level[row], state.component[row] = level, step.name
+            run.spend(step, step.passes or truth, [True] * len(batch))
+    run.meter.end(work_done(state))
+    return run
+
+
+def errors(run: Simulation) -> list[float]:
+    """Expected over real work to come, at every per cent from a tenth of the run to nine."""
+    final, _ = run.seen[-1]
+    found = []
+    for percent in range(10, 91):
+        done, total = [seen for seen in run.seen if seen[0] <= percent / 100 * final][-1]
+        found.append((total - done) / (final - done))
+    return found
+
+
+def honest(run: Simulation) -> float:
+    """The share of these moments at which the estimate is within the factor."""
+    found = errors(run)
+    return sum(1 / HONEST <= error <= HONEST for error in found) / len(found)
+
+
+AUTOATTACK = [
+    Step(rung.name, rung.passes(CIFAR, "linf")) for rung in ladders.ladder("autoattack", 10, {})
+]
+PGD = [Step(rung.name, rung.passes(CIFAR, "linf")) for rung in ladders.ladder("pgd", 10, {})]
+
+
+def real(checkout: Path, protocol: str) -> Iterator[tuple[str, list[Image], list[str]]]:
+    """The images of committed runs: which attack broke each, and at what epsilon."""
+    for path in sorted((checkout / "results" / "runs").rglob(f"*-s0-{protocol}-*.parquet")):
+        run = records.read(path)
+        if run.header["protocol"] == protocol and run.header.get("backend") == "fast":
+            columns = zip(run.table["component"], run.table["correct"], strict=True)
+            yield path.name, [Image(list(by), bool(right)) for by, right in columns], run.eps
+
+
+@pytest.mark.parametrize(("protocol", "rungs"), [("autoattack", AUTOATTACK), ("pgd", PGD)])
+def test_the_fast_schedule_is_honest(checkout: Path, protocol: str, rungs: list[Step]) -> None:
+    """The committed runs, whose images fall as they did: always within the factor."""
+    found = list(real(checkout, protocol))
+    assert len(found) >= 5
+    for name, images, eps in found:
+        assert honest(climbed(images, rungs, len(eps))) == 1, name
+
+
+@pytest.mark.parametrize("tells", [True, False])
+@pytest.mark.parametrize("protocol", ["autoattack", "pgd"])
+def test_the_reference_schedule_is_honest(checkout: Path, protocol: str, tells: bool) -> None:
+    """Attacks that tell their passes, and others: nearly always, and never far from it.
+
+    The first batches at an epsilon are few images, from which the rest of the curve is guessed.
+    """
+    steps = [
+        Step(one.name, one.passes(CIFAR, "linf") if tells else None)
+        for one in algorithms.components(protocol, 10, {})
+    ]
+    for name, images, eps in real(checkout, protocol):
+        for image in images:  # what one step has broken falls to the first attack here
+            image.breaker = [by.replace("fgsm", steps[0].name) for by in image.breaker]
+        run = in_rounds(images, steps, [Eps(text).value for text in eps], Count(70, 70))
+        assert honest(run) >= 0.9, name
+        assert 0.5 < min(errors(run)) <= max(errors(run)) < 2, name
+
+
+def alike(count: int, breaker: list[str]) -> list[Image]:
+    """So many images that the same attacks break."""
+    return [Image(list(breaker)) for _ in range(count)]
+
+
+WILD = {
+    "nothing falls": alike(200, ["", "", ""]),
+    "everything falls to one step": alike(200, ["fgsm"] * 3),
+    "gradients mislead one step": alike(200, ["apgd-ce"] * 3),
+    "seven in ten mislead": [*alike(60, ["", "", ""]), *alike(140, ["apgd-ce"] * 3)],
+    "only Square breaks": [*alike(100, ["square"] * 3), *alike(100, ["", "square", "square"])],
+    "every image stands at one": alike(200, ["", "apgd-t", "fgsm"]),
+    "none is right": [Image(["fgsm"] * 3, correct=False)] * 20,
+    "one image": alike(1, ["", "fgsm", "fgsm"]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", WILD)
+def test_the_share_never_falls_and_ends_at_one(name: str) -> None:
+    """Whatever falls, and whenever."""
+    run = climbed(WILD[name], AUTOATTACK, 3)
+    pace = Pace(run.seen[0][1])
+    shares = []
+    for done, total in run.seen:
+        pace.see(done, total)
+        shares.append(pace.share)
+        assert pace.percent < 100 or done == total
+    assert shares == sorted(shares)
+    assert (shares[-1], pace.percent) == (1, 100)
+
+
+def test_a_run_that_goes_on_knows_as_much() -> None:
+    """The estimate needs nothing but the state, as it is written and read again."""
+    state = state_of(alike(40, ["", "apgd-t", "fgsm"]), 3, 0)
+    state.level, state.stage = [2] * 40, [0] * 20 + [3] * 20
+    climb = Climb(Step("fgsm", Count(4, 1)), AUTOATTACK, 3, [4] * 40, ONE_IN)
+    written = json.loads(json.dumps(asdict(state)))
+    assert left_to_climb(State(**written), climb) == left_to_climb(state, climb)
+
+
+def test_passes_of_one_rung_are_to_be_had() -> None:
+    """As whoever asks whether it pays to prepare for Square does."""
+    state = state_of(alike(100, ["", "", ""]), 3, 0)
+    climb = Climb(Step("fgsm", Count(4, 1)), AUTOATTACK, 3, [4] * 100, ONE_IN)
+    square = AUTOATTACK[-1].passes
+    assert square is not None
+    before = left_to_climb(state, climb)["square"]
+    assert 80 * square.forward < before.forward < 110 * square.forward
+    assert before.gradient == 0
+    state.stage = [3] * 50 + [0] * 50
+    state.failed[:50] = [2] * 50  # these are through
+    assert left_to_climb(state, climb)["square"].forward < 0.6 * before.forward
+    state.failed = [2] * 100
+    assert work_of(left_to_climb(state, climb)) == 0
+
+
+def test_images_outside_a_sample_climb_less() -> None:
+    """What is audited on some images is expected on those alone."""
+    state = state_of(alike(100, ["", "", ""]), 3, 0)
+    climb = Climb(Step("fgsm", Count(4, 1)), AUTOATTACK, 3, [4] * 10 + [2] * 90, ONE_IN)
+    left = left_to_climb(state, climb)
+    everywhere = left_to_climb(state, climb._replace(heights=[4] * 100))
+    assert left["fab-t"].forward == pytest.approx(0.1 * everywhere["fab-t"].forward)
+    # What the last rungs break would climb the first ones again.
+    assert left["apgd-t"].forward == pytest.approx(everywhere["apgd-t"].forward, rel=0.1)
+
+
+@pytest.mark.parametrize("kind", ["all falls", "all stands"])
+def test_square_asks_what_it_is_expected_to(linear_case: Callable, kind: str) -> None:
+    """On a small image most queries repeat; the estimate is for one that withstands them."""
+    model, split = linear_case(10, n=8)
+    x, y = split.pixels(), split.labels
+    radius = torch.full((8,), 1e-4 if kind == "all stands" else 0.3)
+    target = Target(model, images=8)
+    square(target, x, y, torch.arange(8), eps=radius, norm="linf", queries=2000)
+    expected = 8 * asked(x, "linf", 2000)
+    assert expected < 8 * 2000 / 2
+    if kind == "all stands":
+        assert expected / 2.5 < target.passes.forward < expected * 2.5
+    else:
+        assert target.passes.forward < expected
+
+
+def test_a_search_counts_up_to_what_it_took(linear_case: Callable, monkeypatch) -> None:
+    """The real schedules: the bar is told of every pass and ends at what the records say."""
+    seen: list[tuple[float, float]] = []
+
+    @contextmanager
+    def bar(description: str, total: float, done: float = 0.0) -> Iterator[Any]:
+        yield lambda done, note="", total=None: seen.append((done, total))
+
+    monkeypatch.setattr(search, "bar", bar)
+    monkeypatch.setattr(harness, "bar", bar)
+    model, split = linear_case(10)
+    protocol = protocols.load("pgd", "", eps=["0.002", "0.01", "0.04"])
+    how: dict[str, Any] = {"seed": 0, "device": torch.device("cpu"), "batch_size": 4}
+    options = {"steps": 20, "restarts": 2}
+    rungs = ladders.ladder("pgd", 10, options)
+    steps = algorithms.components("pgd", 10, options)
+    for schedule in (
+        partial(search.search_all, ladder=rungs),
+        partial(harness.attack_all, steps=steps),
+        partial(harness.attack_all, steps=ladders.as_components(rungs), exhaustive=True),
+    ):
+        seen.clear()
+        state = schedule(model, split, protocol, **how)
+        counted = [done for done, total in seen if total is not None]
+        assert counted == sorted(counted)
+        assert len(counted) > 200
+        assert seen[-1] == (work_done(state), work_done(state))
+
+
+@pytest.fixture
+def ends(monkeypatch) -> list[tuple[float, float]]:
+    """What bars around passes expected, and what it came to."""
+    found: list[tuple[float, float]] = []
+
+    @contextmanager
+    def bar(description: str, total: float, done: float = 0.0) -> Iterator[Any]:
+        last = [0.0]
+        yield lambda done, note="", total=None: last.append(done)
+        assert last == sorted(last)
+        found.append((total, last[-1]))
+
+    monkeypatch.setattr(attack, "bar", bar)
+    return found
+
+
+def test_probes_take_what_is_expected(linear_case: Callable, ends, tmp_path: Path) -> None:
+    """A probe and a transfer, within the factor."""
+    model, split = linear_case(10, n=40)
+    twin, _ = linear_case(10)
+    label, cpu = Label("resnet14", "frozen", "learned", 0), torch.device("cpu")
+    header = {"eps": ["0.01", "0.02"], "classes": ["a"] * 10, "shape": [2, 5, 5]}
+    probing._probe(label, model, header, split, tmp_path / "probe.parquet", cpu)
+    probing._transfer(label, (model, twin), header, split, tmp_path / "t.parquet", cpu)
+    assert len(ends) == 2
+    for expected, took in ends:
+        assert 1 / HONEST < took / expected < HONEST
+
+
+def test_diagnostics_take_what_is_expected(linear_case: Callable, ends) -> None:
+    """Of a network before its attack, and of one that mostly stands after it."""
+    model, split = linear_case(10, n=64)
+    x, y = split.pixels(), split.labels
+    diagnostics.of_network(model, x, y, torch.zeros(2), torch.ones(2))
+    diagnostics.of_attacks(
+        Target(model), x, y, torch.arange(64), torch.ones(64, dtype=torch.bool), 1e-4, "linf", 100
+    )
+    assert len(ends) == 2
+    for expected, took in ends:
+        assert 1 / HONEST < took / expected < HONEST

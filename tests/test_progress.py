@@ -1,0 +1,211 @@
+"""What is said while something runs: how far it is, how long it takes yet, and how often."""
+
+from __future__ import annotations
+
+import io
+import re
+import time
+from collections.abc import Callable
+from itertools import pairwise
+
+import pytest
+
+from robustbench_mix import progress
+from robustbench_mix.pace import Pace, duration
+from robustbench_mix.progress import _Lines
+
+
+class Clock:
+    """A clock that tests move."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def ran(pace: Pace, clock: Clock, work: float, seconds: float, steps: int = 50) -> None:
+    """So much work at an even speed."""
+    for _ in range(steps):
+        clock.now += seconds / steps
+        pace.see(pace.done + work / steps)
+
+
+def test_time_left_is_that_of_the_rest() -> None:
+    """At an even speed it is exact."""
+    clock = Clock()
+    pace = Pace(1000, clock=clock)
+    assert pace.seconds_left is None
+    ran(pace, clock, 100, 20)
+    assert pace.seconds_left == pytest.approx(180)
+    assert pace.percent == 10
+    ran(pace, clock, 900, 180)
+    assert (pace.percent, pace.seconds_left) == (100, None)
+
+
+def test_what_was_done_before_has_no_part_in_the_speed() -> None:
+    """A run that goes on is honest from its first seconds."""
+    clock = Clock()
+    pace = Pace(1000, done=900, clock=clock)
+    assert pace.percent == 90
+    ran(pace, clock, 10, 30)
+    assert pace.seconds_left == pytest.approx(270)
+
+
+@pytest.mark.parametrize("slower", [0.25, 4.0])
+def test_a_machine_that_changes_its_speed_is_followed(slower: float) -> None:
+    """Half-way a neighbour comes or goes: soon what is said is right within 1.5."""
+    clock = Clock()
+    pace = Pace(1000, clock=clock)
+    ran(pace, clock, 500, 100)
+    ran(pace, clock, 250, 50 * slower)
+    left = pace.seconds_left
+    assert left is not None
+    if slower > 1:
+        assert 1 / 1.5 < left / (50 * slower) < 1.5
+    else:
+        assert left < 50
+
+
+def test_the_share_does_not_fall_when_there_is_more_to_do() -> None:
+    """Nor does it say 100 % before the end."""
+    clock = Clock()
+    pace = Pace(100, clock=clock)
+    pace.see(60)
+    pace.see(61, total=1000)
+    assert pace.percent == 60
+    pace.see(999)
+    assert pace.percent == 99
+    pace.see(999.9)
+    assert pace.percent == 99
+    pace.see(1000)
+    assert pace.percent == 100
+
+
+def test_nothing_to_do_is_done() -> None:
+    """An attack on images that are all misclassified."""
+    pace = Pace(0)
+    assert (pace.is_over, pace.percent, pace.seconds_left) == (True, 100, None)
+
+
+def test_a_long_run_is_measured_in_little_memory() -> None:
+    """A million steps leave some hundred measurements."""
+    clock = Clock()
+    pace = Pace(1e6, clock=clock)
+    ran(pace, clock, 1e6 - 1, 1e5, steps=100_000)
+    assert len(pace._seen) < 1000
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(3, "3 s"), (99, "99 s"), (130, "2 min"), (9000, "2.5 h"), (200_000, "2.3 days")],
+)
+def test_durations_in_words(seconds: float, words: str) -> None:
+    """One number and its unit."""
+    assert duration(seconds) == words
+
+
+def spoken(capsys, seconds: float, step: float, speak: Callable[[float], float]) -> list[float]:
+    """When lines are said in a run of so many seconds, `speak(now)` being how much is done."""
+    clock = Clock()
+    lines = _Lines("attacking", Pace(seconds, clock=clock))
+    times = []
+    now = 0.0
+    while now < seconds:
+        now += step
+        clock.now = 100 + now
+        lines(min(speak(now), seconds), "note")
+        if capsys.readouterr().err:
+            times.append(now)
+    lines.end()
+    assert capsys.readouterr().err == "attacking: 100 % (note)\n"
+    return times
+
+
+def test_lines_come_at_least_every_thirty_seconds(capsys) -> None:
+    """Also where the work stands still, and a first one soon."""
+    times = spoken(capsys, 600, 0.5, lambda now: now if now < 100 or now >= 599 else 100)
+    assert times[0] <= 2
+    assert max(b - a for a, b in pairwise(times)) <= 30
+    assert len(times) < 50
+
+
+def test_short_runs_say_little(capsys) -> None:
+    """A line for each tenth at most, and those not faster than one can read."""
+    assert len(spoken(capsys, 100, 0.01, lambda now: now)) <= 12
+    assert len(spoken(capsys, 10, 0.001, lambda now: now)) <= 6
+
+
+def test_what_is_over_in_a_moment_says_nothing(capsys) -> None:
+    """Five hundred steps, none of which takes any time."""
+    for _ in progress.track(range(500), "attacking"):
+        pass
+    assert capsys.readouterr() == ("", "")
+
+
+def test_plain_lines_without_a_terminal(capsys) -> None:
+    """On standard error, with the time that is left, no escape sequences, the end included."""
+    for _ in progress.track(range(12), "attacking"):
+        time.sleep(0.12)
+    out, err = capsys.readouterr()
+    assert out == ""
+    first, *_, last = err.splitlines()
+    assert re.fullmatch(r"attacking: [0-9]+ %, 0 s left", first)
+    assert last == "attacking: 100 %"
+    assert not set(err) & {"\x1b", "\r"}
+
+
+def test_a_step_that_takes_long_is_no_silence(capsys, monkeypatch) -> None:
+    """A clock speaks when the work does not."""
+    monkeypatch.setattr(progress, "PATIENCE", 0.05)
+    monkeypatch.setattr(progress, "BETWEEN", 0.2)
+    with progress.bar("attacking", 10) as update:
+        time.sleep(0.9)
+        said = capsys.readouterr().err.splitlines()
+        update(10)
+    assert 3 <= len(said) <= 6
+    assert set(said) == {"attacking: 0 %"}
+
+
+def test_what_takes_long_is_said(capsys, monkeypatch) -> None:
+    """And what does not is not; nor under --quiet."""
+    monkeypatch.setattr(progress, "PATIENCE", 0.2)
+    with progress.doing("reading"):
+        pass
+    assert capsys.readouterr().err == ""
+    with progress.doing("reading"):
+        time.sleep(0.6)
+    assert capsys.readouterr().err == "reading\n"
+    with progress.silenced(), progress.doing("reading"):
+        time.sleep(0.4)
+    assert capsys.readouterr().err == ""
+
+
+def test_of_several_each_says_little(capsys, monkeypatch) -> None:
+    """One line every so often behind its tag, tenths or not."""
+    monkeypatch.setattr(progress, "_tag", "[1/2]")
+    clock = Clock()
+    lines = _Lines("attacking", Pace(100, clock=clock))
+    for now in range(1, 100):
+        clock.now = 100.0 + now
+        lines(now)
+    said = capsys.readouterr().err.splitlines()
+    assert 3 <= len(said) <= 5
+    assert said[0].startswith("[1/2] attacking: 20 %")
+
+
+def test_a_terminal_has_a_bar(monkeypatch) -> None:
+    """It moves with the share, and ends at 100 %."""
+
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    screen = Terminal()
+    monkeypatch.setattr("sys.stderr", screen)
+    monkeypatch.setenv("TERM", "xterm")
+    with progress.bar("attacking", 100, done=30) as update:
+        for done in range(31, 101):
+            update(done, "square")
+    assert "100 % (square)" in screen.getvalue()
