@@ -6,8 +6,7 @@ from pathlib import Path
 
 import torch
 
-from robustbench_mix import checkpoints, sources, weights, zoo
-from robustbench_mix.errors import RbmixError
+from robustbench_mix import checking, checkpoints, sources, weights, zoo
 from robustbench_mix.identity import Label
 from robustbench_mix.obtain import Obtained
 from robustbench_mix.progress import say
@@ -31,20 +30,10 @@ def is_brought(
     mixers is asked for. Raises RbmixError for a word that names nothing, and for wishes that
     contradict each other.
     """
+    checking.weights_of(word, spatial=spatial, channel=channel, file=file, pretrained=pretrained)
     origin = sources.parse(word)
     origin.check()
     variant = spatial is not None or channel is not None
-    if origin.is_builtin and pretrained:
-        raise RbmixError(
-            f"--pretrained goes with your own model, {sources.FORMS}; rbmix trains {word!r} itself"
-        )
-    if file is not None and pretrained:
-        raise RbmixError(f"--weights {file} and --pretrained cannot both be the weights")
-    if pretrained and variant:
-        raise RbmixError(
-            "--pretrained takes the network as it was published; --spatial and --channel go with "
-            "training, or with --weights of a network that has such mixers"
-        )
     if file is not None:
         return not (origin.is_builtin or checkpoints.is_ours(file))
     return pretrained or (origin.source.BRINGS_WEIGHTS and not variant)

@@ -14,8 +14,8 @@ from robustbench_mix.bench.steps import Step, gradient_step, training_step
 from robustbench_mix.probing import probe_passes, transfer_passes
 from robustbench_mix.protocols import Protocol
 from robustbench_mix.search import searched
-from robustbench_mix.specs import ModelSpec, Recipe
-from robustbench_mix.unshuffle import Decoder, build
+from robustbench_mix.specs import Decoder, ModelSpec, Recipe
+from robustbench_mix.unshuffle import build
 
 BATCH = 64
 REPEATS = 3

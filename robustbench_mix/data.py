@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from robustbench_mix.errors import RbmixError, first_line, unknown
+from robustbench_mix.errors import RbmixError, first_line
 from robustbench_mix.folders import load_folder
 from robustbench_mix.locks import alone
-from robustbench_mix.names import DATASETS
-from robustbench_mix.places import home, is_folder, path_of
+from robustbench_mix.names import DATASETS, check_dataset
+from robustbench_mix.places import home, path_of
 from robustbench_mix.shapes import Shape, shape_of
 from robustbench_mix.splits import Dataset, Split, balanced
 
@@ -32,16 +32,12 @@ def load(name: str) -> Dataset:
     Raises RbmixError for an unknown name, a folder that is not there or is not a class
     folder, and for CIFAR when it is neither on disk nor can be downloaded.
     """
+    check_dataset(name)
     if name == "digits":
         return _digits()
     if name in ("cifar10", "cifar100"):
         return _cifar(name)
-    path = path_of(name)
-    if is_folder(path):
-        return load_folder(path, reserved=DATASETS)
-    if "/" in name or "\\" in name or name.startswith((".", "~")):
-        raise RbmixError(f"data set folder {name!r} does not exist")
-    raise unknown("data set", name, DATASETS, also="or a folder with train/ and test/ inside")
+    return load_folder(path_of(name), reserved=DATASETS)
 
 
 def _split(images: np.ndarray, labels: np.ndarray, levels: int) -> Split:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from robustbench_mix import anatomy, data, sources, zoo
-from robustbench_mix.specs import Interface, ModelSpec
+from robustbench_mix import anatomy, checking, data, sources, zoo
 
 
 def describe(
@@ -21,7 +20,10 @@ def describe(
 
     Without a data set, for colour images of 32 pixels and ten classes unless said otherwise.
     """
-    spec = ModelSpec(model, spatial, channel, interface=Interface(input_size, classes=classes))
+    spec = checking.description(
+        model=model, spatial=spatial, channel=channel, dataset=dataset,
+        input_size=input_size, classes=classes,
+    )  # fmt: skip
     sources.parse(model).check()
     shape = zoo.Shape(3, 32, classes or 10) if dataset is None else data.shape(dataset)
     network = zoo.sketch(spec, shape)

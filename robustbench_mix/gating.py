@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from robustbench_mix import baselines, brought, checkpoints, data, jobs
+from robustbench_mix import baselines, brought, checking, checkpoints, data, jobs
 from robustbench_mix.baselines import ELSEWHERE, Baseline
 from robustbench_mix.errors import RbmixError
 from robustbench_mix.files import check_writable, replacing, safe_name
@@ -79,10 +79,11 @@ def rerun(
     Nothing that was evaluated before is read, and nothing is kept. Raises RbmixError if the
     images are not those of the baseline.
     """
+    checking.rerun(
+        baseline, path, examples=examples, batch_size=batch_size, weights=weights, device=device
+    )
     words = baseline.words
     most = words["examples"]
-    if examples is not None and not 1 <= examples <= most:
-        raise RbmixError(f"number of examples {examples} must be 1 to {most}, as in {path}")
     weights = weights or baselines.weights_of(baseline, path)
     split, wanted = balanced(data.load(words["dataset"]).test, most), baseline.identity["data_hash"]
     if split.hash != wanted:

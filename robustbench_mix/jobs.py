@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from itertools import product
 from pathlib import Path
 
 import torch
 from torch import nn
 
-from robustbench_mix import brought, data, evaluation, probing, progress, protocols, zoo
+from robustbench_mix import brought, checking, data, evaluation, probing, progress, protocols, zoo
 from robustbench_mix import unshuffle as shuffling
 from robustbench_mix.devices import fitting_batch, pick_device, pick_precision
-from robustbench_mix.errors import RbmixError, unknown
 from robustbench_mix.evaluation import Evaluation, default_examples
 from robustbench_mix.files import check_writable
-from robustbench_mix.grids import MAX_PIECES
 from robustbench_mix.identity import Label
 from robustbench_mix.obtain import Obtained, from_checkpoint, obtain
 from robustbench_mix.partials import Shard
@@ -25,18 +22,12 @@ from robustbench_mix.recipes import Training as Training
 from robustbench_mix.recipes import adversarial_eps, recipe_for
 from robustbench_mix.schedules import schedule_of
 from robustbench_mix.specs import (
-    BACKENDS,
-    MAX_BATCH,
-    MAX_EXAMPLES,
     Adversarial,
     Interface,
     ModelSpec,
     Recipe,
-    check_count,
-    check_seed,
 )
 from robustbench_mix.splits import Dataset, balanced
-from robustbench_mix.unshuffle import Decoder
 
 
 def explain(
@@ -56,10 +47,12 @@ def explain(
 ) -> list[Path]:
     """Measure a network, its learned twin, and how their examples transfer; the records."""
     progress.set_quiet(quiet)
-    check_count("number of examples", examples, MAX_EXAMPLES)
+    checking.explanation(
+        model=model, spatial=spatial, channel=channel, seed=seed, dataset=dataset,
+        examples=examples, eps=eps, training=training, device=device, interface=interface,
+    )  # fmt: skip
     zoo.family(model)
     name = ModelSpec(model, spatial, channel, seed, interface).name
-    protocols.load("fgsm", "", eps=eps)
     check_writable(results)
     where = pick_device(device)
     loaded = data.load(dataset)
@@ -99,16 +92,10 @@ def unshuffle(
 ) -> list[Path]:
     """Train every combination to undo a permutation; the paths of their records."""
     progress.set_quiet(quiet)
-    check_seed(seed)
-    training.check()
-    count = len(widths) * len(depths) * len(kernels) * len(spatial)
-    if count > MAX_PIECES:
-        raise RbmixError(f"{count:,} networks (allowed: up to {MAX_PIECES:,})")
-    decoders = [
-        Decoder(width, depth, kernel, patch, mode, seed=seed)
-        for width, depth, kernel, mode in product(widths, depths, kernels, spatial)
-    ]
-    check_count("number of examples", examples, MAX_EXAMPLES)
+    decoders = checking.unshufflers(
+        widths=widths, depths=depths, kernels=kernels, patch=patch, spatial=spatial, seed=seed,
+        dataset=dataset, examples=examples, training=training, device=device,
+    )  # fmt: skip
     check_writable(results)
     where = pick_device(device)
     loaded = data.load(dataset)
@@ -141,8 +128,12 @@ def train(
 ) -> Obtained:
     """Train the named model, or load it if it is cached."""
     progress.set_quiet(quiet)
+    checking.training(
+        model=model, spatial=spatial, channel=channel, seed=seed,
+        dataset=None if isinstance(dataset, Dataset) else dataset, training=training,
+        device=device, interface=interface,
+    )  # fmt: skip
     spec = ModelSpec(model, spatial, channel, seed, interface)
-    training.check()
     zoo.family(model)
     where = pick_device(device)
     check_writable(home() / "checkpoints")
@@ -201,22 +192,21 @@ def evaluate(
     """
     progress.set_quiet(quiet)
     word = model if isinstance(model, str) else type(model).__name__
-    spec = ModelSpec(word, spatial or "learned", channel or "learned", check_seed(seed), interface)
+    checking.evaluation(
+        model=word, spatial=spatial, channel=channel, seed=seed,
+        dataset=None if isinstance(dataset, Dataset) else dataset, attack=attack, eps=eps,
+        norm=norm, examples=examples, batch_size=batch_size, weights=weights, training=training,
+        device=device, pretrained=pretrained, interface=interface, backend=backend,
+        exhaustive=exhaustive, randomised=randomised, is_module=isinstance(model, nn.Module),
+    )  # fmt: skip
+    spec = ModelSpec(word, spatial or "learned", channel or "learned", seed, interface)
     is_brought = isinstance(model, nn.Module) or brought.is_brought(
         model, spatial=spatial, channel=channel, file=weights, pretrained=pretrained
     )
-    if is_brought or weights is not None:
-        training.check_idle(word)
-    check_count("number of examples", examples, MAX_EXAMPLES)
-    check_count("batch size", batch_size, MAX_BATCH)
-    if backend is not None and backend not in BACKENDS:
-        raise unknown("backend", backend, BACKENDS)
-    _protocol(attack, "", eps, norm)
-    training.check()
     check_writable(results)
     where = pick_device(device)
     loaded = dataset if isinstance(dataset, Dataset) else data.load(dataset)
-    protocol = _protocol(attack, loaded.name, eps, norm)
+    protocol = checking.protocol_of(attack, loaded.name, eps, norm)
     # Before anything is trained; an attack may still ask for more classes than the model has.
     schedule_of(
         protocol, max(len(loaded.classes), 2), backend, exhaustive=exhaustive, randomised=randomised
@@ -277,12 +267,3 @@ def attack_shard(
         batch_size=fitting_batch(loaded.size, where),
     )  # fmt: skip
     evaluation.attack_shard(task, shard)
-
-
-def _protocol(
-    attack: str | Protocol, dataset: str, eps: list[str] | None, norm: str | None
-) -> Protocol:
-    """The named protocol, or the given one with another grid."""
-    if isinstance(attack, str):
-        return protocols.load(attack, dataset, eps=eps, norm=norm)
-    return protocols.changed(attack, eps=eps, norm=norm)

@@ -1,6 +1,22 @@
-"""The names that rbmix itself gives to models and data sets, known without building either."""
+"""The names that users write of models, data sets, attacks and devices, and what they may be.
+
+Known without importing what they name: a wrong word is answered at once. What a library alone
+knows, as the networks of timm, is asked of it when it is imported.
+"""
 
 from __future__ import annotations
+
+import importlib.util
+import re
+from contextlib import suppress
+from importlib.machinery import PathFinder
+from pathlib import Path
+from typing import NamedTuple
+
+from robustbench_mix import plugins
+from robustbench_mix.errors import RbmixError, unknown
+from robustbench_mix.places import is_folder, path_of
+from robustbench_mix.specs import BACKENDS
 
 MODELS = {
     "resnet14": "the paper's CIFAR ResNet, n = 2",
@@ -20,3 +36,179 @@ DATASETS = {
     "cifar10": "60,000 photographs, 32x32 colour, 10 classes; downloaded by torchvision",
     "cifar100": "60,000 photographs, 32x32 colour, 100 classes; downloaded by torchvision",
 }
+FORMS = "torchvision:NAME, timm:NAME, hf:owner/name, package.module:callable"
+SOURCES = ("torchvision", "timm", "hf", "python")  # before the colon of a model word
+GRAMMAR = (
+    "resnetN and convmixerWIDTH_DEPTH take suffixes: _w width, _d depth multiplier, "
+    "_k kernel, _p patch, as in resnet14_d4 or convmixer64_6_k7_p1"
+)
+# Algorithms with a fast form, and with a reference form; others by `foolbox:` or of packages.
+FAST = ("autoattack", "autoattack-audited", "fgsm", "pgd")
+REFERENCE = ("autoattack", "fgsm", "noise", "pgd")
+FOOLBOX = "foolbox:"
+DEVICES = ("auto", "cpu", "cuda", "mps")
+
+
+class Architecture(NamedTuple):
+    """The name of one of rbmix's own networks taken apart: `resnet14_w4`, `convmixer64_6_k7`.
+
+    `second` is the number behind the first underscore, `options` its suffixes by their letter.
+    """
+
+    kind: str
+    first: int
+    second: int | None
+    options: dict[str, int]
+
+
+def architecture(name: str) -> Architecture:
+    """Take the name apart; raises RbmixError, with the nearest known one, for anything else."""
+    match = re.fullmatch(r"(resnet|convmixer)(\d{1,4})(?:_(\d{1,3}))?((?:_[wdkp]\d{1,3})*)", name)
+    if not match:
+        raise unknown("model", name, [*MODELS, *plugins.packages("model")], also=f"or {FORMS}")
+    kind, first, second = match[1], int(match[2]), match[3]
+    options = [(part[0], int(part[1:])) for part in match[4].split("_") if part]
+    given = dict(options)
+    if len(given) < len(options) or 0 in given.values() or first == 0 or second == "0":
+        raise RbmixError(f"model {name!r}: a suffix is repeated or zero ({GRAMMAR})")
+    if kind == "convmixer":
+        allowed = "dkp"
+    elif f"resnet{first}" in MODELS and second is None:
+        allowed = "d" if first in (18, 34) else "wd"
+    else:
+        raise unknown("model", name, MODELS, also=GRAMMAR)
+    if given.keys() - set(allowed):
+        raise unknown("model", name, MODELS, also=GRAMMAR)
+    return Architecture(kind, first, None if second is None else int(second), given)
+
+
+def is_architecture(name: str) -> bool:
+    """Whether `architecture` takes it."""
+    try:
+        architecture(name)
+    except RbmixError:
+        return False
+    return True
+
+
+def is_code(word: str) -> bool:
+    """Whether a model word says which code is to be imported."""
+    prefix, colon, _ = word.partition(":")
+    return bool(colon) and (prefix == "python" or prefix not in SOURCES)
+
+
+def is_builtin(word: str) -> bool:
+    """Whether a model word is a name from `rbmix models` that no other package gives."""
+    return ":" not in word and (is_architecture(word) or word not in plugins.packages("model"))
+
+
+def brings_weights(word: str) -> bool:
+    """Whether a network of this word is ready unless a variant is asked for."""
+    prefix, colon, _ = word.partition(":")
+    if not colon:
+        return not is_builtin(word)
+    return prefix == "hf" or is_code(word)
+
+
+def check_model(word: str) -> None:
+    """Raise RbmixError for a model word that names nothing, as far as no import is needed."""
+    prefix, colon, rest = word.partition(":")
+    if is_builtin(word):
+        architecture(word)
+        plugins.check_free("model", word, [word])
+    elif prefix == "hf":
+        check_repository(rest)
+    elif is_code(word):
+        check_code(rest if prefix == "python" and colon else word)
+
+
+def check_repository(name: str) -> None:
+    """Raise RbmixError unless a name is of the form `owner/name` or `owner/name@revision`."""
+    if not re.fullmatch(r"[\w.-]+/[\w.-]+(@[\w./-]+)?", name):
+        raise RbmixError(f"model 'hf:{name}' is not of the form hf:owner/name")
+
+
+def check_code(path: str) -> None:
+    """Raise RbmixError unless `path` is `package.module:callable` of a package that is there."""
+    module, _, attribute = path.partition(":")
+    if not (module and attribute):
+        raise RbmixError(f"model {path!r} is not of the form package.module:callable")
+    package = module.partition(".")[0]
+    found = True
+    with suppress(ValueError, ImportError):  # a module that does not tell: importing it will
+        found = bool(PathFinder.find_spec(package, [str(Path.cwd())])) or bool(
+            importlib.util.find_spec(package)
+        )
+    if not found:
+        raise RbmixError(
+            f"cannot import model {path!r}: ModuleNotFoundError: No module named {package!r}"
+        )
+
+
+def check_dataset(name: str) -> None:
+    """Raise RbmixError unless a name is one of `DATASETS` or a folder."""
+    if name in DATASETS or is_folder(path_of(name)):
+        return
+    if "/" in name or "\\" in name or name.startswith((".", "~")):
+        raise RbmixError(f"data set folder {name!r} does not exist")
+    raise unknown("data set", name, DATASETS, also="or a folder with train/ and test/ inside")
+
+
+def check_algorithm(name: str) -> None:
+    """Raise RbmixError unless exactly one algorithm has this name; foolbox knows its own."""
+    if name.startswith(FOOLBOX):
+        return
+    own = sorted({*FAST, *REFERENCE})
+    plugins.check_free("algorithm", name, own)
+    known = [*own, *plugins.packages("algorithm")]
+    if name not in known:
+        raise unknown("algorithm", name, known, also=f"or {FOOLBOX}NAME")
+
+
+def check_fast(algorithm: str) -> None:
+    """Raise RbmixError for an algorithm without a fast form."""
+    if algorithm not in FAST:
+        raise RbmixError(
+            f"algorithm {algorithm!r} has no fast backend (allowed: {', '.join(FAST)}); "
+            "use --backend reference"
+        )
+
+
+def check_reference(algorithm: str) -> None:
+    """Raise RbmixError for one of rbmix's own algorithms that has no reference form."""
+    if algorithm in FAST and algorithm not in REFERENCE:
+        raise RbmixError(f"algorithm {algorithm!r} has no reference backend; use --backend fast")
+
+
+def backend_of(
+    algorithm: str, backend: str | None, *, exhaustive: bool = False, randomised: bool = False
+) -> str:
+    """The backend that runs an algorithm: `fast` where there is one, unless another is asked for.
+
+    Raises RbmixError for an unknown algorithm, and for wishes that do not go together.
+    """
+    check_algorithm(algorithm)
+    if backend is not None and backend not in BACKENDS:
+        raise unknown("backend", backend, BACKENDS)
+    if randomised:
+        if backend == "fast" or exhaustive:
+            words = "--exhaustive" if exhaustive else "--backend fast"
+            raise RbmixError(f"--randomised goes with the reference backend, not with {words}")
+        if algorithm in FAST and algorithm not in REFERENCE:
+            raise RbmixError(
+                f"algorithm {algorithm!r} has no form for randomised networks "
+                f"(allowed: {', '.join(REFERENCE)}, foolbox:NAME)"
+            )
+        return "reference"
+    backend = backend or ("fast" if algorithm in FAST else "reference")
+    if exhaustive and backend != "fast":
+        raise RbmixError(f"--exhaustive goes with the fast backend, not with {backend!r}")
+    (check_fast if backend == "fast" else check_reference)(algorithm)
+    return backend
+
+
+def check_device(name: str) -> None:
+    """Raise RbmixError for a word that is no device anywhere, as `tpu`."""
+    kind, _, number = name.partition(":")
+    if kind not in DEVICES or (number and not number.isdecimal()):
+        raise unknown("device", name, DEVICES)

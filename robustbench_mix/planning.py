@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import torch
 
 from robustbench_mix import (
+    checking,
     checkpoints,
     data,
     jobs,
@@ -20,7 +21,6 @@ from robustbench_mix import (
     partials,
     probing,
     protocols,
-    sources,
     zoo,
 )
 from robustbench_mix import unshuffle as shuffling
@@ -28,7 +28,6 @@ from robustbench_mix.agenda import Agenda
 from robustbench_mix.algorithms import ladders
 from robustbench_mix.costs import Costs
 from robustbench_mix.devices import fitting_batch, pick_device
-from robustbench_mix.errors import RbmixError
 from robustbench_mix.evaluation import default_examples
 from robustbench_mix.files import check_writable
 from robustbench_mix.grids import Cell, Puzzle, Sweep
@@ -38,9 +37,9 @@ from robustbench_mix.obtain import place
 from robustbench_mix.partials import Shard
 from robustbench_mix.progress import silenced
 from robustbench_mix.protocols import Protocol
+from robustbench_mix.specs import Decoder
 from robustbench_mix.splits import Dataset, Split, balanced
 from robustbench_mix.unfinished import is_left
-from robustbench_mix.unshuffle import Decoder
 
 UNSHUFFLED = 1000  # test images of an un-shuffling
 ATTACKS = ("attack", "shard", "explain")  # what a plan counts as attacking
@@ -137,18 +136,9 @@ class _About(NamedTuple):
 
 
 def check(cell: Cell) -> None:
-    """Raises RbmixError for a model or an attack that does not exist, and for a model of code.
-
-    A sweep may come from anybody: it names no module that is then imported.
-    """
-    word = cell.spec.model
-    if sources.parse(word).is_code:
-        raise RbmixError(
-            f"model {word!r} is code, which no sweep imports: `rbmix evaluate --model`"
-        )
-    zoo.family(word)
-    for attack in cell.attacks:
-        protocols.load(attack, "")
+    """Raises RbmixError for a model or an attack that does not exist, and for a model of code."""
+    checking.check_cell(cell)
+    zoo.family(cell.spec.model)
 
 
 def summary(pieces: list[Piece]) -> list[dict[str, Any]]:

@@ -10,7 +10,15 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from robustbench_mix.errors import RbmixError
-from robustbench_mix.specs import MAX_EPOCHS, MAX_EXAMPLES, Recipe, check_count, parse_eps
+from robustbench_mix.specs import (
+    MAX_EPOCHS,
+    MAX_EXAMPLES,
+    Recipe,
+    check_count,
+    check_precision,
+    check_rate,
+    parse_eps,
+)
 
 RESNET = Recipe(
     epochs=20,
@@ -68,6 +76,10 @@ class Training:
         """Raises RbmixError for numbers out of range and a radius that nothing would use."""
         check_count("epochs", self.epochs, MAX_EPOCHS)
         check_count("number of examples", self.examples, MAX_EXAMPLES)
+        if self.lr is not None:
+            check_rate(self.lr)
+        if self.precision != "auto":
+            check_precision(self.precision)
         if self.adversarial_eps is None:
             return
         parse_eps(self.adversarial_eps, "linf")

@@ -17,8 +17,7 @@ from typing import Any
 import torch
 
 from robustbench_mix.agenda import Agenda, Do, Note, Piece, attempt, unnoted
-from robustbench_mix.errors import RbmixError, unknown
-from robustbench_mix.specs import RUNNERS
+from robustbench_mix.checking import check_runner
 from robustbench_mix.workers import SEEN, in_processes
 
 Run = Callable[[Sequence[Piece], Do, Note], list[str]]
@@ -47,18 +46,13 @@ def running(
     each of its GPUs where `device` is not one of them; on a cluster as many as it has room for.
     Raises RbmixError for what does not exist or does not go together.
     """
-    if name not in RUNNERS:
-        raise unknown("runner", name, RUNNERS)
-    if workers is not None and workers < 1:
-        raise RbmixError(f"number of workers {workers} must be at least 1")
+    check_runner(name, workers, address)
     if name == "ray":
         from robustbench_mix.cluster import connected
 
         with connected(address, workers, device) as found:
             yield found
         return
-    if address is not None:
-        raise RbmixError(f"--address {address} goes with --runner ray")
     yield local(workers, gpus(device))
 
 

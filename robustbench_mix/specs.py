@@ -29,6 +29,8 @@ MAX_EPS = 1000  # of a grid
 MAX_EXAMPLES = 10**8
 MAX_BATCH = 10**6
 MAX_EPOCHS = 10**5
+# Of un-shufflers, as in the names of models.
+MOST_DECODER = {"width": 9999, "depth": 999, "kernel": 999, "patch": 999}
 
 
 @dataclass(frozen=True)
@@ -87,6 +89,18 @@ def check_count(name: str, number: int | None, most: int) -> None:
     """Raise RbmixError unless the number is from 1 to `most`; None passes."""
     if number is not None and not 1 <= number <= most:
         raise RbmixError(f"{name} {number} must be at least 1 (allowed: up to {most:,})")
+
+
+def check_rate(rate: float) -> None:
+    """Raise RbmixError unless a learning rate is a positive number."""
+    if not (math.isfinite(rate) and rate > 0):
+        raise RbmixError(f"learning rate {rate} must be a positive number")
+
+
+def check_precision(name: str) -> None:
+    """Raise RbmixError unless it is one of `PRECISIONS`."""
+    if name not in PRECISIONS:
+        raise unknown("precision", name, PRECISIONS)
 
 
 @dataclass(frozen=True)
@@ -220,6 +234,34 @@ class ModelSpec:
 
 
 @dataclass(frozen=True)
+class Decoder:
+    """Which network un-shuffles: its shape, its mixers and the seed, of the permutation too."""
+
+    width: int
+    depth: int
+    kernel: int
+    patch: int = 1
+    spatial: str = "learned"
+    channel: str = "learned"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        parse_spatial(self.spatial)
+        for name, most in MOST_DECODER.items():
+            check_count(name, getattr(self, name), most)
+
+    @property
+    def name(self) -> str:
+        """As model names go."""
+        return f"convmixer{self.width}_{self.depth}_k{self.kernel}_p{self.patch}"
+
+    @property
+    def reach(self) -> int:
+        """How many pixels away from a position its output can see."""
+        return self.depth * (self.kernel - 1) * self.patch // 2
+
+
+@dataclass(frozen=True)
 class Adversarial:
     """Training on PGD examples (Madry et al., arXiv 1706.06083) instead of the images.
 
@@ -257,10 +299,8 @@ class Recipe:
     def __post_init__(self) -> None:
         check_count("epochs", self.epochs, MAX_EPOCHS)
         check_count("batch size", self.batch_size, MAX_BATCH)
-        if not (math.isfinite(self.lr) and self.lr > 0):
-            raise RbmixError(f"learning rate {self.lr} must be a positive number")
-        if self.precision not in PRECISIONS:
-            raise unknown("precision", self.precision, PRECISIONS)
+        check_rate(self.lr)
+        check_precision(self.precision)
 
 
 def as_json(record: Any) -> dict[str, Any]:

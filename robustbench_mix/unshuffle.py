@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 
@@ -30,41 +30,12 @@ from robustbench_mix.mixing import set_mixing
 from robustbench_mix.normalized import Normalized
 from robustbench_mix.progress import say
 from robustbench_mix.recipes import recipe_for as classifier_recipe
-from robustbench_mix.specs import Recipe, as_json, check_count, parse_spatial, short_hash
+from robustbench_mix.specs import Decoder, Recipe, as_json, parse_spatial, short_hash
 from robustbench_mix.splits import Dataset, Split, balanced
 from robustbench_mix.unfinished import Unfinished, forget
 from robustbench_mix.zoo import check_size
 
 BATCH = 256
-MOST = {"width": 9999, "depth": 999, "kernel": 999, "patch": 999}  # as in the names of models
-
-
-@dataclass(frozen=True)
-class Decoder:
-    """Which network un-shuffles: its shape, its mixers and the seed, of the permutation too."""
-
-    width: int
-    depth: int
-    kernel: int
-    patch: int = 1
-    spatial: str = "learned"
-    channel: str = "learned"
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        parse_spatial(self.spatial)
-        for name, most in MOST.items():
-            check_count(name, getattr(self, name), most)
-
-    @property
-    def name(self) -> str:
-        """As model names go."""
-        return f"convmixer{self.width}_{self.depth}_k{self.kernel}_p{self.patch}"
-
-    @property
-    def reach(self) -> int:
-        """How many pixels away from a position its output can see."""
-        return self.depth * (self.kernel - 1) * self.patch // 2
 
 
 class Projector(ConvMixer):

@@ -24,10 +24,10 @@ from robustbench_mix.mixing import (
     set_mixing,
     spatial_mixers,
 )
-from robustbench_mix.names import MODELS
+from robustbench_mix.names import GRAMMAR, MODELS
 from robustbench_mix.normalized import Normalized
 from robustbench_mix.shapes import Shape, resized, send, shape_of
-from robustbench_mix.sources.builtin import GRAMMAR, parse_name
+from robustbench_mix.sources.builtin import parse_name
 from robustbench_mix.specs import Interface, ModelSpec, check_channel, parse_spatial
 
 MAX_PARAMETERS = 10**9

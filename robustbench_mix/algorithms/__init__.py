@@ -16,10 +16,9 @@ from robustbench_mix.algorithms import foreign, from_foolbox
 from robustbench_mix.algorithms.attack import Attack, Component, call_with_options
 from robustbench_mix.algorithms.autoattack import autoattack
 from robustbench_mix.algorithms.fgsm import fgsm
-from robustbench_mix.algorithms.ladders import LADDERS
 from robustbench_mix.algorithms.noise import noise
 from robustbench_mix.algorithms.pgd import pgd
-from robustbench_mix.errors import RbmixError, unknown
+from robustbench_mix.names import FOOLBOX, check_algorithm, check_reference
 
 ALGORITHMS: dict[str, Callable[..., list[Component]]] = {
     "autoattack": autoattack,
@@ -37,22 +36,10 @@ def components(algorithm: str, classes: int, options: dict[str, Any]) -> list[Co
     The algorithm is one of `ALGORITHMS`, `foolbox:NAME`, or what a package registers (`plugins`).
     Raises RbmixError for an unknown algorithm or option, or an option out of range.
     """
-    check_name(algorithm)
-    if algorithm.startswith(from_foolbox.PREFIX):
+    check_algorithm(algorithm)
+    if algorithm.startswith(FOOLBOX):
         return from_foolbox.foolbox(algorithm, options)
     if algorithm in ALGORITHMS:
         return call_with_options(ALGORITHMS[algorithm], algorithm, classes, options)
-    if algorithm in LADDERS:
-        raise RbmixError(f"algorithm {algorithm!r} has no reference backend; use --backend fast")
+    check_reference(algorithm)
     return foreign.from_package(algorithm, plugins.algorithms()[algorithm](), options)
-
-
-def check_name(algorithm: str) -> None:
-    """Raise RbmixError unless exactly one algorithm has this name; foolbox knows its own."""
-    if algorithm.startswith(from_foolbox.PREFIX):
-        return
-    own = sorted({*ALGORITHMS, *LADDERS})
-    plugins.check_free("algorithm", algorithm, own)
-    known = [*own, *plugins.algorithms()]
-    if algorithm not in known:
-        raise unknown("algorithm", algorithm, known, also=f"or {from_foolbox.PREFIX}NAME")

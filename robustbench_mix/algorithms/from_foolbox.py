@@ -20,9 +20,9 @@ from torch import Tensor
 from robustbench_mix.algorithms.attack import Component, Target
 from robustbench_mix.algorithms.foreign import as_images, check_options, keywords, one_line
 from robustbench_mix.errors import RbmixError, unknown
+from robustbench_mix.names import FOOLBOX
 from robustbench_mix.specs import NORMS
 
-PREFIX = "foolbox:"
 NORM = {2: "l2", math.inf: "linf"}
 
 
@@ -34,12 +34,12 @@ def names() -> list[str]:
 
 
 def foolbox(algorithm: str, options: dict[str, Any]) -> list[Component]:
-    """The attack named behind `PREFIX`; `options` go to its constructor.
+    """The attack named behind `FOOLBOX`; `options` go to its constructor.
 
     Raises RbmixError for an unknown name or option, and for an attack whose perturbations no
     norm of ours measures.
     """
-    name = algorithm.removeprefix(PREFIX)
+    name = algorithm.removeprefix(FOOLBOX)
     if name not in names():
         raise unknown("foolbox attack", name, names())
     library = _library()

@@ -36,8 +36,8 @@ from robustbench_mix.algorithms.fab import fab
 from robustbench_mix.algorithms.pgd import check_pgd
 from robustbench_mix.algorithms.square import asked, square
 from robustbench_mix.draws import derive
-from robustbench_mix.errors import RbmixError
 from robustbench_mix.expected import Count
+from robustbench_mix.names import check_fast
 from robustbench_mix.streams import stream
 
 
@@ -165,11 +165,7 @@ def ladder(
     Without `early_stop` no image leaves a rung before its end. Raises RbmixError for an
     algorithm that has no fast form, and as `components` does.
     """
-    if algorithm not in LADDERS:
-        raise RbmixError(
-            f"algorithm {algorithm!r} has no fast backend (allowed: {', '.join(LADDERS)}); "
-            "use --backend reference"
-        )
+    check_fast(algorithm)
     make = LADDERS[algorithm]
     if not early_stop:
         make = partial(make, early_stop=False)

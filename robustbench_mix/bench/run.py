@@ -11,11 +11,11 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from robustbench_mix import data, jobs, provenance, reading
+from robustbench_mix import checking, data, jobs, provenance, reading
 from robustbench_mix.bench import curves, peers, processes, steps
 from robustbench_mix.bench.table import Part, Row, Table, from_json, to_json, to_markdown
+from robustbench_mix.checking import BENCHMARKS
 from robustbench_mix.devices import describe, pick_device
-from robustbench_mix.errors import RbmixError
 from robustbench_mix.files import check_writable, write_text
 from robustbench_mix.progress import say
 from robustbench_mix.splits import Split, balanced
@@ -24,7 +24,6 @@ from robustbench_mix.splits import Split, balanced
 ADVERSARIAL_EXAMPLES, ADVERSARIAL_EPOCHS = 20_000, 10
 QUICK = "resnet14_w4"
 FILE = "benchmarks.json"
-PARTS = ("two-step", "autoattack", "adversarial", "audited", "command", "pgd", "steps", "memory")
 
 
 def bench(
@@ -43,18 +42,18 @@ def bench(
     small network on few digits, to see that everything runs: no evidence. Raises
     RbmixError for a part that does not exist, or a damaged file.
     """
-    for part in parts or []:
-        if part not in PARTS:
-            raise RbmixError(f"part {part!r} is not one of {', '.join(PARTS)}")
+    checking.benchmark(
+        dataset=dataset, examples=examples, parts=parts, precision=precision, device=device
+    )
     check_writable(results)
     where = pick_device(device)
     table = _measured(results)
     bench_one = _Bench(dataset, examples, quick, precision, device, where)
-    for part in parts or PARTS:
+    for part in parts or BENCHMARKS:
         say(f"measuring: {part}")
         rows, skipped = bench_one.part(part)
         table[part] = Part(_where(where), rows, skipped)
-        table = {name: table[name] for name in PARTS if name in table}
+        table = {name: table[name] for name in BENCHMARKS if name in table}
         write_text(results / FILE, json.dumps(to_json(table), indent=1) + "\n")
         write_text(results / "benchmarks.md", to_markdown(table))
     return table

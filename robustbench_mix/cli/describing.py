@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Optional
+from typing import Annotated, Any, Optional
 
 import typer
 
@@ -16,6 +16,7 @@ from robustbench_mix.cli.options import (
     Quiet,
     SpatialWord,
     answer,
+    load_torch,
 )
 
 
@@ -47,10 +48,16 @@ def describe(
     As it would be trained: dense convolutions are made separable. Weights are neither needed nor
     downloaded.
     """
+    from robustbench_mix import checking
+
+    words: dict[str, Any] = {
+        "model": model, "spatial": spatial, "channel": channel, "dataset": dataset,
+        "input_size": input_size, "classes": classes,
+    }  # fmt: skip
+    checking.description(**words)
+    load_torch(as_json or quiet)
+
     from robustbench_mix import describing, show
 
-    found = describing.describe(
-        model=model, spatial=spatial, channel=channel, dataset=dataset,
-        input_size=input_size, classes=classes,
-    )  # fmt: skip
+    found = describing.describe(**words)
     answer(as_json, quiet, found, lambda: show.description(found))

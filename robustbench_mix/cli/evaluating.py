@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated, Any, Optional
 
 import typer
 
@@ -40,6 +40,7 @@ from robustbench_mix.cli.options import (
     answer,
     interface,
     listed,
+    load_torch,
     names,
     whole,
 )
@@ -100,21 +101,25 @@ def evaluate(
     With --weights these two say how the file was made: the model's convolutions are made
     separable before it is loaded, and learned and frozen are compared as twins.
     """
+    from robustbench_mix import checking
+    from robustbench_mix.recipes import Training
+
+    words: dict[str, Any] = {
+        "model": model, "spatial": spatial, "channel": channel, "seed": seed, "dataset": dataset,
+        "attack": attack, "eps": None if eps is None else listed(eps), "norm": norm,
+        "examples": examples, "batch_size": batch_size, "weights": weights,
+        "training": Training(epochs, train_examples, lr, precision, adversarial, adversarial_eps),
+        "device": device, "pretrained": pretrained,
+        "interface": interface(input_size, mean, std, classes),
+        "backend": backend, "exhaustive": exhaustive, "randomised": randomised,
+    }  # fmt: skip
+    checking.evaluation(**words)
+    load_torch(as_json or quiet)
+
     from robustbench_mix import jobs, plot, show
     from robustbench_mix import leaderboard as board
 
-    done = jobs.evaluate(
-        model=model, spatial=spatial, channel=channel, seed=seed, dataset=dataset,
-        attack=attack, eps=None if eps is None else listed(eps),
-        norm=norm, examples=examples, batch_size=batch_size, weights=weights, results=out,
-        training=jobs.Training(
-            epochs, train_examples, lr, precision, adversarial, adversarial_eps
-        ),
-        device=device,
-        pretrained=pretrained, interface=interface(input_size, mean, std, classes),
-        backend=backend, exhaustive=exhaustive, randomised=randomised, fresh=fresh,
-        quiet=as_json or quiet,
-    )  # fmt: skip
+    done = jobs.evaluate(**words, results=out, fresh=fresh, quiet=as_json or quiet)
     written = [done.path, *board.write(out), *plot.write(out)]
     rows = board.rows([done.run])
     found = show.evaluation_json(done.run, rows, written)
@@ -147,16 +152,20 @@ def train(
     Any architecture will do: its dense convolutions are made separable, and it is trained from
     fresh weights, whatever weights others have for it.
     """
+    from robustbench_mix import checking
+    from robustbench_mix.recipes import Training
+
+    words: dict[str, Any] = {
+        "model": model, "spatial": spatial, "channel": channel, "seed": seed, "dataset": dataset,
+        "training": Training(epochs, train_examples, lr, precision, adversarial, adversarial_eps),
+        "device": device, "interface": interface(input_size, mean, std, classes),
+    }  # fmt: skip
+    checking.training(**words)
+    load_torch(as_json or quiet)
+
     from robustbench_mix import jobs, show
 
-    obtained = jobs.train(
-        model=model, spatial=spatial, channel=channel, seed=seed, dataset=dataset,
-        training=jobs.Training(
-            epochs, train_examples, lr, precision, adversarial, adversarial_eps
-        ),
-        device=device, interface=interface(input_size, mean, std, classes),
-        quiet=as_json or quiet,
-    )  # fmt: skip
+    obtained = jobs.train(**words, quiet=as_json or quiet)
     found = {**obtained.header, "checkpoint": str(obtained.path)}
     answer(as_json, quiet, found, lambda: show.training(obtained.header, obtained.path))
 
@@ -190,14 +199,19 @@ def explain(
     quiet: Quiet = False,
 ) -> None:
     """Measure what explains a gap: margins, gradients, linearity, transfer, frequencies."""
+    from robustbench_mix import checking
+    from robustbench_mix.recipes import Training
+
+    words: dict[str, Any] = {
+        "model": model, "spatial": spatial, "channel": channel, "seed": seed, "dataset": dataset,
+        "examples": examples, "eps": None if eps is None else listed(eps),
+        "training": Training(epochs, train_examples, lr, precision, adversarial, adversarial_eps),
+        "device": device, "interface": interface(input_size, mean, std, classes),
+    }  # fmt: skip
+    checking.explanation(**words)
+    load_torch(as_json or quiet)
+
     from robustbench_mix import jobs, show
 
-    paths = jobs.explain(
-        model=model, spatial=spatial, channel=channel, seed=seed, dataset=dataset,
-        examples=examples, eps=None if eps is None else listed(eps), results=out,
-        training=jobs.Training(
-            epochs, train_examples, lr, precision, adversarial, adversarial_eps
-        ),
-        device=device, interface=interface(input_size, mean, std, classes), quiet=as_json or quiet,
-    )  # fmt: skip
+    paths = jobs.explain(**words, results=out, quiet=as_json or quiet)
     answer(as_json, quiet, names(paths), lambda: show.saved(paths))

@@ -33,6 +33,7 @@ from robustbench_mix.cli.options import (
     Weights,
     answer,
     listed,
+    load_torch,
     names,
     whole,
 )
@@ -70,17 +71,22 @@ def baseline(
     quiet: Quiet = False,
 ) -> None:
     """Attack a model and keep the outcome of each image as a baseline for `rbmix check`."""
-    from robustbench_mix import gating, jobs, show
+    from robustbench_mix import checking
+    from robustbench_mix.recipes import Training
 
-    written = gating.write(
-        model=model, spatial=spatial, channel=channel, seed=seed, dataset=dataset,
-        attack=attack, eps=None if eps is None else listed(eps), norm=norm, examples=examples,
-        backend=backend, batch_size=batch_size, weights=weights,
-        training=jobs.Training(
-            epochs, train_examples, lr, precision, adversarial, adversarial_eps
-        ),
-        device=device, folder=out, replace=replace, quiet=as_json or quiet,
-    )  # fmt: skip
+    words: dict[str, Any] = {
+        "model": model, "spatial": spatial, "channel": channel, "seed": seed, "dataset": dataset,
+        "attack": attack, "eps": None if eps is None else listed(eps), "norm": norm,
+        "examples": examples, "backend": backend, "batch_size": batch_size, "weights": weights,
+        "training": Training(epochs, train_examples, lr, precision, adversarial, adversarial_eps),
+        "device": device,
+    }  # fmt: skip
+    checking.evaluation(**words)
+    load_torch(as_json or quiet)
+
+    from robustbench_mix import gating, show
+
+    written = gating.write(**words, folder=out, replace=replace, quiet=as_json or quiet)
     answer(as_json, quiet, names(written), lambda: show.saved(written))
 
 
@@ -106,13 +112,18 @@ def check(
     quiet: Quiet = False,
 ) -> None:
     """Evaluate what a baseline was made of and exit 1 if anything got worse."""
-    from robustbench_mix import baselines
+    from robustbench_mix import baselines, checking
 
     if tolerance < 0:
         raise RbmixError(f"tolerance {tolerance} must be at least 0")
     if update and examples is not None:
         raise RbmixError(f"--update writes all images, leave out --examples {examples}")
     kept = {path: baselines.read(path) for path in baseline}
+    for path, one in kept.items():
+        checking.rerun(
+            one, path, examples=examples, batch_size=batch_size, weights=weights, device=device
+        )
+    load_torch(as_json or quiet)
 
     from robustbench_mix import ci, gating, regression, show
     from robustbench_mix.files import check_writable, write_bytes

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated, Any, Optional
 
 import typer
 
@@ -16,9 +16,9 @@ from robustbench_mix.cli.options import (
     Quiet,
     answer,
     listed,
+    load_torch,
     whole,
 )
-from robustbench_mix.errors import RbmixError
 
 
 @app.command()
@@ -40,15 +40,16 @@ def bench(
     quiet: Quiet = False,
 ) -> None:
     """Measure rbmix against what you could use instead, side by side."""
-    from robustbench_mix import progress
+    from robustbench_mix import checking
+
+    words: dict[str, Any] = {
+        "dataset": dataset, "examples": examples, "parts": None if parts is None else listed(parts),
+        "precision": precision, "device": device,
+    }  # fmt: skip
+    checking.benchmark(**words)
+    load_torch(as_json or quiet)
+
     from robustbench_mix.bench import run, table
 
-    progress.set_quiet(as_json or quiet)
-    if examples < 1:
-        raise RbmixError(f"number of examples {examples} must be at least 1")
-    measured = run.bench(
-        dataset=dataset, examples=examples, quick=quick,
-        parts=None if parts is None else listed(parts),
-        precision=precision, device=device, results=out,
-    )  # fmt: skip
+    measured = run.bench(**words, quick=quick, results=out)
     answer(as_json, quiet, table.to_json(measured), lambda: print(table.to_markdown(measured)))

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Annotated, Any, Optional
 
 import typer
 
-from robustbench_mix import mirrors
+from robustbench_mix import mirrors, progress
 from robustbench_mix.cli import completing
 from robustbench_mix.errors import RbmixError
 from robustbench_mix.places import is_folder
@@ -156,6 +157,16 @@ def results_folder(text: Any) -> Path:
 results_folder.__name__ = "path or URL"
 Results = Annotated[Path, typer.Argument(parser=results_folder, help="Results folder, or its URL.")]
 Out = Annotated[Path, typer.Option(parser=results_folder, help="Results folder, or its URL.")]
+
+
+def load_torch(quiet: bool) -> None:
+    """Say that PyTorch is about to be imported, which takes seconds, unless it is there.
+
+    Commands check their words before (`checking`). `quiet` holds for all that is said from now on.
+    """
+    progress.set_quiet(quiet)
+    if "torch" not in sys.modules:
+        progress.say("loading PyTorch")
 
 
 def answer(as_json: bool, quiet: bool, data: Any, show: Callable[[], None]) -> None:

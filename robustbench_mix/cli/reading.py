@@ -9,7 +9,7 @@ import typer
 
 from robustbench_mix import mirrors
 from robustbench_mix.cli.app import app
-from robustbench_mix.cli.options import AsJson, Quiet, Results, answer, existing, names
+from robustbench_mix.cli.options import AsJson, Quiet, Results, answer, existing, load_torch, names
 
 Check = Annotated[
     bool,
@@ -20,6 +20,8 @@ Check = Annotated[
 @app.command()
 def models(as_json: AsJson = False, quiet: Quiet = False) -> None:
     """List the models, with the trainable parameters of Full, Chans and Space."""
+    load_torch(as_json or quiet)
+
     from robustbench_mix import plugins, show, sources, zoo
 
     counts = {name: zoo.trainable_parameters(name) for name in zoo.MODELS}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated, Any, Optional
 
 import typer
 
@@ -24,6 +24,7 @@ from robustbench_mix.cli.options import (
     answer,
     existing,
     listed,
+    load_torch,
     names,
     results_folder,
     whole,
@@ -59,14 +60,21 @@ def unshuffle(
     quiet: Quiet = False,
 ) -> None:
     """Teach ConvMixers to undo a fixed permutation of the pixels: learned against frozen."""
+    from robustbench_mix import checking
+    from robustbench_mix.recipes import Training
+
+    words: dict[str, Any] = {
+        "widths": listed(width, int), "depths": listed(depth, int), "kernels": listed(kernel, int),
+        "patch": patch, "spatial": listed(spatial), "seed": seed, "dataset": dataset,
+        "examples": examples, "training": Training(epochs, train_examples, lr, precision),
+        "device": device,
+    }  # fmt: skip
+    checking.unshufflers(**words)
+    load_torch(as_json or quiet)
+
     from robustbench_mix import gallery, jobs, show
 
-    paths = jobs.unshuffle(
-        widths=listed(width, int), depths=listed(depth, int), kernels=listed(kernel, int),
-        patch=patch, spatial=listed(spatial), seed=seed, dataset=dataset, examples=examples,
-        results=out, training=jobs.Training(epochs, train_examples, lr, precision),
-        device=device, quiet=as_json or quiet,
-    )  # fmt: skip
+    paths = jobs.unshuffle(**words, results=out, quiet=as_json or quiet)
     rows = gallery.rows(paths)
     written = [*paths, *gallery.write(out)]
     answer(as_json, quiet, {"rows": rows, **names(written)}, lambda: show.decodings(rows, written))
@@ -135,12 +143,9 @@ def sweep(
     quiet: Quiet = False,
 ) -> None:
     """Train and attack a whole grid; a second call does only what is missing."""
-    from robustbench_mix import gallery, grids, ongoing, planning, plot, progress, runners, sweeping
-    from robustbench_mix import leaderboard as board
-    from robustbench_mix import show_sweeps as show
+    from robustbench_mix import checking, grids
 
     is_silent = as_json or quiet
-    progress.set_quiet(is_silent)
     changes = {
         "datasets": None if dataset is None else [dataset],
         "models": None if models is None else listed(models),
@@ -149,6 +154,15 @@ def sweep(
         "examples": examples, "epochs": epochs, "train_examples": train_examples,
     }  # fmt: skip
     chosen = grids.load(spec, {name: v for name, v in changes.items() if v is not None})
+    checking.sweep(
+        chosen, runner=runner, workers=workers, address=address, precision=precision, device=device
+    )
+    load_torch(is_silent)
+
+    from robustbench_mix import gallery, ongoing, planning, plot, runners, sweeping
+    from robustbench_mix import leaderboard as board
+    from robustbench_mix import show_sweeps as show
+
     failures: list[str] = []
     with runners.running(runner, workers=workers, address=address, device=device) as found:
         setting, pieces = found.ask(

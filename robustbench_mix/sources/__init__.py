@@ -13,7 +13,8 @@ from typing import Protocol
 
 from torch import nn
 
-from robustbench_mix import plugins
+from robustbench_mix import names
+from robustbench_mix.names import FORMS
 from robustbench_mix.shapes import Shape
 from robustbench_mix.sources import (
     builtin,
@@ -23,7 +24,7 @@ from robustbench_mix.sources import (
     timm_models,
     torchvision_models,
 )
-from robustbench_mix.sources.common import FORMS, Published
+from robustbench_mix.sources.common import Published
 
 __all__ = ["FORMS", "SOURCES", "Origin", "Source", "parse"]
 
@@ -89,8 +90,7 @@ def parse(word: str) -> Origin:
     """Where the network with this word comes from; whether it exists, `check` says."""
     prefix, colon, rest = word.partition(":")
     if not colon:
-        foreign = word in plugins.models() and not builtin.knows(word)
-        return Origin(word, registered if foreign else builtin, word)
+        return Origin(word, builtin if names.is_builtin(word) else registered, word)
     if prefix in SOURCES:
         return Origin(word, SOURCES[prefix], rest)
     return Origin(word, callables, word)

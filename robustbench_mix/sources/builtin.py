@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 
 from torch import nn
 
 from robustbench_mix import plugins
 from robustbench_mix.convmixer import ConvMixer
-from robustbench_mix.errors import RbmixError, unknown
+from robustbench_mix.errors import RbmixError
 from robustbench_mix.mixing import separate
-from robustbench_mix.names import MODELS
+from robustbench_mix.names import architecture
 from robustbench_mix.resnet import ResNet
 from robustbench_mix.shapes import Shape
-from robustbench_mix.sources.common import FORMS, Published
+from robustbench_mix.sources.common import Published
 
 BRINGS_WEIGHTS = False
-GRAMMAR = (
-    "resnetN and convmixerWIDTH_DEPTH take suffixes: _w width, _d depth multiplier, "
-    "_k kernel, _p patch, as in resnet14_d4 or convmixer64_6_k7_p1"
-)
 
 
 def check(name: str) -> None:
@@ -30,15 +25,6 @@ def check(name: str) -> None:
     """
     parse_name(name)
     plugins.check_free("model", name, [name])
-
-
-def knows(name: str) -> bool:
-    """Whether `parse_name` takes it."""
-    try:
-        parse_name(name)
-    except RbmixError:
-        return False
-    return True
 
 
 def fresh(name: str, shape: Shape) -> nn.Module:
@@ -56,17 +42,10 @@ def parse_name(name: str) -> Callable[[Shape], nn.Module]:
 
     Raises RbmixError, with the nearest known name, for anything else.
     """
-    match = re.fullmatch(r"(resnet|convmixer)(\d{1,4})(?:_(\d{1,3}))?((?:_[wdkp]\d{1,3})*)", name)
-    if not match:
-        raise unknown("model", name, [*MODELS, *plugins.models()], also=f"or {FORMS}")
-    kind, first, second = match[1], int(match[2]), match[3]
-    options = [(part[0], int(part[1:])) for part in match[4].split("_") if part]
-    given = dict(options)
-    if len(given) < len(options) or 0 in given.values() or first == 0 or second == "0":
-        raise RbmixError(f"model {name!r}: a suffix is repeated or zero ({GRAMMAR})")
-    if kind == "convmixer" and not given.keys() - set("dkp"):
+    kind, first, second, given = architecture(name)
+    if kind == "convmixer":
         width, depth, kernel, patch = (
-            (128, first, 8, 1) if second is None else (first, int(second), 5, 2)
+            (128, first, 8, 1) if second is None else (first, second, 5, 2)
         )
         return lambda shape: _convmixer(
             name,
@@ -77,18 +56,15 @@ def parse_name(name: str) -> Callable[[Shape], nn.Module]:
             given.get("p", patch),
             given.get("d", 1),
         )
-    if f"resnet{first}" in MODELS and second is None:
-        if first in (18, 34) and not given.keys() - {"d"}:
-            return lambda shape: _torchvision_resnet(first, shape, given.get("d"))
-        if first not in (18, 34) and not given.keys() - {"w", "d"}:
-            return lambda shape: ResNet(
-                (first - 2) // 6,
-                shape.classes,
-                shape.channels,
-                width=given.get("w", 16),
-                multiplier=given.get("d", 9),
-            )
-    raise unknown("model", name, MODELS, also=GRAMMAR)
+    if first in (18, 34):
+        return lambda shape: _torchvision_resnet(first, shape, given.get("d"))
+    return lambda shape: ResNet(
+        (first - 2) // 6,
+        shape.classes,
+        shape.channels,
+        width=given.get("w", 16),
+        multiplier=given.get("d", 9),
+    )
 
 
 def _convmixer(

@@ -12,6 +12,7 @@ from typing import Any
 from torch import nn
 
 from robustbench_mix.errors import RbmixError, first_line
+from robustbench_mix.names import check_code
 from robustbench_mix.shapes import Shape
 from robustbench_mix.sources.common import Published
 
@@ -54,9 +55,8 @@ def published(path: str) -> Published:
 
 def _target(path: str) -> Callable[..., Any] | nn.Module:
     """Import `package.module:callable`; the current folder is searched first, as `python -m`."""
+    check_code(path)
     module_name, _, attribute = path.partition(":")
-    if not (module_name and attribute):
-        raise RbmixError(f"model {path!r} is not of the form package.module:callable")
     here = str(Path.cwd())
     if here not in sys.path:
         sys.path.insert(0, here)

@@ -12,8 +12,6 @@ from torch import nn
 from robustbench_mix.errors import RbmixError, first_line
 from robustbench_mix.progress import say
 
-FORMS = "torchvision:NAME, timm:NAME, hf:owner/name, package.module:callable"
-
 
 @dataclass(frozen=True)
 class Published:

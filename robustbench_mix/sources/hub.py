@@ -6,7 +6,6 @@ Such a repository has a `config.json` that names the architecture and the weight
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from torch import nn
 
 from robustbench_mix import weights
 from robustbench_mix.errors import RbmixError
+from robustbench_mix.names import check_repository
 from robustbench_mix.shapes import Shape
 from robustbench_mix.sources import timm_models
 from robustbench_mix.sources.common import Published, fetching, not_downloaded, optional
@@ -23,8 +23,7 @@ BRINGS_WEIGHTS = True
 
 def check(name: str) -> None:
     """Raise RbmixError unless the name has the form `owner/name` or `owner/name@revision`."""
-    if not re.fullmatch(r"[\w.-]+/[\w.-]+(@[\w./-]+)?", name):
-        raise RbmixError(f"model 'hf:{name}' is not of the form hf:owner/name")
+    check_repository(name)
     for package in ("huggingface_hub", "timm"):
         optional(package, f"hf:{name}", "hf")
 
