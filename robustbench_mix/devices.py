@@ -11,7 +11,6 @@ import torch
 from robustbench_mix import provenance
 from robustbench_mix.errors import RbmixError, unknown
 
-
 # Sums over a batch are rounded in another order by another number of threads, and training makes
 # much of little: one thread everywhere gives the same weights everywhere. It also trains at full
 # speed beside a busy process, where two threads wait for each other at every layer.
@@ -81,7 +80,7 @@ def fitting_batch(size: int, device: torch.device) -> int:
     backend halves it where memory runs out.
     """
     at_32_pixels = 128 if device.type == "cpu" else 2048
-    return min(max(at_32_pixels * 32**2 // size**2, 16), at_32_pixels)
+    return min(max(at_32_pixels * 32**2 // size**2, 16), 4 * at_32_pixels)
 
 
 def has_fast_bfloat16(device: torch.device) -> bool:

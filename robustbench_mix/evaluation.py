@@ -25,7 +25,7 @@ from robustbench_mix.splits import Dataset, Split, balanced
 from robustbench_mix.state import State
 from robustbench_mix.verdicts import DRAWS
 
-DEFAULT_EXAMPLES = {"digits": 128}
+DEFAULT_EXAMPLES = {"digits": 40}
 OTHER_EXAMPLES = 1000
 
 
@@ -89,7 +89,9 @@ def task(
     check_classes(classes, split)
     if randomised:
         protocol = protocols.randomised(protocol)
-    schedule = schedule_of(protocol, classes, backend, exhaustive=exhaustive, randomised=randomised)
+    schedule = schedule_of(
+        protocol, classes, backend, exhaustive=exhaustive, randomised=randomised, images=len(split)
+    )
     header = header_of(
         label, obtained.header, weights_hash(obtained.model), dataset.name, split, protocol,
         batch_size=batch_size, backend=schedule.backend, device=device,

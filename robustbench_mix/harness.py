@@ -32,6 +32,7 @@ from robustbench_mix.protocols import Protocol
 from robustbench_mix.splits import Split
 from robustbench_mix.state import State
 from robustbench_mix.streams import stream
+from robustbench_mix.threads import chosen_threads
 from robustbench_mix.verdicts import answers, margins, misclassified, predicted
 
 Save = Callable[[State], None]
@@ -76,7 +77,8 @@ def attack_all(
     check_norm(steps, protocol.norm)
     with borrowed(model, device):
         judge = Target(model)
-        simple = model if draws > 1 else simplify(model, sample(split, device, judge.dtype))
+        x = sample(split, device, judge.dtype)
+        simple = model if draws > 1 else simplify(model, x)
         job = _Job(judge, Target(simple), split, protocol, seed, device, draws)
         if state is None:
             state = clean_state(
@@ -85,8 +87,9 @@ def attack_all(
         plan = _plan(steps, len(protocol.eps))
         rounds = _rounds(job, plan, exhaustive)
         done = work_done(state)
-        with bar(description, done + sum(left_in_rounds(state, rounds)), done) as update:
-            job.target.on_pass = meter = Meter(update)
+        about = done + sum(left_in_rounds(state, rounds))
+        with bar(description, about, done) as update, chosen_threads(simple, x) as choose:
+            job.target.on_pass, job.target.before_pass = (meter := Meter(update)), choose
             for number, (level, component) in enumerate(plan, start=1):
                 where = "nearest" if component.nearest else f"eps {protocol.eps[level].text}"
                 work = partial(_attack_batch, job, state, level, component)

@@ -38,8 +38,12 @@ def schedule_of(
     *,
     exhaustive: bool = False,
     randomised: bool = False,
+    images: int = 0,
 ) -> Schedule:
-    """Choose the schedule; raises RbmixError if the protocol does not go with it."""
+    """Choose the schedule for so many `images`, also where parts of them are attacked.
+
+    Raises RbmixError if the protocol does not go with it.
+    """
     name, options = protocol.algorithm, protocol.options
     backend = backend_of(name, backend, exhaustive=exhaustive, randomised=randomised)
     if exhaustive:
@@ -49,7 +53,9 @@ def schedule_of(
         return Schedule("fast, exhaustive", attack, [], len(steps) * len(protocol.eps))
     if backend == "fast":
         rungs = ladders.ladder(name, classes, options)
-        return Schedule(backend, partial(search_all, ladder=rungs), rungs, len(rungs))
+        return Schedule(
+            backend, partial(search_all, ladder=rungs, images=images), rungs, len(rungs)
+        )
     steps = algorithms.components(name, classes, options)
     check_norm(steps, protocol.norm)
     # On the reference backend: the fast one believes whatever a single pass says.

@@ -30,6 +30,7 @@ from robustbench_mix.algorithms.ascent import first_direction
 from robustbench_mix.algorithms.attack import Target
 from robustbench_mix.algorithms.ladders import Rung
 from robustbench_mix.audit import audited, hits
+from robustbench_mix.compiled import ForwardOnly
 from robustbench_mix.devices import has_fast_bfloat16
 from robustbench_mix.expected import Count, Meter, Step
 from robustbench_mix.fuse import halve, simplify
@@ -42,6 +43,7 @@ from robustbench_mix.protocols import Protocol
 from robustbench_mix.splits import Split
 from robustbench_mix.state import State
 from robustbench_mix.streams import stream
+from robustbench_mix.threads import chosen_threads
 
 PLACE = -1  # the stage of an image that has not been placed on the grid
 ONE_IN = 20  # one image in so many has a conclusion about it attacked outright
@@ -65,6 +67,7 @@ class Job:
     seed: int
     device: torch.device
     found: Tensor | None
+    forward_only: ForwardOnly
 
     @property
     def shared(self) -> int:
@@ -94,8 +97,11 @@ def search_all(
     exact: bool = False,
     place: bool = True,
     found: Tensor | None = None,
+    images: int = 0,
 ) -> State:
     """Attack every image of `split` under `protocol`; arguments as `harness.attack_all`.
+
+    `images` is how many there are in all, where `split` is a part of them.
 
     `exact` searches in the network's own precision where bfloat16 would be faster. Without
     `place` the ladder is all that attacks. `found` (n, C, H, W) is given, in place, the
@@ -104,7 +110,8 @@ def search_all(
     grid = [eps.value for eps in protocol.eps]
     with borrowed(model, device):
         judge = Target(model)
-        target = searched(model, sample(split, device, judge.dtype), exact=exact)
+        x = sample(split, device, judge.dtype)
+        target = searched(model, x, exact=exact)
         if state is None:
             state = clean_state(judge, split, device, batch_size, levels=len(grid))
             state.stage = [PLACE if place else 0] * len(split)
@@ -112,11 +119,13 @@ def search_all(
         sampled = audited(state, split, ladder, seed)
         steps = _steps(judge, split, ladder, protocol.norm, len(grid), device)
         job = Job(
-            judge, target, split, grid, protocol.norm, ladder, steps, sampled, seed, device, found
-        )
+            judge, target, split, grid, protocol.norm, ladder, steps, sampled, seed, device, found,
+            ForwardOnly(target, x, images or len(split)),
+        )  # fmt: skip
         done = expected.work_done(state)
-        with bar(description, done + expected.work_of(left(job, state)), done) as update:
-            target.on_pass = meter = Meter(update)
+        about = done + expected.work_of(left(job, state))
+        with bar(description, about, done) as update, chosen_threads(target.net, x) as choose:
+            target.on_pass, target.before_pass = (meter := Meter(update)), choose
             while tasks := _open(job, state):
                 cheapest = min(_stage(state, task) for task in tasks)
                 batch = [task for task in tasks if _stage(state, task) == cheapest]
@@ -232,9 +241,11 @@ def _climb(
     levels = [_aim(state, task) for task in tasks]
     eps = torch.tensor([job.grid[level] for level in levels], dtype=torch.float64)
     seeds = torch.tensor([stream(job.seed, rung.name, image) for image in index])
-    x_adv = rung.attack(
-        job.target, x, y, seeds.to(job.device), eps=eps.float().to(x.device), norm=job.norm
-    )
+    passes = job.steps[stage + 1].passes or Count(0, 1)
+    with job.forward_only.lent(passes):
+        x_adv = rung.attack(
+            job.target, x, y, seeds.to(job.device), eps=eps.float().to(x.device), norm=job.norm
+        )
     job.judge.images = job.target.images
     found = _enter(job, state, [task.row for task in tasks], x_adv, x, y, eps, rung.name)
     for task, is_broken, level in zip(tasks, found, levels, strict=True):

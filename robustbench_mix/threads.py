@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import torch
+from torch import Tensor, nn
 
 EVERY_SECONDS = 20.0  # between two choices
 SHARE = 0.02  # of the time that choosing may take
@@ -65,15 +66,27 @@ def candidates(most: int) -> list[int]:
 
 
 @contextmanager
-def chosen_threads(
-    step: Callable[[], object], device: torch.device
-) -> Iterator[Callable[[], None]]:
+def chosen_threads(net: nn.Module, x: Tensor) -> Iterator[Callable[[], None]]:
     """Yield a function that chooses the threads when called; as before after the block.
 
     Only a CPU has a choice, of up to as many threads as were set before.
+
+    Args:
+        net: The network that is attacked, (B, C, H, W) -> (B, classes).
+        x: A few images on its device, of its dtype.
     """
     before = torch.get_num_threads()
+    x = x.repeat_interleave(2, 0).to(memory_format=torch.channels_last)
+
+    def step() -> None:
+        point = x.clone().requires_grad_()
+        # What a network draws for this is not missing elsewhere.
+        with torch.random.fork_rng(devices=[]), torch.enable_grad():
+            logits = net(point)
+            if logits.requires_grad:
+                torch.autograd.grad(logits.sum(), point)
+
     try:
-        yield ThreadChoice(step, before if device.type == "cpu" else 1)
+        yield ThreadChoice(step, before if x.device.type == "cpu" else 1)
     finally:
         torch.set_num_threads(before)

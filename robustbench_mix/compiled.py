@@ -1,0 +1,163 @@
+"""A compiled copy of a network for forward passes, where there are many of them on a CPU.
+
+Attacks that need no gradient ask thousands of times for logits alone. PyTorch's compiler then
+gains a third of the time in float32 and almost half in bfloat16. It takes about as long as some
+thousand images do, so only long runs use it. Anything that goes wrong means the network itself.
+"""
+
+from __future__ import annotations
+
+import copy
+import logging
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from robustbench_mix.algorithms.attack import Target
+from robustbench_mix.expected import Count
+from robustbench_mix.fuse import COARSE, EXACT, nearly
+from robustbench_mix.progress import doing
+
+CHUNK = 64  # images that the compiled program takes at once
+# Multiplications and additions of a run of such passes that are worth the compilation: it takes
+# about 20 s, and a core does 1e11 of them a second in float32 and three times as many in bfloat16.
+WORTH = 5e13
+
+Program = Callable[[Tensor], Tensor]
+Compile = Callable[[nn.Module, Tensor], Program]
+
+
+class Chunked(nn.Module):
+    """`net` (B, C, H, W) -> (B, classes), through `program` in chunks of the size it takes.
+
+    A rest of at least half a chunk is filled up; a smaller one goes through the network.
+    """
+
+    def __init__(self, net: nn.Module, program: Program, chunk: Tensor) -> None:
+        super().__init__()
+        self.net = net
+        self.program = program
+        # The program was made for this layout in memory, which a slice may not have.
+        self.chunk = torch.empty_like(chunk)
+
+    def forward(self, x: Tensor) -> Tensor:
+        size = len(self.chunk)
+        if torch.is_grad_enabled() or x.shape[1:] != self.chunk.shape[1:]:
+            return self.net(x)  # type: ignore[no-any-return]
+        parts = []
+        for part in x.split(size):  # type: ignore[no-untyped-call]
+            if len(part) < size // 2:
+                parts.append(self.net(part))
+                continue
+            self.chunk[: len(part)] = part
+            parts.append(self.program(self.chunk)[: len(part)].clone())
+        return torch.cat(parts) if parts else self.net(x)
+
+
+class ForwardOnly:
+    """Lends a target the compiled copy of its network; compiles it at the first use.
+
+    Args:
+        target: The target whose network is searched, on a CPU.
+        x: A few images, (B, C, H, W), of the network's dtype.
+        images: How many images the whole run has, also where this process attacks a part of
+            them: the outcome is not to depend on the parts.
+        compile_: What compiles, for tests.
+    """
+
+    def __init__(
+        self, target: Target, x: Tensor, images: int, compile_: Compile | None = None
+    ) -> None:
+        self.target, self.x, self.images = target, x, images
+        self.compile = compile_ or compile_ahead
+
+    @contextmanager
+    def lent(self, passes: Count) -> Iterator[None]:
+        """Search on the compiled copy within the block if so many passes an image are worth it."""
+        net = self.target.net
+        if not passes.gradient and self._is_worth(passes.forward) and self._compiled is not None:
+            self.target.net = self._compiled
+        try:
+            yield
+        finally:
+            self.target.net = net
+
+    def _is_worth(self, forward: float) -> bool:
+        return self._flops * forward * self.images >= WORTH
+
+    @cached_property
+    def _flops(self) -> float:
+        """Multiplications and additions of one image; 0 where nothing is to be compiled."""
+        if self.x.device.type != "cpu" or shutil.which("g++") is None:
+            return 0.0
+        with FlopCounterMode(display=False) as counter, torch.no_grad():
+            self.target.net(self.x[:1])
+        return float(counter.get_total_flops())
+
+    @cached_property
+    def _compiled(self) -> Chunked | None:
+        net = self.target.net
+        tolerance = EXACT if self.target.judge is None else COARSE
+        with doing("compiling the network for forward passes"):
+            return compiled(net, self.x, tolerance, self.compile)
+
+
+def compiled(net: nn.Module, x: Tensor, tolerance: float, compile_: Compile) -> Chunked | None:
+    """`net` with a compiled program, None if that fails or its logits differ.
+
+    Args:
+        net: The network, (B, C, H, W) -> (B, classes), in eval mode.
+        x: A few images.
+        tolerance: Largest difference of logits, as a share of the largest.
+        compile_: Makes the program from a copy of the network and a chunk of images.
+    """
+    repeats = -(-CHUNK // len(x))
+    chunk = x.repeat(repeats, 1, 1, 1)[:CHUNK].contiguous(memory_format=torch.channels_last)
+    generator = torch.Generator().manual_seed(0)
+    fresh = torch.rand(chunk.shape, generator=generator).to(chunk)
+    try:
+        with torch.no_grad():
+            made = Chunked(net, compile_(copy.deepcopy(net), chunk), chunk)
+            # Not on the images alone that it was made with, nor at its own size alone.
+            for batch in (chunk, fresh, fresh.flip(0)[: CHUNK - 1], fresh[:2]):
+                if not nearly(net(batch), made(batch), tolerance):
+                    return None
+    except Exception:  # compilers fail in many ways
+        return None
+    return made
+
+
+def compile_ahead(net: nn.Module, chunk: Tensor) -> Program:
+    """Compile a network for batches like `chunk`, ahead of time and without guards.
+
+    A program of PyTorch's just-in-time compiler would be compiled again whenever the number of
+    threads changes.
+    """
+    from torch._inductor import aoti_compile_and_package, aoti_load_package
+
+    options = {"freezing": True, "cpp.dynamic_threads": True, "compile_threads": 1}
+    with tempfile.TemporaryDirectory() as folder, _quiet_compiler():
+        exported = torch.export.export(net, (chunk,))
+        path = aoti_compile_and_package(
+            exported, package_path=str(Path(folder) / "net.pt2"), inductor_configs=options
+        )
+        return aoti_load_package(path)
+
+
+@contextmanager
+def _quiet_compiler() -> Iterator[None]:
+    """Hold back what the compiler logs, which no user can change."""
+    logger = logging.getLogger("torch")
+    before = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
