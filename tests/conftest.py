@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import pickle
 import signal
 from collections.abc import Callable
 from pathlib import Path
 
+# One thread for each test and each process it starts: two that share cores with others wait for
+# each other. Before torch is imported, which reads it.
+os.environ["OMP_NUM_THREADS"] = "1"
+
+import networks
 import numpy as np
 import pandas as pd
 import pytest
@@ -17,6 +23,7 @@ from hypothesis import settings
 from torch import nn
 
 from robustbench_mix import progress
+from robustbench_mix.obtain import Obtained
 from robustbench_mix.provenance import PACKAGES
 from robustbench_mix.records import Run
 from robustbench_mix.splits import Split
@@ -24,6 +31,8 @@ from robustbench_mix.splits import Split
 # How long an example takes says nothing on a shared machine.
 settings.register_profile("rbmix", deadline=None)
 settings.load_profile("rbmix")
+
+torch.set_num_threads(1)
 
 # A shell that starts the tests in the background has Ctrl-C ignored, by their children too.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -59,6 +68,12 @@ def cached(shared_home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Use the shared cache."""
     monkeypatch.setenv("RBMIX_HOME", str(shared_home))
     return shared_home
+
+
+@pytest.fixture(scope="session")
+def shipped() -> Callable[[str], Obtained]:
+    """A function: a network of `tests/weights` by its name, a copy of the test's own."""
+    return networks.load
 
 
 @pytest.fixture

@@ -1,0 +1,35 @@
+"""The small networks that tests come with: what training gives differs from machine to machine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from robustbench_mix import data, progress
+from robustbench_mix.obtain import Obtained, from_checkpoint
+from robustbench_mix.specs import ModelSpec
+
+FOLDER = Path(__file__).parent
+MODEL = "resnet14_w4"
+SPECS = {
+    "learned": ModelSpec(MODEL),
+    "frozen": ModelSpec(MODEL, "frozen"),
+    "same": ModelSpec(MODEL, "same"),
+    "box": ModelSpec(MODEL, "box"),
+    "smoothed": ModelSpec(MODEL, "smoothed:2"),
+    "channel-frozen": ModelSpec(MODEL, channel="frozen"),
+    "adversarial": ModelSpec(MODEL),
+    "convmixer": ModelSpec("convmixer16_2_k3_p1"),
+    "convmixer-frozen": ModelSpec("convmixer16_2_k3_p1", "frozen"),
+    "multiplier-2": ModelSpec("resnet14_w4_d2"),
+}
+
+
+def path(name: str) -> Path:
+    """Its checkpoint, in half precision."""
+    return FOLDER / f"{name}.safetensors"
+
+
+def load(name: str) -> Obtained:
+    """The network, in eval mode, with the header of its checkpoint; a fresh copy at each call."""
+    with progress.silenced():
+        return from_checkpoint(SPECS[name], data.load("digits"), path(name))
