@@ -67,6 +67,7 @@ def test_the_networks_compared_compute_the_same() -> None:
     assert not any(isinstance(m, SeparableConv2d) for m in dense.modules())
 
 
+@pytest.mark.default
 def test_the_peers_attack(linear_case) -> None:
     """Each peer that is here gives a falling curve on a model with known distances."""
     model, split = linear_case(10)
@@ -90,6 +91,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cached: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.default
 def test_quick_parts(here: Path, capsys, monkeypatch) -> None:
     """The chosen parts are measured and written; peers that are missing are named."""
     monkeypatch.setattr(peers, "usable", lambda name: name == "foolbox")

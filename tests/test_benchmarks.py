@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 import torch
 
+pytestmark = pytest.mark.default
+
 
 def test_composed_benchmark_prints_its_ratios(checkout: Path, tmp_path: Path) -> None:
     """Both steps in both layouts, each with a positive ratio."""

@@ -14,6 +14,8 @@ import pytest
 
 from robustbench_mix import __version__, cli, records
 
+pytestmark = pytest.mark.default
+
 # The cheapest model and training that still is the real thing.
 SMALL = ["--model", "resnet14_w4", "--epochs", "5", "--train-examples", "600"]
 EVALUATE = ["evaluate", *SMALL, "--attack", "smoke", "--examples", "20"]
@@ -88,6 +90,7 @@ def test_help_is_fast(tmp_path: Path) -> None:
     assert min(times) < 1
 
 
+@pytest.mark.quick
 def test_help_version_and_no_arguments(capsys) -> None:
     """Help lists the commands, also without arguments; the version is the package's."""
     code, out, _ = rbmix(capsys, "--help")
@@ -261,6 +264,7 @@ def test_train_adversarially(here: Path, capsys) -> None:
     assert "600 x 1, PGD 1/16" in (here / "results/leaderboard.md").read_text()
 
 
+@pytest.mark.quick
 @pytest.mark.parametrize(
     ("words", "fragment"),
     [
@@ -275,6 +279,7 @@ def test_adversarial_options_are_checked(here: Path, capsys, words, fragment: st
     assert fragment in err
 
 
+@pytest.mark.quick
 def test_models_json_gives_the_counts(capsys) -> None:
     """Full, Chans and Space for every model."""
     code, out, _ = rbmix(capsys, "models", "--json")
@@ -283,6 +288,7 @@ def test_models_json_gives_the_counts(capsys) -> None:
     assert "205,149" in rbmix(capsys, "models")[1]
 
 
+@pytest.mark.quick
 def test_attacks_are_listed(capsys) -> None:
     """Every protocol, for people and for programs."""
     names = [p["name"] for p in json.loads(rbmix(capsys, "attacks", "--json")[1])]
@@ -339,6 +345,7 @@ BAD = [
 ]
 
 
+@pytest.mark.quick
 @pytest.mark.parametrize(("arguments", "message"), BAD, ids=lambda v: " ".join(v)[:60])
 def test_bad_input_is_one_line_and_exit_2(here: Path, capsys, arguments, message) -> None:
     """The line names the value and what is allowed; nothing half-written is left."""
@@ -351,6 +358,7 @@ def test_bad_input_is_one_line_and_exit_2(here: Path, capsys, arguments, message
     assert not [path for path in here.rglob("*") if path.is_file()]
 
 
+@pytest.mark.quick
 def test_bad_class_folders(here: Path, capsys, write_folder) -> None:
     """One class, and an image that cannot be decoded."""
     one = write_folder("one", classes=("cat",))
@@ -398,6 +406,7 @@ def test_wrong_number_of_classes_and_nan(own_model: None, here: Path, capsys) ->
     assert not list(here.rglob("*.parquet"))
 
 
+@pytest.mark.quick
 @pytest.mark.parametrize("target", ["file", "proc"])
 def test_unwritable_output(here: Path, capsys, target: str) -> None:
     """Found out before anything is trained or attacked."""

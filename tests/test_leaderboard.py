@@ -143,6 +143,7 @@ def test_empty_and_missing_results(tmp_path: Path) -> None:
         leaderboard.stale(tmp_path / "nowhere")
 
 
+@pytest.mark.default
 def test_no_import_of_torch_for_the_table(results: Path) -> None:
     """The leaderboard is made without torch."""
     code = (

@@ -14,6 +14,8 @@ from robustbench_mix import cli, decodings, explanations, probes, records, repor
 from robustbench_mix.explanations import local
 from robustbench_mix.explanations.table import FOLDER
 
+pytestmark = pytest.mark.default
+
 NETWORK = ["--model", "resnet14_w4", "--epochs", "8", "--train-examples", "300"]
 BROWSER = next((p for p in map(shutil.which, ("chromium", "chromium-browser")) if p), None)
 

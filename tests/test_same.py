@@ -45,6 +45,7 @@ def asked(same: ModuleType, *words: str) -> list:
     return [found[one] for one in words]
 
 
+@pytest.mark.default
 def test_the_same_answer_everywhere(same: ModuleType, bench) -> None:
     """Repeated, in other batches, on other threads and in other precisions."""
     words = (
@@ -70,6 +71,7 @@ class Leaky(nn.Module):
         return self.net(x + 0.3 * x.mean(0, keepdim=True))
 
 
+@pytest.mark.default
 def test_a_defect_does_not_pass_for_rounding(same: ModuleType, tmp_path: Path, cached) -> None:
     """Neighbours that leak move radii further than rounding does, in double precision too."""
     bench = same.Bench("learned", "fgsm", data.load("digits"), tmp_path, epochs=5)
@@ -84,6 +86,7 @@ def test_a_defect_does_not_pass_for_rounding(same: ModuleType, tmp_path: Path, c
         assert len(grids) == 1 if one.exactly else len(grids) > 1
 
 
+@pytest.mark.default
 def test_what_cannot_be_run_is_said(same: ModuleType, tmp_path: Path, capsys, monkeypatch) -> None:
     """A part without its hardware is skipped with a reason, and its rows are not there."""
     monkeypatch.setenv("RBMIX_HOME", str(tmp_path))

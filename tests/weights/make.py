@@ -1,6 +1,6 @@
 """Train the networks that the tests come with, and write them where `networks.py` reads them.
 
-    python tests/weights/make.py [NAME ...]
+    PYTHONPATH=tests/benchmarks python tests/weights/make.py [NAME ...]
 
 Numbers that tests expect are those of these files: after a change of the recipe they need not be
 made anew. Weights are kept in half precision, and what a header says is true of those.
@@ -12,6 +12,7 @@ import json
 import sys
 from dataclasses import replace
 
+import agreement
 import networks
 import torch
 from safetensors.torch import save
@@ -60,7 +61,20 @@ def make(name: str) -> str:
     return f"{name}: {header['test_accuracy']:.1%} clean, {path.stat().st_size:,} bytes"
 
 
+def fit(name: str) -> str:
+    """The same of a classifier of scikit-learn, in single precision."""
+    _, net = agreement.trained(name)
+    small = {}
+    for at, layer in enumerate(net.layers[::2]):
+        small[f"weight{at}"] = layer.weight.detach().float().T.contiguous()
+        small[f"bias{at}"] = layer.bias.detach().float()
+    path = networks.path(name)
+    write_bytes(path, save(small))
+    right = accuracy(networks.scikit(name), data.load("digits").test, CPU)
+    return f"{name}: {right:.1%} clean, {path.stat().st_size:,} bytes"
+
+
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    for wanted in sys.argv[1:] or networks.SPECS:
-        print(make(wanted), flush=True)
+    for wanted in sys.argv[1:] or [*networks.SPECS, *agreement.CLASSIFIERS]:
+        print((fit if wanted in agreement.CLASSIFIERS else make)(wanted), flush=True)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from agreement import Copied
+from safetensors.numpy import load_file
+
 from robustbench_mix import data, progress
 from robustbench_mix.obtain import Obtained, from_checkpoint
 from robustbench_mix.specs import ModelSpec
@@ -25,7 +28,7 @@ SPECS = {
 
 
 def path(name: str) -> Path:
-    """Its checkpoint, in half precision."""
+    """The file of a network, ours or of scikit-learn."""
     return FOLDER / f"{name}.safetensors"
 
 
@@ -33,3 +36,12 @@ def load(name: str) -> Obtained:
     """The network, in eval mode, with the header of its checkpoint; a fresh copy at each call."""
     with progress.silenced():
         return from_checkpoint(SPECS[name], data.load("digits"), path(name))
+
+
+def scikit(name: str) -> Copied:
+    """The copy of a classifier that scikit-learn trained, `linear` or `mlp`."""
+    kept = {key: array.astype(float) for key, array in load_file(path(name)).items()}
+    weights, biases = (
+        [kept[f"{kind}{at}"] for at in range(len(kept) // 2)] for kind in ("weight", "bias")
+    )
+    return Copied(weights, biases)
