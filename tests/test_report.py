@@ -8,6 +8,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 from xml.etree import ElementTree
 
+import networks
 import pytest
 
 from robustbench_mix import cli, decodings, explanations, probes, records, report
@@ -16,16 +17,17 @@ from robustbench_mix.explanations.table import FOLDER
 
 pytestmark = pytest.mark.default
 
-NETWORK = ["--model", "resnet14_w4", "--epochs", "8", "--train-examples", "300"]
+NETWORK = ["--model", networks.MODEL]
 BROWSER = next((p for p in map(shutil.which, ("chromium", "chromium-browser")) if p), None)
 
 
 @pytest.fixture(scope="module")
-def results(tmp_path_factory, shared_home: Path) -> Path:
+def results(tmp_path_factory) -> Path:
     """A results folder with curves, probes and an un-shuffling, all tiny."""
     folder = tmp_path_factory.mktemp("report") / "results"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("RBMIX_HOME", str(shared_home))
+        networks.lend(patch)
+        patch.setenv("RBMIX_HOME", str(folder.parent / "home"))
         out = ["--out", str(folder)]
         for spatial in ("learned", "frozen"):
             for attack in ("fgsm", "smoke"):

@@ -87,6 +87,7 @@ PARITY = {
 }
 
 
+@pytest.mark.default
 @pytest.mark.parametrize("exact", [True, False])
 @pytest.mark.parametrize("norm", ["linf", "l2"])
 def test_curve_is_the_references(
@@ -164,6 +165,7 @@ def test_an_image_that_one_step_breaks_is_cheap(linear_case) -> None:
     assert state.passes == {"fgsm": {"forward": 2 * len(split), "gradient": len(split)}}
 
 
+@pytest.mark.default
 def test_exhaustive_spends_what_autoattack_spends(linear_case) -> None:
     """Savings off: per image and epsilon, pass for pass, the cost of the original.
 
@@ -186,6 +188,7 @@ def test_exhaustive_spends_what_autoattack_spends(linear_case) -> None:
     assert state.level == [1] * 3
 
 
+@pytest.mark.default
 def test_the_reference_spends_that_too(linear_case) -> None:
     """The count of the libraries' own passes, on an image that nothing breaks."""
     model, split = linear_case(10, n=2)

@@ -262,7 +262,7 @@ def test_a_long_attack_is_split_and_joined(here: Path, capsys, monkeypatch) -> N
     assert [piece["kind"] for piece in pieces] == ["train", "shard", "shard", "attack", "attack"]
     assert [piece["words"].split(" of")[0] for piece in pieces[1:3]] == ["part 1/2", "part 2/2"]
 
-    attack, calls = jobs.attack_part, []
+    attack, calls = jobs.attack_shard, []
 
     def once(*args, shard, **words):
         calls.append(shard.number)
@@ -270,7 +270,7 @@ def test_a_long_attack_is_split_and_joined(here: Path, capsys, monkeypatch) -> N
             raise KeyboardInterrupt
         attack(*args, shard=shard, **words)
 
-    monkeypatch.setattr(jobs, "attack_part", once)
+    monkeypatch.setattr(jobs, "attack_shard", once)
     words = ["sweep", "split.toml", "--attacks", "smoke", "--out", "parts"]
     assert cli.main(words) == 130
     assert len(list((here / "parts").rglob("*.shard-1-of-2.json"))) == 1

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from agreement import Copied
 from safetensors.numpy import load_file
 
-from robustbench_mix import data, progress
+from robustbench_mix import data, jobs, progress
 from robustbench_mix.obtain import Obtained, from_checkpoint
 from robustbench_mix.specs import ModelSpec
 
@@ -45,3 +46,8 @@ def scikit(name: str) -> Copied:
         [kept[f"{kind}{at}"] for at in range(len(kept) // 2)] for kind in ("weight", "bias")
     )
     return Copied(weights, biases)
+
+
+def lend(patch: pytest.MonkeyPatch) -> None:
+    """Give these to commands that would train a small ResNet, by its spatial mixers."""
+    patch.setattr(jobs, "train", lambda *, spatial, **_: load(spatial))
