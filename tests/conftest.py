@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import pickle
 import signal
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Generator
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
+# One thread for each test and each process it starts: two that share cores with others wait for
+# each other. Before torch is imported, which reads it.
+os.environ["OMP_NUM_THREADS"] = "1"
+
+import networks
 import numpy as np
 import pandas as pd
 import pytest
@@ -15,9 +23,11 @@ import torch
 import torchvision
 from hypothesis import settings
 from torch import nn
+from torch.optim.optimizer import register_optimizer_step_post_hook
 
 from robustbench_mix import progress
-from robustbench_mix.provenance import PACKAGES
+from robustbench_mix.obtain import Obtained
+from robustbench_mix.provenance import PACKAGES, commit
 from robustbench_mix.records import Run
 from robustbench_mix.splits import Split
 
@@ -25,8 +35,67 @@ from robustbench_mix.splits import Split
 settings.register_profile("rbmix", deadline=None)
 settings.load_profile("rbmix")
 
+torch.set_num_threads(1)
+
 # A shell that starts the tests in the background has Ctrl-C ignored, by their children too.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+TIERS = ("quick", "default", "slow", "benchmark")
+FEW_STEPS = 20  # of an optimizer, in a quick test
+SLOW_STARTS = {"subprocess.Popen", "os.fork", "os.forkpty", "os.posix_spawn", "os.system"}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A test is quick unless it, or else its module, is marked for another tier."""
+    for item in items:
+        if not any(mark.name in TIERS for mark in item.iter_markers()):
+            item.add_marker("quick")
+
+
+class Heavy:
+    """What a quick test may not do, counted while one runs."""
+
+    processes = steps = 0
+    counts = False
+
+
+def _on_audit(event: str, _: tuple) -> None:
+    Heavy.processes += Heavy.counts and event in SLOW_STARTS
+
+
+def _on_start(process: BaseProcess, start: Callable = BaseProcess.start) -> None:
+    Heavy.processes += Heavy.counts
+    start(process)
+
+
+def _on_step(*_: object) -> None:
+    Heavy.steps += Heavy.counts
+
+
+def pytest_configure() -> None:
+    """Notice processes and training, whoever starts them."""
+    sys.addaudithook(_on_audit)
+    BaseProcess.start = _on_start
+    register_optimizer_step_post_hook(_on_step)
+    commit()  # asks git, once for all tests
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator:
+    """A quick test that starts a process or trains fails: it is to be marked as `default`."""
+    Heavy.processes = Heavy.steps = 0
+    Heavy.counts = item.get_closest_marker("quick") is not None
+    try:
+        found = yield
+    finally:
+        Heavy.counts = False
+    if Heavy.processes or Heavy.steps > FEW_STEPS:
+        pytest.fail(
+            f"{Heavy.processes} processes and {Heavy.steps} steps of training in a quick test: "
+            "mark it with pytest.mark.default"
+        )
+    return found
 
 
 @pytest.fixture(autouse=True)
@@ -59,6 +128,12 @@ def cached(shared_home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Use the shared cache."""
     monkeypatch.setenv("RBMIX_HOME", str(shared_home))
     return shared_home
+
+
+@pytest.fixture(scope="session")
+def shipped() -> Callable[[str], Obtained]:
+    """A function: a network of `tests/weights` by its name, a copy of the test's own."""
+    return networks.load
 
 
 @pytest.fixture

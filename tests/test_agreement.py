@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import importlib.util
 from dataclasses import replace
 from pathlib import Path
 
+import agreement
+import networks
 import numpy as np
 import pytest
 import torch
@@ -14,29 +15,15 @@ import robustbench_mix as rbmix
 from robustbench_mix import data, protocols
 from robustbench_mix.splits import balanced
 
+pytestmark = pytest.mark.default
+
 SHORT = {"steps": 30, "queries": 50}
 
 
-@pytest.fixture(scope="module")
-def agreement():
-    """The script that makes docs/agreement.md."""
-    path = Path(__file__).resolve().parent / "benchmarks" / "agreement.py"
-    spec = importlib.util.spec_from_file_location("agreement", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-@pytest.fixture(scope="module", params=["linear", "mlp"])
-def case(request, agreement):
-    """A network's name, scikit-learn's classifier, its copy, and 24 test images."""
-    split = balanced(data.load("digits").test, 24)
-    return (request.param, *agreement.trained(request.param), split.pixels(), split.labels)
-
-
-def test_the_copy_is_the_classifier(case) -> None:
+@pytest.mark.parametrize("name", agreement.CLASSIFIERS)
+def test_the_copy_is_the_classifier(name: str) -> None:
     """The same answers to every test image, and its margins to float32."""
-    name, fitted, net, *_ = case
+    fitted, net = agreement.trained(name)
     split = data.load("digits").test
     raw = split.images.flatten(1).double().numpy()
     logits = net(split.pixels()).detach()
@@ -45,10 +32,12 @@ def test_the_copy_is_the_classifier(case) -> None:
     assert np.allclose(logits.double().softmax(1).numpy(), probabilities, atol=1e-4)
 
 
+@pytest.mark.parametrize("name", agreement.CLASSIFIERS)
 @pytest.mark.parametrize("attack", ["autoattack", "autoattack-l2"])
-def test_every_image_has_the_same_verdict(agreement, case, attack: str) -> None:
+def test_every_image_has_the_same_verdict(name: str, attack: str) -> None:
     """At every epsilon but one image, which must have fallen here; the truth where it is known."""
-    name, _, net, x, y = case
+    net, split = networks.scikit(name), balanced(data.load("digits").test, 24)
+    x, y = split.pixels(), split.labels
     protocol = protocols.load(attack, "digits", eps=agreement.GRIDS[attack])
     protocol = replace(protocol, options={**protocol.options, **SHORT})
     ours = agreement.here(net, x, y, protocol)
@@ -60,9 +49,9 @@ def test_every_image_has_the_same_verdict(agreement, case, attack: str) -> None:
         assert torch.equal(ours, agreement.truth(net, x, y, protocol))
 
 
-def test_the_truth_is_met_by_brute_force(agreement) -> None:
+def test_the_truth_is_met_by_brute_force() -> None:
     """What is called true of the linear network: no random point is worse, and some is as bad."""
-    _, net = agreement.trained("linear")
+    net = networks.scikit("linear")
     split = balanced(data.load("digits").test, 6)
     x, y = split.pixels(), split.labels
     weight = agreement.LEVELS * net.layers[0].weight.detach()
@@ -79,7 +68,7 @@ def test_the_truth_is_met_by_brute_force(agreement) -> None:
         assert (rises.amax(1) > 0.2 * most[:, 0]).all()
 
 
-def test_the_page_is_of_these_networks(agreement, checkout: Path) -> None:
+def test_the_page_is_of_these_networks(checkout: Path) -> None:
     """docs/agreement.md has a row for each network, norm and epsilon, and says n and versions."""
     page = (checkout / "docs" / "agreement.md").read_text(encoding="utf-8")
     assert page.startswith(agreement.INTRO)

@@ -35,6 +35,7 @@ def case(linear_case):
     return model, x, y
 
 
+@pytest.mark.default
 def test_a_script_runs_on_either_class(case) -> None:
     """With only the import changed, a script ends with the same verdicts."""
     pyautoattack = pytest.importorskip("pyautoattack")

@@ -41,6 +41,7 @@ def test_settings_are_those_of_the_librarys_standard_version(linear_case, norm: 
         assert {key: ours[key] for key in expected} == expected, name
 
 
+@pytest.mark.default
 @pytest.mark.parametrize("norm", ["linf", "l2"])
 def test_verdicts_are_the_librarys(linear_case, norm: str) -> None:
     """Image by image the same outcome as the library's driver, where the truth is known."""

@@ -202,6 +202,7 @@ def test_what_could_not_be_read_is_not_written(run, tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.default
 def test_a_baseline_of_a_whole_test_set_is_read(make_run, tmp_path: Path) -> None:
     """Ten thousand images, as CIFAR-10 has."""
     levels = [at % 3 for at in range(10_000)]

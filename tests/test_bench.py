@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -16,16 +17,17 @@ from robustbench_mix.mixing import SeparableConv2d
 CPU = torch.device("cpu")
 
 
-def test_jobs_alternate() -> None:
+def test_jobs_alternate(monkeypatch) -> None:
     """A B A B, one ratio for each pair, and the last results."""
     calls: list[str] = []
+    ticks = iter([0.0, 6.0, 6.0, 8.0, 10.0, 11.0, 11.0, 13.0])
+    monkeypatch.setattr(clock, "time", SimpleNamespace(perf_counter=lambda: next(ticks)))
     found, first, second = clock.ratios(
         lambda: calls.append("a") or len(calls), lambda: calls.append("b") or len(calls), 2, CPU
     )
     assert calls == ["a", "b", "a", "b"]
     assert (first, second) == (3, 4)
-    assert len(found) == 2
-    assert all(ratio > 0 for ratio in found)
+    assert found == [6 / 2, 1 / 2]
 
 
 def test_the_table_gives_median_and_range() -> None:
@@ -67,6 +69,7 @@ def test_the_networks_compared_compute_the_same() -> None:
     assert not any(isinstance(m, SeparableConv2d) for m in dense.modules())
 
 
+@pytest.mark.default
 def test_the_peers_attack(linear_case) -> None:
     """Each peer that is here gives a falling curve on a model with known distances."""
     model, split = linear_case(10)
@@ -90,6 +93,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cached: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.default
 def test_quick_parts(here: Path, capsys, monkeypatch) -> None:
     """The chosen parts are measured and written; peers that are missing are named."""
     monkeypatch.setattr(peers, "usable", lambda name: name == "foolbox")
@@ -100,11 +104,10 @@ def test_quick_parts(here: Path, capsys, monkeypatch) -> None:
     works = [row["work"] for row in rows]
     assert sum("PGD-20 curve" in work for work in works) == 1
     assert sum("training step" in work for work in works) == 2
-    assert all(value > 0 for row in rows for value in row["values"])
     skipped = {name for part in out.values() for name in part["skipped"]}
     assert skipped == {"timm", "torchattacks", "adversarial-robustness-toolbox"}
     text = (here / "results" / "benchmarks.md").read_text()
-    assert all(work in text for work in works)
+    assert text == table.to_markdown(table.from_json(out))
     assert "Not installed, so not measured:" in text
 
 

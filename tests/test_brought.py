@@ -167,6 +167,7 @@ def test_a_separated_file_needs_the_word(here: Path) -> None:
     assert torch.equal(obtained.model[0].depthwise.weight, state("frozen")["0.depthwise.weight"])
 
 
+@pytest.mark.default
 def test_a_brought_pair_becomes_twins_on_the_leaderboard(here: Path, capsys) -> None:
     """Two files under two words are compared, but are no evidence for the paper's claims."""
     for spatial, seed in (("learned", 1), ("frozen", 0)):
@@ -190,6 +191,7 @@ def test_a_brought_pair_becomes_twins_on_the_leaderboard(here: Path, capsys) -> 
     assert pairs([learned, frozen], ("learned", "learned"), ("frozen", "learned")) == []
 
 
+@pytest.mark.default
 def test_another_input_size_is_another_network(here: Path, capsys) -> None:
     """Runs at two sizes stand side by side, under names that tell them apart."""
     words = ["evaluate", "--model", "net:make", *SMOKE]
@@ -200,6 +202,7 @@ def test_another_input_size_is_another_network(here: Path, capsys) -> None:
     assert frame.checkpoint_hash.nunique() == 2
 
 
+@pytest.mark.default
 def test_a_callable_is_trained_as_a_pair(here: Path, capsys) -> None:
     """Asked for a variant, evaluate trains the user's architecture, and finds it again."""
     words = ["--model", "net:make", "--spatial", "frozen", "--input-size", "10"]
@@ -254,6 +257,7 @@ def test_recipes_go_by_the_architectures_name(here: Path, word: str, expected: s
     assert zoo.family(word) == expected
 
 
+@pytest.mark.default
 def test_a_thousand_outputs_for_ten_classes(here: Path, capsys) -> None:
     """More outputs than classes are taken only when `--classes` says how many."""
     words = ["evaluate", "--model", "net:wide", *SMOKE]

@@ -289,6 +289,7 @@ def results(planted, tmp_path: Path) -> Path:
     return folder
 
 
+@pytest.mark.default
 def test_command_writes_the_verdicts(results: Path, capsys) -> None:
     """Each data set has its own; the file is a function of the records; --check sees staleness."""
     assert cli.main(["claims", str(results), "--json"]) == 0
@@ -330,6 +331,7 @@ def test_every_claim_appears_once_for_each_data_set(results: Path) -> None:
     assert "no records" in text
 
 
+@pytest.mark.default
 def test_claims_start_without_torch(results: Path) -> None:
     """Reading records needs no deep-learning library."""
     code = (

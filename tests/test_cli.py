@@ -9,14 +9,19 @@ import sys
 import time
 from pathlib import Path
 
+import networks
 import pandas as pd
 import pytest
 
 from robustbench_mix import __version__, cli, records
 
+pytestmark = pytest.mark.default
+
 # The cheapest model and training that still is the real thing.
 SMALL = ["--model", "resnet14_w4", "--epochs", "5", "--train-examples", "600"]
 EVALUATE = ["evaluate", *SMALL, "--attack", "smoke", "--examples", "20"]
+# A network whose numbers are the same on every machine.
+SHIPPED = ["--model", "resnet14_w4", "--weights", str(networks.path("learned"))]
 
 # AutoAttack in seconds rather than minutes, but long enough to be interrupted.
 BRIEF = """
@@ -88,6 +93,7 @@ def test_help_is_fast(tmp_path: Path) -> None:
     assert min(times) < 1
 
 
+@pytest.mark.quick
 def test_help_version_and_no_arguments(capsys) -> None:
     """Help lists the commands, also without arguments; the version is the package's."""
     code, out, _ = rbmix(capsys, "--help")
@@ -142,7 +148,10 @@ def test_evaluate_json(here: Path, capsys) -> None:
     assert [row["eps"] for row in content["rows"]] == ["0", "1/16", "4/16"]
     assert content["rows"][0]["n"] == 20
     assert content["time_seconds"].keys() == {"training", "attacking"}
-    assert content["passes_per_image"]["forward"] > 0
+    spent = content["passes"].values()
+    assert content["passes_per_image"] == {
+        kind: sum(one[kind] for one in spent) / 20 for kind in ("forward", "gradient")
+    }
     assert all(Path(path).is_file() for path in content["paths"])
 
 
@@ -164,21 +173,22 @@ def test_pair_is_compared(here: Path, capsys) -> None:
 
 def test_fast_backend(here: Path, capsys) -> None:
     """It is the default; the other has its own records and rows; never the wrong direction."""
-    rbmix(capsys, *EVALUATE, "--backend", "reference")
-    code, out, _ = rbmix(capsys, *EVALUATE)
+    words = ["evaluate", *SHIPPED, "--attack", "smoke", "--examples", "20"]
+    rbmix(capsys, *words, "--backend", "reference")
+    code, out, _ = rbmix(capsys, *words)
     assert code == 0
     assert "attacked outright" in out
     frame = pd.read_csv(here / "results" / "leaderboard.csv", dtype={"eps": str})
     rows = dict(list(frame.groupby("backend")))
     assert rows.keys() == {"reference", "fast"}
     assert (rows["fast"].accuracy.to_numpy() <= rows["reference"].accuracy + 0.05).all()
-    assert "already evaluated" in rbmix(capsys, *EVALUATE, "--backend", "fast")[2]
+    assert "already evaluated" in rbmix(capsys, *words, "--backend", "fast")[2]
 
 
 def test_fast_fgsm_infers_nothing(here: Path, capsys) -> None:
     """One signed step is tried at every epsilon, so no verdict is inferred; PGD's may be."""
     for attack in ("fgsm", "pgd"):
-        words = ["evaluate", *SMALL, "--attack", attack, "--examples", "20", "--backend", "fast"]
+        words = ["evaluate", *SHIPPED, "--attack", attack, "--examples", "20", "--backend", "fast"]
         assert rbmix(capsys, *words, "--eps", "0.001,0.002,0.004")[0] == 0
     inferred = {
         run.header["protocol"]: any(any(marks) for marks in run.table["inferred"])
@@ -195,7 +205,7 @@ def test_an_audited_estimate_says_what_it_promises(here: Path, capsys) -> None:
         '[eps]\ndefault = ["0.1/16", "0.4/16"]\n'
         "[options]\nsample = 3\nsteps = 5\nqueries = 5\ntargets = 2\n"
     )
-    words = ["evaluate", *SMALL, "--examples", "20"]
+    words = ["evaluate", *SHIPPED, "--examples", "20"]
     code, out, _ = rbmix(capsys, *words, "--attack", str(spec))
     assert code == 0
     assert "audited survivors fell to FAB-T or Square" in " ".join(out.split())
@@ -261,6 +271,7 @@ def test_train_adversarially(here: Path, capsys) -> None:
     assert "600 x 1, PGD 1/16" in (here / "results/leaderboard.md").read_text()
 
 
+@pytest.mark.quick
 @pytest.mark.parametrize(
     ("words", "fragment"),
     [
@@ -283,6 +294,7 @@ def test_models_json_gives_the_counts(capsys) -> None:
     assert "205,149" in rbmix(capsys, "models")[1]
 
 
+@pytest.mark.quick
 def test_attacks_are_listed(capsys) -> None:
     """Every protocol, for people and for programs."""
     names = [p["name"] for p in json.loads(rbmix(capsys, "attacks", "--json")[1])]
@@ -339,6 +351,7 @@ BAD = [
 ]
 
 
+@pytest.mark.quick
 @pytest.mark.parametrize(("arguments", "message"), BAD, ids=lambda v: " ".join(v)[:60])
 def test_bad_input_is_one_line_and_exit_2(here: Path, capsys, arguments, message) -> None:
     """The line names the value and what is allowed; nothing half-written is left."""
@@ -351,6 +364,7 @@ def test_bad_input_is_one_line_and_exit_2(here: Path, capsys, arguments, message
     assert not [path for path in here.rglob("*") if path.is_file()]
 
 
+@pytest.mark.quick
 def test_bad_class_folders(here: Path, capsys, write_folder) -> None:
     """One class, and an image that cannot be decoded."""
     one = write_folder("one", classes=("cat",))
@@ -398,6 +412,7 @@ def test_wrong_number_of_classes_and_nan(own_model: None, here: Path, capsys) ->
     assert not list(here.rglob("*.parquet"))
 
 
+@pytest.mark.quick
 @pytest.mark.parametrize("target", ["file", "proc"])
 def test_unwritable_output(here: Path, capsys, target: str) -> None:
     """Found out before anything is trained or attacked."""
@@ -413,9 +428,8 @@ def test_unwritable_output(here: Path, capsys, target: str) -> None:
 def test_ctrl_c_and_going_on(here: Path, capsys, backend: str, sign: str) -> None:
     """An interrupted run exits 130, leaves no half-written file, and goes on to the same bytes."""
     (here / "brief.toml").write_text(BRIEF)
-    words = ["evaluate", *SMALL, "--attack", "./brief.toml", "--batch-size", "20"]
-    words += ["--backend", backend]
-    rbmix(capsys, "train", *SMALL)
+    words = ["evaluate", *SHIPPED, "--attack", "./brief.toml", "--batch-size", "20"]
+    words += ["--backend", backend, "--examples", "40"]
     command = [sys.executable, "-m", "robustbench_mix", *words]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
@@ -459,5 +473,7 @@ def test_records_carry_their_provenance(here: Path, capsys) -> None:
     assert header["versions"]["torch"]
     assert header["train_examples"] == 600
     assert header["epochs"] == 5
-    assert header["passes"]["pgd-0"]["gradient"] > 0
+    assert header["passes"].keys() == {"pgd-0"}
+    for kind, spent in header["passes"]["pgd-0"].items():
+        assert run.table[kind].sum() == spent
     assert run.date

@@ -18,6 +18,8 @@ from robustbench_mix import cli, runners
 from robustbench_mix.cluster import Share, share
 from robustbench_mix.errors import RbmixError
 
+pytestmark = pytest.mark.default
+
 NODES = Path(__file__).parent / "faults" / "nodes.py"
 WITH_RAY = pytest.mark.usefixtures("ray_starts")
 SWEEP = """
@@ -196,6 +198,7 @@ with runners.running("ray", workers=2, device="cpu") as runner:
     assert pieces.Piece("train").act == "write"
 
 
+@pytest.mark.quick
 @pytest.mark.parametrize(
     ("nodes", "workers", "device", "wanted"),
     [
@@ -216,6 +219,7 @@ def test_the_share_of_a_task(nodes, workers, device, wanted, monkeypatch) -> Non
     assert share(nodes, workers, device) == wanted
 
 
+@pytest.mark.quick
 def test_omp_num_threads_is_what_a_task_takes(monkeypatch) -> None:
     """As for workers of this machine, but not more than a node has."""
     monkeypatch.setenv("OMP_NUM_THREADS", "3")
@@ -223,6 +227,7 @@ def test_omp_num_threads_is_what_a_task_takes(monkeypatch) -> None:
     assert share([{"CPU": 2}], None, "cpu") == Share(2, 0)
 
 
+@pytest.mark.quick
 @pytest.mark.parametrize(
     ("device", "said"),
     [
@@ -238,6 +243,7 @@ def test_devices_that_a_cluster_does_not_have(device: str, said: str) -> None:
     assert said in str(error.value)
 
 
+@pytest.mark.quick
 @pytest.mark.parametrize(
     ("words", "said"),
     [
@@ -254,6 +260,7 @@ def test_wrong_words_are_named(here: Path, home: Path, capsys, words, said) -> N
     assert not (here / "results").exists()
 
 
+@pytest.mark.quick
 def test_without_ray_it_says_what_to_install(here: Path, home: Path, capsys, monkeypatch) -> None:
     """In one line."""
     monkeypatch.setitem(sys.modules, "ray", None)
@@ -286,6 +293,7 @@ def test_an_address_where_nobody_is(
         pass
 
 
+@pytest.mark.quick
 def test_each_gpu_of_this_machine_gets_a_worker(monkeypatch) -> None:
     """Unless one is named or there is only one; CUDA_VISIBLE_DEVICES says which there are."""
     import torch

@@ -8,13 +8,14 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import networks
 import pandas as pd
 import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from robustbench_mix import data, flags, jobs, protocols, records
+from robustbench_mix import data, flags, protocols, records
 from robustbench_mix.errors import RbmixError
 from robustbench_mix.evaluation import evaluate, task
 from robustbench_mix.identity import Label
@@ -23,7 +24,9 @@ from robustbench_mix.probes import Probe
 from robustbench_mix.records import Run
 from robustbench_mix.splits import Dataset
 
-MODEL = "resnet14_w4"
+pytestmark = pytest.mark.default
+
+NETWORK = "learned"
 CPU = torch.device("cpu")
 GRADIENT = "refused: no gradient flows"
 UNSAID = "refused: evaluate --randomised"
@@ -38,22 +41,6 @@ SILENT = {
 @pytest.fixture(scope="module")
 def digits() -> Dataset:
     return data.load("digits")
-
-
-@pytest.fixture(scope="module")
-def trained(shared_home: Path) -> Callable[..., Obtained]:
-    """A function: the named network, trained on digits."""
-
-    def get(model: str = MODEL, spatial: str = "learned", channel: str = "learned", **changes):
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setenv("RBMIX_HOME", str(shared_home))
-            return jobs.train(
-                model=model, spatial=spatial, channel=channel, seed=0, dataset="digits",
-                training=jobs.Training(**{"epochs": 8, "examples": 600, **changes}),
-                device="cpu", quiet=True,
-            )  # fmt: skip
-
-    return get
 
 
 @pytest.fixture
@@ -283,9 +270,9 @@ PLANTED = [
 @pytest.mark.parametrize(
     ("plant", "wanted"), [(plant, wanted) for plant, *wanted in PLANTED], ids=lambda v: str(v)[:40]
 )
-def test_a_planted_network_is_flagged(plant, wanted: list[str], trained, run_of) -> None:
+def test_a_planted_network_is_flagged(plant, wanted: list[str], shipped, run_of) -> None:
     """By the flag of its own failure (or one of two), or refused in one line."""
-    net = plant(copy.deepcopy(trained().model))
+    net = plant(shipped(NETWORK).model)
     refused, _, why = wanted[0].partition(": ")
     if refused == "refused":
         with pytest.raises(RbmixError, match=why):
@@ -295,17 +282,17 @@ def test_a_planted_network_is_flagged(plant, wanted: list[str], trained, run_of)
 
 
 @pytest.mark.parametrize("plant", [RandomResize, Dropout, Noise])
-def test_what_is_said_to_draw_is_not_flagged_for_it(plant, trained, run_of) -> None:
+def test_what_is_said_to_draw_is_not_flagged_for_it(plant, shipped, run_of) -> None:
     """No flag of what a randomised network does by its nature."""
-    net = plant(copy.deepcopy(trained().model))
+    net = plant(shipped(NETWORK).model)
     run = run_of(net, "smoke", randomised=True)
     assert run.header["diagnostics"]["unrepeatable"] > flags.ROUNDING
     assert flags.of_run(run) == {}
 
 
-def test_what_the_harness_may_do_wrong_is_flagged(trained, run_of, digits: Dataset) -> None:
+def test_what_the_harness_may_do_wrong_is_flagged(shipped, run_of, digits: Dataset) -> None:
     """Labels of other images, a checkpoint of another network, an attack that hardly moves."""
-    good = trained()
+    good = shipped(NETWORK)
     net = good.model
     assert flags.of_run(run_of(net, header=good.header)) == {}
     shuffled = replace(digits, test=replace(digits.test, labels=digits.test.labels.roll(1)))
@@ -319,15 +306,16 @@ def test_what_the_harness_may_do_wrong_is_flagged(trained, run_of, digits: Datas
 
 
 @pytest.mark.parametrize("steps", [1, 2, 5])
-def test_a_short_pgd_is_flagged(steps: int, trained, run_of) -> None:
+def test_a_short_pgd_is_flagged(steps: int, shipped, run_of) -> None:
     """More steps on its own loss break what it left, and the flag says how many."""
-    run = run_of(trained().model, "pgd", steps=steps, restarts=1)
+    run = run_of(shipped(NETWORK).model, "pgd", steps=steps, restarts=1)
     words = flags.of_run(run)["more-effort-gains"]
     found = run.header["diagnostics"]
     assert words == f"{found['own_gained']} of 64 images stood and fall to more steps"
     assert found["own_gained"] >= 2
 
 
+@pytest.mark.quick
 def test_two_images_are_no_chance(make_run) -> None:
     """One image in 64 may fall to more steps; two are beyond 0.2 % with 95 % confidence."""
     for count, wanted in ((0, []), (1, []), (2, ["more-effort-gains"])):
@@ -340,41 +328,27 @@ def test_two_images_are_no_chance(make_run) -> None:
         assert list(flags.of_run(make_run([2] * 64, passes={}, diagnostics=found))) == wanted
 
 
-def test_knowing_the_images_is_flagged(trained, run_of, digits: Dataset) -> None:
+def test_knowing_the_images_is_flagged(shipped, run_of, digits: Dataset) -> None:
     """A network that looks its answers up has no gradient near them."""
-    found = flags.of_run(run_of(Memory(trained().model, digits.test)))
+    found = flags.of_run(run_of(Memory(shipped(NETWORK).model, digits.test)))
     assert "zero-gradients" in found
 
 
-SOUND = [
-    {"spatial": "learned"}, {"spatial": "frozen"}, {"spatial": "same"}, {"spatial": "box"},
-    {"spatial": "smoothed:2"}, {"spatial": "learned", "channel": "frozen"},
-    {"adversarial": True, "adversarial_eps": "1/16"}, {"model": "convmixer16_2_k3_p1"},
-    {"model": "convmixer16_2_k3_p1", "spatial": "frozen"}, {"model": "resnet14_w4_d2"},
-]  # fmt: skip
-
-
-@pytest.mark.parametrize("words", SOUND, ids=str)
+@pytest.mark.parametrize("name", networks.SPECS)
 @pytest.mark.parametrize("attack", ["fgsm", "pgd", "autoattack"])
-def test_a_sound_network_is_not_flagged(words, attack: str, trained, run_of) -> None:
+def test_a_sound_network_is_not_flagged(name: str, attack: str, shipped, run_of) -> None:
     """Trained here, whatever its mixers, and whatever attacks it."""
-    good = trained(**words)
+    good = shipped(name)
     assert flags.of_run(run_of(good.model, attack, good.header)) == {}
 
 
-def test_sound_networks_of_other_kinds_are_not_flagged(trained, run_of, digits: Dataset) -> None:
+def test_sound_networks_of_other_kinds_are_not_flagged(shipped, run_of) -> None:
     """In double precision, and one without any convolution."""
-    assert flags.of_run(run_of(copy.deepcopy(trained().model).double())) == {}
-    pixels = digits.train.pixels().flatten(1)
-    dense = nn.Sequential(nn.Flatten(), nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 10))
-    steps = torch.optim.Adam(dense.parameters(), 1e-2)
-    for _ in range(150):
-        steps.zero_grad()
-        F.cross_entropy(dense(pixels.view(-1, 1, 8, 8)), digits.train.labels).backward()
-        steps.step()
-    assert flags.of_run(run_of(dense)) == {}
+    assert flags.of_run(run_of(shipped(NETWORK).model.double())) == {}
+    assert flags.of_run(run_of(networks.scikit("mlp"))) == {}
 
 
+@pytest.mark.quick
 def test_every_flag_is_explained(checkout: Path) -> None:
     """In the documentation, and nothing that is not a flag."""
     text = (checkout / "docs" / "flags.md").read_text(encoding="utf-8")
@@ -382,9 +356,9 @@ def test_every_flag_is_explained(checkout: Path) -> None:
     assert explained == [*flags.NAMES, flags.UNCHECKED]
 
 
-def test_older_records_are_unchecked_until_they_are_read_again(trained, run_of, tmp_path) -> None:
+def test_older_records_are_unchecked_until_they_are_read_again(shipped, run_of, tmp_path) -> None:
     """Reading a finished run adds what it lacks, to the bytes of one that never lacked it."""
-    net = trained().model
+    net = shipped(NETWORK).model
     run_of(net, "smoke")
     (path,) = tmp_path.glob("runs/*/*.parquet")
     whole = path.read_bytes()
@@ -396,6 +370,7 @@ def test_older_records_are_unchecked_until_they_are_read_again(trained, run_of, 
     assert path.read_bytes() == whole
 
 
+@pytest.mark.quick
 def test_a_twin_whose_examples_fool_more(make_run) -> None:
     """Raised where the twin's examples beat the network's own, on many images."""
     n = 40
@@ -415,6 +390,7 @@ def test_a_twin_whose_examples_fool_more(make_run) -> None:
     assert flags.of_run(run, [other]) == {}
 
 
+@pytest.mark.quick
 def test_what_falls_to_square_or_fab_alone(make_run) -> None:
     """Raised by the records: an image or two is chance, many are masked gradients."""
     for part, flag in (("square", "square-alone"), ("fab-t", "fab-alone")):
@@ -426,6 +402,7 @@ def test_what_falls_to_square_or_fab_alone(make_run) -> None:
             assert list(flags.of_run(run)) == wanted
 
 
+@pytest.mark.quick
 def test_few_classes(make_run) -> None:
     """DLR-T needs four; other algorithms do not mind."""
     few = {**SILENT, "classes": 2}

@@ -26,6 +26,8 @@ from robustbench_mix.locks import alone
 from robustbench_mix.recipes import recipe_for
 from robustbench_mix.unfinished import Unfinished
 
+pytestmark = pytest.mark.default
+
 KILLING = Path(__file__).parent / "faults" / "killing.py"
 SWEEP = """
 [[grid]]
@@ -265,6 +267,7 @@ def test_a_full_disk(here: Path, capsys, write_folder, limit: int, words: list, 
     assert not [name for name in after if ".part" in name]
 
 
+@pytest.mark.quick
 def test_a_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch) -> None:
     """Also where the system finds out only when the file is flushed."""
     path = tmp_path / "table.csv"
@@ -280,6 +283,7 @@ def test_a_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch) -> None
     assert list(tmp_path.iterdir()) == [path]
 
 
+@pytest.mark.quick
 def test_what_a_killed_writer_left_is_cleared_away(home: Path, tmp_path: Path) -> None:
     """Its own half-written files and those beside it; no other file's, nor another machine's."""
     path = tmp_path / "run.parquet"
@@ -293,6 +297,7 @@ def test_what_a_killed_writer_left_is_cleared_away(home: Path, tmp_path: Path) -
     assert left == sorted([*others, ".run.json.abc.elsewhere.part", "run.parquet"])
 
 
+@pytest.mark.quick
 def test_a_cache_that_cannot_be_locked(tmp_path: Path, monkeypatch) -> None:
     """One line, no traceback."""
     (tmp_path / "file").write_text("")
@@ -368,6 +373,7 @@ def test_memory_that_holds_no_image(here: Path, monkeypatch, capsys) -> None:
         memory.halving(limited, [1, 2, 3], 3)
 
 
+@pytest.mark.quick
 def test_memory_that_runs_out_in_training() -> None:
     """Another batch size would be another training: it ends, in one line."""
     with pytest.raises(RbmixError, match=r"out of memory in training"), memory.told("in training"):
@@ -394,6 +400,7 @@ WRITING = [
 ]
 
 
+@pytest.mark.quick
 @pytest.mark.parametrize("words", WRITING, ids=lambda words: words[0])
 def test_a_results_folder_that_cannot_be_made(here: Path, capsys, words: list[str]) -> None:
     """Also where permissions bind nobody: said before anything is trained, nothing written."""

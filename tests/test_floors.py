@@ -86,6 +86,7 @@ def test_the_check_can_fail(name: str, source: str) -> None:
     assert offences(name, source)
 
 
+@pytest.mark.default
 @pytest.mark.parametrize("arguments", [["--help"], ["leaderboard", "nowhere"], ["attacks"]])
 def test_light_commands_do_not_import_torch(arguments: list[str], tmp_path: Path) -> None:
     """Help, leaderboard and protocol listing start without torch."""

@@ -149,6 +149,7 @@ def test_what_cannot_run_is_said(linear_case, name, norm, options, message) -> N
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.default
 def test_by_the_command_line(tmp_path: Path, cached, capsys) -> None:
     """A protocol that names one is all it takes; one that is wrong is refused before training."""
     text = (

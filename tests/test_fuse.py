@@ -31,6 +31,7 @@ def count(model: nn.Module, *kinds: type[nn.Module]) -> list[int]:
     return [sum(type(module) is kind for module in model.modules()) for kind in kinds]
 
 
+@pytest.mark.default
 @pytest.mark.parametrize(
     ("name", "size", "norms", "matrices"),
     [("resnet14", 16, 7, 0), ("resnet18", 8, 0, 7), ("convmixer16_2_k5_p2", 8, 5, 0)],

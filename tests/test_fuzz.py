@@ -21,6 +21,8 @@ from hypothesis import strategies as st
 
 from robustbench_mix.errors import RbmixError
 
+pytestmark = pytest.mark.default
+
 FUZZ = Path(__file__).with_name("fuzz")
 CORPUS = sorted(path for path in (FUZZ / "corpus").glob("*/*") if path.is_dir())
 # Where one input takes long, fewer are drawn.
@@ -45,6 +47,7 @@ def test_drawn_inputs(name: str, home: Path) -> None:
     assert outcomes == {"done", "refused"} or name == "arguments"
 
 
+@pytest.mark.quick
 @pytest.mark.parametrize("name", TARGETS)
 def test_an_input_without_changes_is_read(name: str, tmp_path: Path, home: Path) -> None:
     """What the changes start from is valid, so that they are what is refused."""
@@ -52,6 +55,7 @@ def test_an_input_without_changes_is_read(name: str, tmp_path: Path, home: Path)
         assert run(name, b"", tmp_path) == "done"
 
 
+@pytest.mark.quick
 @pytest.mark.parametrize("case", CORPUS, ids=lambda path: f"{path.parent.name}-{path.name}")
 def test_what_once_broke_it(case: Path, tmp_path: Path, home: Path) -> None:
     """Every input that was ever found keeps to the rules."""
@@ -60,6 +64,7 @@ def test_what_once_broke_it(case: Path, tmp_path: Path, home: Path) -> None:
     assert TARGETS[case.parent.name].read(folder) in ("done", "refused")
 
 
+@pytest.mark.quick
 def test_the_corpus_is_ours_and_small() -> None:
     """Each kind of input that was broken has its cases; a case is a few kilobytes."""
     assert CORPUS
@@ -77,6 +82,7 @@ def raising(error: BaseException):
     return call
 
 
+@pytest.mark.quick
 @pytest.mark.parametrize("error", [ValueError("x"), KeyError("x"), RecursionError(), Warning("x")])
 def test_the_oracle_notices_other_errors(error: Exception, tmp_path: Path) -> None:
     """Anything but an RbmixError passes through it; that one is an answer."""
@@ -85,6 +91,7 @@ def test_the_oracle_notices_other_errors(error: Exception, tmp_path: Path) -> No
     assert fuzz_oracle.check(raising(RbmixError("no\n\x1b[31m")), tmp_path) == "refused"
 
 
+@pytest.mark.quick
 def test_the_oracle_notices_what_is_left(tmp_path: Path, monkeypatch, capsys) -> None:
     """Half-written files, hangs, more than one line, and exit codes of a crash."""
     (tmp_path / ".a.parquet.x.part").write_text("half")
@@ -108,6 +115,7 @@ def test_the_oracle_notices_what_is_left(tmp_path: Path, monkeypatch, capsys) ->
             fuzz_oracle.check_command([], tmp_path)
 
 
+@pytest.mark.quick
 def test_choices_reach_every_value() -> None:
     """Bytes decide everything, and without any nothing is changed."""
     table = {"a": [1, {"b": "c"}], "d": 0.5}

@@ -143,6 +143,7 @@ def test_empty_and_missing_results(tmp_path: Path) -> None:
         leaderboard.stale(tmp_path / "nowhere")
 
 
+@pytest.mark.default
 def test_no_import_of_torch_for_the_table(results: Path) -> None:
     """The leaderboard is made without torch."""
     code = (
@@ -162,6 +163,7 @@ def test_csv_survives_odd_names(make_run) -> None:
     assert frame.model.tolist() == ['a,"b":c'] * 3
 
 
+@pytest.mark.default
 def test_committed_results_match_their_records(checkout: Path) -> None:
     """The leaderboard in the repository is what its records give."""
     assert leaderboard.stale(checkout / "results") == []

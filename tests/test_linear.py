@@ -68,6 +68,7 @@ def test_noise_breaks_nothing_it_should_not(linear_case) -> None:
     check(linear_case, "noise", 10)
 
 
+@pytest.mark.default
 @pytest.mark.parametrize("classes", [2, 3, 4, 10])
 @pytest.mark.parametrize("name", ["autoattack", "autoattack-l2"])
 def test_autoattack_finds_the_boundary(linear_case, name: str, classes: int) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import networks
 import numpy as np
 import pytest
 import torch
@@ -14,14 +15,14 @@ from robustbench_mix.algorithms.attack import Target
 from robustbench_mix.errors import RbmixError
 
 WORDS = [
-    "--model", "resnet14_w4", "--epochs", "8", "--train-examples", "300", "--examples", "12",
-    "--eps", "1/16,4/16",
+    "--model", networks.MODEL, "--examples", "12", "--eps", "1/16,4/16",
 ]  # fmt: skip
 
 
 @pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cached: Path) -> Path:
-    """An empty working directory, and the cache that tests share."""
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, home: Path) -> Path:
+    """An empty working directory, and networks that need no training."""
+    networks.lend(monkeypatch)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -104,32 +105,35 @@ def test_the_heat_map_finds_the_frequency_a_network_reads() -> None:
     assert fooled == [[2, 0], [6, 0]]
 
 
+@pytest.mark.default
 def test_explain_measures_both_twins_and_the_transfer(here: Path, capsys) -> None:
     """Three records; a second call reads what there is, and the bytes stay."""
-    assert cli.main(["explain", *WORDS, "--json"]) == 0
+    words = [*WORDS, "--spatial", "box"]  # it is wrong about half of the images
+    assert cli.main(["explain", *words, "--json"]) == 0
     paths = [Path(path) for path in json.loads(capsys.readouterr().out)["paths"]]
     assert [path.name.split("-")[0] for path in paths] == ["probe", "probe", "transfer"]
     before = [path.read_bytes() for path in paths]
-    assert cli.main(["explain", *WORDS]) == 0
+    assert cli.main(["explain", *words]) == 0
     assert capsys.readouterr().err.count("already measured") == 3
     assert [path.read_bytes() for path in paths] == before
-    learned, frozen = probes.read_all(here / "results", "probe")[::-1]
-    assert (learned.header["spatial"], frozen.header["spatial"]) == ("learned", "frozen")
+    box, learned = probes.read_all(here / "results", "probe")
+    assert (learned.header["spatial"], box.header["spatial"]) == ("learned", "box")
     assert learned.matrix("real").shape == (12, 2)
     assert np.array(learned.header["heat_map"]).shape == (8, 5)
     for name in ("filters", "composed", "perturbation"):
         assert sum(learned.header[name]) == pytest.approx(1)
-    assert learned.header["filters"] != frozen.header["filters"]
+    assert learned.header["filters"] != box.header["filters"]
     table = learned.table
     assert (table["distance"][~table["correct"]] == 0).all()
     assert (table["distance"][table["correct"]] > 0).all()
     (crossed,) = probes.read_all(here / "results", "transfer")
-    made_here = crossed.matrix("pgd_first_first")
+    made_here = crossed.matrix("pgd_second_second")
     assert made_here.shape == (12, 2)
-    # What misclassifies the image as it is, misclassifies it attacked: the first column counts.
-    assert made_here[~crossed.table["first"].to_numpy()].mean() > 0.5
+    # What misclassifies the image as it is, misclassifies it attacked.
+    assert made_here[~crossed.table["second"].to_numpy()].mean() > 0.5
 
 
+@pytest.mark.default
 def test_explaining_a_learned_network_needs_no_twin(here: Path, capsys) -> None:
     """One record."""
     assert cli.main(["explain", *WORDS, "--spatial", "learned", "--json"]) == 0
@@ -154,6 +158,7 @@ def test_wrong_words_are_named(here: Path, capsys, words: list[str], message: st
     assert not list(here.rglob("*.parquet"))
 
 
+@pytest.mark.default
 def test_a_record_of_another_kind_is_refused(here: Path) -> None:
     """A probe without its columns is damaged."""
     assert cli.main(["explain", *WORDS, "--spatial", "learned"]) == 0

@@ -130,7 +130,8 @@ def test_urls_that_cannot_be_reached(word: str, home: Path, capsys, monkeypatch)
     assert f"results folder {word}" in line
 
 
-@pytest.mark.parametrize("kind", ["path", "url"])
+@pytest.mark.default
+@pytest.mark.parametrize("kind", [pytest.param("path", marks=pytest.mark.slow), "url"])
 def test_machines_that_do_not_see_each_other(kind: str, url: str, tmp_path: Path) -> None:
     """Two with caches of their own, at the same sweep into one folder: as one alone, twice over."""
     (tmp_path / "work" / "one.toml").write_text(

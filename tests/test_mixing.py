@@ -29,12 +29,16 @@ CASES = [
 ]
 
 
+@pytest.mark.parametrize("size", [(9, 9), (4, 1), (2, 3), (1, 1)], ids=str)
 @pytest.mark.parametrize("case", CASES, ids=str)
-def test_composed_path_equals_two_steps(case: dict) -> None:
-    """Both paths give the same values and the same gradients, in float64."""
+def test_composed_path_equals_two_steps(case: dict, size: tuple[int, int]) -> None:
+    """Both paths give the same values and the same gradients, in float64.
+
+    Also over maps that some taps of the kernel never meet.
+    """
     conv = SeparableConv2d(4, 6, **case).double()
     assert conv.composes
-    x = torch.randn(2, 4, 9, 9, dtype=torch.float64, requires_grad=True)
+    x = torch.randn(2, 4, *size, dtype=torch.float64, requires_grad=True)
     outcomes = []
     for path in (conv.forward, conv.two_step):
         y = path(x)
@@ -44,6 +48,24 @@ def test_composed_path_equals_two_steps(case: dict) -> None:
         outcomes.append([y, *grads])
     for composed, stepwise in zip(*outcomes, strict=True):
         torch.testing.assert_close(composed, stepwise, rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.parametrize(
+    ("axis", "wanted"),
+    [
+        ((1, 3, 1, 1, 1), (slice(1, 2), 0)),
+        ((2, 3, 2, 1, 1), (slice(1, 3), 0)),
+        ((2, 3, 1, 1, 1), (slice(0, 3), 1)),
+        ((2, 5, 1, 2, 1), (slice(1, 4), 1)),
+        ((1, 7, 2, 3, 1), (slice(3, 4), 0)),
+        ((1, 3, 1, 2, 2), (slice(1, 2), 0)),
+        ((3, 3, 1, 0, 1), (slice(0, 3), 0)),
+        ((2, 3, 1, 2, 1), (slice(0, 3), 2)),
+    ],
+)
+def test_taps_that_meet_the_map(axis: tuple[int, ...], wanted: tuple[slice, int]) -> None:
+    """By size, kernel, stride, padding and dilation: the taps, and the padding left for them."""
+    assert mixing.taps_within(*axis) == wanted
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)

@@ -14,6 +14,8 @@ import typer
 
 from robustbench_mix import cli, names, ongoing, protocols, records
 
+pytestmark = pytest.mark.default
+
 COMMANDS: dict[str, Any] = typer.main.get_command(cli.app).commands  # type: ignore[attr-defined]
 SMALL = ["--model", "resnet14_w4", "--epochs", "1", "--train-examples", "100"]
 # A call of each command that takes seconds, in the order in which one builds on another.
@@ -66,11 +68,13 @@ def strict(text: str) -> Any:
     return json.loads(text, parse_constant=refuse)
 
 
+@pytest.mark.quick
 def test_every_command_is_called_below() -> None:
     """A new command cannot be forgotten."""
     assert CALLS.keys() == COMMANDS.keys()
 
 
+@pytest.mark.quick
 @pytest.mark.parametrize("name", CALLS)
 def test_every_command_has_json_and_quiet(name: str) -> None:
     """Under these names, in one meaning."""

@@ -164,6 +164,7 @@ def test_two_packages_of_one_name(package) -> None:
     assert net(torch.zeros(1, 1, 8, 8)).shape == (1, 10)
 
 
+@pytest.mark.default
 def test_they_are_listed(package, capsys) -> None:
     """With their packages, broken ones too: nothing is imported for that."""
     assert cli.main(["attacks"]) == 0

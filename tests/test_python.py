@@ -18,6 +18,8 @@ import robustbench_mix as rbmix
 from robustbench_mix import cli, data, flags, python, records
 from robustbench_mix.splits import balanced
 
+pytestmark = pytest.mark.default
+
 ROOT = Path(__file__).resolve().parent.parent
 SMALL = {"epochs": 5, "train_examples": 600}
 OPTIONS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
@@ -66,6 +68,7 @@ def test_the_page_runs(cached) -> None:
     assert check("\n".join(blocks), "python.md") > 20
 
 
+@pytest.mark.quick
 def test_a_wrong_example_is_seen() -> None:
     """The check of the examples can fail."""
     with pytest.raises(AssertionError):
@@ -169,6 +172,7 @@ def test_a_data_set_and_a_protocol_of_ones_own(net, write_folder, tmp_path: Path
     assert len(result.records) == 5
 
 
+@pytest.mark.quick
 @pytest.mark.parametrize(
     ("words", "message"),
     [

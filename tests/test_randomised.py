@@ -20,6 +20,8 @@ from robustbench_mix.schedules import schedule_of
 from robustbench_mix.specs import parse_grid
 from robustbench_mix.verdicts import DRAWS, answers, misclassified, predicted
 
+pytestmark = pytest.mark.default
+
 CPU = torch.device("cpu")
 NETS = """
 import torch
@@ -142,6 +144,7 @@ def test_what_does_not_go_with_it(evaluate, words, message: str) -> None:
     assert message in err.splitlines()[-1]
 
 
+@pytest.mark.quick
 @pytest.mark.parametrize("norm", ["linf", "l2"])
 def test_autoattack_is_the_librarys_rand_version(linear_case, norm: str) -> None:
     """The same attacks, with every attribute of theirs."""
@@ -160,6 +163,7 @@ def test_autoattack_is_the_librarys_rand_version(linear_case, norm: str) -> None
         assert {key: ours[key] for key in expected} == expected
 
 
+@pytest.mark.quick
 def test_what_a_protocol_says_itself_stays() -> None:
     """Its own components and passes; other algorithms are as they are."""
     own = protocols.Protocol("", "", "autoattack", "linf", (), {"components": ["apgd-ce"]})
@@ -170,6 +174,7 @@ def test_what_a_protocol_says_itself_stays() -> None:
         schedule_of(replace(own, algorithm="pgd", options={"eot": 0}), 10, randomised=True)
 
 
+@pytest.mark.quick
 def test_verdicts_are_votes() -> None:
     """Wrong in more than half of the passes; a tie speaks for the network."""
     y = torch.tensor([0, 0, 0])
@@ -229,6 +234,7 @@ def test_eot_sees_through_noise(linear_case) -> None:
     assert broken[1] > broken[0]
 
 
+@pytest.mark.quick
 def test_the_callers_random_state_is_left_alone(linear_case) -> None:
     """Whatever the network draws."""
     model, split = linear_case(4)

@@ -12,6 +12,8 @@ import torch
 from robustbench_mix import baselines, cli, jobs, obtain, search, zoo
 from robustbench_mix.algorithms import ladders
 
+pytestmark = pytest.mark.default
+
 SHORT = """
 summary = "PGD in seconds"
 algorithm = "pgd"

@@ -11,6 +11,8 @@ import release
 
 from robustbench_mix import __version__
 
+pytestmark = pytest.mark.default
+
 
 def test_the_index_page_has_no_dead_links(checkout: Path) -> None:
     """What pyproject.toml substitutes leaves words, and no path that only the checkout has."""

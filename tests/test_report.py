@@ -8,22 +8,26 @@ from html.parser import HTMLParser
 from pathlib import Path
 from xml.etree import ElementTree
 
+import networks
 import pytest
 
 from robustbench_mix import cli, decodings, explanations, probes, records, report
 from robustbench_mix.explanations import local
 from robustbench_mix.explanations.table import FOLDER
 
-NETWORK = ["--model", "resnet14_w4", "--epochs", "8", "--train-examples", "300"]
+pytestmark = pytest.mark.default
+
+NETWORK = ["--model", networks.MODEL]
 BROWSER = next((p for p in map(shutil.which, ("chromium", "chromium-browser")) if p), None)
 
 
 @pytest.fixture(scope="module")
-def results(tmp_path_factory, shared_home: Path) -> Path:
+def results(tmp_path_factory) -> Path:
     """A results folder with curves, probes and an un-shuffling, all tiny."""
     folder = tmp_path_factory.mktemp("report") / "results"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("RBMIX_HOME", str(shared_home))
+        networks.lend(patch)
+        patch.setenv("RBMIX_HOME", str(folder.parent / "home"))
         out = ["--out", str(folder)]
         for spatial in ("learned", "frozen"):
             for attack in ("fgsm", "smoke"):

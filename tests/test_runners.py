@@ -19,6 +19,8 @@ from robustbench_mix.agenda import unnoted
 from robustbench_mix.errors import RbmixError
 from robustbench_mix.workers import in_processes
 
+pytestmark = pytest.mark.default
+
 FAULTS = Path(__file__).parent / "faults"
 SWEEP = """
 [[grid]]
@@ -251,6 +253,7 @@ def test_ctrl_c_ends_all_workers(here: Path, group: bool) -> None:
     assert not [name for name in left if name.endswith((".part", ".parquet", ".safetensors"))]
 
 
+@pytest.mark.quick
 @pytest.mark.parametrize("workers", ["0", "-1", "two"])
 def test_wrong_numbers_of_workers_are_named(here: Path, capsys, workers: str) -> None:
     """One line, exit code 2, nothing written."""

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
+import networks
 import pytest
 import torch
 from torch import Tensor, nn
@@ -34,9 +35,10 @@ def same() -> ModuleType:
 
 
 @pytest.fixture
-def bench(same: ModuleType, tmp_path: Path, cached: Path):
-    """A small network on digits under a short PGD."""
-    return same.Bench("learned", "smoke", data.load("digits"), tmp_path, epochs=5)
+def bench(same: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """A function: a small network on digits under an attack."""
+    networks.lend(monkeypatch)
+    return lambda attack: same.Bench("learned", attack, data.load("digits"), tmp_path, epochs=None)
 
 
 def asked(same: ModuleType, *words: str) -> list:
@@ -45,18 +47,40 @@ def asked(same: ModuleType, *words: str) -> list:
     return [found[one] for one in words]
 
 
-def test_the_same_answer_everywhere(same: ModuleType, bench) -> None:
-    """Repeated, in other batches, on other threads and in other precisions."""
-    words = (
-        "again, threads: 1", "batch 256 against 7, bf16", "batch 256 against 1, fp64",
-        "1 thread against 2, bf16", "bf16 against fp32", "fp32 against fp64",
-    )  # fmt: skip
-    rows = [bench.compare(one, IMAGES) for one in asked(same, *words)]
+def in_float32(same: ModuleType) -> list:
+    """Comparisons for a processor that only imitates bfloat16."""
+    base = same.Condition("fp32")
+    return [
+        same.Comparison("repeat", "again", base, replace(base, time=2), exactly=True),
+        same.Comparison("batch", "batch 256 against 7", base, replace(base, batch=7)),
+        same.Comparison("threads", "1 thread against 2", base, replace(base, threads=2)),
+    ]
+
+
+def check(bench, comparisons: list) -> None:
+    """Nothing failed, and there was something to agree on: some images fall, not all at once."""
+    rows = [bench.compare(one, IMAGES) for one in comparisons]
     assert [row for row in rows if row.failed] == []
     assert {row.images for row in rows} == {IMAGES}
-    # There was something to agree on: some images fall, and not all at once.
-    survived = bench.run(same.Condition(), IMAGES).run.survived()
+    survived = bench.run(comparisons[0].first, IMAGES).run.survived()
     assert 0 < survived["4/16"].sum() + survived["1/16"].sum() < 2 * IMAGES
+
+
+@pytest.mark.default
+def test_the_same_answer_everywhere(same: ModuleType, bench) -> None:
+    """Repeated, in other batches, on other threads and in double precision."""
+    words = ("batch 256 against 1, fp64", "fp32 against fp64")
+    check(bench("smoke"), [*in_float32(same), *asked(same, *words)])
+
+
+@pytest.mark.slow
+def test_the_same_answer_in_bfloat16(same: ModuleType, bench) -> None:
+    """The same in half precision, and from half to single."""
+    words = (
+        "again, threads: 1", "batch 256 against 7, bf16", "1 thread against 2, bf16",
+        "bf16 against fp32",
+    )  # fmt: skip
+    check(bench("smoke"), asked(same, *words))
 
 
 class Leaky(nn.Module):
@@ -70,9 +94,10 @@ class Leaky(nn.Module):
         return self.net(x + 0.3 * x.mean(0, keepdim=True))
 
 
-def test_a_defect_does_not_pass_for_rounding(same: ModuleType, tmp_path: Path, cached) -> None:
+@pytest.mark.default
+def test_a_defect_does_not_pass_for_rounding(same: ModuleType, bench) -> None:
     """Neighbours that leak move radii further than rounding does, in double precision too."""
-    bench = same.Bench("learned", "fgsm", data.load("digits"), tmp_path, epochs=5)
+    bench = bench("fgsm")
     model = Leaky(bench.obtained.model)
     bench.obtained = Obtained(model, Path(), bench.obtained.header, 0.0)
     for one in asked(same, "batch 256 against 7, fp64", "batch 256 against 7, bf16"):
@@ -84,6 +109,7 @@ def test_a_defect_does_not_pass_for_rounding(same: ModuleType, tmp_path: Path, c
         assert len(grids) == 1 if one.exactly else len(grids) > 1
 
 
+@pytest.mark.default
 def test_what_cannot_be_run_is_said(same: ModuleType, tmp_path: Path, capsys, monkeypatch) -> None:
     """A part without its hardware is skipped with a reason, and its rows are not there."""
     monkeypatch.setenv("RBMIX_HOME", str(tmp_path))

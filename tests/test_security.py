@@ -577,6 +577,7 @@ class Texts(HTMLParser):
         self.texts.append(text)
 
 
+@pytest.mark.default
 @pytest.mark.parametrize("name", HOSTILE)
 def test_every_string_of_a_record_is_escaped(tmp_path: Path, make_run, name: str) -> None:
     """In every field of runs, probes and decodings that is a text; also in the drawings."""

@@ -62,6 +62,7 @@ def test_grid_is_sorted_and_free_of_repeats() -> None:
         parse_grid([], "linf")
 
 
+@pytest.mark.default
 @given(st.text(max_size=30))
 def test_any_text_is_an_epsilon_or_one_line(text: str) -> None:
     """Arbitrary text never gives anything but an epsilon or an RbmixError."""

@@ -16,6 +16,8 @@ from robustbench_mix.partials import Shard
 from robustbench_mix.planning import Piece
 from robustbench_mix.specs import ModelSpec
 
+pytestmark = pytest.mark.default
+
 TINY = """
 summary = "as small as it gets"
 
@@ -45,6 +47,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cached: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.quick
 def test_a_grid_is_every_combination() -> None:
     """Twins side by side, nothing twice, defaults where the table is silent."""
     table = {
@@ -65,6 +68,7 @@ def test_a_grid_is_every_combination() -> None:
     ]
 
 
+@pytest.mark.quick
 @pytest.mark.parametrize("name", grids.names())
 def test_shipped_sweeps_can_be_read(name: str) -> None:
     """Each has a summary, and every name in it is known."""
@@ -75,6 +79,7 @@ def test_shipped_sweeps_can_be_read(name: str) -> None:
         planning.check(cell)
 
 
+@pytest.mark.quick
 def test_the_papers_grid_is_the_papers() -> None:
     """Five depths, three variants, five seeds, three attacks."""
     cells = grids.load("fig8", {}).cells
@@ -84,6 +89,7 @@ def test_the_papers_grid_is_the_papers() -> None:
     assert variants == {("learned", "learned"), ("frozen", "learned"), ("learned", "frozen")}
 
 
+@pytest.mark.quick
 def test_changes_replace_what_the_file_says() -> None:
     """For a laptop: another data set, fewer seeds."""
     cells = grids.load("fig8", {"datasets": ["digits"], "seeds": [3], "examples": 5}).cells
@@ -91,6 +97,7 @@ def test_changes_replace_what_the_file_says() -> None:
     assert len(cells) == 15
 
 
+@pytest.mark.quick
 @pytest.mark.parametrize(
     ("raw", "message"),
     [
@@ -196,6 +203,7 @@ def test_a_piece_that_fails_does_not_stop_the_others(here: Path, capsys, monkeyp
     assert len(records.read_all(here / "results")) == 2
 
 
+@pytest.mark.quick
 @pytest.mark.parametrize(
     ("words", "message"),
     [
@@ -254,7 +262,7 @@ def test_a_long_attack_is_split_and_joined(here: Path, capsys, monkeypatch) -> N
     assert [piece["kind"] for piece in pieces] == ["train", "shard", "shard", "attack", "attack"]
     assert [piece["words"].split(" of")[0] for piece in pieces[1:3]] == ["part 1/2", "part 2/2"]
 
-    attack, calls = jobs.attack_part, []
+    attack, calls = jobs.attack_shard, []
 
     def once(*args, shard, **words):
         calls.append(shard.number)
@@ -262,7 +270,7 @@ def test_a_long_attack_is_split_and_joined(here: Path, capsys, monkeypatch) -> N
             raise KeyboardInterrupt
         attack(*args, shard=shard, **words)
 
-    monkeypatch.setattr(jobs, "attack_part", once)
+    monkeypatch.setattr(jobs, "attack_shard", once)
     words = ["sweep", "split.toml", "--attacks", "smoke", "--out", "parts"]
     assert cli.main(words) == 130
     assert len(list((here / "parts").rglob("*.shard-1-of-2.json"))) == 1
@@ -281,6 +289,7 @@ def test_a_long_attack_is_split_and_joined(here: Path, capsys, monkeypatch) -> N
     assert all(piece["done"] for piece in json.loads(capsys.readouterr().out)["pieces"])
 
 
+@pytest.mark.quick
 def test_shards_are_all_images_in_order() -> None:
     """Each image in one of them, as near to equal as can be."""
     for images, of in ((10, 3), (300, 7), (2, 2)):
@@ -319,6 +328,7 @@ def test_how_far_a_sweep_is(here: Path, capsys, monkeypatch) -> None:
     assert f"{Path('results/progress/tiny.json')} is damaged" in capsys.readouterr().err
 
 
+@pytest.mark.quick
 def test_no_sweep_has_no_status(here: Path, capsys) -> None:
     """It is said in one line, and so is a folder that is not there."""
     (here / "empty").mkdir()
@@ -328,6 +338,7 @@ def test_no_sweep_has_no_status(here: Path, capsys) -> None:
         assert said in line
 
 
+@pytest.mark.quick
 def test_how_long_it_takes_with_many_at_once() -> None:
     """Nothing begins before what it needs; what is done takes no time."""
     cell = Cell(ModelSpec("resnet14"), "digits", ("fgsm",))

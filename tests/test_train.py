@@ -70,6 +70,7 @@ def test_no_augmentation_without_pad_and_flip() -> None:
     assert torch.equal(out, images)
 
 
+@pytest.mark.default
 def test_training_is_deterministic_in_the_seed() -> None:
     """The same seed gives the same weights, another seed others."""
     outcomes = []
@@ -94,6 +95,7 @@ def test_twins_see_the_same_pixels_in_the_same_order() -> None:
         assert torch.equal(first, second)
 
 
+@pytest.mark.default
 def test_training_learns_and_reports() -> None:
     """Brightness is easy: the reported accuracy is that of the returned weights."""
     model = fresh("frozen")
@@ -110,6 +112,7 @@ def test_divergence_is_said() -> None:
         training.train(fresh(), split(90), split(), replace(RECIPE, lr=1e30), 0, CPU)
 
 
+@pytest.mark.default
 def test_bf16_training_runs_on_the_cpu() -> None:
     """Mixed precision keeps float32 weights and still learns."""
     model = fresh()
@@ -136,6 +139,7 @@ def test_perturbed_images_stay_in_the_ball_and_raise_the_loss() -> None:
     assert loss(model(x_adv), y) > loss(model(x), y)
 
 
+@pytest.mark.default
 def test_adversarial_training_is_deterministic_and_another_recipe() -> None:
     """Same seed, same weights; not those of ordinary training; a checkpoint of its own."""
     data, recipe = split(), replace(RECIPE, adversarial=Adversarial("8/255", steps=2))

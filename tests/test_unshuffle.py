@@ -15,6 +15,8 @@ from robustbench_mix import cli, data, decodings, gallery, unshuffle
 from robustbench_mix.errors import RbmixError
 from robustbench_mix.unshuffle import Decoder
 
+pytestmark = pytest.mark.default
+
 CPU = torch.device("cpu")
 WORDS = ["--width", "8", "--depth", "2", "--kernel", "3", "--epochs", "1", "--precision", "fp32"]
 
@@ -26,6 +28,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+@pytest.mark.quick
 def test_the_permutation_moves_every_pixel_and_depends_on_the_seed() -> None:
     """A permutation, the same for all images and channels, undone by its inverse."""
     order = unshuffle.permutation(64, 0)
@@ -37,6 +40,7 @@ def test_the_permutation_moves_every_pixel_and_depends_on_the_seed() -> None:
     assert torch.equal(unshuffle.shuffle(shuffled, order.argsort()), x)
 
 
+@pytest.mark.quick
 @pytest.mark.parametrize("patch", [1, 2])
 def test_the_network_keeps_the_shape(patch: int) -> None:
     """Images in, images out, whatever the patch."""
@@ -45,6 +49,7 @@ def test_the_network_keeps_the_shape(patch: int) -> None:
     assert model(torch.rand(2, 3, 8, 4)).shape == (2, 3, 8, 4)
 
 
+@pytest.mark.quick
 def test_twins_share_what_they_have_in_common() -> None:
     """The frozen twin starts from the same weights, and its spatial mixers stay."""
     learned, frozen = (
@@ -58,6 +63,7 @@ def test_twins_share_what_they_have_in_common() -> None:
         assert b.requires_grad == ("depthwise" not in name)
 
 
+@pytest.mark.quick
 def test_reach_is_what_a_position_sees() -> None:
     """The output at one corner depends on the input up to `reach` pixels away, no further."""
     decoder = Decoder(4, 3, 3)
@@ -69,6 +75,7 @@ def test_reach_is_what_a_position_sees() -> None:
     assert seen.amax().item() == decoder.reach
 
 
+@pytest.mark.quick
 def test_warnings_name_the_reach() -> None:
     """One line each for a short reach and a patch; none for a network that fits."""
     (line,) = unshuffle.warnings(Decoder(8, 2, 3), 8, 8)
@@ -153,6 +160,7 @@ def test_psnr_is_the_mean_squared_errors(tmp_path: Path) -> None:
     assert len(found.table) == 9
 
 
+@pytest.mark.quick
 @pytest.mark.parametrize(
     ("words", "message"),
     [

@@ -53,6 +53,7 @@ def test_trainable_parameters_are_the_papers(name: str) -> None:
     assert tuple(zoo.trainable_parameters(name).values()) == PAPER[name]
 
 
+@pytest.mark.default
 @pytest.mark.parametrize("spatial", MODES)
 @pytest.mark.parametrize("name", zoo.MODELS)
 def test_every_model_in_every_mode_runs_and_round_trips(

@@ -13,7 +13,8 @@ import json
 import math
 import os
 import xml.etree.ElementTree as ET
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, chdir, contextmanager
 from dataclasses import asdict, dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -256,48 +257,30 @@ def read_arguments(folder: Path) -> str:
         return check_command(arguments, work)
 
 
-class in_folder:  # noqa: N801
+@contextmanager
+def in_folder(folder: Path) -> Iterator[None]:
     """The working folder and the cache within the block."""
-
-    def __init__(self, folder: Path) -> None:
-        import contextlib
-
-        self.stack = contextlib.ExitStack()
-        self.stack.enter_context(contextlib.chdir(folder))
-        self.stack.enter_context(mock.patch.dict(os.environ, RBMIX_HOME=str(folder / "home")))
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, *_: object) -> None:
-        self.stack.close()
+    with chdir(folder), mock.patch.dict(os.environ, RBMIX_HOME=str(folder / "home")):
+        yield
 
 
-class boundary:  # noqa: N801
+@contextmanager
+def boundary() -> Iterator[None]:
     """Training, attacks, timing and downloads answer at once; everything before them is real."""
+    from robustbench_mix.costs import Costs
 
-    def __init__(self) -> None:
-        import contextlib
-
-        from robustbench_mix.costs import Costs
-
-        _digits()  # once, and before anybody measures the time
-        self.stack = contextlib.ExitStack()
+    _digits()  # once, and before anybody measures the time
+    with ExitStack() as stack:
         for owner, name, stub in (
-            (jobs, "obtain", _refuse),
-            (jobs, "evaluate_model", _refuse), (jobs.shuffling, "unshuffle", _refuse),
+            (jobs, "obtain", _refuse), (jobs.evaluation, "evaluate", _refuse),
+            (jobs.shuffling, "unshuffle", _refuse),
             (sweeping, "_do", _refuse), (data, "_cifar", _refuse), (data, "_digits", _digits),
             (bench_run._Bench, "part", _refuse), (cli, "app", _commands()),
             (Costs, "_time_training_step", lambda *_: 1.0),
             (Costs, "_time_attack_passes", lambda *_: (1.0, 1.0)),
         ):  # fmt: skip
-            self.stack.enter_context(mock.patch.object(owner, name, stub))
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, *_: object) -> None:
-        self.stack.close()
+            stack.enter_context(mock.patch.object(owner, name, stub))
+        yield
 
 
 WORK = "here the work would begin"

@@ -1,0 +1,80 @@
+"""Train the networks that the tests come with, and write them where `networks.py` reads them.
+
+    PYTHONPATH=tests/benchmarks python tests/weights/make.py [NAME ...]
+
+Numbers that tests expect are those of these files: after a change of the recipe they need not be
+made anew. Weights are kept in half precision, and what a header says is true of those.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import replace
+
+import agreement
+import networks
+import torch
+from safetensors.torch import save
+
+from robustbench_mix import checkpoints, data, progress, provenance, zoo
+from robustbench_mix.devices import conditions
+from robustbench_mix.files import write_bytes
+from robustbench_mix.recipes import recipe_for
+from robustbench_mix.specs import Adversarial, as_json
+from robustbench_mix.train import accuracy, train
+
+EPOCHS = 10
+CPU = torch.device("cpu")
+
+
+def make(name: str) -> str:
+    """Train one, write it, and say how good it is."""
+    spec, digits = networks.SPECS[name], data.load("digits")
+    recipe = replace(recipe_for(zoo.family(spec.model), "digits"), epochs=EPOCHS)
+    if name == "adversarial":
+        recipe = replace(recipe, adversarial=Adversarial("1/16", steps=4))
+    model = zoo.build(spec, zoo.shape_of(digits), *digits.statistics())
+    with progress.silenced():
+        train(model, digits.train, digits.test, recipe, spec.seed, CPU)
+    small = {
+        key: tensor.half() if tensor.is_floating_point() else tensor
+        for key, tensor in model.state_dict().items()
+    }
+    model.load_state_dict(small)
+    header = {
+        "format": checkpoints.FORMAT,
+        "spec": as_json(spec),
+        "recipe": as_json(recipe),
+        "dataset": digits.name,
+        "classes": list(digits.classes),
+        "image": list(digits.train.images.shape[1:]),
+        "train_examples": len(digits.train),
+        "train_hash": digits.train.hash,
+        "test_accuracy": accuracy(model, digits.test, CPU),
+        **conditions(CPU),
+        "date": provenance.today(),
+        "weights_hash": checkpoints.weights_hash(model),
+    }
+    path = networks.path(name)
+    write_bytes(path, save(small, {checkpoints.KEY: json.dumps(header, sort_keys=True)}))
+    return f"{name}: {header['test_accuracy']:.1%} clean, {path.stat().st_size:,} bytes"
+
+
+def fit(name: str) -> str:
+    """The same of a classifier of scikit-learn, in single precision."""
+    _, net = agreement.trained(name)
+    small = {}
+    for at, layer in enumerate(net.layers[::2]):
+        small[f"weight{at}"] = layer.weight.detach().float().T.contiguous()
+        small[f"bias{at}"] = layer.bias.detach().float()
+    path = networks.path(name)
+    write_bytes(path, save(small))
+    right = accuracy(networks.scikit(name), data.load("digits").test, CPU)
+    return f"{name}: {right:.1%} clean, {path.stat().st_size:,} bytes"
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    for wanted in sys.argv[1:] or [*networks.SPECS, *agreement.CLASSIFIERS]:
+        print((fit if wanted in agreement.CLASSIFIERS else make)(wanted), flush=True)
