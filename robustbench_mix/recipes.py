@@ -49,7 +49,7 @@ def recipe_for(family: str, dataset: str) -> Recipe:
     """
     recipe = CONVMIXER if family == "convmixer" else RESNET
     if dataset == "digits":
-        recipe = replace(recipe, epochs=12, pad=1, flip=False)
+        recipe = replace(recipe, epochs=8, pad=1, flip=False)
     return recipe
 
 
