@@ -119,8 +119,13 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture(scope="session")
 def shared_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One cache for all tests that may share trained checkpoints."""
-    return tmp_path_factory.mktemp("home")
+    """One cache for all tests that may share trained checkpoints, whichever worker runs them."""
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:  # each has a folder of its own in the one of the run
+        folder = folder.parent
+    home = folder / "home"
+    home.mkdir(exist_ok=True)
+    return home
 
 
 @pytest.fixture

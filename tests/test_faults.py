@@ -181,12 +181,14 @@ def test_a_damaged_unfinished_training_is_named(tmp_path: Path, monkeypatch) -> 
             trained("sgd", kept)
 
 
-def test_a_second_process_waits_and_takes_what_the_first_made(here: Path, capsys) -> None:
+def test_a_second_process_waits_and_takes_what_the_first_made(
+    here: Path, cached: Path, capsys
+) -> None:
     """Who comes to a training or a run that another is at does not do it again."""
     commands = [["train", *SMALL, "--seed", "7"], [*EVALUATE, "--seed", "7"]]
     for command in commands:
         assert cli.main(command) == 0  # once, to know the path
-        paths = [*here.rglob("*.parquet"), *(here.parent).rglob("*s7-digits*.safetensors")]
+        paths = [*here.rglob("*.parquet"), *cached.rglob("*s7-digits*.safetensors")]
         path = max(paths, key=lambda one: one.stat().st_mtime_ns)
         made = path.read_bytes()
         path.unlink()

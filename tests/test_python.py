@@ -58,14 +58,15 @@ def check(text: str, name: str) -> int:
 
 def test_the_docstrings_run(cached) -> None:
     """Every example in them gives what it says."""
-    assert check(python.evaluate.__doc__ or "", "evaluate") > 5
+    text = python.evaluate.__doc__ or ""
+    assert check(text, "evaluate") == text.count(">>> ") > 0
 
 
 def test_the_page_runs(cached) -> None:
     """The examples of docs/python.md, in its order and one session."""
     page = (ROOT / "docs" / "python.md").read_text(encoding="utf-8")
     blocks = re.findall(r"^```pycon\n(.*?)^```", page, re.M | re.S)
-    assert check("\n".join(blocks), "python.md") > 20
+    assert check("\n".join(blocks), "python.md") == page.count("\n>>> ") > 0
 
 
 @pytest.mark.quick
@@ -90,7 +91,6 @@ def test_the_notebook_runs(cached, tmp_path: Path, monkeypatch) -> None:
     for number, cell in enumerate(cells):
         assert not cell.outputs
         exec(compile(cell.source, f"cell {number}", "exec"), names)
-    assert len(cells) > 5
     assert not names["own"].flags.keys() & {"zero-gradients", "wrong-gradients", "wrong-scale"}
     assert "<svg" in names["pair"]["frozen"]._repr_html_()
 

@@ -28,9 +28,9 @@ def test_the_index_page_has_no_dead_links(checkout: Path) -> None:
 
 
 def test_the_changelog_knows_this_version(checkout: Path) -> None:
-    """There is a section for it."""
+    """There is a section for it, which says something."""
     text = (checkout / "CHANGELOG.md").read_text(encoding="utf-8")
-    assert re.search(rf"^## {re.escape(__version__)}\b", text, re.MULTILINE)
+    assert re.search(rf"^## {re.escape(__version__)}\b.*\n\n- \w", text, re.MULTILINE)
 
 
 @pytest.mark.slow

@@ -615,7 +615,7 @@ def test_every_string_of_a_record_is_escaped(tmp_path: Path, make_run, name: str
     shown = "\n".join([*page.texts, *(v for key, v in page.attributes if key == "alt")])
     assert shown.count(name) > 20
     drawings = [v for v in sources if v.startswith("data:image/svg+xml;base64,")]
-    assert len(drawings) >= 4
+    assert drawings
     for uri in drawings:
         root = ElementTree.fromstring(base64.b64decode(uri.partition(",")[2]))
         assert not [one for one in root.iter() if one.tag.endswith(("script", "foreignObject"))]

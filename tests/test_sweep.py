@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from robustbench_mix import cli, grids, jobs, planning, records, sweeping
+from robustbench_mix.costs import Costs
 from robustbench_mix.errors import RbmixError
 from robustbench_mix.grids import Cell, Puzzle, parse
 from robustbench_mix.partials import Shard
@@ -161,14 +162,18 @@ def test_what_a_process_killed_at_its_end_left_is_cleared_away(here: Path, capsy
     assert {path: path.read_bytes() for path in before} == before
 
 
-def test_the_plan_says_what_is_left_and_how_long(here: Path, capsys) -> None:
-    """Without doing it; estimates are positive for what is missing."""
+def test_the_plan_says_what_is_left_and_how_long(here: Path, capsys, monkeypatch) -> None:
+    """Without doing it; estimates are what a step or a pass takes, as often as it is needed."""
+    monkeypatch.setattr(Costs, "_time_training_step", lambda *_: 2.0)
+    monkeypatch.setattr(Costs, "_time_attack_passes", lambda *_: (1.0, 10.0))
     words = ["sweep", "tiny.toml", "--plan", "--seeds", "7", "--attacks", "fgsm", "--json"]
     assert cli.main([*words, "--models", "resnet20_w4"]) == 0
     pieces = json.loads(capsys.readouterr().out)["pieces"]
     assert [piece["kind"] for piece in pieces] == ["train", "attack"] * 2 + ["unshuffle"] * 2
     assert all("resnet20_w4" in piece["words"] for piece in pieces[:4])
-    assert all(piece["seconds"] > 0 and not piece["done"] for piece in pieces)
+    assert not any(piece["done"] for piece in pieces)
+    # One batch of 60 images; three passes and a gradient of ten.
+    assert [piece["seconds"] for piece in pieces] == [2, 10 * (3 + 10)] * 2 + [2] * 2
     assert not list(here.rglob("*.parquet"))
 
 
@@ -226,7 +231,6 @@ def test_wrong_words_are_named(here: Path, capsys, words: list[str], message: st
 
 def test_costs_grow_with_the_work() -> None:
     """Twice the images, twice the time; adversarial training costs more."""
-    from robustbench_mix.costs import Costs
     from robustbench_mix.recipes import recipe_for
     from robustbench_mix.specs import Adversarial
     from robustbench_mix.zoo import Shape
