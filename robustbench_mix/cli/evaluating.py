@@ -7,6 +7,7 @@ from typing import Annotated, Any, Optional
 
 import typer
 
+from robustbench_mix import mirrors
 from robustbench_mix.cli.app import app
 from robustbench_mix.cli.options import (
     AdversarialEps,
@@ -116,14 +117,15 @@ def evaluate(
     checking.evaluation(**words)
     load_torch(as_json or quiet)
 
-    from robustbench_mix import jobs, plot, show
+    from robustbench_mix import files, jobs, plot, show
     from robustbench_mix import leaderboard as board
 
-    done = jobs.evaluate(**words, results=out, fresh=fresh, quiet=as_json or quiet)
-    written = [done.path, *board.write(out), *plot.write(out)]
+    with files.noted() as changed:
+        done = jobs.evaluate(**words, results=out, fresh=fresh, quiet=as_json or quiet)
+    written = [*changed & {done.path}, *plot.refresh(out)]
     rows = board.rows([done.run])
-    found = show.evaluation_json(done.run, rows, written)
-    answer(as_json, quiet, found, lambda: show.evaluation(done.run, rows, written))
+    found = show.evaluation_json(done.run, rows, done.path, written)
+    answer(as_json, quiet, found, lambda: show.evaluation(done.run, rows, done.path, written))
 
 
 @app.command()
@@ -211,7 +213,10 @@ def explain(
     checking.explanation(**words)
     load_torch(as_json or quiet)
 
-    from robustbench_mix import jobs, show
+    from robustbench_mix import files, jobs, show
 
-    paths = jobs.explain(**words, results=out, quiet=as_json or quiet)
-    answer(as_json, quiet, names(paths), lambda: show.saved(paths))
+    with files.noted() as changed:
+        paths = jobs.explain(**words, results=out, quiet=as_json or quiet)
+    written, read = ([path for path in paths if (path in changed) == new] for new in (True, False))
+    found = {**names(written), "records": [mirrors.name(path) for path in paths]}
+    answer(as_json, quiet, found, lambda: show.saved(written, read))

@@ -73,10 +73,9 @@ def leaderboard(
         stale = [*board.stale(results), *files.differing(tables)]
         _tell_stale(stale, results, "leaderboard", as_json, quiet)
         return
-    written = [*board.write(results), *plot.write(results), *tables]
-    for path, text in tables.items():
-        files.write_text(path, text)
-    answer(as_json, quiet, names(written), lambda: show.saved(written))
+    drawn = plot.write(results)
+    written = [*board.write(results), *drawn, *files.write_changed(tables)]
+    answer(as_json, quiet, names(written), lambda: show.regenerated(written))
 
 
 @app.command()
@@ -99,8 +98,8 @@ def claims(
         stale = [results / markdown.NAME] if markdown.stale(results, found, why) else []
         _tell_stale(stale, results, "claims", as_json, quiet)
         return
-    path = markdown.write(results, found, why)
-    answer(as_json, quiet, [asdict(claim) for claim in found], lambda: show.claims(found, path))
+    written = markdown.write(results, found, why)
+    answer(as_json, quiet, [asdict(claim) for claim in found], lambda: show.claims(found, written))
 
 
 @app.command()
@@ -111,8 +110,8 @@ def report(
     from robustbench_mix import report as page
     from robustbench_mix import show
 
-    written = [page.write(existing(results))]
-    answer(as_json, quiet, names(written), lambda: show.saved(written))
+    written = page.write(existing(results))
+    answer(as_json, quiet, names(written), lambda: show.regenerated(written))
 
 
 def _tell_stale(stale: list[Path], results: Path, command: str, as_json: bool, quiet: bool) -> None:

@@ -72,12 +72,17 @@ def unshuffle(
     checking.unshufflers(**words)
     load_torch(as_json or quiet)
 
-    from robustbench_mix import gallery, jobs, show
+    from robustbench_mix import files, gallery, jobs, show
 
-    paths = jobs.unshuffle(**words, results=out, quiet=as_json or quiet)
+    with files.noted() as changed:
+        paths = jobs.unshuffle(**words, results=out, quiet=as_json or quiet)
     rows = gallery.rows(paths)
-    written = [*paths, *gallery.write(out)]
-    answer(as_json, quiet, {"rows": rows, **names(written)}, lambda: show.decodings(rows, written))
+    read = [path for path in paths if path not in changed]
+    written = [*(path for path in paths if path in changed), *gallery.write(out)]
+    answer(
+        as_json, quiet, {"rows": rows, **names(written)},
+        lambda: show.decodings(rows, written, read),
+    )  # fmt: skip
 
 
 @app.command()
@@ -160,7 +165,6 @@ def sweep(
     load_torch(is_silent)
 
     from robustbench_mix import gallery, ongoing, planning, plot, runners, sweeping
-    from robustbench_mix import leaderboard as board
     from robustbench_mix import show_sweeps as show
 
     failures: list[str] = []
@@ -177,7 +181,7 @@ def sweep(
     written = []
     if not plan:
         results_folder(mirrors.spelled(out))  # what other machines wrote
-        written = board.write(out) + plot.write(out) if any(p.attack for p in pieces) else []
+        written = plot.refresh(out) if any(p.attack for p in pieces) else []
         written += gallery.write(out) if chosen.puzzles else []
     answer(
         as_json, quiet, sweeping.to_json(pieces, failures, written),
