@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
+from pathlib import Path
+
 import numpy as np
 import torch
 
@@ -55,14 +58,28 @@ def _digits() -> Dataset:
     The source is the 1,797-image test part of the UCI optical digits (Alpaydin & Kaynak,
     1998); it names no split of its own, so a hash of the positions decides.
     """
-    from sklearn.datasets import load_digits
-
-    raw = load_digits()
-    whole = _split(raw.images[:, None], raw.target, levels=16)
+    images, labels = _shipped_digits()
+    whole = _split(images[:, None], labels, levels=16)
     test = balanced(whole, 300)
     held_out = torch.isin(whole.index, test.index)
     train = whole.take(torch.nonzero(~held_out).flatten())
     return Dataset("digits", tuple(str(digit) for digit in range(10)), train, test)
+
+
+def _shipped_digits() -> tuple[np.ndarray, np.ndarray]:
+    """Images (1797, 8, 8) and labels, as scikit-learn has them.
+
+    Its file is read where it lies, for importing the library takes a second.
+    """
+    library = find_spec("sklearn")
+    path = Path(library.origin or "").parent / "datasets/data/digits.csv.gz" if library else Path()
+    if not path.is_file():
+        from sklearn.datasets import load_digits
+
+        raw = load_digits()
+        return raw.images, raw.target
+    table = np.loadtxt(path, delimiter=",")
+    return table[:, :-1].reshape(-1, 8, 8), table[:, -1].astype(np.int64)
 
 
 def _cifar(name: str) -> Dataset:

@@ -15,6 +15,7 @@ from robustbench_mix.diagnostics import Measured
 from robustbench_mix.harness import check_classes, classes_of
 from robustbench_mix.identity import Label, finished, header_of, path_of
 from robustbench_mix.locks import alone
+from robustbench_mix.names import recorded_as
 from robustbench_mix.obtain import Obtained
 from robustbench_mix.partials import Saver, Shard, Sizes
 from robustbench_mix.progress import say
@@ -99,6 +100,43 @@ def task(
     )  # fmt: skip
     path = path_of(header, results)
     return Task(obtained, dataset, split, protocol, schedule, header, results, path, device)
+
+
+def recorded(
+    label: Label,
+    checkpoint: dict[str, Any],
+    dataset: Dataset,
+    protocol: Protocol,
+    results: Path,
+    device: torch.device,
+    *,
+    examples: int,
+    batch_size: int,
+    backend: str | None = None,
+    exhaustive: bool = False,
+    randomised: bool = False,
+) -> Evaluation | None:
+    """The finished run of a network that has this checkpoint, if it is on disk.
+
+    `checkpoint` is the header of it, which says what its weights hash to: the network itself is
+    not needed. The other arguments are those of `task`.
+    """
+    split = balanced(dataset.test, examples)
+    if randomised:
+        protocol = protocols.randomised(protocol)
+    header = header_of(
+        label, checkpoint, checkpoint["weights_hash"], dataset.name, split, protocol,
+        batch_size=batch_size, device=device, randomised=DRAWS if randomised else 0,
+        backend=recorded_as(
+            protocol.algorithm, backend, exhaustive=exhaustive, randomised=randomised
+        ),
+    )  # fmt: skip
+    path = path_of(header, results)
+    run = finished(path, header)
+    if run is None or "diagnostics" not in run.header or partials.is_left(path):
+        return None
+    say(f"already evaluated, read {path} (--fresh attacks again)")
+    return Evaluation(run, path, reused=True)
 
 
 def evaluate(task: Task, *, fresh: bool = False) -> Evaluation:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from robustbench_mix import atomic, mirrors
 from robustbench_mix.errors import RbmixError
 
 LONGEST = 150  # characters of a name; systems allow 255 bytes, and endings are added
+_notes: list[set[Path]] = []
 
 
 @contextmanager
@@ -25,6 +26,19 @@ def replacing(path: Path) -> Iterator[Path]:
     with atomic.replacing(path) as temporary:
         yield temporary
         mirrors.put(temporary, path)
+    for found in _notes:
+        found.add(path)
+
+
+@contextmanager
+def noted() -> Iterator[set[Path]]:
+    """The files that this process has written within the block so far."""
+    found: set[Path] = set()
+    _notes.append(found)
+    try:
+        yield found
+    finally:
+        _notes.remove(found)
 
 
 def remove(path: Path) -> None:
@@ -44,13 +58,25 @@ def write_text(path: Path, text: str) -> None:
     write_bytes(path, text.encode())
 
 
-def differing(content: dict[Path, str]) -> list[Path]:
-    """The files that do not hold these texts."""
+def write_changed(content: Mapping[Path, str | bytes]) -> list[Path]:
+    """Write the files that do not hold this already; which those are."""
+    changed = differing(content)
+    for path in changed:
+        write_bytes(path, _bytes(content[path]))
+    return changed
+
+
+def differing(content: Mapping[Path, str | bytes]) -> list[Path]:
+    """The files that do not hold this."""
     return [
         path
-        for path, text in content.items()
-        if not path.is_file() or path.read_bytes() != text.encode()
+        for path, wanted in content.items()
+        if not path.is_file() or path.read_bytes() != _bytes(wanted)
     ]
+
+
+def _bytes(content: str | bytes) -> bytes:
+    return content.encode() if isinstance(content, str) else content
 
 
 def safe_name(text: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import numpy as np
 
 from robustbench_mix import decodings
 from robustbench_mix.decodings import Decoding, twin_of
-from robustbench_mix.files import replacing, safe_name, write_text
+from robustbench_mix.files import safe_name, write_changed
 from robustbench_mix.intervals import mean_interval
 from robustbench_mix.locks import alone
 from robustbench_mix.markdown import line
@@ -20,12 +21,12 @@ GAP = 4
 
 
 def write(results: Path) -> list[Path]:
-    """Regenerate unshuffle.md and the pictures, one for each pair, under `results`."""
+    """Regenerate unshuffle.md and the pictures, one for each pair; the files that changed."""
     path = results / "unshuffle.md"
     with alone(path):
         found = decodings.read_all(results)
-        write_text(path, to_markdown(found))
-        return [path, *(draw(group, results) for group in pairs(found))]
+        pictures = {place(group, results): picture(group) for group in pairs(found)}
+        return write_changed({path: to_markdown(found), **pictures})
 
 
 def rows(paths: list[Path]) -> list[dict[str, Any]]:
@@ -66,17 +67,21 @@ def to_markdown(found: list[Decoding]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def draw(group: list[Decoding], results: Path) -> Path:
-    """Write the sheet of a pair beside its records."""
-    from PIL import Image
-
+def place(group: list[Decoding], results: Path) -> Path:
+    """Where the sheet of a pair belongs: beside its records."""
     h = group[0].header
     words = "-".join([h["model"], *(one.header["spatial"].replace(":", "") for one in group)])
     stem = safe_name(f"{words}-s{h['seed']}-{h['train_examples']}x{h['epochs']}")
-    path = results / "unshuffle" / safe_name(h["dataset"]) / f"{stem}.png"
-    with alone(path), replacing(path) as temporary:
-        Image.fromarray(sheet(group)).save(temporary, format="PNG")
-    return path
+    return results / "unshuffle" / safe_name(h["dataset"]) / f"{stem}.png"
+
+
+def picture(group: list[Decoding]) -> bytes:
+    """The sheet of a pair as PNG."""
+    from PIL import Image
+
+    buffer = io.BytesIO()
+    Image.fromarray(sheet(group)).save(buffer, format="PNG")
+    return buffer.getvalue()
 
 
 def sheet(group: list[Decoding]) -> np.ndarray:

@@ -4,17 +4,28 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
 
-from robustbench_mix import brought, checking, data, evaluation, probing, progress, protocols, zoo
+from robustbench_mix import (
+    brought,
+    checking,
+    checkpoints,
+    data,
+    evaluation,
+    probing,
+    progress,
+    protocols,
+    zoo,
+)
 from robustbench_mix import unshuffle as shuffling
 from robustbench_mix.devices import fitting_batch, pick_device, pick_precision
 from robustbench_mix.evaluation import Evaluation, default_examples
 from robustbench_mix.files import check_writable
 from robustbench_mix.identity import Label
-from robustbench_mix.obtain import Obtained, from_checkpoint, obtain
+from robustbench_mix.obtain import Obtained, from_checkpoint, obtain, place
 from robustbench_mix.partials import Shard
 from robustbench_mix.places import home
 from robustbench_mix.protocols import Protocol
@@ -26,6 +37,7 @@ from robustbench_mix.specs import (
     Interface,
     ModelSpec,
     Recipe,
+    as_json,
 )
 from robustbench_mix.splits import Dataset, balanced
 
@@ -207,11 +219,16 @@ def evaluate(
     where = pick_device(device)
     loaded = dataset if isinstance(dataset, Dataset) else data.load(dataset)
     protocol = checking.protocol_of(attack, loaded.name, eps, norm)
-    # Before anything is trained; an attack may still ask for more classes than the model has.
-    schedule_of(
-        protocol, max(len(loaded.classes), 2), backend, exhaustive=exhaustive, randomised=randomised
-    )
     size = zoo.fitting(spec, zoo.shape_of(loaded)).size
+    wishes: dict[str, Any] = {
+        "backend": backend, "exhaustive": exhaustive, "randomised": randomised
+    }  # fmt: skip
+    sizes: dict[str, Any] = {
+        "examples": default_examples(loaded.name) if examples is None else examples,
+        "batch_size": batch_size or fitting_batch(size, where),
+    }
+    # Before anything is trained; an attack may still ask for more classes than the model has.
+    schedule_of(protocol, max(len(loaded.classes), 2), **wishes)
     if isinstance(model, nn.Module):
         label = Label(word, "external", "external", seed)
         obtained = Obtained(model, Path(), {}, 0.0)
@@ -225,17 +242,29 @@ def evaluate(
         if weights is not None:
             obtained = from_checkpoint(spec, loaded, weights)
         else:
+            header = _checkpoint(spec, loaded, training, where)
+            if header and not fresh:
+                done = evaluation.recorded(
+                    label, header, loaded, protocol, results, where, **sizes, **wishes
+                )
+                if done is not None:
+                    return done
             obtained = train(
                 model=model, spatial=spec.spatial, channel=spec.channel, seed=seed,
                 dataset=loaded, training=training, device=device, interface=interface, quiet=quiet,
             )  # fmt: skip
-    task = evaluation.task(
-        label, obtained, loaded, protocol, results, where,
-        examples=default_examples(loaded.name) if examples is None else examples,
-        batch_size=batch_size or fitting_batch(size, where),
-        backend=backend, exhaustive=exhaustive, randomised=randomised,
-    )  # fmt: skip
+    task = evaluation.task(label, obtained, loaded, protocol, results, where, **sizes, **wishes)
     return evaluation.evaluate(task, fresh=fresh)
+
+
+def _checkpoint(
+    spec: ModelSpec, dataset: Dataset, training: Training, device: torch.device
+) -> dict[str, Any]:
+    """The header of the checkpoint of exactly these settings, empty where there is none."""
+    recipe = recipe_of(spec, dataset.name, training, device)
+    _, path = place(spec, dataset, recipe, training.examples)
+    header = checkpoints.read_header(path) if path.exists() else {}
+    return header if header.get("spec") == as_json(spec) else {}
 
 
 def attack_shard(

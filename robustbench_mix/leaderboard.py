@@ -11,7 +11,7 @@ import pandas as pd
 
 from robustbench_mix import flags, probes, records
 from robustbench_mix.errors import RbmixError
-from robustbench_mix.files import differing, write_text
+from robustbench_mix.files import differing, write_changed
 from robustbench_mix.intervals import paired_difference, wilson
 from robustbench_mix.locks import alone
 from robustbench_mix.markdown import head, line, plain
@@ -116,12 +116,9 @@ def to_markdown(runs: list[Run], transfers: Sequence[Probe] = ()) -> str:
 
 
 def write(results: Path) -> list[Path]:
-    """Regenerate leaderboard.csv and leaderboard.md from the records under `results`."""
+    """Regenerate leaderboard.csv and leaderboard.md from the records; which of them changed."""
     with alone(results / "leaderboard.csv"):  # or one of two at once would miss the other's run
-        content = _content(results)
-        for path, text in content.items():
-            write_text(path, text)
-    return list(content)
+        return write_changed(_content(results))
 
 
 def stale(results: Path) -> list[Path]:

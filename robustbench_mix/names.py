@@ -207,6 +207,16 @@ def backend_of(
     return backend
 
 
+def recorded_as(
+    algorithm: str, backend: str | None, *, exhaustive: bool = False, randomised: bool = False
+) -> str:
+    """What records say of the backend; arguments and errors as `backend_of`."""
+    found = backend_of(algorithm, backend, exhaustive=exhaustive, randomised=randomised)
+    if exhaustive:
+        return f"{found}, exhaustive"
+    return f"{found}, randomised" if randomised else found
+
+
 def check_device(name: str) -> None:
     """Raise RbmixError for a word that is no device anywhere, as `tpu`."""
     kind, _, number = name.partition(":")

@@ -1,11 +1,15 @@
-"""Where caches live, and the paths that users write."""
+"""Where caches and results live, and the paths that users write."""
 
 from __future__ import annotations
 
 import os
+import tomllib
+from contextlib import suppress
 from pathlib import Path
 
 from robustbench_mix.errors import RbmixError
+
+LOCAL = "local-results"  # ignored by git
 
 
 def home() -> Path:
@@ -14,6 +18,37 @@ def home() -> Path:
 
     override = os.environ.get("RBMIX_HOME")
     return path_of(override) if override else user_cache_path("rbmix", appauthor=False)
+
+
+def usual_results() -> Path:
+    """Where results are unless a folder is named: `./results`, in a checkout of rbmix `LOCAL`.
+
+    There `results/` is committed evidence, which no run joins unasked.
+    """
+    root = checkout()
+    if root is None:
+        return Path("results")
+    return Path(LOCAL) if root == Path.cwd() else root / LOCAL
+
+
+def checkout() -> Path | None:
+    """The root of the checkout of rbmix that the current folder lies in, if it does."""
+    here = Path.cwd()
+    for folder in (here, *here.parents):
+        is_root = (folder / ".git").exists()
+        if (is_root or folder == here) and _is_ours(folder / "pyproject.toml"):
+            return folder
+        if is_root:
+            return None
+    return None
+
+
+def _is_ours(project: Path) -> bool:
+    """Whether this is the pyproject.toml of rbmix."""
+    with suppress(OSError, ValueError, AttributeError):
+        text = project.read_text(encoding="utf-8")
+        return bool(tomllib.loads(text).get("project", {}).get("name") == "robustbench-mix")
+    return False
 
 
 def path_of(text: str) -> Path:

@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from robustbench_mix import drawing, records
+from robustbench_mix import drawing, leaderboard, records
 from robustbench_mix.evidence import crossed_bootstrap
-from robustbench_mix.files import safe_name, write_text
+from robustbench_mix.files import safe_name, write_changed
 from robustbench_mix.intervals import wilson
 from robustbench_mix.leaderboard import ORDER, PAIRED
 from robustbench_mix.locks import alone
@@ -39,15 +39,32 @@ class Curve:
         return self.name if self.seeds == 1 else f"{self.name}, {self.seeds} seeds"
 
 
-def write(results: Path) -> list[Path]:
-    """Redraw every curve from the records under `results`, into `results/curves`."""
-    paths = []
+def refresh(results: Path) -> list[Path]:
+    """Bring curves and leaderboard up to date with the records; the files that changed.
+
+    A leaderboard that is what the records give says that the curves are so too: it is written
+    after them. Then only curves that are not there are drawn.
+    """
+    drawn = write(results, only_missing=not leaderboard.stale(results))
+    return [*leaderboard.write(results), *drawn]
+
+
+def write(results: Path, *, only_missing: bool = False) -> list[Path]:
+    """Redraw every curve from the records, into `results/curves`; the files that changed.
+
+    With `only_missing` those alone that are not there.
+    """
     folder = results / "curves"
     with alone(folder):
-        for stem, runs in groups(records.read_all(results)).items():
-            paths.append(folder / f"{stem}.svg")
-            write_text(paths[-1], drawing.svg(partial(figure, runs)))
-    return paths
+        wanted = {
+            folder / f"{stem}.svg": runs for stem, runs in groups(records.read_all(results)).items()
+        }
+        drawings = {
+            path: drawing.svg(partial(figure, runs))
+            for path, runs in wanted.items()
+            if not (only_missing and path.is_file())
+        }
+        return write_changed(drawings)
 
 
 def groups(runs: list[Run]) -> dict[str, list[Run]]:

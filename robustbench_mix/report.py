@@ -27,7 +27,7 @@ from robustbench_mix import (
 )
 from robustbench_mix.claims import markdown
 from robustbench_mix.decodings import Decoding
-from robustbench_mix.files import write_text
+from robustbench_mix.files import write_changed
 from robustbench_mix.intervals import wilson
 from robustbench_mix.locks import alone
 from robustbench_mix.probes import Probe
@@ -38,12 +38,11 @@ AMPLIFIED = 127  # what a perturbation is scaled to, in grey levels, around the 
 SIDE = 96  # pixels of a picture, at least
 
 
-def write(results: Path) -> Path:
-    """Regenerate report.html from the records under `results`."""
+def write(results: Path) -> list[Path]:
+    """Regenerate report.html from the records under `results`; empty if nothing changed."""
     path = results / NAME
     with alone(path):
-        write_text(path, to_html(results))
-    return path
+        return write_changed({path: to_html(results)})
 
 
 def to_html(results: Path) -> str:

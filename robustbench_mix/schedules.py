@@ -11,7 +11,7 @@ from robustbench_mix.algorithms import ladders
 from robustbench_mix.algorithms.attack import check_norm
 from robustbench_mix.algorithms.ladders import Rung
 from robustbench_mix.harness import attack_all
-from robustbench_mix.names import backend_of
+from robustbench_mix.names import backend_of, recorded_as
 from robustbench_mix.protocols import Protocol
 from robustbench_mix.search import search_all
 from robustbench_mix.state import State
@@ -45,20 +45,20 @@ def schedule_of(
     Raises RbmixError if the protocol does not go with it.
     """
     name, options = protocol.algorithm, protocol.options
-    backend = backend_of(name, backend, exhaustive=exhaustive, randomised=randomised)
+    wishes = {"exhaustive": exhaustive, "randomised": randomised}
+    words = recorded_as(name, backend, **wishes)
+    backend = backend_of(name, backend, **wishes)
     if exhaustive:
         rungs = ladders.ladder(name, classes, options, early_stop=False)
         steps = ladders.as_components(rungs)
         attack = partial(attack_all, steps=steps, exhaustive=True)
-        return Schedule("fast, exhaustive", attack, [], len(steps) * len(protocol.eps))
+        return Schedule(words, attack, [], len(steps) * len(protocol.eps))
     if backend == "fast":
         rungs = ladders.ladder(name, classes, options)
-        return Schedule(
-            backend, partial(search_all, ladder=rungs, images=images), rungs, len(rungs)
-        )
+        attack = partial(search_all, ladder=rungs, images=images)
+        return Schedule(words, attack, rungs, len(rungs))
     steps = algorithms.components(name, classes, options)
     check_norm(steps, protocol.norm)
     # On the reference backend: the fast one believes whatever a single pass says.
     attack = partial(attack_all, steps=steps, draws=DRAWS if randomised else 1)
-    words = "reference, randomised" if randomised else backend
     return Schedule(words, attack, [], len(steps) * len(protocol.eps))

@@ -19,8 +19,8 @@ from robustbench_mix.records import Run
 from robustbench_mix.regression import Verdict
 
 
-def evaluation(run: Run, rows: pd.DataFrame, written: list[Path]) -> None:
-    """The curve, what it was measured on, and where everything is."""
+def evaluation(run: Run, rows: pd.DataFrame, path: Path, written: list[Path]) -> None:
+    """The curve, what it was measured on, and where everything is; the records at `path`."""
     h = run.header
     table = Table(title=f"{_name(h)} on {h['dataset']} under {h['protocol']} ({h['norm']})")
     for column in ("eps", "correct", "accuracy", "95 % interval", "broken by"):
@@ -63,10 +63,12 @@ def evaluation(run: Run, rows: pd.DataFrame, written: list[Path]) -> None:
             f"or Square; with 95 % confidence the full ensemble would break at most "
             f"{100 * found['bound']:.1f} pp more",
         )
-    saved(written)
+    saved(written, [] if path in written else [path])
 
 
-def evaluation_json(run: Run, rows: pd.DataFrame, written: list[Path]) -> dict[str, Any]:
+def evaluation_json(
+    run: Run, rows: pd.DataFrame, path: Path, written: list[Path]
+) -> dict[str, Any]:
     """The same as plain JSON values."""
     return {
         "rows": json.loads(rows.to_json(orient="records")),
@@ -76,6 +78,7 @@ def evaluation_json(run: Run, rows: pd.DataFrame, written: list[Path]) -> dict[s
         "audit": run.header.get("audit", []),
         "flags": flags.of_run(run),
         "randomised": run.header.get("randomised", 0),
+        "records": mirrors.name(path),
         "paths": [str(path) for path in written],
     }
 
@@ -103,7 +106,7 @@ def training(header: dict[str, Any], path: Path) -> None:
     )
 
 
-def decodings(rows: list[dict[str, Any]], written: list[Path]) -> None:
+def decodings(rows: list[dict[str, Any]], written: list[Path], read: list[Path]) -> None:
     """How well each network un-shuffles."""
     table = Table(title="Un-shuffling: PSNR of test images, dB")
     columns = ("dataset", "depth", "width", "kernel", "reach", "spatial", "n")
@@ -113,10 +116,10 @@ def decodings(rows: list[dict[str, Any]], written: list[Path]) -> None:
         interval = f"{row['low']:.2f} to {row['high']:.2f}"
         table.add_row(*(str(row[name]) for name in columns), f"{row['psnr']:.2f}", interval)
     screen().print(table)
-    saved(written)
+    saved(written, read)
 
 
-def claims(found: list[Claim], path: Path) -> None:
+def claims(found: list[Claim], written: list[Path]) -> None:
     """The verdicts."""
     table = Table(title="The claims of the paper")
     for column in ("claim", "data", "verdict", "where", "measured"):
@@ -124,12 +127,20 @@ def claims(found: list[Claim], path: Path) -> None:
     for claim in found:
         table.add_row(claim.name, claim.data, claim.verdict, claim.reason, claim.measured)
     screen().print(table)
-    saved([path])
+    regenerated(written)
 
 
-def saved(paths: list[Path]) -> None:
-    """Where everything is."""
-    lines(f"wrote {mirrors.name(path)}" for path in paths)
+def saved(written: Iterable[Path], read: Iterable[Path] = ()) -> None:
+    """Which files were written, and which records were there before."""
+    lines(f"read {mirrors.name(path)}" for path in read)
+    lines(f"wrote {mirrors.name(path)}" for path in written)
+
+
+def regenerated(written: list[Path]) -> None:
+    """Which files changed that follow from the records, if any did."""
+    saved(written)
+    if not written:
+        lines(["nothing has changed"])
 
 
 def lines(texts: Iterable[str]) -> None:

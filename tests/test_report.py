@@ -168,7 +168,8 @@ def test_a_browser_shows_it(results: Path, width: int, scheme: str) -> None:
     playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
     if BROWSER is None:
         pytest.skip("no chromium on this machine")
-    path = report.write(results)
+    report.write(results)
+    path = results / report.NAME
     problems: list[str] = []
     with playwright.sync_playwright() as running:
         browser = running.chromium.launch(executable_path=BROWSER, args=["--no-sandbox"])

@@ -9,20 +9,19 @@ from robustbench_mix.claims.finding import Claim, Finding
 from robustbench_mix.explanations import Explanation
 from robustbench_mix.explanations.table import draw
 from robustbench_mix.explanations.table import to_markdown as explained
-from robustbench_mix.files import write_text
+from robustbench_mix.files import write_changed
 from robustbench_mix.locks import alone
 from robustbench_mix.markdown import head, line, plain
 
 NAME = "claims.md"
 
 
-def write(results: Path, found: list[Claim], why: list[Explanation]) -> Path:
-    """Write claims.md under `results`, and the drawings that it shows."""
+def write(results: Path, found: list[Claim], why: list[Explanation]) -> list[Path]:
+    """Write claims.md under `results`, and the drawings that it shows; the files that changed."""
     path = results / NAME
     with alone(path):
-        draw(results, why)
-        write_text(path, to_markdown(found, why))
-    return path
+        drawn = draw(results, why)
+        return [*write_changed({path: to_markdown(found, why)}), *drawn]
 
 
 def stale(results: Path, found: list[Claim], why: list[Explanation]) -> bool:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Any, Optional
 
 import typer
 
+from robustbench_mix import mirrors
 from robustbench_mix.cli.app import app
 from robustbench_mix.cli.options import (
     AdversarialEps,
@@ -38,6 +38,7 @@ from robustbench_mix.cli.options import (
     TrainExamples,
     Weights,
     answer,
+    chosen,
     interface,
     listed,
     load_torch,
@@ -80,7 +81,7 @@ def evaluate(
     std: Std = None,
     input_size: InputSize = None,
     classes: Classes = None,
-    out: Out = Path("results"),
+    out: Out = None,
     epochs: Epochs = None,
     train_examples: TrainExamples = None,
     lr: LearningRate = None,
@@ -114,16 +115,18 @@ def evaluate(
         "backend": backend, "exhaustive": exhaustive, "randomised": randomised,
     }  # fmt: skip
     checking.evaluation(**words)
+    results = chosen(out, as_json or quiet)
     load_torch(as_json or quiet)
 
-    from robustbench_mix import jobs, plot, show
+    from robustbench_mix import files, jobs, plot, show
     from robustbench_mix import leaderboard as board
 
-    done = jobs.evaluate(**words, results=out, fresh=fresh, quiet=as_json or quiet)
-    written = [done.path, *board.write(out), *plot.write(out)]
+    with files.noted() as changed:
+        done = jobs.evaluate(**words, results=results, fresh=fresh, quiet=as_json or quiet)
+    written = [*changed & {done.path}, *plot.refresh(results)]
     rows = board.rows([done.run])
-    found = show.evaluation_json(done.run, rows, written)
-    answer(as_json, quiet, found, lambda: show.evaluation(done.run, rows, written))
+    found = show.evaluation_json(done.run, rows, done.path, written)
+    answer(as_json, quiet, found, lambda: show.evaluation(done.run, rows, done.path, written))
 
 
 @app.command()
@@ -183,7 +186,7 @@ def explain(
         Optional[str], typer.Option(help="Epsilons instead of the FGSM protocol's.")
     ] = None,
     seed: Seed = 0,
-    out: Out = Path("results"),
+    out: Out = None,
     epochs: Epochs = None,
     train_examples: TrainExamples = None,
     lr: LearningRate = None,
@@ -209,9 +212,13 @@ def explain(
         "device": device, "interface": interface(input_size, mean, std, classes),
     }  # fmt: skip
     checking.explanation(**words)
+    results = chosen(out, as_json or quiet)
     load_torch(as_json or quiet)
 
-    from robustbench_mix import jobs, show
+    from robustbench_mix import files, jobs, show
 
-    paths = jobs.explain(**words, results=out, quiet=as_json or quiet)
-    answer(as_json, quiet, names(paths), lambda: show.saved(paths))
+    with files.noted() as changed:
+        paths = jobs.explain(**words, results=results, quiet=as_json or quiet)
+    written, read = ([path for path in paths if (path in changed) == new] for new in (True, False))
+    found = {**names(written), "records": [mirrors.name(path) for path in paths]}
+    answer(as_json, quiet, found, lambda: show.saved(written, read))

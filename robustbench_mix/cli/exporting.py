@@ -9,14 +9,17 @@ import typer
 
 from robustbench_mix.cli import completing
 from robustbench_mix.cli.app import app
-from robustbench_mix.cli.options import AsJson, Quiet, answer, existing, names, whole
+from robustbench_mix.cli.options import AsJson, Quiet, answer, chosen, existing, names, whole
 
 
 @app.command()
 def export(
     results: Annotated[
-        Path, typer.Argument(help="A results folder, or the .parquet file of one run.")
-    ] = Path("results"),
+        Optional[Path],
+        typer.Argument(
+            show_default="results", help="A results folder, or the .parquet file of one run."
+        ),
+    ] = None,
     model: Annotated[
         Optional[str],
         typer.Option(autocompletion=completing.models, help="The run of this model."),
@@ -85,11 +88,12 @@ def export(
         "architecture": architecture, "additional_data": additional_data,
         "reported": reported, "footnote": footnote,
     }  # fmt: skip
-    if results.suffix == ".parquet":
-        run, transfers = records.read(results), []
+    source = chosen(results, as_json or quiet)
+    if source.suffix == ".parquet":
+        run, transfers = records.read(source), []
     else:
-        run = records.only(existing(results), {k: v for k, v in wanted.items() if v is not None})
-        transfers = probes.read_all(results, "transfer")
+        run = records.only(existing(source), {k: v for k, v in wanted.items() if v is not None})
+        transfers = probes.read_all(source, "transfer")
     raised = flags.of_run(run, transfers)
     entry = model_info.of(run, eps, raised, told)
     path = model_info.write(out, model_id or model_info.default_id(run), entry)

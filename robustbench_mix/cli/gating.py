@@ -32,6 +32,7 @@ from robustbench_mix.cli.options import (
     TrainExamples,
     Weights,
     answer,
+    chosen,
     listed,
     load_torch,
     names,
@@ -56,7 +57,10 @@ def baseline(
     seed: Seed = 0,
     batch_size: BatchSize = None,
     weights: Weights = None,
-    out: Annotated[Path, typer.Option(help="Folder for the baseline.")] = Path("results/baselines"),
+    out: Annotated[
+        Optional[Path],
+        typer.Option(show_default="results/baselines", help="Folder for the baseline."),
+    ] = None,
     replace: Annotated[
         bool, typer.Option("--replace", help="Write it anew where there is one.")
     ] = False,
@@ -82,11 +86,12 @@ def baseline(
         "device": device,
     }  # fmt: skip
     checking.evaluation(**words)
+    folder = chosen(out, as_json or quiet, "baselines")
     load_torch(as_json or quiet)
 
     from robustbench_mix import gating, show
 
-    written = gating.write(**words, folder=out, replace=replace, quiet=as_json or quiet)
+    written = gating.write(**words, folder=folder, replace=replace, quiet=as_json or quiet)
     answer(as_json, quiet, names(written), lambda: show.saved(written))
 
 

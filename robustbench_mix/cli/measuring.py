@@ -15,6 +15,7 @@ from robustbench_mix.cli.options import (
     Precision,
     Quiet,
     answer,
+    chosen,
     listed,
     load_torch,
     whole,
@@ -33,7 +34,9 @@ def bench(
     parts: Annotated[
         Optional[str], typer.Option(help="Only these, as in steps,pgd,autoattack.")
     ] = None,
-    out: Annotated[Path, typer.Option(help="Folder for benchmarks.md.")] = Path("results"),
+    out: Annotated[
+        Optional[Path], typer.Option(show_default="results", help="Folder for benchmarks.md.")
+    ] = None,
     precision: Precision = "auto",
     device: Device = "auto",
     as_json: AsJson = False,
@@ -47,9 +50,10 @@ def bench(
         "precision": precision, "device": device,
     }  # fmt: skip
     checking.benchmark(**words)
+    results = chosen(out, as_json or quiet)
     load_torch(as_json or quiet)
 
     from robustbench_mix.bench import run, table
 
-    measured = run.bench(**words, quick=quick, results=out)
+    measured = run.bench(**words, quick=quick, results=results)
     answer(as_json, quiet, table.to_json(measured), lambda: print(table.to_markdown(measured)))

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Optional
 
 import typer
 
-from robustbench_mix import mirrors, progress
+from robustbench_mix import mirrors, places, progress
 from robustbench_mix.cli import completing
 from robustbench_mix.errors import RbmixError
 from robustbench_mix.places import is_folder
@@ -155,8 +155,33 @@ def results_folder(text: Any) -> Path:
 
 
 results_folder.__name__ = "path or URL"
-Results = Annotated[Path, typer.Argument(parser=results_folder, help="Results folder, or its URL.")]
-Out = Annotated[Path, typer.Option(parser=results_folder, help="Results folder, or its URL.")]
+Results = Annotated[
+    Optional[Path],
+    typer.Argument(
+        parser=results_folder, show_default="results", help="Results folder, or its URL."
+    ),
+]
+Out = Annotated[
+    Optional[Path],
+    typer.Option(parser=results_folder, show_default="results", help="Results folder, or its URL."),
+]
+
+
+def chosen(given: Path | None, quiet: bool, *inside: str) -> Path:
+    """The folder that was named, or what is `inside` the usual one, said if it is another.
+
+    `quiet` holds for all that is said from now on.
+    """
+    progress.set_quiet(quiet)
+    if given is not None:
+        return given
+    usual = places.usual_results()
+    if usual != Path("results"):
+        progress.say(
+            f"in this checkout of rbmix results are kept in {usual}, apart from the committed "
+            "ones in results (which have to be named)"
+        )
+    return usual.joinpath(*inside)
 
 
 def load_torch(quiet: bool) -> None:

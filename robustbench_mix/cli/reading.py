@@ -9,7 +9,16 @@ import typer
 
 from robustbench_mix import mirrors
 from robustbench_mix.cli.app import app
-from robustbench_mix.cli.options import AsJson, Quiet, Results, answer, existing, load_torch, names
+from robustbench_mix.cli.options import (
+    AsJson,
+    Quiet,
+    Results,
+    answer,
+    chosen,
+    existing,
+    load_torch,
+    names,
+)
 
 Check = Annotated[
     bool,
@@ -49,7 +58,7 @@ def attacks(as_json: AsJson = False, quiet: Quiet = False) -> None:
 
 @app.command()
 def leaderboard(
-    results: Results = Path("results"),
+    results: Results = None,
     beside: Annotated[
         Optional[Path],
         typer.Option(help="An entry of RobustBench (model_info JSON), or a folder of such."),
@@ -67,21 +76,20 @@ def leaderboard(
     from robustbench_mix import files, plot, show
     from robustbench_mix import leaderboard as board
 
-    existing(results)
-    tables = others.content(results, beside) if beside else {}
+    folder = existing(chosen(results, as_json or quiet))
+    tables = others.content(folder, beside) if beside else {}
     if check:
-        stale = [*board.stale(results), *files.differing(tables)]
-        _tell_stale(stale, results, "leaderboard", as_json, quiet)
+        stale = [*board.stale(folder), *files.differing(tables)]
+        _tell_stale(stale, folder, "leaderboard", as_json, quiet)
         return
-    written = [*board.write(results), *plot.write(results), *tables]
-    for path, text in tables.items():
-        files.write_text(path, text)
-    answer(as_json, quiet, names(written), lambda: show.saved(written))
+    drawn = plot.write(folder)
+    written = [*board.write(folder), *drawn, *files.write_changed(tables)]
+    answer(as_json, quiet, names(written), lambda: show.regenerated(written))
 
 
 @app.command()
 def claims(
-    results: Results = Path("results"),
+    results: Results = None,
     check: Check = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
@@ -93,26 +101,25 @@ def claims(
     from robustbench_mix import explanations, records, show
     from robustbench_mix.claims import markdown
 
-    runs = records.read_all(existing(results))
-    found, why = tested.of(results, runs), explanations.of(results, runs)
+    folder = existing(chosen(results, as_json or quiet))
+    runs = records.read_all(folder)
+    found, why = tested.of(folder, runs), explanations.of(folder, runs)
     if check:
-        stale = [results / markdown.NAME] if markdown.stale(results, found, why) else []
-        _tell_stale(stale, results, "claims", as_json, quiet)
+        stale = [folder / markdown.NAME] if markdown.stale(folder, found, why) else []
+        _tell_stale(stale, folder, "claims", as_json, quiet)
         return
-    path = markdown.write(results, found, why)
-    answer(as_json, quiet, [asdict(claim) for claim in found], lambda: show.claims(found, path))
+    written = markdown.write(folder, found, why)
+    answer(as_json, quiet, [asdict(claim) for claim in found], lambda: show.claims(found, written))
 
 
 @app.command()
-def report(
-    results: Results = Path("results"), as_json: AsJson = False, quiet: Quiet = False
-) -> None:
+def report(results: Results = None, as_json: AsJson = False, quiet: Quiet = False) -> None:
     """Write everything into one HTML file that needs no network."""
     from robustbench_mix import report as page
     from robustbench_mix import show
 
-    written = [page.write(existing(results))]
-    answer(as_json, quiet, names(written), lambda: show.saved(written))
+    written = page.write(existing(chosen(results, as_json or quiet)))
+    answer(as_json, quiet, names(written), lambda: show.regenerated(written))
 
 
 def _tell_stale(stale: list[Path], results: Path, command: str, as_json: bool, quiet: bool) -> None:

@@ -16,14 +16,18 @@ Made from the commands' own `--help` (`python -m robustbench_mix.cli.reference`)
 
 Exit codes: 0 done; 1 a check that failed; 2 wrong input, in one line on standard error that names
 the value and what is allowed; 130 interrupted. What a command says goes to standard output, its
-progress to standard error: a bar on a terminal, a few plain lines elsewhere. With `--json` a
-command prints one JSON value on standard output and is silent otherwise; with `--quiet` it prints
-nothing, unless something is wrong or a check failed. `NO_COLOR` is respected. `RBMIX_HOME` is
-where trained checkpoints and decoded images are kept, by default the user's cache folder.
+progress to standard error: a bar on a terminal, elsewhere a plain line at least every 30 seconds.
+With `--json` a command prints one JSON value on standard output and is silent otherwise; with
+`--quiet` it prints nothing, unless something is wrong or a check failed. `NO_COLOR` is respected.
+`RBMIX_HOME` is where trained checkpoints and decoded images are kept, by default the user's cache
+folder.
 
 `rbmix --install-completion` teaches your shell (bash, zsh, fish, PowerShell) to complete commands,
 options and the names of models, data sets, mixers, attacks and sweeps; `rbmix --show-completion`
 prints what that would install.
+
+Within a checkout of rbmix itself `results` holds committed evidence: unless a folder is named, all
+commands keep what they make in `local-results` there, which git ignores, and read it from there.
 """
 
 
@@ -51,7 +55,9 @@ def _name(parameter: Any) -> str:
 def _default(parameter: Any) -> str:
     if parameter.required:
         return "required"
-    default = parameter.default
+    # Where the default depends on where one is, the usual one is named.
+    named = isinstance(parameter.show_default, str)
+    default = parameter.show_default if named else parameter.default
     return "" if default is None or default is False else f"`{default}`"
 
 

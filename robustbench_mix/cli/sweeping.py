@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Any, Optional
 
 import typer
@@ -22,6 +21,7 @@ from robustbench_mix.cli.options import (
     Results,
     TrainExamples,
     answer,
+    chosen,
     existing,
     listed,
     load_torch,
@@ -50,7 +50,7 @@ def unshuffle(
         int, typer.Option(parser=whole, help="Seed of permutation, weights and training.")
     ] = 0,
     examples: Annotated[int, typer.Option(parser=whole, help="Test images to decode.")] = 1000,
-    out: Out = Path("results"),
+    out: Out = None,
     epochs: Epochs = None,
     train_examples: TrainExamples = None,
     lr: LearningRate = None,
@@ -70,14 +70,20 @@ def unshuffle(
         "device": device,
     }  # fmt: skip
     checking.unshufflers(**words)
+    results = chosen(out, as_json or quiet)
     load_torch(as_json or quiet)
 
-    from robustbench_mix import gallery, jobs, show
+    from robustbench_mix import files, gallery, jobs, show
 
-    paths = jobs.unshuffle(**words, results=out, quiet=as_json or quiet)
+    with files.noted() as changed:
+        paths = jobs.unshuffle(**words, results=results, quiet=as_json or quiet)
     rows = gallery.rows(paths)
-    written = [*paths, *gallery.write(out)]
-    answer(as_json, quiet, {"rows": rows, **names(written)}, lambda: show.decodings(rows, written))
+    read = [path for path in paths if path not in changed]
+    written = [*(path for path in paths if path in changed), *gallery.write(results)]
+    answer(
+        as_json, quiet, {"rows": rows, **names(written)},
+        lambda: show.decodings(rows, written, read),
+    )  # fmt: skip
 
 
 @app.command()
@@ -136,7 +142,7 @@ def sweep(
         ),
     ] = None,
     plan: Annotated[bool, typer.Option("--plan", help="Only show what would be done.")] = False,
-    out: Out = Path("results"),
+    out: Out = None,
     precision: Precision = "auto",
     device: Device = "auto",
     as_json: AsJson = False,
@@ -153,32 +159,32 @@ def sweep(
         "attacks": None if attacks is None else listed(attacks),
         "examples": examples, "epochs": epochs, "train_examples": train_examples,
     }  # fmt: skip
-    chosen = grids.load(spec, {name: v for name, v in changes.items() if v is not None})
+    wanted = grids.load(spec, {name: v for name, v in changes.items() if v is not None})
     checking.sweep(
-        chosen, runner=runner, workers=workers, address=address, precision=precision, device=device
+        wanted, runner=runner, workers=workers, address=address, precision=precision, device=device
     )
+    results = chosen(out, is_silent)
     load_torch(is_silent)
 
     from robustbench_mix import gallery, ongoing, planning, plot, runners, sweeping
-    from robustbench_mix import leaderboard as board
     from robustbench_mix import show_sweeps as show
 
     failures: list[str] = []
     with runners.running(runner, workers=workers, address=address, device=device) as found:
         setting, pieces = found.ask(
-            planning.planned, chosen, mirrors.spelled(out), device, precision, is_silent
+            planning.planned, wanted, mirrors.spelled(results), device, precision, is_silent
         )
         if not is_silent:
             wall = planning.makespan(pieces, found.room)
-            show.plan(chosen.name, chosen.summary, planning.summary(pieces), found.room, wall)
+            show.plan(wanted.name, wanted.summary, planning.summary(pieces), found.room, wall)
         if not plan:
-            state = ongoing.begin(out, chosen.name, found.words, pieces)
+            state = ongoing.begin(results, wanted.name, found.words, pieces)
             failures = sweeping.run(pieces, setting, found, state.note)
     written = []
     if not plan:
-        results_folder(mirrors.spelled(out))  # what other machines wrote
-        written = board.write(out) + plot.write(out) if any(p.attack for p in pieces) else []
-        written += gallery.write(out) if chosen.puzzles else []
+        results_folder(mirrors.spelled(results))  # what other machines wrote
+        written = plot.refresh(results) if any(p.attack for p in pieces) else []
+        written += gallery.write(results) if wanted.puzzles else []
     answer(
         as_json, quiet, sweeping.to_json(pieces, failures, written),
         lambda: show.sweep(failures, written),
@@ -189,7 +195,7 @@ def sweep(
 
 @app.command()
 def status(
-    results: Results = Path("results"),
+    results: Results = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
@@ -197,7 +203,8 @@ def status(
     from robustbench_mix import ongoing
     from robustbench_mix import show_sweeps as show
 
-    found = ongoing.read_all(existing(results))
+    folder = existing(chosen(results, as_json or quiet))
+    found = ongoing.read_all(folder)
     if not found:
-        raise RbmixError(f"no sweep has been run into {mirrors.spelled(results)}")
+        raise RbmixError(f"no sweep has been run into {mirrors.spelled(folder)}")
     answer(as_json, quiet, {"sweeps": found}, lambda: show.status(found))

@@ -11,7 +11,7 @@ import numpy as np
 
 from robustbench_mix import drawing
 from robustbench_mix.evidence import crossed_bootstrap
-from robustbench_mix.files import write_text
+from robustbench_mix.files import write_changed
 from robustbench_mix.locks import alone
 from robustbench_mix.markdown import head, line, plain
 
@@ -41,11 +41,13 @@ class Explanation:
     drawings: list[Drawing] = field(default_factory=list)
 
 
-def draw(results: Path, explanations: list[Explanation]) -> None:
-    """Write the drawings to which the Markdown points."""
+def draw(results: Path, explanations: list[Explanation]) -> list[Path]:
+    """Write the drawings to which the Markdown points; the files that changed."""
     with alone(results / FOLDER):
-        for each in (each for one in explanations for each in one.drawings):
-            write_text(results / FOLDER / each.file, drawing.svg(each.draw))
+        drawings = [each for one in explanations for each in one.drawings]
+        return write_changed(
+            {results / FOLDER / each.file: drawing.svg(each.draw) for each in drawings}
+        )
 
 
 def to_markdown(explanation: Explanation) -> list[str]:

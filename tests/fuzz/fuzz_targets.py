@@ -41,6 +41,7 @@ from robustbench_mix import (
     data,
     decodings,
     explanations,
+    files,
     folders,
     gallery,
     gating,
@@ -462,7 +463,8 @@ def read_decodings(folder: Path) -> str:
         gallery.to_markdown(found)
         gallery.rows(sorted((folder / "unshuffle").glob("*/*.parquet")))
         for group in gallery.pairs(found):
-            path = gallery.draw(group, folder)
+            path = gallery.place(group, folder)
+            files.write_bytes(path, gallery.picture(group))
             assert path.resolve().parent.parent == (folder / "unshuffle").resolve()
         claims.every([], found)
 
