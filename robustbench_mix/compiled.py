@@ -103,10 +103,13 @@ class ForwardOnly:
 
     @cached_property
     def _compiled(self) -> Chunked | None:
-        net = self.target.net
-        tolerance = EXACT if self.target.judge is None else COARSE
         with doing("compiling the network for forward passes"):
-            return compiled(net, self.x, tolerance, self.compile)
+            return compiled(self.target.net, self.x, tolerance_of(self.target), self.compile)
+
+
+def tolerance_of(target: Target) -> float:
+    """How far logits may be from those of the target's network, as a share of the largest."""
+    return EXACT if target.judge is None else COARSE
 
 
 def compiled(net: nn.Module, x: Tensor, tolerance: float, compile_: Compile) -> Chunked | None:

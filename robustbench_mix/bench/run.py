@@ -108,12 +108,16 @@ class _Bench:
 
     def _steps(self) -> tuple[list[Row], list[str]]:
         size, batch, repeats = (8, 8, 2) if self.quick else (32, 128, 25)
+        missing: list[str] = []
         rows = steps.engine_rows(self.model, size, batch, self.where, repeats)
         rows += steps.training_rows(self.model, size, batch, self.where, repeats)
+        if self.where.type == "cpu" and not self.quick:  # compiling takes half a minute
+            forward = steps.forward_rows(self.model, size, self.where, repeats)
+            rows, missing = rows + forward, [] if forward else ["a C++ compiler"]
         if not peers.usable("timm"):
-            return rows, ["timm"]
+            return rows, [*missing, "timm"]
         shape = (8, 2, 4, 8, 4) if self.quick else (128, 4, 8, 32, 32)
-        return rows + steps.convmixer_rows(*shape, self.where, repeats), []
+        return rows + steps.convmixer_rows(*shape, self.where, repeats), missing
 
     def _memory(self) -> tuple[list[Row], list[str]]:
         few, many = (20, 60) if self.quick else (500, 10_000)

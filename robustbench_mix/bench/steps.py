@@ -13,6 +13,7 @@ from robustbench_mix.algorithms.ascent import ascend
 from robustbench_mix.bench import peers
 from robustbench_mix.bench.clock import ratios
 from robustbench_mix.bench.table import Row
+from robustbench_mix.compiled import CHUNK, compile_ahead, compiled, tolerance_of
 from robustbench_mix.mixing import SeparableConv2d, compose
 from robustbench_mix.search import searched
 from robustbench_mix.specs import ModelSpec
@@ -127,6 +128,33 @@ def training_rows(
         work = f"training step, {name}, {spatial}, batch {batch}"
         rows.append(Row(work, "dense twin", "≤ 1.15x", found))
     return rows
+
+
+def forward_rows(name: str, size: int, device: torch.device, repeats: int) -> list[Row]:
+    """Forward passes of the network that attacks search: the compiled copy over the eager one."""
+    x, _ = images(2 * CHUNK, size, device)
+    x = x.contiguous(memory_format=torch.channels_last)
+    rows = []
+    for exact, words in ((True, "float32 search"), (False, "bfloat16 search where that is faster")):
+        model = fresh(name, size).to(device).eval().requires_grad_(False)
+        target = searched(model, x[:8], exact=exact)
+        made = compiled(target.net, x, tolerance_of(target), compile_ahead)
+        if made is None:
+            continue
+        ours, eager = (_many(_forward_step(net, x), 3) for net in (made, target.net))
+        ours(), eager()
+        found, _, _ = ratios(eager, ours, repeats, device)
+        work = f"forward pass, {name}, {words}, batch {len(x)}: eager over compiled"
+        rows.append(Row(work, "the same network, not compiled", "≥ 1.3x", found))
+    return rows
+
+
+def _forward_step(net: nn.Module, x: Tensor) -> Step:
+    def step() -> None:
+        with torch.no_grad():
+            net(x)
+
+    return step
 
 
 def convmixer_rows(
