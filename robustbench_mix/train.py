@@ -11,6 +11,7 @@ from torch.nn import functional as F
 from robustbench_mix.algorithms.ascent import ascend
 from robustbench_mix.algorithms.attack import Target
 from robustbench_mix.fit import Loss, fit
+from robustbench_mix.progress import doing
 from robustbench_mix.specs import Adversarial, Eps, Recipe
 from robustbench_mix.splits import Split
 from robustbench_mix.unfinished import Unfinished
@@ -53,7 +54,8 @@ def train(
         return loss, note
 
     seconds = fit(model, len(labels), recipe, seed, device, loss_of, description, unfinished)
-    return Trained(accuracy(model, test_split, device), seconds)
+    with doing(f"classifying {len(test_split):,} test images"):
+        return Trained(accuracy(model, test_split, device), seconds)
 
 
 def perturb(
