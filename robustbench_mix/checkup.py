@@ -16,6 +16,7 @@ from robustbench_mix.memory import halving
 from robustbench_mix.records import Run
 from robustbench_mix.splits import Dataset, Split
 from robustbench_mix.streams import stream
+from robustbench_mix.threads import chosen_threads
 
 MORE_STEPS = 100  # at least, to ask whether PGD had enough
 
@@ -65,7 +66,8 @@ def of_attacks(
 
     with borrowed(model, device):
         target = Target(simplify(model, sample(split, device, Target(model).dtype)))
-        halving(work, rows, len(rows))
+        with chosen_threads(target):
+            halving(work, rows, len(rows))
     return found
 
 

@@ -13,6 +13,7 @@ from robustbench_mix.folders import load_folder
 from robustbench_mix.locks import alone
 from robustbench_mix.names import DATASETS, check_dataset
 from robustbench_mix.places import home, path_of
+from robustbench_mix.progress import doing
 from robustbench_mix.shapes import Shape, shape_of
 from robustbench_mix.splits import Dataset, Split, balanced
 
@@ -36,11 +37,12 @@ def load(name: str) -> Dataset:
     folder, and for CIFAR when it is neither on disk nor can be downloaded.
     """
     check_dataset(name)
-    if name == "digits":
-        return _digits()
-    if name in ("cifar10", "cifar100"):
-        return _cifar(name)
-    return load_folder(path_of(name), reserved=DATASETS)
+    with doing(f"reading data set {name}"):
+        if name == "digits":
+            return _digits()
+        if name in ("cifar10", "cifar100"):
+            return _cifar(name)
+        return load_folder(path_of(name), reserved=DATASETS)
 
 
 def _split(images: np.ndarray, labels: np.ndarray, levels: int) -> Split:

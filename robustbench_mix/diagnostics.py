@@ -24,6 +24,7 @@ from robustbench_mix.draws import derive, signs
 from robustbench_mix.expected import Count
 from robustbench_mix.measures import margins_and_gradients
 from robustbench_mix.norms import project
+from robustbench_mix.threads import chosen_threads
 
 SAMPLE = 64  # images that are looked at
 PASSES = 4  # that must agree
@@ -53,7 +54,8 @@ def of_network(net: nn.Module, x: Tensor, y: Tensor, mean: Tensor, std: Tensor) 
     """
     target = Target(net)
     # A few passes of the images, in other orders and scales, and two gradients.
-    with shown("checking the network", Count((PASSES + 4) * len(x) + ALONE, 2 * len(x)), target):
+    passes = Count((PASSES + 4) * len(x) + ALONE, 2 * len(x))
+    with chosen_threads(target), shown("checking the network", passes, target):
         return _of_network(target, x, y, mean, std)
 
 

@@ -77,8 +77,7 @@ def attack_all(
     check_norm(steps, protocol.norm)
     with borrowed(model, device):
         judge = Target(model)
-        x = sample(split, device, judge.dtype)
-        simple = model if draws > 1 else simplify(model, x)
+        simple = model if draws > 1 else simplify(model, sample(split, device, judge.dtype))
         job = _Job(judge, Target(simple), split, protocol, seed, device, draws)
         if state is None:
             state = clean_state(
@@ -88,8 +87,8 @@ def attack_all(
         rounds = _rounds(job, plan, exhaustive)
         done = work_done(state)
         about = done + sum(left_in_rounds(state, rounds))
-        with bar(description, about, done) as update, chosen_threads(simple, x) as choose:
-            job.target.on_pass, job.target.before_pass = (meter := Meter(update)), choose
+        with bar(description, about, done) as update, chosen_threads(job.target):
+            job.target.on_pass = meter = Meter(update)
             for number, (level, component) in enumerate(plan, start=1):
                 where = "nearest" if component.nearest else f"eps {protocol.eps[level].text}"
                 work = partial(_attack_batch, job, state, level, component)

@@ -35,7 +35,7 @@ from robustbench_mix.identity import Label, finished, header_of, path_of
 from robustbench_mix.jobs import Training
 from robustbench_mix.obtain import place
 from robustbench_mix.partials import Shard
-from robustbench_mix.progress import silenced
+from robustbench_mix.progress import doing, silenced
 from robustbench_mix.protocols import Protocol
 from robustbench_mix.specs import Decoder
 from robustbench_mix.splits import Dataset, Split, balanced
@@ -104,10 +104,11 @@ def plan(sweep: Sweep, setting: Setting) -> list[Piece]:
     load = lru_cache(maxsize=None)(data.load)
     about = _About(setting, mirrors.folder(setting.out), Costs(setting.device))
     pieces: list[Piece] = []
-    for cell in sweep.cells:
-        pieces += _of_cell(cell, load(cell.dataset), about)
-    for puzzle in sweep.puzzles:
-        pieces.append(_of_puzzle(puzzle, load(puzzle.dataset), about))
+    with doing("planning: what is there, and a few steps of what is not, timed"):
+        for cell in sweep.cells:
+            pieces += _of_cell(cell, load(cell.dataset), about)
+        for puzzle in sweep.puzzles:
+            pieces.append(_of_puzzle(puzzle, load(puzzle.dataset), about))
     return pieces
 
 

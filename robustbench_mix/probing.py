@@ -23,6 +23,7 @@ from robustbench_mix.progress import say
 from robustbench_mix.specs import Eps, short_hash
 from robustbench_mix.splits import Dataset, Split, balanced
 from robustbench_mix.streams import stream
+from robustbench_mix.threads import chosen_threads
 
 BATCH = 250
 WAVE_NORM = 0.125  # l2 norm of a wave, as a share of the square root of the pixel count
@@ -71,7 +72,8 @@ def _probe(
         target = Target(model)
         words = f"measuring {label.model}, spatial {label.spatial}, seed {label.seed}"
         height, width = split.images.shape[2:]
-        with shown(words, probe_passes(len(split), len(sizes), height, width), target):
+        passes = probe_passes(len(split), len(sizes), height, width)
+        with chosen_threads(target), shown(words, passes, target):
             for start in range(0, len(split), BATCH):
                 x = split.pixels(start, start + BATCH).to(device)
                 y = split.labels[start : start + BATCH].to(device)
@@ -146,7 +148,8 @@ def _transfer(
         targets = dict(zip(probes.SIDES, map(Target, nets), strict=True))
         parts = []
         words = f"transfer between {label.model}s, spatial learned and {label.spatial}"
-        with shown(words, transfer_passes(len(split), len(header["eps"])), *targets.values()):
+        passes, both = transfer_passes(len(split), len(header["eps"])), targets.values()
+        with chosen_threads(*both), shown(words, passes, *both):
             for start in range(0, len(split), BATCH):
                 x = split.pixels(start, start + BATCH).to(device)
                 y = split.labels[start : start + BATCH].to(device)

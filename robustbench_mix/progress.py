@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from threading import Event, Lock, Thread
+from time import monotonic
 from typing import Protocol, TypeVar
 
 from robustbench_mix.errors import one_line
@@ -63,8 +64,21 @@ def say(text: str) -> None:
 
 @contextmanager
 def doing(text: str) -> Iterator[None]:
-    """Say what the block does if it takes longer than a moment."""
-    with _every(PATIENCE, lambda: say(text), once=True):
+    """Say what the block does if it takes longer than a moment, and again if it takes long."""
+    began = said = monotonic()
+
+    def speak() -> None:
+        nonlocal said
+        now = monotonic()
+        if said == began:
+            say(text)
+        elif now - said >= BETWEEN:
+            say(f"{text}: {duration(now - began)} so far")
+        else:
+            return
+        said = now
+
+    with _every(PATIENCE, speak):
         yield
 
 
@@ -187,15 +201,13 @@ def _words(pace: Pace, note: str) -> str:
 
 
 @contextmanager
-def _every(seconds: float, call: Callable[[], None], *, once: bool = False) -> Iterator[None]:
+def _every(seconds: float, call: Callable[[], None]) -> Iterator[None]:
     """Call something every so often, from a thread of its own, while the block runs."""
     over = Event()
 
     def work() -> None:
         while not over.wait(seconds):
             call()
-            if once:
-                return
 
     thread = Thread(target=work, daemon=True)
     thread.start()

@@ -124,8 +124,8 @@ def search_all(
         )  # fmt: skip
         done = expected.work_done(state)
         about = done + expected.work_of(left(job, state))
-        with bar(description, about, done) as update, chosen_threads(target.net, x) as choose:
-            target.on_pass, target.before_pass = (meter := Meter(update)), choose
+        with bar(description, about, done) as update, chosen_threads(target):
+            target.on_pass = meter = Meter(update)
             while tasks := _open(job, state):
                 cheapest = min(_stage(state, task) for task in tasks)
                 batch = [task for task in tasks if _stage(state, task) == cheapest]

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import partial
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
@@ -16,20 +18,21 @@ from torch import Tensor, nn
 EVERY_SECONDS = 20.0  # between two choices
 SHARE = 0.02  # of the time that choosing may take
 REPEATS = 3
+IMAGES = 16  # that a step takes
 
 
 class ThreadChoice:
     """Set the number of threads that a step is fastest with, and ask again now and then.
 
     Args:
-        step: What is timed; it changes nothing.
+        step: What is timed, given images (B, C, H, W); it changes nothing.
         most: The largest number of threads; 1 leaves nothing to choose.
         clock: Seconds that have passed, as `time.perf_counter`.
     """
 
     def __init__(
         self,
-        step: Callable[[], object],
+        step: Callable[[Tensor], object],
         most: int,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
@@ -38,22 +41,22 @@ class ThreadChoice:
         self.clock = clock
         self.due = clock()
 
-    def __call__(self) -> None:
-        """Choose anew if that is due."""
-        if len(self.counts) == 1 or self.clock() < self.due:
+    def __call__(self, x: Tensor) -> None:
+        """Choose anew if that is due, by a few of the images `x` (B, C, H, W) on a CPU."""
+        if len(self.counts) == 1 or x.device.type != "cpu" or self.clock() < self.due:
             return
         started = self.clock()
-        seconds = {count: self._seconds(count) for count in self.counts}
+        seconds = {count: self._seconds(count, x[:IMAGES].detach()) for count in self.counts}
         torch.set_num_threads(min(self.counts, key=seconds.__getitem__))
         spent = self.clock() - started
         self.due = self.clock() + max(EVERY_SECONDS, spent / SHARE)
 
-    def _seconds(self, count: int) -> float:
+    def _seconds(self, count: int, x: Tensor) -> float:
         torch.set_num_threads(count)
-        self.step()  # threads that are new start here
+        self.step(x)  # threads that are new start here
         started = self.clock()
         for _ in range(REPEATS):
-            self.step()
+            self.step(x)
         return self.clock() - started
 
 
@@ -65,28 +68,35 @@ def candidates(most: int) -> list[int]:
     return counts
 
 
+class Watched(Protocol):
+    """A network that calls `before_pass` with the images of each forward pass."""
+
+    net: nn.Module
+    before_pass: Callable[[Tensor], None] | None
+
+
 @contextmanager
-def chosen_threads(net: nn.Module, x: Tensor) -> Iterator[Callable[[], None]]:
-    """Yield a function that chooses the threads when called; as before after the block.
+def chosen_threads(*targets: Watched) -> Iterator[None]:
+    """Choose threads while networks are attacked within the block; as before after it.
 
-    Only a CPU has a choice, of up to as many threads as were set before.
-
-    Args:
-        net: The network that is attacked, (B, C, H, W) -> (B, classes).
-        x: A few images on its device, of its dtype.
+    Up to as many threads as were set before are tried.
     """
     before = torch.get_num_threads()
-    x = x.repeat_interleave(2, 0).to(memory_format=torch.channels_last)
-
-    def step() -> None:
-        point = x.clone().requires_grad_()
-        # What a network draws for this is not missing elsewhere.
-        with torch.random.fork_rng(devices=[]), torch.enable_grad():
-            logits = net(point)
-            if logits.requires_grad:
-                torch.autograd.grad(logits.sum(), point)
-
+    for target in targets:
+        target.before_pass = ThreadChoice(partial(_gradient, target.net), before)
     try:
-        yield ThreadChoice(step, before if x.device.type == "cpu" else 1)
+        yield
     finally:
         torch.set_num_threads(before)
+        for target in targets:
+            target.before_pass = None
+
+
+def _gradient(net: nn.Module, x: Tensor) -> None:
+    """A forward pass and an input gradient, where there is one."""
+    point = x.to(memory_format=torch.channels_last).clone().requires_grad_()
+    # What a network draws for this is not missing elsewhere; what it refuses, the attack tells.
+    with torch.random.fork_rng(devices=[]), torch.enable_grad(), suppress(RuntimeError):
+        logits = net(point)
+        if logits.requires_grad:
+            torch.autograd.grad(logits.sum(), point)

@@ -12,6 +12,7 @@ from robustbench_mix.algorithms.ascent import ascend
 from robustbench_mix.algorithms.attack import Target
 from robustbench_mix.devices import training_threads
 from robustbench_mix.fit import Loss, fit
+from robustbench_mix.progress import doing
 from robustbench_mix.specs import Adversarial, Eps, Recipe
 from robustbench_mix.splits import Split
 from robustbench_mix.unfinished import Unfinished
@@ -55,7 +56,8 @@ def train(
 
     with training_threads(device):
         seconds = fit(model, len(labels), recipe, seed, device, loss_of, description, unfinished)
-        return Trained(accuracy(model, test_split, device), seconds)
+        with doing(f"classifying {len(test_split):,} test images"):
+            return Trained(accuracy(model, test_split, device), seconds)
 
 
 def perturb(

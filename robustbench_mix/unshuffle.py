@@ -28,7 +28,7 @@ from robustbench_mix.fit import Loss, fit
 from robustbench_mix.locks import alone
 from robustbench_mix.mixing import set_mixing
 from robustbench_mix.normalized import Normalized
-from robustbench_mix.progress import say
+from robustbench_mix.progress import doing, say
 from robustbench_mix.recipes import recipe_for as classifier_recipe
 from robustbench_mix.specs import Decoder, Recipe, as_json, parse_spatial, short_hash
 from robustbench_mix.splits import Dataset, Split, balanced
@@ -153,7 +153,8 @@ def _solve(
     with training_threads(device):
         seconds = fit(model, len(images), recipe, decoder.seed, device, loss_of, words, unfinished)
         started = time.perf_counter()
-        table = _decode(model, split, order, device)
+        with doing(f"decoding {len(split):,} test images"):
+            table = _decode(model, split, order, device)
     header = {
         "model": decoder.name,
         **asdict(decoder),

@@ -26,6 +26,7 @@ from robustbench_mix.mixing import (
 )
 from robustbench_mix.names import GRAMMAR, MODELS
 from robustbench_mix.normalized import Normalized
+from robustbench_mix.progress import doing
 from robustbench_mix.shapes import Shape, resized, send, shape_of
 from robustbench_mix.sources.builtin import parse_name
 from robustbench_mix.specs import Interface, ModelSpec, check_channel, parse_spatial
@@ -76,7 +77,13 @@ def network(spec: ModelSpec, shape: Shape) -> nn.Module:
     Raises RbmixError for an architecture that cannot take such images, or that has none of
     the mixers that `spec` wants to be other than learned.
     """
-    origin, shape = sources.parse(spec.model), fitting(spec, shape)
+    with doing(f"building {spec.model}"):
+        return _network(spec, fitting(spec, shape))
+
+
+def _network(spec: ModelSpec, shape: Shape) -> nn.Module:
+    """The same for the shape that it must fit."""
+    origin = sources.parse(spec.model)
     spatial, channel = parse_spatial(spec.spatial), check_channel(spec.channel)
     if origin.is_builtin:
         check_size(spec.model, partial(origin.fresh, shape))

@@ -10,15 +10,22 @@ import torch
 from torch import nn
 
 from robustbench_mix import data, zoo
+from robustbench_mix.algorithms.attack import Target
 from robustbench_mix.checkpoints import weights_hash
 from robustbench_mix.devices import TRAINING_THREADS, conditions, training_threads
 from robustbench_mix.recipes import recipe_for
 from robustbench_mix.specs import ModelSpec
-from robustbench_mix.threads import EVERY_SECONDS, ThreadChoice, candidates, chosen_threads
+from robustbench_mix.threads import (
+    EVERY_SECONDS,
+    ThreadChoice,
+    candidates,
+    chosen_threads,
+)
 from robustbench_mix.train import train
 
 pytestmark = pytest.mark.quick
 CPU = torch.device("cpu")
+IMAGES = torch.rand(2, 3, 2, 2, generator=torch.Generator())
 
 
 @pytest.fixture(autouse=True)
@@ -38,7 +45,7 @@ class Machine:
     def clock(self) -> float:
         return self.now
 
-    def step(self) -> None:
+    def step(self, x: torch.Tensor) -> None:
         self.steps += 1
         self.now += self.seconds[torch.get_num_threads()]
 
@@ -50,24 +57,36 @@ def test_candidates_are_halves() -> None:
     ]  # fmt: skip
 
 
+def test_an_attack_on_one_thread_of_two() -> None:
+    """The target asks before each forward pass, also of a part of the batch."""
+    torch.set_num_threads(2)
+    target = Target(nn.Sequential(nn.Flatten(), nn.Linear(12, 3)).requires_grad_(False))
+    asked = []
+    with chosen_threads(target):
+        target.before_pass = lambda x: asked.append(len(x))
+        target(IMAGES)
+        target.take(torch.tensor([True, False]))(IMAGES[:1])
+    assert asked == [2, 1]
+
+
 def test_the_fastest_is_taken_and_asked_for_again() -> None:
     """A neighbour that comes and goes changes the choice, not more often than now and then."""
     machine = Machine({4: 0.1, 2: 0.2, 1: 0.4})
     choose = ThreadChoice(machine.step, 4, machine.clock)
-    choose()
+    choose(IMAGES)
     assert torch.get_num_threads() == 4
     machine.seconds = {4: 2.0, 2: 0.6, 1: 0.4}
     steps = machine.steps
-    choose()
+    choose(IMAGES)
     assert (torch.get_num_threads(), machine.steps) == (4, steps)  # not yet
     machine.now = choose.due
-    choose()
+    choose(IMAGES)
     assert torch.get_num_threads() == 1
     # Choosing took twelve seconds here: the next time is far enough away to be cheap.
     assert choose.due - machine.now == pytest.approx(12 / 0.02)
     machine.seconds = {4: 0.1, 2: 0.2, 1: 0.4}
     machine.now = choose.due
-    choose()
+    choose(IMAGES)
     assert torch.get_num_threads() == 4
     assert choose.due - machine.now == pytest.approx(max(EVERY_SECONDS, 2.8 / 0.02))
 
@@ -75,7 +94,7 @@ def test_the_fastest_is_taken_and_asked_for_again() -> None:
 def test_one_thread_leaves_no_choice() -> None:
     """Nothing is timed."""
     machine = Machine({1: 1.0})
-    ThreadChoice(machine.step, 1, machine.clock)()
+    ThreadChoice(machine.step, 1, machine.clock)(IMAGES)
     assert machine.steps == 0
 
 
@@ -83,11 +102,14 @@ def test_choosing_leaves_no_trace() -> None:
     """Threads, gradients, flags and random numbers are as before."""
     torch.set_num_threads(2)
     net = nn.Sequential(nn.Flatten(), nn.Dropout(0.5), nn.Linear(12, 3)).requires_grad_(False)
+    target = Target(net)
     torch.manual_seed(3)
     expected = torch.rand(2)
     torch.manual_seed(3)
-    with chosen_threads(net, torch.rand(2, 3, 2, 2, generator=torch.Generator())) as choose:
-        choose()
+    with chosen_threads(target):
+        assert target.before_pass is not None
+        target.before_pass(IMAGES)
+    assert target.before_pass is None
     assert torch.equal(torch.rand(2), expected)
     assert torch.get_num_threads() == 2
     assert all(p.grad is None for p in net.parameters())
@@ -102,7 +124,7 @@ def test_a_network_without_gradients_has_a_choice_too() -> None:
             return x.detach().flatten(1)
 
     with chosen_threads(Cut(), torch.rand(2, 3, 2, 2)) as choose:
-        choose()
+        choose(IMAGES)
         assert torch.get_num_threads() in (1, 2)
 
 

@@ -60,7 +60,7 @@ class Target(nn.Module):
     the latter, and its verdict is wanted wherever the margin found here is below `doubt`,
     a share of the spread of an image's logits. `capacity` is how many images, or copies of
     some, should be in a batch at most. `on_pass` is called after each pass (`Passes`),
-    `before_pass` before each forward pass.
+    `before_pass` with the images before each forward pass.
     """
 
     def __init__(
@@ -75,7 +75,7 @@ class Target(nn.Module):
         self.net = net
         self.capacity = capacity
         self.on_pass: Callable[[Passes], None] | None = None
-        self.before_pass: Callable[[], None] | None = None
+        self.before_pass: Callable[[Tensor], None] | None = None
         self.judge = judge
         self.doubt = doubt
         fast = getattr(net, "channels_last", False)
@@ -123,7 +123,7 @@ class Target(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         if self.before_pass is not None:
-            self.before_pass()
+            self.before_pass(x)
         self.passes.add(0, len(x), self.images)
         given = _Layout.apply(x, self.format, self.passes, self.images)
         logits: Tensor = self.net(given.to(self.dtype))

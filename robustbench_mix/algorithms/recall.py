@@ -27,6 +27,7 @@ from robustbench_mix.draws import uniform
 WINDOW = 64  # queries of an image that are looked at together
 WASTE = 16  # rejections in a row that earn one more query ahead
 MEMORY = 2**14  # answers remembered per image, at most
+TWICE = 2  # how often a square is asked about: on trained networks 450 of 5,000 on 8 x 8 pixels
 
 
 class Search(NamedTuple):
@@ -94,8 +95,8 @@ def square_recalled(
 def asked_recalled(x: Tensor, queries: int) -> float:
     """About how many of the queries are asked about an image like x (B, C, H, W), the start too.
 
-    Where nothing is accepted, each square is asked about once while its side is the same, unless
-    it paints what is there already.
+    A square is asked about while its side is the same, and about once more because what was
+    rejected is forgotten when another is accepted; not where it paints what is there already.
     """
     _, channels, height, width = x.shape
     if height * width * 2**channels > MEMORY:
@@ -104,7 +105,7 @@ def asked_recalled(x: Tensor, queries: int) -> float:
     sides = (side_at(query, x, "linf") for query in range(queries))
     for side, run in groupby(sides):
         length = sum(1 for _ in run)
-        places = max(height - side, 1) * max(width - side, 1) * 2**channels
+        places = TWICE * max(height - side, 1) * max(width - side, 1) * 2**channels
         new = 1 - 0.5 ** (channels * side**2)
         total += new * places * (1 - (1 - 1 / places) ** length)
     return total

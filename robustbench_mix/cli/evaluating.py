@@ -6,7 +6,7 @@ from typing import Annotated, Any, Optional
 
 import typer
 
-from robustbench_mix import mirrors
+from robustbench_mix import mirrors, progress
 from robustbench_mix.cli.app import app
 from robustbench_mix.cli.options import (
     AdversarialEps,
@@ -123,7 +123,8 @@ def evaluate(
 
     with files.noted() as changed:
         done = jobs.evaluate(**words, results=results, fresh=fresh, quiet=as_json or quiet)
-    written = [*changed & {done.path}, *plot.refresh(results)]
+    with progress.doing("bringing leaderboard and curves up to date"):
+        written = [*changed & {done.path}, *plot.refresh(results)]
     rows = board.rows([done.run])
     found = show.evaluation_json(done.run, rows, done.path, written)
     answer(as_json, quiet, found, lambda: show.evaluation(done.run, rows, done.path, written))

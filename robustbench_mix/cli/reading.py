@@ -7,7 +7,7 @@ from typing import Annotated, Optional
 
 import typer
 
-from robustbench_mix import mirrors
+from robustbench_mix import mirrors, progress
 from robustbench_mix.cli.app import app
 from robustbench_mix.cli.options import (
     AsJson,
@@ -33,7 +33,8 @@ def models(as_json: AsJson = False, quiet: Quiet = False) -> None:
 
     from robustbench_mix import plugins, show, sources, zoo
 
-    counts = {name: zoo.trainable_parameters(name) for name in zoo.MODELS}
+    with progress.doing("counting the parameters of each model"):
+        counts = {name: zoo.trainable_parameters(name) for name in zoo.MODELS}
     registered = plugins.packages("model")
     packages = {name: {"package": package} for name, package in registered.items()}
     answer(
@@ -72,18 +73,20 @@ def leaderboard(
     With --beside also beside.md and beside.csv: what others report for the same data set, norm
     and epsilon, next to the runs under AutoAttack here. It never enters the leaderboard.
     """
-    from robustbench_mix import beside as others
-    from robustbench_mix import files, plot, show
-    from robustbench_mix import leaderboard as board
-
     folder = existing(chosen(results, as_json or quiet))
-    tables = others.content(folder, beside) if beside else {}
+    with progress.doing(f"reading the records in {mirrors.spelled(folder)}"):
+        from robustbench_mix import beside as others
+        from robustbench_mix import files, plot, show
+        from robustbench_mix import leaderboard as board
+
+        tables = others.content(folder, beside) if beside else {}
+        stale = [*board.stale(folder), *files.differing(tables)] if check else []
     if check:
-        stale = [*board.stale(folder), *files.differing(tables)]
         _tell_stale(stale, folder, "leaderboard", as_json, quiet)
         return
-    drawn = plot.write(folder)
-    written = [*board.write(folder), *drawn, *files.write_changed(tables)]
+    with progress.doing("drawing the curves"):
+        drawn = plot.write(folder)
+        written = [*board.write(folder), *drawn, *files.write_changed(tables)]
     answer(as_json, quiet, names(written), lambda: show.regenerated(written))
 
 
@@ -97,28 +100,33 @@ def claims(
     """Test each claim of the paper against the records."""
     from dataclasses import asdict
 
-    from robustbench_mix import claims as tested
-    from robustbench_mix import explanations, records, show
-    from robustbench_mix.claims import markdown
-
     folder = existing(chosen(results, as_json or quiet))
-    runs = records.read_all(folder)
-    found, why = tested.of(folder, runs), explanations.of(folder, runs)
+    with progress.doing(f"testing the claims on the records in {mirrors.spelled(folder)}"):
+        from robustbench_mix import claims as tested
+        from robustbench_mix import explanations, records, show
+        from robustbench_mix.claims import markdown
+
+        runs = records.read_all(folder)
+        found, why = tested.of(folder, runs), explanations.of(folder, runs)
+        is_stale = check and markdown.stale(folder, found, why)
     if check:
-        stale = [folder / markdown.NAME] if markdown.stale(folder, found, why) else []
+        stale = [folder / markdown.NAME] if is_stale else []
         _tell_stale(stale, folder, "claims", as_json, quiet)
         return
-    written = markdown.write(folder, found, why)
+    with progress.doing("drawing what explains them"):
+        written = markdown.write(folder, found, why)
     answer(as_json, quiet, [asdict(claim) for claim in found], lambda: show.claims(found, written))
 
 
 @app.command()
 def report(results: Results = None, as_json: AsJson = False, quiet: Quiet = False) -> None:
     """Write everything into one HTML file that needs no network."""
-    from robustbench_mix import report as page
-    from robustbench_mix import show
+    folder = existing(chosen(results, as_json or quiet))
+    with progress.doing(f"making a page of the records in {mirrors.spelled(folder)}"):
+        from robustbench_mix import report as page
+        from robustbench_mix import show
 
-    written = page.write(existing(chosen(results, as_json or quiet)))
+        written = page.write(folder)
     answer(as_json, quiet, names(written), lambda: show.regenerated(written))
 
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Optional
 
 import typer
 
-from robustbench_mix import mirrors
+from robustbench_mix import mirrors, progress
 from robustbench_mix.cli import completing
 from robustbench_mix.cli.app import app
 from robustbench_mix.cli.options import (
@@ -79,7 +79,8 @@ def unshuffle(
         paths = jobs.unshuffle(**words, results=results, quiet=as_json or quiet)
     rows = gallery.rows(paths)
     read = [path for path in paths if path not in changed]
-    written = [*(path for path in paths if path in changed), *gallery.write(results)]
+    with progress.doing("drawing what was decoded"):
+        written = [*(path for path in paths if path in changed), *gallery.write(results)]
     answer(
         as_json, quiet, {"rows": rows, **names(written)},
         lambda: show.decodings(rows, written, read),
@@ -183,8 +184,9 @@ def sweep(
     written = []
     if not plan:
         results_folder(mirrors.spelled(results))  # what other machines wrote
-        written = plot.refresh(results) if any(p.attack for p in pieces) else []
-        written += gallery.write(results) if wanted.puzzles else []
+        with progress.doing("bringing leaderboard, curves and pictures up to date"):
+            written = plot.refresh(results) if any(p.attack for p in pieces) else []
+            written += gallery.write(results) if wanted.puzzles else []
     answer(
         as_json, quiet, sweeping.to_json(pieces, failures, written),
         lambda: show.sweep(failures, written),
