@@ -15,6 +15,7 @@ from itertools import pairwise
 from typing import Any
 
 from robustbench_mix.errors import RbmixError, unknown
+from robustbench_mix.headers import MAX_NAME, is_name
 
 SPATIAL = ("learned", "frozen", "same", "box", "identity", "smoothed:S", "smoothed:S:rescaled")
 CHANNEL = ("learned", "frozen")
@@ -24,7 +25,6 @@ RUNNERS = ("local", "ray")
 BACKENDS = ("reference", "fast")
 MAX_SEED = 2**32 - 1
 MAX_SIZE = 1024  # pixels that images are resized to at most
-MAX_NAME = 255
 MAX_EPS = 1000  # of a grid
 MAX_EXAMPLES = 10**8
 MAX_BATCH = 10**6
@@ -78,11 +78,6 @@ def check_name(kind: str, text: str) -> str:
     if not is_name(text):
         raise RbmixError(f"{kind} {text!r} is not 1 to {MAX_NAME} printable characters")
     return text
-
-
-def is_name(text: Any) -> bool:
-    """Whether `check_name` takes it."""
-    return isinstance(text, str) and 0 < len(text) <= MAX_NAME and text.isprintable()
 
 
 def check_count(name: str, number: int | None, most: int) -> None:

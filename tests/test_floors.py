@@ -16,7 +16,7 @@ FLOORS = {
     0: "errors specs files progress markdown provenance protocols records recipes tables "
     "decodings intervals evidence grids paper probes flags locks plugins "
     "baselines reading headers names places atomic mirrors agenda ongoing pace state "
-    "expected checking",
+    "expected checking schemas",
     1: "filters mixing fuse graphs resnet convmixer splits folders data norms streams draws "
     "devices memory unfinished shapes normalized threads",
     2: "zoo sources weights checkpoints algorithms measures diagnostics anatomy operations",
