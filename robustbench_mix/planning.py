@@ -13,7 +13,6 @@ from typing import Any, NamedTuple
 import torch
 
 from robustbench_mix import (
-    checking,
     checkpoints,
     data,
     jobs,
@@ -21,6 +20,7 @@ from robustbench_mix import (
     partials,
     probing,
     protocols,
+    sweep_checks,
     zoo,
 )
 from robustbench_mix import unshuffle as shuffling
@@ -137,7 +137,7 @@ class _About(NamedTuple):
 
 def check(cell: Cell) -> None:
     """Raises RbmixError for a model or an attack that does not exist, and for a model of code."""
-    checking.check_cell(cell)
+    sweep_checks.check_cell(cell)
     zoo.family(cell.spec.model)
 
 
