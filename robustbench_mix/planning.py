@@ -21,9 +21,9 @@ from robustbench_mix import (
     probing,
     protocols,
     sweep_checks,
+    unshuffle_run,
     zoo,
 )
-from robustbench_mix import unshuffle as shuffling
 from robustbench_mix.agenda import Agenda
 from robustbench_mix.algorithms import ladders
 from robustbench_mix.costs import Costs
@@ -275,7 +275,7 @@ def _of_puzzle(puzzle: Puzzle, dataset: Dataset, about: _About) -> Piece:
         puzzle.width, puzzle.depth, puzzle.kernel, spatial=puzzle.spatial, seed=puzzle.seed
     )
     recipe = jobs.decoder_recipe(dataset.name, about.setting.training(puzzle), about.setting.device)
-    split, _, path = shuffling.place(
+    split, _, path = unshuffle_run.place(
         decoder, dataset, recipe, about.results, puzzle.train_examples, UNSHUFFLED
     )
     shape = zoo.shape_of(dataset)
