@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from robustbench_mix import flags, headers, reading
+from robustbench_mix import flags, reading, schemas
 from robustbench_mix.errors import RbmixError
 from robustbench_mix.files import write_text
 from robustbench_mix.provenance import PACKAGES
@@ -203,7 +203,7 @@ def _parsed(table: pd.DataFrame) -> Baseline:
         raise ValueError("its columns are others")
     identity = {name: str(table[name][0]) for name in IDENTITY}
     grid = list(table.columns[len(IMAGE) : -len(IDENTITY) - 1])
-    if not headers.grid(identity["norm"])(grid):
+    if not schemas.grid(identity["norm"])(grid):
         raise ValueError("its columns are no epsilon grid")
     images = table[list(IMAGE)].astype(dict.fromkeys(IMAGE[:3], int) | {"margin": float})
     images = images.set_index("image")

@@ -8,16 +8,16 @@ from __future__ import annotations
 
 from itertools import product
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 from robustbench_mix import names, protocols
 from robustbench_mix.errors import RbmixError, unknown
-from robustbench_mix.grids import MAX_PIECES, Cell, Sweep
 from robustbench_mix.protocols import Protocol
 from robustbench_mix.recipes import Training
 from robustbench_mix.specs import (
     MAX_BATCH,
     MAX_EXAMPLES,
+    MAX_PIECES,
     RUNNERS,
     Decoder,
     Interface,
@@ -26,9 +26,6 @@ from robustbench_mix.specs import (
     check_precision,
     check_seed,
 )
-
-if TYPE_CHECKING:
-    from robustbench_mix.baselines import Baseline
 
 
 def evaluation(
@@ -79,7 +76,7 @@ def evaluation(
 
 
 def rerun(
-    baseline: Baseline,
+    words: dict[str, Any],
     path: Path,
     *,
     examples: int | None,
@@ -87,11 +84,14 @@ def rerun(
     weights: Path | None,
     device: str,
 ) -> None:
-    """Raise RbmixError for what is wrong with these words of `rbmix check`."""
-    most = baseline.words["examples"]
+    """Raise RbmixError for what is wrong with these words of `rbmix check`.
+
+    `words` are those of the baseline at `path`.
+    """
+    most = words["examples"]
     if examples is not None and not 1 <= examples <= most:
         raise RbmixError(f"number of examples {examples} must be 1 to {most}, as in {path}")
-    words = {**baseline.words, "examples": examples or most}
+    words = {**words, "examples": examples or most}
     evaluation(**words, batch_size=batch_size, weights=weights, training=Training(), device=device)
 
 
@@ -192,42 +192,6 @@ def unshufflers(
     names.check_device(device)
     names.check_dataset(dataset)
     return decoders
-
-
-def sweep(
-    chosen: Sweep,
-    *,
-    runner: str,
-    workers: int | None,
-    address: str | None,
-    precision: str,
-    device: str,
-) -> None:
-    """Raise RbmixError for what is wrong with a sweep, and with how it is to be done."""
-    check_runner(runner, workers, address)
-    if precision != "auto":
-        check_precision(precision)
-    names.check_device(device)
-    for cell in chosen.cells:
-        check_cell(cell)
-    datasets = [*(cell.dataset for cell in chosen.cells), *(one.dataset for one in chosen.puzzles)]
-    for dataset in dict.fromkeys(datasets):
-        names.check_dataset(dataset)
-
-
-def check_cell(cell: Cell) -> None:
-    """Raise RbmixError for a network or an attack of a sweep that does not exist.
-
-    A sweep may come from anybody: it names no module that is then imported.
-    """
-    word = cell.spec.model
-    if names.is_code(word):
-        raise RbmixError(
-            f"model {word!r} is code, which no sweep imports: `rbmix evaluate --model`"
-        )
-    names.check_model(word)
-    for attack in cell.attacks:
-        names.check_algorithm(protocols.load(attack, "").algorithm)
 
 
 def check_runner(name: str, workers: int | None, address: str | None) -> None:

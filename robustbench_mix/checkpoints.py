@@ -14,14 +14,23 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from robustbench_mix import headers, reading, weights
+from robustbench_mix import reading, weights
 from robustbench_mix.errors import RbmixError
 from robustbench_mix.files import safe_name, write_bytes
+from robustbench_mix.headers import Check, count, holding, is_name, maybe, number, verify
 from robustbench_mix.places import home
 from robustbench_mix.specs import ModelSpec, Recipe, as_json, short_hash
 
 KEY = "rbmix"
 FORMAT = 1
+HEADER: dict[str, Check] = {
+    "weights_hash": is_name,
+    "recipe": maybe(holding(epochs=count(1), adversarial=maybe(holding(eps=is_name)))),
+    "dataset": maybe(is_name),
+    "train_examples": maybe(count(1)),
+    "test_accuracy": maybe(number(0, 1)),
+    "time_seconds": maybe(number(0)),
+}
 
 
 def path_for(spec: ModelSpec, recipe: Recipe, dataset: str, data_hash: str) -> Path:
@@ -58,7 +67,7 @@ def read_header(path: Path) -> dict[str, Any]:
     reading.check(path, "checkpoint", reading.WEIGHTS)
     with reading.parsing(refusal), safe_open(path, framework="pt") as file:
         raw = (file.metadata() or {})[KEY].encode()
-    return headers.verify(reading.from_json(raw, refusal), headers.CHECKPOINT, refusal)
+    return verify(reading.from_json(raw, refusal), HEADER, refusal)
 
 
 def is_ours(path: Path) -> bool:

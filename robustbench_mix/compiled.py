@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from robustbench_mix.algorithms.attack import Target
-from robustbench_mix.expected import Count
+from robustbench_mix.algorithms.passes import Count
 from robustbench_mix.fuse import COARSE, EXACT, nearly
 from robustbench_mix.progress import doing
 

@@ -9,8 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from robustbench_mix import zoo
-from robustbench_mix.bench.clock import seconds
-from robustbench_mix.bench.steps import Step, gradient_step, training_step
+from robustbench_mix.bench.clock import Step, gradient_step, seconds, training_step
 from robustbench_mix.probing import probe_passes, transfer_passes
 from robustbench_mix.protocols import Protocol
 from robustbench_mix.search import searched

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from robustbench_mix import headers, tables
+from robustbench_mix import schemas, tables
 from robustbench_mix.errors import RbmixError
 from robustbench_mix.files import safe_name
 from robustbench_mix.provenance import alike
@@ -59,7 +59,7 @@ def path_for(results: Path, dataset: str, model: str, spatial: str, seed: int, k
 def read(path: Path) -> Decoding:
     """Read one; raises RbmixError if it is damaged or contradicts itself."""
     columns = {"image": "int64", "mse": "double", **dict.fromkeys(PICTURES, "binary?")}
-    header, table = tables.read(path, columns, headers.DECODING)
+    header, table = tables.read(path, columns, schemas.DECODING)
     tables.check_values(path, table, 0, finite=["mse"])
     size = math.prod(header["image"])
     sizes = {name: [0 if data is None else len(data) for data in table[name]] for name in PICTURES}

@@ -19,9 +19,9 @@ from robustbench_mix.algorithms import losses
 from robustbench_mix.algorithms.apgd import Objective, apgd
 from robustbench_mix.algorithms.ascent import ascend, first_direction
 from robustbench_mix.algorithms.attack import Target, shown
+from robustbench_mix.algorithms.passes import Count
 from robustbench_mix.algorithms.square import square
 from robustbench_mix.draws import derive, signs
-from robustbench_mix.expected import Count
 from robustbench_mix.measures import margins_and_gradients
 from robustbench_mix.norms import project
 from robustbench_mix.threads import chosen_threads

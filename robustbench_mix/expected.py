@@ -13,10 +13,10 @@ from collections.abc import Sequence
 from itertools import accumulate
 from typing import NamedTuple, Protocol
 
+from robustbench_mix.algorithms.passes import Count
 from robustbench_mix.progress import Update
 from robustbench_mix.state import State
 
-GRADIENT = 1.0  # what a gradient costs, in forward passes: input gradients, on top of their own
 PRIOR = 0.05  # the share of images that a step breaks, before anything is seen of it
 WEIGHT = 4.0  # how many images that counts for
 CURVE = 20.0  # how many images count for what a curve promises of the next epsilon
@@ -25,22 +25,6 @@ PLACED = 0.75  # the share of images that one step at the smallest epsilon does 
 STEEPNESS = 1.5  # of a curve: a Weibull shape, between a straight fall and a cliff
 FIRST = 0.3  # the part of a curve that is lost at the first epsilon, before anything is seen
 UNKNOWN = 100.0  # passes of either kind of an attack that does not tell
-
-
-class Count(NamedTuple):
-    """Forward and gradient passes."""
-
-    forward: float = 0.0
-    gradient: float = 0.0
-
-    @property
-    def work(self) -> float:
-        """What they cost together, in forward passes."""
-        return self.forward + GRADIENT * self.gradient
-
-    def times(self, factor: float) -> Count:
-        """So many of them."""
-        return Count(factor * self.forward, factor * self.gradient)
 
 
 class Passes(Protocol):

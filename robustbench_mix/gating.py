@@ -80,7 +80,12 @@ def rerun(
     images are not those of the baseline.
     """
     checking.rerun(
-        baseline, path, examples=examples, batch_size=batch_size, weights=weights, device=device
+        baseline.words,
+        path,
+        examples=examples,
+        batch_size=batch_size,
+        weights=weights,
+        device=device,
     )
     words = baseline.words
     most = words["examples"]

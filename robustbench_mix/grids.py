@@ -18,6 +18,7 @@ from robustbench_mix.places import path_of
 from robustbench_mix.specs import (
     MAX_EPOCHS,
     MAX_EXAMPLES,
+    MAX_PIECES,
     ModelSpec,
     check_count,
     check_name,
@@ -26,7 +27,6 @@ from robustbench_mix.specs import (
 )
 
 FOLDER = Path(__file__).resolve().parent / "sweeps"
-MAX_PIECES = 100_000  # networks times attacks
 MOST = {"epochs": MAX_EPOCHS, "examples": MAX_EXAMPLES, "train_examples": MAX_EXAMPLES}
 
 

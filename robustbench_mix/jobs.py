@@ -18,6 +18,7 @@ from robustbench_mix import (
     probing,
     progress,
     protocols,
+    unshuffle_run,
     zoo,
 )
 from robustbench_mix import unshuffle as shuffling
@@ -113,7 +114,7 @@ def unshuffle(
     loaded = data.load(dataset)
     recipe = decoder_recipe(loaded.name, training, where)
     return [
-        shuffling.unshuffle(
+        unshuffle_run.unshuffle(
             decoder, loaded, recipe, results, where,
             train_examples=training.examples, examples=examples,
         )

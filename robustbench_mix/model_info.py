@@ -15,12 +15,12 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from robustbench_mix import headers, reading
+from robustbench_mix import headers, reading, schemas
 from robustbench_mix.errors import RbmixError
 from robustbench_mix.files import safe_name, write_text
-from robustbench_mix.headers import Check
+from robustbench_mix.headers import Check, is_name
 from robustbench_mix.records import Run
-from robustbench_mix.specs import Eps, is_name, parse_eps
+from robustbench_mix.specs import Eps, parse_eps
 
 NORMS = {"linf": "Linf", "l2": "L2"}
 # What its leaderboards are of: the radius of each, and how many test images they take.
@@ -152,7 +152,7 @@ def read(path: Path) -> dict[str, Any]:
         raise RbmixError(f"{refusal} (the norm is the name of its folder, Linf or L2)")
     if own not in (None, norm):
         raise RbmixError(f"{refusal} (it says {NORMS[own]} and lies in {NORMS[norm]})")
-    headers.verify(entry, {"eps": lambda text: headers.grid(norm)([text])}, refusal)
+    headers.verify(entry, {"eps": lambda text: schemas.grid(norm)([text])}, refusal)
     return {**entry, "norm": norm, "model_id": path.stem}
 
 
@@ -186,7 +186,7 @@ def _radius(run: Run, wanted: str | None) -> str:
 
 def _architecture(header: dict[str, Any]) -> str:
     model, spatial, channel = (str(header[name]) for name in ("model", "spatial", "channel"))
-    if spatial == headers.EXTERNAL:
+    if spatial == schemas.EXTERNAL:
         return model
     return f"{model} (spatial mixers {spatial}, channel mixers {channel})"
 

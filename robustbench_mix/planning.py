@@ -13,7 +13,6 @@ from typing import Any, NamedTuple
 import torch
 
 from robustbench_mix import (
-    checking,
     checkpoints,
     data,
     jobs,
@@ -21,9 +20,10 @@ from robustbench_mix import (
     partials,
     probing,
     protocols,
+    sweep_checks,
+    unshuffle_run,
     zoo,
 )
-from robustbench_mix import unshuffle as shuffling
 from robustbench_mix.agenda import Agenda
 from robustbench_mix.algorithms import ladders
 from robustbench_mix.costs import Costs
@@ -138,7 +138,7 @@ class _About(NamedTuple):
 
 def check(cell: Cell) -> None:
     """Raises RbmixError for a model or an attack that does not exist, and for a model of code."""
-    checking.check_cell(cell)
+    sweep_checks.check_cell(cell)
     zoo.family(cell.spec.model)
 
 
@@ -276,7 +276,7 @@ def _of_puzzle(puzzle: Puzzle, dataset: Dataset, about: _About) -> Piece:
         puzzle.width, puzzle.depth, puzzle.kernel, spatial=puzzle.spatial, seed=puzzle.seed
     )
     recipe = jobs.decoder_recipe(dataset.name, about.setting.training(puzzle), about.setting.device)
-    split, _, path = shuffling.place(
+    split, _, path = unshuffle_run.place(
         decoder, dataset, recipe, about.results, puzzle.train_examples, UNSHUFFLED
     )
     shape = zoo.shape_of(dataset)

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from robustbench_mix import headers, tables
+from robustbench_mix import headers, schemas, tables
 from robustbench_mix.errors import RbmixError
 from robustbench_mix.files import safe_name
 
@@ -41,7 +41,7 @@ COLUMNS = {
         **{name: "binary?" if name in PIXELS else "int64|double?" for name in PICTURES},
     },
 }  # fmt: skip
-HEADERS = {"probe": headers.PROBE, "transfer": headers.TRANSFER}
+HEADERS = {"probe": schemas.PROBE, "transfer": schemas.TRANSFER}
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 
 from robustbench_mix import measures, probes, provenance, tables
 from robustbench_mix.algorithms.attack import Target, shown
+from robustbench_mix.algorithms.passes import Count
 from robustbench_mix.checkpoints import weights_hash
-from robustbench_mix.expected import Count
 from robustbench_mix.harness import borrowed
 from robustbench_mix.identity import Label, made_of
 from robustbench_mix.locks import alone

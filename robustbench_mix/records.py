@@ -18,7 +18,7 @@ from typing import Any
 
 import pandas as pd
 
-from robustbench_mix import headers, reading, tables
+from robustbench_mix import headers, reading, schemas, tables
 from robustbench_mix.errors import MANY, RbmixError, unknown
 from robustbench_mix.files import replacing, safe_name, write_bytes, write_text
 from robustbench_mix.intervals import wilson
@@ -168,7 +168,7 @@ def set_aside(path: Path, results: Path, by: Run) -> Path | None:
 
 def read(path: Path) -> Run:
     """Read one run; raises RbmixError if the file is damaged or contradicts itself."""
-    header, frame = tables.read(path, COLUMNS, headers.RUN, LATER)
+    header, frame = tables.read(path, COLUMNS, schemas.RUN, LATER)
     _check(header, frame, path)
     if "inferred" not in frame:  # from before there was anything to infer
         frame["inferred"] = [[False] * len(header["eps"])] * len(frame)
@@ -234,7 +234,7 @@ def _facts(path: Path, run: Run) -> Iterator[tuple[Path, str, Any]]:
 def _check(header: dict[str, Any], frame: pd.DataFrame, path: Path) -> None:
     """The law of the curve: lists as long as the grid, and what is broken stays broken."""
     refusal = f"records {path} are damaged"
-    grid = {"eps": headers.grid(header["norm"])}
+    grid = {"eps": schemas.grid(header["norm"])}
     headers.verify(header, grid, refusal)
     levels = len(header["eps"])
     if len(header.get("audit") or []) not in (0, levels):

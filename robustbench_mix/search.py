@@ -29,10 +29,11 @@ from robustbench_mix import expected
 from robustbench_mix.algorithms.ascent import first_direction
 from robustbench_mix.algorithms.attack import Target
 from robustbench_mix.algorithms.ladders import Rung
+from robustbench_mix.algorithms.passes import Count
 from robustbench_mix.audit import audited, hits
 from robustbench_mix.compiled import ForwardOnly
 from robustbench_mix.devices import has_fast_bfloat16
-from robustbench_mix.expected import Count, Meter, Step
+from robustbench_mix.expected import Meter, Step
 from robustbench_mix.fuse import halve, simplify
 from robustbench_mix.graphs import graphed
 from robustbench_mix.harness import Save, borrowed, clean_state, sample, spend

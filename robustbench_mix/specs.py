@@ -15,6 +15,7 @@ from itertools import pairwise
 from typing import Any
 
 from robustbench_mix.errors import RbmixError, unknown
+from robustbench_mix.headers import MAX_NAME, is_name
 
 SPATIAL = ("learned", "frozen", "same", "box", "identity", "smoothed:S", "smoothed:S:rescaled")
 CHANNEL = ("learned", "frozen")
@@ -24,11 +25,11 @@ RUNNERS = ("local", "ray")
 BACKENDS = ("reference", "fast")
 MAX_SEED = 2**32 - 1
 MAX_SIZE = 1024  # pixels that images are resized to at most
-MAX_NAME = 255
 MAX_EPS = 1000  # of a grid
 MAX_EXAMPLES = 10**8
 MAX_BATCH = 10**6
 MAX_EPOCHS = 10**5
+MAX_PIECES = 100_000  # of a sweep: networks times attacks
 # Of un-shufflers, as in the names of models.
 MOST_DECODER = {"width": 9999, "depth": 999, "kernel": 999, "patch": 999}
 
@@ -78,11 +79,6 @@ def check_name(kind: str, text: str) -> str:
     if not is_name(text):
         raise RbmixError(f"{kind} {text!r} is not 1 to {MAX_NAME} printable characters")
     return text
-
-
-def is_name(text: Any) -> bool:
-    """Whether `check_name` takes it."""
-    return isinstance(text, str) and 0 < len(text) <= MAX_NAME and text.isprintable()
 
 
 def check_count(name: str, number: int | None, most: int) -> None:

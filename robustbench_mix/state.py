@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from robustbench_mix import headers
+from robustbench_mix import headers, schemas
 
 
 @dataclass
@@ -58,7 +58,7 @@ def restored(plain: Any, images: int, levels: int, steps: int, batch_size: int) 
         "checked": headers.among("", "confirmed", "refuted"), "forward": spent, "gradient": spent,
     }  # fmt: skip
     checks = {key: headers.listed(check, images, images) for key, check in each.items()}
-    checks["passes"] = headers.PASSES
+    checks["passes"] = schemas.PASSES
     checks["attack_seconds"] = headers.number(0)
     checks["batch_size"] = headers.count(1, batch_size)
     if wrong := [key for key, check in checks.items() if not check(plain.get(key))]:

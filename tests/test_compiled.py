@@ -13,8 +13,8 @@ from robustbench_mix import compiled as module
 from robustbench_mix import zoo
 from robustbench_mix.algorithms import ladders
 from robustbench_mix.algorithms.attack import Target
+from robustbench_mix.algorithms.passes import Count
 from robustbench_mix.compiled import CHUNK, Chunked, ForwardOnly, compile_ahead, compiled
-from robustbench_mix.expected import Count
 from robustbench_mix.fuse import EXACT
 from robustbench_mix.search import searched
 from robustbench_mix.specs import ModelSpec

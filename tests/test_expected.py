@@ -17,10 +17,10 @@ import torch
 from robustbench_mix import algorithms, diagnostics, harness, probing, protocols, records, search
 from robustbench_mix.algorithms import attack, ladders
 from robustbench_mix.algorithms.attack import Target
+from robustbench_mix.algorithms.passes import Count
 from robustbench_mix.algorithms.square import asked, square
 from robustbench_mix.expected import (
     Climb,
-    Count,
     Meter,
     Rounds,
     Step,

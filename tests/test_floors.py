@@ -16,13 +16,13 @@ FLOORS = {
     0: "errors specs files progress markdown provenance protocols records recipes tables "
     "decodings intervals evidence grids paper probes flags locks plugins "
     "baselines reading headers names places atomic mirrors agenda ongoing pace state "
-    "expected checking",
+    "checking schemas sweep_checks",
     1: "filters mixing fuse graphs resnet convmixer splits folders data norms streams draws "
     "devices memory unfinished shapes normalized threads",
     2: "zoo sources weights checkpoints algorithms measures diagnostics anatomy operations",
     3: "fit train unshuffle obtain harness audit search identity evaluation jobs api bench "
-    "costs runners sweeping sweeps probing checkup brought gating verdicts schedules "
-    "workers cluster planning partials outcome describing compiled",
+    "costs runners sweeping sweeps unshuffle_run probing checkup brought gating verdicts schedules "
+    "workers cluster planning partials expected outcome describing compiled",
     4: "leaderboard claims agreement explanations report pages plot drawing show gallery "
     "show_sweeps regression ci result model_info beside",
     5: "__init__ cli __main__ python",

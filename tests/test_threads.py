@@ -123,9 +123,9 @@ def test_a_network_without_gradients_has_a_choice_too() -> None:
         def forward(self, x: torch.Tensor) -> torch.Tensor:
             return x.detach().flatten(1)
 
-    with chosen_threads(Cut(), torch.rand(2, 3, 2, 2)) as choose:
-        choose(IMAGES)
-        assert torch.get_num_threads() in (1, 2)
+    choice = ThreadChoice(partial(_gradient, Cut()), 2)
+    choice(IMAGES)
+    assert choice.due > time.perf_counter() + EVERY_SECONDS / 2
 
 
 @pytest.mark.parametrize("spatial", ["learned", "frozen"])

@@ -11,7 +11,7 @@ import pytest
 import torch
 from PIL import Image
 
-from robustbench_mix import cli, data, decodings, gallery, unshuffle
+from robustbench_mix import cli, data, decodings, gallery, unshuffle, unshuffle_run
 from robustbench_mix.errors import RbmixError
 from robustbench_mix.unshuffle import Decoder
 
@@ -92,7 +92,7 @@ def test_training_un_shuffles(tmp_path: Path) -> None:
     flat = ((digits.test.pixels() - mean) ** 2).flatten(1).mean(1)
     baseline = float(-10 * flat.log10().mean())
     for spatial in ("learned", "frozen"):
-        path = unshuffle.unshuffle(
+        path = unshuffle_run.unshuffle(
             Decoder(32, 4, 5, spatial=spatial), digits, recipe, tmp_path, CPU
         )
         assert decodings.read(path).psnr.mean() > baseline + 1
@@ -143,7 +143,7 @@ def test_the_picture_shows_what_is_in_the_records(here: Path) -> None:
 def test_psnr_is_the_mean_squared_errors(tmp_path: Path) -> None:
     """-10 log10 of the error in pixel units."""
     digits = data.load("digits")
-    path = unshuffle.unshuffle(
+    path = unshuffle_run.unshuffle(
         Decoder(4, 1, 3), digits, replace(unshuffle.recipe_for("digits"), epochs=1), tmp_path,
         CPU, train_examples=64, examples=9,
     )  # fmt: skip

@@ -12,8 +12,8 @@ from typing import Any, Protocol, TypeVar
 import torch
 from torch import Tensor, nn
 
+from robustbench_mix.algorithms.passes import Count
 from robustbench_mix.errors import RbmixError
-from robustbench_mix.expected import Count
 from robustbench_mix.progress import bar
 
 T = TypeVar("T")

@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 
 from robustbench_mix.algorithms.attack import Component, Target, always, at_least_one
+from robustbench_mix.algorithms.passes import Count
 from robustbench_mix.errors import RbmixError, unknown
-from robustbench_mix.expected import Count
 from robustbench_mix.streams import stream
 
 NORM = {"linf": "Linf", "l2": "L2"}

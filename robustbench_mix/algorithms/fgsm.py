@@ -6,7 +6,7 @@ from torch import Tensor
 
 from robustbench_mix.algorithms.attack import Component, Target, always, at_least_one
 from robustbench_mix.algorithms.gradient_descent import descend
-from robustbench_mix.expected import Count
+from robustbench_mix.algorithms.passes import Count
 
 
 def fgsm(classes: int, *, eot: int = 1) -> list[Component]:

@@ -33,10 +33,10 @@ from robustbench_mix.algorithms.attack import (
 )
 from robustbench_mix.algorithms.autoattack import STANDARD, chosen_components, passes_of
 from robustbench_mix.algorithms.fab import fab
+from robustbench_mix.algorithms.passes import Count
 from robustbench_mix.algorithms.pgd import check_pgd
 from robustbench_mix.algorithms.square import asked, square
 from robustbench_mix.draws import derive
-from robustbench_mix.expected import Count
 from robustbench_mix.names import check_fast
 from robustbench_mix.streams import stream
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from robustbench_mix.algorithms.attack import Component, Target, always, at_least_one
-from robustbench_mix.expected import Count
+from robustbench_mix.algorithms.passes import Count
 from robustbench_mix.norms import random_signs
 from robustbench_mix.streams import generators
 

@@ -8,8 +8,8 @@ from torch import Tensor
 
 from robustbench_mix.algorithms.attack import Component, Target, always, at_least_one
 from robustbench_mix.algorithms.gradient_descent import descend
+from robustbench_mix.algorithms.passes import Count
 from robustbench_mix.errors import RbmixError
-from robustbench_mix.expected import Count
 from robustbench_mix.streams import generators
 
 MAX_RESTARTS = 1000

@@ -1,4 +1,4 @@
-"""Two jobs timed side by side: A B A B, and the ratio of each pair."""
+"""Jobs that are timed: single steps of a network, and two side by side, A B A B."""
 
 from __future__ import annotations
 
@@ -7,6 +7,10 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+Step = Callable[[], object]
 
 
 def seconds(job: Callable[[], Any], device: torch.device) -> tuple[float, Any]:
@@ -29,6 +33,30 @@ def ratios(
         fast_time, second = seconds(fast, device)
         found.append(slow_time / fast_time)
     return found, first, second
+
+
+def gradient_step(logits: Callable[[Tensor], Tensor], x: Tensor, y: Tensor) -> Step:
+    """Forward and input gradient of whatever gives logits, nothing else."""
+
+    def step() -> None:
+        point = x.clone().requires_grad_()
+        torch.autograd.grad(F.cross_entropy(logits(point), y, reduction="sum"), point)
+
+    return step
+
+
+def training_step(model: nn.Module, x: Tensor, y: Tensor) -> Step:
+    """Forward, backward and update."""
+    model.train()
+    parameters = [p for p in model.parameters() if p.requires_grad]
+    optimizer = torch.optim.SGD(parameters, lr=1e-3, momentum=0.9, nesterov=True, fused=True)
+
+    def step() -> None:
+        optimizer.zero_grad(set_to_none=True)
+        F.cross_entropy(model(x), y).backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+
+    return step
 
 
 def _wait(device: torch.device) -> None:

@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from robustbench_mix import zoo
 from robustbench_mix.algorithms.ascent import ascend
 from robustbench_mix.bench import peers
-from robustbench_mix.bench.clock import ratios
+from robustbench_mix.bench.clock import Step, gradient_step, ratios, training_step
 from robustbench_mix.bench.table import Row
 from robustbench_mix.compiled import CHUNK, compile_ahead, compiled, tolerance_of
 from robustbench_mix.mixing import SeparableConv2d, compose
 from robustbench_mix.search import searched
 from robustbench_mix.specs import ModelSpec
-
-Step = Callable[[], object]
 
 
 def fresh(name: str, size: int, spatial: str = "learned") -> zoo.Normalized:
@@ -39,16 +34,6 @@ def bare_step(model: nn.Module, x: Tensor, y: Tensor) -> Step:
     return gradient_step(model.eval().requires_grad_(False), x, y)
 
 
-def gradient_step(logits: Callable[[Tensor], Tensor], x: Tensor, y: Tensor) -> Step:
-    """Forward and input gradient of whatever gives logits, nothing else."""
-
-    def step() -> None:
-        point = x.clone().requires_grad_()
-        torch.autograd.grad(F.cross_entropy(logits(point), y, reduction="sum"), point)
-
-    return step
-
-
 def engine_steps(model: nn.Module, x: Tensor, count: int, *, exact: bool) -> Step:
     """PGD steps of the engine on images that stay correct: nothing may leave the batch."""
     model.eval().requires_grad_(False)
@@ -66,20 +51,6 @@ def engine_steps(model: nn.Module, x: Tensor, count: int, *, exact: bool) -> Ste
         )  # fmt: skip
 
     return steps
-
-
-def training_step(model: nn.Module, x: Tensor, y: Tensor) -> Step:
-    """Forward, backward and update."""
-    model.train()
-    parameters = [p for p in model.parameters() if p.requires_grad]
-    optimizer = torch.optim.SGD(parameters, lr=1e-3, momentum=0.9, nesterov=True, fused=True)
-
-    def step() -> None:
-        optimizer.zero_grad(set_to_none=True)
-        F.cross_entropy(model(x), y).backward()  # type: ignore[no-untyped-call]
-        optimizer.step()
-
-    return step
 
 
 def dense_twin(name: str, size: int) -> nn.Module:

@@ -126,7 +126,12 @@ def check(
     kept = {path: baselines.read(path) for path in baseline}
     for path, one in kept.items():
         checking.rerun(
-            one, path, examples=examples, batch_size=batch_size, weights=weights, device=device
+            one.words,
+            path,
+            examples=examples,
+            batch_size=batch_size,
+            weights=weights,
+            device=device,
         )
     load_torch(as_json or quiet)
 

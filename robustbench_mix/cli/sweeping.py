@@ -150,7 +150,7 @@ def sweep(
     quiet: Quiet = False,
 ) -> None:
     """Train and attack a whole grid; a second call does only what is missing."""
-    from robustbench_mix import checking, grids
+    from robustbench_mix import grids, sweep_checks
 
     is_silent = as_json or quiet
     changes = {
@@ -161,7 +161,7 @@ def sweep(
         "examples": examples, "epochs": epochs, "train_examples": train_examples,
     }  # fmt: skip
     wanted = grids.load(spec, {name: v for name, v in changes.items() if v is not None})
-    checking.sweep(
+    sweep_checks.sweep(
         wanted, runner=runner, workers=workers, address=address, precision=precision, device=device
     )
     results = chosen(out, is_silent)

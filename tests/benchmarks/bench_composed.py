@@ -13,9 +13,9 @@ import statistics
 
 import torch
 
-from robustbench_mix.bench.clock import ratios
+from robustbench_mix.bench.clock import ratios, training_step
 from robustbench_mix.bench.curves import composed, two_step
-from robustbench_mix.bench.steps import bare_step, fresh, training_step
+from robustbench_mix.bench.steps import bare_step, fresh
 from robustbench_mix.devices import describe, pick_device
 
 

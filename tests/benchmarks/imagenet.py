@@ -18,7 +18,8 @@ import torch
 from torchvision.models.resnet import BasicBlock, ResNet
 
 from robustbench_mix import protocols
-from robustbench_mix.bench.steps import images, training_step
+from robustbench_mix.bench.clock import training_step
+from robustbench_mix.bench.steps import images
 from robustbench_mix.costs import fastest, passes_of, passes_under
 from robustbench_mix.devices import describe
 from robustbench_mix.mixing import separate

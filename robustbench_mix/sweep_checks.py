@@ -1,0 +1,45 @@
+"""The words of a sweep, checked before anything is imported that takes its time."""
+
+from __future__ import annotations
+
+from robustbench_mix import names, protocols
+from robustbench_mix.checking import check_runner
+from robustbench_mix.errors import RbmixError
+from robustbench_mix.grids import Cell, Sweep
+from robustbench_mix.specs import check_precision
+
+
+def sweep(
+    chosen: Sweep,
+    *,
+    runner: str,
+    workers: int | None,
+    address: str | None,
+    precision: str,
+    device: str,
+) -> None:
+    """Raise RbmixError for what is wrong with a sweep, and with how it is to be done."""
+    check_runner(runner, workers, address)
+    if precision != "auto":
+        check_precision(precision)
+    names.check_device(device)
+    for cell in chosen.cells:
+        check_cell(cell)
+    datasets = [*(cell.dataset for cell in chosen.cells), *(one.dataset for one in chosen.puzzles)]
+    for dataset in dict.fromkeys(datasets):
+        names.check_dataset(dataset)
+
+
+def check_cell(cell: Cell) -> None:
+    """Raise RbmixError for a network or an attack of a sweep that does not exist.
+
+    A sweep may come from anybody: it names no module that is then imported.
+    """
+    word = cell.spec.model
+    if names.is_code(word):
+        raise RbmixError(
+            f"model {word!r} is code, which no sweep imports: `rbmix evaluate --model`"
+        )
+    names.check_model(word)
+    for attack in cell.attacks:
+        names.check_algorithm(protocols.load(attack, "").algorithm)

@@ -1,0 +1,131 @@
+"""A network that un-shuffles: trained, its test images decoded, the records written."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict
+from pathlib import Path
+
+import pandas as pd
+import torch
+from torch import Tensor, nn
+
+from robustbench_mix import provenance, tables
+from robustbench_mix.decodings import DECODED, PICTURES, path_for
+from robustbench_mix.devices import conditions, training_threads
+from robustbench_mix.errors import RbmixError
+from robustbench_mix.locks import alone
+from robustbench_mix.progress import doing, say
+from robustbench_mix.specs import Decoder, Recipe, as_json, short_hash
+from robustbench_mix.splits import Dataset, Split, balanced
+from robustbench_mix.unfinished import Unfinished, forget
+from robustbench_mix.unshuffle import build, permutation, shuffle, train, warnings
+
+BATCH = 256
+
+
+def unshuffle(
+    decoder: Decoder,
+    dataset: Dataset,
+    recipe: Recipe,
+    results: Path,
+    device: torch.device,
+    *,
+    train_examples: int | None = None,
+    examples: int = 1000,
+) -> Path:
+    """Train the network, decode the test images and write the records; their path.
+
+    A finished run of the same settings is left as it is. Raises RbmixError if the patch
+    does not divide the image.
+    """
+    height, width = dataset.train.images.shape[2:]
+    if height % decoder.patch or width % decoder.patch:
+        raise RbmixError(f"patch {decoder.patch} does not divide images of {height} x {width}")
+    train_split, split, path = place(decoder, dataset, recipe, results, train_examples, examples)
+    with alone(path):
+        if path.exists():
+            say(f"already un-shuffled, see {path}")
+        else:
+            _solve(decoder, dataset, recipe, train_split, split, path, device)
+        forget(path)
+    return path
+
+
+def _solve(
+    decoder: Decoder,
+    dataset: Dataset,
+    recipe: Recipe,
+    train_split: Split,
+    split: Split,
+    path: Path,
+    device: torch.device,
+) -> None:
+    """Train the network, from where a killed training stopped, and decode the test images."""
+    height, width = dataset.train.images.shape[2:]
+    for line in warnings(decoder, height, width):
+        say(f"warning: {line}")
+    with training_threads(device):
+        made_with = conditions(device)
+    unfinished = Unfinished(path, made_with)
+    order = permutation(height * width, decoder.seed)
+    model = build(decoder, dataset.channels, *dataset.statistics())
+    with training_threads(device):
+        seconds = train(model, decoder, recipe, train_split, order, device, unfinished)
+        started = time.perf_counter()
+        with doing(f"decoding {len(split):,} test images"):
+            table = _decode(model, split, order, device)
+    header = {
+        "model": decoder.name,
+        **asdict(decoder),
+        "dataset": dataset.name,
+        "image": [dataset.channels, height, width],
+        "levels": split.levels,
+        "n": len(split),
+        "train_examples": len(train_split),
+        "epochs": recipe.epochs,
+        "recipe": as_json(recipe),
+        "data_hash": split.hash,
+        "reach": decoder.reach,
+        **made_with,
+    }
+    seconds += time.perf_counter() - started
+    tables.write(path, header, table, {"date": provenance.today(), "time_seconds": seconds})
+
+
+def place(
+    decoder: Decoder,
+    dataset: Dataset,
+    recipe: Recipe,
+    results: Path,
+    train_examples: int | None,
+    examples: int,
+) -> tuple[Split, Split, Path]:
+    """The images to train on and to decode, and where the records of these settings belong."""
+    train_split = balanced(dataset.train, train_examples) if train_examples else dataset.train
+    split = balanced(dataset.test, examples)
+    key = short_hash([asdict(decoder), as_json(recipe), train_split.hash, split.hash])
+    path = path_for(results, dataset.name, decoder.name, decoder.spatial, decoder.seed, key)
+    return train_split, split, path
+
+
+@torch.no_grad()
+def _decode(model: nn.Module, split: Split, order: Tensor, device: torch.device) -> pd.DataFrame:
+    """The squared error of each test image, and the pixels of a few, all classes in turn."""
+
+    def decoded(x: Tensor) -> tuple[Tensor, Tensor]:
+        given = shuffle(x, order.to(device)).contiguous(memory_format=torch.channels_last)
+        return given, model(given).clamp(0, 1)
+
+    errors: list[float] = []
+    for start in range(0, len(split), BATCH):
+        x = split.pixels(start, start + BATCH).to(device)
+        errors += ((decoded(x)[1] - x) ** 2).flatten(1).mean(1).tolist()
+    shown = balanced(split, DECODED)
+    x = shown.pixels().to(device)
+    columns: dict[str, list[bytes | None]] = {name: [None] * len(split) for name in PICTURES}
+    for name, images in zip(PICTURES, (x, *decoded(x)), strict=True):
+        for row, image in zip(split.rows_of(shown), images.cpu(), strict=True):
+            levels = (255 * image).round().to(torch.uint8)
+            columns[name][row] = levels.contiguous().numpy().tobytes()
+    return pd.DataFrame({"image": split.index.tolist(), "mse": errors, **columns})
