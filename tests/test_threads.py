@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 
 import pytest
 import torch
@@ -18,6 +20,7 @@ from robustbench_mix.specs import ModelSpec
 from robustbench_mix.threads import (
     EVERY_SECONDS,
     ThreadChoice,
+    _gradient,
     candidates,
     chosen_threads,
 )
