@@ -134,7 +134,7 @@ def test_without_a_compiler_nothing_is_compiled(monkeypatch) -> None:
 @pytest.mark.quick
 def test_square_finds_the_same_on_it(monkeypatch, linear_case) -> None:
     """The attack on the lent copy returns what it returns on the network."""
-    monkeypatch.setattr(module, "WORTH", 1.0)
+    monkeypatch.setattr(module, "WORTH", 0.0)
     monkeypatch.setattr(shutil, "which", lambda name: f"/usr/bin/{name}")
     model, split = linear_case(10, n=40)
     (rung,) = ladders.autoattack(10, components=["square"], queries=60)

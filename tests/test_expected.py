@@ -212,7 +212,7 @@ def test_the_fast_schedule_is_honest(checkout: Path, protocol: str, rungs: list[
 def test_the_reference_schedule_is_honest(checkout: Path, protocol: str, tells: bool) -> None:
     """Attacks that tell their passes, and others: nearly always, and never far from it.
 
-    The first batches at an epsilon are few images, from which the rest of the curve is guessed. That
+    The first batches at an epsilon are few images, from which the rest is guessed. That
     needs a grid of which one epsilon tells something about the next: those of digits are so far
     apart that nearly all images stand at the first and none at the second.
     """
