@@ -13,7 +13,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from robustbench_mix import checkup, data, records
+from robustbench_mix import data, records
 from robustbench_mix.agreement import bracket, disputes, is_one_sided, is_rounding, is_undecided
 from robustbench_mix.errors import RbmixError
 from robustbench_mix.obtain import Obtained
@@ -35,10 +35,9 @@ def same() -> ModuleType:
 
 
 @pytest.fixture
-def bench(same: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """A function: a small network on digits under an attack, whose verdicts alone count."""
+def bench(same: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, unexamined: None):
+    """A function: a small network on digits under an attack."""
     networks.lend(monkeypatch)
-    monkeypatch.setattr(checkup, "of_attacks", lambda *_: {})
     return lambda attack: same.Bench("learned", attack, data.load("digits"), tmp_path, epochs=None)
 
 

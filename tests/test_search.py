@@ -19,6 +19,7 @@ from robustbench_mix.algorithms.attack import Target
 from robustbench_mix.algorithms.fab import onto_hyperplane
 from robustbench_mix.algorithms.recall import square_recalled
 from robustbench_mix.algorithms.square import square
+from robustbench_mix.devices import has_fast_bfloat16
 from robustbench_mix.errors import RbmixError
 from robustbench_mix.harness import attack_all
 from robustbench_mix.search import search_all
@@ -78,17 +79,22 @@ def trained(request, shipped) -> tuple[str, zoo.Normalized]:
     return request.param, shipped(request.param).model
 
 
-# Of the 60 images that these networks see, 7 to 55 stand at each epsilon.
+# Of the 60 images that these networks see, 10 to 54 stand at each epsilon.
 PARITY = {
     ("learned", "linf"): ["0.4/16", "0.8/16"],
     ("learned", "l2"): ["0.2", "0.4"],
     ("adversarial", "linf"): ["1/16", "1.5/16", "2/16"],
-    ("adversarial", "l2"): ["0.3", "0.4", "0.8"],
+    ("adversarial", "l2"): ["0.3", "0.4", "0.6"],
 }
 
 
+HALF = pytest.mark.skipif(
+    not has_fast_bfloat16(CPU), reason="without bfloat16 the search is exact anyway"
+)
+
+
 @pytest.mark.default
-@pytest.mark.parametrize("exact", [True, False])
+@pytest.mark.parametrize("exact", [True, pytest.param(False, marks=HALF)])
 @pytest.mark.parametrize("norm", ["linf", "l2"])
 def test_curve_is_the_references(
     trained: tuple[str, zoo.Normalized], norm: str, exact: bool

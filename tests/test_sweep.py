@@ -41,7 +41,7 @@ train_examples = 60
 
 
 @pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cached: Path) -> Path:
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cached: Path, unexamined: None) -> Path:
     """A working directory with a tiny sweep, and the cache that tests share."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "tiny.toml").write_text(TINY)
