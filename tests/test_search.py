@@ -44,6 +44,7 @@ def search(model, split, protocol, rungs, **options) -> State:
     return search_all(model, split, protocol, ladder=rungs, **arguments)
 
 
+@pytest.mark.default
 @pytest.mark.parametrize("norm", ["linf", "l2"])
 @pytest.mark.parametrize("classes", [2, 3, 4, 10])
 @pytest.mark.parametrize("name", ["autoattack", "pgd"])
@@ -131,6 +132,7 @@ def test_fgsm_is_the_references(linear_case) -> None:
     assert fast.level == slow.level
 
 
+@pytest.mark.default
 @pytest.mark.parametrize("batch_size", [1, 7, 64])
 @pytest.mark.parametrize("norm", ["linf", "l2"])
 def test_outcome_does_not_depend_on_batches_or_order(linear_case, norm, batch_size) -> None:
@@ -286,6 +288,7 @@ def test_batches_halve_when_memory_runs_out(linear_case) -> None:
         search(model, split, protocol, limited(0))
 
 
+@pytest.mark.default
 def test_conclusions_are_checked(linear_case, monkeypatch) -> None:
     """Some conclusions from a larger to a smaller epsilon are attacked outright."""
     monkeypatch.setattr("robustbench_mix.search.ONE_IN", 1)
@@ -319,6 +322,7 @@ def _no_placing(job, state, rows, x, y) -> None:
         state.stage[row] = 0
 
 
+@pytest.mark.default
 @pytest.mark.parametrize("channels", [1, 2, 12])
 def test_square_that_remembers_is_square(channels: int) -> None:
     """Not asking twice changes no point that is found, and saves passes on small images."""

@@ -69,7 +69,6 @@ def test_a_grid_is_every_combination() -> None:
     ]
 
 
-@pytest.mark.quick
 @pytest.mark.parametrize("name", grids.names())
 def test_shipped_sweeps_can_be_read(name: str) -> None:
     """Each has a summary, and every name in it is known."""
