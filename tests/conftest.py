@@ -25,7 +25,7 @@ from hypothesis import settings
 from torch import nn
 from torch.optim.optimizer import register_optimizer_step_post_hook
 
-from robustbench_mix import progress
+from robustbench_mix import checkup, progress
 from robustbench_mix.obtain import Obtained
 from robustbench_mix.provenance import PACKAGES, commit
 from robustbench_mix.records import Run
@@ -139,6 +139,12 @@ def cached(shared_home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def shipped() -> Callable[[str], Obtained]:
     """A function: a network of `tests/weights` by its name, a copy of the test's own."""
     return networks.load
+
+
+@pytest.fixture
+def unexamined(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Evaluations without the attacks of their diagnostics, which take longer than a short one."""
+    monkeypatch.setattr(checkup, "of_attacks", lambda *_: {})
 
 
 @pytest.fixture

@@ -90,6 +90,7 @@ def test_totals_agree_with_pytorchs_counter(name: str) -> None:
     assert 2 * (adds["as_it_runs"] + adds["composing_a_batch"]) == counter.get_total_flops()
 
 
+@pytest.mark.default
 @pytest.mark.parametrize(
     "name", ["resnet14_w4", "resnet18_d2", "convmixer8_2_k3_p1", "torchvision:mobilenet_v3_small"]
 )

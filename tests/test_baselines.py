@@ -140,6 +140,7 @@ DAMAGE = [
 ]
 
 
+@pytest.mark.default
 @pytest.mark.parametrize(("damage", "message"), DAMAGE, ids=[words for _, words in DAMAGE])
 def test_a_damaged_baseline_is_one_line_and_exit_2(path: Path, capsys, damage, message) -> None:
     """Cut off, edited, or made of something else; found before anything is evaluated."""

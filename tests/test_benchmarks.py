@@ -93,6 +93,7 @@ def test_workers_benchmark_measures_the_same_sweep_twice(run, monkeypatch) -> No
     assert left[0] == left[1]
 
 
+@pytest.mark.default
 def test_imagenet_benchmark_prints_its_calculation(run) -> None:
     """More at once take less time, down to the longest training and what waits for it."""
     out = run(imagenet, "--quick")

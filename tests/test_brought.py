@@ -219,6 +219,7 @@ def test_a_callable_is_trained_as_a_pair(here: Path, capsys) -> None:
     assert "weights" not in run.header
 
 
+@pytest.mark.default
 def test_training_says_which_convolutions_no_variant_reaches(here: Path, capsys) -> None:
     """A convolution that stays learned in a frozen network is named."""
     few = ["--epochs", "1", "--train-examples", "100"]

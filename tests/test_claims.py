@@ -65,6 +65,7 @@ def test_a_loss_does_not_hold(planted) -> None:
     assert robustness.more_robust(runs, "pgd").verdict == FAILS
 
 
+@pytest.mark.default
 def test_no_gain_does_not_hold_once_a_point_is_ruled_out(planted) -> None:
     """Equal twins and many images: an interval below one point."""
     shares = {"learned": (0.9, 0.6, 0.3), "frozen": (0.9, 0.6, 0.3)}
@@ -112,6 +113,7 @@ def test_adversarially_trained_networks_are_another_matter(planted) -> None:
     assert robustness.more_robust(runs, "pgd").findings == []
 
 
+@pytest.mark.default
 def test_capacity_is_a_table_and_no_claim(planted) -> None:
     """Other depth multipliers than the paper's explain; the verdicts leave them out."""
     alike = {"learned": (0.9, 0.6, 0.3), "frozen": (0.9, 0.6, 0.3)}
@@ -191,6 +193,7 @@ def test_static_filters_fall_step_by_step(planted) -> None:
     assert accuracy.static_structure(planted(fall)).verdict == IN_PART
 
 
+@pytest.mark.default
 def test_smoothing_is_compared_with_the_frozen_twin(planted) -> None:
     """Gain and cost apart."""
     runs = planted(
@@ -214,6 +217,7 @@ def test_smoothing_costs_are_counted_on_most_images(planted) -> None:
     assert cost.difference.images == 500
 
 
+@pytest.mark.default
 def test_attacks_are_compared_on_the_same_images(planted) -> None:
     """Not FGSM on many images against AutoAttack on few of them."""
     few, many = {"learned": (0.9, 0.6, 0.3), "frozen": (0.9, 0.7, 0.4)}, (0.9, 0.6, 0.3)

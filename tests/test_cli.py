@@ -55,7 +55,7 @@ def broken():
 
 
 @pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cached: Path) -> Path:
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cached: Path, unexamined: None) -> Path:
     """An empty working folder, with the shared cache of checkpoints."""
     folder = tmp_path / "work"
     folder.mkdir()
@@ -424,7 +424,10 @@ def test_unwritable_output(here: Path, capsys, target: str) -> None:
     assert "training" not in err
 
 
-@pytest.mark.parametrize(("backend", "sign"), [("fast", "open"), ("reference", "apgd-t")])
+@pytest.mark.parametrize(
+    ("backend", "sign"),
+    [("fast", "open"), pytest.param("reference", "apgd-t", marks=pytest.mark.slow)],
+)
 def test_ctrl_c_and_going_on(here: Path, capsys, backend: str, sign: str) -> None:
     """An interrupted run exits 130, leaves no half-written file, and goes on to the same bytes."""
     (here / "brief.toml").write_text(BRIEF)

@@ -51,7 +51,7 @@ def run_of(digits: Dataset, tmp_path: Path) -> Callable[..., Run]:
         net: nn.Module, attack: str = "autoattack", header=None, dataset=digits,
         randomised: bool = False, **options,
     ):  # fmt: skip
-        given = {"steps": 20, "queries": 200} if attack == "autoattack" else {}
+        given = {"steps": 20, "queries": 200, "targets": 3} if attack == "autoattack" else {}
         spec = protocols.load(attack, "digits")
         protocol = protocols.Protocol(
             attack, "", spec.algorithm, spec.norm, spec.eps, {**spec.options, **given, **options}

@@ -88,6 +88,7 @@ def test_holm_on_a_known_example() -> None:
     assert holm([]) == []
 
 
+@pytest.mark.default
 @pytest.mark.parametrize(("discordant", "effect"), [(0.1, 0.03), (0.2, 0.05)])
 def test_the_images_needed_give_the_power_promised(discordant: float, effect: float) -> None:
     """McNemar's test, simulated with that many images, finds the effect four times in five."""

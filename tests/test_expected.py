@@ -311,6 +311,7 @@ def test_square_asks_what_it_is_expected_to(linear_case: Callable, kind: str) ->
         assert target.passes.forward < expected
 
 
+@pytest.mark.default  # importing foolbox starts git
 def test_a_search_counts_up_to_what_it_took(linear_case: Callable, monkeypatch) -> None:
     """The real schedules: the bar is told of every pass and ends at what the records say."""
     seen: list[tuple[float, float]] = []

@@ -51,7 +51,7 @@ forks = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no f
 
 
 @pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cached: Path) -> Path:
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cached: Path, unexamined: None) -> Path:
     """An empty working folder, with the shared cache of checkpoints."""
     monkeypatch.chdir(tmp_path)
     return tmp_path

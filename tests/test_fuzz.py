@@ -47,7 +47,6 @@ def test_drawn_inputs(name: str, home: Path) -> None:
     assert outcomes == {"done", "refused"} or name == "arguments"
 
 
-@pytest.mark.quick
 @pytest.mark.parametrize("name", TARGETS)
 def test_an_input_without_changes_is_read(name: str, tmp_path: Path, home: Path) -> None:
     """What the changes start from is valid, so that they are what is refused."""

@@ -150,6 +150,7 @@ def test_a_network_that_waits_for_the_card_is_left_as_it_is() -> None:
     assert graphed(net, images(8).cuda()) is net
 
 
+@pytest.mark.default
 @pytest.mark.parametrize("norm", ["linf", "l2"])
 def test_replays_change_no_verdict(
     linear_case: Any, norm: str, monkeypatch: pytest.MonkeyPatch

@@ -142,6 +142,7 @@ def test_misclassified_and_broken_images_are_left_alone(linear_case) -> None:
     assert 3 in state.level
 
 
+@pytest.mark.default
 @pytest.mark.parametrize("batch_size", [1, 7, 64])
 @pytest.mark.parametrize("name", ["pgd", "pgd-l2", "noise"])
 def test_outcome_does_not_depend_on_batches_or_order(linear_case, name, batch_size) -> None:
@@ -160,6 +161,7 @@ def test_outcome_does_not_depend_on_batches_or_order(linear_case, name, batch_si
     assert shuffled.component == [reference.component[i] for i in order]
 
 
+@pytest.mark.default
 @pytest.mark.parametrize("name", ["pgd", "autoattack"])
 def test_a_stopped_run_ends_as_an_undisturbed_one(linear_case, name: str) -> None:
     """Stop after each batch in turn, go on from what was saved: the outcome is the same."""
@@ -214,6 +216,7 @@ def test_passes_are_counted(linear_case) -> None:
     assert state.passes == {"pgd-0": spent, "pgd-1": spent}
 
 
+@pytest.mark.default
 @pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
 @pytest.mark.parametrize("name", ["fgsm", "autoattack"])
 def test_other_precisions_and_layouts(name: str, dtype: torch.dtype) -> None:

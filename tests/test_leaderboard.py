@@ -106,6 +106,7 @@ def test_stale_leaderboards_are_found(results: Path, make_run) -> None:
     assert len(leaderboard.stale(results)) == 2
 
 
+@pytest.mark.default
 def test_plot_is_an_svg_with_every_curve(results: Path) -> None:
     """The drawing names the variants and the epsilons."""
     paths = plot.write(results)

@@ -50,6 +50,7 @@ def check(
             assert grid[level - 1] < distance * slack
 
 
+@pytest.mark.default
 @pytest.mark.parametrize("classes", [2, 3, 10])
 @pytest.mark.parametrize("name", ["pgd", "pgd-l2", "smoke"])
 def test_pgd_finds_the_boundary(linear_case, name: str, classes: int) -> None:

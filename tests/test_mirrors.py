@@ -39,6 +39,7 @@ def far(tmp_path: Path) -> set[str]:
     return {str(path.relative_to(root)) for path in root.rglob("*") if path.is_file()}
 
 
+@pytest.mark.default
 def test_commands_take_a_url(url: str, tmp_path: Path, monkeypatch, capsys) -> None:
     """Evaluated from one machine, read from another; nothing lies in the working folder."""
     assert cli.main([*EVALUATE, "--out", url]) == 0
@@ -55,6 +56,7 @@ def test_commands_take_a_url(url: str, tmp_path: Path, monkeypatch, capsys) -> N
     assert not list((tmp_path / "work").iterdir())
 
 
+@pytest.mark.default
 def test_what_is_there_is_not_done_again(url: str, tmp_path: Path, monkeypatch, capsys) -> None:
     """By another machine either, which gets checkpoints from there too."""
     (tmp_path / "work" / "one.toml").write_text(

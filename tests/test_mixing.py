@@ -101,6 +101,7 @@ def test_other_padding_keeps_two_steps() -> None:
     assert torch.equal(conv(x), conv.two_step(x))
 
 
+@pytest.mark.default
 @pytest.mark.parametrize("name", ["resnet18", "mobilenet_v2", "resnext50_32x4d", "convnext_tiny"])
 def test_separate_works_on_torchvision(name: str) -> None:
     """After separation no dense spatial convolution is left, and shapes are unchanged."""

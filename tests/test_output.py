@@ -53,7 +53,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory, make_run) -> Path:
 
 
 @pytest.fixture
-def here(folder: Path, monkeypatch: pytest.MonkeyPatch, cached: Path) -> Path:
+def here(folder: Path, monkeypatch: pytest.MonkeyPatch, cached: Path, unexamined: None) -> Path:
     """In that folder, with the shared cache of checkpoints."""
     monkeypatch.chdir(folder)
     return folder

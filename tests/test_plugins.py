@@ -119,6 +119,7 @@ def test_what_it_names_it_is_given(evaluate) -> None:
     assert evaluate("told", "flatnet", "", "--seed", "3")[0] == 0
 
 
+@pytest.mark.default
 @pytest.mark.parametrize(
     ("algorithm", "options", "message"),
     [

@@ -12,7 +12,7 @@ import torch
 from robustbench_mix import baselines, cli, jobs, obtain, search, zoo
 from robustbench_mix.algorithms import ladders
 
-pytestmark = pytest.mark.default
+pytestmark = [pytest.mark.default, pytest.mark.usefixtures("unexamined")]
 
 SHORT = """
 summary = "PGD in seconds"

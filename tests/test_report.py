@@ -11,7 +11,7 @@ from xml.etree import ElementTree
 import networks
 import pytest
 
-from robustbench_mix import cli, decodings, explanations, probes, records, report
+from robustbench_mix import checkup, cli, decodings, explanations, probes, records, report
 from robustbench_mix.explanations import local
 from robustbench_mix.explanations.table import FOLDER
 
@@ -27,6 +27,7 @@ def results(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("report") / "results"
     with pytest.MonkeyPatch.context() as patch:
         networks.lend(patch)
+        patch.setattr(checkup, "of_attacks", lambda *_: {})
         patch.setenv("RBMIX_HOME", str(folder.parent / "home"))
         out = ["--out", str(folder)]
         for spatial in ("learned", "frozen"):

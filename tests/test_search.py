@@ -19,6 +19,7 @@ from robustbench_mix.algorithms.attack import Target
 from robustbench_mix.algorithms.fab import onto_hyperplane
 from robustbench_mix.algorithms.recall import square_recalled
 from robustbench_mix.algorithms.square import square
+from robustbench_mix.devices import has_fast_bfloat16
 from robustbench_mix.errors import RbmixError
 from robustbench_mix.harness import attack_all
 from robustbench_mix.search import search_all
@@ -43,6 +44,7 @@ def search(model, split, protocol, rungs, **options) -> State:
     return search_all(model, split, protocol, ladder=rungs, **arguments)
 
 
+@pytest.mark.default
 @pytest.mark.parametrize("norm", ["linf", "l2"])
 @pytest.mark.parametrize("classes", [2, 3, 4, 10])
 @pytest.mark.parametrize("name", ["autoattack", "pgd"])
@@ -78,17 +80,22 @@ def trained(request, shipped) -> tuple[str, zoo.Normalized]:
     return request.param, shipped(request.param).model
 
 
-# Of the 60 images that these networks see, 7 to 55 stand at each epsilon.
+# Of the 60 images that these networks see, 10 to 54 stand at each epsilon.
 PARITY = {
     ("learned", "linf"): ["0.4/16", "0.8/16"],
     ("learned", "l2"): ["0.2", "0.4"],
     ("adversarial", "linf"): ["1/16", "1.5/16", "2/16"],
-    ("adversarial", "l2"): ["0.3", "0.4", "0.8"],
+    ("adversarial", "l2"): ["0.3", "0.4", "0.6"],
 }
 
 
+HALF = pytest.mark.skipif(
+    not has_fast_bfloat16(CPU), reason="without bfloat16 the search is exact anyway"
+)
+
+
 @pytest.mark.default
-@pytest.mark.parametrize("exact", [True, False])
+@pytest.mark.parametrize("exact", [True, pytest.param(False, marks=HALF)])
 @pytest.mark.parametrize("norm", ["linf", "l2"])
 def test_curve_is_the_references(
     trained: tuple[str, zoo.Normalized], norm: str, exact: bool
@@ -125,6 +132,7 @@ def test_fgsm_is_the_references(linear_case) -> None:
     assert fast.level == slow.level
 
 
+@pytest.mark.default
 @pytest.mark.parametrize("batch_size", [1, 7, 64])
 @pytest.mark.parametrize("norm", ["linf", "l2"])
 def test_outcome_does_not_depend_on_batches_or_order(linear_case, norm, batch_size) -> None:
@@ -280,6 +288,7 @@ def test_batches_halve_when_memory_runs_out(linear_case) -> None:
         search(model, split, protocol, limited(0))
 
 
+@pytest.mark.default
 def test_conclusions_are_checked(linear_case, monkeypatch) -> None:
     """Some conclusions from a larger to a smaller epsilon are attacked outright."""
     monkeypatch.setattr("robustbench_mix.search.ONE_IN", 1)
@@ -313,6 +322,7 @@ def _no_placing(job, state, rows, x, y) -> None:
         state.stage[row] = 0
 
 
+@pytest.mark.default
 @pytest.mark.parametrize("channels", [1, 2, 12])
 def test_square_that_remembers_is_square(channels: int) -> None:
     """Not asking twice changes no point that is found, and saves passes on small images."""

@@ -260,6 +260,7 @@ def test_a_loop_of_links_is_no_results_folder(tmp_path: Path, command: str, caps
 # Sizes
 
 
+@pytest.mark.default
 @pytest.mark.parametrize(
     ("content", "message"),
     [
@@ -317,6 +318,7 @@ TOO_MUCH = [
 ]  # fmt: skip
 
 
+@pytest.mark.default
 @pytest.mark.parametrize(
     ("words", "message"), TOO_MUCH, ids=[" ".join(w)[:40] for w, _ in TOO_MUCH]
 )
@@ -401,6 +403,7 @@ LIES = [
 ]  # fmt: skip
 
 
+@pytest.mark.default
 @pytest.mark.parametrize("lie", LIES, ids=str)
 def test_headers_of_records_are_checked(tmp_path: Path, make_run, lie: dict) -> None:
     """Every name and number of another kind is refused when it is read, not where it is used."""

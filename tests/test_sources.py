@@ -181,6 +181,7 @@ WORDS = [f"torchvision:{name}" for name in TORCHVISION] + [
 ]
 
 
+@pytest.mark.default
 @pytest.mark.parametrize("word", WORDS)
 def test_frozen_reaches_every_spatial_filter(word: str) -> None:
     """Of any CNN no dense spatial convolution is left, and every spatial filter is frozen."""

@@ -41,7 +41,7 @@ train_examples = 60
 
 
 @pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cached: Path) -> Path:
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cached: Path, unexamined: None) -> Path:
     """A working directory with a tiny sweep, and the cache that tests share."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "tiny.toml").write_text(TINY)
@@ -69,7 +69,6 @@ def test_a_grid_is_every_combination() -> None:
     ]
 
 
-@pytest.mark.quick
 @pytest.mark.parametrize("name", grids.names())
 def test_shipped_sweeps_can_be_read(name: str) -> None:
     """Each has a summary, and every name in it is known."""

@@ -74,6 +74,7 @@ def test_every_model_in_every_mode_runs_and_round_trips(
         assert torch.equal(again(x), logits)
 
 
+@pytest.mark.default
 @pytest.mark.parametrize("channel", ["learned", "frozen"])
 @pytest.mark.parametrize("spatial", ["learned", "frozen", "box"])
 @pytest.mark.parametrize(
@@ -91,6 +92,7 @@ def test_frozen_parameters_survive_training_bit_for_bit(name, spatial, channel) 
     assert bool(frozen) is ((spatial, channel) != ("learned", "learned"))
 
 
+@pytest.mark.default
 @pytest.mark.parametrize("spatial", MODES[1:])
 @pytest.mark.parametrize("name", ["resnet14_w4", "resnet18_d2", "convmixer8_2_k3_p1"])
 def test_variants_of_one_seed_share_their_initial_weights(name: str, spatial: str) -> None:
