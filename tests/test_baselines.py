@@ -165,7 +165,7 @@ def test_a_damaged_baseline_is_one_line_and_exit_2(path: Path, capsys, damage, m
         (["--baseline", "{}", "--examples", "0"], "number of examples 0 must be 1 to 20"),
         (["--baseline", "{}", "--examples", "5", "--update"], "leave out --examples 5"),
         (["--baseline", "{}", "--junit", "/proc/nowhere/x.xml"], "cannot write"),
-        (["--baseline", "{}", "--weights", "nowhere.pt"], "data set 'digits' has changed"),
+        (["--baseline", "{}", "--weights", "nowhere.pt"], "checkpoint nowhere.pt does not exist"),
         ([], "Missing option '--baseline'"),
     ],
 )

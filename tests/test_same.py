@@ -95,7 +95,8 @@ class Leaky(nn.Module):
 
 
 @pytest.mark.default
-def test_a_defect_does_not_pass_for_rounding(same: ModuleType, bench) -> None:
+@pytest.mark.parametrize("search", ["fp64", "fp32", pytest.param("bf16", marks=pytest.mark.slow)])
+def test_a_defect_does_not_pass_for_rounding(same: ModuleType, bench, search: str) -> None:
     """Neighbours that leak move radii further than rounding does, in double precision too."""
     bench = bench("fgsm")
     model = Leaky(bench.obtained.model)
