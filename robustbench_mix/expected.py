@@ -8,7 +8,7 @@ never stopped.
 
 from __future__ import annotations
 
-import math
+from bisect import bisect_right
 from collections.abc import Sequence
 from itertools import accumulate
 from typing import NamedTuple, Protocol
@@ -19,11 +19,9 @@ from robustbench_mix.state import State
 
 PRIOR = 0.05  # the share of images that a step breaks, before anything is seen of it
 WEIGHT = 4.0  # how many images that counts for
-CURVE = 20.0  # how many images count for what a curve promises of the next epsilon
+CURVE = 20.0  # how many images count for what is guessed of the next epsilon
 BROKEN = 0.15  # of the passes of an image that stands, what one costs that falls
-PLACED = 0.75  # the share of images that one step at the smallest epsilon does not break
-STEEPNESS = 1.5  # of a curve: a Weibull shape, between a straight fall and a cliff
-FIRST = 0.3  # the part of a curve that is lost at the first epsilon, before anything is seen
+PLACED = 0.75  # the share of images that stand at the smallest epsilon, before any is attacked
 UNKNOWN = 100.0  # passes of either kind of an attack that does not tell
 
 
@@ -247,36 +245,36 @@ def _costs(state: State, rounds: Rounds, passed: list[int]) -> dict[str, float]:
 def _curve(state: State, rounds: Rounds, correct: list[int], reached: int) -> list[float]:
     """How many images will stand at each epsilon: those that do where it was attacked.
 
-    Beyond, the curve goes on as a Weibull one through the last epsilon that was attacked.
+    Beyond, an image is taken to stand as far as its clean margin reaches: the margin at which
+    images stand grows with epsilon, from where it is at the last one that was attacked.
     """
     grid = rounds.grid
     at = rounds.plan[reached - 1][0] if reached else 0
     start = [level for level, _ in rounds.plan].index(at) + 1  # the first step of this round
     met = [row for row in correct if state.stage[row] >= start and state.level[row] >= at]
     standing = [sum(state.level[row] > level for row in correct) for level in range(len(grid))]
-    # The shares that stand, from that of no attack at all on.
-    shares = [1.0, *(count / len(correct) for count in standing[:at])]
-    prior = _ahead(shares, grid, at) / shares[-1] if shares[-1] else 0.0
-    stood = sum(state.level[row] > at for row in met)
-    weight = CURVE if at else WEIGHT
-    shares.append(shares[-1] * (stood + weight * prior) / (len(met) + weight))
-    ahead = [_ahead(shares, grid, level) for level in range(at + 1, len(grid))]
-    guessed = [len(correct) * share for share in (*shares[1:], *ahead)]
-    return [min(pair) for pair in zip(guessed, map(float, standing), strict=True)]
-
-
-def _ahead(shares: list[float], grid: Sequence[float], level: int) -> float:
-    """The share that will stand at a level beyond those of which it is known.
-
-    `shares` are those before the first level and at each known one: a Weibull curve through the
-    last two goes on.
-    """
-    lost = [-math.log(min(max(share, 1e-3), 1 - 1e-3)) for share in shares[1:]]
-    if not lost:
-        return math.exp(-FIRST * (grid[level] / grid[0]) ** STEEPNESS)
-    at = len(lost) - 1
-    steepness = STEEPNESS
+    before = standing[at - 1] / len(correct) if at else 1.0
+    if not before:
+        return [float(count) for count in standing]
+    margins = sorted(state.margin[row] for row in correct)
+    guessed, weight = PLACED, WEIGHT
     if at:
-        steepness = math.log(lost[-1] / lost[-2]) / math.log(grid[at] / grid[at - 1])
-    steepness = min(max(steepness, 1.0), 2 * STEEPNESS)
-    return math.exp(-lost[-1] * (grid[level] / grid[at]) ** steepness)
+        guessed = _above(margins, _at_share(margins, before) * grid[at] / grid[at - 1]) / before
+        weight = CURVE
+    stood = sum(state.level[row] > at for row in met)
+    share = before * (stood + weight * guessed) / (len(met) + weight)
+    least = _at_share(margins, share)
+    shares = [share, *(_above(margins, least * eps / grid[at]) for eps in grid[at + 1 :])]
+    expected = [float(count) for count in standing[:at]]
+    expected += [len(correct) * share for share in shares]
+    return [min(pair) for pair in zip(expected, map(float, standing), strict=True)]
+
+
+def _at_share(margins: list[float], share: float) -> float:
+    """The margin that this share of the images exceeds; the margins ascend."""
+    return margins[min(int((1 - share) * len(margins)), len(margins) - 1)]
+
+
+def _above(margins: list[float], least: float) -> float:
+    """The share of images with a larger margin."""
+    return 1 - bisect_right(margins, least) / len(margins)
