@@ -43,6 +43,7 @@ def clone(checkout: Path, tmp_path: Path, monkeypatch, cached: Path) -> Path:
     return folder
 
 
+@pytest.mark.default
 def test_evaluating_leaves_a_clone_clean(clone: Path, capsys) -> None:
     """All is in the ignored folder, which is said in one line; commands that read find it."""
     assert cli.main(EVALUATE) == 0
@@ -59,6 +60,7 @@ def test_evaluating_leaves_a_clone_clean(clone: Path, capsys) -> None:
     assert git(clone, "status", "--porcelain") == ""
 
 
+@pytest.mark.default
 def test_other_commands_too(clone: Path, make_run, capsys) -> None:
     """What trains, measures, plans and exports."""
     assert cli.main(["train", *SMALL]) == 0
@@ -105,6 +107,7 @@ def test_folders_within_the_clone_share_one_place(clone: Path, monkeypatch) -> N
     assert places.usual_results() == Path(places.LOCAL)
 
 
+@pytest.mark.default
 def test_elsewhere_results_are_in_results(clone: Path, tmp_path: Path, monkeypatch) -> None:
     """In a plain folder, in a repository of somebody else, also one inside the clone."""
     monkeypatch.chdir(tmp_path)

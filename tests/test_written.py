@@ -153,6 +153,7 @@ def test_a_second_evaluation_reads(here: Path, capsys) -> None:
     assert times(here) == before
 
 
+@pytest.mark.default
 def test_explaining_twice_reads(here: Path, capsys) -> None:
     """Probes and transfer."""
     words = ["explain", *SMALL, "--examples", "10", "--eps", "1/16", "--spatial", "learned"]
@@ -163,6 +164,7 @@ def test_explaining_twice_reads(here: Path, capsys) -> None:
     assert (out.count("wrote"), out.count("read results")) == (0, 1)
 
 
+@pytest.mark.default
 def test_a_second_run_imports_nothing_it_does_not_need(here: Path) -> None:
     """Neither the network nor a drawing is made: that takes libraries, which take seconds."""
     assert cli.main([*EVALUATE, "--quiet"]) == 0

@@ -274,7 +274,7 @@ def boundary() -> Iterator[None]:
     with ExitStack() as stack:
         for owner, name, stub in (
             (jobs, "obtain", _refuse), (jobs.evaluation, "evaluate", _refuse),
-            (jobs.shuffling, "unshuffle", _refuse),
+            (jobs.unshuffle_run, "unshuffle", _refuse),
             (sweeping, "_do", _refuse), (data, "_cifar", _refuse), (data, "_digits", _digits),
             (bench_run._Bench, "part", _refuse), (cli, "app", _commands()),
             (Costs, "_time_training_step", lambda *_: 1.0),
