@@ -74,6 +74,7 @@ def test_other_commands_too(clone: Path, make_run, capsys) -> None:
     assert git(clone, "status", "--porcelain") == ""
 
 
+@pytest.mark.default
 def test_a_folder_that_is_named_is_taken(clone: Path, capsys) -> None:
     """Also the evidence, for those who mean it; nothing is said then."""
     assert cli.main(["leaderboard", "results"]) == 2  # no records in it
