@@ -15,6 +15,7 @@ from pathlib import Path
 # each other. Before torch is imported, which reads it.
 os.environ["OMP_NUM_THREADS"] = "1"
 
+import foolbox  # noqa: F401 - asks git for its version, once for all tests
 import networks
 import numpy as np
 import pandas as pd
