@@ -11,6 +11,8 @@ import pytest
 
 from robustbench_mix import cli, places, records
 
+pytestmark = pytest.mark.default
+
 SMALL = ["--model", "resnet14_w4", "--epochs", "1", "--train-examples", "100"]
 EVALUATE = ["evaluate", *SMALL, "--attack", "smoke", "--examples", "10"]
 SAID = "in this checkout of rbmix results are kept in "

@@ -249,6 +249,7 @@ def test_reading_and_building_are_said(monkeypatch, capsys) -> None:
     assert lines == ["reading data set digits", "building resnet14_w4"]
 
 
+@pytest.mark.default
 def test_loading_pytorch_is_said_before(tmp_path: Path) -> None:
     """In a process that has not, and not in one that is to be quiet."""
     command = [sys.executable, "-m", "robustbench_mix", "describe", "resnet14_w4"]

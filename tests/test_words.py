@@ -129,6 +129,7 @@ WRONG = {
 ALL = [([command, *words], said) for command, cases in WRONG.items() for words, said in cases]
 
 
+@pytest.mark.default
 def test_no_wrong_word_imports_torch(tmp_path: Path) -> None:
     """In a process in which that fails: each is one line that names it, and exit code 2."""
     given = "".join("\t".join(words) + "\n" for words, _ in ALL)
@@ -143,6 +144,7 @@ def test_no_wrong_word_imports_torch(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.default
 def test_words_of_a_check_too(checkout: Path, tmp_path: Path) -> None:
     """A baseline is a table, which takes pandas, but no network yet."""
     (baseline, *_) = sorted((checkout / "results" / "baselines").glob("*.csv"))
@@ -163,6 +165,7 @@ def test_words_of_a_check_too(checkout: Path, tmp_path: Path) -> None:
         assert said in answer
 
 
+@pytest.mark.default
 @pytest.mark.parametrize("words", [["evaluate", "--model", "resnet81"], ["sweep", "quik"]])
 def test_a_typo_is_answered_within_a_second_and_a_half(words: list[str], tmp_path: Path) -> None:
     """Of processor time: what else runs here does not count."""
