@@ -11,6 +11,8 @@ import pytest
 
 from robustbench_mix import cli, places, records
 
+pytestmark = pytest.mark.default
+
 SMALL = ["--model", "resnet14_w4", "--epochs", "1", "--train-examples", "100"]
 EVALUATE = ["evaluate", *SMALL, "--attack", "smoke", "--examples", "10"]
 SAID = "in this checkout of rbmix results are kept in "
@@ -43,7 +45,6 @@ def clone(checkout: Path, tmp_path: Path, monkeypatch, cached: Path) -> Path:
     return folder
 
 
-@pytest.mark.default
 def test_evaluating_leaves_a_clone_clean(clone: Path, capsys) -> None:
     """All is in the ignored folder, which is said in one line; commands that read find it."""
     assert cli.main(EVALUATE) == 0
@@ -60,7 +61,6 @@ def test_evaluating_leaves_a_clone_clean(clone: Path, capsys) -> None:
     assert git(clone, "status", "--porcelain") == ""
 
 
-@pytest.mark.default
 def test_other_commands_too(clone: Path, make_run, capsys) -> None:
     """What trains, measures, plans and exports."""
     assert cli.main(["train", *SMALL]) == 0
@@ -74,7 +74,6 @@ def test_other_commands_too(clone: Path, make_run, capsys) -> None:
     assert git(clone, "status", "--porcelain") == ""
 
 
-@pytest.mark.default
 def test_a_folder_that_is_named_is_taken(clone: Path, capsys) -> None:
     """Also the evidence, for those who mean it; nothing is said then."""
     assert cli.main(["leaderboard", "results"]) == 2  # no records in it
@@ -108,7 +107,6 @@ def test_folders_within_the_clone_share_one_place(clone: Path, monkeypatch) -> N
     assert places.usual_results() == Path(places.LOCAL)
 
 
-@pytest.mark.default
 def test_elsewhere_results_are_in_results(clone: Path, tmp_path: Path, monkeypatch) -> None:
     """In a plain folder, in a repository of somebody else, also one inside the clone."""
     monkeypatch.chdir(tmp_path)

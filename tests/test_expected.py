@@ -212,6 +212,7 @@ def test_the_fast_schedule_is_honest(checkout: Path, protocol: str, rungs: list[
 
 
 @pytest.mark.parametrize("tells", [True, False])
+@pytest.mark.default
 @pytest.mark.parametrize("protocol", ["autoattack", "pgd"])
 def test_the_reference_schedule_is_honest(checkout: Path, protocol: str, tells: bool) -> None:
     """Attacks that tell their passes, and others: how far margins reach says how many stand."""
@@ -310,6 +311,7 @@ def test_square_asks_what_it_is_expected_to(linear_case: Callable, kind: str) ->
 
 
 @pytest.mark.default  # foolbox starts git when it is imported
+@pytest.mark.default
 def test_a_search_counts_up_to_what_it_took(linear_case: Callable, monkeypatch) -> None:
     """The real schedules: the bar is told of every pass and ends at what the records say."""
     seen: list[tuple[float, float]] = []

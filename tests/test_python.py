@@ -15,7 +15,7 @@ from matplotlib import pyplot
 from torch import nn
 
 import robustbench_mix as rbmix
-from robustbench_mix import cli, data, flags, python, records
+from robustbench_mix import cli, data, flags, progress, python, records
 from robustbench_mix.splits import balanced
 
 pytestmark = pytest.mark.default
@@ -153,6 +153,7 @@ def test_nothing_is_kept_unless_asked(net, images, tmp_path: Path, monkeypatch, 
     rbmix.evaluate(net, images, "smoke")
     assert not list(tmp_path.iterdir())
     assert capsys.readouterr() == ("", "")
+    monkeypatch.setattr(progress, "PATIENCE", 0.0)  # what is over in a moment says nothing
     rbmix.evaluate(net, images, "smoke", quiet=False)
     assert "smoke on 12 images" in capsys.readouterr().err
     kept = rbmix.evaluate(net, images, "smoke", results=tmp_path / "kept")

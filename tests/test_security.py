@@ -537,7 +537,7 @@ def test_markup_in_names_is_shown_as_it_is(make_run, capsys) -> None:
     run = make_run([0, 1, 2], model=name, dataset="[/]")
     from robustbench_mix import leaderboard
 
-    show.evaluation(run, leaderboard.rows([run]), Path("a"), [Path("[bold]a")])
+    show.evaluation(run, leaderboard.rows([run]), Path("[bold]a"), [Path("[bold]a")])
     out = " ".join(capsys.readouterr().out.split())
     for words in ("[red]x[/] [/blue]", ":smile:", "wrote [bold]a"):
         assert words in out

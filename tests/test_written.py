@@ -76,6 +76,7 @@ def test_what_failed_is_not_called_written(tmp_path: Path) -> None:
     assert noted == set()
 
 
+@pytest.mark.default
 def test_derived_files_are_written_once(results: Path) -> None:
     """Leaderboard, curves, claims and report: a second time nothing changes."""
 
@@ -124,6 +125,7 @@ def test_a_refresh_that_is_killed_is_made_good(results: Path, monkeypatch) -> No
     assert curve.read_bytes() == whole
 
 
+@pytest.mark.default
 def test_commands_say_when_nothing_changed(results: Path, capsys, monkeypatch) -> None:
     """And list what did."""
     monkeypatch.chdir(results.parent)
@@ -136,6 +138,7 @@ def test_commands_say_when_nothing_changed(results: Path, capsys, monkeypatch) -
         assert "nothing has changed" in out
 
 
+@pytest.mark.default
 def test_a_second_evaluation_reads(here: Path, capsys) -> None:
     """It says so, calls nothing written, touches no file, and its JSON names the records."""
     assert cli.main(EVALUATE) == 0
@@ -178,6 +181,7 @@ def test_a_second_run_imports_nothing_it_does_not_need(here: Path) -> None:
     assert done.stdout.splitlines()[-1] == "[]"
 
 
+@pytest.mark.default
 def test_a_run_without_its_checkpoint_is_not_taken_as_read(here: Path, capsys) -> None:
     """What is read back is that of these weights: where they are gone, they are trained again."""
     words = [*EVALUATE, "--seed", "77"]
