@@ -26,7 +26,7 @@ from robustbench_mix.agenda import Agenda, Do, Note, Piece, attempt
 from robustbench_mix.errors import RbmixError, first_line
 from robustbench_mix.places import home
 from robustbench_mix.progress import say
-from robustbench_mix.runners import Runner
+from robustbench_mix.runner import Runner
 
 SHARED = ("RBMIX_HOME", "OMP_NUM_THREADS", "SOURCE_DATE_EPOCH")  # what tasks take over
 MANY = 10**6  # more than any cluster does at once

@@ -8,32 +8,16 @@ without being tried. Whatever fails, the others go on.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import torch
 
 from robustbench_mix.agenda import Agenda, Do, Note, Piece, attempt, unnoted
 from robustbench_mix.checking import check_runner
+from robustbench_mix.runner import Runner
 from robustbench_mix.workers import SEEN, in_processes
-
-Run = Callable[[Sequence[Piece], Do, Note], list[str]]
-
-
-@dataclass(frozen=True)
-class Runner:
-    """`run` does pieces and returns what failed; `ask` calls a function where they are done.
-
-    `words` say who does them, `room` how many they do at once.
-    """
-
-    run: Run
-    ask: Callable[..., Any]
-    words: str
-    room: int
 
 
 @contextmanager

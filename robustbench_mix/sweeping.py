@@ -13,7 +13,7 @@ from robustbench_mix import jobs, mirrors
 from robustbench_mix.agenda import Note, unnoted
 from robustbench_mix.grids import Puzzle
 from robustbench_mix.planning import UNSHUFFLED, Piece, Setting
-from robustbench_mix.runners import Runner
+from robustbench_mix.runner import Runner
 
 
 def run(pieces: list[Piece], setting: Setting, runner: Runner, note: Note = unnoted) -> list[str]:

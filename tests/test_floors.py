@@ -21,7 +21,8 @@ FLOORS = {
     "devices memory unfinished shapes normalized threads",
     2: "zoo sources weights checkpoints algorithms measures diagnostics anatomy operations",
     3: "fit train unshuffle obtain harness audit search identity evaluation jobs api bench "
-    "costs runners sweeping sweeps unshuffle_run probing checkup brought gating verdicts schedules "
+    "costs runner runners "
+    "sweeping sweeps unshuffle_run probing checkup brought gating verdicts schedules "
     "workers cluster planning partials expected outcome describing compiled",
     4: "leaderboard claims agreement explanations report pages plot drawing show gallery "
     "show_sweeps regression ci result model_info beside",
