@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from robustbench_mix.mixing import compose
+from robustbench_mix.progress import doing
 
 EXACT = 1e-4  # largest difference of logits, as a share of the largest logit
 COARSE = 0.1
@@ -32,8 +33,9 @@ def simplify(model: nn.Module, x: Tensor) -> nn.Module:
     """
     if any(module.training for module in model.modules()):  # a part that refuses eval mode
         return model
-    for change in (compose, partial(_fold_norms, x=x), partial(_shrink, x=x), _flatten_norms):
-        model = _if_equal(model, x, change, EXACT)
+    with doing("looking for the cheapest network that computes the same"):
+        for change in (compose, partial(_fold_norms, x=x), partial(_shrink, x=x), _flatten_norms):
+            model = _if_equal(model, x, change, EXACT)
     return model
 
 

@@ -67,8 +67,9 @@ class Pace:
 
 
 def duration(seconds: float) -> str:
-    """As 40 s, 12 min, 3.5 h or 2.1 days."""
+    """As 40 s, 2.5 min, 12 min, 3.5 h or 2.1 days."""
     for limit, unit, size in ((100, "s", 1), (6000, "min", 60), (172_800, "h", 3600)):
         if seconds < limit:
-            return f"{seconds / size:.0f} {unit}" if unit != "h" else f"{seconds / size:.1f} h"
+            digits = 1 if unit == "h" or (unit == "min" and seconds < 600) else 0
+            return f"{seconds / size:.{digits}f} {unit}"
     return f"{seconds / 86400:.1f} days"

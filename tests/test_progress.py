@@ -103,7 +103,14 @@ def test_a_long_run_is_measured_in_little_memory() -> None:
 
 @pytest.mark.parametrize(
     ("seconds", "words"),
-    [(3, "3 s"), (99, "99 s"), (130, "2 min"), (9000, "2.5 h"), (200_000, "2.3 days")],
+    [
+        (3, "3 s"),
+        (99, "99 s"),
+        (130, "2.2 min"),
+        (900, "15 min"),
+        (9000, "2.5 h"),
+        (2e5, "2.3 days"),
+    ],
 )
 def test_durations_in_words(seconds: float, words: str) -> None:
     """One number and its unit."""
