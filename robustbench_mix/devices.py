@@ -15,6 +15,7 @@ from robustbench_mix.errors import RbmixError, unknown
 # much of little: one thread everywhere gives the same weights everywhere. It also trains at full
 # speed beside a busy process, where two threads wait for each other at every layer.
 TRAINING_THREADS = 1
+CPU_BATCH, GPU_BATCH = 128, 2048  # images of 32 x 32 pixels at once
 
 
 def pick_device(name: str = "auto") -> torch.device:
@@ -79,7 +80,7 @@ def fitting_batch(size: int, device: torch.device) -> int:
     Enough to keep the device busy, on a processor not more than its caches hold; the fast
     backend halves it where memory runs out.
     """
-    at_32_pixels = 128 if device.type == "cpu" else 2048
+    at_32_pixels = CPU_BATCH if device.type == "cpu" else GPU_BATCH
     return min(max(at_32_pixels * 32**2 // size**2, 16), 4 * at_32_pixels)
 
 

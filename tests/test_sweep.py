@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from robustbench_mix import cli, grids, jobs, planning, records, sweeping
+from robustbench_mix import cli, devices, grids, jobs, planning, records, sweeping
 from robustbench_mix.costs import Costs
 from robustbench_mix.errors import RbmixError
 from robustbench_mix.grids import Cell, Puzzle, parse
@@ -256,6 +256,7 @@ examples = 140
 def test_a_long_attack_is_split_and_joined(here: Path, capsys, monkeypatch) -> None:
     """Into batches at most; what is killed between is not done again; the bytes are the same."""
     (here / "split.toml").write_text(SPLIT)
+    monkeypatch.setattr(devices, "CPU_BATCH", 32)  # 128 digits
     assert cli.main(["sweep", "split.toml", "--attacks", "smoke", "--out", "whole"]) == 0
     monkeypatch.setattr(planning, "LONGEST_SECONDS", 1e-9)
     capsys.readouterr()
