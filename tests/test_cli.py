@@ -476,7 +476,8 @@ def test_records_carry_their_provenance(here: Path, capsys) -> None:
     assert header["versions"]["torch"]
     assert header["train_examples"] == 600
     assert header["epochs"] == 5
-    assert header["passes"].keys() == {"pgd-0"}
-    for kind, spent in header["passes"]["pgd-0"].items():
+    assert "pgd-0" in header["passes"]
+    for kind in ("forward", "gradient"):
+        spent = sum(component[kind] for component in header["passes"].values())
         assert run.table[kind].sum() == spent
     assert run.date

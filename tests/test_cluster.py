@@ -103,6 +103,7 @@ def kept(folder: Path) -> dict[str, bytes]:
     }
 
 
+@pytest.mark.slow
 @WITH_RAY
 def test_a_killed_node_costs_nothing_but_time(here: Path, monkeypatch) -> None:
     """Killed while both are at work: the other ends all of it, with the bytes of one process.

@@ -81,6 +81,16 @@ def test_an_unchanged_network_passes(kept: Path, capsys, words: list[str]) -> No
     assert kept.read_bytes() == before
 
 
+def test_other_threads_are_told(kept: Path, capsys, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are no reason to fail."""
+    threads = torch.get_num_threads()
+    monkeypatch.setattr(torch, "get_num_threads", lambda: threads + 1)
+    code, out, _ = rbmix(capsys, "check", "--baseline", kept, "--examples", "8")
+    assert code == 0
+    assert f"device: cpu (threads: {threads}) then, cpu (threads: {threads + 1}) now" in out
+
+
+@pytest.mark.slow
 def test_other_threads_pass(kept: Path, capsys) -> None:
     """The number of threads only rounds."""
     threads = torch.get_num_threads()

@@ -224,7 +224,9 @@ def test_no_worker_outlives_a_killed_parent(pieces, tmp_path: Path) -> None:
 
 
 @PER_PROCESS
-@pytest.mark.parametrize("group", [False, True], ids=["signal", "terminal"])
+@pytest.mark.parametrize(
+    "group", [False, pytest.param(True, marks=pytest.mark.slow)], ids=["signal", "terminal"]
+)
 def test_ctrl_c_ends_all_workers(here: Path, group: bool) -> None:
     """Sent to one process or, as a terminal does, to all: exit code 130 and nothing is left."""
     command = [sys.executable, "-P", "-m", "robustbench_mix", "sweep", "long.toml"]

@@ -18,7 +18,7 @@ from robustbench_mix.workers import in_processes
 
 @dataclass(frozen=True)
 class Piece:
-    """What `do` does with it: `write`, `nothing`, `card`, or one of the ways to fail below."""
+    """What `do` does with it: `write`, `nothing`, `card`, `wait`, or a way to fail below."""
 
     words: str
     act: str = "write"
@@ -31,6 +31,11 @@ def do(piece: Piece, folder: Path) -> None:
     if piece.act == "nothing":
         return
     (folder / f"{piece.words}.pid").write_text(str(os.getpid()))
+    if piece.act == "wait":  # until somebody says `go`; who is asked again need not
+        with (folder / f"{piece.words}.starts").open("a") as starts:
+            starts.write("start\n")
+        while not (folder / "go").exists():
+            time.sleep(0.05)
     started = time.monotonic()
     if piece.act == "die":
         os.kill(os.getpid(), signal.SIGKILL)

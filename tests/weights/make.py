@@ -24,7 +24,7 @@ from robustbench_mix.recipes import recipe_for
 from robustbench_mix.specs import Adversarial, as_json
 from robustbench_mix.train import accuracy, train
 
-EPOCHS = 10
+EPOCHS = 16
 CPU = torch.device("cpu")
 
 
