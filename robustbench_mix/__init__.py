@@ -6,11 +6,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from robustbench_mix.api import AutoAttack, Curve, curve
+    from robustbench_mix.api.autoattack import AutoAttack, Curve, curve
+    from robustbench_mix.api.evaluate import evaluate
+    from robustbench_mix.api.result import Result
+    from robustbench_mix.config.protocols import Protocol
     from robustbench_mix.errors import RbmixError
-    from robustbench_mix.protocols import Protocol
-    from robustbench_mix.python import evaluate
-    from robustbench_mix.result import Result
 
 __version__ = "0.1.0"
 __all__ = [
@@ -24,13 +24,13 @@ __all__ = [
     "evaluate",
 ]
 HOME = {
-    "AutoAttack": "api",
-    "Curve": "api",
-    "Protocol": "protocols",
+    "AutoAttack": "api.autoattack",
+    "Curve": "api.autoattack",
+    "Protocol": "config.protocols",
     "RbmixError": "errors",
-    "Result": "result",
-    "curve": "api",
-    "evaluate": "python",
+    "Result": "api.result",
+    "curve": "api.autoattack",
+    "evaluate": "api.evaluate",
 }
 
 

@@ -26,11 +26,12 @@ from hypothesis import settings
 from torch import nn
 from torch.optim.optimizer import register_optimizer_step_post_hook
 
-from robustbench_mix import checkup, progress
-from robustbench_mix.obtain import Obtained
-from robustbench_mix.provenance import PACKAGES, commit
-from robustbench_mix.records import Run
-from robustbench_mix.splits import Split
+from robustbench_mix.data.dataset import Split
+from robustbench_mix.evaluation import sanity_checks
+from robustbench_mix.results.records import Run
+from robustbench_mix.runtime import progress
+from robustbench_mix.runtime.provenance import PACKAGES, commit
+from robustbench_mix.training.load_or_train import Obtained
 
 # How long an example takes says nothing on a shared machine.
 settings.register_profile("rbmix", deadline=None)
@@ -145,7 +146,7 @@ def shipped() -> Callable[[str], Obtained]:
 @pytest.fixture
 def unexamined(monkeypatch: pytest.MonkeyPatch) -> None:
     """Evaluations without the attacks of their diagnostics, which take longer than a short one."""
-    monkeypatch.setattr(checkup, "of_attacks", lambda *_: {})
+    monkeypatch.setattr(sanity_checks, "of_attacks", lambda *_: {})
 
 
 @pytest.fixture

@@ -12,8 +12,9 @@ import pytest
 import torch
 
 import robustbench_mix as rbmix
-from robustbench_mix import data, protocols
-from robustbench_mix.splits import balanced
+from robustbench_mix.config import protocols
+from robustbench_mix.data import loaders
+from robustbench_mix.data.dataset import balanced
 
 pytestmark = pytest.mark.default
 
@@ -24,7 +25,7 @@ SHORT = {"steps": 30, "queries": 50}
 def test_the_copy_is_the_classifier(name: str) -> None:
     """The same answers to every test image, and its margins to float32."""
     fitted, net = agreement.trained(name)
-    split = data.load("digits").test
+    split = loaders.load("digits").test
     raw = split.images.flatten(1).double().numpy()
     logits = net(split.pixels()).detach()
     assert np.array_equal(fitted.predict(raw), logits.argmax(1).numpy())
@@ -36,7 +37,7 @@ def test_the_copy_is_the_classifier(name: str) -> None:
 @pytest.mark.parametrize("attack", ["autoattack", "autoattack-l2"])
 def test_every_image_has_the_same_verdict(name: str, attack: str) -> None:
     """At every epsilon but one image, which must have fallen here; the truth where it is known."""
-    net, split = networks.scikit(name), balanced(data.load("digits").test, 24)
+    net, split = networks.scikit(name), balanced(loaders.load("digits").test, 24)
     x, y = split.pixels(), split.labels
     protocol = protocols.load(attack, "digits", eps=agreement.GRIDS[attack])
     protocol = replace(protocol, options={**protocol.options, **SHORT})
@@ -52,7 +53,7 @@ def test_every_image_has_the_same_verdict(name: str, attack: str) -> None:
 def test_the_truth_is_met_by_brute_force() -> None:
     """What is called true of the linear network: no random point is worse, and some is as bad."""
     net = networks.scikit("linear")
-    split = balanced(data.load("digits").test, 6)
+    split = balanced(loaders.load("digits").test, 6)
     x, y = split.pixels(), split.labels
     weight = agreement.LEVELS * net.layers[0].weight.detach()
     slope = (weight[(y + 1) % 10] - weight[y])[:, None]

@@ -9,11 +9,12 @@ import pyautoattack
 import pytest
 import torch
 
-from robustbench_mix import algorithms, protocols
-from robustbench_mix.algorithms.attack import Target
-from robustbench_mix.algorithms.autoattack import NORM, STANDARD, _library_attack
-from robustbench_mix.harness import attack_all
-from robustbench_mix.specs import parse_grid
+from robustbench_mix.attacks import registry
+from robustbench_mix.attacks.base import Target
+from robustbench_mix.attacks.reference.autoattack import NORM, STANDARD, _library_attack
+from robustbench_mix.config import protocols
+from robustbench_mix.config.specs import parse_grid
+from robustbench_mix.evaluation.reference import attack_all
 
 CPU = torch.device("cpu")
 
@@ -49,7 +50,7 @@ def test_verdicts_are_the_librarys(linear_case, norm: str) -> None:
     eps = {"linf": "0.01", "l2": "0.03"}[norm]
     protocol = replace(protocols.load("autoattack", ""), norm=norm, eps=parse_grid([eps], norm))
     options = {"steps": 40, "queries": 50}
-    steps = algorithms.components("autoattack", 10, options)
+    steps = registry.components("autoattack", 10, options)
     state = attack_all(model, split, protocol, steps=steps, seed=0, device=CPU, batch_size=16)
     library = pyautoattack.AutoAttack(model, norm=NORM[norm], eps=float(eps), seed=0, device=CPU)
     library.apgd.n_iter = library.apgd_targeted.n_iter = library.fab.n_iter = 40

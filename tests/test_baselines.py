@@ -14,12 +14,17 @@ import pandas as pd
 import pytest
 from scipy.stats import binomtest
 
-from robustbench_mix import baselines, ci, cli, data, gating, reading, regression, show
-from robustbench_mix.baselines import ELSEWHERE, Baseline
+from robustbench_mix import cli
+from robustbench_mix.cli import render
+from robustbench_mix.config.specs import short_hash
+from robustbench_mix.data import loaders
+from robustbench_mix.data.dataset import balanced
 from robustbench_mix.errors import RbmixError
-from robustbench_mix.regression import Check, Verdict, judged
-from robustbench_mix.specs import short_hash
-from robustbench_mix.splits import balanced
+from robustbench_mix.evaluation import regression_gate
+from robustbench_mix.results.regression import baselines, ci_report, comparison
+from robustbench_mix.results.regression.baselines import ELSEWHERE, Baseline
+from robustbench_mix.results.regression.comparison import Check, Verdict, judged
+from robustbench_mix.storage import reading
 
 SPEC = {"algorithm": "pgd", "options": {"steps": 40, "restarts": 5}}
 HEADER = {"protocol_spec": SPEC, "backend": "fast", "diagnostics": None}
@@ -216,7 +221,7 @@ def test_a_baseline_of_a_whole_test_set_is_read(make_run, tmp_path: Path) -> Non
 
 def test_the_images_of_a_baseline_are_those_of_its_data(make_run, tmp_path: Path) -> None:
     """A file that names the data but holds other images or labels is refused before any work."""
-    split = balanced(data.load("digits").test, 3)
+    split = balanced(loaders.load("digits").test, 3)
     run = make_run([0, 1, 2], data_hash=split.hash, **HEADER)
     images, labels = split.index.tolist(), split.labels.tolist()
     for numbers, named in (([*images[:2], 10**6], labels), (images, [*labels[:2], 99])):
@@ -224,7 +229,7 @@ def test_the_images_of_a_baseline_are_those_of_its_data(make_run, tmp_path: Path
         kept = kept_of(replace(run, table=table))
         how = {"examples": None, "weights": None, "batch_size": None, "device": "cpu"}
         with pytest.raises(RbmixError, match="not those of its data_hash"):
-            gating.rerun(kept, tmp_path / "kept.csv", **how)
+            regression_gate.rerun(kept, tmp_path / "kept.csv", **how)
 
 
 def found(verdict: Verdict) -> dict[str, str]:
@@ -278,7 +283,7 @@ def test_other_weights_are_tested(make_run, tmp_path: Path, lost: int, gained: i
     verdict = judged(tmp_path / "x.csv", kept_of(before), now)
     p = binomtest(lost, lost + gained, alternative="greater").pvalue
     # The clean images are the same ones: of three tests two have this p.
-    assert regression.mcnemar(lost, gained) == pytest.approx(p)
+    assert comparison.mcnemar(lost, gained) == pytest.approx(p)
     assert found(verdict).keys() == ({"eps 1/255", "eps 2/255"} if 3 * p < 0.05 else set())
     assert verdict.checks[2].skipped == "the weights differ"
     assert judged(tmp_path / "x.csv", kept_of(before), now, tolerance=40).worse == []
@@ -326,7 +331,7 @@ TOLD = [
 
 def test_junit_is_read_back() -> None:
     """A suite for each baseline, a case for each check, with counts that agree."""
-    root = ET.fromstring(ci.junit(TOLD))
+    root = ET.fromstring(ci_report.junit(TOLD))
     assert root.tag == "testsuites"
     first, second = root
     assert first.attrib == {
@@ -342,7 +347,7 @@ def test_junit_is_read_back() -> None:
 def test_names_are_no_markup(capsys) -> None:
     """What a baseline says is shown as it is, whatever it means to the terminal's library."""
     checks = [Check("protocol", "[/]", "[red]x[/red]"), Check("flags", ":smile:", "none")]
-    show.verdicts([Verdict(Path("[bold]a.csv"), checks, [])], [])
+    render.verdicts([Verdict(Path("[bold]a.csv"), checks, [])], [])
     shown = capsys.readouterr().out
     assert all(words in shown for words in ("[/]", "[red]x[/red]", ":smile:", "[bold]a.csv"))
 
@@ -350,15 +355,15 @@ def test_names_are_no_markup(capsys) -> None:
 def test_build_servers_get_names_that_can_be_written() -> None:
     """XML has no control characters, and UTF-8 no halves of a pair: a file may be named so."""
     told = [replace(TOLD[0], path=Path("a\x1b\udcff.csv"))]
-    (suite,) = ET.fromstring(ci.junit(told))
+    (suite,) = ET.fromstring(ci_report.junit(told))
     assert suite.get("name") == r"a\x1b\udcff"
-    assert r"a\x1b\udcff" in ci.summary(told)
-    assert all(line.isprintable() for line in ci.workflow_commands(told))
+    assert r"a\x1b\udcff" in ci_report.summary(told)
+    assert all(line.isprintable() for line in ci_report.workflow_commands(told))
 
 
 def test_github_commands_are_escaped() -> None:
     """One line each, whatever the message holds."""
-    (line,) = ci.workflow_commands(TOLD)
+    (line,) = ci_report.workflow_commands(TOLD)
     assert line == (
         "::error file=a%2Cb/kept.csv,title=rbmix check%3A eps 1/255::"
         "50 %25 worse:%0A<two> & lines | more"
@@ -367,9 +372,9 @@ def test_github_commands_are_escaped() -> None:
 
 def test_the_summary_is_a_table() -> None:
     """As many cells in every line of it as titles, and what is worse below."""
-    text = ci.summary(TOLD)
+    text = ci_report.summary(TOLD)
     rows = [row for row in text.splitlines() if row.startswith("|")]
-    assert {len(re.findall(r"(?<!\\)\|", row)) for row in rows} == {len(ci.COLUMNS) + 1}
+    assert {len(re.findall(r"(?<!\\)\|", row)) for row in rows} == {len(ci_report.COLUMNS) + 1}
     assert "### rbmix check: kept: got worse" in text
     assert "- torch: 1 then, 2 now" in text
 
@@ -380,11 +385,11 @@ def test_power_agrees_with_simulation(share: float) -> None:
     random = np.random.default_rng(0)
     lost = random.random((4000, 64)) < share
     same = (lost.sum(1) > 1).mean()
-    assert regression.notices(64, share) == pytest.approx(same, abs=0.03)
+    assert comparison.notices(64, share) == pytest.approx(same, abs=0.03)
     gained = ~lost & (random.random((4000, 64)) < 0.02 / (1 - share))
     pairs = list(zip(lost.sum(1).tolist(), gained.sum(1).tolist(), strict=True))
-    red = [a - b > 1 and 4 * regression.mcnemar(a, b) < 0.05 for a, b in pairs]
-    assert regression.finds(64, share, 0.02, levels=4) == pytest.approx(np.mean(red), abs=0.03)
+    red = [a - b > 1 and 4 * comparison.mcnemar(a, b) < 0.05 for a, b in pairs]
+    assert comparison.finds(64, share, 0.02, levels=4) == pytest.approx(np.mean(red), abs=0.03)
 
 
 def test_the_stated_power_is_what_is_computed(checkout: Path) -> None:
@@ -394,6 +399,6 @@ def test_the_stated_power_is_what_is_computed(checkout: Path) -> None:
     assert len(table) == 6
     for row in table:
         share, *stated = [int(cell.removesuffix(" % ")) / 100 for cell in row.split("|")[1:-1]]
-        found = [regression.notices(60, share)]
-        found += [regression.finds(64, share, gained, levels=4) for gained in (0.0, 0.05)]
+        found = [comparison.notices(60, share)]
+        found += [comparison.finds(64, share, gained, levels=4) for gained in (0.0, 0.05)]
         assert stated == [round(p, 2) for p in found]

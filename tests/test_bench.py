@@ -11,8 +11,9 @@ import pytest
 import torch
 
 from robustbench_mix import cli
-from robustbench_mix.bench import clock, curves, peers, run, steps, table
-from robustbench_mix.mixing import SeparableConv2d
+from robustbench_mix.benchmarks import curves, peers, run, steps, table
+from robustbench_mix.models.mixers import SeparableConv2d
+from robustbench_mix.runtime import timing
 
 CPU = torch.device("cpu")
 
@@ -21,8 +22,8 @@ def test_jobs_alternate(monkeypatch) -> None:
     """A B A B, one ratio for each pair, and the last results."""
     calls: list[str] = []
     ticks = iter([0.0, 6.0, 6.0, 8.0, 10.0, 11.0, 11.0, 13.0])
-    monkeypatch.setattr(clock, "time", SimpleNamespace(perf_counter=lambda: next(ticks)))
-    found, first, second = clock.ratios(
+    monkeypatch.setattr(timing, "time", SimpleNamespace(perf_counter=lambda: next(ticks)))
+    found, first, second = timing.ratios(
         lambda: calls.append("a") or len(calls), lambda: calls.append("b") or len(calls), 2, CPU
     )
     assert calls == ["a", "b", "a", "b"]

@@ -13,7 +13,7 @@ import imagenet
 import pytest
 import torch
 
-from robustbench_mix.bench import clock
+from robustbench_mix.runtime import timing
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def test_composed_benchmark_prints_its_ratios(run, monkeypatch) -> None:
     measured: list[list[float]] = []
 
     def ratios(*given):
-        found, *results = clock.ratios(*given)
+        found, *results = timing.ratios(*given)
         measured.append(found)
         return found, *results
 

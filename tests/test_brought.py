@@ -14,13 +14,17 @@ from safetensors.torch import save_file
 from torch import nn
 from torch.nn import functional as F
 
-from robustbench_mix import brought, checkpoints, cli, data, leaderboard, probes, records, zoo
+from robustbench_mix import cli
 from robustbench_mix.claims.pairs import pairs
+from robustbench_mix.config.specs import Interface, ModelSpec
+from robustbench_mix.config.training import recipe_for
+from robustbench_mix.data import loaders
 from robustbench_mix.errors import RbmixError
-from robustbench_mix.normalized import Normalized
-from robustbench_mix.recipes import recipe_for
-from robustbench_mix.sources.common import Published
-from robustbench_mix.specs import Interface, ModelSpec
+from robustbench_mix.evaluation import pretrained
+from robustbench_mix.models import checkpoint, factory
+from robustbench_mix.models.normalize import Normalized
+from robustbench_mix.models.sources.common import Published
+from robustbench_mix.results import leaderboard, probes, records
 
 MODULE = """
 import torch
@@ -65,7 +69,9 @@ def state(spatial: str | None, seed: int = 0) -> dict[str, torch.Tensor]:
     if spatial is None:
         torch.manual_seed(seed)
         return importlib.import_module("net").make().state_dict()
-    return zoo.network(ModelSpec("net:make", spatial, seed=seed), data.shape("digits")).state_dict()
+    return factory.network(
+        ModelSpec("net:make", spatial, seed=seed), loaders.shape("digits")
+    ).state_dict()
 
 
 @pytest.mark.parametrize(
@@ -85,13 +91,13 @@ def state(spatial: str | None, seed: int = 0) -> dict[str, torch.Tensor]:
 def test_who_is_trained_and_who_is_not(here: Path, word: str, wishes: dict, expected: bool) -> None:
     """Weights that are given, or a callable of which no variant is wanted, are never trained."""
     given = {"spatial": None, "channel": None, **wishes}
-    assert brought.is_brought(word, **given) is expected
+    assert pretrained.is_brought(word, **given) is expected
 
 
 def bring(word: str, spatial: str | None = None, **more):
     """The label and the network, for digits."""
     given = {"channel": None, "seed": 0, "interface": None, "file": None, **more}
-    return brought.bring(word, data.load("digits"), spatial=spatial, **given)
+    return pretrained.bring(word, loaders.load("digits"), spatial=spatial, **given)
 
 
 def test_a_network_as_it_is_stays_bare(here: Path) -> None:
@@ -113,7 +119,7 @@ def test_the_interface_stands_before_the_network(here: Path) -> None:
     label, obtained = bring("net:make", interface=interface, file=here / "w.safetensors")
     plain = net.make()
     plain.load_state_dict(weights)
-    x = data.load("digits").test.pixels(0, 4)
+    x = loaders.load("digits").test.pixels(0, 4)
     resized = F.interpolate(x, (16, 16), mode="bilinear", align_corners=False)
     with torch.no_grad():
         expected = plain((resized - 0.25) / 0.5)
@@ -148,7 +154,7 @@ def test_published_standardisation_is_used_unless_another_is_given(here, monkeyp
 
     torch.manual_seed(0)
     found = Published(net.make(), "TAG", (0.5,), (0.25,))
-    monkeypatch.setattr("robustbench_mix.sources.callables.published", lambda _: found)
+    monkeypatch.setattr("robustbench_mix.models.sources.importable.published", lambda _: found)
     _, obtained = bring("net:make")
     assert obtained.header == {"weights": "TAG"}
     assert (obtained.model.mean.item(), obtained.model.std.item()) == (0.5, 0.25)
@@ -234,7 +240,7 @@ def test_training_says_which_convolutions_no_variant_reaches(here: Path, capsys)
 def test_file_names_of_foreign_words_are_safe(home: Path) -> None:
     """Colons and slashes of a word reach neither checkpoints nor the records of a probe."""
     spec = ModelSpec("hf:owner/name@v1")
-    path = checkpoints.path_for(spec, recipe_for("resnet", "digits"), "digits", "abc")
+    path = checkpoint.path_for(spec, recipe_for("resnet", "digits"), "digits", "abc")
     assert path.parent == home / "checkpoints"
     assert path.name.startswith("hf_owner_name_v1-learned-")
     words = {"model": spec.name, "spatial": "frozen", "channel": "learned", "seed": 0}
@@ -255,7 +261,7 @@ def test_recipes_go_by_the_architectures_name(here: Path, word: str, expected: s
     """Mixers are trained as ConvMixer is, all others as the ResNets."""
     if word.startswith("timm:"):
         pytest.importorskip("timm", reason="timm, an optional package, is absent")
-    assert zoo.family(word) == expected
+    assert factory.family(word) == expected
 
 
 @pytest.mark.default
@@ -360,7 +366,7 @@ def test_describe_fits_a_data_set_or_sizes(here: Path, capsys) -> None:
 
 def test_shapes_are_known_without_the_images() -> None:
     """What is said of a named data set is what it has."""
-    assert data.shape("digits") == zoo.shape_of(data.load("digits"))
+    assert loaders.shape("digits") == factory.shape_of(loaders.load("digits"))
 
 
 def test_images_that_are_not_square(here: Path, write_folder, capsys) -> None:
@@ -369,11 +375,11 @@ def test_images_that_are_not_square(here: Path, write_folder, capsys) -> None:
         "from torch import nn\n\ndef make(num_classes):\n    return nn.Sequential("
         "nn.Conv2d(3, 2, 3, padding=1), nn.Flatten(), nn.Linear(2 * 8 * 16, num_classes))\n"
     )
-    dataset = data.load(str(write_folder(size=(4, 8))))
-    shape = zoo.shape_of(dataset)
+    dataset = loaders.load(str(write_folder(size=(4, 8))))
+    shape = factory.shape_of(dataset)
     assert (shape.size, shape.sides, shape.image) == (4, (4, 8), (3, 4, 8))
     spec = ModelSpec("flat:make", "frozen", interface=Interface(input_size=8))
-    model = zoo.build(spec, shape, *dataset.statistics())
+    model = factory.build(spec, shape, *dataset.statistics())
     assert model(dataset.test.pixels(0, 2)).shape == (2, 4)
     with pytest.raises(RbmixError, match=r"cannot take images of shape \(3, 4, 8\)"):
-        zoo.network(ModelSpec("flat:make"), shape)
+        factory.network(ModelSpec("flat:make"), shape)

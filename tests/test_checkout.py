@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from robustbench_mix import cli, places, records
+from robustbench_mix import cli
+from robustbench_mix.results import records
+from robustbench_mix.storage import paths
 
 pytestmark = pytest.mark.default
 
@@ -50,10 +52,10 @@ def test_evaluating_leaves_a_clone_clean(clone: Path, capsys) -> None:
     assert cli.main(EVALUATE) == 0
     out, err = capsys.readouterr()
     assert err.count(SAID) == 1
-    assert f"{SAID}{places.LOCAL}, apart" in err
-    assert f"wrote {places.LOCAL}/leaderboard.csv" in out
+    assert f"{SAID}{paths.LOCAL}, apart" in err
+    assert f"wrote {paths.LOCAL}/leaderboard.csv" in out
     assert git(clone, "status", "--porcelain") == ""
-    assert len(records.read_all(clone / places.LOCAL)) == 1
+    assert len(records.read_all(clone / paths.LOCAL)) == 1
     assert cli.main(["leaderboard", "--check"]) == 0
     assert cli.main(["claims"]) == 0
     assert cli.main(["report"]) == 0
@@ -67,9 +69,9 @@ def test_other_commands_too(clone: Path, make_run, capsys) -> None:
     words = ["explain", *SMALL, "--examples", "10", "--eps", "1/16", "--spatial", "learned"]
     assert cli.main(words) == 0
     assert cli.main(["baseline", *SMALL, "--attack", "smoke", "--examples", "10"]) == 0
-    assert list((clone / places.LOCAL / "baselines").glob("*.csv"))
+    assert list((clone / paths.LOCAL / "baselines").glob("*.csv"))
     run = make_run([0, 1, 2], protocol="autoattack", protocol_spec={"algorithm": "autoattack"})
-    records.write(run, records.run_path(clone / places.LOCAL, run.header, "k"))
+    records.write(run, records.run_path(clone / paths.LOCAL, run.header, "k"))
     assert cli.main(["export", "--eps", "1/255"]) == 0
     assert git(clone, "status", "--porcelain") == ""
 
@@ -88,7 +90,7 @@ def test_json_and_quiet_say_nothing_of_it(clone: Path, capsys) -> None:
     assert cli.main([*EVALUATE, "--json"]) == 0
     out, err = capsys.readouterr()
     assert err == ""
-    assert json.loads(out)["records"].startswith(f"{places.LOCAL}/runs/")
+    assert json.loads(out)["records"].startswith(f"{paths.LOCAL}/runs/")
     assert cli.main([*EVALUATE, "--quiet"]) == 0
     assert capsys.readouterr() == ("", "")
 
@@ -102,23 +104,23 @@ def test_a_wrong_word_is_still_one_line(clone: Path, capsys) -> None:
 def test_folders_within_the_clone_share_one_place(clone: Path, monkeypatch) -> None:
     """At the root of the repository."""
     monkeypatch.chdir(clone / "docs")
-    assert places.usual_results() == clone / places.LOCAL
+    assert paths.usual_results() == clone / paths.LOCAL
     monkeypatch.chdir(clone)
-    assert places.usual_results() == Path(places.LOCAL)
+    assert paths.usual_results() == Path(paths.LOCAL)
 
 
 def test_elsewhere_results_are_in_results(clone: Path, tmp_path: Path, monkeypatch) -> None:
     """In a plain folder, in a repository of somebody else, also one inside the clone."""
     monkeypatch.chdir(tmp_path)
-    assert places.usual_results() == Path("results")
+    assert paths.usual_results() == Path("results")
     inner = clone / "docs" / "mine"
     inner.mkdir()
     git(inner, "init", "-q")
     monkeypatch.chdir(inner)
-    assert places.usual_results() == Path("results")
+    assert paths.usual_results() == Path("results")
     for text in ('[project]\nname = "other"\n', "project = 3\n", "[broken", "\x00"):
         (inner / "pyproject.toml").write_text(text)
-        assert places.usual_results() == Path("results")
+        assert paths.usual_results() == Path("results")
 
 
 def test_an_unpacked_source_distribution_is_one_too(checkout: Path, tmp_path, monkeypatch) -> None:
@@ -126,6 +128,6 @@ def test_an_unpacked_source_distribution_is_one_too(checkout: Path, tmp_path, mo
     (tmp_path / "pyproject.toml").write_bytes((checkout / "pyproject.toml").read_bytes())
     (tmp_path / "docs").mkdir()
     monkeypatch.chdir(tmp_path)
-    assert places.usual_results() == Path(places.LOCAL)
+    assert paths.usual_results() == Path(paths.LOCAL)
     monkeypatch.chdir(tmp_path / "docs")
-    assert places.usual_results() == Path("results")
+    assert paths.usual_results() == Path("results")

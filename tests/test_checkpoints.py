@@ -10,10 +10,10 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from robustbench_mix import checkpoints
+from robustbench_mix.config.specs import ModelSpec
+from robustbench_mix.config.training import recipe_for
 from robustbench_mix.errors import RbmixError
-from robustbench_mix.recipes import recipe_for
-from robustbench_mix.specs import ModelSpec
+from robustbench_mix.models import checkpoint
 
 
 def net(width: int = 3) -> nn.Module:
@@ -24,40 +24,40 @@ def net(width: int = 3) -> nn.Module:
 def test_round_trip(tmp_path: Path) -> None:
     """Weights and header survive, and the hash is of the weights."""
     model, path = net(), tmp_path / "a.safetensors"
-    checkpoints.save(model, {"note": "ü"}, path)
+    checkpoint.save(model, {"note": "ü"}, path)
     other = net()
-    assert checkpoints.weights_hash(other) != checkpoints.weights_hash(model)
-    header = checkpoints.load(other, path)
+    assert checkpoint.weights_hash(other) != checkpoint.weights_hash(model)
+    header = checkpoint.load(other, path)
     assert header["note"] == "ü"
-    assert header["weights_hash"] == checkpoints.weights_hash(other)
-    assert checkpoints.weights_hash(other) == checkpoints.weights_hash(model)
+    assert header["weights_hash"] == checkpoint.weights_hash(other)
+    assert checkpoint.weights_hash(other) == checkpoint.weights_hash(model)
 
 
 def test_hash_sees_names_and_shapes() -> None:
     """The same numbers under another name or shape hash differently."""
     first, second = nn.Linear(2, 3, bias=False), nn.Linear(3, 2, bias=False)
     second.weight.data = first.weight.data.reshape(2, 3)
-    assert checkpoints.weights_hash(first) != checkpoints.weights_hash(second)
-    assert checkpoints.weights_hash(nn.Sequential(first)) != checkpoints.weights_hash(first)
+    assert checkpoint.weights_hash(first) != checkpoint.weights_hash(second)
+    assert checkpoint.weights_hash(nn.Sequential(first)) != checkpoint.weights_hash(first)
 
 
 def test_swapped_weights_are_noticed(tmp_path: Path) -> None:
     """A file whose weights are not those of its header is refused."""
     path = tmp_path / "a.safetensors"
-    checkpoints.save(net(), {}, path)
-    header = checkpoints.read_header(path)
-    save_file(net().state_dict(), path, {checkpoints.KEY: json.dumps(header)})
+    checkpoint.save(net(), {}, path)
+    header = checkpoint.read_header(path)
+    save_file(net().state_dict(), path, {checkpoint.KEY: json.dumps(header)})
     with pytest.raises(RbmixError, match="do not match the header"):
-        checkpoints.load(net(), path)
+        checkpoint.load(net(), path)
 
 
 def test_truncated_file(tmp_path: Path) -> None:
     """Half a file is damaged, in one line."""
     path = tmp_path / "a.safetensors"
-    checkpoints.save(net(), {}, path)
+    checkpoint.save(net(), {}, path)
     path.write_bytes(path.read_bytes()[:-9])
     with pytest.raises(RbmixError, match="is damaged") as error:
-        checkpoints.load(net(), path)
+        checkpoint.load(net(), path)
     assert "\n" not in str(error.value)
 
 
@@ -66,17 +66,17 @@ def test_a_file_of_another_maker_is_no_checkpoint(tmp_path: Path) -> None:
     plain = tmp_path / "plain.safetensors"
     save_file({"a": torch.zeros(1)}, plain)
     with pytest.raises(RbmixError, match="damaged or not rbmix's"):
-        checkpoints.read_header(plain)
+        checkpoint.read_header(plain)
 
 
 def test_path_depends_on_every_setting(home: Path) -> None:
     """Another seed, recipe or data set is another checkpoint."""
     recipe = recipe_for("resnet", "digits")
     paths = {
-        checkpoints.path_for(ModelSpec("resnet14"), recipe, "digits", "abc"),
-        checkpoints.path_for(ModelSpec("resnet14", seed=1), recipe, "digits", "abc"),
-        checkpoints.path_for(ModelSpec("resnet14"), recipe_for("resnet", "x"), "digits", "abc"),
-        checkpoints.path_for(ModelSpec("resnet14"), recipe, "digits", "abd"),
+        checkpoint.path_for(ModelSpec("resnet14"), recipe, "digits", "abc"),
+        checkpoint.path_for(ModelSpec("resnet14", seed=1), recipe, "digits", "abc"),
+        checkpoint.path_for(ModelSpec("resnet14"), recipe_for("resnet", "x"), "digits", "abc"),
+        checkpoint.path_for(ModelSpec("resnet14"), recipe, "digits", "abd"),
     }
     assert len(paths) == 4
     assert all(path.is_relative_to(home) for path in paths)
@@ -85,5 +85,5 @@ def test_path_depends_on_every_setting(home: Path) -> None:
 def test_written_files_can_be_read_back_by_safetensors(tmp_path: Path) -> None:
     """The file is ordinary safetensors."""
     model, path = net(), tmp_path / "a.safetensors"
-    checkpoints.save(model, {}, path)
+    checkpoint.save(model, {}, path)
     assert load_file(path).keys() == model.state_dict().keys()

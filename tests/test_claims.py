@@ -11,12 +11,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from robustbench_mix import claims, cli, decodings, explanations, paper, records, tables
-from robustbench_mix.claims import accuracy, markdown, robustness, unshuffling
-from robustbench_mix.claims.finding import FAILS, HOLDS, IN_PART, OPEN, UNDECIDED
+from robustbench_mix import cli
+from robustbench_mix.claims import accuracy, page, paper, robustness, unshuffling, verdicts
+from robustbench_mix.claims.claim import FAILS, HOLDS, IN_PART, OPEN, UNDECIDED
+from robustbench_mix.claims.explanations import attacks, overview
 from robustbench_mix.claims.pairs import clean_pairs, pairs
-from robustbench_mix.decodings import Decoding
-from robustbench_mix.explanations import attacks
+from robustbench_mix.results import records
+from robustbench_mix.results import unshuffling as decodings
+from robustbench_mix.results.unshuffling import Decoding
+from robustbench_mix.storage import parquet_table
 
 FULL, CHANS = accuracy.FULL, accuracy.CHANS
 
@@ -121,7 +124,7 @@ def test_capacity_is_a_table_and_no_claim(planted) -> None:
     ours = planted(alike)
     runs = ours + planted(worse, model="resnet14_d1") + planted(alike, model="resnet14_d18")
     runs += planted(worse, model="resnet14_d9", epochs=1)
-    assert claims.every(runs, []) == claims.every(ours, [])
+    assert verdicts.every(runs, []) == verdicts.every(ours, [])
     table = attacks.capacity(runs)
     assert [row[2:5] for row in table.rows] == [
         [d, f"100 x {epochs}", "4 x 400"] for d, epochs in (("1", 3), ("9", 3), ("9", 1), ("18", 3))
@@ -289,7 +292,7 @@ def results(planted, tmp_path: Path) -> Path:
     for spatial in ("learned", "frozen"):
         one = decoding(spatial, 0, 18)
         path = decodings.path_for(folder, "cifar10", one.header["model"], spatial, 0, "k")
-        tables.write(path, one.header, one.table, {})
+        parquet_table.write(path, one.header, one.table, {})
     return folder
 
 
@@ -315,7 +318,7 @@ def test_command_writes_the_verdicts(results: Path, capsys) -> None:
 def test_no_records_no_verdicts(tmp_path: Path, capsys) -> None:
     """An empty folder has every claim open; a missing one is named."""
     (tmp_path / "results").mkdir()
-    found = claims.of(tmp_path / "results", [])
+    found = verdicts.of(tmp_path / "results", [])
     assert {(c.verdict, c.reason) for c in found} == {(OPEN, "no records")}
     assert len(found) == 9
     assert cli.main(["claims", str(tmp_path / "nowhere")]) == 2
@@ -325,12 +328,12 @@ def test_no_records_no_verdicts(tmp_path: Path, capsys) -> None:
 def test_every_claim_appears_once_for_each_data_set(results: Path) -> None:
     """In the order of the paper, also where there are no records for it."""
     runs = records.read_all(results)
-    found = claims.of(results, runs)
+    found = verdicts.of(results, runs)
     assert list(dict.fromkeys(c.number for c in found)) == [
         "1", "1, contrast", "2", "3a", "3b", "3c", "4a", "4b", "5",
     ]  # fmt: skip
     assert len({(c.number, c.data) for c in found}) == len(found)
-    text = markdown.to_markdown(found, explanations.of(results, runs))
+    text = page.to_markdown(found, overview.of(results, runs))
     assert text.count("**not enough evidence**, no records") == 0
     assert "no records" in text
 

@@ -13,7 +13,8 @@ import networks
 import pandas as pd
 import pytest
 
-from robustbench_mix import __version__, cli, records
+from robustbench_mix import __version__, cli
+from robustbench_mix.results import records
 
 pytestmark = pytest.mark.default
 

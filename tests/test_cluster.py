@@ -14,9 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from robustbench_mix import cli, runners
-from robustbench_mix.cluster import Share, share
+from robustbench_mix import cli
 from robustbench_mix.errors import RbmixError
+from robustbench_mix.sweeps.executors import choose
+from robustbench_mix.sweeps.executors.ray_cluster import Share, share
 
 pytestmark = pytest.mark.default
 
@@ -156,7 +157,7 @@ from functools import partial
 from pathlib import Path
 import pieces
 from robustbench_mix import runners
-from robustbench_mix.agenda import unnoted
+from robustbench_mix.sweeps.scheduler import unnoted
 asked = [pieces.Piece(name, "wait") for name in "ab"]
 with runners.running("ray", address=sys.argv[1], device="cpu") as runner:
     print(runner.run(asked, partial(pieces.do, folder=Path(sys.argv[2])), unnoted))
@@ -204,7 +205,7 @@ from functools import partial
 from pathlib import Path
 import pieces
 from robustbench_mix import runners
-from robustbench_mix.agenda import unnoted
+from robustbench_mix.sweeps.scheduler import unnoted
 from robustbench_mix.errors import RbmixError
 asked = [
     pieces.Piece("train", makes="net"),
@@ -332,7 +333,7 @@ def test_an_address_where_nobody_is(
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
     with (
         pytest.raises(RbmixError, match=rf"^no Ray cluster at {re.escape(address)}: .*{why}"),
-        runners.running("ray", address=address, device="cpu"),
+        choose.running("ray", address=address, device="cpu"),
     ):
         pass
 
@@ -345,9 +346,9 @@ def test_each_gpu_of_this_machine_gets_a_worker(monkeypatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 3)
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-    assert runners.gpus("auto") == runners.gpus("cuda") == ["0", "1", "2"]
-    assert runners.gpus("cuda:1") == runners.gpus("cpu") == []
+    assert choose.gpus("auto") == choose.gpus("cuda") == ["0", "1", "2"]
+    assert choose.gpus("cuda:1") == choose.gpus("cpu") == []
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,5,7")
-    assert runners.gpus("auto") == ["4", "5", "7"]
+    assert choose.gpus("auto") == ["4", "5", "7"]
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
-    assert runners.gpus("auto") == []
+    assert choose.gpus("auto") == []

@@ -9,15 +9,21 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from robustbench_mix import compiled as module
-from robustbench_mix import zoo
-from robustbench_mix.algorithms import ladders
-from robustbench_mix.algorithms.attack import Target
-from robustbench_mix.algorithms.passes import Count
-from robustbench_mix.compiled import CHUNK, Chunked, ForwardOnly, compile_ahead, compiled
-from robustbench_mix.fuse import EXACT
-from robustbench_mix.search import searched
-from robustbench_mix.specs import ModelSpec
+from robustbench_mix.attacks.base import Target
+from robustbench_mix.attacks.native import ensembles
+from robustbench_mix.attacks.passes import Count
+from robustbench_mix.config.specs import ModelSpec
+from robustbench_mix.evaluation import compiled_model
+from robustbench_mix.evaluation.compiled_model import (
+    CHUNK,
+    Chunked,
+    ForwardOnly,
+    compile_ahead,
+    compiled,
+)
+from robustbench_mix.evaluation.fast import searched
+from robustbench_mix.models import factory
+from robustbench_mix.models.fusion import EXACT
 
 LONG = Count(1e12)
 
@@ -134,10 +140,10 @@ def test_without_a_compiler_nothing_is_compiled(monkeypatch) -> None:
 @pytest.mark.quick
 def test_square_finds_the_same_on_it(monkeypatch, linear_case) -> None:
     """The attack on the lent copy returns what it returns on the network."""
-    monkeypatch.setattr(module, "WORTH", 0.0)
+    monkeypatch.setattr(compiled_model, "WORTH", 0.0)
     monkeypatch.setattr(shutil, "which", lambda name: f"/usr/bin/{name}")
     model, split = linear_case(10, n=40)
-    (rung,) = ladders.autoattack(10, components=["square"], queries=60)
+    (rung,) = ensembles.autoattack(10, components=["square"], queries=60)
     x, y, eps = split.pixels(), split.labels, torch.full((40,), 0.02)
     passes = rung.passes(x, "linf")
     assert passes is not None
@@ -155,8 +161,8 @@ def test_square_finds_the_same_on_it(monkeypatch, linear_case) -> None:
 @pytest.mark.parametrize("exact", [True, False])
 def test_the_compiler_gives_the_same_logits(exact: bool) -> None:
     """The real one, on a network as attacks search it, with one thread and two."""
-    model = zoo.build(
-        ModelSpec("resnet14_w4", "frozen"), zoo.Shape(3, 8, 10), torch.zeros(3), torch.ones(3)
+    model = factory.build(
+        ModelSpec("resnet14_w4", "frozen"), factory.Shape(3, 8, 10), torch.zeros(3), torch.ones(3)
     )
     model = model.to(memory_format=torch.channels_last).eval().requires_grad_(False)
     x = torch.rand(8, 3, 8, 8)

@@ -9,14 +9,14 @@ import pytest
 import torch
 import torchvision
 
-from robustbench_mix import data
+from robustbench_mix.data import loaders
+from robustbench_mix.data.dataset import Split, balanced
 from robustbench_mix.errors import RbmixError
-from robustbench_mix.splits import Split, balanced
 
 
 def test_digits_are_scikit_learns() -> None:
     """1,797 real digits, disjoint splits, 30 test images a class, pixels in [0, 1]."""
-    digits = data.load("digits")
+    digits = loaders.load("digits")
     assert (len(digits.train), len(digits.test)) == (1497, 300)
     assert set(digits.train.index.tolist()).isdisjoint(digits.test.index.tolist())
     assert digits.test.labels.bincount().tolist() == [30] * 10
@@ -31,7 +31,7 @@ def test_statistics_are_those_of_the_pixels() -> None:
     """Mean and deviation per channel, from counts, equal the direct computation."""
     images = torch.randint(0, 256, (7, 3, 4, 5), dtype=torch.uint8)
     split = Split(images, torch.zeros(7, dtype=torch.int64), torch.arange(7), 255)
-    mean, std = data.Dataset("x", ("a", "b"), split, split).statistics()
+    mean, std = loaders.Dataset("x", ("a", "b"), split, split).statistics()
     pixels = split.pixels().double().transpose(0, 1).flatten(1)
     torch.testing.assert_close(mean.double(), pixels.mean(1), rtol=1e-6, atol=1e-7)
     torch.testing.assert_close(std.double(), pixels.std(1, correction=0), rtol=1e-6, atol=1e-7)
@@ -40,7 +40,7 @@ def test_statistics_are_those_of_the_pixels() -> None:
 @pytest.mark.parametrize("n", [1, 7, 10, 33, 128, 299])
 def test_balanced_subset(n: int) -> None:
     """Exactly n images, class counts within one, nested in every larger subset."""
-    test = data.load("digits").test
+    test = loaders.load("digits").test
     subset = balanced(test, n)
     counts = subset.labels.bincount(minlength=10)
     assert len(subset) == n
@@ -50,7 +50,7 @@ def test_balanced_subset(n: int) -> None:
 
 def test_balanced_gives_all_and_refuses_none() -> None:
     """More than there are gives all; less than one is an error."""
-    test = data.load("digits").test
+    test = loaders.load("digits").test
     assert len(balanced(test, 10_000)) == 300
     with pytest.raises(RbmixError, match="examples 0 must be at least 1"):
         balanced(test, 0)
@@ -58,7 +58,7 @@ def test_balanced_gives_all_and_refuses_none() -> None:
 
 def test_hash_sees_pixels_labels_and_order() -> None:
     """Any change of content changes the hash."""
-    test = data.load("digits").test
+    test = loaders.load("digits").test
     brighter = test.images.clone()
     brighter[0, 0, 0, 0] += 1
     hashes = {
@@ -74,7 +74,7 @@ def test_hash_sees_pixels_labels_and_order() -> None:
 def test_class_folder(write_folder, home: Path) -> None:
     """Classes in alphabetical order, one tensor a split, decoded once."""
     folder = write_folder("tiny")
-    loaded = data.load(str(folder))
+    loaded = loaders.load(str(folder))
     assert loaded.name == "tiny"
     assert loaded.classes == ("cat", "dog", "owl", "yak")
     assert loaded.train.images.shape == (24, 3, 8, 8)
@@ -82,39 +82,39 @@ def test_class_folder(write_folder, home: Path) -> None:
     cache = list((home / "data").iterdir())
     assert len(cache) == 1
     stamp = cache[0].stat().st_mtime_ns
-    assert data.load(str(folder)).test.hash == loaded.test.hash
+    assert loaders.load(str(folder)).test.hash == loaded.test.hash
     assert cache[0].stat().st_mtime_ns == stamp
 
 
 def test_changed_folder_is_decoded_again(write_folder, home: Path) -> None:
     """A cache never outlives its source."""
     folder = write_folder("tiny")
-    before = data.load(str(folder)).test.hash
+    before = loaders.load(str(folder)).test.hash
     (folder / "test" / "cat" / "0.png").unlink()
-    after = data.load(str(folder))
+    after = loaders.load(str(folder))
     assert len(after.test) == 15
     assert after.test.hash != before
 
 
 def test_folder_named_like_a_known_data_set(write_folder, home: Path) -> None:
     """A folder called cifar10 never passes for CIFAR-10."""
-    assert data.load(str(write_folder("cifar10"))).name == "cifar10-folder"
+    assert loaders.load(str(write_folder("cifar10"))).name == "cifar10-folder"
 
 
 def test_damaged_cache_is_named(write_folder, home: Path) -> None:
     """Half a cache file is an error with its path, not a traceback."""
     folder = write_folder("tiny")
-    data.load(str(folder))
+    loaders.load(str(folder))
     (cache,) = (home / "data").iterdir()
     cache.write_bytes(cache.read_bytes()[:100])
     with pytest.raises(RbmixError, match="is damaged"):
-        data.load(str(folder))
+        loaders.load(str(folder))
 
 
 def test_folder_with_one_class(write_folder, home: Path) -> None:
     """Nothing can be told apart with one class."""
     with pytest.raises(RbmixError, match="one class, 'cat'"):
-        data.load(str(write_folder("one", classes=("cat",))))
+        loaders.load(str(write_folder("one", classes=("cat",))))
 
 
 def test_folder_with_a_broken_image(write_folder, home: Path) -> None:
@@ -123,7 +123,7 @@ def test_folder_with_a_broken_image(write_folder, home: Path) -> None:
     broken = folder / "train" / "dog" / "2.png"
     broken.write_bytes(broken.read_bytes()[:40])
     with pytest.raises(RbmixError, match=r"cannot decode .*dog.2\.png"):
-        data.load(str(folder))
+        loaders.load(str(folder))
     assert not list(home.rglob("*.safetensors"))
 
 
@@ -134,27 +134,27 @@ def test_folder_with_several_sizes(write_folder, home: Path) -> None:
 
     Image.new("RGB", (9, 8)).save(folder / "train" / "dog" / "2.png")
     with pytest.raises(RbmixError, match="9x8 pixels, but others are 8x8"):
-        data.load(str(folder))
+        loaders.load(str(folder))
 
 
 def test_folder_problems_are_named(write_folder, tmp_path: Path, home: Path) -> None:
     """A missing split, class or folder, and an unknown name."""
     folder = write_folder("tiny")
     with pytest.raises(RbmixError, match="has no train/ folder"):
-        data.load(str(folder / "test"))
+        loaders.load(str(folder / "test"))
     (folder / "test" / "yak").rename(folder / "test" / "zebu")
     with pytest.raises(RbmixError, match=r"different classes \(yak, zebu\)"):
-        data.load(str(folder))
+        loaders.load(str(folder))
     with pytest.raises(RbmixError, match="does not exist"):
-        data.load(str(tmp_path / "nowhere"))
+        loaders.load(str(tmp_path / "nowhere"))
     with pytest.raises(RbmixError, match="did you mean 'digits'"):
-        data.load("digit")
+        loaders.load("digit")
 
 
 def test_cifar10_through_torchvision(home: Path, write_cifar10) -> None:
     """torchvision's real loader reads files in the original format."""
     test = write_cifar10(home / "data")
-    loaded = data.load("cifar10")
+    loaded = loaders.load("cifar10")
     assert loaded.classes[3] == "class3"
     assert len(loaded.train) == 50
     assert np.array_equal(loaded.test.images.numpy(), test.reshape(10, 3, 32, 32))
@@ -169,5 +169,5 @@ def test_cifar10_without_a_network(home: Path, monkeypatch: pytest.MonkeyPatch) 
 
     monkeypatch.setattr(torchvision.datasets.cifar, "download_and_extract_archive", refuse)
     with pytest.raises(RbmixError, match="'cifar10' is not in .*home.*--dataset digits") as error:
-        data.load("cifar10")
+        loaders.load("cifar10")
     assert "\n" not in str(error.value)

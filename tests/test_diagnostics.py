@@ -15,14 +15,16 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from robustbench_mix import data, flags, protocols, records
+from robustbench_mix.config import protocols
+from robustbench_mix.data import loaders
+from robustbench_mix.data.dataset import Dataset
 from robustbench_mix.errors import RbmixError
-from robustbench_mix.evaluation import evaluate, task
-from robustbench_mix.identity import Label
-from robustbench_mix.obtain import Obtained
-from robustbench_mix.probes import Probe
-from robustbench_mix.records import Run
-from robustbench_mix.splits import Dataset
+from robustbench_mix.evaluation.evaluate import evaluate, task
+from robustbench_mix.evaluation.identity import Label
+from robustbench_mix.results import flags, records
+from robustbench_mix.results.probes import Probe
+from robustbench_mix.results.records import Run
+from robustbench_mix.training.load_or_train import Obtained
 
 pytestmark = pytest.mark.default
 
@@ -40,7 +42,7 @@ SILENT = {
 
 @pytest.fixture(scope="module")
 def digits() -> Dataset:
-    return data.load("digits")
+    return loaders.load("digits")
 
 
 @pytest.fixture

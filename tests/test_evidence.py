@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest, ttest_1samp
 
-from robustbench_mix import evidence
-from robustbench_mix.evidence import (
+from robustbench_mix.results import statistics
+from robustbench_mix.results.statistics import (
     crossed_bootstrap,
     difference,
     holm,
@@ -59,7 +59,7 @@ def test_the_bootstrap_widens_with_what_varies() -> None:
 
 def test_the_bootstrap_covers(monkeypatch: pytest.MonkeyPatch) -> None:
     """With seeds and images that both vary, at least about 95 % of the intervals hold the mean."""
-    monkeypatch.setattr(evidence, "RESAMPLES", 400)
+    monkeypatch.setattr(statistics, "RESAMPLES", 400)
     random = np.random.default_rng(2)
     held = 0
     for _ in range(200):

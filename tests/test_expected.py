@@ -14,11 +14,15 @@ from typing import Any
 import pytest
 import torch
 
-from robustbench_mix import algorithms, diagnostics, harness, probing, protocols, records, search
-from robustbench_mix.algorithms import attack, ladders
-from robustbench_mix.algorithms.attack import Target
-from robustbench_mix.algorithms.square import asked, square
-from robustbench_mix.expected import (
+from robustbench_mix.attacks import base, registry
+from robustbench_mix.attacks.base import Target
+from robustbench_mix.attacks.native import ensembles
+from robustbench_mix.attacks.native.square import asked, square
+from robustbench_mix.config import protocols
+from robustbench_mix.config.specs import Eps
+from robustbench_mix.evaluation import diagnostics, explain, fast, reference
+from robustbench_mix.evaluation.identity import Label
+from robustbench_mix.evaluation.remaining_passes import (
     Climb,
     Count,
     Meter,
@@ -31,10 +35,9 @@ from robustbench_mix.expected import (
     work_done,
     work_of,
 )
-from robustbench_mix.identity import Label
-from robustbench_mix.pace import Pace
-from robustbench_mix.specs import Eps
-from robustbench_mix.state import State
+from robustbench_mix.evaluation.state import State
+from robustbench_mix.results import records
+from robustbench_mix.runtime.pace import Pace
 
 HONEST = 1.5  # by what factor an estimate may be wrong, after a tenth
 CIFAR = torch.zeros(8, 3, 32, 32)
@@ -145,7 +148,7 @@ def climbed(images: list[Image], rungs: list[Step], levels: int) -> Simulation:
 def in_rounds(
     images: list[Image], steps: list[Step], grid: list[float], truth: Count
 ) -> Simulation:
-    """The reference schedule, as `harness` runs it; `truth` are passes where a step is silent."""
+    """The reference schedule, as `reference` runs it; `truth` are passes where a step is silent."""
     state = state_of(images, len(grid), 0)
     run = Simulation(state)
     plan = [(level, step) for level in range(len(grid)) for step in steps]
@@ -186,9 +189,9 @@ def honest(run: Simulation) -> float:
 
 
 AUTOATTACK = [
-    Step(rung.name, rung.passes(CIFAR, "linf")) for rung in ladders.ladder("autoattack", 10, {})
+    Step(rung.name, rung.passes(CIFAR, "linf")) for rung in ensembles.ladder("autoattack", 10, {})
 ]
-PGD = [Step(rung.name, rung.passes(CIFAR, "linf")) for rung in ladders.ladder("pgd", 10, {})]
+PGD = [Step(rung.name, rung.passes(CIFAR, "linf")) for rung in ensembles.ladder("pgd", 10, {})]
 
 
 def real(checkout: Path, protocol: str) -> Iterator[tuple[str, list[Image], list[str]]]:
@@ -218,7 +221,7 @@ def test_the_reference_schedule_is_honest(checkout: Path, protocol: str, tells: 
     """Attacks that tell their passes, and others: how far margins reach says how many stand."""
     steps = [
         Step(one.name, one.passes(CIFAR, "linf") if tells else None)
-        for one in algorithms.components(protocol, 10, {})
+        for one in registry.components(protocol, 10, {})
     ]
     for name, images, eps in real(checkout, protocol):
         for image in images:  # what one step has broken falls to the first attack here
@@ -320,18 +323,18 @@ def test_a_search_counts_up_to_what_it_took(linear_case: Callable, monkeypatch) 
     def bar(description: str, total: float, done: float = 0.0) -> Iterator[Any]:
         yield lambda done, note="", total=None: seen.append((done, total))
 
-    monkeypatch.setattr(search, "bar", bar)
-    monkeypatch.setattr(harness, "bar", bar)
+    monkeypatch.setattr(fast, "bar", bar)
+    monkeypatch.setattr(reference, "bar", bar)
     model, split = linear_case(10)
     protocol = protocols.load("pgd", "", eps=["0.002", "0.01", "0.04"])
     how: dict[str, Any] = {"seed": 0, "device": torch.device("cpu"), "batch_size": 4}
     options = {"steps": 20, "restarts": 2}
-    rungs = ladders.ladder("pgd", 10, options)
-    steps = algorithms.components("pgd", 10, options)
+    rungs = ensembles.ladder("pgd", 10, options)
+    steps = registry.components("pgd", 10, options)
     for schedule in (
-        partial(search.search_all, ladder=rungs),
-        partial(harness.attack_all, steps=steps),
-        partial(harness.attack_all, steps=ladders.as_components(rungs), exhaustive=True),
+        partial(fast.search_all, ladder=rungs),
+        partial(reference.attack_all, steps=steps),
+        partial(reference.attack_all, steps=ensembles.as_components(rungs), exhaustive=True),
     ):
         seen.clear()
         state = schedule(model, split, protocol, **how)
@@ -353,7 +356,7 @@ def ends(monkeypatch) -> list[tuple[float, float]]:
         assert last == sorted(last)
         found.append((total, last[-1]))
 
-    monkeypatch.setattr(attack, "bar", bar)
+    monkeypatch.setattr(base, "bar", bar)
     return found
 
 
@@ -363,8 +366,8 @@ def test_probes_take_what_is_expected(linear_case: Callable, ends, tmp_path: Pat
     twin, _ = linear_case(10)
     label, cpu = Label("resnet14", "frozen", "learned", 0), torch.device("cpu")
     header = {"eps": ["0.01", "0.02"], "classes": ["a"] * 10, "shape": [2, 5, 5]}
-    probing._probe(label, model, header, split, tmp_path / "probe.parquet", cpu)
-    probing._transfer(label, (model, twin), header, split, tmp_path / "t.parquet", cpu)
+    explain._probe(label, model, header, split, tmp_path / "probe.parquet", cpu)
+    explain._transfer(label, (model, twin), header, split, tmp_path / "t.parquet", cpu)
     assert len(ends) == 2
     for expected, took in ends:
         assert 1 / HONEST < took / expected < HONEST

@@ -18,15 +18,18 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from robustbench_mix import cli, fit, leaderboard, memory, records, unfinished
-from robustbench_mix.algorithms.attack import Target
-from robustbench_mix.atomic import part
-from robustbench_mix.bench import processes
+from robustbench_mix import cli
+from robustbench_mix.attacks.base import Target
+from robustbench_mix.benchmarks import processes
+from robustbench_mix.config.training import recipe_for
 from robustbench_mix.errors import RbmixError
-from robustbench_mix.files import replacing, write_bytes, write_text
-from robustbench_mix.locks import alone
-from robustbench_mix.recipes import recipe_for
-from robustbench_mix.unfinished import Unfinished
+from robustbench_mix.results import leaderboard, records
+from robustbench_mix.runtime import memory
+from robustbench_mix.storage.atomic import part
+from robustbench_mix.storage.files import replacing, write_bytes, write_text
+from robustbench_mix.storage.locks import alone
+from robustbench_mix.training import loop, resume
+from robustbench_mix.training.resume import Unfinished
 
 pytestmark = pytest.mark.default
 
@@ -132,7 +135,7 @@ def trained(optimizer: str, kept: Unfinished | None, epochs: int = 4) -> nn.Modu
         loss = F.cross_entropy(model(x[rows] + 0.1 * noise), y[rows])
         return loss, lambda: ""
 
-    fit.fit(model, 50, recipe, 0, torch.device("cpu"), loss_of, unfinished=kept)
+    loop.fit(model, 50, recipe, 0, torch.device("cpu"), loss_of, unfinished=kept)
     return model
 
 
@@ -141,7 +144,7 @@ def test_a_killed_training_goes_on_to_the_same_weights(
     tmp_path: Path, monkeypatch, capsys, optimizer: str
 ) -> None:
     """From the last epoch, bit by bit: weights, running statistics, momenta and rates."""
-    monkeypatch.setattr(unfinished, "SAVE_EVERY_SECONDS", 0.0)
+    monkeypatch.setattr(resume, "SAVE_EVERY_SECONDS", 0.0)
     kept = Unfinished(tmp_path / "net.safetensors", {"commit": "a"})
     with pytest.raises(CrashError):
         trained(optimizer, kept, epochs=1)
@@ -161,7 +164,7 @@ def test_an_unfinished_training_of_other_code_starts_over(
     tmp_path: Path, monkeypatch, capsys
 ) -> None:
     """Half by one version and half by another would be neither."""
-    monkeypatch.setattr(unfinished, "SAVE_EVERY_SECONDS", 0.0)
+    monkeypatch.setattr(resume, "SAVE_EVERY_SECONDS", 0.0)
     with pytest.raises(CrashError):
         trained("sgd", Unfinished(tmp_path / "net.safetensors", {"commit": "a"}), epochs=1)
     again = trained("sgd", Unfinished(tmp_path / "net.safetensors", {"commit": "b"}))
@@ -172,7 +175,7 @@ def test_an_unfinished_training_of_other_code_starts_over(
 
 def test_a_damaged_unfinished_training_is_named(tmp_path: Path, monkeypatch) -> None:
     """It is not dropped silently, and nobody's code in it runs."""
-    monkeypatch.setattr(unfinished, "SAVE_EVERY_SECONDS", 0.0)
+    monkeypatch.setattr(resume, "SAVE_EVERY_SECONDS", 0.0)
     kept = Unfinished(tmp_path / "net.safetensors", {})
     with pytest.raises(CrashError):
         trained("sgd", kept, epochs=2)

@@ -9,13 +9,15 @@ from pathlib import Path
 import pytest
 import torch
 
-from robustbench_mix import algorithms, cli, protocols
-from robustbench_mix.algorithms import from_foolbox
+from robustbench_mix import cli
+from robustbench_mix.attacks import registry
+from robustbench_mix.attacks.reference import foolbox as from_foolbox
+from robustbench_mix.config import protocols
+from robustbench_mix.config.protocols import Protocol
+from robustbench_mix.config.specs import parse_grid
 from robustbench_mix.errors import RbmixError
-from robustbench_mix.harness import attack_all
-from robustbench_mix.protocols import Protocol
-from robustbench_mix.specs import parse_grid
-from robustbench_mix.state import State
+from robustbench_mix.evaluation.reference import attack_all
+from robustbench_mix.evaluation.state import State
 
 CPU = torch.device("cpu")
 GRID = {"linf": ["0.002", "0.005", "0.01", "0.02"], "l2": ["0.02", "0.05", "0.1", "0.2"]}
@@ -38,7 +40,7 @@ def run(case, name: str, norm: str, options: dict | None = None) -> State:
     """Attack the 16 images of a linear model of four classes over the grid."""
     model, split = case(4)
     protocol = Protocol("mine", "", f"foolbox:{name}", norm, parse_grid(GRID[norm], norm))
-    steps = algorithms.components(protocol.algorithm, 4, options or {})
+    steps = registry.components(protocol.algorithm, 4, options or {})
     return attack_all(model, split, protocol, steps=steps, seed=0, device=CPU, batch_size=16)
 
 
@@ -107,7 +109,7 @@ def test_a_stopped_run_goes_on_to_the_same_end(linear_case) -> None:
     model, split = linear_case(4)
     name = "LinearSearchBlendedUniformNoiseAttack"
     protocol = Protocol("", "", f"foolbox:{name}", "linf", parse_grid(["0.1", "0.4"], "linf"))
-    steps = algorithms.components(protocol.algorithm, 4, {})
+    steps = registry.components(protocol.algorithm, 4, {})
     how = {"steps": steps, "seed": 0, "device": CPU, "batch_size": 6}
     saved: list[dict] = []
     whole = attack_all(model, split, protocol, save=lambda s: saved.append(asdict(s)), **how)

@@ -6,16 +6,16 @@ import pytest
 import torch
 from torch import nn
 
-from robustbench_mix import zoo
-from robustbench_mix.fuse import Affine, MapLinear, halve, simplify
-from robustbench_mix.mixing import SeparableConv2d
-from robustbench_mix.specs import ModelSpec
+from robustbench_mix.config.specs import ModelSpec
+from robustbench_mix.models import factory
+from robustbench_mix.models.fusion import Affine, MapLinear, halve, simplify
+from robustbench_mix.models.mixers import SeparableConv2d
 
 
 def network(name: str, size: int) -> nn.Module:
     """A fresh network in eval mode whose norms do something."""
-    model = zoo.build(
-        ModelSpec(name), zoo.Shape(3, size, 10), torch.full((3,), 0.4), torch.full((3,), 0.3)
+    model = factory.build(
+        ModelSpec(name), factory.Shape(3, size, 10), torch.full((3,), 0.4), torch.full((3,), 0.3)
     )
     for module in model.modules():
         if isinstance(module, nn.BatchNorm2d):

@@ -10,10 +10,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from robustbench_mix import graphs, protocols, search
-from robustbench_mix.algorithms import ladders
-from robustbench_mix.graphs import Graphed, agree, graphed
-from robustbench_mix.specs import parse_grid
+from robustbench_mix.attacks.native import ensembles
+from robustbench_mix.config import protocols
+from robustbench_mix.config.specs import parse_grid
+from robustbench_mix.evaluation import fast
+from robustbench_mix.models import cuda_graphs
+from robustbench_mix.models.cuda_graphs import Graphed, agree, graphed
 
 needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 
@@ -96,7 +98,7 @@ def test_a_network_that_cannot_be_captured_runs_as_it_is() -> None:
 
 
 def test_a_large_batch_is_not_captured(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(graphs, "LARGEST", 4)
+    monkeypatch.setattr(cuda_graphs, "LARGEST", 4)
     replayed = Graphed(network(), imitation)
     replayed(images(5))
     assert not replayed.graphs
@@ -160,10 +162,10 @@ def test_replays_change_no_verdict(
     model.double()
     grid = ["0.005", "0.01", "0.02"] if norm == "linf" else ["0.05", "0.1"]
     protocol = replace(protocols.load("autoattack", ""), norm=norm, eps=parse_grid(grid, norm))
-    rungs = ladders.ladder("autoattack", 10, {"steps": 20, "queries": 40})
+    rungs = ensembles.ladder("autoattack", 10, {"steps": 20, "queries": 40})
 
     def levels() -> list[int]:
-        state = search.search_all(
+        state = fast.search_all(
             model, split, protocol, ladder=rungs, seed=0, device=torch.device("cpu"), batch_size=16
         )
         return state.level
@@ -175,6 +177,6 @@ def test_replays_change_no_verdict(
         replays.append(Graphed(net, imitation))
         return replays[-1]
 
-    monkeypatch.setattr(search, "graphed", replaying)
+    monkeypatch.setattr(fast, "graphed", replaying)
     assert levels() == plain
     assert len(replays[0].graphs) > 2

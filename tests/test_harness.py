@@ -8,13 +8,15 @@ import pytest
 import torch
 from torch import nn
 
-from robustbench_mix import algorithms, protocols, zoo
-from robustbench_mix.algorithms.attack import Component, Target
+from robustbench_mix.attacks import registry
+from robustbench_mix.attacks.base import Component, Target
+from robustbench_mix.config import protocols
+from robustbench_mix.config.specs import ModelSpec, parse_grid
+from robustbench_mix.data.dataset import Split
 from robustbench_mix.errors import RbmixError
-from robustbench_mix.harness import attack_all, classes_of
-from robustbench_mix.specs import ModelSpec, parse_grid
-from robustbench_mix.splits import Split
-from robustbench_mix.state import State
+from robustbench_mix.evaluation.reference import attack_all, classes_of
+from robustbench_mix.evaluation.state import State
+from robustbench_mix.models import factory
 
 CPU = torch.device("cpu")
 PROTOCOL = replace(protocols.load("fgsm", ""), eps=parse_grid(["0.01", "0.02", "0.05"], "linf"))
@@ -93,7 +95,7 @@ def test_nan_logits_are_never_robust(name: str) -> None:
     """A model that answers NaN under attack gets an error, not an accuracy."""
     images = torch.randint(90, 160, (6, 1, 4, 4), dtype=torch.uint8)
     split = Split(images, torch.zeros(6, dtype=torch.int64), torch.arange(6), 255)
-    steps = algorithms.components(protocols.load(name, "").algorithm, 4, {})
+    steps = registry.components(protocols.load(name, "").algorithm, 4, {})
     with pytest.raises(RbmixError, match="not finite"):
         run(Odd(), split, steps)
 
@@ -153,7 +155,7 @@ def test_outcome_does_not_depend_on_batches_or_order(linear_case, name, batch_si
     grid = ["0.01", "0.03"] if protocol.norm == "linf" else ["0.05", "0.1"]
     protocol = replace(protocol, eps=parse_grid(grid, protocol.norm))
     options = {"draws": 20} if name == "noise" else {"steps": 3, "restarts": 3}
-    steps = algorithms.components(protocol.algorithm, 10, options)
+    steps = registry.components(protocol.algorithm, 10, options)
     reference = run(model, split, steps, protocol, batch_size=20)
     order = torch.randperm(20)
     shuffled = run(model, split.take(order), steps, protocol, batch_size=batch_size)
@@ -167,7 +169,7 @@ def test_a_stopped_run_ends_as_an_undisturbed_one(linear_case, name: str) -> Non
     """Stop after each batch in turn, go on from what was saved: the outcome is the same."""
     model, split = linear_case(10)
     small = {"pgd": {"steps": 2, "restarts": 2}, "autoattack": {"steps": 5, "queries": 5}}[name]
-    steps = algorithms.components(name, 10, small)
+    steps = registry.components(name, 10, small)
     saved: list[dict] = []
     whole = run(model, split, steps, save=lambda state: saved.append(asdict(state)))
     assert len(saved) > 5
@@ -180,9 +182,9 @@ def test_a_stopped_run_ends_as_an_undisturbed_one(linear_case, name: str) -> Non
 
 def test_the_model_leaves_as_it_came() -> None:
     """Mode, gradient flags, gradients, buffers and the random state are untouched."""
-    shape = zoo.Shape(1, 6, 4)
+    shape = factory.Shape(1, 6, 4)
     spec = ModelSpec("resnet14_w4", spatial="frozen")
-    model = zoo.build(spec, shape, torch.zeros(1), torch.ones(1)).train()
+    model = factory.build(spec, shape, torch.zeros(1), torch.ones(1)).train()
     model.net.norm.eval()
     next(model.parameters()).grad = torch.ones_like(next(model.parameters()))
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
@@ -197,7 +199,7 @@ def test_the_model_leaves_as_it_came() -> None:
     torch.manual_seed(11)
     for name in ("pgd", "autoattack", "noise"):
         options = {"autoattack": {"steps": 3, "queries": 3}}.get(name, {})
-        run(model, split, algorithms.components(name, 4, options))
+        run(model, split, registry.components(name, 4, options))
     assert torch.equal(torch.rand(4), expected)
     assert [p.requires_grad for p in model.parameters()] == flags
     assert [m.training for m in model.modules()] == modes
@@ -210,7 +212,7 @@ def test_passes_are_counted(linear_case) -> None:
     """PGD from the image spends one forward and one gradient an image and step, and a verdict."""
     model, split = linear_case(4)
     protocol = replace(PROTOCOL, eps=parse_grid(["0.000001"], "linf"))
-    steps = algorithms.components("pgd", 4, {"steps": 7, "restarts": 2})
+    steps = registry.components("pgd", 4, {"steps": 7, "restarts": 2})
     state = run(model, split, steps, protocol)
     spent = {"forward": 8 * len(split), "gradient": 7 * len(split)}
     assert state.passes == {"pgd-0": spent, "pgd-1": spent}
@@ -225,7 +227,7 @@ def test_other_precisions_and_layouts(name: str, dtype: torch.dtype) -> None:
     model = model.to(memory_format=torch.channels_last)
     images = torch.randint(0, 256, (6, 2, 5, 5), dtype=torch.uint8)
     split = Split(images, torch.arange(6) % 5, torch.arange(6), 255)
-    steps = algorithms.components(name, 5, {"steps": 3, "queries": 3} if name != "fgsm" else {})
+    steps = registry.components(name, 5, {"steps": 3, "queries": 3} if name != "fgsm" else {})
     protocol = replace(protocols.load("pgd-l2", ""), eps=parse_grid(["0.1"], "l2"))
     assert classes_of(model, split, CPU) == 5
     for used in (PROTOCOL, protocol):
@@ -258,10 +260,10 @@ def test_target_gives_contiguous_gradients() -> None:
 def test_bad_options_are_named(algorithm: str, options: dict, message: str) -> None:
     """A protocol's wrong option is named with its value."""
     with pytest.raises(RbmixError, match=message):
-        algorithms.components(algorithm, 10, options)
+        registry.components(algorithm, 10, options)
 
 
 def test_autoattack_needs_two_classes() -> None:
     """One class cannot be attacked."""
     with pytest.raises(RbmixError, match="at least 2 classes, not 1"):
-        algorithms.components("autoattack", 1, {})
+        registry.components("autoattack", 1, {})

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from robustbench_mix.intervals import paired_difference, wilson
+from robustbench_mix.results.intervals import paired_difference, wilson
 
 
 def test_wilson_against_newcombe() -> None:

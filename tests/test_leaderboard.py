@@ -11,9 +11,10 @@ from xml.etree import ElementTree
 import pandas as pd
 import pytest
 
-from robustbench_mix import leaderboard, plot, records
 from robustbench_mix.errors import RbmixError
-from robustbench_mix.intervals import wilson
+from robustbench_mix.results import leaderboard, records
+from robustbench_mix.results import plots as plot
+from robustbench_mix.results.intervals import wilson
 
 
 @pytest.fixture

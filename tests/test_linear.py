@@ -7,9 +7,10 @@ from dataclasses import replace
 import pytest
 import torch
 
-from robustbench_mix import algorithms, protocols
-from robustbench_mix.harness import attack_all
-from robustbench_mix.specs import parse_grid
+from robustbench_mix.attacks import registry
+from robustbench_mix.config import protocols
+from robustbench_mix.config.specs import parse_grid
+from robustbench_mix.evaluation.reference import attack_all
 
 CPU = torch.device("cpu")
 GRID = {"linf": ["0.002", "0.005", "0.01", "0.02", "0.04"], "l2": ["0.02", "0.05", "0.1", "0.2"]}
@@ -22,7 +23,7 @@ OPTIMAL, UNTARGETED = 1.05, 1.6
 def levels(model, split, protocol) -> list[int]:
     """Run the protocol and return, per image, the position of the epsilon that broke it."""
     classes = model.weight.shape[0]
-    steps = algorithms.components(protocol.algorithm, classes, protocol.options)
+    steps = registry.components(protocol.algorithm, classes, protocol.options)
     state = attack_all(model, split, protocol, steps=steps, seed=0, device=CPU, batch_size=64)
     assert all(state.correct)
     return state.level
@@ -97,7 +98,7 @@ def test_norms_in_the_records_are_attained(linear_case) -> None:
     """The recorded norm is at most eps and at least the exact distance."""
     model, split = linear_case(10)
     protocol = replace(protocols.load("pgd", ""), eps=parse_grid(GRID["linf"], "linf"))
-    steps = algorithms.components("pgd", 10, protocol.options)
+    steps = registry.components("pgd", 10, protocol.options)
     state = attack_all(model, split, protocol, steps=steps, seed=0, device=CPU, batch_size=64)
     distances = model.distances(split.pixels(), split.labels, "linf").tolist()
     found = 0

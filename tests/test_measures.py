@@ -10,9 +10,11 @@ import numpy as np
 import pytest
 import torch
 
-from robustbench_mix import cli, measures, probes
-from robustbench_mix.algorithms.attack import Target
+from robustbench_mix import cli
+from robustbench_mix.attacks.base import Target
 from robustbench_mix.errors import RbmixError
+from robustbench_mix.evaluation import measures
+from robustbench_mix.results import probes
 
 WORDS = [
     "--model", networks.MODEL, "--examples", "12", "--eps", "1/16,4/16",
@@ -164,6 +166,6 @@ def test_a_record_of_another_kind_is_refused(here: Path) -> None:
     assert cli.main(["explain", *WORDS, "--spatial", "learned"]) == 0
     (path,) = here.rglob("probe-*.parquet")
     found = probes.read(path)
-    probes.tables.write(path, found.header, found.table.drop(columns="margin"), {})
+    probes.parquet_table.write(path, found.header, found.table.drop(columns="margin"), {})
     with pytest.raises(RbmixError, match="no margin"):
         probes.read(path)

@@ -11,8 +11,9 @@ from pathlib import Path
 import fsspec
 import pytest
 
-from robustbench_mix import cli, files, mirrors
+from robustbench_mix import cli
 from robustbench_mix.errors import RbmixError
+from robustbench_mix.storage import files, remote
 
 SMALL = ["--model", "resnet14_w4", "--epochs", "1", "--train-examples", "60", "--examples", "8"]
 EVALUATE = ["evaluate", *SMALL, "--attack", "smoke"]
@@ -76,7 +77,7 @@ def test_what_is_there_is_not_done_again(url: str, tmp_path: Path, monkeypatch, 
 def test_an_object_store(store: str, home: Path) -> None:
     """What is written there is seen, what is removed is gone, what stays here is not sent."""
     system = fsspec.filesystem("memory")
-    folder = mirrors.folder(store)
+    folder = remote.folder(store)
     files.check_writable(folder)
     assert not system.exists("/bucket/results/.writable")
     files.write_text(folder / "runs" / "a.json", "one")
@@ -85,17 +86,17 @@ def test_an_object_store(store: str, home: Path) -> None:
     assert system.ls("/bucket/results/runs", detail=False) == ["/bucket/results/runs/a.json"]
     system.pipe("/bucket/results/runs/a.json", b"other")
     system.pipe("/bucket/results/runs/b.json", b"two")
-    assert mirrors.folder(store + "/") == folder
+    assert remote.folder(store + "/") == folder
     assert (folder / "runs" / "a.json").read_text() == "other"
     assert (folder / "runs" / "b.json").read_text() == "two"
     files.remove(folder / "runs" / "b.json")
     assert not system.exists("/bucket/results/runs/b.json")
     system.rm("/bucket/results/runs/a.json")
-    mirrors.folder(store)
+    remote.folder(store)
     assert not (folder / "runs" / "a.json").exists()
     assert (folder / "runs" / "a.partial.json").exists()
-    assert mirrors.spelled(folder) == store
-    assert mirrors.name(folder / "runs" / "x") == f"{store}/runs/x"
+    assert remote.spelled(folder) == store
+    assert remote.name(folder / "runs" / "x") == f"{store}/runs/x"
 
 
 def test_what_leads_elsewhere_is_not_fetched(store: str, home: Path) -> None:
@@ -103,16 +104,16 @@ def test_what_leads_elsewhere_is_not_fetched(store: str, home: Path) -> None:
     system = fsspec.filesystem("memory")
     for name in (".url", ".listing.json", "runs/.hidden", "checkpoints/big.safetensors"):
         system.pipe(f"/bucket/results/{name}", b"evil")
-    folder = mirrors.folder(store)
+    folder = remote.folder(store)
     assert sorted(path.name for path in folder.rglob("*")) == [".listing.json", ".url"]
     assert (folder / ".url").read_text() == store
-    assert not mirrors._is_ours("../../outside")
-    assert not mirrors._is_ours("runs/../../outside")
+    assert not remote._is_ours("../../outside")
+    assert not remote._is_ours("runs/../../outside")
 
 
 def test_a_failing_store_leaves_nothing_here(store: str, home: Path, monkeypatch) -> None:
     """What could not be written there is not here either: the two never differ."""
-    folder = mirrors.folder(store)
+    folder = remote.folder(store)
 
     def full(*args, **words):
         raise OSError(28, "No space left on device")

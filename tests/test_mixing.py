@@ -9,10 +9,10 @@ import torch
 import torchvision
 from torch import nn
 
-from robustbench_mix import filters, mixing
+from robustbench_mix.config.specs import Spatial, parse_spatial
 from robustbench_mix.errors import RbmixError
-from robustbench_mix.mixing import SeparableConv2d
-from robustbench_mix.specs import Spatial, parse_spatial
+from robustbench_mix.models import filters, mixers
+from robustbench_mix.models.mixers import SeparableConv2d
 
 # PyTorch says that it copies the input to pad it unevenly.
 EVEN = pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel")
@@ -65,7 +65,7 @@ def test_composed_path_equals_two_steps(case: dict, size: tuple[int, int]) -> No
 )
 def test_taps_that_meet_the_map(axis: tuple[int, ...], wanted: tuple[slice, int]) -> None:
     """By size, kernel, stride, padding and dilation: the taps, and the padding left for them."""
-    assert mixing.taps_within(*axis) == wanted
+    assert mixers.taps_within(*axis) == wanted
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
@@ -74,7 +74,7 @@ def test_composed_module_is_the_same_function(case: dict) -> None:
     net = nn.Sequential(SeparableConv2d(4, 6, **case)).double()
     x = torch.randn(2, 4, 9, 9, dtype=torch.float64)
     expected = net(x)
-    composed = mixing.compose(net)
+    composed = mixers.compose(net)
     assert type(composed[0]) is nn.Conv2d
     assert torch.equal(composed(x), expected)
 
@@ -90,7 +90,7 @@ def test_composes_where_that_is_faster(
     """The dense kernel is used up to a certain number of multiplications: never for d = 1."""
     conv = SeparableConv2d(width, width, kernel, multiplier=multiplier)
     two_steps = width * multiplier * (kernel**2 + width)
-    assert conv.composes is expected is (width**2 * kernel**2 <= mixing.DENSER * two_steps)
+    assert conv.composes is expected is (width**2 * kernel**2 <= mixers.DENSER * two_steps)
 
 
 def test_other_padding_keeps_two_steps() -> None:
@@ -108,18 +108,18 @@ def test_separate_works_on_torchvision(name: str) -> None:
     net = getattr(torchvision.models, name)(weights=None, num_classes=5).eval()
     x = torch.randn(1, 3, 64, 64)
     before = net(x).shape
-    embedding = mixing.patch_embedding(net)
-    depthwise = list(mixing.spatial_mixers(net))
-    count = sum(mixing.is_dense_spatial(m) and m is not embedding for m in net.modules())
-    mixing.separate(net)
+    embedding = mixers.patch_embedding(net)
+    depthwise = list(mixers.spatial_mixers(net))
+    count = sum(mixers.is_dense_spatial(m) and m is not embedding for m in net.modules())
+    mixers.separate(net)
     dense = [
         module
         for module in net.modules()
-        if mixing.is_dense_spatial(module) and module is not embedding
+        if mixers.is_dense_spatial(module) and module is not embedding
     ]
     assert dense == []
     assert net(x).shape == before
-    assert len(list(mixing.spatial_mixers(net))) == len(depthwise) + count > 0
+    assert len(list(mixers.spatial_mixers(net))) == len(depthwise) + count > 0
 
 
 def test_separable_has_as_many_pointwise_weights_as_dense() -> None:
@@ -131,9 +131,9 @@ def test_separable_has_as_many_pointwise_weights_as_dense() -> None:
 def test_patch_embedding_is_neither() -> None:
     """The first convolution with kernel = stride mixes nothing that counts."""
     net = nn.Sequential(nn.Conv2d(3, 8, 2, stride=2), nn.Conv2d(8, 8, 1), nn.Conv2d(8, 8, 1))
-    assert mixing.patch_embedding(net) is net[0]
-    assert list(mixing.channel_mixers(net)) == [net[1], net[2]]
-    assert mixing.patch_embedding(nn.Sequential(nn.Conv2d(3, 8, 3, padding=1))) is None
+    assert mixers.patch_embedding(net) is net[0]
+    assert list(mixers.channel_mixers(net)) == [net[1], net[2]]
+    assert mixers.patch_embedding(nn.Sequential(nn.Conv2d(3, 8, 3, padding=1))) is None
 
 
 def depthwise(spatial: str, kernel: int = 3) -> tuple[torch.Tensor, torch.Tensor]:
@@ -141,7 +141,7 @@ def depthwise(spatial: str, kernel: int = 3) -> tuple[torch.Tensor, torch.Tensor
     torch.manual_seed(3)
     net = nn.Sequential(SeparableConv2d(4, 6, kernel, padding="same"))
     before = net[0].depthwise.weight.detach().clone()
-    mixing.set_mixing(net, parse_spatial(spatial), "learned")
+    mixers.set_mixing(net, parse_spatial(spatial), "learned")
     return before, net[0].depthwise.weight.detach()
 
 
@@ -168,7 +168,7 @@ def test_box_averages() -> None:
 def test_identity_passes_each_channel_on(kernel: int) -> None:
     """Delta filters leave every pixel where it is, for even kernels too."""
     net = nn.Sequential(SeparableConv2d(4, 6, kernel, padding="same"))
-    mixing.set_mixing(net, Spatial("identity"), "learned")
+    mixers.set_mixing(net, Spatial("identity"), "learned")
     x = torch.randn(1, 4, 9, 9)
     out = net[0].depthwise(x).view(1, 4, kernel * kernel, 9, 9)
     assert torch.equal(out, x[:, :, None].expand_as(out))
@@ -213,7 +213,7 @@ def test_smoothing_beyond_the_kernel_is_refused() -> None:
 def test_freezing_covers_the_named_mixers(spatial, channel, expected) -> None:
     """Two words decide what is trained; norms and head always are."""
     net = nn.Sequential(SeparableConv2d(3, 6, 3, bias=True), nn.BatchNorm2d(6), nn.Linear(6, 2))
-    mixing.set_mixing(net, parse_spatial(spatial), channel)
+    mixers.set_mixing(net, parse_spatial(spatial), channel)
     conv = net[0]
     assert (conv.depthwise.weight.requires_grad, conv.pointwise.weight.requires_grad) == expected
     assert conv.pointwise.bias.requires_grad is expected[1]
@@ -233,7 +233,7 @@ class Standardised(nn.Conv2d):
 def test_convolutions_of_another_kind_keep_their_forward_pass() -> None:
     """A subclass computes what it always did, with the composed kernel in its place."""
     net = nn.Sequential(nn.Conv2d(3, 4, 3), Standardised(4, 6, 2)).double()
-    mixing.separate(net).double()
+    mixers.separate(net).double()
     shell = net[1]
     assert [name for name, _ in shell.named_parameters()] == [
         "depthwise.weight", "pointwise.weight", "pointwise.bias"
@@ -246,11 +246,11 @@ def test_convolutions_of_another_kind_keep_their_forward_pass() -> None:
     torch.testing.assert_close(net(x), expected)
     net(x).sum().backward()
     assert shell.depthwise.weight.grad.abs().sum() > 0
-    composed = mixing.compose(copy.deepcopy(net))
+    composed = mixers.compose(copy.deepcopy(net))
     assert type(composed[1]) is Standardised
     torch.testing.assert_close(composed(x), expected)
-    assert mixing.separate(net)[1] is shell
-    assert list(mixing.spatial_mixers(net)) == [net[0].depthwise, shell.depthwise]
+    assert mixers.separate(net)[1] is shell
+    assert list(mixers.spatial_mixers(net)) == [net[0].depthwise, shell.depthwise]
 
 
 class Shifted(nn.Conv2d):
@@ -277,7 +277,7 @@ def test_a_separated_network_can_be_any_dense_one(conv: nn.Conv2d) -> None:
     x = torch.randn(2, conv.in_channels, 9, 9, dtype=torch.float64)
     net = nn.Sequential(conv.double())
     expected, kernel, bias = net(x), conv.weight.detach().clone(), conv.bias
-    (separable,) = mixing.separate(net).double()
+    (separable,) = mixers.separate(net).double()
     taps = kernel[0, 0].numel()
     unit = torch.eye(taps, dtype=torch.float64).view(taps, 1, *kernel.shape[2:])
     with torch.no_grad():
@@ -295,15 +295,15 @@ def test_what_stays_as_it_is() -> None:
         nn.Conv2d(3, 4, 2, stride=2), nn.Conv2d(4, 8, 3, groups=4), nn.Conv2d(8, 4, 1), normed
     )
     before = list(net)
-    assert list(mixing.separate(net)) == before
-    assert list(mixing.spatial_mixers(net)) == [net[1]]
-    mixing.set_mixing(net, Spatial("frozen"), "learned")
+    assert list(mixers.separate(net)) == before
+    assert list(mixers.spatial_mixers(net)) == [net[1]]
+    mixers.set_mixing(net, Spatial("frozen"), "learned")
     assert [p.requires_grad for p in net[3].parameters()] == [True] * 3
 
 
 def test_one_convolution_in_two_places_stays_one() -> None:
     """Shared layers share their separable form."""
     shared = nn.Conv2d(4, 4, 3, padding=1)
-    net = mixing.separate(nn.ModuleDict({"a": nn.Sequential(shared), "b": nn.Sequential(shared)}))
+    net = mixers.separate(nn.ModuleDict({"a": nn.Sequential(shared), "b": nn.Sequential(shared)}))
     assert isinstance(net["a"][0], SeparableConv2d)
     assert net["a"][0] is net["b"][0]

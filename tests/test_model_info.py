@@ -9,8 +9,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from robustbench_mix import beside, cli, leaderboard, model_info, records
+from robustbench_mix import cli
 from robustbench_mix.errors import RbmixError
+from robustbench_mix.results import leaderboard, records
+from robustbench_mix.results.robustbench import model_info, side_by_side
 
 # In the shape of model_info/cifar10/Linf/*.json of RobustBench; the paper is made up.
 ENTRY = {
@@ -161,7 +163,7 @@ def test_what_is_exported_can_be_read(save, tmp_path: Path, capsys) -> None:
         assert (entry["norm"], entry["eps"], entry["model_id"]) == (norm, "1/255", "Me2025")
         assert model_info.share(entry["autoattack_acc"]) == 0.75
         assert model_info.share(entry["clean_acc"]) == 1.0
-    assert len(beside.entries(tmp_path / "mi")) == 2
+    assert len(side_by_side.entries(tmp_path / "mi")) == 2
 
 
 def test_theirs_stand_beside_ours(save, tmp_path: Path, capsys) -> None:
@@ -274,7 +276,7 @@ def test_a_norm_must_be_told(tmp_path: Path) -> None:
     with pytest.raises(RbmixError, match="its folder, Linf or L2"):
         model_info.read(path)
     with pytest.raises(RbmixError, match="holds no entries"):
-        beside.entries(_empty(tmp_path))
+        side_by_side.entries(_empty(tmp_path))
 
 
 def _empty(folder: Path) -> Path:

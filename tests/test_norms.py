@@ -7,8 +7,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from robustbench_mix.norms import distance, project, random_point, random_signs
-from robustbench_mix.streams import generators
+from robustbench_mix.attacks.norms import distance, project, random_point, random_signs
+from robustbench_mix.attacks.streams import generators
 
 norms = st.sampled_from(["linf", "l2"])
 epsilons = st.floats(1e-6, 3.0)

@@ -12,7 +12,10 @@ from typing import Any
 import pytest
 import typer
 
-from robustbench_mix import cli, names, ongoing, protocols, records
+from robustbench_mix import cli
+from robustbench_mix.config import catalog, protocols
+from robustbench_mix.results import records
+from robustbench_mix.sweeps import status
 
 pytestmark = pytest.mark.default
 
@@ -48,7 +51,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory, make_run) -> Path:
     folder = tmp_path_factory.mktemp("output")
     run = make_run([0, 1, 2], protocol="autoattack", protocol_spec={"algorithm": "autoattack"})
     records.write(run, records.run_path(folder / "results", run.header, "k"))
-    ongoing.begin(folder / "results", "quick", "1 process", [])
+    status.begin(folder / "results", "quick", "1 process", [])
     return folder
 
 
@@ -160,7 +163,7 @@ def test_bash_completes(line: str, words: list[str], tmp_path: Path) -> None:
 
 def test_everything_named_is_offered(tmp_path: Path) -> None:
     """All models and all protocols, and nothing for what is a file."""
-    assert set(names.MODELS) <= set(complete("rbmix train --model ", tmp_path))
+    assert set(catalog.MODELS) <= set(complete("rbmix train --model ", tmp_path))
     assert complete("rbmix evaluate --attack ", tmp_path) == protocols.names()
     assert complete("rbmix evaluate --attack ./mi", tmp_path) == []
 

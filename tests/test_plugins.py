@@ -9,8 +9,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from robustbench_mix import cli, plugins, records, sources
+from robustbench_mix import cli
 from robustbench_mix.errors import RbmixError
+from robustbench_mix.models.sources import registry
+from robustbench_mix.results import records
+from robustbench_mix.runtime import plugins
 
 MODULE = """
 import torch
@@ -160,8 +163,8 @@ def test_two_packages_of_one_name(package) -> None:
     """Which of them is meant cannot be told; the others still can be."""
     package("other", "[robustbench_mix.models]\nflatnet = fakepack:net\nsecond = fakepack:net\n")
     with pytest.raises(RbmixError, match="fakepack 1.2 and other 1.2: several packages"):
-        sources.parse("flatnet").published()
-    net = sources.parse("second").published().model
+        registry.parse("flatnet").published()
+    net = registry.parse("second").published().model
     assert net(torch.zeros(1, 1, 8, 8)).shape == (1, 10)
 
 

@@ -13,10 +13,14 @@ from pathlib import Path
 
 import pytest
 
-from robustbench_mix import cli, data, progress, records, zoo
-from robustbench_mix.pace import Pace, duration
-from robustbench_mix.progress import _Lines
-from robustbench_mix.specs import ModelSpec
+from robustbench_mix import cli
+from robustbench_mix.config.specs import ModelSpec
+from robustbench_mix.data import loaders
+from robustbench_mix.models import factory
+from robustbench_mix.results import records
+from robustbench_mix.runtime import progress
+from robustbench_mix.runtime.pace import Pace, duration
+from robustbench_mix.runtime.progress import _Lines
 
 
 class Clock:
@@ -250,8 +254,8 @@ def test_what_commands_wait_for_is_said(tmp_path: Path, make_run, monkeypatch, c
 def test_reading_and_building_are_said(monkeypatch, capsys) -> None:
     """A data set, and a network."""
     monkeypatch.setattr(progress, "PATIENCE", 0.0)
-    digits = data.load("digits")
-    zoo.build(ModelSpec("resnet14_w4"), zoo.shape_of(digits), *digits.statistics())
+    digits = loaders.load("digits")
+    factory.build(ModelSpec("resnet14_w4"), factory.shape_of(digits), *digits.statistics())
     lines = capsys.readouterr().err.splitlines()
     assert lines == ["reading data set digits", "building resnet14_w4"]
 

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 import robustbench_mix
-from robustbench_mix import algorithms, protocols
-from robustbench_mix.algorithms import ladders
+from robustbench_mix.attacks import registry
+from robustbench_mix.attacks.native import ensembles
+from robustbench_mix.config import protocols
 from robustbench_mix.errors import RbmixError
 
 GOOD = """
@@ -40,8 +41,8 @@ def test_shipped_protocols_are_complete(name: str, dataset: str) -> None:
     assert protocol.summary
     backends = 0
     for known, make in (
-        (algorithms.ALGORITHMS, algorithms.components),
-        (ladders.LADDERS, ladders.ladder),
+        (registry.ALGORITHMS, registry.components),
+        (ensembles.LADDERS, ensembles.ladder),
     ):
         if protocol.algorithm in known:
             make(protocol.algorithm, 10, protocol.options)

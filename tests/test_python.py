@@ -15,8 +15,12 @@ from matplotlib import pyplot
 from torch import nn
 
 import robustbench_mix as rbmix
-from robustbench_mix import cli, data, flags, progress, python, records
-from robustbench_mix.splits import balanced
+from robustbench_mix import cli
+from robustbench_mix.api import evaluate
+from robustbench_mix.data import loaders
+from robustbench_mix.data.dataset import balanced
+from robustbench_mix.results import flags, records
+from robustbench_mix.runtime import progress
 
 pytestmark = pytest.mark.default
 
@@ -43,7 +47,7 @@ def net() -> nn.Module:
 @pytest.fixture
 def images() -> tuple[torch.Tensor, torch.Tensor]:
     """Twelve digits and their labels."""
-    split = balanced(data.load("digits").test, 12)
+    split = balanced(loaders.load("digits").test, 12)
     return split.pixels(), split.labels
 
 
@@ -58,7 +62,7 @@ def check(text: str, name: str) -> int:
 
 def test_the_docstrings_run(cached) -> None:
     """Every example in them gives what it says."""
-    text = python.evaluate.__doc__ or ""
+    text = evaluate.evaluate.__doc__ or ""
     assert check(text, "evaluate") == text.count(">>> ") > 0
 
 

@@ -11,14 +11,17 @@ import pytest
 import torch
 from torch import nn
 
-from robustbench_mix import algorithms, cli, flags, protocols, records
-from robustbench_mix.algorithms.attack import Target
-from robustbench_mix.algorithms.autoattack import NORM, _library_attack
+from robustbench_mix import cli
+from robustbench_mix.attacks import registry
+from robustbench_mix.attacks.base import Target
+from robustbench_mix.attacks.reference.autoattack import NORM, _library_attack
+from robustbench_mix.attacks.voting import DRAWS, answers, misclassified, predicted
+from robustbench_mix.config import protocols
+from robustbench_mix.config.specs import parse_grid
 from robustbench_mix.errors import RbmixError
-from robustbench_mix.harness import attack_all
-from robustbench_mix.schedules import schedule_of
-from robustbench_mix.specs import parse_grid
-from robustbench_mix.verdicts import DRAWS, answers, misclassified, predicted
+from robustbench_mix.evaluation.reference import attack_all
+from robustbench_mix.evaluation.schedules import schedule_of
+from robustbench_mix.results import flags, records
 
 pytestmark = pytest.mark.default
 
@@ -193,7 +196,7 @@ def test_luck_does_not_break_an_image(linear_case) -> None:
     gap = float((values[:, 0] - values[:, 1]).abs().median())
     noisy = Noisy(model, gap)
     protocol = replace(protocols.load("noise", ""), eps=parse_grid(["0.000001"], "linf"))
-    steps = algorithms.components("noise", 2, {"draws": 8})
+    steps = registry.components("noise", 2, {"draws": 8})
     how = {"steps": steps, "seed": 0, "device": CPU, "batch_size": 16}
     single = attack_all(noisy, split, protocol, **how)
     voted = attack_all(noisy, split, protocol, **how, draws=25)
@@ -223,7 +226,7 @@ def test_eot_sees_through_noise(linear_case) -> None:
     protocol = replace(protocols.load("pgd", ""), eps=parse_grid(["0.01"], "linf"))
     broken = []
     for eot in (1, 20):
-        steps = algorithms.components(
+        steps = registry.components(
             "pgd", 4, {"steps": 3, "restarts": 1, "step_size": 0.4, "eot": eot}
         )
         state = attack_all(
@@ -241,7 +244,7 @@ def test_the_callers_random_state_is_left_alone(linear_case) -> None:
     torch.manual_seed(5)
     expected = torch.rand(3)
     torch.manual_seed(5)
-    steps = algorithms.components("pgd", 4, {"steps": 2, "eot": 2})
+    steps = registry.components("pgd", 4, {"steps": 2, "eot": 2})
     protocol = replace(protocols.load("pgd", ""), eps=parse_grid(["0.01"], "linf"))
     attack_all(
         Noisy(model, 0.1), split, protocol, steps=steps, seed=0, device=CPU, batch_size=16, draws=3

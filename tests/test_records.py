@@ -8,9 +8,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from robustbench_mix import records
 from robustbench_mix.errors import RbmixError
-from robustbench_mix.records import Run
+from robustbench_mix.results import records
+from robustbench_mix.results.records import Run
 
 
 def test_round_trip(tmp_path: Path, make_run) -> None:

@@ -9,8 +9,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from robustbench_mix import baselines, cli, jobs, obtain, search, zoo
-from robustbench_mix.algorithms import ladders
+from robustbench_mix import cli
+from robustbench_mix.attacks.native import ensembles
+from robustbench_mix.evaluation import fast, plan
+from robustbench_mix.models import factory
+from robustbench_mix.results.regression import baselines
+from robustbench_mix.training import load_or_train
 
 pytestmark = [pytest.mark.default, pytest.mark.usefixtures("unexamined")]
 
@@ -106,7 +110,7 @@ def test_other_threads_pass(kept: Path, capsys) -> None:
 
 def nudged(monkeypatch: pytest.MonkeyPatch) -> None:
     """One layer's weights are a little different."""
-    load = obtain.from_checkpoint
+    load = load_or_train.from_checkpoint
 
     def changed(*words):
         obtained = load(*words)
@@ -114,33 +118,31 @@ def nudged(monkeypatch: pytest.MonkeyPatch) -> None:
             next(obtained.model.parameters()).mul_(1.02)
         return obtained
 
-    monkeypatch.setattr(jobs, "from_checkpoint", changed)
+    monkeypatch.setattr(plan, "from_checkpoint", changed)
 
 
 def without_normalisation(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pixels go into the network as they are."""
-    monkeypatch.setattr(zoo.Normalized, "forward", lambda self, x: self.net(x))
+    monkeypatch.setattr(factory.Normalized, "forward", lambda self, x: self.net(x))
 
 
 def short_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     """The attack's steps are a hundred times too short, whatever the protocol says."""
-    walk = ladders.ascend
+    walk = ensembles.ascend
     monkeypatch.setattr(
-        ladders, "ascend", lambda *a, step_size, **k: walk(*a, step_size=step_size / 100, **k)
+        ensembles, "ascend", lambda *a, step_size, **k: walk(*a, step_size=step_size / 100, **k)
     )
 
 
 def clean_images(monkeypatch: pytest.MonkeyPatch) -> None:
     """The attack returns what it was given."""
-    monkeypatch.setattr(ladders, "ascend", lambda target, x, *_, **__: x.clone())
+    monkeypatch.setattr(ensembles, "ascend", lambda target, x, *_, **__: x.clone())
 
 
 def half_the_ball(monkeypatch: pytest.MonkeyPatch) -> None:
     """The harness projects onto a ball of half the radius."""
-    whole = search.project
-    monkeypatch.setattr(
-        search, "project", lambda x_adv, x, eps, norm: whole(x_adv, x, eps / 2, norm)
-    )
+    whole = fast.project
+    monkeypatch.setattr(fast, "project", lambda x_adv, x, eps, norm: whole(x_adv, x, eps / 2, norm))
 
 
 PLANTED = [
@@ -296,13 +298,13 @@ def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, home: Path):
 
     from safetensors.torch import save_file
 
-    from robustbench_mix import data
+    from robustbench_mix.data import loaders
 
     monkeypatch.chdir(tmp_path)
     (tmp_path / "gatednet.py").write_text(OWN)
     monkeypatch.setattr(sys, "path", [*sys.path])
     monkeypatch.delitem(sys.modules, "gatednet", raising=False)
-    train = data.load("digits").train
+    train = loaders.load("digits").train
     x = torch.nn.functional.pad(train.pixels().flatten(1), (0, 1), value=1.0)
     goal = torch.nn.functional.one_hot(train.labels, 10).float()
     solved = torch.linalg.lstsq(x.double(), goal.double(), driver="gelsd").solution.float().T

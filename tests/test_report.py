@@ -11,9 +11,12 @@ from xml.etree import ElementTree
 import networks
 import pytest
 
-from robustbench_mix import checkup, cli, decodings, explanations, probes, records, report
-from robustbench_mix.explanations import local
-from robustbench_mix.explanations.table import FOLDER
+from robustbench_mix import cli
+from robustbench_mix.claims import html_report
+from robustbench_mix.claims.explanations import local, overview
+from robustbench_mix.claims.explanations.table import FOLDER
+from robustbench_mix.evaluation import sanity_checks
+from robustbench_mix.results import probes, records, unshuffling
 
 pytestmark = pytest.mark.default
 
@@ -27,7 +30,7 @@ def results(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("report") / "results"
     with pytest.MonkeyPatch.context() as patch:
         networks.lend(patch)
-        patch.setattr(checkup, "of_attacks", lambda *_: {})
+        patch.setattr(sanity_checks, "of_attacks", lambda *_: {})
         patch.setenv("RBMIX_HOME", str(folder.parent / "home"))
         out = ["--out", str(folder)]
         for spatial in ("learned", "frozen"):
@@ -71,7 +74,7 @@ def test_the_page_is_whole_and_loads_nothing(results: Path, capsys) -> None:
     """Every section, well-formed, with pictures inside and words for them."""
     assert cli.main(["report", str(results)]) == 0
     assert "wrote" in capsys.readouterr().out
-    text = (results / report.NAME).read_text(encoding="utf-8")
+    text = (results / html_report.NAME).read_text(encoding="utf-8")
     page = Page(text)
     assert page.open == []
     assert all(load.startswith(("data:", "#")) for load in page.loads)
@@ -83,7 +86,7 @@ def test_the_page_is_whole_and_loads_nothing(results: Path, capsys) -> None:
     assert len(page.images) == 2 + 3 + 1 + 2 * 3 * sum(shown)
     for words in ("not enough evidence", "Linearity along the attack", " dB", "Provenance"):
         assert words in text
-    assert report.to_html(results) == text
+    assert html_report.to_html(results) == text
 
 
 def test_the_claims_file_has_the_same_tables(results: Path, capsys) -> None:
@@ -91,7 +94,7 @@ def test_the_claims_file_has_the_same_tables(results: Path, capsys) -> None:
     assert cli.main(["claims", str(results)]) == 0
     capsys.readouterr()
     text = (results / "claims.md").read_text(encoding="utf-8")
-    for one in explanations.of(results, records.read_all(results)):
+    for one in overview.of(results, records.read_all(results)):
         assert f"### {one.title}" in text
         assert one.shows in text
         assert one.cannot in text
@@ -105,7 +108,7 @@ def test_the_claims_file_has_the_same_tables(results: Path, capsys) -> None:
 
 def test_explanations_have_rows_where_there_are_records(results: Path) -> None:
     """Everything that one pair under FGSM and one `explain` can say."""
-    found = explanations.of(results, records.read_all(results))
+    found = overview.of(results, records.read_all(results))
     filled = {one.name: len(one.rows) for one in found}
     eps = len(probes.read_all(results, "probe")[0].header["eps"])
     assert filled["strength"] == eps
@@ -126,7 +129,7 @@ def test_texts_from_records_are_escaped(make_run, tmp_path: Path) -> None:
     for spatial in ("learned", "frozen"):
         run = make_run([0, 1, 2], spatial=spatial, model=name, dataset="a&b", protocol="fgsm")
         records.write(run, records.run_path(folder, run.header, spatial))
-    text = report.to_html(folder)
+    text = html_report.to_html(folder)
     assert name not in text
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in text
     assert Page(text).scripts == 0
@@ -135,9 +138,9 @@ def test_texts_from_records_are_escaped(make_run, tmp_path: Path) -> None:
 def test_an_empty_folder_gives_a_page(tmp_path: Path, capsys) -> None:
     """With nothing in it but the claims; a missing folder is named."""
     (tmp_path / "results").mkdir()
-    tables = explanations.of(tmp_path / "results", [])
+    tables = overview.of(tmp_path / "results", [])
     # Nor are there curves, rows or un-shuffled pictures.
-    assert report.to_html(tmp_path / "results").count("No records.") == len(tables) + 3
+    assert html_report.to_html(tmp_path / "results").count("No records.") == len(tables) + 3
     assert cli.main(["report", str(tmp_path / "nowhere")]) == 2
     assert "does not exist" in capsys.readouterr().err
 
@@ -159,7 +162,7 @@ def test_the_pictures_are_of_the_networks(results: Path) -> None:
     kept = found.table[found.table["clean"].notna()]
     for made in probes.SIDES:
         assert (kept[f"says_{made}_{made}"] != kept["label"]).mean() > 0.5
-    assert len(decodings.read_all(results)) == 2
+    assert len(unshuffling.read_all(results)) == 2
 
 
 @pytest.mark.parametrize("width", [360, 1280])
@@ -169,8 +172,8 @@ def test_a_browser_shows_it(results: Path, width: int, scheme: str) -> None:
     playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
     if BROWSER is None:
         pytest.skip("no chromium on this machine")
-    report.write(results)
-    path = results / report.NAME
+    html_report.write(results)
+    path = results / html_report.NAME
     problems: list[str] = []
     with playwright.sync_playwright() as running:
         browser = running.chromium.launch(executable_path=BROWSER, args=["--no-sandbox"])

@@ -14,10 +14,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from robustbench_mix import cli, runners
-from robustbench_mix.agenda import unnoted
+from robustbench_mix import cli
 from robustbench_mix.errors import RbmixError
-from robustbench_mix.workers import in_processes
+from robustbench_mix.sweeps.executors import choose
+from robustbench_mix.sweeps.executors.processes import in_processes
+from robustbench_mix.sweeps.scheduler import unnoted
 
 pytestmark = pytest.mark.default
 
@@ -145,7 +146,7 @@ def test_a_piece_waits_for_what_it_needs(pieces, tmp_path: Path, workers: int) -
         pieces.Piece("other"),
     ]
     do = partial(pieces.do, folder=tmp_path)
-    assert runners.local(workers).run(asked, do, unnoted) == []
+    assert choose.local(workers).run(asked, do, unnoted) == []
     done = {one.words: (tmp_path / one.words).read_text().split() for one in asked}
     for first, second in (("train", "again"), ("again", "attack")):
         assert float(done[first][1]) <= float(done[second][0])
@@ -205,7 +206,7 @@ def test_a_worker_that_dies_fails_its_piece_alone(pieces, tmp_path: Path, capsys
     assert all((tmp_path / f"fine{number}").exists() for number in range(4))
     said = capsys.readouterr().err
     assert "[1/9] failed: its worker was killed by signal 9" in said
-    assert runners.in_turn(asked[1:4], partial(pieces.do, folder=tmp_path)) == [
+    assert choose.in_turn(asked[1:4], partial(pieces.do, folder=tmp_path)) == [
         "small: it is too small", "memory: out of memory",
     ]  # fmt: skip
 
@@ -263,5 +264,5 @@ def test_wrong_numbers_of_workers_are_named(here: Path, capsys, workers: str) ->
     (line,) = capsys.readouterr().err.strip().splitlines()
     assert workers in line
     assert not (here / "results").exists()
-    with pytest.raises(RbmixError, match="at least 1"), runners.running("local", workers=0):
+    with pytest.raises(RbmixError, match="at least 1"), choose.running("local", workers=0):
         pass

@@ -13,10 +13,17 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from robustbench_mix import data, records
-from robustbench_mix.agreement import bracket, disputes, is_one_sided, is_rounding, is_undecided
+from robustbench_mix.data import loaders
 from robustbench_mix.errors import RbmixError
-from robustbench_mix.obtain import Obtained
+from robustbench_mix.results import records
+from robustbench_mix.results.agreement import (
+    bracket,
+    disputes,
+    is_one_sided,
+    is_rounding,
+    is_undecided,
+)
+from robustbench_mix.training.load_or_train import Obtained
 
 IMAGES = 12
 
@@ -38,7 +45,9 @@ def same() -> ModuleType:
 def bench(same: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, unexamined: None):
     """A function: a small network on digits under an attack."""
     networks.lend(monkeypatch)
-    return lambda attack: same.Bench("learned", attack, data.load("digits"), tmp_path, epochs=None)
+    return lambda attack: same.Bench(
+        "learned", attack, loaders.load("digits"), tmp_path, epochs=None
+    )
 
 
 def asked(same: ModuleType, *words: str) -> list:

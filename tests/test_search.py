@@ -13,19 +13,23 @@ from hypothesis import strategies as st
 from scipy.optimize import linprog
 from torch import nn
 
-from robustbench_mix import algorithms, data, draws, protocols, zoo
-from robustbench_mix.algorithms import ladders
-from robustbench_mix.algorithms.attack import Target
-from robustbench_mix.algorithms.fab import onto_hyperplane
-from robustbench_mix.algorithms.recall import square_recalled
-from robustbench_mix.algorithms.square import square
-from robustbench_mix.devices import has_fast_bfloat16
+from robustbench_mix.attacks import random as draws
+from robustbench_mix.attacks import registry
+from robustbench_mix.attacks.base import Target
+from robustbench_mix.attacks.native import ensembles
+from robustbench_mix.attacks.native.fab import onto_hyperplane
+from robustbench_mix.attacks.native.square import square
+from robustbench_mix.attacks.native.square_cache import square_recalled
+from robustbench_mix.config import protocols
+from robustbench_mix.config.specs import ModelSpec, parse_grid
+from robustbench_mix.data import loaders
+from robustbench_mix.data.dataset import Split
 from robustbench_mix.errors import RbmixError
-from robustbench_mix.harness import attack_all
-from robustbench_mix.search import search_all
-from robustbench_mix.specs import ModelSpec, parse_grid
-from robustbench_mix.splits import Split
-from robustbench_mix.state import State
+from robustbench_mix.evaluation.fast import search_all
+from robustbench_mix.evaluation.reference import attack_all
+from robustbench_mix.evaluation.state import State
+from robustbench_mix.models import factory
+from robustbench_mix.runtime.devices import has_fast_bfloat16
 
 CPU = torch.device("cpu")
 GRID = {"linf": ["0.002", "0.005", "0.01", "0.02", "0.04"], "l2": ["0.02", "0.05", "0.1", "0.2"]}
@@ -53,7 +57,7 @@ def test_finds_the_boundary(linear_case, name: str, classes: int, norm: str) -> 
     model, split = linear_case(classes)
     protocol = protocol_of(name, norm)
     options = BRIEF if name == "autoattack" else {"steps": 40, "restarts": 2}
-    state = search(model, split, protocol, ladders.ladder(name, classes, options))
+    state = search(model, split, protocol, ensembles.ladder(name, classes, options))
     grid = [eps.value for eps in protocol.eps]
     slack = 1.05 if name == "autoattack" or classes < 4 else 1.6
     distances = model.distances(split.pixels(), split.labels, norm).tolist()
@@ -67,7 +71,7 @@ def test_finds_the_boundary(linear_case, name: str, classes: int, norm: str) -> 
 def test_every_rung_breaks_something(linear_case, name: str, norm: str) -> None:
     """Each attack alone breaks an easy image, beyond what placing has broken."""
     model, split = linear_case(10)
-    (rung,) = ladders.autoattack(10, components=[name], queries=300)
+    (rung,) = ensembles.autoattack(10, components=[name], queries=300)
     x, y = split.pixels(), split.labels
     eps = torch.full((len(x),), {"linf": 0.2, "l2": 1.0}[norm])
     x_adv = rung.attack(Target(model), x, y, torch.arange(len(x)), eps=eps, norm=norm)
@@ -75,7 +79,7 @@ def test_every_rung_breaks_something(linear_case, name: str, norm: str) -> None:
 
 
 @pytest.fixture(scope="module", params=["learned", "adversarial"])
-def trained(request, shipped) -> tuple[str, zoo.Normalized]:
+def trained(request, shipped) -> tuple[str, factory.Normalized]:
     """A small network trained on digits, plainly or on PGD examples as `--adversarial` does."""
     return request.param, shipped(request.param).model
 
@@ -98,17 +102,17 @@ HALF = pytest.mark.skipif(
 @pytest.mark.parametrize("exact", [True, pytest.param(False, marks=HALF)])
 @pytest.mark.parametrize("norm", ["linf", "l2"])
 def test_curve_is_the_references(
-    trained: tuple[str, zoo.Normalized], norm: str, exact: bool
+    trained: tuple[str, factory.Normalized], norm: str, exact: bool
 ) -> None:
     """Image by image: at most one image better off than under the libraries, per epsilon."""
     kind, network = trained
-    split = data.balanced(data.load("digits").test, 60)
+    split = loaders.balanced(loaders.load("digits").test, 60)
     protocol = protocol_of("autoattack", norm, PARITY[kind, norm])
     options = {"steps": 30, "queries": 100, "targets": 3}
     common = {"seed": 0, "device": CPU, "batch_size": 256}
-    rungs = ladders.ladder("autoattack", 10, options)
+    rungs = ensembles.ladder("autoattack", 10, options)
     fast = search(network, split, protocol, rungs, exact=exact)
-    steps = algorithms.components("autoattack", 10, options)
+    steps = registry.components("autoattack", 10, options)
     slow = attack_all(network, split, protocol, steps=steps, **common)
     assert fast.correct == slow.correct
     for level in range(len(protocol.eps)):
@@ -126,8 +130,8 @@ def test_fgsm_is_the_references(linear_case) -> None:
     """Placing on the grid is FGSM: the same images fall at the same epsilons."""
     model, split = linear_case(10)
     protocol = protocol_of("fgsm")
-    fast = search(model, split, protocol, ladders.ladder("fgsm", 10, {}))
-    steps = algorithms.components("fgsm", 10, {})
+    fast = search(model, split, protocol, ensembles.ladder("fgsm", 10, {}))
+    steps = registry.components("fgsm", 10, {})
     slow = attack_all(model, split, protocol, steps=steps, seed=0, device=CPU, batch_size=64)
     assert fast.level == slow.level
 
@@ -140,7 +144,7 @@ def test_outcome_does_not_depend_on_batches_or_order(linear_case, norm, batch_si
     model, split = linear_case(10, n=20)
     model.double()
     protocol = protocol_of("autoattack", norm)
-    rungs = ladders.ladder("autoattack", 10, {"steps": 10, "queries": 20, "targets": 2})
+    rungs = ensembles.ladder("autoattack", 10, {"steps": 10, "queries": 20, "targets": 2})
     reference = search(model, split, protocol, rungs, batch_size=20)
     order = torch.randperm(20)
     shuffled = search(model, split.take(order), protocol, rungs, batch_size=batch_size)
@@ -151,7 +155,7 @@ def test_outcome_does_not_depend_on_batches_or_order(linear_case, norm, batch_si
 def test_a_stopped_search_ends_as_an_undisturbed_one(linear_case) -> None:
     """Stop after any batch and go on from what was saved: the outcome is the same."""
     model, split = linear_case(10)
-    rungs = ladders.ladder("autoattack", 10, {"steps": 5, "queries": 5, "targets": 2})
+    rungs = ensembles.ladder("autoattack", 10, {"steps": 5, "queries": 5, "targets": 2})
     protocol = protocol_of("autoattack")
     saved: list[dict] = []
     whole = search(
@@ -168,7 +172,7 @@ def test_an_image_that_one_step_breaks_is_cheap(linear_case) -> None:
     """Broken at the smallest epsilon by the first step: one gradient, two forward passes."""
     model, split = linear_case(2)
     protocol = protocol_of("autoattack", grid=["0.3", "0.4"])
-    state = search(model, split, protocol, ladders.ladder("autoattack", 2, {}))
+    state = search(model, split, protocol, ensembles.ladder("autoattack", 2, {}))
     assert state.level == [0] * len(split)
     assert state.passes == {"fgsm": {"forward": 2 * len(split), "gradient": len(split)}}
 
@@ -181,9 +185,9 @@ def test_exhaustive_spends_what_autoattack_spends(linear_case) -> None:
     """
     model, split = linear_case(10, n=3)
     protocol = protocol_of("autoattack", grid=["0.0001", "0.3"])
-    rungs = ladders.ladder("autoattack", 10, {}, early_stop=False)
+    rungs = ensembles.ladder("autoattack", 10, {}, early_stop=False)
     state = attack_all(
-        model, split, protocol, steps=ladders.as_components(rungs), seed=0, device=CPU,
+        model, split, protocol, steps=ensembles.as_components(rungs), seed=0, device=CPU,
         batch_size=64, exhaustive=True,
     )  # fmt: skip
     cost = {"apgd-ce": (103, 101), "apgd-t": (920, 909), "fab-t": (1829, 900), "square": (5004, 0)}
@@ -201,7 +205,7 @@ def test_the_reference_spends_that_too(linear_case) -> None:
     """The count of the libraries' own passes, on an image that nothing breaks."""
     model, split = linear_case(10, n=2)
     protocol = protocol_of("autoattack", grid=["0.0000001"])
-    steps = algorithms.components("autoattack", 10, {})
+    steps = registry.components("autoattack", 10, {})
     state = attack_all(model, split, protocol, steps=steps, seed=0, device=CPU, batch_size=64)
     cost = {"apgd-ce": (103, 101), "apgd-t": (920, 909), "fab-t": (1829, 900), "square": (5004, 0)}
     assert state.passes == {
@@ -215,7 +219,7 @@ def test_the_reference_spends_that_too(linear_case) -> None:
 def test_passes_are_known_per_image(linear_case, exact: bool) -> None:
     """The images' own counts add up to the components', and the broken cost little."""
     model, split = linear_case(10, n=20)
-    rungs = ladders.ladder("autoattack", 10, BRIEF)
+    rungs = ensembles.ladder("autoattack", 10, BRIEF)
     state = search(model, split, protocol_of("autoattack"), rungs, exact=exact)
     for kind, counts in (("forward", state.forward), ("gradient", state.gradient)):
         assert sum(counts) == sum(spent[kind] for spent in state.passes.values())
@@ -228,16 +232,16 @@ def test_misclassified_images_are_left_alone(linear_case) -> None:
     """No pass is spent on them and nothing is concluded about them."""
     model, split = linear_case(10)
     wrong = replace(split, labels=(split.labels + (torch.arange(len(split)) == 3)) % 10)
-    state = search(model, wrong, protocol_of("pgd"), ladders.ladder("pgd", 10, {"restarts": 1}))
+    state = search(model, wrong, protocol_of("pgd"), ensembles.ladder("pgd", 10, {"restarts": 1}))
     assert [row for row, correct in enumerate(state.correct) if not correct] == [3]
     assert (state.failed[3], state.forward[3], state.component[3]) == (-1, 0, "")
 
 
 def test_the_model_leaves_the_search_as_it_came() -> None:
     """Mode, gradient flags, gradients, buffers and the random state are untouched."""
-    model = zoo.build(
+    model = factory.build(
         ModelSpec("resnet14_w4", spatial="frozen"),
-        zoo.Shape(1, 6, 4),
+        factory.Shape(1, 6, 4),
         torch.zeros(1),
         torch.ones(1),
     ).train()
@@ -253,7 +257,7 @@ def test_the_model_leaves_the_search_as_it_came() -> None:
     torch.manual_seed(11)
     for name in ("fgsm", "pgd", "autoattack", "autoattack-audited"):
         options = {"steps": 3, "queries": 3} if name.startswith("auto") else {}
-        rungs = ladders.ladder(name, 4, options)
+        rungs = ensembles.ladder(name, 4, options)
         search(model, split, protocol_of("fgsm"), rungs)
     assert torch.equal(torch.rand(4), expected)
     assert [p.requires_grad for p in model.parameters()] == flags
@@ -266,19 +270,19 @@ def test_the_model_leaves_the_search_as_it_came() -> None:
 def test_batches_halve_when_memory_runs_out(linear_case) -> None:
     """The run goes on with smaller batches to the same outcome; one image too many is an error."""
     model, split = linear_case(10, n=20)
-    rungs = ladders.ladder("autoattack", 10, {"steps": 5, "queries": 5, "targets": 2})
+    rungs = ensembles.ladder("autoattack", 10, {"steps": 5, "queries": 5, "targets": 2})
     protocol = protocol_of("autoattack")
     expected = search(model, split, protocol, rungs)
     sizes: list[int] = []
 
-    def limited(limit: int) -> list[ladders.Rung]:
+    def limited(limit: int) -> list[ensembles.Rung]:
         def attack(target, x, y, seeds, *, eps, norm, real):
             sizes.append(len(x))
             if len(x) > limit:
                 raise torch.OutOfMemoryError("CUDA out of memory")
             return real.attack(target, x, y, seeds, eps=eps, norm=norm)
 
-        return [ladders.Rung(rung.name, partial(attack, real=rung)) for rung in rungs]
+        return [ensembles.Rung(rung.name, partial(attack, real=rung)) for rung in rungs]
 
     state = search(model, split, protocol, limited(3))
     assert state.level == expected.level
@@ -291,10 +295,10 @@ def test_batches_halve_when_memory_runs_out(linear_case) -> None:
 @pytest.mark.default
 def test_conclusions_are_checked(linear_case, monkeypatch) -> None:
     """Some conclusions from a larger to a smaller epsilon are attacked outright."""
-    monkeypatch.setattr("robustbench_mix.search.ONE_IN", 1)
+    monkeypatch.setattr("robustbench_mix.evaluation.fast.ONE_IN", 1)
     model, split = linear_case(10, n=40)
     protocol = protocol_of("autoattack")
-    state = search(model, split, protocol, ladders.ladder("autoattack", 10, BRIEF))
+    state = search(model, split, protocol, ensembles.ladder("autoattack", 10, BRIEF))
     concluded = [failed for failed in state.failed if failed > 0]
     assert len(concluded) > 3
     assert state.checked.count("confirmed") == len(concluded)
@@ -302,17 +306,17 @@ def test_conclusions_are_checked(linear_case, monkeypatch) -> None:
 
 def test_false_conclusions_are_refuted(linear_case, monkeypatch) -> None:
     """An attack that only works in small balls is caught by the check."""
-    monkeypatch.setattr("robustbench_mix.search.ONE_IN", 1)
+    monkeypatch.setattr("robustbench_mix.evaluation.fast.ONE_IN", 1)
     model, split = linear_case(10, n=40)
     protocol = protocol_of("pgd", grid=["0.0001", "0.03", "0.04"])
 
     def odd(target, x, y, seeds, *, eps, norm):
-        (rung,) = ladders.pgd(10, restarts=1)
+        (rung,) = ensembles.pgd(10, restarts=1)
         x_adv = rung.attack(target, x, y, seeds, eps=eps, norm=norm)
         return torch.where((eps < 0.035)[:, None, None, None], x_adv, x)
 
-    monkeypatch.setattr("robustbench_mix.search._place", _no_placing)
-    state = search(model, split, protocol, [ladders.Rung("odd", odd)])
+    monkeypatch.setattr("robustbench_mix.evaluation.fast._place", _no_placing)
+    state = search(model, split, protocol, [ensembles.Rung("odd", odd)])
     assert state.checked.count("refuted") > 0
     assert all(state.level[row] < 2 for row in range(40) if state.checked[row] == "refuted")
 
@@ -414,6 +418,6 @@ def test_draws_are_uniform_and_belong_to_the_image() -> None:
 def test_algorithms_without_a_fast_form_are_named() -> None:
     """Noise has none, and a wrong option is refused as in the reference."""
     with pytest.raises(RbmixError, match="'noise' has no fast backend"):
-        ladders.ladder("noise", 10, {})
+        ensembles.ladder("noise", 10, {})
     with pytest.raises(RbmixError, match="unexpected keyword argument 'stepz'"):
-        ladders.ladder("pgd", 10, {"stepz": 1})
+        ensembles.ladder("pgd", 10, {"stepz": 1})

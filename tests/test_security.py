@@ -18,35 +18,25 @@ from safetensors.torch import save
 from torch import nn
 
 import robustbench_mix
-from robustbench_mix import (
-    checkpoints,
-    cli,
-    data,
-    decodings,
-    drawing,
-    files,
-    folders,
-    gallery,
-    grids,
-    probes,
-    progress,
-    protocols,
-    reading,
-    records,
-    report,
-    show,
-    tables,
-    weights,
-)  # fmt: skip
+from robustbench_mix import cli
+from robustbench_mix.claims import html_report
+from robustbench_mix.cli import render
+from robustbench_mix.config import protocols
+from robustbench_mix.data import image_folder, loaders
 from robustbench_mix.errors import LONGEST, RbmixError, one_line
-from robustbench_mix.markdown import line, plain
-from robustbench_mix.sources import callables
+from robustbench_mix.models import checkpoint, state_dict
+from robustbench_mix.models.sources import importable
+from robustbench_mix.results import gallery, probes, records, svg, unshuffling
+from robustbench_mix.results.markdown import line, plain
+from robustbench_mix.runtime import progress
+from robustbench_mix.storage import files, parquet_table, reading
+from robustbench_mix.sweeps import definition
 
 PACKAGE = Path(robustbench_mix.__file__).parent
 RUNS_TEXT = {"eval", "exec", "compile", "__import__"}
 MODULES = {"pickle", "cPickle", "dill", "joblib", "marshal", "shelve", "yaml", "code", "runpy"}
 # The user's own model, optional packages, our own parts, the libraries of a list of ours.
-BY_NAME = ("callables.py", "common.py", "__init__.py", "peers.py")
+BY_NAME = ("importable.py", "common.py", "__init__.py", "peers.py")
 SHELLS = {("os", "system"), ("os", "popen"), ("subprocess", "getoutput"), ("torch", "hub")}
 
 
@@ -117,7 +107,7 @@ def test_the_check_of_the_source_can_fail(source: str) -> None:
 
 def test_templates_escape_everything() -> None:
     """No template says that a text is safe or switches the escaping off."""
-    pages = sorted((PACKAGE / "pages").iterdir())
+    pages = sorted((PACKAGE / "claims" / "pages").iterdir())
     assert pages
     for page in pages:
         text = page.read_text(encoding="utf-8")
@@ -147,7 +137,7 @@ def test_only_the_command_line_names_code(tmp_path: Path, home: Path, monkeypatc
 def test_odd_names_of_code(name: str) -> None:
     """One line that names it."""
     with pytest.raises(RbmixError, match="model '"):
-        callables.published(name)
+        importable.published(name)
 
 
 @pytest.mark.parametrize(
@@ -160,7 +150,7 @@ def test_own_code_that_fails_is_one_line(tmp_path: Path, body: str, monkeypatch)
     monkeypatch.setattr(sys, "path", [*sys.path])
     monkeypatch.delitem(sys.modules, "badnet", raising=False)
     with pytest.raises(RbmixError, match=r"model 'badnet:make'"):
-        callables.published("badnet:make")
+        importable.published("badnet:make")
 
 
 # Paths
@@ -178,9 +168,9 @@ def test_paths_in_a_sweep_stay_in_its_folder(tmp_path: Path, field: str, value: 
     path = folder / "sweep.toml"
     path.write_text(f"[[grid]]\n{field} = [{json.dumps(value)}]\n")
     with pytest.raises(RbmixError, match=f"field '{field}' holds"):
-        grids.load(str(path), {})
+        definition.load(str(path), {})
     path.write_text(f'[[grid]]\n{field} = ["./mine.toml"]\n')
-    (cell,) = grids.load(str(path), {}).cells
+    (cell,) = definition.load(str(path), {}).cells
     assert str(folder / "mine.toml") in (cell.dataset, *cell.attacks)
 
 
@@ -197,7 +187,7 @@ def test_names_never_lead_elsewhere(tmp_path: Path, name: str) -> None:
               "dataset": name, "protocol": "pgd"}  # fmt: skip
     for kind, made in (
         ("probes", probes.path_for(tmp_path, header, "k")),
-        ("unshuffle", decodings.path_for(tmp_path, name, name, "frozen", 0, "k")),
+        ("unshuffle", unshuffling.path_for(tmp_path, name, name, "frozen", 0, "k")),
         ("runs", records.run_path(tmp_path, header, "k")),
     ):
         assert made.resolve().parent.parent == (tmp_path / kind).resolve()
@@ -228,12 +218,12 @@ def test_only_regular_files_are_read(tmp_path: Path) -> None:
     for path in odd_files(tmp_path):
         for read in (
             lambda p: protocols.load(str(p), "digits"),
-            lambda p: grids.load(str(p), {}),
+            lambda p: definition.load(str(p), {}),
             lambda p: records.read(p),
             lambda p: probes.read(p),
-            lambda p: decodings.read(p),
-            lambda p: checkpoints.read_header(p),
-            lambda p: weights.load(nn.Linear(1, 1), p),
+            lambda p: unshuffling.read(p),
+            lambda p: checkpoint.read_header(p),
+            lambda p: state_dict.load(nn.Linear(1, 1), p),
         ):
             with pytest.raises(RbmixError):
                 read(path)
@@ -246,7 +236,7 @@ def test_a_pipe_is_no_image(write_folder, home: Path) -> None:
         path = write_folder(f"set{make}").joinpath("test/cat/9.png")
         make(path)
         with pytest.raises(RbmixError, match="cannot read image"):
-            data.load(str(path.parents[2]))
+            loaders.load(str(path.parents[2]))
 
 
 @pytest.mark.parametrize("command", ["leaderboard", "claims", "report"])
@@ -279,7 +269,7 @@ def test_specifications_that_are_too_much(tmp_path: Path, content: bytes, messag
     path = tmp_path / "spec.toml"
     path.write_bytes(content)
     started = time.monotonic()
-    for load in (lambda: protocols.load(str(path), ""), lambda: grids.load(str(path), {})):
+    for load in (lambda: protocols.load(str(path), ""), lambda: definition.load(str(path), {})):
         with pytest.raises(RbmixError, match=message) as error:
             load()
         assert str(error.value).isprintable()
@@ -290,7 +280,7 @@ def test_grids_have_a_limit(tmp_path: Path) -> None:
     """A billion combinations are counted, not made; the limit is named."""
     raw = {"grid": [{"seeds": list(range(1000)), "models": ["a"] * 1000, "attacks": ["b"] * 1000}]}
     with pytest.raises(RbmixError, match=r"1,000,000,000 combinations \(allowed: up to 100,000\)"):
-        grids.parse(raw, "x", {})
+        definition.parse(raw, "x", {})
     with pytest.raises(RbmixError, match=r"2,000,000 values \(allowed: up to 1,000\)"):
         protocols.load("pgd", "digits", eps=["1/255"] * 2_000_000)
 
@@ -358,16 +348,16 @@ def test_decompression_bombs_are_refused(write_folder, home: Path, monkeypatch) 
     path.write_bytes(bomb(2**16, 2**15))
     monkeypatch.setattr(Image.Image, "convert", None)  # never reached
     with pytest.raises(RbmixError, match=r"too large .*\(allowed: up to 16,777,216 pixels"):
-        data.load(str(folder))
+        loaders.load(str(folder))
     path.write_bytes(bomb(2**13, 2**12))
     with pytest.raises(RbmixError, match=r"8192x4096 is too large .*up to 16,777,216 pixels"):
-        data.load(str(folder))
+        loaders.load(str(folder))
     monkeypatch.undo()
     monkeypatch.setenv("RBMIX_HOME", str(home))
     path.write_bytes((folder / "train" / "cat" / "1.png").read_bytes())
-    monkeypatch.setattr(folders, "memory_size", lambda: 1000)
+    monkeypatch.setattr(image_folder, "memory_size", lambda: 1000)
     with pytest.raises(RbmixError, match=r"24 images of 8x8 take .*allowed: this machine's"):
-        data.load(str(folder))
+        loaders.load(str(folder))
     assert not list(home.rglob("*.safetensors"))
 
 
@@ -379,7 +369,7 @@ def test_other_decoders_are_never_started(write_folder, home: Path, kind: str) -
     Image.new("RGB", (8, 8)).save(buffer, format=kind)
     (folder / "train" / "cat" / "0.png").write_bytes(buffer.getvalue())
     with pytest.raises(RbmixError, match="cannot decode"):
-        data.load(str(folder))
+        loaders.load(str(folder))
 
 
 # Files that lie
@@ -422,13 +412,13 @@ def test_parquet_bombs_are_refused(tmp_path: Path, make_run, monkeypatch) -> Non
     from pyarrow import parquet
 
     path = tmp_path / "a.parquet"
-    columns = {"image": pa.array([0]).take(pa.array([0] * (tables.MAX_ROWS + 1)))}
+    columns = {"image": pa.array([0]).take(pa.array([0] * (parquet_table.MAX_ROWS + 1)))}
     parquet.write_table(pa.table(columns).replace_schema_metadata({b"rbmix": b"{}"}), path)
     assert path.stat().st_size < 10**6
     with pytest.raises(RbmixError, match=r"1,000,001 rows \(allowed: up to 1,000,000\)"):
-        tables.read(path, {"image": "int64"}, {})
+        parquet_table.read(path, {"image": "int64"}, {})
     damaged(path, make_run)
-    monkeypatch.setattr(tables, "MAX_VALUES", 5)
+    monkeypatch.setattr(parquet_table, "MAX_VALUES", 5)
     with pytest.raises(RbmixError, match="more than 5 values"):
         records.read(path)
     monkeypatch.setattr(reading, "RECORDS", path.stat().st_size - 1)
@@ -453,7 +443,7 @@ def test_probes_on_other_grids_are_kept_apart(tmp_path: Path) -> None:
     """Twins are compared within the same epsilons, the ones with most records."""
     import fuzz_targets as made
 
-    from robustbench_mix import explanations
+    from robustbench_mix.claims.explanations import overview
 
     for seed, eps in ((0, ["1/255", "2/255"]), (1, ["1/255", "2/255"]), (2, ["4/255"])):
         for spatial in ("learned", "frozen"):
@@ -463,7 +453,7 @@ def test_probes_on_other_grids_are_kept_apart(tmp_path: Path) -> None:
                 **dict.fromkeys(("real", "predicted"), [[0.1] * len(eps)] * 4),
             }
             made._write_records(probes.path_for(tmp_path, header, "k"), header, columns)
-    found = explanations.every([], probes.read_all(tmp_path, "probe"), [])
+    found = overview.every([], probes.read_all(tmp_path, "probe"), [])
     (linear,) = (one for one in found if one.name == "linearity")
     assert [row[3:5] for row in linear.rows] == [["1/255", "2"], ["2/255", "2"]]
 
@@ -502,9 +492,9 @@ def test_a_lying_safetensors_header(tmp_path: Path) -> None:
         assert content != raw
         path.write_bytes(content)
         with pytest.raises(RbmixError, match="is damaged"):
-            weights.load(nn.Linear(1, 1), path)
+            state_dict.load(nn.Linear(1, 1), path)
         with pytest.raises(RbmixError, match="is damaged"):
-            checkpoints.read_header(path)
+            checkpoint.read_header(path)
 
 
 @pytest.mark.parametrize(
@@ -535,9 +525,9 @@ def test_markup_in_names_is_shown_as_it_is(make_run, capsys) -> None:
     """Names with rich's brackets neither crash nor vanish."""
     name = "[red]x[/] [/blue] :smile: [link=file:///]"
     run = make_run([0, 1, 2], model=name, dataset="[/]")
-    from robustbench_mix import leaderboard
+    from robustbench_mix.results import leaderboard
 
-    show.evaluation(run, leaderboard.rows([run]), Path("[bold]a"), [Path("[bold]a")])
+    render.evaluation(run, leaderboard.rows([run]), Path("[bold]a"), [Path("[bold]a")])
     out = " ".join(capsys.readouterr().out.split())
     for words in ("[red]x[/] [/blue]", ":smile:", "wrote [bold]a"):
         assert words in out
@@ -605,10 +595,10 @@ def test_every_string_of_a_record_is_escaped(tmp_path: Path, make_run, name: str
             header = {**header, **words, "spatial": spatial}
             made._write_records(probes.path_for(tmp_path, header, "k"), header, columns)
         header = {**made.DECODING, **words, "spatial": spatial}
-        path = decodings.path_for(tmp_path, name, name, spatial, 0, "k")
+        path = unshuffling.path_for(tmp_path, name, name, spatial, 0, "k")
         made._write_records(path, header, made.DECODING_COLUMNS)
-    plainly = Texts(report.to_html(tmp_path / "nothing"))
-    page = Texts(report.to_html(tmp_path))
+    plainly = Texts(html_report.to_html(tmp_path / "nothing"))
+    page = Texts(html_report.to_html(tmp_path))
     assert page.tags <= plainly.tags | {"img", "figure", "figcaption"}
     assert {key for key, _ in page.attributes} <= {key for key, _ in plainly.attributes} | {
         "src", "alt"
@@ -629,5 +619,5 @@ def test_every_string_of_a_record_is_escaped(tmp_path: Path, make_run, name: str
 def test_a_name_in_a_drawing_is_no_formula() -> None:
     """Dollars and backslashes are drawn as they are, whether or not they are a formula."""
     for name in ("$\\frac{", "$x^2$", "a $ b"):
-        text = drawing.svg(lambda figure, name=name: figure.suptitle(name))
+        text = svg.svg(lambda figure, name=name: figure.suptitle(name))
         assert name in text

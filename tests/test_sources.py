@@ -12,13 +12,20 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from robustbench_mix import mixing, sources, zoo
+from robustbench_mix.config.specs import ModelSpec
+from robustbench_mix.data.shape import send
 from robustbench_mix.errors import RbmixError
-from robustbench_mix.shapes import send
-from robustbench_mix.sources import builtin, callables, hub, timm_models, torchvision_models
-from robustbench_mix.specs import ModelSpec
+from robustbench_mix.models import factory, mixers
+from robustbench_mix.models.sources import (
+    builtin,
+    hub,
+    importable,
+    registry,
+    timm_models,
+    torchvision_models,
+)
 
-SHAPE = zoo.Shape(channels=3, size=32, classes=5)
+SHAPE = factory.Shape(channels=3, size=32, classes=5)
 MODULE = """
 import torch
 from torch import nn
@@ -73,15 +80,15 @@ def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("torchvision:resnet50", torchvision_models, "resnet50"),
         ("timm:resnet18.a1_in1k", timm_models, "resnet18.a1_in1k"),
         ("hf:timm/resnet18@main", hub, "timm/resnet18@main"),
-        ("my.package:make", callables, "my.package:make"),
-        ("torchvision.models:resnet18", callables, "torchvision.models:resnet18"),
-        ("python:timm:make", callables, "timm:make"),
-        ("python:python:make", callables, "python:make"),
+        ("my.package:make", importable, "my.package:make"),
+        ("torchvision.models:resnet18", importable, "torchvision.models:resnet18"),
+        ("python:timm:make", importable, "timm:make"),
+        ("python:python:make", importable, "python:make"),
     ],
 )
 def test_words_are_taken_apart(word: str, source, name: str) -> None:
     """A prefix names its source, anything else with a colon is a callable of a module."""
-    origin = sources.parse(word)
+    origin = registry.parse(word)
     assert (origin.source, origin.name) == (source, name)
 
 
@@ -109,7 +116,7 @@ def test_words_are_taken_apart(word: str, source, name: str) -> None:
 def test_words_that_name_nothing(word: str, message: str) -> None:
     """One line names the word and what is near or allowed, and stays short."""
     with pytest.raises(RbmixError, match=message) as error:
-        sources.parse(word).check()
+        registry.parse(word).check()
     assert "\n" not in str(error.value)
     assert len(str(error.value)) < 400
 
@@ -122,14 +129,14 @@ def test_missing_packages_name_the_extra(monkeypatch, package: str, word: str, e
     """Without the optional package, the line says what to install."""
     monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(RbmixError, match=rf'needs {package} .*"robustbench-mix\[{extra}\]"'):
-        sources.parse(word).check()
+        registry.parse(word).check()
 
 
 def test_callables_are_told_what_they_ask_for(module: Path) -> None:
     """Classes and channels are arguments, where a callable has such ones."""
-    net = sources.parse("mynet:make").fresh(zoo.Shape(1, 8, 7))
-    assert send(net, zoo.Shape(1, 8, 7)).shape == (1, 7)
-    assert isinstance(sources.parse("mynet:fixed").fresh(SHAPE), nn.Module)
+    net = registry.parse("mynet:make").fresh(factory.Shape(1, 8, 7))
+    assert send(net, factory.Shape(1, 8, 7)).shape == (1, 7)
+    assert isinstance(registry.parse("mynet:fixed").fresh(SHAPE), nn.Module)
 
 
 @pytest.mark.parametrize(
@@ -144,12 +151,12 @@ def test_callables_are_told_what_they_ask_for(module: Path) -> None:
 def test_callables_that_make_nothing(module: Path, word: str, message: str) -> None:
     """What cannot be called, or gives no module, is named."""
     with pytest.raises(RbmixError, match=message):
-        sources.parse(word).fresh(SHAPE)
+        registry.parse(word).fresh(SHAPE)
 
 
 def test_a_network_that_is_there_is_taken_as_it_is(module: Path) -> None:
     """A module object needs no call, and has no published weights to name."""
-    found = sources.parse("mynet:ready").published()
+    found = registry.parse("mynet:ready").published()
     assert found.model is sys.modules["mynet"].ready
     assert (found.weights, found.mean) == ("", None)
 
@@ -185,13 +192,13 @@ WORDS = [f"torchvision:{name}" for name in TORCHVISION] + [
 @pytest.mark.parametrize("word", WORDS)
 def test_frozen_reaches_every_spatial_filter(word: str) -> None:
     """Of any CNN no dense spatial convolution is left, and every spatial filter is frozen."""
-    shape = zoo.Shape(3, 64, 5)
+    shape = factory.Shape(3, 64, 5)
     with torch.device("meta"):  # a network of any size in no time
-        net = zoo.network(ModelSpec(word, "frozen"), shape)
-    embedding = mixing.patch_embedding(net)
-    left = [m for m in net.modules() if mixing.is_dense_spatial(m) and m is not embedding]
+        net = factory.network(ModelSpec(word, "frozen"), shape)
+    embedding = mixers.patch_embedding(net)
+    left = [m for m in net.modules() if mixers.is_dense_spatial(m) and m is not embedding]
     assert left == []
-    spatial = list(mixing.spatial_mixers(net))
+    spatial = list(mixers.spatial_mixers(net))
     assert spatial
     assert not any(p.requires_grad for conv in spatial for p in conv.parameters())
     frozen = sum(p.numel() for p in net.parameters() if not p.requires_grad)
@@ -205,20 +212,22 @@ def test_frozen_reaches_every_spatial_filter(word: str) -> None:
 )
 def test_twins_share_their_initial_weights(word: str) -> None:
     """Learned and frozen networks of one seed start alike, in numbers and in logits."""
-    twins = [zoo.network(ModelSpec(word, mode, seed=3), SHAPE) for mode in ("learned", "frozen")]
+    twins = [
+        factory.network(ModelSpec(word, mode, seed=3), SHAPE) for mode in ("learned", "frozen")
+    ]
     for one, other in zip(*(net.state_dict().values() for net in twins), strict=True):
         assert torch.equal(one, other)
     logits = [send(net, SHAPE) for net in twins]
     assert torch.equal(*logits)
-    again = zoo.network(ModelSpec(word, seed=4), SHAPE).state_dict()
+    again = factory.network(ModelSpec(word, seed=4), SHAPE).state_dict()
     assert not all(torch.equal(t, again[n]) for n, t in twins[0].state_dict().items())
 
 
 def test_a_grey_data_set_changes_the_stem() -> None:
     """Torchvision's networks take one colour channel, the others of the stem's settings kept."""
-    net = sources.parse("torchvision:resnet18").fresh(zoo.Shape(1, 32, 4))
+    net = registry.parse("torchvision:resnet18").fresh(factory.Shape(1, 32, 4))
     assert net.conv1.weight.shape == (64, 1, 7, 7)
-    assert send(net, zoo.Shape(1, 32, 4)).shape == (1, 4)
+    assert send(net, factory.Shape(1, 32, 4)).shape == (1, 4)
 
 
 @pytest.mark.parametrize(
@@ -233,14 +242,14 @@ def test_a_grey_data_set_changes_the_stem() -> None:
 def test_networks_that_cannot_do_it(word, spatial, channel, size, message) -> None:
     """A network without such mixers, or too small images, are refused in one line."""
     with torch.device("meta"), pytest.raises(RbmixError, match=message) as error:
-        zoo.network(ModelSpec(word, spatial, channel), zoo.Shape(3, size, 5))
+        factory.network(ModelSpec(word, spatial, channel), factory.Shape(3, size, 5))
     assert "\n" not in str(error.value)
 
 
 def test_a_callable_with_other_outputs_is_refused(module: Path) -> None:
     """A network that ignores the number of classes is not trained on another."""
     with pytest.raises(RbmixError, match=r"has 10 outputs, not 4.*--classes 10 takes it"):
-        zoo.network(ModelSpec("mynet:fixed"), zoo.Shape(1, 8, 4))
+        factory.network(ModelSpec("mynet:fixed"), factory.Shape(1, 8, 4))
 
 
 def test_published_weights_without_a_network(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -251,9 +260,9 @@ def test_published_weights_without_a_network(monkeypatch: pytest.MonkeyPatch) ->
 
     monkeypatch.setattr("torchvision.models._api.WeightsEnum.get_state_dict", fails)
     with pytest.raises(RbmixError, match="'torchvision:squeezenet1_1' .*could not be downloaded"):
-        sources.parse("torchvision:squeezenet1_1").published()
+        registry.parse("torchvision:squeezenet1_1").published()
     with pytest.raises(RbmixError, match="'resnet14' has no published weights"):
-        sources.parse("resnet14").published()
+        registry.parse("resnet14").published()
 
 
 def test_torchvisions_weights_come_with_their_standardisation(monkeypatch) -> None:
@@ -265,7 +274,7 @@ def test_torchvisions_weights_come_with_their_standardisation(monkeypatch) -> No
     monkeypatch.setattr(
         "torchvision.models._api.WeightsEnum.get_state_dict", lambda *_, **__: state
     )
-    found = sources.parse("torchvision:squeezenet1_1").published()
+    found = registry.parse("torchvision:squeezenet1_1").published()
     assert torch.equal(found.model.features[0].weight, state["features.0.weight"])
     assert (found.weights, found.mean) == ("IMAGENET1K_V1", (0.485, 0.456, 0.406))
 
@@ -296,12 +305,12 @@ def fake_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> nn.Module:
 
 def test_the_hub_gives_architecture_weights_and_standardisation(fake_hub: nn.Module) -> None:
     """A repository in timm's format is loaded by the hub's own client, its commit recorded."""
-    found = sources.parse("hf:me/net").published()
+    found = registry.parse("hf:me/net").published()
     for name, tensor in found.model.state_dict().items():
         assert torch.equal(tensor, fake_hub.state_dict()[name])
     assert found.weights == "hf:me/net@0123456789ab"
     assert found.mean == (0.1, 0.2, 0.3)
-    fresh = sources.parse("hf:me/net").fresh(SHAPE)
+    fresh = registry.parse("hf:me/net").fresh(SHAPE)
     assert send(fresh, SHAPE).shape == (1, 5)
     assert not torch.equal(fresh.conv1[0].weight, fake_hub.conv1[0].weight)
 
@@ -309,15 +318,15 @@ def test_the_hub_gives_architecture_weights_and_standardisation(fake_hub: nn.Mod
 def test_what_the_hub_does_not_have(fake_hub: nn.Module, tmp_path: Path) -> None:
     """Another repository offline, another format and missing weights are one line each."""
     with pytest.raises(RbmixError, match="'hf:me/other' .*could not be downloaded") as error:
-        sources.parse("hf:me/other").published()
+        registry.parse("hf:me/other").published()
     assert "\n" not in str(error.value)
     (snapshot,) = (tmp_path / "models--me--net" / "snapshots").iterdir()
     (snapshot / "model.safetensors").unlink()
     with pytest.raises(RbmixError, match="'hf:me/net' .*could not be downloaded"):
-        sources.parse("hf:me/net").published()
+        registry.parse("hf:me/net").published()
     (snapshot / "config.json").write_text(json.dumps({"architectures": ["BertModel"]}))
     with pytest.raises(RbmixError, match="'hf:me/net' is not in timm's format"):
-        sources.parse("hf:me/net").published()
+        registry.parse("hf:me/net").published()
 
 
 @needs_timm
@@ -328,6 +337,6 @@ def test_timms_weights_without_a_network(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(constants, "HF_HUB_CACHE", "nowhere")
     for word in ("timm:resnet10t", "timm:resnet26t.nothing"):
         with pytest.raises(RbmixError) as error:
-            sources.parse(word).published()
+            registry.parse(word).published()
         assert word.split(".")[0] in str(error.value)
         assert "\n" not in str(error.value)

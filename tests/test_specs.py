@@ -6,9 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from robustbench_mix.errors import RbmixError
-from robustbench_mix.recipes import recipe_for
-from robustbench_mix.specs import (
+from robustbench_mix.config.specs import (
     ModelSpec,
     Spatial,
     as_json,
@@ -17,6 +15,8 @@ from robustbench_mix.specs import (
     parse_spatial,
     short_hash,
 )
+from robustbench_mix.config.training import recipe_for
+from robustbench_mix.errors import RbmixError
 
 
 @pytest.mark.parametrize(

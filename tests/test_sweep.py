@@ -9,13 +9,18 @@ from pathlib import Path
 import pytest
 import torch
 
-from robustbench_mix import cli, devices, grids, jobs, planning, records, sweeping
-from robustbench_mix.costs import Costs
+from robustbench_mix import cli
+from robustbench_mix.config.specs import ModelSpec
 from robustbench_mix.errors import RbmixError
-from robustbench_mix.grids import Cell, Puzzle, parse
-from robustbench_mix.partials import Shard
-from robustbench_mix.planning import Piece
-from robustbench_mix.specs import ModelSpec
+from robustbench_mix.evaluation import plan
+from robustbench_mix.evaluation.resume import Shard
+from robustbench_mix.results import records
+from robustbench_mix.runtime import devices
+from robustbench_mix.sweeps import definition, run
+from robustbench_mix.sweeps import plan as planning
+from robustbench_mix.sweeps.cost_model import Costs
+from robustbench_mix.sweeps.definition import Cell, Puzzle, parse
+from robustbench_mix.sweeps.plan import Piece
 
 pytestmark = pytest.mark.default
 
@@ -69,10 +74,10 @@ def test_a_grid_is_every_combination() -> None:
     ]
 
 
-@pytest.mark.parametrize("name", grids.names())
+@pytest.mark.parametrize("name", definition.names())
 def test_shipped_sweeps_can_be_read(name: str) -> None:
     """Each has a summary, and every name in it is known."""
-    sweep = grids.load(name, {})
+    sweep = definition.load(name, {})
     assert sweep.summary
     assert sweep.cells or sweep.puzzles
     for cell in sweep.cells:
@@ -82,7 +87,7 @@ def test_shipped_sweeps_can_be_read(name: str) -> None:
 @pytest.mark.quick
 def test_the_papers_grid_is_the_papers() -> None:
     """Five depths, three variants, five seeds, three attacks."""
-    cells = grids.load("fig8", {}).cells
+    cells = definition.load("fig8", {}).cells
     assert len(cells) == 5 * 3 * 5
     assert {cell.attacks for cell in cells} == {("fgsm", "pgd", "autoattack")}
     variants = {(cell.spec.spatial, cell.spec.channel) for cell in cells}
@@ -92,7 +97,7 @@ def test_the_papers_grid_is_the_papers() -> None:
 @pytest.mark.quick
 def test_changes_replace_what_the_file_says() -> None:
     """For a laptop: another data set, fewer seeds."""
-    cells = grids.load("fig8", {"datasets": ["digits"], "seeds": [3], "examples": 5}).cells
+    cells = definition.load("fig8", {"datasets": ["digits"], "seeds": [3], "examples": 5}).cells
     assert {(c.dataset, c.spec.seed, c.examples) for c in cells} == {("digits", 3, 5)}
     assert len(cells) == 15
 
@@ -181,7 +186,7 @@ def test_the_pieces_of_a_sweep_are_those_of_the_commands(here: Path, capsys) -> 
     words = ["--model", "resnet14_w4", "--epochs", "1", "--train-examples", "60"]
     assert cli.main(["evaluate", *words, "--attack", "fgsm", "--examples", "10"]) == 0
     setting = planning.Setting(str(here / "results"), torch.device("cpu"))
-    pieces = planning.plan(grids.load("tiny.toml", {}), setting)
+    pieces = planning.plan(definition.load("tiny.toml", {}), setting)
     done = [(p.kind, p.attack) for p in pieces if p.done and "spatial learned" in p.words]
     assert ("attack", "fgsm") in done
     assert ("attack", "smoke") not in done
@@ -190,7 +195,7 @@ def test_the_pieces_of_a_sweep_are_those_of_the_commands(here: Path, capsys) -> 
 def test_a_piece_that_fails_does_not_stop_the_others(here: Path, capsys, monkeypatch) -> None:
     """It is named at the end, with exit code 2."""
     attacked: list[str] = []
-    evaluate = sweeping.jobs.evaluate
+    evaluate = run.plan.evaluate
 
     def failing(**words):
         attacked.append(words["spatial"])
@@ -198,7 +203,7 @@ def test_a_piece_that_fails_does_not_stop_the_others(here: Path, capsys, monkeyp
             raise RbmixError("the training loss became nan")
         return evaluate(**words)
 
-    monkeypatch.setattr(sweeping.jobs, "evaluate", failing)
+    monkeypatch.setattr(run.plan, "evaluate", failing)
     assert cli.main(["sweep", "tiny.toml"]) == 2
     out = capsys.readouterr().out
     assert out.count("failed: ") == 2
@@ -230,9 +235,9 @@ def test_wrong_words_are_named(here: Path, capsys, words: list[str], message: st
 
 def test_costs_grow_with_the_work() -> None:
     """Twice the images, twice the time; adversarial training costs more."""
-    from robustbench_mix.recipes import recipe_for
-    from robustbench_mix.specs import Adversarial
-    from robustbench_mix.zoo import Shape
+    from robustbench_mix.config.specs import Adversarial
+    from robustbench_mix.config.training import recipe_for
+    from robustbench_mix.models.factory import Shape
 
     costs = Costs(torch.device("cpu"))
     spec, shape = ModelSpec("resnet14_w4"), Shape(1, 8, 10)
@@ -266,7 +271,7 @@ def test_a_long_attack_is_split_and_joined(here: Path, capsys, monkeypatch) -> N
     assert [piece["kind"] for piece in pieces] == ["train", "shard", "shard", "attack", "attack"]
     assert [piece["words"].split(" of")[0] for piece in pieces[1:3]] == ["part 1/2", "part 2/2"]
 
-    attack, calls = jobs.attack_shard, []
+    attack, calls = plan.attack_shard, []
 
     def once(*args, shard, **words):
         calls.append(shard.number)
@@ -274,7 +279,7 @@ def test_a_long_attack_is_split_and_joined(here: Path, capsys, monkeypatch) -> N
             raise KeyboardInterrupt
         attack(*args, shard=shard, **words)
 
-    monkeypatch.setattr(jobs, "attack_shard", once)
+    monkeypatch.setattr(plan, "attack_shard", once)
     words = ["sweep", "split.toml", "--attacks", "smoke", "--out", "parts"]
     assert cli.main(words) == 130
     assert len(list((here / "parts").rglob("*.shard-1-of-2.json"))) == 1
@@ -304,7 +309,7 @@ def test_shards_are_all_images_in_order() -> None:
 
 def test_how_far_a_sweep_is(here: Path, capsys, monkeypatch) -> None:
     """Any machine that sees the results sees it, while it runs and afterwards."""
-    evaluate, during = jobs.evaluate, []
+    evaluate, during = plan.evaluate, []
 
     def watching(**words):
         if not during:
@@ -315,7 +320,7 @@ def test_how_far_a_sweep_is(here: Path, capsys, monkeypatch) -> None:
             raise RbmixError("the training loss became nan")
         return evaluate(**words)
 
-    monkeypatch.setattr(jobs, "evaluate", watching)
+    monkeypatch.setattr(plan, "evaluate", watching)
     assert cli.main(["sweep", "tiny.toml"]) == 2
     assert during[0]["sweep"] == "tiny"
     seen = [piece["state"] for piece in during[0]["pieces"]]

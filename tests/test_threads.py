@@ -11,20 +11,21 @@ import pytest
 import torch
 from torch import nn
 
-from robustbench_mix import data, zoo
-from robustbench_mix.algorithms.attack import Target
-from robustbench_mix.checkpoints import weights_hash
-from robustbench_mix.devices import TRAINING_THREADS, conditions, training_threads
-from robustbench_mix.recipes import recipe_for
-from robustbench_mix.specs import ModelSpec
-from robustbench_mix.threads import (
+from robustbench_mix.attacks.base import Target
+from robustbench_mix.config.specs import ModelSpec
+from robustbench_mix.config.training import recipe_for
+from robustbench_mix.data import loaders
+from robustbench_mix.models import factory
+from robustbench_mix.models.checkpoint import weights_hash
+from robustbench_mix.runtime.devices import TRAINING_THREADS, conditions, training_threads
+from robustbench_mix.runtime.threads import (
     EVERY_SECONDS,
     ThreadChoice,
     _gradient,
     candidates,
     chosen_threads,
 )
-from robustbench_mix.train import train
+from robustbench_mix.training.classifier import train
 
 pytestmark = pytest.mark.quick
 CPU = torch.device("cpu")
@@ -134,14 +135,14 @@ def test_a_network_without_gradients_has_a_choice_too() -> None:
 @pytest.mark.parametrize("spatial", ["learned", "frozen"])
 def test_threads_do_not_change_the_weights(spatial: str) -> None:
     """One thread and two: the same weights and accuracy, bit for bit, and the number put back."""
-    digits = data.load("digits")
+    digits = loaders.load("digits")
     some = replace(digits, train=digits.train.take(torch.arange(256)))
     recipe = replace(recipe_for("resnet", "digits"), epochs=1)
     found = set()
     for threads in (1, 2):
         torch.set_num_threads(threads)
-        model = zoo.build(
-            ModelSpec("resnet14_w4", spatial), zoo.Shape(1, 8, 10), *digits.statistics()
+        model = factory.build(
+            ModelSpec("resnet14_w4", spatial), factory.Shape(1, 8, 10), *digits.statistics()
         )
         trained = train(model, some.train, digits.test, recipe, 0, CPU)
         assert torch.get_num_threads() == threads

@@ -7,13 +7,13 @@ from dataclasses import replace
 import pytest
 import torch
 
-from robustbench_mix import train as training
-from robustbench_mix import zoo
+from robustbench_mix.config.specs import Adversarial, ModelSpec, as_json
+from robustbench_mix.config.training import recipe_for
+from robustbench_mix.data.dataset import Split
 from robustbench_mix.errors import RbmixError
-from robustbench_mix.fit import learning_rate
-from robustbench_mix.recipes import recipe_for
-from robustbench_mix.specs import Adversarial, ModelSpec, as_json
-from robustbench_mix.splits import Split
+from robustbench_mix.models import factory
+from robustbench_mix.training import classifier
+from robustbench_mix.training.loop import learning_rate
 
 CPU = torch.device("cpu")
 RECIPE = replace(recipe_for("resnet", "digits"), epochs=2, batch_size=8, lr=0.05, flip=True)
@@ -27,10 +27,10 @@ def split(n: int = 30) -> Split:
     return Split(images.to(torch.uint8), labels, torch.arange(n), 255)
 
 
-def fresh(spatial: str = "learned", seed: int = 0) -> zoo.Normalized:
+def fresh(spatial: str = "learned", seed: int = 0) -> factory.Normalized:
     """A small network for `split`."""
     spec = ModelSpec("resnet14_w4", spatial, seed=seed)
-    return zoo.build(spec, zoo.Shape(1, 6, 3), torch.tensor([0.4]), torch.tensor([0.3]))
+    return factory.build(spec, factory.Shape(1, 6, 3), torch.tensor([0.4]), torch.tensor([0.3]))
 
 
 def test_learning_rate_rises_and_falls() -> None:
@@ -45,7 +45,7 @@ def test_learning_rate_rises_and_falls() -> None:
 def test_augmentation_moves_whole_images() -> None:
     """Each output is a shifted, possibly mirrored copy: checked against slicing."""
     images = torch.randint(1, 256, (40, 2, 5, 4), dtype=torch.uint8)
-    out = training.augment(images, 1, True, torch.Generator().manual_seed(0))
+    out = classifier.augment(images, 1, True, torch.Generator().manual_seed(0))
     assert out.shape == images.shape
     padded = torch.nn.functional.pad(images, (1, 1, 1, 1))
     seen = set()
@@ -66,7 +66,7 @@ def test_augmentation_moves_whole_images() -> None:
 def test_no_augmentation_without_pad_and_flip() -> None:
     """Pad 0 and no flip give the images back."""
     images = torch.randint(0, 256, (4, 3, 5, 5), dtype=torch.uint8)
-    out = training.augment(images, 0, False, torch.Generator().manual_seed(0))
+    out = classifier.augment(images, 0, False, torch.Generator().manual_seed(0))
     assert torch.equal(out, images)
 
 
@@ -76,7 +76,7 @@ def test_training_is_deterministic_in_the_seed() -> None:
     outcomes = []
     for seed in (0, 0, 1):
         model = fresh()
-        training.train(model, split(), split(), RECIPE, seed, CPU)
+        classifier.train(model, split(), split(), RECIPE, seed, CPU)
         outcomes.append(model.net.head.weight.detach().clone())
     assert torch.equal(outcomes[0], outcomes[1])
     assert not torch.equal(outcomes[0], outcomes[2])
@@ -88,7 +88,7 @@ def test_twins_see_the_same_pixels_in_the_same_order() -> None:
     for spatial, inputs in seen.items():
         model = fresh(spatial)
         hook = model.register_forward_pre_hook(lambda _, args, kept=inputs: kept.append(args[0]))
-        training.train(model, split(), split(), RECIPE, 0, CPU)
+        classifier.train(model, split(), split(), RECIPE, 0, CPU)
         hook.remove()
     assert len(seen["learned"]) > 8
     for first, second in zip(*seen.values(), strict=True):
@@ -100,16 +100,16 @@ def test_training_learns_and_reports() -> None:
     """Brightness is easy: the reported accuracy is that of the returned weights."""
     model = fresh("frozen")
     recipe = replace(RECIPE, epochs=8)
-    trained = training.train(model, split(90), split(60), recipe, 0, CPU)
+    trained = classifier.train(model, split(90), split(60), recipe, 0, CPU)
     assert trained.test_accuracy > 0.9
-    assert trained.test_accuracy == training.accuracy(model, split(60), CPU, batch=7)
+    assert trained.test_accuracy == classifier.accuracy(model, split(60), CPU, batch=7)
     assert not model.training
 
 
 def test_divergence_is_said() -> None:
     """A loss that is not finite stops training with the rate that caused it."""
     with pytest.raises(RbmixError, match=r"training loss became .*lr 1e\+30"):
-        training.train(fresh(), split(90), split(), replace(RECIPE, lr=1e30), 0, CPU)
+        classifier.train(fresh(), split(90), split(), replace(RECIPE, lr=1e30), 0, CPU)
 
 
 @pytest.mark.default
@@ -117,7 +117,7 @@ def test_bf16_training_runs_on_the_cpu() -> None:
     """Mixed precision keeps float32 weights and still learns."""
     model = fresh()
     recipe = replace(RECIPE, epochs=8, precision="bf16")
-    trained = training.train(model, split(90), split(60), recipe, 0, CPU)
+    trained = classifier.train(model, split(90), split(60), recipe, 0, CPU)
     assert trained.test_accuracy > 0.9
     assert all(p.dtype == torch.float32 for p in model.parameters())
 
@@ -128,7 +128,7 @@ def test_perturbed_images_stay_in_the_ball_and_raise_the_loss() -> None:
     before = {name: value.clone() for name, value in model.state_dict().items()}
     autocast = torch.autocast("cpu", dtype=torch.bfloat16, enabled=False)
     how = Adversarial("8/255")
-    x_adv = training.perturb(model, x, y, how, torch.Generator().manual_seed(0), autocast)
+    x_adv = classifier.perturb(model, x, y, how, torch.Generator().manual_seed(0), autocast)
     assert (x_adv - x).abs().max() <= 8 / 255 + 1e-6
     assert 0 <= x_adv.min() <= x_adv.max() <= 1
     assert model.training
@@ -146,7 +146,7 @@ def test_adversarial_training_is_deterministic_and_another_recipe() -> None:
     weights = []
     for chosen in (recipe, recipe, RECIPE):
         model = fresh()
-        training.train(model, data, data, chosen, 0, CPU)
+        classifier.train(model, data, data, chosen, 0, CPU)
         weights.append(model.net.head.weight)
     assert torch.equal(weights[0], weights[1])
     assert not torch.equal(weights[0], weights[2])

@@ -11,9 +11,13 @@ import pytest
 import torch
 from PIL import Image
 
-from robustbench_mix import cli, data, decodings, gallery, unshuffle, unshuffle_run
+from robustbench_mix import cli
+from robustbench_mix.data import loaders
 from robustbench_mix.errors import RbmixError
-from robustbench_mix.unshuffle import Decoder
+from robustbench_mix.evaluation import unshuffling_run
+from robustbench_mix.results import gallery, unshuffling
+from robustbench_mix.training import unshuffling as unshuffle
+from robustbench_mix.training.unshuffling import Decoder
 
 pytestmark = pytest.mark.default
 
@@ -86,16 +90,16 @@ def test_warnings_name_the_reach() -> None:
 
 def test_training_un_shuffles(tmp_path: Path) -> None:
     """A small network does far better than the mean image; the frozen one learns too."""
-    digits = data.load("digits")
+    digits = loaders.load("digits")
     recipe = replace(unshuffle.recipe_for("digits"), epochs=6)
     mean = digits.train.pixels().mean(0)
     flat = ((digits.test.pixels() - mean) ** 2).flatten(1).mean(1)
     baseline = float(-10 * flat.log10().mean())
     for spatial in ("learned", "frozen"):
-        path = unshuffle_run.unshuffle(
+        path = unshuffling_run.unshuffle(
             Decoder(32, 4, 5, spatial=spatial), digits, recipe, tmp_path, CPU
         )
-        assert decodings.read(path).psnr.mean() > baseline + 1
+        assert unshuffling.read(path).psnr.mean() > baseline + 1
 
 
 def test_command_writes_records_table_and_picture(here: Path, capsys) -> None:
@@ -120,15 +124,15 @@ def test_the_picture_shows_what_is_in_the_records(here: Path) -> None:
     """Four rows of eight: original, shuffled, and two decodings, pixel for pixel."""
     assert cli.main(["unshuffle", *WORDS, "--examples", "20"]) == 0
     learned, frozen = sorted(
-        decodings.read_all(here / "results"), key=lambda d: d.header["spatial"], reverse=True
+        unshuffling.read_all(here / "results"), key=lambda d: d.header["spatial"], reverse=True
     )
     (path,) = (here / "results").rglob("*.png")
     sheet = np.asarray(Image.open(path))
     tile, step = 96, 96 + gallery.GAP
     assert sheet.shape == (4 * step - gallery.GAP, 8 * step - gallery.GAP, 3)
-    digits = data.load("digits")
-    test = data.balanced(digits.test, 20)
-    shown = data.balanced(test, 8)
+    digits = loaders.load("digits")
+    test = loaders.balanced(digits.test, 20)
+    shown = loaders.balanced(test, 8)
     assert len(shown.labels.unique()) == 8
     first = (255 * shown.pixels()[3, 0]).round().byte().numpy()
     assert np.array_equal(learned.pictures("original")[3][:, :, 0], first)
@@ -142,12 +146,12 @@ def test_the_picture_shows_what_is_in_the_records(here: Path) -> None:
 
 def test_psnr_is_the_mean_squared_errors(tmp_path: Path) -> None:
     """-10 log10 of the error in pixel units."""
-    digits = data.load("digits")
-    path = unshuffle_run.unshuffle(
+    digits = loaders.load("digits")
+    path = unshuffling_run.unshuffle(
         Decoder(4, 1, 3), digits, replace(unshuffle.recipe_for("digits"), epochs=1), tmp_path,
         CPU, train_examples=64, examples=9,
     )  # fmt: skip
-    found = decodings.read(path)
+    found = unshuffling.read(path)
     original, decoded = (
         np.stack(found.pictures(name)).astype(float) for name in ("original", "decoded")
     )
@@ -186,4 +190,4 @@ def test_a_damaged_record_is_refused(here: Path, capsys) -> None:
     (path,) = (here / "results").rglob("*.parquet")
     path.write_bytes(path.read_bytes()[:100])
     with pytest.raises(RbmixError, match="are damaged"):
-        decodings.read(path)
+        unshuffling.read(path)

@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import nn
 
-from robustbench_mix.algorithms import ladders, watch
-from robustbench_mix.algorithms.attack import Target
-from robustbench_mix.algorithms.watch import Watch
+from robustbench_mix.attacks.base import Target
+from robustbench_mix.attacks.native import ensembles, tracker
+from robustbench_mix.attacks.native.tracker import Watch
 
 
 class Mean(nn.Module):
@@ -61,13 +61,13 @@ def test_the_merely_close_are_asked_about_at_new_lows_only() -> None:
 @pytest.mark.parametrize("name", ["apgd-ce", "apgd-t", "fab-t", "square", "pgd"])
 def test_looking_rarely_finds_the_same_images(linear_case, monkeypatch, name, every) -> None:
     """What leaves late is found all the same; the cadence only saves waiting."""
-    monkeypatch.setattr(watch, "LOOK_EVERY", {"cpu": every})
+    monkeypatch.setattr(tracker, "LOOK_EVERY", {"cpu": every})
     model, split = linear_case(10)
     x, y = split.pixels(), split.labels
     rungs = (
-        ladders.pgd(10, restarts=1)
+        ensembles.pgd(10, restarts=1)
         if name == "pgd"
-        else ladders.autoattack(10, components=[name], queries=200)
+        else ensembles.autoattack(10, components=[name], queries=200)
     )
     target, eps = Target(model, images=len(x)), torch.full((len(x),), 0.03)
     x_adv = rungs[0].attack(target, x, y, torch.arange(len(x)), eps=eps, norm="linf")
@@ -124,9 +124,9 @@ def test_what_comes_close_is_searched_exactly(name: str, monkeypatch) -> None:
     x, y = flat([0.2, 0.2, 0.0]), torch.zeros(3, dtype=torch.int64)
     eps = torch.full((3,), 0.295)
     if name == "pgd":
-        (rung,) = ladders.pgd(3, restarts=1)
+        (rung,) = ensembles.pgd(3, restarts=1)
     else:
-        (rung,) = ladders.autoattack(3, components=[name])
+        (rung,) = ensembles.autoattack(3, components=[name])
 
     def run() -> tuple[list[bool], list[int]]:
         target = Target(Three(0.5), judge=Target(Three(0.49)), images=3)
@@ -138,7 +138,7 @@ def test_what_comes_close_is_searched_exactly(name: str, monkeypatch) -> None:
     assert broken == [True, True, False]
     # The third image is far from either boundary: it is not looked at twice.
     assert spent[0] == spent[1] > spent[2]
-    monkeypatch.setattr(watch, "NEAR", -1.0)
+    monkeypatch.setattr(tracker, "NEAR", -1.0)
     broken, once = run()
     # PGD returns its last point, which here lies behind the exact boundary anyway.
     assert broken == [name == "pgd", name == "pgd", False]

@@ -10,9 +10,9 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from robustbench_mix import weights
-from robustbench_mix.checkpoints import weights_hash
 from robustbench_mix.errors import RbmixError
+from robustbench_mix.models import state_dict
+from robustbench_mix.models.checkpoint import weights_hash
 
 
 def net(width: int = 3) -> nn.Module:
@@ -23,7 +23,7 @@ def net(width: int = 3) -> nn.Module:
 def misfits(model: nn.Module, path: Path) -> tuple[str, tuple[str, ...]]:
     """The summary and the list of what does not fit."""
     with pytest.raises(RbmixError, match="do not fit the model") as error:
-        weights.load(model, path)
+        state_dict.load(model, path)
     return str(error.value), error.value.details
 
 
@@ -51,8 +51,8 @@ def test_a_long_list_is_cut(tmp_path: Path) -> None:
     path = tmp_path / "a.safetensors"
     save_file({f"w{i}": torch.zeros(1) for i in range(100)}, path)
     _, details = misfits(nn.Linear(1, 1), path)
-    assert len(details) == weights.LISTED + 1
-    assert details[-1] == f"and {102 - weights.LISTED} more"
+    assert len(details) == state_dict.LISTED + 1
+    assert details[-1] == f"and {102 - state_dict.LISTED} more"
 
 
 def test_another_head_is_answered_with_the_option(tmp_path: Path) -> None:
@@ -84,7 +84,7 @@ def test_wrappings_of_training_scripts_come_off(tmp_path: Path, wrap) -> None:
     model, path = net(), tmp_path / "a.pt"
     torch.save(wrap(model.state_dict()), path)
     other = net()
-    weights.load(other, path)
+    state_dict.load(other, path)
     assert weights_hash(other) == weights_hash(model)
 
 
@@ -93,7 +93,7 @@ def test_names_that_are_the_models_own_are_no_prefixes(tmp_path: Path) -> None:
     model, path = nn.ModuleDict({"model": net(), "module": net()}), tmp_path / "a.safetensors"
     save_file(model.state_dict(), path)
     other = nn.ModuleDict({"model": net(), "module": net()})
-    weights.load(other, path)
+    state_dict.load(other, path)
     assert weights_hash(other) == weights_hash(model)
 
 
@@ -109,10 +109,10 @@ def test_code_in_a_pt_file_is_refused(tmp_path: Path, capsys) -> None:
     path = tmp_path / "a.pt"
     torch.save({"x": Malicious()}, path)
     with pytest.raises(RbmixError, match="refused: it holds more than tensors"):
-        weights.load(net(), path)
+        state_dict.load(net(), path)
     path.write_bytes(pickle.dumps(Malicious()))
     with pytest.raises(RbmixError, match=r"refused|damaged"):
-        weights.load(net(), path)
+        state_dict.load(net(), path)
     assert "code ran" not in capsys.readouterr().out
 
 
@@ -122,18 +122,18 @@ def test_pt_without_a_state_dict(tmp_path: Path, content) -> None:
     path = tmp_path / "a.pth"
     torch.save(content, path)
     with pytest.raises(RbmixError, match="not a state dict"):
-        weights.load(net(), path)
+        state_dict.load(net(), path)
 
 
 def test_missing_and_foreign_files(tmp_path: Path) -> None:
     """A file that is not there, is damaged or has another suffix is named."""
     with pytest.raises(RbmixError, match="does not exist"):
-        weights.load(net(), tmp_path / "no.pt")
+        state_dict.load(net(), tmp_path / "no.pt")
     odd = tmp_path / "a.bin"
     odd.write_bytes(b"x")
     with pytest.raises(RbmixError, match=r"must end in \.safetensors"):
-        weights.load(net(), odd)
+        state_dict.load(net(), odd)
     half = tmp_path / "half.safetensors"
     half.write_bytes(b"x")
     with pytest.raises(RbmixError, match="half.safetensors is damaged"):
-        weights.load(net(), half)
+        state_dict.load(net(), half)

@@ -10,10 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from robustbench_mix import algorithms, checking, names, sources
-from robustbench_mix.algorithms import ladders
+from robustbench_mix.attacks import registry
+from robustbench_mix.attacks.native import ensembles
+from robustbench_mix.config import catalog, command_checks
+from robustbench_mix.config.training import Training
 from robustbench_mix.errors import RbmixError
-from robustbench_mix.recipes import Training
+from robustbench_mix.models.sources import registry as sources
 
 # Refuses PyTorch, and whatever else of that size, as if it were broken.
 WITHOUT = """
@@ -183,13 +185,13 @@ def test_a_typo_is_answered_within_a_second_and_a_half(words: list[str], tmp_pat
 
 def test_names_are_those_of_what_they_name() -> None:
     """What is known without an import is what the imports give."""
-    assert set(names.FAST) == set(ladders.LADDERS)
-    assert set(names.REFERENCE) == set(algorithms.ALGORITHMS)
-    assert set(names.SOURCES) == set(sources.SOURCES)
+    assert set(catalog.FAST) == set(ensembles.LADDERS)
+    assert set(catalog.REFERENCE) == set(registry.ALGORITHMS)
+    assert set(catalog.SOURCES) == set(sources.SOURCES)
     for word in ("resnet14", "torchvision:x", "timm:x", "hf:a/b", "python:a:b", "my.nets:make"):
-        assert names.brings_weights(word) == sources.parse(word).source.BRINGS_WEIGHTS
-        assert names.is_code(word) == sources.parse(word).is_code
-        assert names.is_builtin(word) == sources.parse(word).is_builtin
+        assert catalog.brings_weights(word) == sources.parse(word).source.BRINGS_WEIGHTS
+        assert catalog.is_code(word) == sources.parse(word).is_code
+        assert catalog.is_builtin(word) == sources.parse(word).is_builtin
 
 
 def test_right_words_pass() -> None:
@@ -201,14 +203,14 @@ def test_right_words_pass() -> None:
     }  # fmt: skip
     for model in ("resnet18", "convmixer64_6_k7_p1", "timm:any", "hf:a/b", "json:loads"):
         for device in ("auto", "cpu", "cuda:1", "mps"):
-            checking.evaluation(model=model, device=device, **words)
+            command_checks.evaluation(model=model, device=device, **words)
 
 
 def test_a_module_of_this_folder_is_found(tmp_path: Path, monkeypatch) -> None:
     """Without importing it: what it does is done once, later."""
     (tmp_path / "ownnet.py").write_text("raise SystemExit('imported')")
     with pytest.raises(RbmixError, match="No module named 'ownnet'"):
-        names.check_model("ownnet:make")
+        catalog.check_model("ownnet:make")
     monkeypatch.chdir(tmp_path)
-    names.check_model("ownnet:make")
+    catalog.check_model("ownnet:make")
     assert "ownnet" not in sys.modules

@@ -11,18 +11,12 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_digits
 
-from robustbench_mix import (
-    claims,
-    cli,
-    data,
-    explanations,
-    files,
-    leaderboard,
-    plot,
-    records,
-    report,
-)
-from robustbench_mix.claims import markdown
+from robustbench_mix import cli
+from robustbench_mix.claims import html_report, page, verdicts
+from robustbench_mix.claims.explanations import overview
+from robustbench_mix.data import loaders
+from robustbench_mix.results import leaderboard, plots, records
+from robustbench_mix.storage import files
 
 SMALL = ["--model", "resnet14_w4", "--epochs", "1", "--train-examples", "100"]
 EVALUATE = ["evaluate", *SMALL, "--attack", "smoke", "--examples", "10"]
@@ -82,10 +76,10 @@ def test_derived_files_are_written_once(results: Path) -> None:
 
     def derive() -> list[Path]:
         runs = records.read_all(results)
-        found, why = claims.of(results, runs), explanations.of(results, runs)
+        found, why = verdicts.of(results, runs), overview.of(results, runs)
         return [
-            *leaderboard.write(results), *plot.write(results),
-            *markdown.write(results, found, why), *report.write(results),
+            *leaderboard.write(results), *plots.write(results),
+            *page.write(results, found, why), *html_report.write(results),
         ]  # fmt: skip
 
     first = derive()
@@ -99,28 +93,28 @@ def test_derived_files_are_written_once(results: Path) -> None:
 
 def test_curves_are_drawn_when_records_changed_or_they_are_missing(results: Path, make_run) -> None:
     """A leaderboard that is up to date says that its curves are: it is written after them."""
-    assert len(plot.refresh(results)) == 3
-    assert plot.refresh(results) == []
+    assert len(plots.refresh(results)) == 3
+    assert plots.refresh(results) == []
     (curve,) = (results / "curves").glob("*.svg")
     drawn = curve.read_bytes()
     curve.unlink()
-    assert plot.refresh(results) == [curve]
+    assert plots.refresh(results) == [curve]
     assert curve.read_bytes() == drawn
     run = make_run([0, 0, 2], spatial="learned", checkpoint_hash="learned")
     records.write(run, records.run_path(results, run.header, "k"))
-    changed = {path.name for path in plot.refresh(results)}
+    changed = {path.name for path in plots.refresh(results)}
     assert changed == {"leaderboard.csv", "leaderboard.md", curve.name}
     assert curve.read_bytes() != drawn
 
 
 def test_a_refresh_that_is_killed_is_made_good(results: Path, monkeypatch) -> None:
     """Between the curves and the leaderboard: the next one draws again."""
-    plot.refresh(results)
+    plots.refresh(results)
     (curve,) = (results / "curves").glob("*.svg")
     whole = curve.read_bytes()
     (results / "leaderboard.csv").write_text("of other records")
     curve.write_text("half")
-    changed = plot.refresh(results)
+    changed = plots.refresh(results)
     assert {path.name for path in changed} == {"leaderboard.csv", curve.name}
     assert curve.read_bytes() == whole
 
@@ -187,7 +181,7 @@ def test_a_run_without_its_checkpoint_is_not_taken_as_read(here: Path, capsys) -
     words = [*EVALUATE, "--seed", "77"]
     assert cli.main(words) == 0
     (checkpoint,) = [
-        path for path in data.home().rglob("resnet14_w4-*-s77-*.safetensors") if path.is_file()
+        path for path in loaders.home().rglob("resnet14_w4-*-s77-*.safetensors") if path.is_file()
     ]
     checkpoint.unlink()
     capsys.readouterr()
@@ -197,7 +191,7 @@ def test_a_run_without_its_checkpoint_is_not_taken_as_read(here: Path, capsys) -
 
 def test_digits_are_those_of_scikit_learn() -> None:
     """Read from its file, without it."""
-    images, labels = data._shipped_digits()
+    images, labels = loaders._shipped_digits()
     raw = load_digits()
     assert np.array_equal(images, raw.images)
     assert np.array_equal(labels, raw.target)

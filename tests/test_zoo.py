@@ -8,15 +8,15 @@ from pathlib import Path
 import pytest
 import torch
 
-from robustbench_mix import checkpoints, mixing, zoo
+from robustbench_mix.config.specs import ModelSpec
+from robustbench_mix.config.training import recipe_for
+from robustbench_mix.data.dataset import Split
 from robustbench_mix.errors import RbmixError
-from robustbench_mix.recipes import recipe_for
-from robustbench_mix.specs import ModelSpec
-from robustbench_mix.splits import Split
-from robustbench_mix.train import train
+from robustbench_mix.models import checkpoint, factory, mixers
+from robustbench_mix.training.classifier import train
 
 MEAN, STD = torch.tensor([0.4, 0.5, 0.6]), torch.tensor([0.2, 0.3, 0.25])
-SHAPE = zoo.Shape(channels=3, size=8, classes=5)
+SHAPE = factory.Shape(channels=3, size=8, classes=5)
 MODES = ("learned", "frozen", "same", "box", "identity", "smoothed:2", "smoothed:2:rescaled")
 
 # Printed in arXiv 2503.16760: Full, Chans, Space.
@@ -38,7 +38,7 @@ PAPER = {
 
 def build(name: str, spatial: str = "learned", channel: str = "learned", seed: int = 0):
     """A small-input network of the zoo."""
-    return zoo.build(ModelSpec(name, spatial, channel, seed), SHAPE, MEAN, STD)
+    return factory.build(ModelSpec(name, spatial, channel, seed), SHAPE, MEAN, STD)
 
 
 def tiny_split(n: int = 20) -> Split:
@@ -50,12 +50,12 @@ def tiny_split(n: int = 20) -> Split:
 @pytest.mark.parametrize("name", PAPER)
 def test_trainable_parameters_are_the_papers(name: str) -> None:
     """Full, Chans and Space have exactly the counts that the paper prints."""
-    assert tuple(zoo.trainable_parameters(name).values()) == PAPER[name]
+    assert tuple(factory.trainable_parameters(name).values()) == PAPER[name]
 
 
 @pytest.mark.default
 @pytest.mark.parametrize("spatial", MODES)
-@pytest.mark.parametrize("name", zoo.MODELS)
+@pytest.mark.parametrize("name", factory.MODELS)
 def test_every_model_in_every_mode_runs_and_round_trips(
     name: str, spatial: str, tmp_path: Path
 ) -> None:
@@ -67,9 +67,9 @@ def test_every_model_in_every_mode_runs_and_round_trips(
     assert logits.shape == (2, 5)
     assert logits.isfinite().all()
     path = tmp_path / "model.safetensors"
-    checkpoints.save(model, {"spec": name}, path)
+    checkpoint.save(model, {"spec": name}, path)
     again = build(name, spatial, seed=1).eval()
-    assert checkpoints.load(again, path)["spec"] == name
+    assert checkpoint.load(again, path)["spec"] == name
     with torch.no_grad():
         assert torch.equal(again(x), logits)
 
@@ -85,7 +85,7 @@ def test_frozen_parameters_survive_training_bit_for_bit(name, spatial, channel) 
     model = build(name, spatial, channel)
     before = {n: p.detach().clone() for n, p in model.named_parameters()}
     frozen = {n for n, p in model.named_parameters() if not p.requires_grad}
-    recipe = replace(recipe_for(zoo.family(name), "digits"), epochs=1, batch_size=8)
+    recipe = replace(recipe_for(factory.family(name), "digits"), epochs=1, batch_size=8)
     train(model, tiny_split(), tiny_split(), recipe, 0, torch.device("cpu"))
     changed = {n for n, p in model.named_parameters() if not torch.equal(p, before[n])}
     assert changed == before.keys() - frozen
@@ -98,7 +98,7 @@ def test_frozen_parameters_survive_training_bit_for_bit(name, spatial, channel) 
 def test_variants_of_one_seed_share_their_initial_weights(name: str, spatial: str) -> None:
     """Only the spatial filters may differ from the learned twin's; frozen ones do not."""
     learned, other = build(name), build(name, spatial)
-    spatial_weights = {id(conv.weight) for conv in mixing.spatial_mixers(learned)}
+    spatial_weights = {id(conv.weight) for conv in mixers.spatial_mixers(learned)}
     for (n, p), q in zip(learned.named_parameters(), other.parameters(), strict=True):
         if spatial == "frozen" or id(p) not in spatial_weights:
             assert torch.equal(p, q), n
@@ -125,8 +125,8 @@ def test_pixels_are_normalised_inside() -> None:
 
 def test_large_images_keep_torchvisions_stem() -> None:
     """Above 64 pixels ResNet-18 has its 7x7 stride-2 stem and its pooling."""
-    small = zoo.parse_name("resnet18")(zoo.Shape(3, 64, 10))
-    large = zoo.parse_name("resnet18")(zoo.Shape(3, 65, 10))
+    small = factory.parse_name("resnet18")(factory.Shape(3, 64, 10))
+    large = factory.parse_name("resnet18")(factory.Shape(3, 65, 10))
     assert small.conv1.depthwise.kernel_size == (3, 3)
     assert isinstance(small.maxpool, torch.nn.Identity)
     assert large.conv1.depthwise.kernel_size == (7, 7)
@@ -135,10 +135,10 @@ def test_large_images_keep_torchvisions_stem() -> None:
 
 def test_names_carry_options() -> None:
     """Width, multiplier, kernel and patch are part of the name."""
-    resnet = zoo.parse_name("resnet14_w8_d4")(SHAPE)
+    resnet = factory.parse_name("resnet14_w8_d4")(SHAPE)
     assert resnet.stem.pointwise.out_channels == 8
     assert resnet.stem.multiplier == 4
-    mixer = zoo.parse_name("convmixer16_3_k7_p4")(SHAPE)
+    mixer = factory.parse_name("convmixer16_3_k7_p4")(SHAPE)
     assert mixer.embedding[0].kernel_size == (4, 4)
     assert len(mixer.blocks) == 3
     assert mixer.blocks[0].depthwise.kernel_size == (7, 7)
@@ -159,7 +159,7 @@ def test_names_carry_options() -> None:
 def test_unknown_models_are_answered_with_what_there_is(name: str, message: str) -> None:
     """The error names the value and the allowed ones."""
     with pytest.raises(RbmixError, match=message):
-        zoo.parse_name(name)
+        factory.parse_name(name)
 
 
 def test_patch_larger_than_the_image() -> None:

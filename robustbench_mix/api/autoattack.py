@@ -15,19 +15,20 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from robustbench_mix import diagnostics, flags, records
-from robustbench_mix.algorithms import ladders
-from robustbench_mix.algorithms.attack import Target
-from robustbench_mix.algorithms.autoattack import STANDARD
-from robustbench_mix.devices import fitting_batch
+from robustbench_mix.attacks.base import Target
+from robustbench_mix.attacks.native import ensembles
+from robustbench_mix.attacks.reference.autoattack import STANDARD
+from robustbench_mix.config.protocols import Protocol
+from robustbench_mix.config.specs import NORMS, Eps
+from robustbench_mix.data.dataset import Split
 from robustbench_mix.errors import RbmixError, unknown
-from robustbench_mix.harness import borrowed, classes_of, sample
-from robustbench_mix.progress import silenced
-from robustbench_mix.protocols import Protocol
-from robustbench_mix.search import search_all
-from robustbench_mix.specs import NORMS, Eps
-from robustbench_mix.splits import Split
-from robustbench_mix.state import State
+from robustbench_mix.evaluation import diagnostics
+from robustbench_mix.evaluation.fast import search_all
+from robustbench_mix.evaluation.reference import borrowed, classes_of, sample
+from robustbench_mix.evaluation.state import State
+from robustbench_mix.results import flags, records
+from robustbench_mix.runtime.devices import fitting_batch
+from robustbench_mix.runtime.progress import silenced
 
 NORM = {"Linf": "linf", "L2": "l2"}
 VERSIONS = ("standard", "custom")
@@ -219,7 +220,7 @@ def _search(
     found = split.images.clone()
     _check_repeatable(model, split, home)
     with silenced():
-        rungs = ladders.ladder(attack, classes_of(model, split, home), options)
+        rungs = ensembles.ladder(attack, classes_of(model, split, home), options)
         state = search_all(
             model, split, protocol, ladder=rungs, seed=seed, device=home, found=found, place=place,
             batch_size=batch_size or fitting_batch(min(x.shape[2:]), home),

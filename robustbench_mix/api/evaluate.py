@@ -8,14 +8,15 @@ from pathlib import Path
 
 from torch import Tensor, nn
 
-from robustbench_mix import brought, jobs
-from robustbench_mix.api import device_of, split_of
+from robustbench_mix.api.autoattack import device_of, split_of
+from robustbench_mix.api.result import Result
+from robustbench_mix.config.protocols import Protocol
+from robustbench_mix.config.specs import Interface
+from robustbench_mix.data.dataset import Dataset
 from robustbench_mix.errors import RbmixError
-from robustbench_mix.progress import silenced
-from robustbench_mix.protocols import Protocol
-from robustbench_mix.result import Result
-from robustbench_mix.specs import Interface
-from robustbench_mix.splits import Dataset
+from robustbench_mix.evaluation import plan
+from robustbench_mix.evaluation import pretrained as brought
+from robustbench_mix.runtime.progress import silenced
 
 Data = str | Path | Dataset | tuple[Tensor, Tensor]
 
@@ -115,13 +116,13 @@ def evaluate(
     interface = None if given == Interface() else given
     grid = None if eps is None else [_text(one) for one in eps]
     with silenced(), tempfile.TemporaryDirectory() as passing:
-        done = jobs.evaluate(
+        done = plan.evaluate(
             model=model, spatial=spatial, channel=channel, seed=seed,
             dataset=str(data) if isinstance(data, Path) else data, attack=protocol,
             eps=grid, norm=norm, examples=examples, batch_size=batch_size,
             weights=None if weights is None else Path(weights),
             results=Path(passing if results is None else results),
-            training=jobs.Training(
+            training=plan.Training(
                 epochs, train_examples, lr, precision, adversarial, adversarial_eps
             ),
             pretrained=pretrained, interface=interface, device=device or "auto", backend=backend,

@@ -9,8 +9,8 @@ from typing import Any
 
 import pandas as pd
 
-from robustbench_mix import drawing, flags, plot, records
-from robustbench_mix.records import Run
+from robustbench_mix.results import flags, plots, records, svg
+from robustbench_mix.results.records import Run
 
 
 @dataclass(frozen=True, repr=False)
@@ -54,14 +54,14 @@ class Result:
         if axes is None:
             from matplotlib import pyplot
 
-            _, axes = pyplot.subplots(figsize=drawing.SIZE, layout="constrained")
-        plot.draw([self.run], axes)
+            _, axes = pyplot.subplots(figsize=svg.SIZE, layout="constrained")
+        plots.draw([self.run], axes)
         return axes
 
     def __repr__(self) -> str:
         raised = "".join(f"\nflag {name}: {words}" for name, words in self.flags.items())
         table = self.curve.to_string(index=False, float_format="{:.3f}".format)
-        return f"{plot.title([self.run])}\n{table}{raised}"
+        return f"{plots.title([self.run])}\n{table}{raised}"
 
     def _repr_html_(self) -> str:
         """Table, drawing and flags, for notebooks."""
@@ -69,5 +69,5 @@ class Result:
 
         raised = (f"<li>{escape(f'{name}: {words}')}</li>" for name, words in self.flags.items())
         table = self.curve.to_html(index=False, float_format="{:.3f}".format)
-        drawn = drawing.svg(partial(plot.figure, [self.run]))
+        drawn = svg.svg(partial(plots.figure, [self.run]))
         return f"{table}{drawn[drawn.index('<svg') :]}<ul>{''.join(raised)}</ul>"

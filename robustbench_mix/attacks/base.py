@@ -12,9 +12,9 @@ from typing import Any, Protocol, TypeVar
 import torch
 from torch import Tensor, nn
 
-from robustbench_mix.algorithms.passes import Count
+from robustbench_mix.attacks.passes import Count
 from robustbench_mix.errors import RbmixError
-from robustbench_mix.progress import bar
+from robustbench_mix.runtime.progress import bar
 
 T = TypeVar("T")
 

@@ -11,14 +11,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from robustbench_mix import plugins
-from robustbench_mix.algorithms import foreign, from_foolbox
-from robustbench_mix.algorithms.attack import Attack, Component, call_with_options
-from robustbench_mix.algorithms.autoattack import autoattack
-from robustbench_mix.algorithms.fgsm import fgsm
-from robustbench_mix.algorithms.noise import noise
-from robustbench_mix.algorithms.pgd import pgd
-from robustbench_mix.names import FOOLBOX, check_algorithm, check_reference
+from robustbench_mix.attacks.base import Attack, Component, call_with_options
+from robustbench_mix.attacks.reference import foolbox, third_party
+from robustbench_mix.attacks.reference.autoattack import autoattack
+from robustbench_mix.attacks.reference.fgsm import fgsm
+from robustbench_mix.attacks.reference.noise import noise
+from robustbench_mix.attacks.reference.pgd import pgd
+from robustbench_mix.config.catalog import FOOLBOX, check_algorithm, check_reference
+from robustbench_mix.runtime import plugins
 
 ALGORITHMS: dict[str, Callable[..., list[Component]]] = {
     "autoattack": autoattack,
@@ -38,8 +38,8 @@ def components(algorithm: str, classes: int, options: dict[str, Any]) -> list[Co
     """
     check_algorithm(algorithm)
     if algorithm.startswith(FOOLBOX):
-        return from_foolbox.foolbox(algorithm, options)
+        return foolbox.foolbox(algorithm, options)
     if algorithm in ALGORITHMS:
         return call_with_options(ALGORITHMS[algorithm], algorithm, classes, options)
     check_reference(algorithm)
-    return foreign.from_package(algorithm, plugins.algorithms()[algorithm](), options)
+    return third_party.from_package(algorithm, plugins.algorithms()[algorithm](), options)

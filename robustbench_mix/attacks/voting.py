@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from robustbench_mix.algorithms.attack import Target
+from robustbench_mix.attacks.base import Target
 
 DRAWS = 10  # forward passes behind a verdict on a randomised network
 

@@ -9,19 +9,20 @@ from functools import partial
 import torch
 from torch import nn
 
-from robustbench_mix import audit, protocols
-from robustbench_mix.algorithms import ladders
-from robustbench_mix.bench import peers
-from robustbench_mix.bench.clock import ratios, seconds
-from robustbench_mix.bench.table import Row
-from robustbench_mix.devices import fitting_batch
-from robustbench_mix.harness import borrowed
-from robustbench_mix.mixing import SeparableConv2d, compose
-from robustbench_mix.progress import silenced
-from robustbench_mix.protocols import Protocol
-from robustbench_mix.search import search_all
-from robustbench_mix.splits import Split
-from robustbench_mix.state import State
+from robustbench_mix.attacks.native import ensembles
+from robustbench_mix.benchmarks import peers
+from robustbench_mix.benchmarks.table import Row
+from robustbench_mix.config import protocols
+from robustbench_mix.config.protocols import Protocol
+from robustbench_mix.data.dataset import Split
+from robustbench_mix.evaluation import sample_audit
+from robustbench_mix.evaluation.fast import search_all
+from robustbench_mix.evaluation.reference import borrowed
+from robustbench_mix.evaluation.state import State
+from robustbench_mix.models.mixers import SeparableConv2d, compose
+from robustbench_mix.runtime.devices import fitting_batch
+from robustbench_mix.runtime.progress import silenced
+from robustbench_mix.runtime.timing import ratios, seconds
 
 PGD_STEPS, PGD_STEP = 20, 0.125
 FAILING_RUN = 7856 + 1910  # passes of pyautoattack 0.2.0 over an image that it does not break
@@ -46,7 +47,7 @@ def composed(model: nn.Module) -> nn.Module:
 def search(model: nn.Module, split: Split, protocol: Protocol, device: torch.device) -> State:
     """Our fast backend, as `rbmix evaluate` runs it."""
     options = protocol.options
-    rungs = ladders.ladder(protocol.algorithm, 10, options)
+    rungs = ensembles.ladder(protocol.algorithm, 10, options)
     return search_all(
         model, split, protocol, ladder=rungs, seed=0, device=device,
         batch_size=fitting_batch(int(split.images.shape[-1]), device),
@@ -129,8 +130,8 @@ def audited_row(
             lambda: search(model, split, estimate, device),
             1, device,
         )  # fmt: skip
-    rungs = ladders.ladder(estimate.algorithm, 10, estimate.options)
-    bounds = audit.findings(quick, split, rungs, 0, levels)
+    rungs = ensembles.ladder(estimate.algorithm, 10, estimate.options)
+    bounds = sample_audit.findings(quick, split, rungs, 0, levels)
     exact, cheap = robust(state, levels), robust(quick, levels)
     inside = all(
         (c - e) / len(split) <= bound["bound"] + 1e-12

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from robustbench_mix.algorithms.attack import Target
+from robustbench_mix.attacks.base import Target
 
 Curve = list[int]  # robust images at each epsilon
 Pgd = Callable[[nn.Module, Tensor, Tensor, list[float], int, float], Curve]

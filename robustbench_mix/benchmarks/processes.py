@@ -8,7 +8,7 @@ import sys
 import tempfile
 import time
 
-from robustbench_mix.bench.table import Row
+from robustbench_mix.benchmarks.table import Row
 from robustbench_mix.errors import RbmixError
 
 MEMORY = """
@@ -16,9 +16,9 @@ import sys, tempfile
 from pathlib import Path
 import torch
 from robustbench_mix import evaluation, obtain, protocols, zoo
-from robustbench_mix.progress import set_quiet
-from robustbench_mix.specs import ModelSpec
-from robustbench_mix.splits import Dataset, Split
+from robustbench_mix.runtime.progress import set_quiet
+from robustbench_mix.config.specs import ModelSpec
+from robustbench_mix.data.dataset import Dataset, Split
 n = int(sys.argv[1])
 set_quiet(True)
 draw = torch.Generator().manual_seed(0)

@@ -11,14 +11,18 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from robustbench_mix import checking, data, jobs, provenance, reading
-from robustbench_mix.bench import curves, peers, processes, steps
-from robustbench_mix.bench.table import Part, Row, Table, from_json, to_json, to_markdown
-from robustbench_mix.checking import BENCHMARKS
-from robustbench_mix.devices import describe, pick_device
-from robustbench_mix.files import check_writable, write_text
-from robustbench_mix.progress import say
-from robustbench_mix.splits import Split, balanced
+from robustbench_mix.benchmarks import curves, peers, processes, steps
+from robustbench_mix.benchmarks.table import Part, Row, Table, from_json, to_json, to_markdown
+from robustbench_mix.config import command_checks
+from robustbench_mix.config.command_checks import BENCHMARKS
+from robustbench_mix.data import loaders
+from robustbench_mix.data.dataset import Split, balanced
+from robustbench_mix.evaluation import plan
+from robustbench_mix.runtime import provenance
+from robustbench_mix.runtime.devices import describe, pick_device
+from robustbench_mix.runtime.progress import say
+from robustbench_mix.storage import reading
+from robustbench_mix.storage.files import check_writable, write_text
 
 # Adversarial training costs eight times as much: fewer images, fewer epochs.
 ADVERSARIAL_EXAMPLES, ADVERSARIAL_EPOCHS = 20_000, 10
@@ -42,7 +46,7 @@ def bench(
     small network on few digits, to see that everything runs: no evidence. Raises
     RbmixError for a part that does not exist, or a damaged file.
     """
-    checking.benchmark(
+    command_checks.benchmark(
         dataset=dataset, examples=examples, parts=parts, precision=precision, device=device
     )
     check_writable(results)
@@ -172,22 +176,22 @@ class _Bench:
         self, spatial: str, count: int, *, adversarial: bool = False
     ) -> tuple[nn.Module, Split]:
         """A trained network from the cache, or trained now, and test images."""
-        loaded = data.load(self.dataset)
+        loaded = loaders.load(self.dataset)
         few = min(ADVERSARIAL_EXAMPLES, len(loaded.train)) if adversarial else None
-        training = jobs.Training(
+        training = plan.Training(
             epochs=ADVERSARIAL_EPOCHS if adversarial else None,
             examples=None if few == len(loaded.train) else few,
             precision=self.precision,
             adversarial=adversarial,
         )
-        obtained = jobs.train(
+        obtained = plan.train(
             model=self.model, spatial=spatial, channel="learned", seed=0, dataset=self.dataset,
             training=training, device=self.device,
         )  # fmt: skip
         return obtained.model, balanced(loaded.test, min(count, len(loaded.test)))
 
     def _name(self) -> str:
-        return data.load(self.dataset).name
+        return loaders.load(self.dataset).name
 
 
 def _where(device: torch.device) -> str:

@@ -5,21 +5,21 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from robustbench_mix import zoo
-from robustbench_mix.algorithms.ascent import ascend
-from robustbench_mix.bench import peers
-from robustbench_mix.bench.clock import Step, gradient_step, ratios, training_step
-from robustbench_mix.bench.table import Row
-from robustbench_mix.compiled import CHUNK, compile_ahead, compiled, tolerance_of
-from robustbench_mix.mixing import SeparableConv2d, compose
-from robustbench_mix.search import searched
-from robustbench_mix.specs import ModelSpec
+from robustbench_mix.attacks.native.pgd import ascend
+from robustbench_mix.benchmarks import peers
+from robustbench_mix.benchmarks.table import Row
+from robustbench_mix.config.specs import ModelSpec
+from robustbench_mix.evaluation.compiled_model import CHUNK, compile_ahead, compiled, tolerance_of
+from robustbench_mix.evaluation.fast import searched
+from robustbench_mix.models import factory
+from robustbench_mix.models.mixers import SeparableConv2d, compose
+from robustbench_mix.runtime.timing import Step, gradient_step, ratios, training_step
 
 
-def fresh(name: str, size: int, spatial: str = "learned") -> zoo.Normalized:
+def fresh(name: str, size: int, spatial: str = "learned") -> factory.Normalized:
     """A network at initialisation."""
-    spec, shape = ModelSpec(name, spatial), zoo.Shape(3, size, 10)
-    model = zoo.build(spec, shape, torch.full((3,), 0.5), torch.full((3,), 0.25))
+    spec, shape = ModelSpec(name, spatial), factory.Shape(3, size, 10)
+    model = factory.build(spec, shape, torch.full((3,), 0.5), torch.full((3,), 0.25))
     return model.to(memory_format=torch.channels_last)
 
 

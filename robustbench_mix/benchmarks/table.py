@@ -7,7 +7,7 @@ import statistics
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from robustbench_mix import headers
+from robustbench_mix.storage import validation
 
 
 @dataclass(frozen=True)
@@ -39,15 +39,15 @@ def _cell(value: Any) -> bool:
     return isinstance(value, str) and value.isprintable() and not re.search(r"[|<]|\]\(", value)
 
 
-PART = headers.holding(
+PART = validation.holding(
     where=_cell,
-    rows=headers.listed(
-        headers.holding(
+    rows=validation.listed(
+        validation.holding(
             **dict.fromkeys(("work", "against", "target", "note", "unit"), _cell),
-            values=headers.listed(headers.number()),
+            values=validation.listed(validation.number()),
         )
     ),
-    skipped=headers.listed(_cell),
+    skipped=validation.listed(_cell),
 )
 
 Table = dict[str, Part]  # by the name of the part, in the order of the table
@@ -60,7 +60,7 @@ def to_json(table: Table) -> dict[str, Any]:
 
 def from_json(plain: dict[str, Any]) -> Table:
     """What `to_json` gave; raises ValueError or TypeError for anything else."""
-    if not headers.mapped(PART)(plain):
+    if not validation.mapped(PART)(plain):
         raise ValueError("no parts with rows of texts and numbers")
     return {
         name: Part(part["where"], [Row(**row) for row in part["rows"]], part["skipped"])

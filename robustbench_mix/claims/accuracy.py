@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from robustbench_mix import paper
-from robustbench_mix.claims.finding import Claim, greater, judged, not_below
+from robustbench_mix.claims import paper
+from robustbench_mix.claims.claim import Claim, greater, judged, not_below
 from robustbench_mix.claims.pairs import Kind, clean_pairs, words
-from robustbench_mix.records import Run
+from robustbench_mix.results.records import Run
 
 MARGIN = 0.04  # the paper's own largest gap is 3.3 points
 FULL, CHANS, SPACE = ("learned", "learned"), ("frozen", "learned"), ("learned", "frozen")

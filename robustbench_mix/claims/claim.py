@@ -5,13 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-from robustbench_mix.evidence import (
-    LEVEL,
-    Difference,
-    holm,
-    images_needed,
-    seeds_needed,
-)
+from robustbench_mix.results.statistics import LEVEL, Difference, holm, images_needed, seeds_needed
 
 HOLDS, IN_PART, FAILS, OPEN = (
     "holds", "holds in part", "does not hold", "not enough evidence",

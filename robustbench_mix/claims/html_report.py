@@ -14,24 +14,15 @@ from typing import Any
 
 import numpy as np
 
-from robustbench_mix import (
-    claims,
-    decodings,
-    drawing,
-    explanations,
-    gallery,
-    paper,
-    plot,
-    probes,
-    records,
-)
-from robustbench_mix.claims import markdown
-from robustbench_mix.decodings import Decoding
-from robustbench_mix.files import write_changed
-from robustbench_mix.intervals import wilson
-from robustbench_mix.locks import alone
-from robustbench_mix.probes import Probe
-from robustbench_mix.records import Run
+from robustbench_mix.claims import page, paper, verdicts
+from robustbench_mix.claims.explanations import overview
+from robustbench_mix.results import gallery, plots, probes, records, svg, unshuffling
+from robustbench_mix.results.intervals import wilson
+from robustbench_mix.results.probes import Probe
+from robustbench_mix.results.records import Run
+from robustbench_mix.results.unshuffling import Decoding
+from robustbench_mix.storage.files import write_changed
+from robustbench_mix.storage.locks import alone
 
 NAME = "report.html"
 AMPLIFIED = 127  # what a perturbation is scaled to, in grey levels, around the middle
@@ -49,25 +40,25 @@ def to_html(results: Path) -> str:
     """The whole page; every text from the records is escaped."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
-    runs, decoded = records.read_all(results), decodings.read_all(results)
+    runs, decoded = records.read_all(results), unshuffling.read_all(results)
     probed, transferred = (probes.read_all(results, kind) for kind in ("probe", "transfer"))
     environment = Environment(
-        loader=PackageLoader("robustbench_mix", "pages"),
+        loader=PackageLoader("robustbench_mix.claims", "pages"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    found = claims.every(runs, decoded)
+    found = verdicts.every(runs, decoded)
     return environment.get_template("report.html").render(
         claims=found,
-        tables=[markdown.table(claim) for claim in found],
+        tables=[page.table(claim) for claim in found],
         curves=[
-            {"alt": _described(group), "src": _svg(partial(plot.figure, group))}
-            for group in plot.groups(runs).values()
+            {"alt": _described(group), "src": _svg(partial(plots.figure, group))}
+            for group in plots.groups(runs).values()
         ],
         drawn=_svg,
-        explanations=explanations.every(runs, probed, transferred),
+        explanations=overview.every(runs, probed, transferred),
         examples=[_examples(one) for one in _first_pairs(transferred)],
         puzzles=_puzzles(decoded),
         runs=[_provenance(run) for run in runs],
@@ -77,14 +68,14 @@ def to_html(results: Path) -> str:
 
 def _svg(draw: Callable[[Any], None]) -> str:
     """A drawing as a data URI."""
-    data = base64.b64encode(drawing.svg(draw).encode()).decode()
+    data = base64.b64encode(svg.svg(draw).encode()).decode()
     return f"data:image/svg+xml;base64,{data}"
 
 
 def _described(group: list[Run]) -> str:
     """The curves of a group in words, for who cannot see them."""
-    parts = [f"{plot.title(group)}: accuracy by epsilon."]
-    for curve in plot.curves(group):
+    parts = [f"{plots.title(group)}: accuracy by epsilon."]
+    for curve in plots.curves(group):
         shares = [f"{eps}: {100 * mean:.1f} %" for eps, (mean, _, _) in curve.shares.items()]
         parts.append(f"{curve.label}: {'; '.join(shares)}.")
     return " ".join(parts)

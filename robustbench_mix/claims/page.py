@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from robustbench_mix import paper
-from robustbench_mix.claims.finding import Claim, Finding
-from robustbench_mix.explanations import Explanation
-from robustbench_mix.explanations.table import draw
-from robustbench_mix.explanations.table import to_markdown as explained
-from robustbench_mix.files import write_changed
-from robustbench_mix.locks import alone
-from robustbench_mix.markdown import head, line, plain
+from robustbench_mix.claims import paper
+from robustbench_mix.claims.claim import Claim, Finding
+from robustbench_mix.claims.explanations.overview import Explanation
+from robustbench_mix.claims.explanations.table import draw
+from robustbench_mix.claims.explanations.table import to_markdown as explained
+from robustbench_mix.results.markdown import head, line, plain
+from robustbench_mix.storage.files import write_changed
+from robustbench_mix.storage.locks import alone
 
 NAME = "claims.md"
 

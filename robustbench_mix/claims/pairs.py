@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from robustbench_mix.claims.finding import Finding
-from robustbench_mix.evidence import difference
-from robustbench_mix.leaderboard import PAIRED
-from robustbench_mix.provenance import alike
-from robustbench_mix.records import Run
+from robustbench_mix.claims.claim import Finding
+from robustbench_mix.results.leaderboard import PAIRED
+from robustbench_mix.results.records import Run
+from robustbench_mix.results.statistics import difference
+from robustbench_mix.runtime.provenance import alike
 
 Kind = tuple[str, str]  # spatial, channel
 MULTIPLIER = 9  # the depth multiplier of the paper's ResNets

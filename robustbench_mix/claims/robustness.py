@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 
-from robustbench_mix import paper
+from robustbench_mix.claims import paper
 from robustbench_mix.claims.accuracy import CHANS, FULL
-from robustbench_mix.claims.finding import Claim, Finding, greater, judged, not_below
+from robustbench_mix.claims.claim import Claim, Finding, greater, judged, not_below
 from robustbench_mix.claims.pairs import Pair, clean_pairs, pairs, words
-from robustbench_mix.records import Run
+from robustbench_mix.results.records import Run
 
 ATTACKS = {
     "fgsm": ("3a", "FGSM, the paper's attack"),

@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from robustbench_mix import paper
-from robustbench_mix.claims.finding import Claim, Finding, judged, not_below
-from robustbench_mix.decodings import PAIRED, Decoding
-from robustbench_mix.evidence import Difference, crossed_bootstrap
-from robustbench_mix.provenance import alike
+from robustbench_mix.claims import paper
+from robustbench_mix.claims.claim import Claim, Finding, judged, not_below
+from robustbench_mix.results.statistics import Difference, crossed_bootstrap
+from robustbench_mix.results.unshuffling import PAIRED, Decoding
+from robustbench_mix.runtime.provenance import alike
 
 MARGIN = 2.0  # dB; the paper's own gaps are 0.3 to 2.2
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from robustbench_mix import decodings
 from robustbench_mix.claims import accuracy, robustness, unshuffling
-from robustbench_mix.claims.finding import Claim
+from robustbench_mix.claims.claim import Claim
 from robustbench_mix.claims.pairs import names_multiplier
-from robustbench_mix.decodings import Decoding
-from robustbench_mix.records import Run
+from robustbench_mix.results import unshuffling as decodings
+from robustbench_mix.results.records import Run
+from robustbench_mix.results.unshuffling import Decoding
 
 __all__ = ["Claim", "every", "of"]
 

@@ -9,30 +9,22 @@ from typing import Any
 
 import typer
 
-from robustbench_mix.cli import (
-    describing,
-    evaluating,
-    exporting,
-    gating,
-    measuring,
-    reading,
-    sweeping,
-)
+from robustbench_mix.cli import describe, evaluate, export, gate, measure, reports, sweep
 from robustbench_mix.cli.app import app
 from robustbench_mix.errors import RbmixError, is_out_of_memory, one_line
-from robustbench_mix.progress import hush_libraries
+from robustbench_mix.runtime.progress import hush_libraries
 
 __all__ = [
     "app",
-    "describing",
+    "describe",
     "entry",
-    "evaluating",
-    "exporting",
-    "gating",
+    "evaluate",
+    "export",
+    "gate",
     "main",
-    "measuring",
-    "reading",
-    "sweeping",
+    "measure",
+    "reports",
+    "sweep",
 ]
 
 # Typer's base class of everything a wrong command line raises, in every version of it.

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from robustbench_mix import grids, names, plugins, protocols
-from robustbench_mix.specs import CHANNEL, RUNNERS, SPATIAL
+from robustbench_mix.config import catalog, protocols
+from robustbench_mix.config.specs import CHANNEL, RUNNERS, SPATIAL
+from robustbench_mix.runtime import plugins
+from robustbench_mix.sweeps import definition
 
 Complete = Callable[[str], list[str]]
 
@@ -28,10 +30,10 @@ def several(complete: Complete) -> Complete:
     return of_last
 
 
-models = one_of(lambda: [*names.MODELS, *plugins.packages("model")])
-datasets = one_of(lambda: names.DATASETS)
+models = one_of(lambda: [*catalog.MODELS, *plugins.packages("model")])
+datasets = one_of(lambda: catalog.DATASETS)
 spatial = one_of(lambda: [word.partition("S")[0] for word in SPATIAL[:-1]])
 channel = one_of(lambda: CHANNEL)
 attacks = one_of(protocols.names)
 runners = one_of(lambda: RUNNERS)
-sweeps = one_of(grids.names)
+sweeps = one_of(definition.names)

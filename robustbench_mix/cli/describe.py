@@ -6,7 +6,7 @@ from typing import Annotated, Any, Optional
 
 import typer
 
-from robustbench_mix.cli import completing
+from robustbench_mix.cli import completion
 from robustbench_mix.cli.app import app
 from robustbench_mix.cli.options import (
     AsJson,
@@ -25,7 +25,7 @@ def describe(
     model: Annotated[
         str,
         typer.Argument(
-            autocompletion=completing.models,
+            autocompletion=completion.models,
             help="A model as for `rbmix train`: resnet14, timm:convmixer_768_32.",
         ),
     ],
@@ -34,7 +34,7 @@ def describe(
     dataset: Annotated[
         Optional[str],
         typer.Option(
-            autocompletion=completing.datasets,
+            autocompletion=completion.datasets,
             help="Fit this data set instead of 32x32 colour images.",
         ),
     ] = None,
@@ -48,16 +48,17 @@ def describe(
     As it would be trained: dense convolutions are made separable. Weights are neither needed nor
     downloaded.
     """
-    from robustbench_mix import checking
+    from robustbench_mix.config import command_checks
 
     words: dict[str, Any] = {
         "model": model, "spatial": spatial, "channel": channel, "dataset": dataset,
         "input_size": input_size, "classes": classes,
     }  # fmt: skip
-    checking.description(**words)
+    command_checks.description(**words)
     load_torch(as_json or quiet)
 
-    from robustbench_mix import describing, show
+    from robustbench_mix.cli import render
+    from robustbench_mix.models import description
 
-    found = describing.describe(**words)
-    answer(as_json, quiet, found, lambda: show.description(found))
+    found = description.describe(**words)
+    answer(as_json, quiet, found, lambda: render.description(found))

@@ -6,7 +6,6 @@ from typing import Annotated, Any, Optional
 
 import typer
 
-from robustbench_mix import mirrors, progress
 from robustbench_mix.cli.app import app
 from robustbench_mix.cli.options import (
     AdversarialEps,
@@ -45,6 +44,8 @@ from robustbench_mix.cli.options import (
     names,
     whole,
 )
+from robustbench_mix.runtime import progress
+from robustbench_mix.storage import remote
 
 
 @app.command()
@@ -102,8 +103,8 @@ def evaluate(
     With --weights these two say how the file was made: the model's convolutions are made
     separable before it is loaded, and learned and frozen are compared as twins.
     """
-    from robustbench_mix import checking
-    from robustbench_mix.recipes import Training
+    from robustbench_mix.config import command_checks
+    from robustbench_mix.config.training import Training
 
     words: dict[str, Any] = {
         "model": model, "spatial": spatial, "channel": channel, "seed": seed, "dataset": dataset,
@@ -114,20 +115,22 @@ def evaluate(
         "interface": interface(input_size, mean, std, classes),
         "backend": backend, "exhaustive": exhaustive, "randomised": randomised,
     }  # fmt: skip
-    checking.evaluation(**words)
+    command_checks.evaluation(**words)
     results = chosen(out, as_json or quiet)
     load_torch(as_json or quiet)
 
-    from robustbench_mix import files, jobs, plot, show
-    from robustbench_mix import leaderboard as board
+    from robustbench_mix.cli import render
+    from robustbench_mix.evaluation import plan
+    from robustbench_mix.results import leaderboard, plots
+    from robustbench_mix.storage import files
 
     with files.noted() as changed:
-        done = jobs.evaluate(**words, results=results, fresh=fresh, quiet=as_json or quiet)
+        done = plan.evaluate(**words, results=results, fresh=fresh, quiet=as_json or quiet)
     with progress.doing("bringing leaderboard and curves up to date"):
-        written = [*changed & {done.path}, *plot.refresh(results)]
-    rows = board.rows([done.run])
-    found = show.evaluation_json(done.run, rows, done.path, written)
-    answer(as_json, quiet, found, lambda: show.evaluation(done.run, rows, done.path, written))
+        written = [*changed & {done.path}, *plots.refresh(results)]
+    rows = leaderboard.rows([done.run])
+    found = render.evaluation_json(done.run, rows, done.path, written)
+    answer(as_json, quiet, found, lambda: render.evaluation(done.run, rows, done.path, written))
 
 
 @app.command()
@@ -156,22 +159,23 @@ def train(
     Any architecture will do: its dense convolutions are made separable, and it is trained from
     fresh weights, whatever weights others have for it.
     """
-    from robustbench_mix import checking
-    from robustbench_mix.recipes import Training
+    from robustbench_mix.config import command_checks
+    from robustbench_mix.config.training import Training
 
     words: dict[str, Any] = {
         "model": model, "spatial": spatial, "channel": channel, "seed": seed, "dataset": dataset,
         "training": Training(epochs, train_examples, lr, precision, adversarial, adversarial_eps),
         "device": device, "interface": interface(input_size, mean, std, classes),
     }  # fmt: skip
-    checking.training(**words)
+    command_checks.training(**words)
     load_torch(as_json or quiet)
 
-    from robustbench_mix import jobs, show
+    from robustbench_mix.cli import render
+    from robustbench_mix.evaluation import plan
 
-    obtained = jobs.train(**words, quiet=as_json or quiet)
+    obtained = plan.train(**words, quiet=as_json or quiet)
     found = {**obtained.header, "checkpoint": str(obtained.path)}
-    answer(as_json, quiet, found, lambda: show.training(obtained.header, obtained.path))
+    answer(as_json, quiet, found, lambda: render.training(obtained.header, obtained.path))
 
 
 @app.command()
@@ -203,8 +207,8 @@ def explain(
     quiet: Quiet = False,
 ) -> None:
     """Measure what explains a gap: margins, gradients, linearity, transfer, frequencies."""
-    from robustbench_mix import checking
-    from robustbench_mix.recipes import Training
+    from robustbench_mix.config import command_checks
+    from robustbench_mix.config.training import Training
 
     words: dict[str, Any] = {
         "model": model, "spatial": spatial, "channel": channel, "seed": seed, "dataset": dataset,
@@ -212,14 +216,16 @@ def explain(
         "training": Training(epochs, train_examples, lr, precision, adversarial, adversarial_eps),
         "device": device, "interface": interface(input_size, mean, std, classes),
     }  # fmt: skip
-    checking.explanation(**words)
+    command_checks.explanation(**words)
     results = chosen(out, as_json or quiet)
     load_torch(as_json or quiet)
 
-    from robustbench_mix import files, jobs, show
+    from robustbench_mix.cli import render
+    from robustbench_mix.evaluation import plan
+    from robustbench_mix.storage import files
 
     with files.noted() as changed:
-        paths = jobs.explain(**words, results=results, quiet=as_json or quiet)
+        paths = plan.explain(**words, results=results, quiet=as_json or quiet)
     written, read = ([path for path in paths if (path in changed) == new] for new in (True, False))
-    found = {**names(written), "records": [mirrors.name(path) for path in paths]}
-    answer(as_json, quiet, found, lambda: show.saved(written, read))
+    found = {**names(written), "records": [remote.name(path) for path in paths]}
+    answer(as_json, quiet, found, lambda: render.saved(written, read))

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Optional
 
 import typer
 
-from robustbench_mix.cli import completing
+from robustbench_mix.cli import completion
 from robustbench_mix.cli.app import app
 from robustbench_mix.cli.options import AsJson, Quiet, answer, chosen, existing, names, whole
 
@@ -22,22 +22,22 @@ def export(
     ] = None,
     model: Annotated[
         Optional[str],
-        typer.Option(autocompletion=completing.models, help="The run of this model."),
+        typer.Option(autocompletion=completion.models, help="The run of this model."),
     ] = None,
     spatial: Annotated[
         Optional[str],
-        typer.Option(autocompletion=completing.spatial, help="With these spatial mixers."),
+        typer.Option(autocompletion=completion.spatial, help="With these spatial mixers."),
     ] = None,
     channel: Annotated[
         Optional[str],
-        typer.Option(autocompletion=completing.channel, help="With these channel mixers."),
+        typer.Option(autocompletion=completion.channel, help="With these channel mixers."),
     ] = None,
     seed: Annotated[Optional[int], typer.Option(parser=whole, help="Of this seed.")] = None,
     dataset: Annotated[
-        Optional[str], typer.Option(autocompletion=completing.datasets, help="On this data set.")
+        Optional[str], typer.Option(autocompletion=completion.datasets, help="On this data set.")
     ] = None,
     attack: Annotated[
-        str, typer.Option(autocompletion=completing.attacks, help="Under this protocol.")
+        str, typer.Option(autocompletion=completion.attacks, help="Under this protocol.")
     ] = "autoattack",
     backend: Annotated[
         Optional[str], typer.Option(help="By this backend, as the leaderboard names it.")
@@ -77,7 +77,9 @@ def export(
     The numbers come from the records. What they do not know is given by options, or marked
     `TO FILL` in the entry and said.
     """
-    from robustbench_mix import flags, model_info, probes, records, show
+    from robustbench_mix.cli import render
+    from robustbench_mix.results import flags, probes, records
+    from robustbench_mix.results.robustbench import model_info
 
     wanted = {
         "protocol": attack, "dataset": dataset, "model": model, "spatial": spatial,
@@ -102,4 +104,4 @@ def export(
     flagged = [f"flag {name}: {words} (docs/flags.md)" for name, words in raised.items()]
     still = [f"still to be filled: {', '.join(lacks)}"] if lacks else []
     said = [f"wrote {path}", *flagged, *remarks, *still]
-    answer(as_json, quiet, found, lambda: show.lines(said))
+    answer(as_json, quiet, found, lambda: render.lines(said))

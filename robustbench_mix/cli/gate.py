@@ -75,8 +75,8 @@ def baseline(
     quiet: Quiet = False,
 ) -> None:
     """Attack a model and keep the outcome of each image as a baseline for `rbmix check`."""
-    from robustbench_mix import checking
-    from robustbench_mix.recipes import Training
+    from robustbench_mix.config import command_checks
+    from robustbench_mix.config.training import Training
 
     words: dict[str, Any] = {
         "model": model, "spatial": spatial, "channel": channel, "seed": seed, "dataset": dataset,
@@ -85,14 +85,15 @@ def baseline(
         "training": Training(epochs, train_examples, lr, precision, adversarial, adversarial_eps),
         "device": device,
     }  # fmt: skip
-    checking.evaluation(**words)
+    command_checks.evaluation(**words)
     folder = chosen(out, as_json or quiet, "baselines")
     load_torch(as_json or quiet)
 
-    from robustbench_mix import gating, show
+    from robustbench_mix.cli import render
+    from robustbench_mix.evaluation import regression_gate
 
-    written = gating.write(**words, folder=folder, replace=replace, quiet=as_json or quiet)
-    answer(as_json, quiet, names(written), lambda: show.saved(written))
+    written = regression_gate.write(**words, folder=folder, replace=replace, quiet=as_json or quiet)
+    answer(as_json, quiet, names(written), lambda: render.saved(written))
 
 
 @app.command()
@@ -117,7 +118,8 @@ def check(
     quiet: Quiet = False,
 ) -> None:
     """Evaluate what a baseline was made of and exit 1 if anything got worse."""
-    from robustbench_mix import baselines, checking
+    from robustbench_mix.config import command_checks
+    from robustbench_mix.results.regression import baselines
 
     if tolerance < 0:
         raise RbmixError(f"tolerance {tolerance} must be at least 0")
@@ -125,7 +127,7 @@ def check(
         raise RbmixError(f"--update writes all images, leave out --examples {examples}")
     kept = {path: baselines.read(path) for path in baseline}
     for path, one in kept.items():
-        checking.rerun(
+        command_checks.rerun(
             one.words,
             path,
             examples=examples,
@@ -135,30 +137,35 @@ def check(
         )
     load_torch(as_json or quiet)
 
-    from robustbench_mix import ci, gating, regression, show
-    from robustbench_mix.files import check_writable, write_bytes
+    from robustbench_mix.cli import render
+    from robustbench_mix.evaluation import regression_gate
+    from robustbench_mix.results.regression import ci_report, comparison
+    from robustbench_mix.storage.files import check_writable, write_bytes
 
     if junit is not None:
         check_writable(junit.parent)
     how: dict[str, Any] = {
         "weights": weights, "batch_size": batch_size, "device": device, "quiet": as_json or quiet,
     }  # fmt: skip
-    runs = {path: gating.rerun(one, path, examples=examples, **how) for path, one in kept.items()}
+    runs = {
+        path: regression_gate.rerun(one, path, examples=examples, **how)
+        for path, one in kept.items()
+    }
     verdicts = [
-        regression.judged(path, kept[path], run, tolerance=tolerance, replaced=weights is not None)
+        comparison.judged(path, kept[path], run, tolerance=tolerance, replaced=weights is not None)
         for path, run in runs.items()
     ]
     written = []
     if junit is not None:
-        write_bytes(junit, ci.junit(verdicts))
+        write_bytes(junit, ci_report.junit(verdicts))
         written.append(junit)
     if update:
         for path, run in runs.items():
-            written += gating.update(kept[path], path, run, **how)
+            written += regression_gate.update(kept[path], path, run, **how)
     failed = not update and any(verdict.worse for verdict in verdicts)
-    found = regression.to_json(verdicts, written)
-    answer(as_json, quiet and not failed, found, lambda: show.verdicts(verdicts, written))
-    _tell_github(ci.workflow_commands(verdicts), ci.summary(verdicts), aside=as_json)
+    found = comparison.to_json(verdicts, written)
+    answer(as_json, quiet and not failed, found, lambda: render.verdicts(verdicts, written))
+    _tell_github(ci_report.workflow_commands(verdicts), ci_report.summary(verdicts), aside=as_json)
     if failed:
         raise typer.Exit(1)
 

@@ -43,17 +43,17 @@ def bench(
     quiet: Quiet = False,
 ) -> None:
     """Measure rbmix against what you could use instead, side by side."""
-    from robustbench_mix import checking
+    from robustbench_mix.config import command_checks
 
     words: dict[str, Any] = {
         "dataset": dataset, "examples": examples, "parts": None if parts is None else listed(parts),
         "precision": precision, "device": device,
     }  # fmt: skip
-    checking.benchmark(**words)
+    command_checks.benchmark(**words)
     results = chosen(out, as_json or quiet)
     load_torch(as_json or quiet)
 
-    from robustbench_mix.bench import run, table
+    from robustbench_mix.benchmarks import run, table
 
     measured = run.bench(**words, quick=quick, results=results)
     answer(as_json, quiet, table.to_json(measured), lambda: print(table.to_markdown(measured)))

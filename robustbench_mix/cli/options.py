@@ -10,11 +10,13 @@ from typing import Annotated, Any, Optional
 
 import typer
 
-from robustbench_mix import mirrors, places, progress
-from robustbench_mix.cli import completing
+from robustbench_mix.cli import completion
+from robustbench_mix.config.specs import Interface
 from robustbench_mix.errors import RbmixError
-from robustbench_mix.places import is_folder
-from robustbench_mix.specs import Interface
+from robustbench_mix.runtime import progress
+from robustbench_mix.storage import paths as places
+from robustbench_mix.storage import remote
+from robustbench_mix.storage.paths import is_folder
 
 
 def number(kind: Callable[[str], Any], what: str) -> Callable[[Any], Any]:
@@ -36,7 +38,7 @@ real = number(float, "a number")
 Model = Annotated[
     str,
     typer.Option(
-        autocompletion=completing.models,
+        autocompletion=completion.models,
         help="A name from `rbmix models`, torchvision:NAME, timm:NAME, hf:owner/name, or your own "
         "package.module:callable (python:timm:make if its module is named like one of these).",
     ),
@@ -44,31 +46,31 @@ Model = Annotated[
 SpatialWord = Annotated[
     str,
     typer.Option(
-        autocompletion=completing.spatial,
+        autocompletion=completion.spatial,
         help="learned, frozen, same, box, identity, smoothed:S or smoothed:S:rescaled.",
     ),
 ]
 ChannelWord = Annotated[
-    str, typer.Option(autocompletion=completing.channel, help="learned or frozen.")
+    str, typer.Option(autocompletion=completion.channel, help="learned or frozen.")
 ]
 DatasetName = Annotated[
     str,
     typer.Option(
-        autocompletion=completing.datasets,
+        autocompletion=completion.datasets,
         help="digits, cifar10, cifar100, or a folder with train/ and test/.",
     ),
 ]
 SpatialWish = Annotated[
     Optional[str],
     typer.Option(
-        autocompletion=completing.spatial,
+        autocompletion=completion.spatial,
         help="As for `rbmix train`; learned if the model is trained.",
     ),
 ]
 ChannelWish = Annotated[
     Optional[str],
     typer.Option(
-        autocompletion=completing.channel,
+        autocompletion=completion.channel,
         help="learned or frozen; learned if the model is trained.",
     ),
 ]
@@ -117,7 +119,7 @@ AdversarialEps = Annotated[
 AttackName = Annotated[
     str,
     typer.Option(
-        autocompletion=completing.attacks,
+        autocompletion=completion.attacks,
         help="A protocol from `rbmix attacks`, or a path to a .toml file.",
     ),
 ]
@@ -151,7 +153,7 @@ Quiet = Annotated[
 
 def results_folder(text: Any) -> Path:
     """The folder that is meant; of a URL, its mirror brought up to date."""
-    return mirrors.folder(str(text))
+    return remote.folder(str(text))
 
 
 results_folder.__name__ = "path or URL"
@@ -187,7 +189,8 @@ def chosen(given: Path | None, quiet: bool, *inside: str) -> Path:
 def load_torch(quiet: bool) -> None:
     """Say that PyTorch is about to be imported, which takes seconds, unless it is there.
 
-    Commands check their words before (`checking`). `quiet` holds for all that is said from now on.
+    Commands check their words before (`command_checks`). `quiet` holds for all that is said from
+    now on.
     """
     progress.set_quiet(quiet)
     if "torch" not in sys.modules:
@@ -208,7 +211,7 @@ def answer(as_json: bool, quiet: bool, data: Any, show: Callable[[], None]) -> N
 
 def names(paths: Iterable[Path]) -> dict[str, list[str]]:
     """What a command wrote, as its JSON says it."""
-    return {"paths": [mirrors.name(path) for path in paths]}
+    return {"paths": [remote.name(path) for path in paths]}
 
 
 def listed(text: str, kind: Callable[[str], Any] = str) -> list[Any]:

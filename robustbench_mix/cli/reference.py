@@ -7,7 +7,7 @@ from typing import Any
 import typer
 
 from robustbench_mix import cli
-from robustbench_mix.markdown import head, line
+from robustbench_mix.results.markdown import head, line
 
 INTRODUCTION = """\
 # The command line

@@ -11,12 +11,14 @@ import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
-from robustbench_mix import ci, flags, mirrors
-from robustbench_mix.claims import Claim
+from robustbench_mix.claims.verdicts import Claim
 from robustbench_mix.errors import one_line
-from robustbench_mix.intervals import wilson
-from robustbench_mix.records import Run
-from robustbench_mix.regression import Verdict
+from robustbench_mix.results import flags
+from robustbench_mix.results.intervals import wilson
+from robustbench_mix.results.records import Run
+from robustbench_mix.results.regression import ci_report
+from robustbench_mix.results.regression.comparison import Verdict
+from robustbench_mix.storage import remote
 
 
 def evaluation(run: Run, rows: pd.DataFrame, path: Path, written: list[Path]) -> None:
@@ -78,7 +80,7 @@ def evaluation_json(
         "audit": run.header.get("audit", []),
         "flags": flags.of_run(run),
         "randomised": run.header.get("randomised", 0),
-        "records": mirrors.name(path),
+        "records": remote.name(path),
         "paths": [str(path) for path in written],
     }
 
@@ -132,8 +134,8 @@ def claims(found: list[Claim], written: list[Path]) -> None:
 
 def saved(written: Iterable[Path], read: Iterable[Path] = ()) -> None:
     """Which files were written, and which records were there before."""
-    lines(f"read {mirrors.name(path)}" for path in read)
-    lines(f"wrote {mirrors.name(path)}" for path in written)
+    lines(f"read {remote.name(path)}" for path in read)
+    lines(f"wrote {remote.name(path)}" for path in written)
 
 
 def regenerated(written: list[Path]) -> None:
@@ -155,10 +157,10 @@ def verdicts(found: list[Verdict], written: list[Path]) -> None:
     console = screen()
     for verdict in found:
         table = Table(title=one_line(str(verdict.path)))
-        for column in ci.COLUMNS:
+        for column in ci_report.COLUMNS:
             table.add_column(column)
         for check in verdict.checks:
-            table.add_row(*ci.cells(check))
+            table.add_row(*ci_report.cells(check))
         console.print(table)
         worse = [f"WORSE {check.name}: {check.worse}" for check in verdict.worse]
         for line in [*verdict.notes, *(worse or ["nothing got worse"])]:

@@ -8,10 +8,10 @@ from typing import Any
 from rich.markup import escape
 from rich.table import Table
 
-from robustbench_mix import ongoing
-from robustbench_mix.agenda import STATES
-from robustbench_mix.pace import duration
-from robustbench_mix.show import lines, saved, screen
+from robustbench_mix.cli.render import lines, saved, screen
+from robustbench_mix.runtime.pace import duration
+from robustbench_mix.sweeps import status as ongoing
+from robustbench_mix.sweeps.scheduler import STATES
 
 
 def plan(name: str, summary: str, rows: list[dict[str, Any]], at_once: int, seconds: float) -> None:

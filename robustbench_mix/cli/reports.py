@@ -7,7 +7,6 @@ from typing import Annotated, Optional
 
 import typer
 
-from robustbench_mix import mirrors, progress
 from robustbench_mix.cli.app import app
 from robustbench_mix.cli.options import (
     AsJson,
@@ -19,6 +18,8 @@ from robustbench_mix.cli.options import (
     load_torch,
     names,
 )
+from robustbench_mix.runtime import progress
+from robustbench_mix.storage import remote
 
 Check = Annotated[
     bool,
@@ -31,30 +32,35 @@ def models(as_json: AsJson = False, quiet: Quiet = False) -> None:
     """List the models, with the trainable parameters of Full, Chans and Space."""
     load_torch(as_json or quiet)
 
-    from robustbench_mix import plugins, show, sources, zoo
+    from robustbench_mix.cli import render
+    from robustbench_mix.models import factory
+    from robustbench_mix.models.sources import registry
+    from robustbench_mix.runtime import plugins
 
     with progress.doing("counting the parameters of each model"):
-        counts = {name: zoo.trainable_parameters(name) for name in zoo.MODELS}
+        counts = {name: factory.trainable_parameters(name) for name in factory.MODELS}
     registered = plugins.packages("model")
     packages = {name: {"package": package} for name, package in registered.items()}
     answer(
         as_json,
         quiet,
         {**packages, **counts},
-        lambda: show.models(zoo.MODELS, counts, zoo.GRAMMAR, sources.FORMS, registered),
+        lambda: render.models(factory.MODELS, counts, factory.GRAMMAR, registry.FORMS, registered),
     )
 
 
 @app.command()
 def attacks(as_json: AsJson = False, quiet: Quiet = False) -> None:
     """List the attack protocols, and the algorithms of other packages."""
-    from robustbench_mix import plugins, protocols, show
+    from robustbench_mix.cli import render
+    from robustbench_mix.config import protocols
+    from robustbench_mix.runtime import plugins
 
     loaded = [protocols.load(name, dataset="") for name in protocols.names()]
     registered = plugins.packages("algorithm")
     listed: list[dict[str, object]] = [{**p.as_json(), "summary": p.summary} for p in loaded]
     listed += [{"algorithm": name, "package": owner} for name, owner in registered.items()]
-    answer(as_json, quiet, listed, lambda: show.attacks(loaded, registered))
+    answer(as_json, quiet, listed, lambda: render.attacks(loaded, registered))
 
 
 @app.command()
@@ -74,20 +80,22 @@ def leaderboard(
     and epsilon, next to the runs under AutoAttack here. It never enters the leaderboard.
     """
     folder = existing(chosen(results, as_json or quiet))
-    with progress.doing(f"reading the records in {mirrors.spelled(folder)}"):
-        from robustbench_mix import beside as others
-        from robustbench_mix import files, plot, show
-        from robustbench_mix import leaderboard as board
+    with progress.doing(f"reading the records in {remote.spelled(folder)}"):
+        from robustbench_mix.cli import render
+        from robustbench_mix.results import leaderboard as board
+        from robustbench_mix.results import plots
+        from robustbench_mix.results.robustbench import side_by_side
+        from robustbench_mix.storage import files
 
-        tables = others.content(folder, beside) if beside else {}
+        tables = side_by_side.content(folder, beside) if beside else {}
         stale = [*board.stale(folder), *files.differing(tables)] if check else []
     if check:
         _tell_stale(stale, folder, "leaderboard", as_json, quiet)
         return
     with progress.doing("drawing the curves"):
-        drawn = plot.write(folder)
+        drawn = plots.write(folder)
         written = [*board.write(folder), *drawn, *files.write_changed(tables)]
-    answer(as_json, quiet, names(written), lambda: show.regenerated(written))
+    answer(as_json, quiet, names(written), lambda: render.regenerated(written))
 
 
 @app.command()
@@ -101,44 +109,47 @@ def claims(
     from dataclasses import asdict
 
     folder = existing(chosen(results, as_json or quiet))
-    with progress.doing(f"testing the claims on the records in {mirrors.spelled(folder)}"):
-        from robustbench_mix import claims as tested
-        from robustbench_mix import explanations, records, show
-        from robustbench_mix.claims import markdown
+    with progress.doing(f"testing the claims on the records in {remote.spelled(folder)}"):
+        from robustbench_mix.claims import page, verdicts
+        from robustbench_mix.claims.explanations import overview
+        from robustbench_mix.cli import render
+        from robustbench_mix.results import records
 
         runs = records.read_all(folder)
-        found, why = tested.of(folder, runs), explanations.of(folder, runs)
-        is_stale = check and markdown.stale(folder, found, why)
+        found, why = verdicts.of(folder, runs), overview.of(folder, runs)
+        is_stale = check and page.stale(folder, found, why)
     if check:
-        stale = [folder / markdown.NAME] if is_stale else []
+        stale = [folder / page.NAME] if is_stale else []
         _tell_stale(stale, folder, "claims", as_json, quiet)
         return
     with progress.doing("drawing what explains them"):
-        written = markdown.write(folder, found, why)
-    answer(as_json, quiet, [asdict(claim) for claim in found], lambda: show.claims(found, written))
+        written = page.write(folder, found, why)
+    answer(
+        as_json, quiet, [asdict(claim) for claim in found], lambda: render.claims(found, written)
+    )
 
 
 @app.command()
 def report(results: Results = None, as_json: AsJson = False, quiet: Quiet = False) -> None:
     """Write everything into one HTML file that needs no network."""
     folder = existing(chosen(results, as_json or quiet))
-    with progress.doing(f"making a page of the records in {mirrors.spelled(folder)}"):
-        from robustbench_mix import report as page
-        from robustbench_mix import show
+    with progress.doing(f"making a page of the records in {remote.spelled(folder)}"):
+        from robustbench_mix.claims import html_report
+        from robustbench_mix.cli import render
 
-        written = page.write(folder)
-    answer(as_json, quiet, names(written), lambda: show.regenerated(written))
+        written = html_report.write(folder)
+    answer(as_json, quiet, names(written), lambda: render.regenerated(written))
 
 
 def _tell_stale(stale: list[Path], results: Path, command: str, as_json: bool, quiet: bool) -> None:
     """Say which files do not match the records, and exit 1 if any."""
-    from robustbench_mix import show
+    from robustbench_mix.cli import render
 
-    place = mirrors.spelled(results)
+    place = remote.spelled(results)
     rewrites = f"does not match the records (rbmix {command} {place} rewrites it)"
-    said = [f"{mirrors.name(path)} {rewrites}" for path in stale]
+    said = [f"{remote.name(path)} {rewrites}" for path in stale]
     said = said or [f"{place}: the {command} matches the records"]
     data = {"stale": [str(path) for path in stale]}
-    answer(as_json, quiet and not stale, data, lambda: show.lines(said))
+    answer(as_json, quiet and not stale, data, lambda: render.lines(said))
     if stale:
         raise typer.Exit(1)

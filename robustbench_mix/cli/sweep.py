@@ -6,8 +6,7 @@ from typing import Annotated, Any, Optional
 
 import typer
 
-from robustbench_mix import mirrors, progress
-from robustbench_mix.cli import completing
+from robustbench_mix.cli import completion
 from robustbench_mix.cli.app import app
 from robustbench_mix.cli.options import (
     AsJson,
@@ -30,6 +29,8 @@ from robustbench_mix.cli.options import (
     whole,
 )
 from robustbench_mix.errors import RbmixError
+from robustbench_mix.runtime import progress
+from robustbench_mix.storage import remote
 
 
 @app.command()
@@ -41,7 +42,7 @@ def unshuffle(
     spatial: Annotated[
         str,
         typer.Option(
-            autocompletion=completing.several(completing.spatial),
+            autocompletion=completion.several(completion.spatial),
             help="Which spatial mixers, as --spatial of `rbmix train`.",
         ),
     ] = "learned,frozen",
@@ -60,8 +61,8 @@ def unshuffle(
     quiet: Quiet = False,
 ) -> None:
     """Teach ConvMixers to undo a fixed permutation of the pixels: learned against frozen."""
-    from robustbench_mix import checking
-    from robustbench_mix.recipes import Training
+    from robustbench_mix.config import command_checks
+    from robustbench_mix.config.training import Training
 
     words: dict[str, Any] = {
         "widths": listed(width, int), "depths": listed(depth, int), "kernels": listed(kernel, int),
@@ -69,11 +70,14 @@ def unshuffle(
         "examples": examples, "training": Training(epochs, train_examples, lr, precision),
         "device": device,
     }  # fmt: skip
-    checking.unshufflers(**words)
+    command_checks.unshufflers(**words)
     results = chosen(out, as_json or quiet)
     load_torch(as_json or quiet)
 
-    from robustbench_mix import files, gallery, jobs, show
+    from robustbench_mix.cli import render
+    from robustbench_mix.evaluation import plan as jobs
+    from robustbench_mix.results import gallery
+    from robustbench_mix.storage import files
 
     with files.noted() as changed:
         paths = jobs.unshuffle(**words, results=results, quiet=as_json or quiet)
@@ -83,7 +87,7 @@ def unshuffle(
         written = [*(path for path in paths if path in changed), *gallery.write(results)]
     answer(
         as_json, quiet, {"rows": rows, **names(written)},
-        lambda: show.decodings(rows, written, read),
+        lambda: render.decodings(rows, written, read),
     )  # fmt: skip
 
 
@@ -92,19 +96,19 @@ def sweep(
     spec: Annotated[
         str,
         typer.Argument(
-            autocompletion=completing.sweeps, help="A shipped sweep, or a path to a .toml file."
+            autocompletion=completion.sweeps, help="A shipped sweep, or a path to a .toml file."
         ),
     ],
     dataset: Annotated[
         Optional[str],
         typer.Option(
-            autocompletion=completing.datasets, help="This data set instead of the sweep's."
+            autocompletion=completion.datasets, help="This data set instead of the sweep's."
         ),
     ] = None,
     models: Annotated[
         Optional[str],
         typer.Option(
-            autocompletion=completing.several(completing.models),
+            autocompletion=completion.several(completion.models),
             help="These models, as in resnet14,resnet20.",
         ),
     ] = None,
@@ -112,7 +116,7 @@ def sweep(
     attacks: Annotated[
         Optional[str],
         typer.Option(
-            autocompletion=completing.several(completing.attacks),
+            autocompletion=completion.several(completion.attacks),
             help="These protocols, as in fgsm,pgd.",
         ),
     ] = None,
@@ -132,7 +136,7 @@ def sweep(
     runner: Annotated[
         str,
         typer.Option(
-            autocompletion=completing.runners,
+            autocompletion=completion.runners,
             help="Who does them: local, processes on this machine, or ray, a Ray cluster.",
         ),
     ] = "local",
@@ -150,7 +154,7 @@ def sweep(
     quiet: Quiet = False,
 ) -> None:
     """Train and attack a whole grid; a second call does only what is missing."""
-    from robustbench_mix import grids, sweep_checks
+    from robustbench_mix.sweeps import definition, sweep_checks
 
     is_silent = as_json or quiet
     changes = {
@@ -160,36 +164,42 @@ def sweep(
         "attacks": None if attacks is None else listed(attacks),
         "examples": examples, "epochs": epochs, "train_examples": train_examples,
     }  # fmt: skip
-    wanted = grids.load(spec, {name: v for name, v in changes.items() if v is not None})
+    wanted = definition.load(spec, {name: v for name, v in changes.items() if v is not None})
     sweep_checks.sweep(
         wanted, runner=runner, workers=workers, address=address, precision=precision, device=device
     )
     results = chosen(out, is_silent)
     load_torch(is_silent)
 
-    from robustbench_mix import gallery, ongoing, planning, plot, runners, sweeping
-    from robustbench_mix import show_sweeps as show
+    from robustbench_mix.cli import render_sweeps
+    from robustbench_mix.results import gallery, plots
+    from robustbench_mix.sweeps import plan as planning
+    from robustbench_mix.sweeps import run
+    from robustbench_mix.sweeps import status as ongoing
+    from robustbench_mix.sweeps.executors import choose
 
     failures: list[str] = []
-    with runners.running(runner, workers=workers, address=address, device=device) as found:
+    with choose.running(runner, workers=workers, address=address, device=device) as found:
         setting, pieces = found.ask(
-            planning.planned, wanted, mirrors.spelled(results), device, precision, is_silent
+            planning.planned, wanted, remote.spelled(results), device, precision, is_silent
         )
         if not is_silent:
             wall = planning.makespan(pieces, found.room)
-            show.plan(wanted.name, wanted.summary, planning.summary(pieces), found.room, wall)
+            render_sweeps.plan(
+                wanted.name, wanted.summary, planning.summary(pieces), found.room, wall
+            )
         if not plan:
             state = ongoing.begin(results, wanted.name, found.words, pieces)
-            failures = sweeping.run(pieces, setting, found, state.note)
+            failures = run.run(pieces, setting, found, state.note)
     written = []
     if not plan:
-        results_folder(mirrors.spelled(results))  # what other machines wrote
+        results_folder(remote.spelled(results))  # what other machines wrote
         with progress.doing("bringing leaderboard, curves and pictures up to date"):
-            written = plot.refresh(results) if any(p.attack for p in pieces) else []
+            written = plots.refresh(results) if any(p.attack for p in pieces) else []
             written += gallery.write(results) if wanted.puzzles else []
     answer(
-        as_json, quiet, sweeping.to_json(pieces, failures, written),
-        lambda: show.sweep(failures, written),
+        as_json, quiet, run.to_json(pieces, failures, written),
+        lambda: render_sweeps.sweep(failures, written),
     )  # fmt: skip
     if failures:
         raise RbmixError(f"{len(failures)} pieces failed; the first: {failures[0]}")
@@ -202,11 +212,11 @@ def status(
     quiet: Quiet = False,
 ) -> None:
     """Show how far sweeps into a results folder are, from any machine that sees it."""
-    from robustbench_mix import ongoing
-    from robustbench_mix import show_sweeps as show
+    from robustbench_mix.cli import render_sweeps
+    from robustbench_mix.sweeps import status as ongoing
 
     folder = existing(chosen(results, as_json or quiet))
     found = ongoing.read_all(folder)
     if not found:
-        raise RbmixError(f"no sweep has been run into {mirrors.spelled(folder)}")
-    answer(as_json, quiet, {"sweeps": found}, lambda: show.status(found))
+        raise RbmixError(f"no sweep has been run into {remote.spelled(folder)}")
+    answer(as_json, quiet, {"sweeps": found}, lambda: render_sweeps.status(found))

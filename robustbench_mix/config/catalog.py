@@ -13,10 +13,10 @@ from importlib.machinery import PathFinder
 from pathlib import Path
 from typing import NamedTuple
 
-from robustbench_mix import plugins
+from robustbench_mix.config.specs import BACKENDS
 from robustbench_mix.errors import RbmixError, unknown
-from robustbench_mix.places import is_folder, path_of
-from robustbench_mix.specs import BACKENDS
+from robustbench_mix.runtime import plugins
+from robustbench_mix.storage.paths import is_folder, path_of
 
 MODELS = {
     "resnet14": "the paper's CIFAR ResNet, n = 2",

@@ -10,11 +10,9 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from robustbench_mix import names, protocols
-from robustbench_mix.errors import RbmixError, unknown
-from robustbench_mix.protocols import Protocol
-from robustbench_mix.recipes import Training
-from robustbench_mix.specs import (
+from robustbench_mix.config import catalog, protocols
+from robustbench_mix.config.protocols import Protocol
+from robustbench_mix.config.specs import (
     MAX_BATCH,
     MAX_EXAMPLES,
     MAX_PIECES,
@@ -26,6 +24,8 @@ from robustbench_mix.specs import (
     check_precision,
     check_seed,
 )
+from robustbench_mix.config.training import Training
+from robustbench_mix.errors import RbmixError, unknown
 
 
 def evaluation(
@@ -60,17 +60,17 @@ def evaluation(
     if not is_module:
         weights_of(model, spatial=spatial, channel=channel, file=weights, pretrained=pretrained)
         is_variant = spatial is not None or channel is not None
-        is_ready = pretrained or (names.brings_weights(model) and not is_variant)
+        is_ready = pretrained or (catalog.brings_weights(model) and not is_variant)
     if is_ready or weights is not None:
         training.check_idle(model)
     check_count("number of examples", examples, MAX_EXAMPLES)
     check_count("batch size", batch_size, MAX_BATCH)
     protocol = protocol_of(attack, dataset or "", eps, norm)
     training.check()
-    names.check_device(device)
+    catalog.check_device(device)
     if dataset is not None:
-        names.check_dataset(dataset)
-    names.backend_of(protocol.algorithm, backend, exhaustive=exhaustive, randomised=randomised)
+        catalog.check_dataset(dataset)
+    catalog.backend_of(protocol.algorithm, backend, exhaustive=exhaustive, randomised=randomised)
     if weights is not None and not weights.exists():
         raise RbmixError(f"checkpoint {weights} does not exist")
 
@@ -99,10 +99,10 @@ def weights_of(
     word: str, *, spatial: str | None, channel: str | None, file: Path | None, pretrained: bool
 ) -> None:
     """Raise RbmixError for a model that does not exist, and wishes that contradict each other."""
-    names.check_model(word)
-    if names.is_builtin(word) and pretrained:
+    catalog.check_model(word)
+    if catalog.is_builtin(word) and pretrained:
         raise RbmixError(
-            f"--pretrained goes with your own model, {names.FORMS}; rbmix trains {word!r} itself"
+            f"--pretrained goes with your own model, {catalog.FORMS}; rbmix trains {word!r} itself"
         )
     if file is not None and pretrained:
         raise RbmixError(f"--weights {file} and --pretrained cannot both be the weights")
@@ -136,10 +136,10 @@ def training(
     """Raise RbmixError for what is wrong with these words of a training."""
     ModelSpec(model, spatial, channel, seed, interface)
     training.check()
-    names.check_model(model)
-    names.check_device(device)
+    catalog.check_model(model)
+    catalog.check_device(device)
     if dataset is not None:
-        names.check_dataset(dataset)
+        catalog.check_dataset(dataset)
 
 
 def explanation(
@@ -158,11 +158,11 @@ def explanation(
     """Raise RbmixError for what is wrong with these words of `rbmix explain`."""
     check_count("number of examples", examples, MAX_EXAMPLES)
     ModelSpec(model, spatial, channel, seed, interface)
-    names.check_model(model)
+    catalog.check_model(model)
     protocols.load("fgsm", "", eps=eps)
     training.check()
-    names.check_device(device)
-    names.check_dataset(dataset)
+    catalog.check_device(device)
+    catalog.check_dataset(dataset)
 
 
 def unshufflers(
@@ -189,8 +189,8 @@ def unshufflers(
         for width, depth, kernel, mode in product(widths, depths, kernels, spatial)
     ]
     check_count("number of examples", examples, MAX_EXAMPLES)
-    names.check_device(device)
-    names.check_dataset(dataset)
+    catalog.check_device(device)
+    catalog.check_dataset(dataset)
     return decoders
 
 
@@ -215,9 +215,9 @@ def description(
 ) -> ModelSpec:
     """What is to be described; raises RbmixError for what is wrong with the words."""
     spec = ModelSpec(model, spatial, channel, interface=Interface(input_size, classes=classes))
-    names.check_model(model)
+    catalog.check_model(model)
     if dataset is not None:
-        names.check_dataset(dataset)
+        catalog.check_dataset(dataset)
     return spec
 
 
@@ -237,5 +237,5 @@ def benchmark(
             raise RbmixError(f"part {part!r} is not one of {', '.join(BENCHMARKS)}")
     if precision != "auto":
         check_precision(precision)
-    names.check_device(device)
-    names.check_dataset(dataset)
+    catalog.check_device(device)
+    catalog.check_dataset(dataset)

@@ -10,10 +10,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from robustbench_mix import reading
+from robustbench_mix.config.specs import NORMS, Eps, check_name, parse_grid, short_hash
 from robustbench_mix.errors import RbmixError, unknown
-from robustbench_mix.places import path_of
-from robustbench_mix.specs import NORMS, Eps, check_name, parse_grid, short_hash
+from robustbench_mix.storage import reading
+from robustbench_mix.storage.paths import path_of
 
 FIELDS = {"summary", "algorithm", "norm", "eps", "options"}
 
@@ -47,7 +47,7 @@ class Protocol:
 
 def folder() -> Path:
     """Where the shipped protocols are: in the installed package, else in the checkout."""
-    package = Path(__file__).resolve().parent
+    package = Path(__file__).resolve().parents[1]
     installed = package / "attack_specs"
     return installed if installed.is_dir() else package.parent / "attacks"
 

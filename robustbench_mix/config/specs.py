@@ -15,7 +15,7 @@ from itertools import pairwise
 from typing import Any
 
 from robustbench_mix.errors import RbmixError, unknown
-from robustbench_mix.headers import MAX_NAME, is_name
+from robustbench_mix.storage.validation import MAX_NAME, is_name
 
 SPATIAL = ("learned", "frozen", "same", "box", "identity", "smoothed:S", "smoothed:S:rescaled")
 CHANNEL = ("learned", "frozen")

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from robustbench_mix.errors import RbmixError
-from robustbench_mix.specs import (
+from robustbench_mix.config.specs import (
     MAX_EPOCHS,
     MAX_EXAMPLES,
     Recipe,
@@ -19,6 +18,7 @@ from robustbench_mix.specs import (
     check_rate,
     parse_eps,
 )
+from robustbench_mix.errors import RbmixError
 
 RESNET = Recipe(
     epochs=20,

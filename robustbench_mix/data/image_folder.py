@@ -14,15 +14,15 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from robustbench_mix import reading
+from robustbench_mix.config.specs import check_name
+from robustbench_mix.data.dataset import Dataset, Split
 from robustbench_mix.errors import RbmixError
-from robustbench_mix.files import replacing, safe_name
-from robustbench_mix.locks import alone
-from robustbench_mix.memory import memory_size
-from robustbench_mix.places import home, is_folder
-from robustbench_mix.progress import track
-from robustbench_mix.specs import check_name
-from robustbench_mix.splits import Dataset, Split
+from robustbench_mix.runtime.memory import memory_size
+from robustbench_mix.runtime.progress import track
+from robustbench_mix.storage import reading
+from robustbench_mix.storage.files import replacing, safe_name
+from robustbench_mix.storage.locks import alone
+from robustbench_mix.storage.paths import home, is_folder
 
 SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".ppm", ".webp")
 FORMATS = ("BMP", "JPEG", "PNG", "PPM", "WEBP")  # by content: no other decoder is ever started

@@ -8,14 +8,14 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from robustbench_mix.config.catalog import DATASETS, check_dataset
+from robustbench_mix.data.dataset import Dataset, Split, balanced
+from robustbench_mix.data.image_folder import load_folder
+from robustbench_mix.data.shape import Shape, shape_of
 from robustbench_mix.errors import RbmixError, first_line
-from robustbench_mix.folders import load_folder
-from robustbench_mix.locks import alone
-from robustbench_mix.names import DATASETS, check_dataset
-from robustbench_mix.places import home, path_of
-from robustbench_mix.progress import doing
-from robustbench_mix.shapes import Shape, shape_of
-from robustbench_mix.splits import Dataset, Split, balanced
+from robustbench_mix.runtime.progress import doing
+from robustbench_mix.storage.locks import alone
+from robustbench_mix.storage.paths import home, path_of
 
 # Colour channels, pixels a side, classes: known before anything is downloaded.
 SHAPES = {

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from robustbench_mix.splits import Dataset
+from robustbench_mix.data.dataset import Dataset
 
 
 @dataclass(frozen=True)

@@ -19,12 +19,12 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from robustbench_mix.algorithms.attack import Target
-from robustbench_mix.algorithms.passes import Count
-from robustbench_mix.fuse import COARSE, EXACT, nearly
-from robustbench_mix.operations import operations
-from robustbench_mix.progress import doing
-from robustbench_mix.shapes import Shape
+from robustbench_mix.attacks.base import Target
+from robustbench_mix.attacks.passes import Count
+from robustbench_mix.data.shape import Shape
+from robustbench_mix.models.fusion import COARSE, EXACT, nearly
+from robustbench_mix.models.operations import operations
+from robustbench_mix.runtime.progress import doing
 
 CHUNK = 64  # images that the compiled program takes at once
 # Multiplications and additions of a run of such passes that are worth the compilation: it takes

@@ -15,16 +15,16 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from robustbench_mix.algorithms import losses
-from robustbench_mix.algorithms.apgd import Objective, apgd
-from robustbench_mix.algorithms.ascent import ascend, first_direction
-from robustbench_mix.algorithms.attack import Target, shown
-from robustbench_mix.algorithms.passes import Count
-from robustbench_mix.algorithms.square import square
-from robustbench_mix.draws import derive, signs
-from robustbench_mix.measures import margins_and_gradients
-from robustbench_mix.norms import project
-from robustbench_mix.threads import chosen_threads
+from robustbench_mix.attacks import losses
+from robustbench_mix.attacks.base import Target, shown
+from robustbench_mix.attacks.native.apgd import Objective, apgd
+from robustbench_mix.attacks.native.pgd import ascend, first_direction
+from robustbench_mix.attacks.native.square import square
+from robustbench_mix.attacks.norms import project
+from robustbench_mix.attacks.passes import Count
+from robustbench_mix.attacks.random import derive, signs
+from robustbench_mix.evaluation.measures import margins_and_gradients
+from robustbench_mix.runtime.threads import chosen_threads
 
 SAMPLE = 64  # images that are looked at
 PASSES = 4  # that must agree

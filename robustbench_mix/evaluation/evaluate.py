@@ -8,23 +8,26 @@ from typing import Any
 
 import torch
 
-from robustbench_mix import checkup, flags, outcome, partials, protocols, provenance, records
-from robustbench_mix.audit import findings
-from robustbench_mix.checkpoints import weights_hash
-from robustbench_mix.diagnostics import Measured
-from robustbench_mix.harness import check_classes, classes_of
-from robustbench_mix.identity import Label, finished, header_of, path_of
-from robustbench_mix.locks import alone
-from robustbench_mix.names import recorded_as
-from robustbench_mix.obtain import Obtained
-from robustbench_mix.partials import Saver, Shard, Sizes
-from robustbench_mix.progress import say
-from robustbench_mix.protocols import Protocol
-from robustbench_mix.records import Run
-from robustbench_mix.schedules import Schedule, schedule_of
-from robustbench_mix.splits import Dataset, Split, balanced
-from robustbench_mix.state import State
-from robustbench_mix.verdicts import DRAWS
+from robustbench_mix.attacks.voting import DRAWS
+from robustbench_mix.config import protocols
+from robustbench_mix.config.catalog import recorded_as
+from robustbench_mix.config.protocols import Protocol
+from robustbench_mix.data.dataset import Dataset, Split, balanced
+from robustbench_mix.evaluation import outcome, resume, sanity_checks
+from robustbench_mix.evaluation.diagnostics import Measured
+from robustbench_mix.evaluation.identity import Label, finished, header_of, path_of
+from robustbench_mix.evaluation.reference import check_classes, classes_of
+from robustbench_mix.evaluation.resume import Saver, Shard, Sizes
+from robustbench_mix.evaluation.sample_audit import findings
+from robustbench_mix.evaluation.schedules import Schedule, schedule_of
+from robustbench_mix.evaluation.state import State
+from robustbench_mix.models.checkpoint import weights_hash
+from robustbench_mix.results import flags, records
+from robustbench_mix.results.records import Run
+from robustbench_mix.runtime import provenance
+from robustbench_mix.runtime.progress import say
+from robustbench_mix.storage.locks import alone
+from robustbench_mix.training.load_or_train import Obtained
 
 DEFAULT_EXAMPLES = {"digits": 40}
 OTHER_EXAMPLES = 1000
@@ -133,7 +136,7 @@ def recorded(
     )  # fmt: skip
     path = path_of(header, results)
     run = finished(path, header)
-    if run is None or "diagnostics" not in run.header or partials.is_left(path):
+    if run is None or "diagnostics" not in run.header or resume.is_left(path):
         return None
     say(f"already evaluated, read {path} (--fresh attacks again)")
     return Evaluation(run, path, reused=True)
@@ -154,7 +157,7 @@ def evaluate(task: Task, *, fresh: bool = False) -> Evaluation:
         if aside := records.set_aside(task.path, task.results, run):
             say(f"what other versions or another device gave is kept as {aside}")
         records.write(run, task.path)
-        partials.forget(task.path)
+        resume.forget(task.path)
     return Evaluation(run, task.path, reused=False)
 
 
@@ -167,11 +170,11 @@ def attack_shard(task: Task, shard: Shard) -> None:
     split = task.split.take(torch.tensor(rows))
     path, sizes = shard.path(task.path), task.sizes(len(rows))
     with alone(path):
-        if partials.resumed(path, task.header, sizes) is not None:
+        if resume.resumed(path, task.header, sizes) is not None:
             return
         _measured(task)
-        partial = partials.partial_of(path)
-        state = _searched(task, split, partial, partials.resumed(partial, task.header, sizes))
+        partial = resume.partial_of(path)
+        state = _searched(task, split, partial, resume.resumed(partial, task.header, sizes))
         finished_shard = Saver(path, task.header)
         finished_shard(state)
         finished_shard.flush()
@@ -190,7 +193,7 @@ def _kept(task: Task) -> Run | None:
     if "diagnostics" not in run.header:
         run = _examined(run, task, None)
         records.write(run, task.path)
-    partials.forget(task.path)  # of a process that was killed just after writing
+    resume.forget(task.path)  # of a process that was killed just after writing
     return run
 
 
@@ -198,11 +201,11 @@ def _attacked(task: Task, fresh: bool) -> Run:
     """Attack every image, from where an unfinished run stopped unless `fresh`."""
     split, seed = task.split, task.header["seed"]
     measured = _measured(task)
-    sizes, partial = task.sizes(len(split)), partials.partial_of(task.path)
+    sizes, partial = task.sizes(len(split)), resume.partial_of(task.path)
     state = None
     if not fresh:
-        state = partials.resumed(partial, task.header, sizes)
-        state = state or partials.joined(task.path, task.header, sizes)
+        state = resume.resumed(partial, task.header, sizes)
+        state = state or resume.joined(task.path, task.header, sizes)
     state = _searched(task, split, partial, state)
     found: dict[str, Any] = {"passes": state.passes, "checked": outcome.checked(state)}
     if audit := findings(state, split, task.schedule.rungs, seed, sizes.levels):
@@ -240,7 +243,7 @@ def _searched(task: Task, split: Split, partial: Path, state: State | None) -> S
 
 def _measured(task: Task) -> Measured:
     """What there is to say of the network before it is attacked, said; it may be refused."""
-    measured = checkup.of_network(task.obtained.model, task.dataset, task.split, task.device)
+    measured = sanity_checks.of_network(task.obtained.model, task.dataset, task.split, task.device)
     _check_said(measured, said := "randomised" in task.header)
     for name, words in flags.of_network(measured, randomised=said).items():
         say(f"flag {name}: {words} (docs/flags.md)")
@@ -258,12 +261,14 @@ def _check_said(measured: Measured, said: bool) -> None:
 def _examined(run: Run, task: Task, measured: Measured | None) -> Run:
     """The run with its diagnostics; `measured` is what was known before the attack."""
     model, split, device = task.obtained.model, task.split, task.device
-    measured = measured or checkup.of_network(model, task.dataset, split, device)
+    measured = measured or sanity_checks.of_network(model, task.dataset, split, device)
     # Other attacks judge by one pass: of a network that draws, that says nothing about verdicts.
     alone = "randomised" in run.header and flags.draws(measured)
     found: dict[str, Any] = {
         **measured,
-        **({} if alone else checkup.of_attacks(model, run, split, device, run.header["seed"])),
+        **(
+            {} if alone else sanity_checks.of_attacks(model, run, split, device, run.header["seed"])
+        ),
         "trained_accuracy": task.obtained.header.get("test_accuracy"),
     }
     return replace(run, header={**run.header, "diagnostics": found})

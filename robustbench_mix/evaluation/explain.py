@@ -10,20 +10,23 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from robustbench_mix import measures, probes, provenance, tables
-from robustbench_mix.algorithms.attack import Target, shown
-from robustbench_mix.algorithms.passes import Count
-from robustbench_mix.checkpoints import weights_hash
-from robustbench_mix.harness import borrowed
-from robustbench_mix.identity import Label, made_of
-from robustbench_mix.locks import alone
-from robustbench_mix.mixing import SeparableConv2d, spatial_mixers
-from robustbench_mix.obtain import Obtained
-from robustbench_mix.progress import say
-from robustbench_mix.specs import Eps, short_hash
-from robustbench_mix.splits import Dataset, Split, balanced
-from robustbench_mix.streams import stream
-from robustbench_mix.threads import chosen_threads
+from robustbench_mix.attacks.base import Target, shown
+from robustbench_mix.attacks.passes import Count
+from robustbench_mix.attacks.streams import stream
+from robustbench_mix.config.specs import Eps, short_hash
+from robustbench_mix.data.dataset import Dataset, Split, balanced
+from robustbench_mix.evaluation import measures
+from robustbench_mix.evaluation.identity import Label, made_of
+from robustbench_mix.evaluation.reference import borrowed
+from robustbench_mix.models.checkpoint import weights_hash
+from robustbench_mix.models.mixers import SeparableConv2d, spatial_mixers
+from robustbench_mix.results import probes
+from robustbench_mix.runtime import provenance
+from robustbench_mix.runtime.progress import say
+from robustbench_mix.runtime.threads import chosen_threads
+from robustbench_mix.storage import parquet_table
+from robustbench_mix.storage.locks import alone
+from robustbench_mix.training.load_or_train import Obtained
 
 BATCH = 250
 WAVE_NORM = 0.125  # l2 norm of a wave, as a share of the square root of the pixel count
@@ -276,4 +279,4 @@ def path_of(header: dict[str, Any], results: Path, *weights: str) -> Path:
 
 def _write(path: Path, header: dict[str, Any], table: pd.DataFrame, started: float) -> None:
     beside = {"date": provenance.today(), "time_seconds": time.perf_counter() - started}
-    tables.write(path, header, table, beside)
+    parquet_table.write(path, header, table, beside)

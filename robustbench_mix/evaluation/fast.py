@@ -25,26 +25,26 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from robustbench_mix import expected
-from robustbench_mix.algorithms.ascent import first_direction
-from robustbench_mix.algorithms.attack import Target
-from robustbench_mix.algorithms.ladders import Rung
-from robustbench_mix.algorithms.passes import Count
-from robustbench_mix.audit import audited, hits
-from robustbench_mix.compiled import ForwardOnly
-from robustbench_mix.devices import has_fast_bfloat16
-from robustbench_mix.expected import Meter, Step
-from robustbench_mix.fuse import halve, simplify
-from robustbench_mix.graphs import graphed
-from robustbench_mix.harness import Save, borrowed, clean_state, sample, spend
-from robustbench_mix.memory import halving
-from robustbench_mix.norms import distance, project
-from robustbench_mix.progress import bar
-from robustbench_mix.protocols import Protocol
-from robustbench_mix.splits import Split
-from robustbench_mix.state import State
-from robustbench_mix.streams import stream
-from robustbench_mix.threads import chosen_threads
+from robustbench_mix.attacks.base import Target
+from robustbench_mix.attacks.native.ensembles import Rung
+from robustbench_mix.attacks.native.pgd import first_direction
+from robustbench_mix.attacks.norms import distance, project
+from robustbench_mix.attacks.passes import Count
+from robustbench_mix.attacks.streams import stream
+from robustbench_mix.config.protocols import Protocol
+from robustbench_mix.data.dataset import Split
+from robustbench_mix.evaluation import remaining_passes
+from robustbench_mix.evaluation.compiled_model import ForwardOnly
+from robustbench_mix.evaluation.reference import Save, borrowed, clean_state, sample, spend
+from robustbench_mix.evaluation.remaining_passes import Meter, Step
+from robustbench_mix.evaluation.sample_audit import audited, hits
+from robustbench_mix.evaluation.state import State
+from robustbench_mix.models.cuda_graphs import graphed
+from robustbench_mix.models.fusion import halve, simplify
+from robustbench_mix.runtime.devices import has_fast_bfloat16
+from robustbench_mix.runtime.memory import halving
+from robustbench_mix.runtime.progress import bar
+from robustbench_mix.runtime.threads import chosen_threads
 
 PLACE = -1  # the stage of an image that has not been placed on the grid
 ONE_IN = 20  # one image in so many has a conclusion about it attacked outright
@@ -100,7 +100,7 @@ def search_all(
     found: Tensor | None = None,
     images: int = 0,
 ) -> State:
-    """Attack every image of `split` under `protocol`; arguments as `harness.attack_all`.
+    """Attack every image of `split` under `protocol`; arguments as `reference.attack_all`.
 
     `images` is how many there are in all, where `split` is a part of them.
 
@@ -123,24 +123,24 @@ def search_all(
             judge, target, split, grid, protocol.norm, ladder, steps, sampled, seed, device, found,
             ForwardOnly(target, x, images or len(split)),
         )  # fmt: skip
-        done = expected.work_done(state)
-        about = done + expected.work_of(left(job, state))
+        done = remaining_passes.work_done(state)
+        about = done + remaining_passes.work_of(left(job, state))
         with bar(description, about, done) as update, chosen_threads(target):
             target.on_pass = meter = Meter(update)
             while tasks := _open(job, state):
                 cheapest = min(_stage(state, task) for task in tasks)
                 batch = [task for task in tasks if _stage(state, task) == cheapest]
                 batch = batch[: state.batch_size]
-                ahead = expected.work_of(left(job, state))
+                ahead = remaining_passes.work_of(left(job, state))
                 note = f"{_name(job, cheapest)}, {len({task.row for task in tasks})} open"
-                own = expected.cost(steps[cheapest + 1]) * len(batch)
-                meter.begin(expected.work_done(state), ahead, own, note)
+                own = remaining_passes.cost(steps[cheapest + 1]) * len(batch)
+                meter.begin(remaining_passes.work_done(state), ahead, own, note)
                 started = time.perf_counter()
                 state.batch_size = halving(partial(_step, job, state), batch, state.batch_size)
                 state.attack_seconds += time.perf_counter() - started
                 if save is not None:
                     save(state)
-            meter.end(expected.work_done(state))
+            meter.end(remaining_passes.work_done(state))
         for row in range(len(split)):
             if state.correct[row]:  # also of those that were left at the rungs for the sample
                 state.failed[row] = state.level[row] - 1
@@ -174,8 +174,8 @@ def _steps(
 def left(job: Job, state: State) -> dict[str, Count]:
     """The passes that each rung, and placing, is expected to take yet (`left_to_climb`)."""
     placing, *rungs = job.steps
-    climb = expected.Climb(placing, rungs, len(job.grid), _heights(job, state), ONE_IN)
-    return expected.left_to_climb(state, climb)
+    climb = remaining_passes.Climb(placing, rungs, len(job.grid), _heights(job, state), ONE_IN)
+    return remaining_passes.left_to_climb(state, climb)
 
 
 def _heights(job: Job, state: State) -> list[int]:

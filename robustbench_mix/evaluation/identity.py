@@ -8,13 +8,13 @@ from typing import Any
 
 import torch
 
-from robustbench_mix import records
-from robustbench_mix.devices import conditions
-from robustbench_mix.protocols import Protocol
-from robustbench_mix.provenance import alike
-from robustbench_mix.records import Run
-from robustbench_mix.specs import short_hash
-from robustbench_mix.splits import Split
+from robustbench_mix.config.protocols import Protocol
+from robustbench_mix.config.specs import short_hash
+from robustbench_mix.data.dataset import Split
+from robustbench_mix.results import records
+from robustbench_mix.results.records import Run
+from robustbench_mix.runtime.devices import conditions
+from robustbench_mix.runtime.provenance import alike
 
 
 @dataclass(frozen=True)

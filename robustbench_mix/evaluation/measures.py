@@ -13,10 +13,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from robustbench_mix.algorithms.ascent import ascend, first_direction
-from robustbench_mix.algorithms.attack import Target
-from robustbench_mix.algorithms.losses import margin
-from robustbench_mix.norms import distance
+from robustbench_mix.attacks.base import Target
+from robustbench_mix.attacks.losses import margin
+from robustbench_mix.attacks.native.pgd import ascend, first_direction
+from robustbench_mix.attacks.norms import distance
 
 PGD_STEPS, PGD_STEP = 20, 0.125
 FMN_STEPS = 100

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pandas as pd
 
-from robustbench_mix.splits import Split
-from robustbench_mix.state import State
+from robustbench_mix.data.dataset import Split
+from robustbench_mix.evaluation.state import State
 
 
 def checked(state: State) -> dict[str, int]:

@@ -9,38 +9,28 @@ from typing import Any
 import torch
 from torch import nn
 
-from robustbench_mix import (
-    brought,
-    checking,
-    checkpoints,
-    data,
-    evaluation,
-    probing,
-    progress,
-    protocols,
-    unshuffle_run,
-    zoo,
-)
-from robustbench_mix import unshuffle as shuffling
-from robustbench_mix.devices import fitting_batch, pick_device, pick_precision
-from robustbench_mix.evaluation import Evaluation, default_examples
-from robustbench_mix.files import check_writable
-from robustbench_mix.identity import Label
-from robustbench_mix.obtain import Obtained, from_checkpoint, obtain, place
-from robustbench_mix.partials import Shard
-from robustbench_mix.places import home
-from robustbench_mix.protocols import Protocol
-from robustbench_mix.recipes import Training as Training
-from robustbench_mix.recipes import adversarial_eps, recipe_for
-from robustbench_mix.schedules import schedule_of
-from robustbench_mix.specs import (
-    Adversarial,
-    Interface,
-    ModelSpec,
-    Recipe,
-    as_json,
-)
-from robustbench_mix.splits import Dataset, balanced
+from robustbench_mix.config import command_checks, protocols
+from robustbench_mix.config.protocols import Protocol
+from robustbench_mix.config.specs import Adversarial, Interface, ModelSpec, Recipe, as_json
+from robustbench_mix.config.training import Training as Training
+from robustbench_mix.config.training import adversarial_eps, recipe_for
+from robustbench_mix.data import loaders
+from robustbench_mix.data.dataset import Dataset, balanced
+from robustbench_mix.evaluation import evaluate as evaluation
+from robustbench_mix.evaluation import explain as probing
+from robustbench_mix.evaluation import pretrained as brought
+from robustbench_mix.evaluation import unshuffling_run
+from robustbench_mix.evaluation.evaluate import Evaluation, default_examples
+from robustbench_mix.evaluation.identity import Label
+from robustbench_mix.evaluation.resume import Shard
+from robustbench_mix.evaluation.schedules import schedule_of
+from robustbench_mix.models import checkpoint, factory
+from robustbench_mix.runtime import progress
+from robustbench_mix.runtime.devices import fitting_batch, pick_device, pick_precision
+from robustbench_mix.storage.files import check_writable
+from robustbench_mix.storage.paths import home
+from robustbench_mix.training import unshuffling
+from robustbench_mix.training.load_or_train import Obtained, from_checkpoint, obtain, place
 
 
 def explain(
@@ -60,15 +50,15 @@ def explain(
 ) -> list[Path]:
     """Measure a network, its learned twin, and how their examples transfer; the records."""
     progress.set_quiet(quiet)
-    checking.explanation(
+    command_checks.explanation(
         model=model, spatial=spatial, channel=channel, seed=seed, dataset=dataset,
         examples=examples, eps=eps, training=training, device=device, interface=interface,
     )  # fmt: skip
-    zoo.family(model)
+    factory.family(model)
     name = ModelSpec(model, spatial, channel, seed, interface).name
     check_writable(results)
     where = pick_device(device)
-    loaded = data.load(dataset)
+    loaded = loaders.load(dataset)
     split = balanced(loaded.test, examples or default_examples(loaded.name))
     grid = [one.text for one in protocols.load("fgsm", loaded.name, eps=eps).eps]
     common = (loaded, split, grid, results, where)
@@ -105,16 +95,16 @@ def unshuffle(
 ) -> list[Path]:
     """Train every combination to undo a permutation; the paths of their records."""
     progress.set_quiet(quiet)
-    decoders = checking.unshufflers(
+    decoders = command_checks.unshufflers(
         widths=widths, depths=depths, kernels=kernels, patch=patch, spatial=spatial, seed=seed,
         dataset=dataset, examples=examples, training=training, device=device,
     )  # fmt: skip
     check_writable(results)
     where = pick_device(device)
-    loaded = data.load(dataset)
+    loaded = loaders.load(dataset)
     recipe = decoder_recipe(loaded.name, training, where)
     return [
-        unshuffle_run.unshuffle(
+        unshuffling_run.unshuffle(
             decoder, loaded, recipe, results, where,
             train_examples=training.examples, examples=examples,
         )
@@ -124,7 +114,7 @@ def unshuffle(
 
 def decoder_recipe(dataset: str, training: Training, device: torch.device) -> Recipe:
     """The un-shufflers' recipe with the user's changes."""
-    return _changed(shuffling.recipe_for(dataset), training, device)
+    return _changed(unshuffling.recipe_for(dataset), training, device)
 
 
 def train(
@@ -141,23 +131,23 @@ def train(
 ) -> Obtained:
     """Train the named model, or load it if it is cached."""
     progress.set_quiet(quiet)
-    checking.training(
+    command_checks.training(
         model=model, spatial=spatial, channel=channel, seed=seed,
         dataset=None if isinstance(dataset, Dataset) else dataset, training=training,
         device=device, interface=interface,
     )  # fmt: skip
     spec = ModelSpec(model, spatial, channel, seed, interface)
-    zoo.family(model)
+    factory.family(model)
     where = pick_device(device)
     check_writable(home() / "checkpoints")
-    loaded = dataset if isinstance(dataset, Dataset) else data.load(dataset)
+    loaded = dataset if isinstance(dataset, Dataset) else loaders.load(dataset)
     recipe = recipe_of(spec, loaded.name, training, where)
     return obtain(spec, loaded, recipe, where, train_examples=training.examples)
 
 
 def recipe_of(spec: ModelSpec, dataset: str, training: Training, device: torch.device) -> Recipe:
     """The recipe of the model's family with the user's changes."""
-    recipe = recipe_for(zoo.family(spec.model), dataset)
+    recipe = recipe_for(factory.family(spec.model), dataset)
     eps = training.adversarial_eps or adversarial_eps(dataset)
     recipe = replace(recipe, adversarial=Adversarial(eps) if training.adversarial else None)
     return _changed(recipe, training, device)
@@ -200,12 +190,12 @@ def evaluate(
 
     Names are words of the command line; checks all of them first. `spatial` and `channel` None
     leave a network with weights of its own as it is, and are `learned` for one that is trained
-    (`brought.is_brought` tells which it is). With `weights` nothing is trained: they are one of
+    (`pretrained.is_brought` tells which it is). With `weights` nothing is trained: they are one of
     our checkpoints, or any for your own model.
     """
     progress.set_quiet(quiet)
     word = model if isinstance(model, str) else type(model).__name__
-    checking.evaluation(
+    command_checks.evaluation(
         model=word, spatial=spatial, channel=channel, seed=seed,
         dataset=None if isinstance(dataset, Dataset) else dataset, attack=attack, eps=eps,
         norm=norm, examples=examples, batch_size=batch_size, weights=weights, training=training,
@@ -218,9 +208,9 @@ def evaluate(
     )
     check_writable(results)
     where = pick_device(device)
-    loaded = dataset if isinstance(dataset, Dataset) else data.load(dataset)
-    protocol = checking.protocol_of(attack, loaded.name, eps, norm)
-    size = zoo.fitting(spec, zoo.shape_of(loaded)).size
+    loaded = dataset if isinstance(dataset, Dataset) else loaders.load(dataset)
+    protocol = command_checks.protocol_of(attack, loaded.name, eps, norm)
+    size = factory.fitting(spec, factory.shape_of(loaded)).size
     wishes: dict[str, Any] = {
         "backend": backend, "exhaustive": exhaustive, "randomised": randomised
     }  # fmt: skip
@@ -264,7 +254,7 @@ def _checkpoint(
     """The header of the checkpoint of exactly these settings, empty where there is none."""
     recipe = recipe_of(spec, dataset.name, training, device)
     _, path = place(spec, dataset, recipe, training.examples)
-    header = checkpoints.read_header(path) if path.exists() else {}
+    header = checkpoint.read_header(path) if path.exists() else {}
     return header if header.get("spec") == as_json(spec) else {}
 
 
@@ -285,7 +275,7 @@ def attack_shard(
 ) -> None:
     """Attack a part of the images of what `evaluate` would with the same arguments."""
     progress.set_quiet(quiet)
-    loaded = data.load(dataset)
+    loaded = loaders.load(dataset)
     where = pick_device(device)
     obtained = train(
         model=model, spatial=spatial, channel=channel, seed=seed, dataset=loaded,

@@ -6,13 +6,15 @@ from pathlib import Path
 
 import torch
 
-from robustbench_mix import checking, checkpoints, sources, weights, zoo
-from robustbench_mix.identity import Label
-from robustbench_mix.obtain import Obtained
-from robustbench_mix.progress import say
-from robustbench_mix.sources.common import Published
-from robustbench_mix.specs import Interface, ModelSpec
-from robustbench_mix.splits import Dataset
+from robustbench_mix.config import command_checks
+from robustbench_mix.config.specs import Interface, ModelSpec
+from robustbench_mix.data.dataset import Dataset
+from robustbench_mix.evaluation.identity import Label
+from robustbench_mix.models import checkpoint, factory, state_dict
+from robustbench_mix.models.sources import registry
+from robustbench_mix.models.sources.common import Published
+from robustbench_mix.runtime.progress import say
+from robustbench_mix.training.load_or_train import Obtained
 
 
 def is_brought(
@@ -30,12 +32,14 @@ def is_brought(
     mixers is asked for. Raises RbmixError for a word that names nothing, and for wishes that
     contradict each other.
     """
-    checking.weights_of(word, spatial=spatial, channel=channel, file=file, pretrained=pretrained)
-    origin = sources.parse(word)
+    command_checks.weights_of(
+        word, spatial=spatial, channel=channel, file=file, pretrained=pretrained
+    )
+    origin = registry.parse(word)
     origin.check()
     variant = spatial is not None or channel is not None
     if file is not None:
-        return not (origin.is_builtin or checkpoints.is_ours(file))
+        return not (origin.is_builtin or checkpoint.is_ours(file))
     return pretrained or (origin.source.BRINGS_WEIGHTS and not variant)
 
 
@@ -57,23 +61,25 @@ def bring(
     if the weights do not fit, or the network does not fit the data set.
     """
     spec = ModelSpec(word, spatial or "learned", channel or "learned", seed, interface)
-    origin, interface = sources.parse(word), interface or Interface()
-    shape = zoo.fitting(spec, zoo.shape_of(dataset))
+    origin, interface = registry.parse(word), interface or Interface()
+    shape = factory.fitting(spec, factory.shape_of(dataset))
     is_variant = spatial is not None or channel is not None
     if file is None:
         found = origin.published()
     else:
-        net = zoo.network(spec, zoo.shape_of(dataset)) if is_variant else origin.fresh(shape)
-        weights.load(net, file)
+        net = (
+            factory.network(spec, factory.shape_of(dataset)) if is_variant else origin.fresh(shape)
+        )
+        state_dict.load(net, file)
         found = Published(net, file.name)
-    outputs = zoo.check_takes(found.model, shape, word)
+    outputs = factory.check_takes(found.model, shape, word)
     if interface.classes is not None or outputs > shape.classes:
-        zoo.check_outputs(outputs, shape, word)
+        factory.check_outputs(outputs, shape, word)
     model, mean, std = found.model, interface.mean or found.mean, interface.std or found.std
     if mean is None and found.weights:
         say(f"{word} gets pixels in [0, 1] as they are; --mean and --std standardise them")
     if mean is not None or interface.input_size is not None:
-        model = zoo.wrap(
+        model = factory.wrap(
             model, interface, torch.tensor(mean or (0.0,)), torch.tensor(std or (1.0,)),
             channels_last=False,
         )  # fmt: skip

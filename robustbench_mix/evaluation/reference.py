@@ -20,20 +20,27 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from robustbench_mix.algorithms import Component
-from robustbench_mix.algorithms.attack import Passes, Target, check_norm
+from robustbench_mix.attacks.base import Passes, Target, check_norm
+from robustbench_mix.attacks.norms import distance, project
+from robustbench_mix.attacks.registry import Component
+from robustbench_mix.attacks.streams import stream
+from robustbench_mix.attacks.voting import answers, margins, misclassified, predicted
+from robustbench_mix.config.protocols import Protocol
+from robustbench_mix.data.dataset import Split
 from robustbench_mix.errors import RbmixError
-from robustbench_mix.expected import Meter, Rounds, Step, is_known, left_in_rounds, work_done
-from robustbench_mix.fuse import simplify
-from robustbench_mix.memory import halving
-from robustbench_mix.norms import distance, project
-from robustbench_mix.progress import bar
-from robustbench_mix.protocols import Protocol
-from robustbench_mix.splits import Split
-from robustbench_mix.state import State
-from robustbench_mix.streams import stream
-from robustbench_mix.threads import chosen_threads
-from robustbench_mix.verdicts import answers, margins, misclassified, predicted
+from robustbench_mix.evaluation.remaining_passes import (
+    Meter,
+    Rounds,
+    Step,
+    is_known,
+    left_in_rounds,
+    work_done,
+)
+from robustbench_mix.evaluation.state import State
+from robustbench_mix.models.fusion import simplify
+from robustbench_mix.runtime.memory import halving
+from robustbench_mix.runtime.progress import bar
+from robustbench_mix.runtime.threads import chosen_threads
 
 Save = Callable[[State], None]
 

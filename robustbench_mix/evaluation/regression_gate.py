@@ -7,13 +7,17 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from robustbench_mix import baselines, brought, checking, checkpoints, data, jobs
-from robustbench_mix.baselines import ELSEWHERE, Baseline
+from robustbench_mix.config import command_checks
+from robustbench_mix.data import loaders
+from robustbench_mix.data.dataset import balanced
 from robustbench_mix.errors import RbmixError
-from robustbench_mix.files import check_writable, replacing, safe_name
-from robustbench_mix.jobs import Training
-from robustbench_mix.records import Run
-from robustbench_mix.splits import balanced
+from robustbench_mix.evaluation import plan, pretrained
+from robustbench_mix.evaluation.plan import Training
+from robustbench_mix.models import checkpoint
+from robustbench_mix.results.records import Run
+from robustbench_mix.results.regression import baselines
+from robustbench_mix.results.regression.baselines import ELSEWHERE, Baseline
+from robustbench_mix.storage.files import check_writable, replacing, safe_name
 
 
 def write(
@@ -42,7 +46,7 @@ def write(
     baseline. Your own model's weights are named in it if they lie in that folder. Raises
     RbmixError for what a user can mend, a baseline that is there already among it.
     """
-    own = brought.is_brought(model, spatial=spatial, channel=channel, file=weights)
+    own = pretrained.is_brought(model, spatial=spatial, channel=channel, file=weights)
     mixers = [word or ("external" if own else "learned") for word in (spatial, channel)]
     stem = "-".join([model, *mixers, f"s{seed}", Path(dataset).name, Path(attack).stem])
     path = folder / f"{safe_name(stem)}.csv"
@@ -57,7 +61,7 @@ def write(
     how: dict[str, Any] = {"batch_size": batch_size, "device": device, "quiet": quiet}
     run = _evaluated(words, weights, training, **how)
     if weights is None and not own:
-        weights = jobs.train(
+        weights = plan.train(
             model=model, spatial=spatial or "learned", channel=channel or "learned", seed=seed,
             dataset=dataset, training=training, device=device, quiet=quiet,
         ).path  # fmt: skip
@@ -79,7 +83,7 @@ def rerun(
     Nothing that was evaluated before is read, and nothing is kept. Raises RbmixError if the
     images are not those of the baseline.
     """
-    checking.rerun(
+    command_checks.rerun(
         baseline.words,
         path,
         examples=examples,
@@ -90,7 +94,10 @@ def rerun(
     words = baseline.words
     most = words["examples"]
     weights = weights or baselines.weights_of(baseline, path)
-    split, wanted = balanced(data.load(words["dataset"]).test, most), baseline.identity["data_hash"]
+    split, wanted = (
+        balanced(loaders.load(words["dataset"]).test, most),
+        baseline.identity["data_hash"],
+    )
     if split.hash != wanted:
         raise RbmixError(
             f"data set {words['dataset']!r} has changed since {path} was written: its first "
@@ -129,7 +136,7 @@ def _record(
     nearby = {"eps": baselines.edges(run.eps, norm), "norm": norm}
     around = _evaluated(words | nearby, weights, Training(), **how)
     kept = {"dataset": words["dataset"], "attack": words["attack"]}
-    if weights is None or not checkpoints.is_ours(weights):
+    if weights is None or not checkpoint.is_ours(weights):
         named = _named(weights, path.parent)
         baselines.write(baselines.of_run(run, around, **kept, weights=named), path)
         return [path]
@@ -144,7 +151,7 @@ def _record(
 def _evaluated(words: dict[str, Any], weights: Path | None, training: Training, **how: Any) -> Run:
     """One evaluation that reads and leaves nothing."""
     with tempfile.TemporaryDirectory() as results:
-        return jobs.evaluate(
+        return plan.evaluate(
             **words, **how, weights=weights, training=training, results=Path(results), fresh=True
         ).run
 
@@ -161,7 +168,7 @@ def _named(weights: Path | None, folder: Path) -> str:
 
 def _checkpoint_name(weights: Path) -> str:
     """One file for all baselines of one network: its name changes with the weights."""
-    header = checkpoints.read_header(weights)
+    header = checkpoint.read_header(weights)
     spec = header["spec"]
     words = [spec["model"], spec["spatial"], spec["channel"], f"s{spec['seed']}", header["dataset"]]
     return safe_name("-".join([*words, header["weights_hash"]])) + ".safetensors"

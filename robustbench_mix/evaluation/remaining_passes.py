@@ -13,9 +13,9 @@ from collections.abc import Sequence
 from itertools import accumulate
 from typing import NamedTuple, Protocol
 
-from robustbench_mix.algorithms.passes import Count
-from robustbench_mix.progress import Update
-from robustbench_mix.state import State
+from robustbench_mix.attacks.passes import Count
+from robustbench_mix.evaluation.state import State
+from robustbench_mix.runtime.progress import Update
 
 PRIOR = 0.05  # the share of images that a step breaks, before anything is seen of it
 WEIGHT = 4.0  # how many images that counts for

@@ -14,12 +14,12 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from robustbench_mix import reading
-from robustbench_mix.files import remove, write_text
-from robustbench_mix.identity import agree
-from robustbench_mix.progress import say
-from robustbench_mix.state import State, restored
-from robustbench_mix.unfinished import PARTIAL
+from robustbench_mix.evaluation.identity import agree
+from robustbench_mix.evaluation.state import State, restored
+from robustbench_mix.runtime.progress import say
+from robustbench_mix.storage import reading
+from robustbench_mix.storage.files import remove, write_text
+from robustbench_mix.training.resume import PARTIAL
 
 SAVE_EVERY_SECONDS = 2.0
 

@@ -10,11 +10,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from robustbench_mix.algorithms.ladders import Rung
-from robustbench_mix.intervals import at_most
-from robustbench_mix.splits import Split
-from robustbench_mix.state import State
-from robustbench_mix.streams import stream
+from robustbench_mix.attacks.native.ensembles import Rung
+from robustbench_mix.attacks.streams import stream
+from robustbench_mix.data.dataset import Split
+from robustbench_mix.evaluation.state import State
+from robustbench_mix.results.intervals import at_most
 
 
 def audited(state: State, split: Split, ladder: list[Rung], seed: int) -> set[int]:

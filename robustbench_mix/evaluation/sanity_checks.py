@@ -7,16 +7,16 @@ from typing import Any
 import torch
 from torch import nn
 
-from robustbench_mix import diagnostics
-from robustbench_mix.algorithms.attack import Target
-from robustbench_mix.diagnostics import SAMPLE, Measured
-from robustbench_mix.fuse import simplify
-from robustbench_mix.harness import borrowed, sample
-from robustbench_mix.memory import halving
-from robustbench_mix.records import Run
-from robustbench_mix.splits import Dataset, Split
-from robustbench_mix.streams import stream
-from robustbench_mix.threads import chosen_threads
+from robustbench_mix.attacks.base import Target
+from robustbench_mix.attacks.streams import stream
+from robustbench_mix.data.dataset import Dataset, Split
+from robustbench_mix.evaluation import diagnostics
+from robustbench_mix.evaluation.diagnostics import SAMPLE, Measured
+from robustbench_mix.evaluation.reference import borrowed, sample
+from robustbench_mix.models.fusion import simplify
+from robustbench_mix.results.records import Run
+from robustbench_mix.runtime.memory import halving
+from robustbench_mix.runtime.threads import chosen_threads
 
 MORE_STEPS = 100  # at least, to ask whether PGD had enough
 

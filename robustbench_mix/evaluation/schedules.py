@@ -6,16 +6,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-from robustbench_mix import algorithms
-from robustbench_mix.algorithms import ladders
-from robustbench_mix.algorithms.attack import check_norm
-from robustbench_mix.algorithms.ladders import Rung
-from robustbench_mix.harness import attack_all
-from robustbench_mix.names import backend_of, recorded_as
-from robustbench_mix.protocols import Protocol
-from robustbench_mix.search import search_all
-from robustbench_mix.state import State
-from robustbench_mix.verdicts import DRAWS
+from robustbench_mix.attacks import registry
+from robustbench_mix.attacks.base import check_norm
+from robustbench_mix.attacks.native import ensembles
+from robustbench_mix.attacks.native.ensembles import Rung
+from robustbench_mix.attacks.voting import DRAWS
+from robustbench_mix.config.catalog import backend_of, recorded_as
+from robustbench_mix.config.protocols import Protocol
+from robustbench_mix.evaluation.fast import search_all
+from robustbench_mix.evaluation.reference import attack_all
+from robustbench_mix.evaluation.state import State
 
 
 @dataclass(frozen=True)
@@ -49,15 +49,15 @@ def schedule_of(
     words = recorded_as(name, backend, **wishes)
     backend = backend_of(name, backend, **wishes)
     if exhaustive:
-        rungs = ladders.ladder(name, classes, options, early_stop=False)
-        steps = ladders.as_components(rungs)
+        rungs = ensembles.ladder(name, classes, options, early_stop=False)
+        steps = ensembles.as_components(rungs)
         attack = partial(attack_all, steps=steps, exhaustive=True)
         return Schedule(words, attack, [], len(steps) * len(protocol.eps))
     if backend == "fast":
-        rungs = ladders.ladder(name, classes, options)
+        rungs = ensembles.ladder(name, classes, options)
         attack = partial(search_all, ladder=rungs, images=images)
         return Schedule(words, attack, rungs, len(rungs))
-    steps = algorithms.components(name, classes, options)
+    steps = registry.components(name, classes, options)
     check_norm(steps, protocol.norm)
     # On the reference backend: the fast one believes whatever a single pass says.
     attack = partial(attack_all, steps=steps, draws=DRAWS if randomised else 1)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from robustbench_mix import headers, schemas
+from robustbench_mix.results import schemas
+from robustbench_mix.storage import validation
 
 
 @dataclass
@@ -48,19 +49,21 @@ def restored(plain: Any, images: int, levels: int, steps: int, batch_size: int) 
     `levels` is the length of the grid, `steps` how many an image can pass. Raises ValueError
     unless everything lies where a run of these sizes can have left it.
     """
-    level = headers.count(-1, levels)
-    passed = headers.count(-1, steps)
-    name, spent, whole = headers.text, headers.maybe(headers.count()), headers.count()
+    level = validation.count(-1, levels)
+    passed = validation.count(-1, steps)
+    name, spent, whole = validation.text, validation.maybe(validation.count()), validation.count()
     each = {
-        "prediction": whole, "margin": headers.number(), "level": headers.count(0, levels),
-        "correct": lambda value: type(value) is bool, "component": name, "norm": headers.measured,
-        "stage": passed, "failed": level, "check": level, "check_stage": passed, "cheap": level,
-        "checked": headers.among("", "confirmed", "refuted"), "forward": spent, "gradient": spent,
+        "prediction": whole, "margin": validation.number(), "level": validation.count(0, levels),
+        "correct": lambda value: type(value) is bool, "component": name,
+        "norm": validation.measured, "stage": passed, "failed": level, "check": level,
+        "check_stage": passed, "cheap": level,
+        "checked": validation.among("", "confirmed", "refuted"), "forward": spent,
+        "gradient": spent,
     }  # fmt: skip
-    checks = {key: headers.listed(check, images, images) for key, check in each.items()}
+    checks = {key: validation.listed(check, images, images) for key, check in each.items()}
     checks["passes"] = schemas.PASSES
-    checks["attack_seconds"] = headers.number(0)
-    checks["batch_size"] = headers.count(1, batch_size)
+    checks["attack_seconds"] = validation.number(0)
+    checks["batch_size"] = validation.count(1, batch_size)
     if wrong := [key for key, check in checks.items() if not check(plain.get(key))]:
         raise ValueError(f"{wrong[0]} is not of such a run")
     state = State(**plain)

@@ -10,16 +10,17 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from robustbench_mix import provenance, tables
-from robustbench_mix.decodings import DECODED, PICTURES, path_for
-from robustbench_mix.devices import conditions, training_threads
+from robustbench_mix.config.specs import Decoder, Recipe, as_json, short_hash
+from robustbench_mix.data.dataset import Dataset, Split, balanced
 from robustbench_mix.errors import RbmixError
-from robustbench_mix.locks import alone
-from robustbench_mix.progress import doing, say
-from robustbench_mix.specs import Decoder, Recipe, as_json, short_hash
-from robustbench_mix.splits import Dataset, Split, balanced
-from robustbench_mix.unfinished import Unfinished, forget
-from robustbench_mix.unshuffle import build, permutation, shuffle, train, warnings
+from robustbench_mix.results.unshuffling import DECODED, PICTURES, path_for
+from robustbench_mix.runtime import provenance
+from robustbench_mix.runtime.devices import conditions, training_threads
+from robustbench_mix.runtime.progress import doing, say
+from robustbench_mix.storage import parquet_table
+from robustbench_mix.storage.locks import alone
+from robustbench_mix.training.resume import Unfinished, forget
+from robustbench_mix.training.unshuffling import build, permutation, shuffle, train, warnings
 
 BATCH = 256
 
@@ -90,7 +91,7 @@ def _solve(
         **made_with,
     }
     seconds += time.perf_counter() - started
-    tables.write(path, header, table, {"date": provenance.today(), "time_seconds": seconds})
+    parquet_table.write(path, header, table, {"date": provenance.today(), "time_seconds": seconds})
 
 
 def place(

@@ -14,12 +14,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from robustbench_mix import reading, weights
+from robustbench_mix.config.specs import ModelSpec, Recipe, as_json, short_hash
 from robustbench_mix.errors import RbmixError
-from robustbench_mix.files import safe_name, write_bytes
-from robustbench_mix.headers import Check, count, holding, is_name, maybe, number, verify
-from robustbench_mix.places import home
-from robustbench_mix.specs import ModelSpec, Recipe, as_json, short_hash
+from robustbench_mix.models import state_dict
+from robustbench_mix.storage import reading
+from robustbench_mix.storage.files import safe_name, write_bytes
+from robustbench_mix.storage.paths import home
+from robustbench_mix.storage.validation import Check, count, holding, is_name, maybe, number, verify
 
 KEY = "rbmix"
 FORMAT = 1
@@ -85,7 +86,7 @@ def load(model: nn.Module, path: Path) -> dict[str, Any]:
     do not hash to what the header says.
     """
     header = read_header(path)
-    weights.load(model, path)
+    state_dict.load(model, path)
     if header.get("weights_hash") != weights_hash(model):
         raise RbmixError(f"checkpoint {path}: the weights do not match the header's hash")
     return header

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from robustbench_mix.fuse import nearly
+from robustbench_mix.models.fusion import nearly
 
 LARGEST = 256  # images in a batch that is replayed
 AGREE = 0.1  # largest difference, as a share of the largest value: bfloat16 rounds coarsely

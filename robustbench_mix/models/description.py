@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from robustbench_mix import anatomy, checking, data, sources, zoo
+from robustbench_mix.config import command_checks
+from robustbench_mix.data import loaders
+from robustbench_mix.models import factory, summary
+from robustbench_mix.models.sources import registry
 
 
 def describe(
@@ -20,16 +23,16 @@ def describe(
 
     Without a data set, for colour images of 32 pixels and ten classes unless said otherwise.
     """
-    spec = checking.description(
+    spec = command_checks.description(
         model=model, spatial=spatial, channel=channel, dataset=dataset,
         input_size=input_size, classes=classes,
     )  # fmt: skip
-    sources.parse(model).check()
-    shape = zoo.Shape(3, 32, classes or 10) if dataset is None else data.shape(dataset)
-    network = zoo.sketch(spec, shape)
-    fitted = zoo.fitting(spec, shape)
+    registry.parse(model).check()
+    shape = factory.Shape(3, 32, classes or 10) if dataset is None else loaders.shape(dataset)
+    network = factory.sketch(spec, shape)
+    fitted = factory.fitting(spec, shape)
     return {
         "model": model, "spatial": spatial, "channel": channel,
         "image": list(fitted.image), "classes": fitted.classes,
-        **anatomy.anatomy(network, fitted).as_json(),
+        **summary.anatomy(network, fitted).as_json(),
     }  # fmt: skip

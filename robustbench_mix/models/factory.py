@@ -1,7 +1,7 @@
 """Model words to networks: built for a data set, their mixers set, normalisation inside.
 
 Everything built here maps pixels in [0, 1] to logits. Where the architectures come from is
-the business of `sources`.
+the business of `sources.registry`.
 """
 
 from __future__ import annotations
@@ -15,21 +15,21 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from robustbench_mix import sources
+from robustbench_mix.config.catalog import GRAMMAR, MODELS
+from robustbench_mix.config.specs import Interface, ModelSpec, check_channel, parse_spatial
+from robustbench_mix.data.shape import Shape, resized, send, shape_of
 from robustbench_mix.errors import RbmixError, first_line, is_out_of_memory
-from robustbench_mix.mixing import (
+from robustbench_mix.models.mixers import (
     channel_mixers,
     count_trainable,
     separate,
     set_mixing,
     spatial_mixers,
 )
-from robustbench_mix.names import GRAMMAR, MODELS
-from robustbench_mix.normalized import Normalized
-from robustbench_mix.progress import doing
-from robustbench_mix.shapes import Shape, resized, send, shape_of
-from robustbench_mix.sources.builtin import parse_name
-from robustbench_mix.specs import Interface, ModelSpec, check_channel, parse_spatial
+from robustbench_mix.models.normalize import Normalized
+from robustbench_mix.models.sources import registry
+from robustbench_mix.models.sources.builtin import parse_name
+from robustbench_mix.runtime.progress import doing
 
 MAX_PARAMETERS = 10**9
 
@@ -56,7 +56,7 @@ def family(word: str) -> str:
 
     `convmixer` for every architecture with `mixer` in its name, `resnet` for all others.
     """
-    sources.parse(word).check()
+    registry.parse(word).check()
     name = word.rpartition(":")[2]
     return "convmixer" if "mixer" in name.lower() else "resnet"
 
@@ -83,7 +83,7 @@ def network(spec: ModelSpec, shape: Shape) -> nn.Module:
 
 def _network(spec: ModelSpec, shape: Shape) -> nn.Module:
     """The same for the shape that it must fit."""
-    origin = sources.parse(spec.model)
+    origin = registry.parse(spec.model)
     spatial, channel = parse_spatial(spec.spatial), check_channel(spec.channel)
     if origin.is_builtin:
         check_size(spec.model, partial(origin.fresh, shape))

@@ -10,8 +10,8 @@ import math
 import torch
 from torch import Tensor, nn
 
+from robustbench_mix.config.specs import Spatial
 from robustbench_mix.errors import RbmixError
-from robustbench_mix.specs import Spatial
 
 
 def filters(conv: nn.Conv2d, spatial: Spatial) -> Tensor:

@@ -17,8 +17,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from robustbench_mix.mixing import compose
-from robustbench_mix.progress import doing
+from robustbench_mix.models.mixers import compose
+from robustbench_mix.runtime.progress import doing
 
 EXACT = 1e-4  # largest difference of logits, as a share of the largest logit
 COARSE = 0.1

@@ -19,8 +19,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from robustbench_mix.filters import filters
-from robustbench_mix.specs import Spatial
+from robustbench_mix.config.specs import Spatial
+from robustbench_mix.models.filters import filters
 
 # A multiplication of the two steps takes longer, since their wide intermediate goes through memory:
 # between 4 and 8 times as long in a step of resnet14 with multiplier 1 or 2 (batch 128,

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from robustbench_mix.shapes import resized
+from robustbench_mix.data.shape import resized
 
 
 class Normalized(nn.Module):

@@ -12,8 +12,8 @@ from typing import Any
 from torch import nn
 from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
 
-from robustbench_mix.mixing import SeparableConv2d
-from robustbench_mix.shapes import Shape, send
+from robustbench_mix.data.shape import Shape, send
+from robustbench_mix.models.mixers import SeparableConv2d
 
 
 @dataclass(frozen=True)

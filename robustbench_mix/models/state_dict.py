@@ -12,8 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from robustbench_mix import reading
 from robustbench_mix.errors import RbmixError
+from robustbench_mix.storage import reading
 
 # Where training scripts keep the state dict, and what wrappers put before its names.
 NESTED = ("state_dict", "model_state_dict", "model", "net")

@@ -8,14 +8,14 @@ from typing import Any
 from torch import Tensor, nn
 from torch.nn.modules.conv import _ConvNd
 
-from robustbench_mix.mixing import (
+from robustbench_mix.data.shape import Shape
+from robustbench_mix.models.mixers import (
     SeparableConv2d,
     channel_mixers,
     patch_embedding,
     spatial_mixers,
 )
-from robustbench_mix.operations import Cost, operations
-from robustbench_mix.shapes import Shape
+from robustbench_mix.models.operations import Cost, operations
 
 SPATIAL, CHANNEL, EMBEDDING = "spatial", "channel", "patch embedding"
 UNSET = "not set"  # a convolution that neither --spatial nor --channel reaches

@@ -18,12 +18,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from robustbench_mix.config.specs import Eps
 from robustbench_mix.errors import RbmixError
-from robustbench_mix.records import Run
-from robustbench_mix.specs import Eps
+from robustbench_mix.results.records import Run
 
 # How far from an epsilon an image may lie that rounding tips there, as a share of it. The search
-# takes a second look at what comes within 2 % of the boundary (algorithms/watch.py).
+# takes a second look at what comes within 2 % of the boundary (native/tracker.py).
 ROUNDING = 0.02
 SEEDS = 20  # to see whether the draws decide about an image
 OFTEN = 5  # of them that must break it: a condition that cannot would hardly come to that

@@ -9,9 +9,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from robustbench_mix.errors import RbmixError
-from robustbench_mix.intervals import at_least, wilson
-from robustbench_mix.probes import Probe
-from robustbench_mix.records import Run
+from robustbench_mix.results.intervals import at_least, wilson
+from robustbench_mix.results.probes import Probe
+from robustbench_mix.results.records import Run
 
 UNCHECKED = "unchecked"  # records from before there were diagnostics
 TRANSFER = "transfer-beats-direct"

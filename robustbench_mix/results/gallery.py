@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from robustbench_mix import decodings
-from robustbench_mix.decodings import Decoding, twin_of
-from robustbench_mix.files import safe_name, write_changed
-from robustbench_mix.intervals import mean_interval
-from robustbench_mix.locks import alone
-from robustbench_mix.markdown import line
-from robustbench_mix.provenance import alike
+from robustbench_mix.results import unshuffling
+from robustbench_mix.results.intervals import mean_interval
+from robustbench_mix.results.markdown import line
+from robustbench_mix.results.unshuffling import Decoding, twin_of
+from robustbench_mix.runtime.provenance import alike
+from robustbench_mix.storage.files import safe_name, write_changed
+from robustbench_mix.storage.locks import alone
 
 SCALE = 96  # pixels that an image's longer side is drawn with, at least
 GAP = 4
@@ -24,7 +24,7 @@ def write(results: Path) -> list[Path]:
     """Regenerate unshuffle.md and the pictures, one for each pair; the files that changed."""
     path = results / "unshuffle.md"
     with alone(path):
-        found = decodings.read_all(results)
+        found = unshuffling.read_all(results)
         pictures = {place(group, results): picture(group) for group in pairs(found)}
         return write_changed({path: to_markdown(found), **pictures})
 
@@ -34,7 +34,7 @@ def rows(paths: list[Path]) -> list[dict[str, Any]]:
     words = ("dataset", "depth", "width", "kernel", "reach", "spatial", "seed", "epochs", "n")
     found = []
     for path in paths:
-        one = decodings.read(path)
+        one = unshuffling.read(path)
         low, high = mean_interval(one.psnr)
         row = {name: one.header[name] for name in (*words, "train_examples")}
         found.append({**row, "psnr": float(one.psnr.mean()), "low": low, "high": high})
@@ -103,7 +103,7 @@ def pairs(found: list[Decoding]) -> list[list[Decoding]]:
     """
     groups: dict[tuple[Any, ...], list[Decoding]] = {}
     for one in sorted((one for one in found if one.pictures("original")), key=_order):
-        groups.setdefault(alike(one.header, decodings.PAIRED), []).append(one)
+        groups.setdefault(alike(one.header, unshuffling.PAIRED), []).append(one)
     return list(groups.values())
 
 

@@ -9,16 +9,16 @@ from typing import Any
 
 import pandas as pd
 
-from robustbench_mix import flags, probes, records
 from robustbench_mix.errors import RbmixError
-from robustbench_mix.files import differing, write_changed
-from robustbench_mix.intervals import paired_difference, wilson
-from robustbench_mix.locks import alone
-from robustbench_mix.markdown import head, line, plain
-from robustbench_mix.places import is_folder
-from robustbench_mix.probes import Probe
-from robustbench_mix.provenance import PACKAGES, alike
-from robustbench_mix.records import Run
+from robustbench_mix.results import flags, probes, records
+from robustbench_mix.results.intervals import paired_difference, wilson
+from robustbench_mix.results.markdown import head, line, plain
+from robustbench_mix.results.probes import Probe
+from robustbench_mix.results.records import Run
+from robustbench_mix.runtime.provenance import PACKAGES, alike
+from robustbench_mix.storage.files import differing, write_changed
+from robustbench_mix.storage.locks import alone
+from robustbench_mix.storage.paths import is_folder
 
 CELL = ["model", "spatial", "channel", "seed", "dataset", "protocol"]
 # What two runs must share, besides their spatial mode, to be members of one pair.

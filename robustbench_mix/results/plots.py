@@ -10,15 +10,15 @@ from typing import Any
 
 import numpy as np
 
-from robustbench_mix import drawing, leaderboard, records
-from robustbench_mix.evidence import crossed_bootstrap
-from robustbench_mix.files import safe_name, write_changed
-from robustbench_mix.intervals import wilson
-from robustbench_mix.leaderboard import ORDER, PAIRED
-from robustbench_mix.locks import alone
-from robustbench_mix.provenance import alike
-from robustbench_mix.records import Run
-from robustbench_mix.specs import Eps
+from robustbench_mix.config.specs import Eps
+from robustbench_mix.results import leaderboard, records, svg
+from robustbench_mix.results.intervals import wilson
+from robustbench_mix.results.leaderboard import ORDER, PAIRED
+from robustbench_mix.results.records import Run
+from robustbench_mix.results.statistics import crossed_bootstrap
+from robustbench_mix.runtime.provenance import alike
+from robustbench_mix.storage.files import safe_name, write_changed
+from robustbench_mix.storage.locks import alone
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ def write(results: Path, *, only_missing: bool = False) -> list[Path]:
             folder / f"{stem}.svg": runs for stem, runs in groups(records.read_all(results)).items()
         }
         drawings = {
-            path: drawing.svg(partial(figure, runs))
+            path: svg.svg(partial(figure, runs))
             for path, runs in wanted.items()
             if not (only_missing and path.is_file())
         }
@@ -106,7 +106,7 @@ def figure(runs: list[Run], empty: Any) -> None:
 def draw(runs: list[Run], axes: Any) -> None:
     """Draw the curves of these runs: accuracy in % against eps, with 95 % intervals."""
     shown = curves(runs)
-    colour = drawing.colours([curve.name for curve in shown])
+    colour = svg.colours([curve.name for curve in shown])
     ticks: dict[str, float] = {}
     for curve in shown:
         x = [Eps(eps).value for eps in curve.shares]

@@ -14,9 +14,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from robustbench_mix import headers, schemas, tables
 from robustbench_mix.errors import RbmixError
-from robustbench_mix.files import safe_name
+from robustbench_mix.results import schemas
+from robustbench_mix.storage import parquet_table, validation
+from robustbench_mix.storage.files import safe_name
 
 # What twins must share.
 PAIRED = ("model", "channel", "seed", "dataset", "data_hash", "train_examples", "epochs", "device")
@@ -92,10 +93,10 @@ def read(path: Path) -> Probe:
     Raises RbmixError if it is damaged or contradicts itself.
     """
     kind = "transfer" if path.name.startswith("transfer-") else "probe"
-    checks = {**HEADERS[kind], "kind": headers.among(kind)}
-    header, table = tables.read(path, COLUMNS[kind], checks)
+    checks = {**HEADERS[kind], "kind": validation.among(kind)}
+    header, table = parquet_table.read(path, COLUMNS[kind], checks)
     finite = ["margin", "grad_l1", "grad_l2", "real", "predicted"] if kind == "probe" else []
-    tables.check_values(path, table, len(header["eps"]), finite=finite)
+    parquet_table.check_values(path, table, len(header["eps"]), finite=finite)
     if kind == "transfer":
         _check_pictures(path, header, table)
     elif len({len(row) for row in header["heat_map"]}) > 1 or not (table["distance"] >= 0).all():
@@ -110,7 +111,7 @@ def read_all(results: Path, kind: str) -> list[Probe]:
     """
     paths = sorted((results / "probes").glob(f"*/{kind}-*.parquet"))
     found = [read(path) for path in paths]
-    tables.check_agreement(
+    parquet_table.check_agreement(
         (path, f"data {one.header['data_hash']}", _seen(one))
         for path, one in zip(paths, found, strict=True)
     )

@@ -18,12 +18,13 @@ from typing import Any
 
 import pandas as pd
 
-from robustbench_mix import headers, reading, schemas, tables
+from robustbench_mix.config.specs import Eps
 from robustbench_mix.errors import MANY, RbmixError, unknown
-from robustbench_mix.files import replacing, safe_name, write_bytes, write_text
-from robustbench_mix.intervals import wilson
-from robustbench_mix.specs import Eps
-from robustbench_mix.tables import KEY
+from robustbench_mix.results import schemas
+from robustbench_mix.results.intervals import wilson
+from robustbench_mix.storage import parquet_table, reading, validation
+from robustbench_mix.storage.files import replacing, safe_name, write_bytes, write_text
+from robustbench_mix.storage.parquet_table import KEY
 
 COLUMNS = {
     "image": "int64",
@@ -40,7 +41,7 @@ COLUMNS = {
 }
 LATER = {"inferred", "forward", "gradient"}  # columns that older files lack
 CONDITIONS = ("device", "versions", "commit")  # what else numbers depend on
-BESIDE = {"date": headers.text, "time_seconds": headers.mapped(headers.number())}
+BESIDE = {"date": validation.text, "time_seconds": validation.mapped(validation.number())}
 PER_EPS = ("broken", "component", "norm", "inferred")
 
 
@@ -168,7 +169,7 @@ def set_aside(path: Path, results: Path, by: Run) -> Path | None:
 
 def read(path: Path) -> Run:
     """Read one run; raises RbmixError if the file is damaged or contradicts itself."""
-    header, frame = tables.read(path, COLUMNS, schemas.RUN, LATER)
+    header, frame = parquet_table.read(path, COLUMNS, schemas.RUN, LATER)
     _check(header, frame, path)
     if "inferred" not in frame:  # from before there was anything to infer
         frame["inferred"] = [[False] * len(header["eps"])] * len(frame)
@@ -180,7 +181,7 @@ def read(path: Path) -> Run:
         return Run(header, frame)
     refusal = f"{beside} is damaged"
     extra = reading.from_json(reading.content(beside, "durations", reading.COMPANION), refusal)
-    headers.verify(extra, BESIDE, refusal)
+    validation.verify(extra, BESIDE, refusal)
     return Run(header, frame, extra["date"], extra["time_seconds"])
 
 
@@ -191,7 +192,7 @@ def read_all(results: Path) -> list[Run]:
     """
     paths = _paths(results)
     runs = [read(path) for path in paths]
-    tables.check_agreement(
+    parquet_table.check_agreement(
         fact for path, run in zip(paths, runs, strict=True) for fact in _facts(path, run)
     )
     return runs
@@ -235,7 +236,7 @@ def _check(header: dict[str, Any], frame: pd.DataFrame, path: Path) -> None:
     """The law of the curve: lists as long as the grid, and what is broken stays broken."""
     refusal = f"records {path} are damaged"
     grid = {"eps": schemas.grid(header["norm"])}
-    headers.verify(header, grid, refusal)
+    validation.verify(header, grid, refusal)
     levels = len(header["eps"])
     if len(header.get("audit") or []) not in (0, levels):
         raise RbmixError(f"{refusal} (header: an audit of another grid)")
@@ -253,11 +254,11 @@ def _check(header: dict[str, Any], frame: pd.DataFrame, path: Path) -> None:
         broken = list(row.broken)
         if broken != sorted(broken) or (broken[-1] and not row.correct):
             raise RbmixError(f"{refusal} (image {row.image}: not nested)")
-        if not all(map(headers.text, row.component)):
+        if not all(map(validation.text, row.component)):
             raise RbmixError(f"{refusal} (image {row.image}: a component without a name)")
     if ((frame["label"] == frame["prediction"]) != frame["correct"]).any():
         raise RbmixError(f"{refusal} (correct is not what the prediction says)")
-    tables.check_values(path, frame, levels, finite=["margin"])
+    parquet_table.check_values(path, frame, levels, finite=["margin"])
 
 
 def _plain(column: pd.Series) -> list[Any]:

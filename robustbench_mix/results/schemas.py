@@ -5,8 +5,17 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from robustbench_mix.config.specs import (
+    BACKENDS,
+    CHANNEL,
+    MAX_EPS,
+    MAX_SEED,
+    NORMS,
+    parse_grid,
+    parse_spatial,
+)
 from robustbench_mix.errors import RbmixError
-from robustbench_mix.headers import (
+from robustbench_mix.storage.validation import (
     Check,
     among,
     count,
@@ -18,15 +27,6 @@ from robustbench_mix.headers import (
     measured,
     number,
     text,
-)
-from robustbench_mix.specs import (
-    BACKENDS,
-    CHANNEL,
-    MAX_EPS,
-    MAX_SEED,
-    NORMS,
-    parse_grid,
-    parse_spatial,
 )
 
 PIXELS = 2**24  # of one picture

@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from robustbench_mix import schemas, tables
 from robustbench_mix.errors import RbmixError
-from robustbench_mix.files import safe_name
-from robustbench_mix.provenance import alike
+from robustbench_mix.results import schemas
+from robustbench_mix.runtime.provenance import alike
+from robustbench_mix.storage import parquet_table
+from robustbench_mix.storage.files import safe_name
 
 DECODED = 8  # images whose pixels are kept
 PICTURES = ("original", "shuffled", "decoded")
@@ -59,8 +60,8 @@ def path_for(results: Path, dataset: str, model: str, spatial: str, seed: int, k
 def read(path: Path) -> Decoding:
     """Read one; raises RbmixError if it is damaged or contradicts itself."""
     columns = {"image": "int64", "mse": "double", **dict.fromkeys(PICTURES, "binary?")}
-    header, table = tables.read(path, columns, schemas.DECODING)
-    tables.check_values(path, table, 0, finite=["mse"])
+    header, table = parquet_table.read(path, columns, schemas.DECODING)
+    parquet_table.check_values(path, table, 0, finite=["mse"])
     size = math.prod(header["image"])
     sizes = {name: [0 if data is None else len(data) for data in table[name]] for name in PICTURES}
     first = sizes[PICTURES[0]]
@@ -77,7 +78,7 @@ def read_all(results: Path) -> list[Decoding]:
     """
     paths = sorted((results / "unshuffle").glob("*/*.parquet"))
     found = [read(path) for path in paths]
-    tables.check_agreement(
+    parquet_table.check_agreement(
         (
             path,
             f"data {one.header['data_hash']}",

@@ -8,8 +8,8 @@ from typing import Any
 
 import torch
 
-from robustbench_mix import provenance
 from robustbench_mix.errors import RbmixError, unknown
+from robustbench_mix.runtime import provenance
 
 # Sums over a batch are rounded in another order by another number of threads, and training makes
 # much of little: one thread everywhere gives the same weights everywhere. It also trains at full

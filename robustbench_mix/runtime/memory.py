@@ -10,7 +10,7 @@ from typing import TypeVar
 import torch
 
 from robustbench_mix.errors import RbmixError, is_out_of_memory
-from robustbench_mix.progress import say
+from robustbench_mix.runtime.progress import say
 
 T = TypeVar("T")
 

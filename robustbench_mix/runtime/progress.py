@@ -11,7 +11,7 @@ from time import monotonic
 from typing import Protocol, TypeVar
 
 from robustbench_mix.errors import one_line
-from robustbench_mix.pace import Pace, duration
+from robustbench_mix.runtime.pace import Pace, duration
 
 T = TypeVar("T")
 PATIENCE = 1.0  # seconds: what takes longer is not done in silence

@@ -30,8 +30,8 @@ def versions() -> dict[str, str]:
 @cache
 def commit() -> str:
     """The project's commit when run from its checkout, `-dirty` if changed, else ''."""
-    here = Path(__file__).resolve().parent
-    if _git(here, "ls-files", "--error-unmatch", Path(__file__).name) is None:
+    here = Path(__file__).resolve().parents[1]
+    if _git(here, "ls-files", "--error-unmatch", "runtime/provenance.py") is None:
         return ""
     head = _git(here, "rev-parse", "--short=12", "HEAD")
     if head is None:

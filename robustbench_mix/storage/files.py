@@ -9,8 +9,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from robustbench_mix import atomic, mirrors
 from robustbench_mix.errors import RbmixError
+from robustbench_mix.storage import atomic, remote
 
 LONGEST = 150  # characters of a name; systems allow 255 bytes, and endings are added
 _notes: list[set[Path]] = []
@@ -25,7 +25,7 @@ def replacing(path: Path) -> Iterator[Path]:
     """
     with atomic.replacing(path) as temporary:
         yield temporary
-        mirrors.put(temporary, path)
+        remote.put(temporary, path)
     for found in _notes:
         found.add(path)
 
@@ -43,7 +43,7 @@ def noted() -> Iterator[set[Path]]:
 
 def remove(path: Path) -> None:
     """Remove a file, also where it is mirrored from; nothing if it is not there."""
-    mirrors.remove(path)
+    remote.remove(path)
     path.unlink(missing_ok=True)
 
 
@@ -100,4 +100,4 @@ def check_writable(folder: Path) -> None:
             pass
     except (OSError, ValueError) as error:
         raise RbmixError(f"cannot write to {folder}: {atomic.reason(error)}") from error
-    mirrors.check_writable(folder)
+    remote.check_writable(folder)

@@ -9,10 +9,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from robustbench_mix.atomic import part
 from robustbench_mix.errors import RbmixError, first_line
-from robustbench_mix.places import home
-from robustbench_mix.progress import say
+from robustbench_mix.runtime.progress import say
+from robustbench_mix.storage.atomic import part
+from robustbench_mix.storage.paths import home
 
 
 @contextmanager

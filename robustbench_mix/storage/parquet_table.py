@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from robustbench_mix import headers, reading
 from robustbench_mix.errors import RbmixError
-from robustbench_mix.files import replacing, write_text
-from robustbench_mix.headers import Check
+from robustbench_mix.storage import reading, validation
+from robustbench_mix.storage.files import replacing, write_text
+from robustbench_mix.storage.validation import Check
 
 KEY = b"rbmix"
 MAX_ROWS = 10**6
@@ -48,7 +48,7 @@ def read(
     """
     raw = reading.content(path, "records", reading.RECORDS)
     header, values = _opened(raw, columns, set(lacking), f"records {path} are damaged")
-    headers.verify(header, checks, f"records {path} are damaged")
+    validation.verify(header, checks, f"records {path} are damaged")
     header = {"train_examples": None, "epochs": None, **header}  # nobody knows, where not said
     table = pd.DataFrame(values)
     image = table["image"]

@@ -14,9 +14,9 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from robustbench_mix import atomic, reading
 from robustbench_mix.errors import RbmixError, first_line
-from robustbench_mix.places import home, path_of
+from robustbench_mix.storage import atomic, reading
+from robustbench_mix.storage.paths import home, path_of
 
 CHECKPOINTS = "checkpoints"  # of the cache, and beside the records for machines that need them
 URL, LISTING = ".url", ".listing.json"

@@ -8,13 +8,13 @@ from functools import cache
 import torch
 from torch import Tensor, nn
 
-from robustbench_mix import zoo
-from robustbench_mix.bench.clock import Step, gradient_step, seconds, training_step
-from robustbench_mix.probing import probe_passes, transfer_passes
-from robustbench_mix.protocols import Protocol
-from robustbench_mix.search import searched
-from robustbench_mix.specs import Decoder, ModelSpec, Recipe
-from robustbench_mix.unshuffle import build
+from robustbench_mix.config.protocols import Protocol
+from robustbench_mix.config.specs import Decoder, ModelSpec, Recipe
+from robustbench_mix.evaluation.explain import probe_passes, transfer_passes
+from robustbench_mix.evaluation.fast import searched
+from robustbench_mix.models import factory
+from robustbench_mix.runtime.timing import Step, gradient_step, seconds, training_step
+from robustbench_mix.training.unshuffling import build
 
 BATCH = 64
 REPEATS = 3
@@ -63,7 +63,7 @@ class Costs:
         self._training_step = cache(self._time_training_step)
         self._attack_passes = cache(self._time_attack_passes)
 
-    def training(self, spec: ModelSpec, shape: zoo.Shape, recipe: Recipe, images: int) -> float:
+    def training(self, spec: ModelSpec, shape: factory.Shape, recipe: Recipe, images: int) -> float:
         """Seconds to train a classifier on so many images."""
         plain = ModelSpec(spec.model, spec.spatial, spec.channel)  # no seed is slower
         step: float = self._training_step(plain, shape, recipe.batch_size, recipe.precision)
@@ -73,37 +73,43 @@ class Costs:
             cost += self._passing(spec, shape, steps, steps)
         return cost
 
-    def unshuffling(self, decoder: Decoder, shape: zoo.Shape, recipe: Recipe, images: int) -> float:
+    def unshuffling(
+        self, decoder: Decoder, shape: factory.Shape, recipe: Recipe, images: int
+    ) -> float:
         """Seconds to train an un-shuffler on so many images."""
         step: float = self._training_step(decoder, shape, recipe.batch_size, recipe.precision)
         cost: float = step * math.ceil(images / recipe.batch_size) * recipe.epochs
         return cost
 
-    def attack(self, spec: ModelSpec, shape: zoo.Shape, protocol: Protocol, images: int) -> float:
+    def attack(
+        self, spec: ModelSpec, shape: factory.Shape, protocol: Protocol, images: int
+    ) -> float:
         """Seconds to attack so many images under a protocol with the fast backend."""
         forward, gradient = passes_under(protocol)
         return self._passing(spec, shape, images * forward, images * gradient)
 
-    def explaining(self, spec: ModelSpec, shape: zoo.Shape, images: int, levels: int) -> float:
+    def explaining(self, spec: ModelSpec, shape: factory.Shape, images: int, levels: int) -> float:
         """Seconds to measure a network and its twin, and the transfer between them."""
         one = probe_passes(images, levels, shape.size, shape.size)
         between = transfer_passes(images, levels)
         forward, gradient = (2 * a + b for a, b in zip(one, between, strict=True))
         return self._passing(spec, shape, forward, gradient)
 
-    def _passing(self, spec: ModelSpec, shape: zoo.Shape, forward: float, gradient: float) -> float:
+    def _passing(
+        self, spec: ModelSpec, shape: factory.Shape, forward: float, gradient: float
+    ) -> float:
         """Seconds of so many passes of one image."""
         seconds: tuple[float, float] = self._attack_passes(spec.model, shape)
         return forward * seconds[0] + gradient * seconds[1]
 
     def _time_training_step(
-        self, what: ModelSpec | Decoder, shape: zoo.Shape, batch: int, precision: str
+        self, what: ModelSpec | Decoder, shape: factory.Shape, batch: int, precision: str
     ) -> float:
         middle = torch.full((shape.channels,), 0.5)
         if isinstance(what, Decoder):
             model = build(what, shape.channels, middle, middle)
         else:
-            model = zoo.build(what, shape, middle, middle)
+            model = factory.build(what, shape, middle, middle)
         x = torch.rand(batch, shape.channels, shape.size, shape.size, device=self.device)
         x = x.contiguous(memory_format=torch.channels_last)
         y = torch.zeros(batch, dtype=torch.int64, device=self.device)
@@ -115,10 +121,10 @@ class Costs:
         with torch.autocast(self.device.type, torch.bfloat16, enabled=precision == "bf16"):
             return fastest(step, self.device)
 
-    def _time_attack_passes(self, name: str, shape: zoo.Shape) -> tuple[float, float]:
+    def _time_attack_passes(self, name: str, shape: factory.Shape) -> tuple[float, float]:
         """Seconds of a forward and of a gradient pass of one image in a batch."""
         middle = torch.full((shape.channels,), 0.5)
-        model = zoo.build(ModelSpec(name), shape, middle, middle)
+        model = factory.build(ModelSpec(name), shape, middle, middle)
         model.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         x = torch.rand(BATCH, shape.channels, shape.size, shape.size, device=self.device)
         x = x.contiguous(memory_format=torch.channels_last)

@@ -12,10 +12,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from robustbench_mix import reading
-from robustbench_mix.errors import RbmixError, unknown
-from robustbench_mix.places import path_of
-from robustbench_mix.specs import (
+from robustbench_mix.config.specs import (
     MAX_EPOCHS,
     MAX_EXAMPLES,
     MAX_PIECES,
@@ -25,8 +22,11 @@ from robustbench_mix.specs import (
     check_seed,
     parse_spatial,
 )
+from robustbench_mix.errors import RbmixError, unknown
+from robustbench_mix.storage import reading
+from robustbench_mix.storage.paths import path_of
 
-FOLDER = Path(__file__).resolve().parent / "sweeps"
+FOLDER = Path(__file__).resolve().parent
 MOST = {"epochs": MAX_EPOCHS, "examples": MAX_EXAMPLES, "train_examples": MAX_EXAMPLES}
 
 

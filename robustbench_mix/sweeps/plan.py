@@ -12,34 +12,30 @@ from typing import Any, NamedTuple
 
 import torch
 
-from robustbench_mix import (
-    checkpoints,
-    data,
-    jobs,
-    mirrors,
-    partials,
-    probing,
-    protocols,
-    sweep_checks,
-    unshuffle_run,
-    zoo,
-)
-from robustbench_mix.agenda import Agenda
-from robustbench_mix.algorithms import ladders
-from robustbench_mix.costs import Costs
-from robustbench_mix.devices import fitting_batch, pick_device
-from robustbench_mix.evaluation import default_examples
-from robustbench_mix.files import check_writable
-from robustbench_mix.grids import Cell, Puzzle, Sweep
-from robustbench_mix.identity import Label, finished, header_of, path_of
-from robustbench_mix.jobs import Training
-from robustbench_mix.obtain import place
-from robustbench_mix.partials import Shard
-from robustbench_mix.progress import doing, silenced
-from robustbench_mix.protocols import Protocol
-from robustbench_mix.specs import Decoder
-from robustbench_mix.splits import Dataset, Split, balanced
-from robustbench_mix.unfinished import is_left
+from robustbench_mix.attacks.native import ensembles
+from robustbench_mix.config import protocols
+from robustbench_mix.config.protocols import Protocol
+from robustbench_mix.config.specs import Decoder
+from robustbench_mix.data import loaders
+from robustbench_mix.data.dataset import Dataset, Split, balanced
+from robustbench_mix.evaluation import explain, resume, unshuffling_run
+from robustbench_mix.evaluation import plan as jobs
+from robustbench_mix.evaluation.evaluate import default_examples
+from robustbench_mix.evaluation.identity import Label, finished, header_of, path_of
+from robustbench_mix.evaluation.plan import Training
+from robustbench_mix.evaluation.resume import Shard
+from robustbench_mix.models import checkpoint as checkpoints
+from robustbench_mix.models import factory
+from robustbench_mix.runtime.devices import fitting_batch, pick_device
+from robustbench_mix.runtime.progress import doing, silenced
+from robustbench_mix.storage import remote
+from robustbench_mix.storage.files import check_writable
+from robustbench_mix.sweeps import sweep_checks
+from robustbench_mix.sweeps.cost_model import Costs
+from robustbench_mix.sweeps.definition import Cell, Puzzle, Sweep
+from robustbench_mix.sweeps.scheduler import Agenda
+from robustbench_mix.training.load_or_train import place
+from robustbench_mix.training.resume import is_left
 
 UNSHUFFLED = 1000  # test images of an un-shuffling
 ATTACKS = ("attack", "shard", "explain")  # what a plan counts as attacking
@@ -92,7 +88,7 @@ def planned(
 
     Raises RbmixError for a bad word, or a folder that cannot be written.
     """
-    check_writable(mirrors.folder(out))
+    check_writable(remote.folder(out))
     setting = Setting(out, pick_device(device), precision, quiet)
     return setting, plan(sweep, setting)
 
@@ -101,8 +97,8 @@ def plan(sweep: Sweep, setting: Setting) -> list[Piece]:
     """Every piece, in order; raises RbmixError for a name that is wrong before anything runs."""
     for cell in sweep.cells:
         check(cell)
-    load = lru_cache(maxsize=None)(data.load)
-    about = _About(setting, mirrors.folder(setting.out), Costs(setting.device))
+    load = lru_cache(maxsize=None)(loaders.load)
+    about = _About(setting, remote.folder(setting.out), Costs(setting.device))
     pieces: list[Piece] = []
     with doing("planning: what is there, and a few steps of what is not, timed"):
         for cell in sweep.cells:
@@ -139,7 +135,7 @@ class _About(NamedTuple):
 def check(cell: Cell) -> None:
     """Raises RbmixError for a model or an attack that does not exist, and for a model of code."""
     sweep_checks.check_cell(cell)
-    zoo.family(cell.spec.model)
+    factory.family(cell.spec.model)
 
 
 def summary(pieces: list[Piece]) -> list[dict[str, Any]]:
@@ -161,13 +157,13 @@ def _of_cell(cell: Cell, dataset: Dataset, about: _About) -> Iterator[Piece]:
     spec, setting, costs = cell.spec, about.setting, about.costs
     recipe = jobs.recipe_of(spec, dataset.name, setting.training(cell), setting.device)
     split, path = place(spec, dataset, recipe, cell.train_examples)
-    mirrors.bring([path.name], about.results)
-    shape = zoo.shape_of(dataset)
+    remote.bring([path.name], about.results)
+    shape = factory.shape_of(dataset)
     network = f"{spec.model}, spatial {spec.spatial}, channel {spec.channel}, {dataset.name}"
     network += ", adversarial" if cell.adversarial else ""
     words = f"{network}, seed {spec.seed}"
     trained = path.exists()
-    ready = trained and not is_left(path) and mirrors.holds(path.name, about.results)
+    ready = trained and not is_left(path) and remote.holds(path.name, about.results)
     cost = 0.0 if trained else costs.training(spec, shape, recipe, len(split))
     yield Piece("train", network, f"train {words}", cell, "", ready, cost, makes=str(path))
     tested = balanced(dataset.test, cell.examples or default_examples(dataset.name))
@@ -181,7 +177,7 @@ def _of_cell(cell: Cell, dataset: Dataset, about: _About) -> Iterator[Piece]:
             header = _header(cell, checkpoint, dataset, tested, protocol, setting.device)
             records = path_of(header, about.results)
             if finished(records, header) is not None:
-                yield replace(whole, done=not partials.is_left(records))
+                yield replace(whole, done=not resume.is_left(records))
                 continue
         cost = costs.attack(spec, shape, protocol, len(tested))
         most = ceil(len(tested) / fitting_batch(dataset.size, setting.device))
@@ -203,7 +199,7 @@ def _header(
         Label(spec.model, spec.spatial, spec.channel, spec.seed), checkpoint,
         checkpoint["weights_hash"], dataset.name, tested, protocol,
         batch_size=fitting_batch(dataset.size, device),
-        backend="fast" if protocol.algorithm in ladders.LADDERS else "reference", device=device,
+        backend="fast" if protocol.algorithm in ensembles.LADDERS else "reference", device=device,
     )  # fmt: skip
 
 
@@ -214,14 +210,14 @@ def _split(
 
     `header` is empty before the training; `most` is how many batches there are.
     """
-    parts = partials.shards(records) if header else []
+    parts = resume.shards(records) if header else []
     if not parts and whole.seconds > LONGEST_SECONDS and _can_be_split(protocol):
         of = min(ceil(whole.seconds / LONGEST_SECONDS), most)
         parts = [Shard(number, of) for number in range(1, of + 1)] if of > 1 else []
     shards = []
     for part in parts:
         named = f"part {part.number}/{part.of} of {whole.words}"
-        done = bool(header) and partials.is_of(part.path(records), header)
+        done = bool(header) and resume.is_of(part.path(records), header)
         cost = 0.0 if done else whole.seconds / part.of
         shards.append(
             replace(
@@ -235,14 +231,16 @@ def _split(
 
 def _can_be_split(protocol: Protocol) -> bool:
     """Whether images do not depend on each other: neither on a sample, nor on a batch's draws."""
-    if protocol.algorithm not in ladders.LADDERS:
+    if protocol.algorithm not in ensembles.LADDERS:
         return False
-    return not any(rung.sample for rung in ladders.ladder(protocol.algorithm, 10, protocol.options))
+    return not any(
+        rung.sample for rung in ensembles.ladder(protocol.algorithm, 10, protocol.options)
+    )
 
 
 def _explained(cell: Cell, dataset: Dataset, split: Split, network: str, about: _About) -> Piece:
     """Measuring a network, its twin, and the transfer between them, as one piece."""
-    spec, shape, setting = cell.spec, zoo.shape_of(dataset), about.setting
+    spec, shape, setting = cell.spec, factory.shape_of(dataset), about.setting
     grid = [one.text for one in protocols.load("fgsm", dataset.name).eps]
     weights: dict[str, dict[str, Any]] = {}
     needs = []
@@ -251,7 +249,7 @@ def _explained(cell: Cell, dataset: Dataset, split: Split, network: str, about: 
         recipe = jobs.recipe_of(one, dataset.name, setting.training(cell), setting.device)
         _, path = place(one, dataset, recipe, cell.train_examples)
         needs.append(str(path))
-        mirrors.bring([path.name], about.results)
+        remote.bring([path.name], about.results)
         weights[mode] = checkpoints.read_header(path) if path.exists() else {}
     paths = []
     if all(weights.values()):
@@ -261,10 +259,10 @@ def _explained(cell: Cell, dataset: Dataset, split: Split, network: str, about: 
             wanted.append(("transfer", spec.spatial, list(hashes.values())))
         for kind, mode, of in wanted:
             label = Label(spec.model, mode, spec.channel, spec.seed)
-            header = probing.header_of(
+            header = explain.header_of(
                 kind, label, weights[mode], dataset, split, grid, setting.device
             )
-            paths.append(probing.path_of(header, about.results, *of))
+            paths.append(explain.path_of(header, about.results, *of))
     done = bool(paths) and all(path.exists() for path in paths)
     cost = 0.0 if done else about.costs.explaining(spec, shape, len(split), len(grid))
     words = f"explain {network}, seed {spec.seed}"
@@ -276,10 +274,10 @@ def _of_puzzle(puzzle: Puzzle, dataset: Dataset, about: _About) -> Piece:
         puzzle.width, puzzle.depth, puzzle.kernel, spatial=puzzle.spatial, seed=puzzle.seed
     )
     recipe = jobs.decoder_recipe(dataset.name, about.setting.training(puzzle), about.setting.device)
-    split, _, path = unshuffle_run.place(
+    split, _, path = unshuffling_run.place(
         decoder, dataset, recipe, about.results, puzzle.train_examples, UNSHUFFLED
     )
-    shape = zoo.shape_of(dataset)
+    shape = factory.shape_of(dataset)
     network = f"{decoder.name}, spatial {puzzle.spatial}, un-shuffling {dataset.name}"
     words = f"{network}, seed {puzzle.seed}"
     done = path.exists() and not is_left(path)

@@ -9,11 +9,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from robustbench_mix import jobs, mirrors
-from robustbench_mix.agenda import Note, unnoted
-from robustbench_mix.grids import Puzzle
-from robustbench_mix.planning import UNSHUFFLED, Piece, Setting
-from robustbench_mix.runner import Runner
+from robustbench_mix.evaluation import plan
+from robustbench_mix.storage import remote
+from robustbench_mix.sweeps.definition import Puzzle
+from robustbench_mix.sweeps.executors.base import Runner
+from robustbench_mix.sweeps.plan import UNSHUFFLED, Piece, Setting
+from robustbench_mix.sweeps.scheduler import Note, unnoted
 
 
 def run(pieces: list[Piece], setting: Setting, runner: Runner, note: Note = unnoted) -> list[str]:
@@ -32,12 +33,12 @@ def to_json(pieces: list[Piece], failures: list[str], written: list[Path]) -> di
 
 def _do(piece: Piece, setting: Setting) -> None:
     """Do a piece on whatever machine this is, with what it needs from where the results are."""
-    results = mirrors.folder(setting.out)
+    results = remote.folder(setting.out)
     # Caches lie elsewhere on other machines: of a checkpoint's path, the name counts.
-    mirrors.bring((Path(one).name for one in piece.needs), results)
+    remote.bring((Path(one).name for one in piece.needs), results)
     _work(piece, setting, results)
     if piece.kind == "train":
-        mirrors.give(Path(piece.makes).name, results)
+        remote.give(Path(piece.makes).name, results)
 
 
 def _work(piece: Piece, setting: Setting, results: Path) -> None:
@@ -47,7 +48,7 @@ def _work(piece: Piece, setting: Setting, results: Path) -> None:
         "device": str(setting.device), "quiet": setting.quiet,
     }  # fmt: skip
     if isinstance(task, Puzzle):
-        jobs.unshuffle(
+        plan.unshuffle(
             widths=[task.width], depths=[task.depth], kernels=[task.kernel], patch=1,
             spatial=[task.spatial], seed=task.seed, examples=UNSHUFFLED, results=results, **common,
         )  # fmt: skip
@@ -57,14 +58,14 @@ def _work(piece: Piece, setting: Setting, results: Path) -> None:
         "model": spec.model, "spatial": spec.spatial, "channel": spec.channel, "seed": spec.seed
     }  # fmt: skip
     if piece.kind == "train":
-        jobs.train(**common)
+        plan.train(**common)
         return
     common |= {"examples": task.examples, "results": results}
     if piece.kind == "explain":
-        jobs.explain(eps=None, **common)
+        plan.explain(eps=None, **common)
     elif piece.shard is not None:
-        jobs.attack_shard(attack=piece.attack, shard=piece.shard, **common)
+        plan.attack_shard(attack=piece.attack, shard=piece.shard, **common)
     else:
-        jobs.evaluate(
+        plan.evaluate(
             attack=piece.attack, eps=None, norm=None, batch_size=None, weights=None, **common
         )

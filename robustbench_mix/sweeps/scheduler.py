@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from robustbench_mix.errors import RbmixError, is_out_of_memory
-from robustbench_mix.progress import say
+from robustbench_mix.runtime.progress import say
 
 WAITING, AT_WORK, DONE, FAILED = STATES = ("waiting", "at work", "done", "failed")
 

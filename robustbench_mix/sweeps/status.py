@@ -10,24 +10,24 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
 
-from robustbench_mix import headers, reading
-from robustbench_mix.agenda import AT_WORK, DONE, FAILED, STATES, WAITING
-from robustbench_mix.files import safe_name, write_text
-from robustbench_mix.locks import alone
+from robustbench_mix.storage import reading, validation
+from robustbench_mix.storage.files import safe_name, write_text
+from robustbench_mix.storage.locks import alone
+from robustbench_mix.sweeps.scheduler import AT_WORK, DONE, FAILED, STATES, WAITING
 
 FOLDER = "progress"
-PIECE = headers.holding(
-    words=headers.text, network=headers.text, state=headers.among(*STATES),
-    seconds=headers.number(0), since=headers.text, error=headers.text,
+PIECE = validation.holding(
+    words=validation.text, network=validation.text, state=validation.among(*STATES),
+    seconds=validation.number(0), since=validation.text, error=validation.text,
 )  # fmt: skip
 SWEEP = {
-    "sweep": headers.text, "runner": headers.text, "machine": headers.text,
-    "began": headers.text, "changed": headers.text, "pieces": headers.listed(PIECE),
+    "sweep": validation.text, "runner": validation.text, "machine": validation.text,
+    "began": validation.text, "changed": validation.text, "pieces": validation.listed(PIECE),
 }  # fmt: skip
 
 
 class Planned(Protocol):
-    """A piece of a plan, as `planning.Piece`."""
+    """A piece of a plan, as `plan.Piece`."""
 
     @property
     def words(self) -> str: ...
@@ -98,7 +98,7 @@ def read_all(results: Path) -> list[dict[str, Any]]:
     for path in sorted((results / FOLDER).glob("*.json")):
         refusal = f"progress {path} is damaged"
         raw = reading.content(path, "progress", reading.RECORDS)
-        found.append(headers.verify(reading.from_json(raw, refusal), SWEEP, refusal))
+        found.append(validation.verify(reading.from_json(raw, refusal), SWEEP, refusal))
     return found
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from robustbench_mix import names, protocols
-from robustbench_mix.checking import check_runner
+from robustbench_mix.config import catalog, protocols
+from robustbench_mix.config.command_checks import check_runner
+from robustbench_mix.config.specs import check_precision
 from robustbench_mix.errors import RbmixError
-from robustbench_mix.grids import Cell, Sweep
-from robustbench_mix.specs import check_precision
+from robustbench_mix.sweeps.definition import Cell, Sweep
 
 
 def sweep(
@@ -22,12 +22,12 @@ def sweep(
     check_runner(runner, workers, address)
     if precision != "auto":
         check_precision(precision)
-    names.check_device(device)
+    catalog.check_device(device)
     for cell in chosen.cells:
         check_cell(cell)
     datasets = [*(cell.dataset for cell in chosen.cells), *(one.dataset for one in chosen.puzzles)]
     for dataset in dict.fromkeys(datasets):
-        names.check_dataset(dataset)
+        catalog.check_dataset(dataset)
 
 
 def check_cell(cell: Cell) -> None:
@@ -36,10 +36,10 @@ def check_cell(cell: Cell) -> None:
     A sweep may come from anybody: it names no module that is then imported.
     """
     word = cell.spec.model
-    if names.is_code(word):
+    if catalog.is_code(word):
         raise RbmixError(
             f"model {word!r} is code, which no sweep imports: `rbmix evaluate --model`"
         )
-    names.check_model(word)
+    catalog.check_model(word)
     for attack in cell.attacks:
-        names.check_algorithm(protocols.load(attack, "").algorithm)
+        catalog.check_algorithm(protocols.load(attack, "").algorithm)

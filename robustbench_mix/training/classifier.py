@@ -8,14 +8,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from robustbench_mix.algorithms.ascent import ascend
-from robustbench_mix.algorithms.attack import Target
-from robustbench_mix.devices import training_threads
-from robustbench_mix.fit import Loss, fit
-from robustbench_mix.progress import doing
-from robustbench_mix.specs import Adversarial, Eps, Recipe
-from robustbench_mix.splits import Split
-from robustbench_mix.unfinished import Unfinished
+from robustbench_mix.attacks.base import Target
+from robustbench_mix.attacks.native.pgd import ascend
+from robustbench_mix.config.specs import Adversarial, Eps, Recipe
+from robustbench_mix.data.dataset import Split
+from robustbench_mix.runtime.devices import training_threads
+from robustbench_mix.runtime.progress import doing
+from robustbench_mix.training.loop import Loss, fit
+from robustbench_mix.training.resume import Unfinished
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ def train(
     description: str = "training",
     unfinished: Unfinished | None = None,
 ) -> Trained:
-    """Train `model` in place on `device` and leave it there, in eval mode; as `fit.fit`."""
+    """Train `model` in place on `device` and leave it there, in eval mode; as `loop.fit`."""
     images, labels = train_split.images.to(device), train_split.labels.to(device)
 
     def loss_of(rows: Tensor, generator: torch.Generator, autocast: torch.autocast) -> Loss:

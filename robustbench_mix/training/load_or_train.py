@@ -9,16 +9,17 @@ from typing import Any
 import torch
 from torch import nn
 
-from robustbench_mix import checkpoints, provenance, zoo
-from robustbench_mix.anatomy import unset
-from robustbench_mix.devices import conditions, training_threads
+from robustbench_mix.config.specs import ModelSpec, Recipe, as_json
+from robustbench_mix.data.dataset import Dataset, Split, balanced
 from robustbench_mix.errors import RbmixError
-from robustbench_mix.locks import alone
-from robustbench_mix.progress import say
-from robustbench_mix.specs import ModelSpec, Recipe, as_json
-from robustbench_mix.splits import Dataset, Split, balanced
-from robustbench_mix.train import train
-from robustbench_mix.unfinished import Unfinished, forget
+from robustbench_mix.models import checkpoint, factory
+from robustbench_mix.models.summary import unset
+from robustbench_mix.runtime import provenance
+from robustbench_mix.runtime.devices import conditions, training_threads
+from robustbench_mix.runtime.progress import say
+from robustbench_mix.storage.locks import alone
+from robustbench_mix.training.classifier import train
+from robustbench_mix.training.resume import Unfinished, forget
 
 
 @dataclass(frozen=True)
@@ -67,8 +68,8 @@ def from_checkpoint(spec: ModelSpec, dataset: Dataset, path: Path) -> Obtained:
 
     Raises RbmixError if the file is missing, damaged, or of another network.
     """
-    model = zoo.build(spec, zoo.shape_of(dataset), *dataset.statistics())
-    header = checkpoints.load(model, path)
+    model = factory.build(spec, factory.shape_of(dataset), *dataset.statistics())
+    header = checkpoint.load(model, path)
     if header.get("spec") != as_json(spec):
         raise RbmixError(f"checkpoint {path} is of {header.get('spec')}, not of {as_json(spec)}")
     say(f"loaded {path}")
@@ -90,7 +91,7 @@ def _trained(
     with training_threads(device):
         made_with = conditions(device)  # the commit is that of the code that trains
     unfinished = Unfinished(path, made_with)
-    model = zoo.build(spec, zoo.shape_of(dataset), *dataset.statistics())
+    model = factory.build(spec, factory.shape_of(dataset), *dataset.statistics())
     for layer in unset(model) if spec.spatial != "learned" else []:
         say(f"{layer.name} is left out: {layer.note}")
     trained = train(model, split, dataset.test, recipe, spec.seed, device, unfinished=unfinished)
@@ -107,13 +108,13 @@ def _trained(
         **made_with,
         "date": provenance.today(),
     }
-    checkpoints.save(model, header, path)
+    checkpoint.save(model, header, path)
     forget(path)
     say(
         f"trained in {trained.time_seconds:.0f} s to {trained.test_accuracy:.1%} clean "
         f"accuracy, kept as {path}"
     )
-    return Obtained(model, path, checkpoints.read_header(path), trained.time_seconds)
+    return Obtained(model, path, checkpoint.read_header(path), trained.time_seconds)
 
 
 def place(
@@ -121,4 +122,4 @@ def place(
 ) -> tuple[Split, Path]:
     """The images to train on, and where the checkpoint of exactly these settings belongs."""
     split = balanced(dataset.train, train_examples) if train_examples else dataset.train
-    return split, checkpoints.path_for(spec, recipe, dataset.name, split.hash)
+    return split, checkpoint.path_for(spec, recipe, dataset.name, split.hash)

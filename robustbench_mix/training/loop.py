@@ -13,11 +13,11 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from robustbench_mix.config.specs import Recipe
 from robustbench_mix.errors import RbmixError
-from robustbench_mix.memory import told
-from robustbench_mix.progress import bar
-from robustbench_mix.specs import Recipe
-from robustbench_mix.unfinished import Unfinished
+from robustbench_mix.runtime.memory import told
+from robustbench_mix.runtime.progress import bar
+from robustbench_mix.training.resume import Unfinished
 
 # The loss of a batch, and what the progress display says about it, when asked.
 Loss = tuple[Tensor, Callable[[], str]]

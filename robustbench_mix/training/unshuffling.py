@@ -16,15 +16,15 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from robustbench_mix.convmixer import ConvMixer
-from robustbench_mix.fit import Loss, fit
-from robustbench_mix.mixing import set_mixing
-from robustbench_mix.normalized import Normalized
-from robustbench_mix.recipes import recipe_for as classifier_recipe
-from robustbench_mix.specs import Decoder, Recipe, parse_spatial
-from robustbench_mix.splits import Split
-from robustbench_mix.unfinished import Unfinished
-from robustbench_mix.zoo import check_size
+from robustbench_mix.config.specs import Decoder, Recipe, parse_spatial
+from robustbench_mix.config.training import recipe_for as classifier_recipe
+from robustbench_mix.data.dataset import Split
+from robustbench_mix.models.convmixer import ConvMixer
+from robustbench_mix.models.factory import check_size
+from robustbench_mix.models.mixers import set_mixing
+from robustbench_mix.models.normalize import Normalized
+from robustbench_mix.training.loop import Loss, fit
+from robustbench_mix.training.resume import Unfinished
 
 
 class Projector(ConvMixer):

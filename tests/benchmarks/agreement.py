@@ -19,9 +19,10 @@ from sklearn.neural_network import MLPClassifier
 from torch import Tensor, nn
 
 import robustbench_mix as rbmix
-from robustbench_mix import data, protocols
-from robustbench_mix.specs import Eps
-from robustbench_mix.splits import balanced
+from robustbench_mix.config import protocols
+from robustbench_mix.config.specs import Eps
+from robustbench_mix.data import loaders
+from robustbench_mix.data.dataset import balanced
 
 LEVELS = 16  # scikit-learn's digits are 0 to 16
 PROTOCOLS = {"autoattack": "Linf", "autoattack-l2": "L2"}
@@ -73,7 +74,7 @@ class Copied(nn.Module):
 
 def trained(name: str) -> tuple[Any, Copied]:
     """The classifier, fitted by scikit-learn on the training digits, and its copy."""
-    split = data.load("digits").train
+    split = loaders.load("digits").train
     fitted = CLASSIFIERS[name]().fit(split.images.flatten(1).double().numpy(), split.labels.numpy())
     if name == "linear":
         return fitted, Copied([fitted.coef_.T], [fitted.intercept_])
@@ -142,7 +143,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--examples", type=int, default=300)
     arguments = parser.parse_args()
-    split = balanced(data.load("digits").test, arguments.examples)
+    split = balanced(loaders.load("digits").test, arguments.examples)
     x, y = split.pixels(), split.labels
     print(INTRO)
     made_with = ", ".join(f"{name} {version(name)}" for name in PACKAGES)

@@ -13,10 +13,10 @@ import statistics
 
 import torch
 
-from robustbench_mix.bench.clock import ratios, training_step
-from robustbench_mix.bench.curves import composed, two_step
-from robustbench_mix.bench.steps import bare_step, fresh
-from robustbench_mix.devices import describe, pick_device
+from robustbench_mix.benchmarks.curves import composed, two_step
+from robustbench_mix.benchmarks.steps import bare_step, fresh
+from robustbench_mix.runtime.devices import describe, pick_device
+from robustbench_mix.runtime.timing import ratios, training_step
 
 
 def main() -> None:

@@ -13,12 +13,12 @@ import sys
 
 import torch
 
-from robustbench_mix.bench.clock import ratios
-from robustbench_mix.bench.curves import composed
-from robustbench_mix.bench.steps import bare_step, fresh
-from robustbench_mix.devices import describe
-from robustbench_mix.fuse import halve, simplify
-from robustbench_mix.graphs import Graphed, graphed
+from robustbench_mix.benchmarks.curves import composed
+from robustbench_mix.benchmarks.steps import bare_step, fresh
+from robustbench_mix.models.cuda_graphs import Graphed, graphed
+from robustbench_mix.models.fusion import halve, simplify
+from robustbench_mix.runtime.devices import describe
+from robustbench_mix.runtime.timing import ratios
 
 
 def main() -> None:

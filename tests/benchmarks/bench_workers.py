@@ -37,7 +37,7 @@ from functools import partial
 from pathlib import Path
 import pieces
 from robustbench_mix import progress, runners
-from robustbench_mix.agenda import unnoted
+from robustbench_mix.sweeps.scheduler import unnoted
 progress.set_quiet(True)
 name, address, count = sys.argv[1], sys.argv[2] or None, int(sys.argv[3])
 with runners.running(name, workers=2, address=address, device="cpu") as runner:

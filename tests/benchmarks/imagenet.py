@@ -17,13 +17,13 @@ from dataclasses import dataclass
 import torch
 from torchvision.models.resnet import BasicBlock, ResNet
 
-from robustbench_mix import protocols
-from robustbench_mix.bench.clock import training_step
-from robustbench_mix.bench.steps import images
-from robustbench_mix.costs import fastest, passes_of, passes_under
-from robustbench_mix.devices import describe
-from robustbench_mix.mixing import separate
-from robustbench_mix.planning import LONGEST_SECONDS
+from robustbench_mix.benchmarks.steps import images
+from robustbench_mix.config import protocols
+from robustbench_mix.models.mixers import separate
+from robustbench_mix.runtime.devices import describe
+from robustbench_mix.runtime.timing import training_step
+from robustbench_mix.sweeps.cost_model import fastest, passes_of, passes_under
+from robustbench_mix.sweeps.plan import LONGEST_SECONDS
 
 IMAGES, EPOCHS, ATTACKED, VARIANTS = 1_281_167, 90, 5_000, 3
 ATTACKS = ("fgsm", "pgd", "autoattack")

@@ -19,9 +19,12 @@ from pathlib import Path
 
 import torch
 
-from robustbench_mix import checkup, partials, unfinished
+from robustbench_mix.evaluation import resume, sanity_checks
+from robustbench_mix.training import resume as unfinished
 
-from robustbench_mix import gallery, jobs, leaderboard, plot, sweeping  # noqa: F401  # isort: skip
+from robustbench_mix.results import gallery, leaderboard, plots  # noqa: F401  # isort: skip
+from robustbench_mix.evaluation import plan  # noqa: F401  # isort: skip
+from robustbench_mix.sweeps import run as sweeping  # noqa: F401  # isort: skip
 from robustbench_mix.cli import main
 
 MOST_ROUNDS = 40
@@ -44,8 +47,8 @@ def start(command: list[str], folder: Path, at_write: int = 0) -> int:
     os.dup2(quiet, 2)
     torch.set_num_threads(1)
     # As often as possible, so that there is more to be killed at; diagnostics write nothing.
-    checkup.of_attacks = lambda *_: {}
-    partials.SAVE_EVERY_SECONDS = unfinished.SAVE_EVERY_SECONDS = 0.0
+    sanity_checks.of_attacks = lambda *_: {}
+    resume.SAVE_EVERY_SECONDS = unfinished.SAVE_EVERY_SECONDS = 0.0
     if at_write:
         die_at(at_write)
     code = 70

@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 
 from robustbench_mix.errors import RbmixError
-from robustbench_mix.workers import in_processes
+from robustbench_mix.sweeps.executors.processes import in_processes
 
 
 @dataclass(frozen=True)

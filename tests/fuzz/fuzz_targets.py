@@ -33,43 +33,30 @@ from pyarrow import parquet
 from safetensors.torch import save
 from torch import nn
 
-from robustbench_mix import (
-    baselines,
-    checkpoints,
-    claims,
-    cli,
-    data,
-    decodings,
-    explanations,
-    files,
-    folders,
-    gallery,
-    gating,
-    grids,
-    jobs,
-    leaderboard,
-    outcome,
-    partials,
-    planning,
-    plot,
-    probes,
-    protocols,
-    records,
-    report,
-    sweeping,
-    weights,
-)  # fmt: skip
-from robustbench_mix.bench import run as bench_run
-from robustbench_mix.claims import markdown
+from robustbench_mix import cli
+from robustbench_mix.benchmarks import run as bench_run
+from robustbench_mix.claims import html_report, verdicts
+from robustbench_mix.claims import page as markdown
+from robustbench_mix.claims.explanations import overview
+from robustbench_mix.config import protocols
+from robustbench_mix.config.specs import as_json, short_hash
+from robustbench_mix.config.training import recipe_for
+from robustbench_mix.data import image_folder, loaders
+from robustbench_mix.data.dataset import Split, balanced
 from robustbench_mix.errors import RbmixError
-from robustbench_mix.provenance import PACKAGES
-from robustbench_mix.recipes import recipe_for
-from robustbench_mix.records import Run
-from robustbench_mix.schedules import schedule_of
-from robustbench_mix.specs import as_json, short_hash
-from robustbench_mix.splits import Split, balanced
-from robustbench_mix.state import State
-from robustbench_mix.unfinished import Unfinished
+from robustbench_mix.evaluation import outcome, plan, regression_gate, resume
+from robustbench_mix.evaluation.schedules import schedule_of
+from robustbench_mix.evaluation.state import State
+from robustbench_mix.models import checkpoint, state_dict
+from robustbench_mix.results import gallery, leaderboard, plots, probes, records, unshuffling
+from robustbench_mix.results.records import Run
+from robustbench_mix.results.regression import baselines
+from robustbench_mix.runtime.provenance import PACKAGES
+from robustbench_mix.storage import files
+from robustbench_mix.sweeps import definition
+from robustbench_mix.sweeps import plan as planning
+from robustbench_mix.sweeps import run as sweeping
+from robustbench_mix.training.resume import Unfinished
 
 CPU = torch.device("cpu")
 
@@ -166,7 +153,7 @@ def make_sweep(choices: Choices, folder: Path) -> None:
 
 def read_sweep(folder: Path) -> str:
     def call() -> None:
-        sweep = grids.load(str(folder / "sweep.toml"), {})
+        sweep = definition.load(str(folder / "sweep.toml"), {})
         for cell in sweep.cells[:20]:
             planning.check(cell)
         setting = planning.Setting(str(folder / "results"), CPU)
@@ -268,14 +255,14 @@ def in_folder(folder: Path) -> Iterator[None]:
 @contextmanager
 def boundary() -> Iterator[None]:
     """Training, attacks, timing and downloads answer at once; everything before them is real."""
-    from robustbench_mix.costs import Costs
+    from robustbench_mix.sweeps.cost_model import Costs
 
     _digits()  # once, and before anybody measures the time
     with ExitStack() as stack:
         for owner, name, stub in (
-            (jobs, "obtain", _refuse), (jobs.evaluation, "evaluate", _refuse),
-            (jobs.unshuffle_run, "unshuffle", _refuse),
-            (sweeping, "_do", _refuse), (data, "_cifar", _refuse), (data, "_digits", _digits),
+            (plan, "obtain", _refuse), (plan.evaluation, "evaluate", _refuse),
+            (plan.unshuffling_run, "unshuffle", _refuse),
+            (sweeping, "_do", _refuse), (loaders, "_cifar", _refuse), (loaders, "_digits", _digits),
             (bench_run._Bench, "part", _refuse), (cli, "app", _commands()),
             (Costs, "_time_training_step", lambda *_: 1.0),
             (Costs, "_time_attack_passes", lambda *_: (1.0, 1.0)),
@@ -297,7 +284,7 @@ def _commands() -> Any:
     return typer.main.get_command(cli.app)
 
 
-_real_digits = data._digits
+_real_digits = loaders._digits
 
 
 @cache
@@ -361,7 +348,7 @@ DECODING = {
 }  # fmt: skip
 DECODING_COLUMNS: dict[str, list[Any]] = {
     "image": [0, 10, 20, 30], "mse": [0.1, 0.2, 0.05, 0.3],
-    **{name: [bytes(4)] * 4 for name in decodings.PICTURES},
+    **{name: [bytes(4)] * 4 for name in unshuffling.PICTURES},
 }  # fmt: skip
 
 
@@ -412,13 +399,13 @@ def read_records(folder: Path) -> str:
     def call() -> None:
         runs = records.read_all(folder)
         leaderboard._content(folder)
-        found = claims.every(runs, [])
-        markdown.to_markdown(found, explanations.every(runs, [], []))
-        for group in plot.groups(runs).values():
-            plot.curves(group)
-            report._described(group)
+        found = verdicts.every(runs, [])
+        markdown.to_markdown(found, overview.every(runs, [], []))
+        for group in plots.groups(runs).values():
+            plots.curves(group)
+            html_report._described(group)
         for one in runs:
-            report._provenance(one)
+            html_report._provenance(one)
             path = records.run_path(folder, one.header, "key")
             assert path.resolve().parent.parent == (folder / "runs").resolve()
 
@@ -440,10 +427,10 @@ def make_probes(choices: Choices, folder: Path) -> None:
 def read_probes(folder: Path) -> str:
     def call() -> None:
         probed, transferred = (probes.read_all(folder, kind) for kind in ("probe", "transfer"))
-        for one in explanations.every([], probed, transferred):
+        for one in overview.every([], probed, transferred):
             assert all(len(row) == len(one.columns) for row in one.rows)
         for probe in transferred:
-            report._examples(probe)
+            html_report._examples(probe)
         for probe in (*probed, *transferred):
             path = probes.path_for(folder, probe.header, "key")
             assert path.resolve().parent.parent == (folder / "probes").resolve()
@@ -459,14 +446,14 @@ def make_decodings(choices: Choices, folder: Path) -> None:
 
 def read_decodings(folder: Path) -> str:
     def call() -> None:
-        found = decodings.read_all(folder)
+        found = unshuffling.read_all(folder)
         gallery.to_markdown(found)
         gallery.rows(sorted((folder / "unshuffle").glob("*/*.parquet")))
         for group in gallery.pairs(found):
             path = gallery.place(group, folder)
             files.write_bytes(path, gallery.picture(group))
             assert path.resolve().parent.parent == (folder / "unshuffle").resolve()
-        claims.every([], found)
+        verdicts.every([], found)
 
     with mock.patch.object(gallery, "alone", lambda _: SimpleContext()):
         return check(call, folder)
@@ -510,7 +497,7 @@ def make_model_info(choices: Choices, folder: Path) -> None:
 def read_model_info(folder: Path) -> str:
     results, kept = folder / "results", sorted((folder / "model_info").rglob("*.json"))
     beside = kept[0] if len(kept) == 1 else folder / "model_info"
-    with mock.patch.object(plot, "write", lambda _: []), boundary():
+    with mock.patch.object(plots, "write", lambda _: []), boundary():
         outcome = check_command(["leaderboard", str(results), "--beside", str(beside)], folder)
     if outcome == "refused":
         assert [path.name for path in results.iterdir()] == ["runs"], "written, though refused"
@@ -580,7 +567,7 @@ def make_baseline(choices: Choices, folder: Path) -> None:
     (folder / "kept.csv").write_bytes(mangled(raw, choices) if choices.one_in(4) else raw)
 
 
-_really_evaluated = gating._evaluated
+_really_evaluated = regression_gate._evaluated
 
 
 def _evaluated_at_once(words: dict[str, Any], *arguments: Any, **how: Any) -> Run:
@@ -598,7 +585,7 @@ def read_baseline(folder: Path) -> str:
     runner = {"GITHUB_ACTIONS": "true", "GITHUB_STEP_SUMMARY": str(page)}
     with (
         boundary(), in_folder(folder), mock.patch.dict(os.environ, runner),
-        mock.patch.object(gating, "_evaluated", _evaluated_at_once),
+        mock.patch.object(regression_gate, "_evaluated", _evaluated_at_once),
     ):  # fmt: skip
         outcome = check_command(["check", "--baseline", "kept.csv", "--junit", str(told)], folder)
     assert (outcome == "done") == told.exists() == page.exists(), "written, though refused"
@@ -693,7 +680,7 @@ def _strange(state: dict[str, Any], choices: Choices) -> dict[Any, Any]:
 def make_checkpoint(choices: Choices, folder: Path) -> None:
     if choices.below(2):
         header = json.dumps(mutated({**HEADER, "weights_hash": _hash()}, choices))
-        raw = save(_tensors(), {choices.of((checkpoints.KEY,) * 7 + ("other",)): header})
+        raw = save(_tensors(), {choices.of((checkpoint.KEY,) * 7 + ("other",)): header})
         if choices.one_in(3):  # the library's own header, which says where the tensors are
             size = int.from_bytes(raw[:8], "little")
             inner = json.loads(raw[8 : 8 + size])
@@ -713,7 +700,7 @@ def make_checkpoint(choices: Choices, folder: Path) -> None:
 def _hash() -> str:
     model = net()
     model.load_state_dict(_tensors())
-    return checkpoints.weights_hash(model)
+    return checkpoint.weights_hash(model)
 
 
 def read_checkpoint(folder: Path) -> str:
@@ -721,9 +708,9 @@ def read_checkpoint(folder: Path) -> str:
 
     def call() -> None:
         if path.suffix == ".safetensors":
-            checkpoints.load(net(), path)
+            checkpoint.load(net(), path)
         else:
-            weights.load(net(), path)
+            state_dict.load(net(), path)
 
     return check(call, folder)
 
@@ -807,10 +794,10 @@ def make_run(choices: Choices, folder: Path) -> None:
 
 def read_run(folder: Path) -> str:
     split = Split(torch.zeros(3, 1, 2, 2, dtype=torch.uint8), torch.arange(3), torch.arange(3), 255)
-    sizes = partials.Sizes(images=3, levels=len(GRID), steps=3, batch_size=4)
+    sizes = resume.Sizes(images=3, levels=len(GRID), steps=3, batch_size=4)
 
     def call() -> None:
-        state = partials.resumed(folder / "run.partial.json", {"batch_size": 4}, sizes)
+        state = resume.resumed(folder / "run.partial.json", {"batch_size": 4}, sizes)
         if state is not None:
             outcome.table(split, state, 2, True)
             outcome.checked(state)
@@ -849,8 +836,8 @@ def make_folder(choices: Choices, folder: Path) -> None:
 
 def read_folder(folder: Path) -> str:
     def call() -> None:
-        loaded = folders.load_folder(folder / "set", data.DATASETS)
-        again = folders.load_folder(folder / "set", data.DATASETS)
+        loaded = image_folder.load_folder(folder / "set", loaders.DATASETS)
+        again = image_folder.load_folder(folder / "set", loaders.DATASETS)
         assert loaded.test.hash == again.test.hash
 
     with in_folder(folder):
@@ -878,7 +865,7 @@ def make_cache(choices: Choices, folder: Path) -> None:
 
 def read_cache(folder: Path) -> str:
     def call() -> None:
-        for split in folders._cached(folder / "cache", {"train": 3, "test": 2}, 2):
+        for split in image_folder._cached(folder / "cache", {"train": 3, "test": 2}, 2):
             assert len(split.hash) == 12
             assert split.pixels().shape[1:] == (3, *split.images.shape[2:])
 

@@ -6,7 +6,8 @@
 Small networks on digits are attacked under several conditions: again, in other batches, on
 other numbers of threads, in several workers, in other precisions, on a GPU. Rows of the table
 say how many images differ, how many of those lie within rounding of an epsilon, about how many the
-attack's draws decide (robustbench_mix/agreement.py says how either is shown), and which. It fails
+attack's draws decide (robustbench_mix/results/agreement.py says how either is shown), and which.
+It fails
 
 - where a repeated run, or one with other workers, is not the same to the byte;
 - where batches or threads change anything in double precision: what is left there of rounding
@@ -32,8 +33,14 @@ from pathlib import Path
 
 import torch
 
-from robustbench_mix import data, jobs, progress, protocols, search
-from robustbench_mix.agreement import (
+from robustbench_mix.config import protocols
+from robustbench_mix.config.protocols import Protocol
+from robustbench_mix.data import loaders
+from robustbench_mix.data.dataset import Dataset
+from robustbench_mix.evaluation import fast, plan
+from robustbench_mix.evaluation.evaluate import Evaluation, evaluate, task
+from robustbench_mix.evaluation.identity import Label
+from robustbench_mix.results.agreement import (
     SEEDS,
     bracket,
     disputes,
@@ -41,13 +48,10 @@ from robustbench_mix.agreement import (
     is_rounding,
     is_undecided,
 )
-from robustbench_mix.evaluation import Evaluation, evaluate, task
-from robustbench_mix.identity import Label
-from robustbench_mix.markdown import head, line
-from robustbench_mix.obtain import Obtained
-from robustbench_mix.protocols import Protocol
-from robustbench_mix.records import Run
-from robustbench_mix.splits import Dataset
+from robustbench_mix.results.markdown import head, line
+from robustbench_mix.results.records import Run
+from robustbench_mix.runtime import progress
+from robustbench_mix.training.load_or_train import Obtained
 
 MODEL = "resnet14_w4"
 NETWORKS = ("learned", "frozen", "learned adversarial", "frozen adversarial")
@@ -137,14 +141,14 @@ def comparisons() -> list[Comparison]:
 @contextmanager
 def under(condition: Condition) -> Iterator[None]:
     """Compute as the condition says within the block."""
-    threads, has_bfloat16 = torch.get_num_threads(), search.has_fast_bfloat16
+    threads, has_bfloat16 = torch.get_num_threads(), fast.has_fast_bfloat16
     torch.set_num_threads(condition.threads)
-    search.has_fast_bfloat16 = lambda _: condition.search == "bf16"
+    fast.has_fast_bfloat16 = lambda _: condition.search == "bf16"
     try:
         yield
     finally:
         torch.set_num_threads(threads)
-        search.has_fast_bfloat16 = has_bfloat16
+        fast.has_fast_bfloat16 = has_bfloat16
 
 
 class Bench:
@@ -158,9 +162,9 @@ class Bench:
         self.dataset, self.out = dataset, out / network.replace(" ", "-")
         self.protocol = protocols.load(attack, dataset.name)
         with under(Condition()):
-            self.obtained = jobs.train(
+            self.obtained = plan.train(
                 model=MODEL, spatial=spatial, channel="learned", seed=0, dataset=dataset.name,
-                training=jobs.Training(epochs, adversarial=bool(adversarial)),
+                training=plan.Training(epochs, adversarial=bool(adversarial)),
                 device="cpu", quiet=True,
             )  # fmt: skip
 
@@ -282,7 +286,7 @@ def main(arguments: list[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     given.out.mkdir(parents=True, exist_ok=True)
     os.environ["RBMIX_HOME"] = str(given.out / "home")
-    dataset = data.load("digits")
+    dataset = loaders.load("digits")
     missing = {part: why for part in given.parts if (why := skipped(part))}
     asked = [c for c in comparisons() if c.part in given.parts and c.part not in missing]
     counts = ["images", "differ", "within rounding", "draws decide"]

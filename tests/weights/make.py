@@ -17,12 +17,14 @@ import networks
 import torch
 from safetensors.torch import save
 
-from robustbench_mix import checkpoints, data, progress, provenance, zoo
-from robustbench_mix.devices import conditions
-from robustbench_mix.files import write_bytes
-from robustbench_mix.recipes import recipe_for
-from robustbench_mix.specs import Adversarial, as_json
-from robustbench_mix.train import accuracy, train
+from robustbench_mix.config.specs import Adversarial, as_json
+from robustbench_mix.config.training import recipe_for
+from robustbench_mix.data import loaders
+from robustbench_mix.models import checkpoint, factory
+from robustbench_mix.runtime import progress, provenance
+from robustbench_mix.runtime.devices import conditions
+from robustbench_mix.storage.files import write_bytes
+from robustbench_mix.training.classifier import accuracy, train
 
 EPOCHS = 16
 CPU = torch.device("cpu")
@@ -30,11 +32,11 @@ CPU = torch.device("cpu")
 
 def make(name: str) -> str:
     """Train one, write it, and say how good it is."""
-    spec, digits = networks.SPECS[name], data.load("digits")
-    recipe = replace(recipe_for(zoo.family(spec.model), "digits"), epochs=EPOCHS)
+    spec, digits = networks.SPECS[name], loaders.load("digits")
+    recipe = replace(recipe_for(factory.family(spec.model), "digits"), epochs=EPOCHS)
     if name == "adversarial":
         recipe = replace(recipe, adversarial=Adversarial("1/16", steps=4))
-    model = zoo.build(spec, zoo.shape_of(digits), *digits.statistics())
+    model = factory.build(spec, factory.shape_of(digits), *digits.statistics())
     with progress.silenced():
         train(model, digits.train, digits.test, recipe, spec.seed, CPU)
     small = {
@@ -43,7 +45,7 @@ def make(name: str) -> str:
     }
     model.load_state_dict(small)
     header = {
-        "format": checkpoints.FORMAT,
+        "format": checkpoint.FORMAT,
         "spec": as_json(spec),
         "recipe": as_json(recipe),
         "dataset": digits.name,
@@ -54,10 +56,10 @@ def make(name: str) -> str:
         "test_accuracy": accuracy(model, digits.test, CPU),
         **conditions(CPU),
         "date": provenance.today(),
-        "weights_hash": checkpoints.weights_hash(model),
+        "weights_hash": checkpoint.weights_hash(model),
     }
     path = networks.path(name)
-    write_bytes(path, save(small, {checkpoints.KEY: json.dumps(header, sort_keys=True)}))
+    write_bytes(path, save(small, {checkpoint.KEY: json.dumps(header, sort_keys=True)}))
     return f"{name}: {header['test_accuracy']:.1%} clean, {path.stat().st_size:,} bytes"
 
 
@@ -70,7 +72,7 @@ def fit(name: str) -> str:
         small[f"bias{at}"] = layer.bias.detach().float()
     path = networks.path(name)
     write_bytes(path, save(small))
-    right = accuracy(networks.scikit(name), data.load("digits").test, CPU)
+    right = accuracy(networks.scikit(name), loaders.load("digits").test, CPU)
     return f"{name}: {right:.1%} clean, {path.stat().st_size:,} bytes"
 
 

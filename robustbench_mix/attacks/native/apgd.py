@@ -15,9 +15,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from robustbench_mix.algorithms.attack import Target
-from robustbench_mix.algorithms.watch import Watch
-from robustbench_mix.draws import normal, uniform
+from robustbench_mix.attacks.base import Target
+from robustbench_mix.attacks.native.tracker import Watch
+from robustbench_mix.attacks.random import normal, uniform
 
 RHO = 0.75
 MOMENTUM = 0.75

@@ -19,10 +19,8 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from robustbench_mix.algorithms import losses
-from robustbench_mix.algorithms.apgd import apgd, wide
-from robustbench_mix.algorithms.ascent import ascend, first_direction
-from robustbench_mix.algorithms.attack import (
+from robustbench_mix.attacks import losses
+from robustbench_mix.attacks.base import (
     Component,
     PassesOf,
     Target,
@@ -31,14 +29,16 @@ from robustbench_mix.algorithms.attack import (
     call_with_options,
     untold,
 )
-from robustbench_mix.algorithms.autoattack import STANDARD, chosen_components, passes_of
-from robustbench_mix.algorithms.fab import fab
-from robustbench_mix.algorithms.passes import Count
-from robustbench_mix.algorithms.pgd import check_pgd
-from robustbench_mix.algorithms.square import asked, square
-from robustbench_mix.draws import derive
-from robustbench_mix.names import check_fast
-from robustbench_mix.streams import stream
+from robustbench_mix.attacks.native.apgd import apgd, wide
+from robustbench_mix.attacks.native.fab import fab
+from robustbench_mix.attacks.native.pgd import ascend, first_direction
+from robustbench_mix.attacks.native.square import asked, square
+from robustbench_mix.attacks.passes import Count
+from robustbench_mix.attacks.random import derive
+from robustbench_mix.attacks.reference.autoattack import STANDARD, chosen_components, passes_of
+from robustbench_mix.attacks.reference.pgd import check_pgd
+from robustbench_mix.attacks.streams import stream
+from robustbench_mix.config.catalog import check_fast
 
 
 class Climb(Protocol):

@@ -10,9 +10,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from robustbench_mix.algorithms.attack import Target
-from robustbench_mix.algorithms.losses import pick
-from robustbench_mix.algorithms.watch import Watch
+from robustbench_mix.attacks.base import Target
+from robustbench_mix.attacks.losses import pick
+from robustbench_mix.attacks.native.tracker import Watch
 
 ALPHA_MAX = 0.1  # largest weight of the image's own projection
 ETA = 1.05  # overshoot

@@ -12,10 +12,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from robustbench_mix.algorithms.apgd import into_ball, steepest, wide
-from robustbench_mix.algorithms.attack import Target
-from robustbench_mix.algorithms.watch import Watch
-from robustbench_mix.draws import normal, uniform
+from robustbench_mix.attacks.base import Target
+from robustbench_mix.attacks.native.apgd import into_ball, steepest, wide
+from robustbench_mix.attacks.native.tracker import Watch
+from robustbench_mix.attacks.random import normal, uniform
 
 
 def ascend(

@@ -10,12 +10,12 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from robustbench_mix.algorithms.attack import Target
-from robustbench_mix.algorithms.losses import margin
-from robustbench_mix.algorithms.recall import asked_recalled, square_recalled
-from robustbench_mix.algorithms.squares import corner, repaint, side_at, stripes, window
-from robustbench_mix.algorithms.watch import Watch, looks_at_once
-from robustbench_mix.draws import uniform
+from robustbench_mix.attacks.base import Target
+from robustbench_mix.attacks.losses import margin
+from robustbench_mix.attacks.native.square_cache import asked_recalled, square_recalled
+from robustbench_mix.attacks.native.square_patches import corner, repaint, side_at, stripes, window
+from robustbench_mix.attacks.native.tracker import Watch, looks_at_once
+from robustbench_mix.attacks.random import uniform
 
 
 @torch.no_grad()

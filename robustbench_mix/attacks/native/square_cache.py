@@ -18,11 +18,11 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from robustbench_mix.algorithms.attack import Target
-from robustbench_mix.algorithms.losses import margin
-from robustbench_mix.algorithms.squares import corner, repaint, side_at, stripes
-from robustbench_mix.algorithms.watch import Watch
-from robustbench_mix.draws import uniform
+from robustbench_mix.attacks.base import Target
+from robustbench_mix.attacks.losses import margin
+from robustbench_mix.attacks.native.square_patches import corner, repaint, side_at, stripes
+from robustbench_mix.attacks.native.tracker import Watch
+from robustbench_mix.attacks.random import uniform
 
 WINDOW = 64  # queries of an image that are looked at together
 WASTE = 16  # rejections in a row that earn one more query ahead

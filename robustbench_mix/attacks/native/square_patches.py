@@ -10,7 +10,7 @@ import math
 import torch
 from torch import Tensor
 
-from robustbench_mix.draws import signs
+from robustbench_mix.attacks.random import signs
 
 P_INIT = 0.8
 # The share of pixels that a square covers halves at these steps.

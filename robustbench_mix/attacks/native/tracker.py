@@ -9,8 +9,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from robustbench_mix.algorithms.attack import Target
-from robustbench_mix.algorithms.losses import margin
+from robustbench_mix.attacks.base import Target
+from robustbench_mix.attacks.losses import margin
 
 # An image that came this close, as a share of the spread of its logits, and still stands is
 # worth a second look in full precision: the last steps to a boundary are below bfloat16.

@@ -12,10 +12,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from robustbench_mix.algorithms.attack import Component, Target, always, at_least_one
-from robustbench_mix.algorithms.passes import Count
+from robustbench_mix.attacks.base import Component, Target, always, at_least_one
+from robustbench_mix.attacks.passes import Count
+from robustbench_mix.attacks.streams import stream
 from robustbench_mix.errors import RbmixError, unknown
-from robustbench_mix.streams import stream
 
 NORM = {"linf": "Linf", "l2": "L2"}
 STANDARD = ["apgd-ce", "apgd-t", "fab-t", "square"]

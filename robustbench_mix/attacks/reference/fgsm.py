@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from robustbench_mix.algorithms.attack import Component, Target, always, at_least_one
-from robustbench_mix.algorithms.gradient_descent import descend
-from robustbench_mix.algorithms.passes import Count
+from robustbench_mix.attacks.base import Component, Target, always, at_least_one
+from robustbench_mix.attacks.passes import Count
+from robustbench_mix.attacks.reference.gradient_descent import descend
 
 
 def fgsm(classes: int, *, eot: int = 1) -> list[Component]:

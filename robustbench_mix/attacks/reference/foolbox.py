@@ -17,11 +17,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from robustbench_mix.algorithms.attack import Component, Target
-from robustbench_mix.algorithms.foreign import as_images, check_options, keywords, one_line
+from robustbench_mix.attacks.base import Component, Target
+from robustbench_mix.attacks.reference.third_party import (
+    as_images,
+    check_options,
+    keywords,
+    one_line,
+)
+from robustbench_mix.config.catalog import FOOLBOX
+from robustbench_mix.config.specs import NORMS
 from robustbench_mix.errors import RbmixError, unknown
-from robustbench_mix.names import FOOLBOX
-from robustbench_mix.specs import NORMS
 
 NORM = {2: "l2", math.inf: "linf"}
 

@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from robustbench_mix.algorithms.attack import Target
-from robustbench_mix.norms import random_point
+from robustbench_mix.attacks.base import Target
+from robustbench_mix.attacks.norms import random_point
 
 
 def descend(

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from robustbench_mix.algorithms.attack import Component, Target, always, at_least_one
-from robustbench_mix.algorithms.passes import Count
-from robustbench_mix.norms import random_signs
-from robustbench_mix.streams import generators
+from robustbench_mix.attacks.base import Component, Target, always, at_least_one
+from robustbench_mix.attacks.norms import random_signs
+from robustbench_mix.attacks.passes import Count
+from robustbench_mix.attacks.streams import generators
 
 MAX_DRAWS = 10_000
 

@@ -6,11 +6,11 @@ from typing import Any
 
 from torch import Tensor
 
-from robustbench_mix.algorithms.attack import Component, Target, always, at_least_one
-from robustbench_mix.algorithms.gradient_descent import descend
-from robustbench_mix.algorithms.passes import Count
+from robustbench_mix.attacks.base import Component, Target, always, at_least_one
+from robustbench_mix.attacks.passes import Count
+from robustbench_mix.attacks.reference.gradient_descent import descend
+from robustbench_mix.attacks.streams import generators
 from robustbench_mix.errors import RbmixError
-from robustbench_mix.streams import generators
 
 MAX_RESTARTS = 1000
 

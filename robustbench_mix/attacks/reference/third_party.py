@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from robustbench_mix.algorithms.attack import Component, Target
+from robustbench_mix.attacks.base import Component, Target
 from robustbench_mix.errors import RbmixError, is_out_of_memory, unknown
 
 GIVEN = ("eps", "norm", "seed", "index")

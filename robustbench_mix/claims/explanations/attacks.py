@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from robustbench_mix.claims.accuracy import CHANS, FULL
+from robustbench_mix.claims.explanations.table import Explanation, percent, points
 from robustbench_mix.claims.pairs import (
     MULTIPLIER,
     Pair,
@@ -13,8 +14,7 @@ from robustbench_mix.claims.pairs import (
     pairs,
     trained_on,
 )
-from robustbench_mix.explanations.table import Explanation, percent, points
-from robustbench_mix.records import Run
+from robustbench_mix.results.records import Run
 
 ATTACKS = ("fgsm", "pgd", "autoattack")
 ALIKE = 0.02  # clean accuracy by which matched networks may differ

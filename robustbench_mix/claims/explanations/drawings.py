@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from robustbench_mix import drawing
-from robustbench_mix.explanations.local import twins
-from robustbench_mix.explanations.table import Drawing
-from robustbench_mix.files import safe_name
-from robustbench_mix.probes import Probe
+from robustbench_mix.claims.explanations.local import twins
+from robustbench_mix.claims.explanations.table import Drawing
+from robustbench_mix.results import svg
+from robustbench_mix.results.probes import Probe
+from robustbench_mix.storage.files import safe_name
 
 # The probes of each kind of spatial mixers, one for each seed; the learned first.
 Kinds = dict[str, list[Probe]]
@@ -53,7 +53,7 @@ def _distances(kinds: Kinds, title: str, figure: Any) -> None:
     attack would make of the robustness curve.
     """
     axes = figure.add_subplot()
-    colour = drawing.colours(list(kinds))
+    colour = svg.colours(list(kinds))
     limit = 0.0
     for name, column in kinds.items():
         found = np.sort(
@@ -81,7 +81,7 @@ def _spectra(kinds: Kinds, title: str, figure: Any) -> None:
         if any(probe.header[what] for column in kinds.values() for probe in column)
     ]
     panels = figure.subplots(1, max(len(shown), 1), sharey=True, squeeze=False)[0]
-    colour = drawing.colours(list(kinds))
+    colour = svg.colours(list(kinds))
     for axes, what in zip(panels, shown, strict=False):
         for name, column in kinds.items():
             spectra = [probe.header[what] for probe in column if probe.header[what]]

@@ -8,9 +8,9 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from robustbench_mix.explanations.table import Explanation, interval, percent
-from robustbench_mix.probes import ATTACKS, PAIRED, SIDES, Probe
-from robustbench_mix.provenance import alike
+from robustbench_mix.claims.explanations.table import Explanation, interval, percent
+from robustbench_mix.results.probes import ATTACKS, PAIRED, SIDES, Probe
+from robustbench_mix.runtime.provenance import alike
 
 T = TypeVar("T")
 Twins = list[tuple[Probe, Probe]]

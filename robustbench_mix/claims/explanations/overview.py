@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from robustbench_mix import probes
-from robustbench_mix.explanations import attacks, drawings, local
-from robustbench_mix.explanations.table import Explanation
-from robustbench_mix.probes import Probe
-from robustbench_mix.records import Run
+from robustbench_mix.claims.explanations import attacks, drawings, local
+from robustbench_mix.claims.explanations.table import Explanation
+from robustbench_mix.results import probes
+from robustbench_mix.results.probes import Probe
+from robustbench_mix.results.records import Run
 
 __all__ = ["Explanation", "every", "of"]
 

@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from robustbench_mix import drawing
-from robustbench_mix.evidence import crossed_bootstrap
-from robustbench_mix.files import write_changed
-from robustbench_mix.locks import alone
-from robustbench_mix.markdown import head, line, plain
+from robustbench_mix.results import svg
+from robustbench_mix.results.markdown import head, line, plain
+from robustbench_mix.results.statistics import crossed_bootstrap
+from robustbench_mix.storage.files import write_changed
+from robustbench_mix.storage.locks import alone
 
 FOLDER = "why"  # of the drawings, in a results folder
 
@@ -46,7 +46,7 @@ def draw(results: Path, explanations: list[Explanation]) -> list[Path]:
     with alone(results / FOLDER):
         drawings = [each for one in explanations for each in one.drawings]
         return write_changed(
-            {results / FOLDER / each.file: drawing.svg(each.draw) for each in drawings}
+            {results / FOLDER / each.file: svg.svg(each.draw) for each in drawings}
         )
 
 

@@ -6,14 +6,14 @@ from collections.abc import Callable
 
 from torch import nn
 
-from robustbench_mix import plugins
-from robustbench_mix.convmixer import ConvMixer
+from robustbench_mix.config.catalog import architecture
+from robustbench_mix.data.shape import Shape
 from robustbench_mix.errors import RbmixError
-from robustbench_mix.mixing import separate
-from robustbench_mix.names import architecture
-from robustbench_mix.resnet import ResNet
-from robustbench_mix.shapes import Shape
-from robustbench_mix.sources.common import Published
+from robustbench_mix.models.convmixer import ConvMixer
+from robustbench_mix.models.mixers import separate
+from robustbench_mix.models.resnet import ResNet
+from robustbench_mix.models.sources.common import Published
+from robustbench_mix.runtime import plugins
 
 BRINGS_WEIGHTS = False
 

@@ -10,7 +10,7 @@ from typing import Any
 from torch import nn
 
 from robustbench_mix.errors import RbmixError, first_line
-from robustbench_mix.progress import say
+from robustbench_mix.runtime.progress import say
 
 
 @dataclass(frozen=True)

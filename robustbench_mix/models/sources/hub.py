@@ -11,12 +11,12 @@ from typing import Any
 
 from torch import nn
 
-from robustbench_mix import weights
+from robustbench_mix.config.catalog import check_repository
+from robustbench_mix.data.shape import Shape
 from robustbench_mix.errors import RbmixError
-from robustbench_mix.names import check_repository
-from robustbench_mix.shapes import Shape
-from robustbench_mix.sources import timm_models
-from robustbench_mix.sources.common import Published, fetching, not_downloaded, optional
+from robustbench_mix.models import state_dict
+from robustbench_mix.models.sources import timm_models
+from robustbench_mix.models.sources.common import Published, fetching, not_downloaded, optional
 
 BRINGS_WEIGHTS = True
 
@@ -48,7 +48,7 @@ def published(name: str) -> Published:
         path = Path(hub.hf_hub_download(repository, "model.safetensors", revision=revision or None))
     except _failures() as error:
         raise not_downloaded(f"hf:{name}", error) from error
-    weights.load(model, path)
+    state_dict.load(model, path)
     return timm_models.as_published(model, f"hf:{repository}@{path.parent.name[:12]}")
 
 

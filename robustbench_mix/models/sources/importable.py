@@ -11,10 +11,10 @@ from typing import Any
 
 from torch import nn
 
+from robustbench_mix.config.catalog import check_code
+from robustbench_mix.data.shape import Shape
 from robustbench_mix.errors import RbmixError, first_line
-from robustbench_mix.names import check_code
-from robustbench_mix.shapes import Shape
-from robustbench_mix.sources.common import Published
+from robustbench_mix.models.sources.common import Published
 
 BRINGS_WEIGHTS = True
 

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from torch import nn
 
-from robustbench_mix import plugins
-from robustbench_mix.shapes import Shape
-from robustbench_mix.sources import callables
-from robustbench_mix.sources.common import Published
+from robustbench_mix.data.shape import Shape
+from robustbench_mix.models.sources import importable
+from robustbench_mix.models.sources.common import Published
+from robustbench_mix.runtime import plugins
 
 BRINGS_WEIGHTS = True
 
@@ -21,10 +21,10 @@ def check(name: str) -> None:
 
 
 def fresh(name: str, shape: Shape) -> nn.Module:
-    """What the callable makes for a shape, as `callables.fresh`."""
-    return callables.built(name, plugins.models()[name](), shape)
+    """What the callable makes for a shape, as `importable.fresh`."""
+    return importable.built(name, plugins.models()[name](), shape)
 
 
 def published(name: str) -> Published:
     """The network as it comes, its weights included."""
-    return Published(callables.made(name, plugins.models()[name](), {}))
+    return Published(importable.made(name, plugins.models()[name](), {}))

@@ -13,18 +13,18 @@ from typing import Protocol
 
 from torch import nn
 
-from robustbench_mix import names
-from robustbench_mix.names import FORMS
-from robustbench_mix.shapes import Shape
-from robustbench_mix.sources import (
+from robustbench_mix.config import catalog
+from robustbench_mix.config.catalog import FORMS
+from robustbench_mix.data.shape import Shape
+from robustbench_mix.models.sources import (
     builtin,
-    callables,
     hub,
+    importable,
     registered,
     timm_models,
     torchvision_models,
 )
-from robustbench_mix.sources.common import Published
+from robustbench_mix.models.sources.common import Published
 
 __all__ = ["FORMS", "SOURCES", "Origin", "Source", "parse"]
 
@@ -51,7 +51,7 @@ SOURCES: dict[str, Source] = {
     "torchvision": torchvision_models,
     "timm": timm_models,
     "hf": hub,
-    "python": callables,
+    "python": importable,
 }
 
 
@@ -71,7 +71,7 @@ class Origin:
     @property
     def is_code(self) -> bool:
         """Whether the word itself says which code is to be imported."""
-        return self.source is callables
+        return self.source is importable
 
     def check(self) -> None:
         """Raise RbmixError unless there is such a network; downloads nothing."""
@@ -90,7 +90,7 @@ def parse(word: str) -> Origin:
     """Where the network with this word comes from; whether it exists, `check` says."""
     prefix, colon, rest = word.partition(":")
     if not colon:
-        return Origin(word, builtin if names.is_builtin(word) else registered, word)
+        return Origin(word, builtin if catalog.is_builtin(word) else registered, word)
     if prefix in SOURCES:
         return Origin(word, SOURCES[prefix], rest)
-    return Origin(word, callables, word)
+    return Origin(word, importable, word)

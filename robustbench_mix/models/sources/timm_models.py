@@ -6,9 +6,9 @@ from typing import Any
 
 from torch import nn
 
+from robustbench_mix.data.shape import Shape
 from robustbench_mix.errors import unknown
-from robustbench_mix.shapes import Shape
-from robustbench_mix.sources.common import Published, fetching, not_downloaded, optional
+from robustbench_mix.models.sources.common import Published, fetching, not_downloaded, optional
 
 BRINGS_WEIGHTS = False
 

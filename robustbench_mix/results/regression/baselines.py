@@ -18,12 +18,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from robustbench_mix import flags, reading, schemas
+from robustbench_mix.config.specs import Eps, short_hash
 from robustbench_mix.errors import RbmixError
-from robustbench_mix.files import write_text
-from robustbench_mix.provenance import PACKAGES
-from robustbench_mix.records import Run
-from robustbench_mix.specs import Eps, short_hash
+from robustbench_mix.results import flags, schemas
+from robustbench_mix.results.records import Run
+from robustbench_mix.runtime.provenance import PACKAGES
+from robustbench_mix.storage import reading
+from robustbench_mix.storage.files import write_text
 
 FORMAT = "1"
 IMAGE = ("image", "label", "prediction", "margin")

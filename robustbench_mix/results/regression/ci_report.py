@@ -5,8 +5,8 @@ from __future__ import annotations
 import xml.etree.ElementTree as ET
 
 from robustbench_mix.errors import one_line
-from robustbench_mix.markdown import head, line
-from robustbench_mix.regression import Check, Verdict
+from robustbench_mix.results.markdown import head, line
+from robustbench_mix.results.regression.comparison import Check, Verdict
 
 COLUMNS = ["check", "before", "now", "lost", "gained", "close", "p", "verdict"]
 

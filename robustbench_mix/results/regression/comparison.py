@@ -15,11 +15,11 @@ from typing import Any
 
 import pandas as pd
 
-from robustbench_mix import flags
-from robustbench_mix.baselines import ROUNDING, Baseline, options
-from robustbench_mix.evidence import LEVEL, holm
-from robustbench_mix.provenance import PACKAGES
-from robustbench_mix.records import Run
+from robustbench_mix.results import flags
+from robustbench_mix.results.records import Run
+from robustbench_mix.results.regression.baselines import ROUNDING, Baseline, options
+from robustbench_mix.results.statistics import LEVEL, holm
+from robustbench_mix.runtime.provenance import PACKAGES
 
 TOLERANCE = 1  # images at each epsilon
 NAMED = 8  # images that a message lists

@@ -15,12 +15,13 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from robustbench_mix import headers, reading, schemas
+from robustbench_mix.config.specs import Eps, parse_eps
 from robustbench_mix.errors import RbmixError
-from robustbench_mix.files import safe_name, write_text
-from robustbench_mix.headers import Check, is_name
-from robustbench_mix.records import Run
-from robustbench_mix.specs import Eps, parse_eps
+from robustbench_mix.results import schemas
+from robustbench_mix.results.records import Run
+from robustbench_mix.storage import reading, validation
+from robustbench_mix.storage.files import safe_name, write_text
+from robustbench_mix.storage.validation import Check, is_name
 
 NORMS = {"linf": "Linf", "l2": "L2"}
 # What its leaderboards are of: the radius of each, and how many test images they take.
@@ -142,7 +143,7 @@ def read(path: Path) -> dict[str, Any]:
     """
     refusal = f"{path} is no entry of RobustBench"
     raw = reading.content(path, "entry", reading.COMPANION)
-    entry = headers.verify(reading.from_json(raw, refusal), ENTRY, refusal)
+    entry = validation.verify(reading.from_json(raw, refusal), ENTRY, refusal)
     if not is_name(path.stem):
         raise RbmixError(f"{refusal} (its file's name is no Model ID, which is printed)")
     folders = {name: norm for norm, name in NORMS.items()}
@@ -152,7 +153,7 @@ def read(path: Path) -> dict[str, Any]:
         raise RbmixError(f"{refusal} (the norm is the name of its folder, Linf or L2)")
     if own not in (None, norm):
         raise RbmixError(f"{refusal} (it says {NORMS[own]} and lies in {NORMS[norm]})")
-    headers.verify(entry, {"eps": lambda text: schemas.grid(norm)([text])}, refusal)
+    validation.verify(entry, {"eps": lambda text: schemas.grid(norm)([text])}, refusal)
     return {**entry, "norm": norm, "model_id": path.stem}
 
 
@@ -221,18 +222,18 @@ def _percent(counts: dict[str, int]) -> str:
 
 
 ENTRY: dict[str, Check] = {
-    **dict.fromkeys(("name", "authors", "venue", "link", "architecture"), headers.maybe(_text)),
-    "footnote": headers.maybe(_text),
+    **dict.fromkeys(("name", "authors", "venue", "link", "architecture"), validation.maybe(_text)),
+    "footnote": validation.maybe(_text),
     "additional_data": lambda value: value is None or isinstance(value, bool),
     "unreliable": lambda value: value is None or isinstance(value, bool),
     "dataset": is_name,
     "eps": is_name,
     "clean_acc": _share,
     "autoattack_acc": _share,
-    "rbmix": headers.maybe(
-        headers.holding(
-            norm=headers.among(*NORMS),
-            clean=headers.holding(correct=headers.count(), n=headers.count(1)),
+    "rbmix": validation.maybe(
+        validation.holding(
+            norm=validation.among(*NORMS),
+            clean=validation.holding(correct=validation.count(), n=validation.count(1)),
         )
     ),
 }

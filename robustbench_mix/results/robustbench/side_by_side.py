@@ -15,14 +15,15 @@ from typing import Any
 
 import pandas as pd
 
-from robustbench_mix import flags, model_info, records
+from robustbench_mix.config.specs import parse_eps
 from robustbench_mix.errors import RbmixError
-from robustbench_mix.intervals import wilson
-from robustbench_mix.markdown import head, line, plain
-from robustbench_mix.model_info import share
-from robustbench_mix.places import is_folder
-from robustbench_mix.records import Run
-from robustbench_mix.specs import parse_eps
+from robustbench_mix.results import flags, records
+from robustbench_mix.results.intervals import wilson
+from robustbench_mix.results.markdown import head, line, plain
+from robustbench_mix.results.records import Run
+from robustbench_mix.results.robustbench import model_info
+from robustbench_mix.results.robustbench.model_info import share
+from robustbench_mix.storage.paths import is_folder
 
 MAX_ENTRIES = 10_000
 OURS, THEIRS = "measured here", "reported elsewhere"

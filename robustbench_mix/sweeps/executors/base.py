@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from robustbench_mix.agenda import Do, Note, Piece
+from robustbench_mix.sweeps.scheduler import Do, Note, Piece
 
 Run = Callable[[Sequence[Piece], Do, Note], list[str]]
 

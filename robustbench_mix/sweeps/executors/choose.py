@@ -14,10 +14,10 @@ from functools import partial
 
 import torch
 
-from robustbench_mix.agenda import Agenda, Do, Note, Piece, attempt, unnoted
-from robustbench_mix.checking import check_runner
-from robustbench_mix.runner import Runner
-from robustbench_mix.workers import SEEN, in_processes
+from robustbench_mix.config.command_checks import check_runner
+from robustbench_mix.sweeps.executors.base import Runner
+from robustbench_mix.sweeps.executors.processes import SEEN, in_processes
+from robustbench_mix.sweeps.scheduler import Agenda, Do, Note, Piece, attempt, unnoted
 
 
 @contextmanager
@@ -32,7 +32,7 @@ def running(
     """
     check_runner(name, workers, address)
     if name == "ray":
-        from robustbench_mix.cluster import connected
+        from robustbench_mix.sweeps.executors.ray_cluster import connected
 
         with connected(address, workers, device) as found:
             yield found

@@ -13,9 +13,9 @@ from typing import Any
 
 import torch
 
-from robustbench_mix import progress
-from robustbench_mix.agenda import Agenda, Do, Note, Piece, attempt, unnoted
-from robustbench_mix.progress import say
+from robustbench_mix.runtime import progress
+from robustbench_mix.runtime.progress import say
+from robustbench_mix.sweeps.scheduler import Agenda, Do, Note, Piece, attempt, unnoted
 
 SEEN = "CUDA_VISIBLE_DEVICES"
 PATIENCE_SECONDS = 10.0  # for a worker to keep what it has when it is told to stop

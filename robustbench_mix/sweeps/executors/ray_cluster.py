@@ -21,12 +21,12 @@ from typing import Any
 
 import torch
 
-from robustbench_mix import progress, provenance
-from robustbench_mix.agenda import Agenda, Do, Note, Piece, attempt
 from robustbench_mix.errors import RbmixError, first_line
-from robustbench_mix.places import home
-from robustbench_mix.progress import say
-from robustbench_mix.runner import Runner
+from robustbench_mix.runtime import progress, provenance
+from robustbench_mix.runtime.progress import say
+from robustbench_mix.storage.paths import home
+from robustbench_mix.sweeps.executors.base import Runner
+from robustbench_mix.sweeps.scheduler import Agenda, Do, Note, Piece, attempt
 
 SHARED = ("RBMIX_HOME", "OMP_NUM_THREADS", "SOURCE_DATE_EPOCH")  # what tasks take over
 MANY = 10**6  # more than any cluster does at once

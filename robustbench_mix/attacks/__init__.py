@@ -1,0 +1,1 @@
+"""Attacks, their one contract, and what they share: norms, losses and randomness."""

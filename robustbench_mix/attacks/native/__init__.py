@@ -1,0 +1,1 @@
+"""Our own batched attacks, which the fast engine runs."""

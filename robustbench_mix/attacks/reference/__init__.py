@@ -1,0 +1,1 @@
+"""Attacks of other libraries and plain ones, which the reference engine runs."""

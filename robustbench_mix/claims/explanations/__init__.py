@@ -1,0 +1,1 @@
+"""Tables that explain a gap between twins, from the records alone."""

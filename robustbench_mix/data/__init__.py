@@ -1,0 +1,1 @@
+"""Data sets as tensors, by name or from a folder of images."""

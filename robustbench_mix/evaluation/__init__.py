@@ -1,0 +1,1 @@
+"""One evaluation: from checked words over an engine to records on disk."""

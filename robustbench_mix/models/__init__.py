@@ -1,0 +1,1 @@
+"""Networks, their spatial mixers, and where their weights come from."""

@@ -1,0 +1,1 @@
+"""Baselines of the regression gate, and runs held against them."""

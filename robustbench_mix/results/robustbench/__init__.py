@@ -1,0 +1,1 @@
+"""Our runs as RobustBench's entries, and its entries beside our runs."""

@@ -1,0 +1,1 @@
+"""Files: paths, locks, whole writes, wary reads, and folders elsewhere."""

@@ -1,0 +1,1 @@
+"""Many trainings and attacks: what a sweep asks for, its plan, and who does it."""

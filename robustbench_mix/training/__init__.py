@@ -1,0 +1,1 @@
+"""Training networks, and resuming a training that was killed."""
