@@ -24,7 +24,7 @@ from robustbench_mix.runtime import progress
 
 pytestmark = pytest.mark.default
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 SMALL = {"epochs": 5, "train_examples": 600}
 OPTIONS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 

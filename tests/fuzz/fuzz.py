@@ -2,7 +2,7 @@
 
 TARGET is one of `fuzz_targets.TARGETS`, or `all`. An input that breaks the rules of
 `fuzz_oracle` ends the run and is kept; `--keep FILE NAME` turns it into files of the corpus,
-which `tests/test_fuzz.py` replays from then on. Where atheris does not install there is
+which `tests/fuzz/test_fuzz.py` replays from then on. Where atheris does not install there is
 nothing to do but say so; the tests draw inputs without it.
 """
 

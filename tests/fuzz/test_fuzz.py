@@ -23,7 +23,7 @@ from robustbench_mix.errors import RbmixError
 
 pytestmark = pytest.mark.default
 
-FUZZ = Path(__file__).with_name("fuzz")
+FUZZ = Path(__file__).parent
 CORPUS = sorted(path for path in (FUZZ / "corpus").glob("*/*") if path.is_dir())
 # Where one input takes long, fewer are drawn.
 EXAMPLES = dict.fromkeys(("arguments", "training", "model_info", "baseline"), 25) | dict.fromkeys(

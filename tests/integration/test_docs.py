@@ -15,7 +15,7 @@ from safetensors.torch import save_file
 from robustbench_mix import cli
 from robustbench_mix.cli import reference
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 # What needs a network, or hours: weights from the hub, a whole benchmark.
 LEFT_OUT = ("--pretrained", "bench")

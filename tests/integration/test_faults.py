@@ -33,7 +33,7 @@ from robustbench_mix.training.resume import Unfinished
 
 pytestmark = pytest.mark.default
 
-KILLING = Path(__file__).parent / "faults" / "killing.py"
+KILLING = Path(__file__).parents[1] / "faults" / "killing.py"
 SWEEP = """
 [[grid]]
 models = ["resnet14_w4"]

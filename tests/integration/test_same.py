@@ -31,7 +31,7 @@ IMAGES = 12
 @pytest.fixture(scope="module")
 def same() -> ModuleType:
     """The script behind `tox run -e same`."""
-    path = Path(__file__).parent / "same" / "same.py"
+    path = Path(__file__).parents[1] / "same" / "same.py"
     spec = importlib.util.spec_from_file_location("same", path)
     assert spec is not None
     assert spec.loader is not None

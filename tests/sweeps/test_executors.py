@@ -22,7 +22,7 @@ from robustbench_mix.sweeps.scheduler import unnoted
 
 pytestmark = pytest.mark.default
 
-FAULTS = Path(__file__).parent / "faults"
+FAULTS = Path(__file__).parents[1] / "faults"
 SWEEP = """
 [[grid]]
 models = ["resnet14_w4"]

@@ -21,7 +21,7 @@ from robustbench_mix.sweeps.executors.ray_cluster import Share, share
 
 pytestmark = pytest.mark.default
 
-NODES = Path(__file__).parent / "faults" / "nodes.py"
+NODES = Path(__file__).parents[1] / "faults" / "nodes.py"
 WITH_RAY = pytest.mark.usefixtures("ray_starts")
 SWEEP = """
 [[grid]]
