@@ -48,6 +48,7 @@ FEW_STEPS = 20  # of an optimizer, in a quick test
 SLOW_STARTS = {"subprocess.Popen", "os.fork", "os.forkpty", "os.posix_spawn", "os.system"}
 
 
+@pytest.hookimpl(tryfirst=True)  # before `-m` chooses
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """A test is quick unless it, or else its module, is marked for another tier."""
     for item in items:

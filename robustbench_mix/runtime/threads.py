@@ -72,6 +72,7 @@ class Watched(Protocol):
     """A network that calls `before_pass` with the images of each forward pass."""
 
     net: nn.Module
+    dtype: torch.dtype
     before_pass: Callable[[Tensor], None] | None
 
 
@@ -83,7 +84,7 @@ def chosen_threads(*targets: Watched) -> Iterator[None]:
     """
     before = torch.get_num_threads()
     for target in targets:
-        target.before_pass = ThreadChoice(partial(_gradient, target.net), before)
+        target.before_pass = ThreadChoice(partial(_gradient, target), before)
     try:
         yield
     finally:
@@ -92,11 +93,11 @@ def chosen_threads(*targets: Watched) -> Iterator[None]:
             target.before_pass = None
 
 
-def _gradient(net: nn.Module, x: Tensor) -> None:
+def _gradient(target: Watched, x: Tensor) -> None:
     """A forward pass and an input gradient, where there is one."""
-    point = x.to(memory_format=torch.channels_last).clone().requires_grad_()
+    point = x.to(target.dtype, memory_format=torch.channels_last, copy=True).requires_grad_()
     # What a network draws for this is not missing elsewhere; what it refuses, the attack tells.
     with torch.random.fork_rng(devices=[]), torch.enable_grad(), suppress(RuntimeError):
-        logits = net(point)
+        logits = target.net(point)
         if logits.requires_grad:
             torch.autograd.grad(logits.sum(), point)

@@ -127,7 +127,7 @@ def test_a_network_without_gradients_has_a_choice_too() -> None:
         def forward(self, x: torch.Tensor) -> torch.Tensor:
             return x.detach().flatten(1)
 
-    choice = ThreadChoice(partial(_gradient, Cut()), 2)
+    choice = ThreadChoice(partial(_gradient, Target(Cut())), 2)
     choice(IMAGES)
     assert choice.due > time.perf_counter() + EVERY_SECONDS / 2
 
@@ -148,6 +148,27 @@ def test_threads_do_not_change_the_weights(spatial: str) -> None:
         assert torch.get_num_threads() == threads
         found.add((weights_hash(model), trained.test_accuracy))
     assert len(found) == 1
+
+
+def test_a_timed_step_has_the_dtype_of_the_network() -> None:
+    """Images are float32 whatever the network is; a step that fails would time nothing."""
+    torch.set_num_threads(2)
+    seen = []
+
+    class Double(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.net = nn.Linear(12, 3).double()
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            seen.append(x.dtype)
+            logits: torch.Tensor = self.net(x.flatten(1))
+            return logits
+
+    with chosen_threads(target := Target(Double())):
+        target(IMAGES)
+    assert set(seen) == {torch.float64}
+    assert len(seen) > 2  # the steps, and the pass itself
 
 
 def test_a_training_says_how_many_threads_it_had() -> None:

@@ -156,7 +156,7 @@ import sys
 from functools import partial
 from pathlib import Path
 import pieces
-from robustbench_mix import runners
+from robustbench_mix.sweeps.executors import choose as runners
 from robustbench_mix.sweeps.scheduler import unnoted
 asked = [pieces.Piece(name, "wait") for name in "ab"]
 with runners.running("ray", address=sys.argv[1], device="cpu") as runner:
@@ -204,7 +204,7 @@ sys.path.insert(0, sys.argv[1])
 from functools import partial
 from pathlib import Path
 import pieces
-from robustbench_mix import runners
+from robustbench_mix.sweeps.executors import choose as runners
 from robustbench_mix.sweeps.scheduler import unnoted
 from robustbench_mix.errors import RbmixError
 asked = [
@@ -224,7 +224,8 @@ with runners.running("ray", workers=2, device="cpu") as runner:
     except RbmixError as error:
         print("refused:", error)
 """
-    environment = {**os.environ, "PYTHONPATH": str(NODES.parent)}
+    folders = [str(NODES.parent), os.environ.get("PYTHONPATH", "")]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, folders))}
     done = subprocess.run(
         [sys.executable, "-c", script, str(NODES.parent), str(here)],
         text=True, capture_output=True, env=environment, timeout=300,
