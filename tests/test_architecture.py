@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterable
@@ -160,6 +161,16 @@ def test_a_circle_is_seen() -> None:
     assert set(circle(three)) == {"data", "models", "attacks"}
     assert torch_in("results.run", "def f():\n    import torch.nn")
     assert not torch_in("models.mixers", "import torch")
+
+
+def test_the_page_names_what_is_there(checkout: Path) -> None:
+    """Every file that it names exists, and no package is left out of its table."""
+    page = (checkout / "docs" / "architecture.md").read_text(encoding="utf-8")
+    named = re.findall(r"`((?:robustbench_mix|tests)/[\w/]+\.py)`", page)
+    assert len(named) >= 10
+    assert [path for path in named if not (checkout / path).is_file()] == []
+    told = set(re.findall(r"^\| `(\w+)` \|", page, flags=re.MULTILINE))
+    assert told == {module.split(".")[0] for module in FILES if "." in module}
 
 
 @pytest.mark.default
