@@ -15,7 +15,10 @@ MEMORY = """
 import sys, tempfile
 from pathlib import Path
 import torch
-from robustbench_mix import evaluation, obtain, protocols, zoo
+from robustbench_mix.evaluation import evaluate
+from robustbench_mix.training import load_or_train
+from robustbench_mix.config import protocols
+from robustbench_mix.models import factory
 from robustbench_mix.runtime.progress import set_quiet
 from robustbench_mix.config.specs import ModelSpec
 from robustbench_mix.data.dataset import Dataset, Split
@@ -25,10 +28,10 @@ draw = torch.Generator().manual_seed(0)
 images = torch.randint(0, 256, (n, 3, 32, 32), dtype=torch.uint8, generator=draw)
 split = Split(images, torch.arange(n) % 10, torch.arange(n), 255)
 data = Dataset("random", tuple("0123456789"), split, split)
-model = zoo.build(ModelSpec("resnet14"), zoo.Shape(3, 32, 10), *data.statistics())
-evaluation.evaluate(evaluation.task(
-    evaluation.Label("resnet14", "learned", "learned", 0),
-    obtain.Obtained(model.eval(), Path(), {}, 0.0), data, protocols.load("smoke", ""),
+model = factory.build(ModelSpec("resnet14"), factory.Shape(3, 32, 10), *data.statistics())
+evaluate.evaluate(evaluate.task(
+    evaluate.Label("resnet14", "learned", "learned", 0),
+    load_or_train.Obtained(model.eval(), Path(), {}, 0.0), data, protocols.load("smoke", ""),
     Path(tempfile.mkdtemp()), torch.device("cpu"), examples=n, batch_size=256,
 ))
 # Not getrusage: its peak is inherited from the process that started this one.

@@ -36,11 +36,12 @@ import sys, time
 from functools import partial
 from pathlib import Path
 import pieces
-from robustbench_mix import progress, runners
+from robustbench_mix.runtime import progress
+from robustbench_mix.sweeps.executors import choose
 from robustbench_mix.sweeps.scheduler import unnoted
 progress.set_quiet(True)
 name, address, count = sys.argv[1], sys.argv[2] or None, int(sys.argv[3])
-with runners.running(name, workers=2, address=address, device="cpu") as runner:
+with choose.running(name, workers=2, address=address, device="cpu") as runner:
     do = partial(pieces.do, folder=Path())
     runner.run([pieces.Piece(str(n), "nothing") for n in range(4)], do, unnoted)
     for number in (4, count):  # workers of this machine are started by each run, Ray's stay
