@@ -102,9 +102,11 @@ def pytest_runtest_call(item: pytest.Item) -> Generator:
 
 
 @pytest.fixture(autouse=True)
-def _seed() -> None:
-    """Every test starts from the same random state."""
+def _same_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every test starts from the same random state, on one thread like what it starts."""
     torch.manual_seed(0)
+    torch.set_num_threads(1)
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
 
 
 @pytest.fixture(autouse=True)
