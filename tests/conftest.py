@@ -103,8 +103,13 @@ def pytest_runtest_call(item: pytest.Item) -> Generator:
 
 @pytest.fixture(autouse=True)
 def _same_start(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every test starts from the same random state, on one thread like what it starts."""
+    """Every test starts from the same random state, on one thread like what it starts.
+
+    And with the same import path: a model of the user's own adds the current folder to it, from
+    which later tests would import the checkout where a wheel is to be tested.
+    """
     torch.manual_seed(0)
+    monkeypatch.setattr(sys, "path", [*sys.path])
     torch.set_num_threads(1)
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
 
