@@ -102,11 +102,10 @@ def search_all(
 ) -> State:
     """Attack every image of `split` under `protocol`; arguments as `reference.attack_all`.
 
-    `images` is how many there are in all, where `split` is a part of them.
-
-    `exact` searches in the network's own precision where bfloat16 would be faster. Without
-    `place` the ladder is all that attacks. `found` (n, C, H, W) is given, in place, the
-    example of the smallest epsilon of each image that is broken.
+    `images` is how many there are in all, where `split` is a part of them. `exact` searches in the
+    network's own precision where bfloat16 would be faster. Without `place` the ladder is all that
+    attacks. `found` (n, C, H, W) is given, in place, the example of the smallest epsilon of each
+    image that is broken.
     """
     grid = [eps.value for eps in protocol.eps]
     with borrowed(model, device):
@@ -118,7 +117,7 @@ def search_all(
             state.stage = [PLACE if place else 0] * len(split)
             state.forward, state.gradient = [0] * len(split), [0] * len(split)
         sampled = audited(state, split, ladder, seed)
-        steps = _steps(judge, split, ladder, protocol.norm, len(grid), device)
+        steps = _steps(x, ladder, protocol.norm, len(grid))
         job = Job(
             judge, target, split, grid, protocol.norm, ladder, steps, sampled, seed, device, found,
             ForwardOnly(target, x, images or len(split)),
@@ -162,11 +161,8 @@ def searched(model: nn.Module, x: Tensor, *, exact: bool = False) -> Target:
     return Target(graphed(halved, x), judge=Target(graphed(cheapest, x)), doubt=DOUBT)
 
 
-def _steps(
-    judge: Target, split: Split, ladder: list[Rung], norm: str, levels: int, device: torch.device
-) -> list[Step]:
-    """Placing and the rungs with the passes of an image that withstands them."""
-    x = sample(split, device, judge.dtype)
+def _steps(x: Tensor, ladder: list[Rung], norm: str, levels: int) -> list[Step]:
+    """Placing and the rungs with the passes of an image like x that withstands them."""
     rungs = [Step(rung.name, rung.passes(x, norm)) for rung in ladder]
     return [Step("fgsm", Count(1 + levels, 1)), *rungs]
 

@@ -66,12 +66,11 @@ def _solve(
     height, width = dataset.train.images.shape[2:]
     for line in warnings(decoder, height, width):
         say(f"warning: {line}")
-    with training_threads(device):
-        made_with = conditions(device)
-    unfinished = Unfinished(path, made_with)
     order = permutation(height * width, decoder.seed)
     model = build(decoder, dataset.channels, *dataset.statistics())
     with training_threads(device):
+        made_with = conditions(device)
+        unfinished = Unfinished(path, made_with)
         seconds = train(model, decoder, recipe, train_split, order, device, unfinished)
         started = time.perf_counter()
         with doing(f"decoding {len(split):,} test images"):
