@@ -39,7 +39,7 @@ def _margin_claim(runs: list[Run], kind: Kind, number: str, title: str, statemen
     findings = []
     for pair in clean_pairs(runs, FULL, kind):
         h = pair.header
-        ours, theirs = (paper.clean(h["model"], h["dataset"], *side) for side in (kind, FULL))
+        ours, theirs = (paper.clean(h.model, h.dataset, *side) for side in (kind, FULL))
         gap = None if ours is None or theirs is None else ours - theirs
         findings.append(pair.finding("0", gap, words(pair)))
     claim = Claim(
@@ -56,9 +56,9 @@ def static_structure(runs: list[Run]) -> Claim:
     findings = []
     for better, worse in pairwise(LADDER):
         for pair in clean_pairs(runs, (worse, "learned"), (better, "learned")):
-            values = [paper.static(pair.header["dataset"], name) for name in (better, worse)]
+            values = [paper.static(pair.header.dataset, name) for name in (better, worse)]
             gap = None if None in values else values[0] - values[1]  # type: ignore[operator]
-            if pair.header["model"] != "resnet14":
+            if pair.header.model != "resnet14":
                 gap = None
             step = f"{NAMES.get(better)} over {NAMES.get(worse, 'Identity')}"
             findings.append(pair.finding("0", gap, {**words(pair), "step": step}))

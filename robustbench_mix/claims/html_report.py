@@ -18,7 +18,7 @@ from robustbench_mix.claims import page, paper, verdicts
 from robustbench_mix.claims.explanations import overview
 from robustbench_mix.results import gallery, plots, probes, records, svg, unshuffling
 from robustbench_mix.results.intervals import wilson
-from robustbench_mix.results.probes import Probe
+from robustbench_mix.results.probes import Transfer
 from robustbench_mix.results.records import Run
 from robustbench_mix.results.unshuffling import Decoding
 from robustbench_mix.storage.files import write_changed
@@ -41,7 +41,7 @@ def to_html(results: Path) -> str:
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     runs, decoded = records.read_all(results), unshuffling.read_all(results)
-    probed, transferred = (probes.read_all(results, kind) for kind in ("probe", "transfer"))
+    probed, transferred = probes.read_probes(results), probes.read_transfers(results)
     environment = Environment(
         loader=PackageLoader("robustbench_mix.claims", "pages"),
         autoescape=True,
@@ -81,21 +81,19 @@ def _described(group: list[Run]) -> str:
     return " ".join(parts)
 
 
-def _first_pairs(transferred: list[Probe]) -> list[Probe]:
+def _first_pairs(transferred: list[Transfer]) -> list[Transfer]:
     """One pair of each network on each data set: the frozen twin and the first seed, if there."""
-    order = sorted(
-        transferred, key=lambda one: (one.header["spatial"] != "frozen", one.header["seed"])
-    )
-    chosen: dict[tuple[str, str], Probe] = {}
+    order = sorted(transferred, key=lambda one: (one.header.spatial != "frozen", one.header.seed))
+    chosen: dict[tuple[str, str], Transfer] = {}
     for one in order:
-        chosen.setdefault((one.header["dataset"], one.header["model"]), one)
+        chosen.setdefault((one.header.dataset, one.header.model), one)
     return [chosen[name] for name in sorted(chosen)]
 
 
-def _examples(probe: Probe) -> dict[str, Any]:
+def _examples(probe: Transfer) -> dict[str, Any]:
     """Clean, perturbed and the difference, with what each network says of it."""
     h = probe.header
-    classes = h["classes"]
+    classes = h.classes
     kept = probe.table["clean"].notna().to_numpy()
     table = probe.table[kept]
     clean = probe.pixels("clean")
@@ -112,7 +110,7 @@ def _examples(probe: Probe) -> dict[str, Any]:
             says = [classes[int(row[f"says_{made}_{judged}"])] for judged in probes.SIDES]
             views.append(
                 {
-                    "made": "learned" if made == "first" else h["spatial"],
+                    "made": "learned" if made == "first" else h.spatial,
                     "perturbed": _picture(perturbed),
                     "difference": _picture(0.5 + scale * moved),
                     "norm": f"{255 * size:.2f}/255",
@@ -122,19 +120,19 @@ def _examples(probe: Probe) -> dict[str, Any]:
             )
         label = classes[int(row["label"])]
         rows.append({"label": label, "clean": _picture(clean[at]), "views": views})
-    return {"title": f"{h['model']} on {h['dataset']}, seed {h['seed']}", "rows": rows,
-            "spatial": h["spatial"]}  # fmt: skip
+    return {"title": f"{h.model} on {h.dataset}, seed {h.seed}", "rows": rows,
+            "spatial": h.spatial}  # fmt: skip
 
 
 def _puzzles(found: list[Decoding]) -> list[dict[str, Any]]:
     pages = []
     for group in gallery.pairs(found):
         h = group[0].header
-        names = ["original", "shuffled", *(one.header["spatial"] for one in group)]
-        shown = [f"{one.header['spatial']} {one.psnr.mean():.2f} dB" for one in group]
+        names = ["original", "shuffled", *(one.header.spatial for one in group)]
+        shown = [f"{one.header.spatial} {one.psnr.mean():.2f} dB" for one in group]
         pages.append(
             {
-                "title": f"{h['model']} on {h['dataset']}, seed {h['seed']}: {', '.join(shown)}",
+                "title": f"{h.model} on {h.dataset}, seed {h.seed}: {', '.join(shown)}",
                 "rows": ", ".join(names),
                 "src": _png(gallery.sheet(group)),
             }
@@ -150,13 +148,13 @@ def _provenance(run: Run) -> dict[str, Any]:
         low, high = wilson(int(kept.sum()), len(kept))
         shares.append(f"{eps}: {100 * kept.mean():.1f} [{100 * low:.1f}, {100 * high:.1f}]")
     return {
-        "network": f"{h['model']}, {h['spatial']} / {h['channel']}, seed {h['seed']}",
-        "data": f"{h['dataset']}, {h['n']} images",
-        "trained": f"{h['train_examples'] or '?'} x {h['epochs'] or '?'}",
-        "attack": f"{h['protocol']} ({run.backend})",
+        "network": f"{h.model}, {h.spatial} / {h.channel}, seed {h.seed}",
+        "data": f"{h.dataset}, {h.n} images",
+        "trained": f"{h.train_examples or '?'} x {h.epochs or '?'}",
+        "attack": f"{h.protocol} ({run.backend})",
         "accuracy": "; ".join(shares),
-        "hashes": f"{h['checkpoint_hash']} {h['protocol_hash']} {h['data_hash']}",
-        "where": f"{h['device']}; torch {h['versions'].get('torch', '?')}; {h['commit']}",
+        "hashes": f"{h.checkpoint_hash} {h.protocol_hash} {h.data_hash}",
+        "where": f"{h.device}; torch {h.versions.get('torch', '?')}; {h.commit}",
         "date": run.date,
     }
 

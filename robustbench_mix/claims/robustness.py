@@ -23,7 +23,7 @@ def more_robust(runs: list[Run], attack: str) -> Claim:
     number, name = ATTACKS[attack]
     findings = []
     for pair in pairs(runs, FULL, CHANS):
-        if pair.header["protocol"] != attack:
+        if pair.header.protocol != attack:
             continue
         for eps in list(pair.first)[1:]:
             gap = _paper_gap(pair, eps) if attack == "fgsm" else None
@@ -63,7 +63,7 @@ def smoothing_is_free(runs: list[Run]) -> Claim:
 
 
 def _smoothing(runs: list[Run], *, clean: bool) -> list[Finding]:
-    modes = sorted({r.header["spatial"] for r in runs if r.header["spatial"].startswith("smooth")})
+    modes = sorted({r.header.spatial for r in runs if r.header.spatial.startswith("smooth")})
     findings = []
     for mode in modes:
         twins = (clean_pairs if clean else pairs)(runs, CHANS, (mode, "learned"))
@@ -79,8 +79,8 @@ def _smoothing(runs: list[Run], *, clean: bool) -> list[Finding]:
 def _smoothing_gap(pair: Pair, mode: str, eps: str) -> float | None:
     """The paper's relative change, as points of this network's accuracy; for FGSM alone."""
     match = re.fullmatch(r"smoothed:(\d+)(:rescaled)?", mode)
-    wanted = pair.header["protocol"] == "fgsm" or eps == "0"
-    if not match or not wanted or not pair.header["model"].startswith("convmixer"):
+    wanted = pair.header.protocol == "fgsm" or eps == "0"
+    if not match or not wanted or not pair.header.model.startswith("convmixer"):
         return None
     change = paper.smoothing(int(match[1]), eps)
     return None if change is None else change * float(pair.first[eps].mean())
@@ -88,5 +88,5 @@ def _smoothing_gap(pair: Pair, mode: str, eps: str) -> float | None:
 
 def _paper_gap(pair: Pair, eps: str) -> float | None:
     h = pair.header
-    ours, theirs = (paper.fgsm(h["model"], h["dataset"], eps, *side) for side in (CHANS, FULL))
+    ours, theirs = (paper.fgsm(h.model, h.dataset, eps, *side) for side in (CHANS, FULL))
     return None if ours is None or theirs is None else ours - theirs

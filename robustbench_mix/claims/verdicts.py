@@ -23,11 +23,11 @@ def every(runs: list[Run], found: list[Decoding]) -> list[Claim]:
     """
     named: dict[str, tuple[list[Run], list[Decoding]]] = {}
     for run in runs:
-        if names_multiplier(run.header["model"]):
+        if names_multiplier(run.header.model):
             continue
-        named.setdefault(run.header["dataset"], ([], []))[0].append(run)
+        named.setdefault(run.header.dataset, ([], []))[0].append(run)
     for one in found:
-        named.setdefault(one.header["dataset"], ([], []))[1].append(one)
+        named.setdefault(one.header.dataset, ([], []))[1].append(one)
     by_data = [
         [replace(claim, data=name) for claim in _claims(*named[name])] for name in sorted(named)
     ] or [_claims([], [])]

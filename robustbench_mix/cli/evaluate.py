@@ -172,9 +172,10 @@ def train(
 
     from robustbench_mix.cli import render
     from robustbench_mix.evaluation import plan
+    from robustbench_mix.models.checkpoint import as_plain
 
     obtained = plan.train(**words, quiet=as_json or quiet)
-    found = {**obtained.header, "checkpoint": str(obtained.path)}
+    found = {**as_plain(obtained.header), "checkpoint": str(obtained.path)}
     answer(as_json, quiet, found, lambda: render.training(obtained.header, obtained.path))
 
 

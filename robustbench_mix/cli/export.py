@@ -95,7 +95,7 @@ def export(
         run, transfers = records.read(source), []
     else:
         run = records.only(existing(source), {k: v for k, v in wanted.items() if v is not None})
-        transfers = probes.read_all(source, "transfer")
+        transfers = probes.read_transfers(source)
     raised = flags.of_run(run, transfers)
     entry = model_info.of(run, eps, raised, told)
     path = model_info.write(out, model_id or model_info.default_id(run), entry)

@@ -24,6 +24,7 @@ from robustbench_mix.attacks.norms import project
 from robustbench_mix.attacks.passes import Count
 from robustbench_mix.attacks.random import derive, signs
 from robustbench_mix.evaluation.measures import margins_and_gradients
+from robustbench_mix.results.headers import Diagnostics
 from robustbench_mix.runtime.threads import chosen_threads
 
 SAMPLE = 64  # images that are looked at
@@ -39,10 +40,8 @@ NUDGE = 0.05  # of the distance to the boundary to first order
 HALF = 0.5  # an l-infinity ball in which every image can turn grey
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 
-Measured = dict[str, float | None]
 
-
-def of_network(net: nn.Module, x: Tensor, y: Tensor, mean: Tensor, std: Tensor) -> Measured:
+def of_network(net: nn.Module, x: Tensor, y: Tensor, mean: Tensor, std: Tensor) -> Diagnostics:
     """How a network behaves on images before anybody attacks it.
 
     x (B, C, H, W) in [0, 1], y (B,), `mean` and `std` (C,) of the training pixels; the
@@ -59,7 +58,7 @@ def of_network(net: nn.Module, x: Tensor, y: Tensor, mean: Tensor, std: Tensor) 
         return _of_network(target, x, y, mean, std)
 
 
-def _of_network(target: Target, x: Tensor, y: Tensor, mean: Tensor, std: Tensor) -> Measured:
+def _of_network(target: Target, x: Tensor, y: Tensor, mean: Tensor, std: Tensor) -> Diagnostics:
     """The same, of a network that is watched."""
     net = target.net
     before = [tensor.clone() for tensor in net.state_dict().values()]
@@ -73,19 +72,23 @@ def _of_network(target: Target, x: Tensor, y: Tensor, mean: Tensor, std: Tensor)
     spread = _spread(first)
     apart = torch.cat([(turned - first) / spread, (alone - first[:ALONE]) / spread[:ALONE]])
     predicted = first.argmax(1) == y
-    return {
-        "images": len(x),
-        "classes": first.shape[1],
-        "unrepeatable": unrepeatable,
-        "batch": float(apart.abs().max()),
-        "changed": float(moved),
-        "training": float(any(module.training for module in net.modules())),
-        "probabilities": float(bool((first >= 0).all() and _near(first.sum(1), 1))),
-        "not_finite": _not_finite(target, x),
-        "accuracy": float(predicted.float().mean()),
-        "rescaled": _rescaled(target, x, y, mean, std),
-        **_gradients(target, x, y),
-    }
+    not_finite, rescaled = _not_finite(target, x), _rescaled(target, x, y, mean, std)
+    zero_gradient, slope = _gradients(target, x, y)
+    return Diagnostics(
+        images=len(x),
+        classes=first.shape[1],
+        unrepeatable=unrepeatable,
+        batch=float(apart.abs().max()),
+        changed=float(moved),
+        training=float(any(module.training for module in net.modules())),
+        probabilities=float(bool((first >= 0).all() and _near(first.sum(1), 1))),
+        not_finite=not_finite,
+        accuracy=float(predicted.float().mean()),
+        rescaled=rescaled,
+        zero_gradient=zero_gradient,
+        slope=slope,
+        trained_accuracy=None,
+    )
 
 
 @torch.no_grad()
@@ -108,8 +111,10 @@ def of_attacks(
     eps: float,
     norm: str,
     more_steps: int = 0,
-) -> Measured:
-    """How other attacks fare within `eps` on correctly classified images; counts of images.
+) -> dict[str, int]:
+    """How other attacks fare within `eps` on correctly classified images.
+
+    Returns counts of images under the names that `Diagnostics` has for them.
 
     `standing` (B,) bool says which the evaluation left unbroken there. `fgsm` and `pgd` were
     broken by these, `fgsm_only` by FGSM alone of the two; `blind` by random corners or a
@@ -134,7 +139,7 @@ def _of_attacks(
     eps: float,
     norm: str,
     more_steps: int,
-) -> Measured:
+) -> dict[str, int]:
     """The same, of a network that is watched."""
     count = len(x)
     radius = torch.full((count,), eps, device=x.device)
@@ -173,7 +178,7 @@ def _of_attacks(
                 eps=radius[stood], norm=norm, steps=APGD_STEPS,
             )  # fmt: skip
             gained |= falls(found, stood)
-    own: dict[str, Any] = {}
+    own: dict[str, int] = {}
     if more_steps:
         own["own_gained"] = 0
         if len(stood):
@@ -210,8 +215,8 @@ def _random_corner(x: Tensor, seeds: Tensor, eps: float, norm: str, draw: int) -
     return x + scale * signs(derive(seeds, 10), draw, count).view_as(x).to(x)
 
 
-def _gradients(target: Target, x: Tensor, y: Tensor) -> Measured:
-    """Whether there are gradients, and whether they say where the margin falls."""
+def _gradients(target: Target, x: Tensor, y: Tensor) -> tuple[float, float | None]:
+    """The share of images without a gradient, and the slope; as `Diagnostics` has them."""
     with torch.enable_grad():
         point = x.detach().clone().requires_grad_()
         loss = F.cross_entropy(target(point), y, reduction="sum")
@@ -220,7 +225,7 @@ def _gradients(target: Target, x: Tensor, y: Tensor) -> Measured:
     value, slope = margins_and_gradients(target, x, y)
     ask = (value > 0) & (slope.abs().amax(1) > 0)
     if not bool(ask.any()):
-        return {"zero_gradient": float(vanished.float().mean()), "slope": None}
+        return float(vanished.float().mean()), None
     x, y, value, slope = x[ask], y[ask], value[ask], slope[ask]
     size = NUDGE * value / slope.norm(p=1, dim=1)
     moved = (x - size[:, None, None, None] * slope.sign().view_as(x)).clamp(0, 1)
@@ -229,10 +234,7 @@ def _gradients(target: Target, x: Tensor, y: Tensor) -> Measured:
         real = value - losses.margin(target(moved), y)
     there = promised > 0
     ratio = (real[there] / promised[there]).median() if bool(there.any()) else None
-    return {
-        "zero_gradient": float(vanished.float().mean()),
-        "slope": None if ratio is None else float(ratio),
-    }
+    return float(vanished.float().mean()), None if ratio is None else float(ratio)
 
 
 @torch.no_grad()

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import torch
+from msgspec import structs
 
 from robustbench_mix.attacks.voting import DRAWS
 from robustbench_mix.config import protocols
@@ -14,19 +14,20 @@ from robustbench_mix.config.catalog import recorded_as
 from robustbench_mix.config.protocols import Protocol
 from robustbench_mix.data.dataset import Dataset, Split, balanced
 from robustbench_mix.evaluation import outcome, resume, sanity_checks
-from robustbench_mix.evaluation.diagnostics import Measured
 from robustbench_mix.evaluation.identity import Label, finished, header_of, path_of
 from robustbench_mix.evaluation.reference import check_classes, classes_of
 from robustbench_mix.evaluation.resume import Saver, Shard, Sizes
 from robustbench_mix.evaluation.sample_audit import findings
 from robustbench_mix.evaluation.schedules import Schedule, schedule_of
 from robustbench_mix.evaluation.state import State
-from robustbench_mix.models.checkpoint import weights_hash
+from robustbench_mix.models.checkpoint import CheckpointHeader, weights_hash
 from robustbench_mix.results import flags, records
+from robustbench_mix.results.headers import Diagnostics, Passes, RunHeader, RunIdentity
 from robustbench_mix.results.records import Run
 from robustbench_mix.runtime import provenance
 from robustbench_mix.runtime.progress import say
 from robustbench_mix.storage.locks import alone
+from robustbench_mix.storage.validation import extend
 from robustbench_mix.training.load_or_train import Obtained
 
 DEFAULT_EXAMPLES = {"digits": 40}
@@ -56,7 +57,7 @@ class Task:
     split: Split
     protocol: Protocol
     schedule: Schedule
-    header: dict[str, Any]
+    header: RunIdentity
     results: Path
     path: Path
     device: torch.device
@@ -64,7 +65,7 @@ class Task:
     def sizes(self, images: int) -> Sizes:
         """What the state of an attack on so many images must fit."""
         levels, steps = len(self.protocol.eps), self.schedule.steps
-        return Sizes(images, levels, steps, self.header["batch_size"])
+        return Sizes(images, levels, steps, self.header.batch_size)
 
 
 def task(
@@ -107,7 +108,7 @@ def task(
 
 def recorded(
     label: Label,
-    checkpoint: dict[str, Any],
+    checkpoint: CheckpointHeader,
     dataset: Dataset,
     protocol: Protocol,
     results: Path,
@@ -128,7 +129,7 @@ def recorded(
     if randomised:
         protocol = protocols.randomised(protocol)
     header = header_of(
-        label, checkpoint, checkpoint["weights_hash"], dataset.name, split, protocol,
+        label, checkpoint, checkpoint.weights_hash, dataset.name, split, protocol,
         batch_size=batch_size, device=device, randomised=DRAWS if randomised else 0,
         backend=recorded_as(
             protocol.algorithm, backend, exhaustive=exhaustive, randomised=randomised
@@ -136,7 +137,7 @@ def recorded(
     )  # fmt: skip
     path = path_of(header, results)
     run = finished(path, header)
-    if run is None or "diagnostics" not in run.header or resume.is_left(path):
+    if run is None or run.header.diagnostics is None or resume.is_left(path):
         return None
     say(f"already evaluated, read {path} (--fresh attacks again)")
     return Evaluation(run, path, reused=True)
@@ -190,7 +191,7 @@ def _kept(task: Task) -> Run | None:
         say(f"{task.path} was made with other versions or on another device: attacking again")
         return None
     say(f"already evaluated, read {task.path} (--fresh attacks again)")
-    if "diagnostics" not in run.header:
+    if run.header.diagnostics is None:
         run = _examined(run, task, None)
         records.write(run, task.path)
     resume.forget(task.path)  # of a process that was killed just after writing
@@ -199,7 +200,7 @@ def _kept(task: Task) -> Run | None:
 
 def _attacked(task: Task, fresh: bool) -> Run:
     """Attack every image, from where an unfinished run stopped unless `fresh`."""
-    split, seed = task.split, task.header["seed"]
+    split, seed = task.split, task.header.seed
     measured = _measured(task)
     sizes, partial = task.sizes(len(split)), resume.partial_of(task.path)
     state = None
@@ -207,18 +208,21 @@ def _attacked(task: Task, fresh: bool) -> Run:
         state = resume.resumed(partial, task.header, sizes)
         state = state or resume.joined(task.path, task.header, sizes)
     state = _searched(task, split, partial, state)
-    found: dict[str, Any] = {"passes": state.passes, "checked": outcome.checked(state)}
-    if audit := findings(state, split, task.schedule.rungs, seed, sizes.levels):
-        found["audit"] = audit
-    if state.batch_size < sizes.batch_size:
-        found["smallest_batch"] = state.batch_size
+    header = extend(
+        task.header,
+        RunHeader,
+        passes={stage: Passes(**spent) for stage, spent in state.passes.items()},
+        checked=outcome.checked(state),
+        audit=findings(state, split, task.schedule.rungs, seed, sizes.levels) or None,
+        smallest_batch=state.batch_size if state.batch_size < sizes.batch_size else None,
+    )
     concludes = task.schedule.backend == "fast" and bool(task.schedule.rungs)
     run = Run(
-        header={**task.header, **found},
+        header=header,
         table=outcome.table(split, state, sizes.levels, concludes),
         date=provenance.today(),
         time_seconds={
-            "training": float(task.obtained.header.get("time_seconds", 0.0)),
+            "training": task.obtained.header.time_seconds or 0.0,
             "attacking": state.attack_seconds,
         },
     )
@@ -233,7 +237,7 @@ def _searched(task: Task, split: Split, partial: Path, state: State | None) -> S
     try:
         return task.schedule.attack(
             task.obtained.model, split, task.protocol,
-            seed=task.header["seed"], device=task.device, batch_size=task.header["batch_size"],
+            seed=task.header.seed, device=task.device, batch_size=task.header.batch_size,
             state=state, save=saver, description=f"{task.protocol.name} on {len(split)} images",
         )  # fmt: skip
     except KeyboardInterrupt:
@@ -241,34 +245,29 @@ def _searched(task: Task, split: Split, partial: Path, state: State | None) -> S
         raise
 
 
-def _measured(task: Task) -> Measured:
+def _measured(task: Task) -> Diagnostics:
     """What there is to say of the network before it is attacked, said; it may be refused."""
     measured = sanity_checks.of_network(task.obtained.model, task.dataset, task.split, task.device)
-    _check_said(measured, said := "randomised" in task.header)
+    _check_said(measured, said := task.header.randomised is not None)
     for name, words in flags.of_network(measured, randomised=said).items():
         say(f"flag {name}: {words} (docs/flags.md)")
     return measured
 
 
-def _check_said(measured: Measured, said: bool) -> None:
+def _check_said(measured: Diagnostics, said: bool) -> None:
     """Raise RbmixError for a network that draws and was not said to; say so if it does not."""
     if said and not flags.draws(measured):
         say("said to be randomised, but deterministic: two passes of the same images agree")
     if flags.draws(measured) and not said:
-        raise flags.unsaid(measured["unrepeatable"] or 0.0)
+        raise flags.unsaid(measured.unrepeatable)
 
 
-def _examined(run: Run, task: Task, measured: Measured | None) -> Run:
+def _examined(run: Run, task: Task, measured: Diagnostics | None) -> Run:
     """The run with its diagnostics; `measured` is what was known before the attack."""
     model, split, device = task.obtained.model, task.split, task.device
     measured = measured or sanity_checks.of_network(model, task.dataset, split, device)
     # Other attacks judge by one pass: of a network that draws, that says nothing about verdicts.
-    alone = "randomised" in run.header and flags.draws(measured)
-    found: dict[str, Any] = {
-        **measured,
-        **(
-            {} if alone else sanity_checks.of_attacks(model, run, split, device, run.header["seed"])
-        ),
-        "trained_accuracy": task.obtained.header.get("test_accuracy"),
-    }
-    return replace(run, header={**run.header, "diagnostics": found})
+    alone = run.header.randomised is not None and flags.draws(measured)
+    counts = {} if alone else sanity_checks.of_attacks(model, run, split, device, run.header.seed)
+    found = structs.replace(measured, trained_accuracy=task.obtained.header.test_accuracy, **counts)
+    return replace(run, header=structs.replace(run.header, diagnostics=found))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pandas as pd
 import torch
@@ -18,14 +18,17 @@ from robustbench_mix.data.dataset import Dataset, Split, balanced
 from robustbench_mix.evaluation import measures
 from robustbench_mix.evaluation.identity import Label, made_of
 from robustbench_mix.evaluation.reference import borrowed
-from robustbench_mix.models.checkpoint import weights_hash
+from robustbench_mix.models.checkpoint import CheckpointHeader, weights_hash
 from robustbench_mix.models.mixers import SeparableConv2d, spatial_mixers
 from robustbench_mix.results import probes
+from robustbench_mix.results.headers import ProbeHeader, ProbeIdentity, TransferHeader
 from robustbench_mix.runtime import provenance
 from robustbench_mix.runtime.progress import say
 from robustbench_mix.runtime.threads import chosen_threads
 from robustbench_mix.storage import parquet_table
 from robustbench_mix.storage.locks import alone
+from robustbench_mix.storage.parquet_table import TableHeader
+from robustbench_mix.storage.validation import extend
 from robustbench_mix.training.load_or_train import Obtained
 
 BATCH = 250
@@ -61,7 +64,7 @@ def probe(
 def _probe(
     label: Label,
     model: nn.Module,
-    header: dict[str, Any],
+    header: ProbeIdentity,
     split: Split,
     path: Path,
     device: torch.device,
@@ -70,7 +73,7 @@ def _probe(
     started = time.perf_counter()
     parts: list[pd.DataFrame] = []
     perturbations: list[Tensor] = []
-    sizes = [Eps(text).value for text in header["eps"]]
+    sizes = [Eps(text).value for text in header.eps]
     with borrowed(model, device):
         target = Target(model)
         words = f"measuring {label.model}, spatial {label.spatial}, seed {label.seed}"
@@ -89,15 +92,19 @@ def _probe(
             norm = WAVE_NORM * pixels**0.5
             x, y = split.pixels(0, few).to(device), split.labels[:few].to(device)
             heat_map = measures.fourier_heat_map(target, x, y, norm, generator)
-    found = {
-        "filters": _filter_spectrum(model, composed=False),
-        "composed": _filter_spectrum(model, composed=True),
-        "perturbation": measures.radial_spectrum(torch.cat(perturbations)),
-        "heat_map": heat_map.tolist(), "heat_map_n": few, "wave_norm": norm,
-    }  # fmt: skip
+    complete = extend(
+        header,
+        ProbeHeader,
+        filters=_filter_spectrum(model, composed=False),
+        composed=_filter_spectrum(model, composed=True),
+        perturbation=measures.radial_spectrum(torch.cat(perturbations)),
+        heat_map=heat_map.tolist(),
+        heat_map_n=few,
+        wave_norm=norm,
+    )
     table = pd.concat(parts, ignore_index=True)
     table.insert(0, "image", split.index.numpy())
-    _write(path, {**header, **found}, table, started)
+    _write(path, complete, table, started)
 
 
 def probe_passes(images: int, levels: int, height: int, width: int) -> Count:
@@ -132,15 +139,20 @@ def transfer(
             say(f"already measured, see {path}")
         else:
             nets = (twin.model, obtained.model)
-            seen = {"classes": list(dataset.classes), "shape": list(split.images.shape[1:])}
-            _transfer(label, nets, {**header, **seen}, split, path, device)
+            complete = extend(
+                header,
+                TransferHeader,
+                classes=list(dataset.classes),
+                shape=list(split.images.shape[1:]),
+            )
+            _transfer(label, nets, complete, split, path, device)
     return path
 
 
 def _transfer(
     label: Label,
     nets: tuple[nn.Module, nn.Module],
-    header: dict[str, Any],
+    header: ProbeIdentity,
     split: Split,
     path: Path,
     device: torch.device,
@@ -151,14 +163,14 @@ def _transfer(
         targets = dict(zip(probes.SIDES, map(Target, nets), strict=True))
         parts = []
         words = f"transfer between {label.model}s, spatial learned and {label.spatial}"
-        passes, both = transfer_passes(len(split), len(header["eps"])), targets.values()
+        passes, both = transfer_passes(len(split), len(header.eps)), targets.values()
         with chosen_threads(*both), shown(words, passes, *both):
             for start in range(0, len(split), BATCH):
                 x = split.pixels(start, start + BATCH).to(device)
                 y = split.labels[start : start + BATCH].to(device)
                 names = split.index[start : start + BATCH].tolist()
                 seeds = torch.tensor([stream(label.seed, "transfer", name) for name in names])
-                parts.append(_crossed(targets, x, y, header["eps"], seeds.to(device)))
+                parts.append(_crossed(targets, x, y, header.eps, seeds.to(device)))
             table = pd.concat(parts, ignore_index=True)
             table.insert(0, "image", split.index.numpy())
             table = table.join(_pictures(targets, split, table, device))
@@ -255,28 +267,31 @@ def _filter_spectrum(model: nn.Module, *, composed: bool) -> list[float]:
 
 
 def header_of(
-    kind: str,
+    kind: Literal["probe", "transfer"],
     label: Label,
-    checkpoint: dict[str, Any],
+    checkpoint: CheckpointHeader,
     dataset: Dataset,
     split: Split,
     eps: list[str],
     device: torch.device,
-) -> dict[str, Any]:
+) -> ProbeIdentity:
     """What decides the outcome, and how it was made; `checkpoint` is the network's header."""
-    return {
+    return ProbeIdentity(
         **made_of(label, checkpoint, device),
-        "kind": kind, "dataset": dataset.name, "eps": eps, "n": len(split),
-        "data_hash": split.hash,
-    }  # fmt: skip
+        kind=kind,
+        dataset=dataset.name,
+        eps=eps,
+        n=len(split),
+        data_hash=split.hash,
+    )
 
 
-def path_of(header: dict[str, Any], results: Path, *weights: str) -> Path:
+def path_of(header: ProbeIdentity, results: Path, *weights: str) -> Path:
     """Where the records of networks with these weights belong."""
-    key = short_hash([header["data_hash"], header["eps"], *weights])
+    key = short_hash([header.data_hash, header.eps, *weights])
     return probes.path_for(results, header, key)
 
 
-def _write(path: Path, header: dict[str, Any], table: pd.DataFrame, started: float) -> None:
+def _write(path: Path, header: TableHeader, table: pd.DataFrame, started: float) -> None:
     beside = {"date": provenance.today(), "time_seconds": time.perf_counter() - started}
     parquet_table.write(path, header, table, beside)

@@ -11,10 +11,12 @@ import torch
 from robustbench_mix.config.protocols import Protocol
 from robustbench_mix.config.specs import short_hash
 from robustbench_mix.data.dataset import Split
+from robustbench_mix.models.checkpoint import CheckpointHeader
 from robustbench_mix.results import records
+from robustbench_mix.results.headers import ProtocolSpec, RunIdentity
 from robustbench_mix.results.records import Run
+from robustbench_mix.results.twins import without_threads
 from robustbench_mix.runtime.devices import conditions
-from robustbench_mix.runtime.provenance import alike
 
 
 @dataclass(frozen=True)
@@ -29,7 +31,7 @@ class Label:
 
 def header_of(
     label: Label,
-    checkpoint: dict[str, Any],
+    checkpoint: CheckpointHeader,
     weights: str,
     dataset: str,
     split: Split,
@@ -39,51 +41,54 @@ def header_of(
     backend: str,
     device: torch.device,
     randomised: int = 0,
-) -> dict[str, Any]:
+) -> RunIdentity:
     """Everything that decides the outcome, and how it was made.
 
     `checkpoint` is the header of the network's checkpoint, empty where there is none;
     `weights` is the hash of its weights; `randomised` is how many passes a verdict rests on,
     0 where the network is not said to draw random numbers.
     """
-    return {
+    return RunIdentity(
         **made_of(label, checkpoint, device),
-        "dataset": dataset,
-        "protocol": protocol.name,
-        "norm": protocol.norm,
-        "eps": [eps.text for eps in protocol.eps],
-        "n": len(split),
-        "protocol_spec": protocol.as_json(),
-        "protocol_hash": protocol.hash,
-        "checkpoint_hash": weights,
-        "data_hash": split.hash,
-        "batch_size": batch_size,
-        "backend": backend,
-        **({"randomised": randomised} if randomised else {}),
-    }
+        dataset=dataset,
+        protocol=protocol.name,
+        norm=protocol.norm,
+        eps=[eps.text for eps in protocol.eps],
+        n=len(split),
+        protocol_spec=ProtocolSpec(**protocol.as_json()),
+        protocol_hash=protocol.hash,
+        checkpoint_hash=weights,
+        data_hash=split.hash,
+        batch_size=batch_size,
+        backend=backend,
+        randomised=randomised or None,
+    )
 
 
-def made_of(label: Label, checkpoint: dict[str, Any], device: torch.device) -> dict[str, Any]:
-    """Which network, how it was trained, and what measures it: the part of every header."""
-    recipe = checkpoint.get("recipe", {})
+def made_of(label: Label, checkpoint: CheckpointHeader, device: torch.device) -> dict[str, Any]:
+    """Which network, how it was trained, and what measures it: fields of every header."""
+    recipe = checkpoint.recipe
+    adversarial = recipe.adversarial if recipe else None
     return {
         **asdict(label),
-        # Where weights come from that were not trained here.
-        **({"weights": checkpoint["weights"]} if "weights" in checkpoint else {}),
-        "train_examples": checkpoint.get("train_examples"),
-        "epochs": recipe.get("epochs"),
-        "adversarial": recipe.get("adversarial", {}).get("eps", ""),
+        "weights": checkpoint.weights,
+        "train_examples": checkpoint.train_examples,
+        "epochs": recipe.epochs if recipe else None,
+        "adversarial": adversarial.eps if adversarial else "",
         **conditions(device),
     }
 
 
-def path_of(header: dict[str, Any], results: Path) -> Path:
+def path_of(header: RunIdentity, results: Path) -> Path:
     """Where the records of the run with this header belong."""
-    parts = ("checkpoint_hash", "data_hash", "batch_size", "backend", "protocol_hash", "seed")
-    return records.run_path(results, header, short_hash([header[name] for name in parts]))
+    parts = [
+        header.checkpoint_hash, header.data_hash, header.batch_size, header.backend,
+        header.protocol_hash, header.seed,
+    ]  # fmt: skip
+    return records.run_path(results, header, short_hash(parts))
 
 
-def finished(path: Path, header: dict[str, Any]) -> Run | None:
+def finished(path: Path, header: RunIdentity) -> Run | None:
     """The run at `path` if it is what this header would give.
 
     Raises RbmixError if the file is damaged.
@@ -94,11 +99,11 @@ def finished(path: Path, header: dict[str, Any]) -> Run | None:
     return run if agree(run.header, header) else None
 
 
-def agree(kept: dict[str, Any], wanted: dict[str, Any]) -> bool:
+def agree(kept: RunIdentity, wanted: RunIdentity) -> bool:
     """Whether two headers are of one run; the commit and the number of threads may differ."""
-    found = {"passes", "checked", "audit", "diagnostics", "smallest_batch", "commit"}
-    first, second = (
-        {name: alike(header, [name]) for name in header if name not in found}
-        for header in (kept, wanted)
-    )
-    return first == second
+    return _outcome(kept) == _outcome(wanted)
+
+
+def _outcome(header: RunIdentity) -> dict[str, object]:
+    fields = {name: getattr(header, name) for name in RunIdentity.__struct_fields__}
+    return {**fields, "commit": "", "device": without_threads(header.device)}

@@ -11,7 +11,7 @@ from torch import nn
 
 from robustbench_mix.config import command_checks, protocols
 from robustbench_mix.config.protocols import Protocol
-from robustbench_mix.config.specs import Adversarial, Interface, ModelSpec, Recipe, as_json
+from robustbench_mix.config.specs import Adversarial, Interface, ModelSpec, Recipe
 from robustbench_mix.config.training import Training as Training
 from robustbench_mix.config.training import adversarial_eps, recipe_for
 from robustbench_mix.data import loaders
@@ -25,6 +25,7 @@ from robustbench_mix.evaluation.identity import Label
 from robustbench_mix.evaluation.resume import Shard
 from robustbench_mix.evaluation.schedules import schedule_of
 from robustbench_mix.models import checkpoint, factory
+from robustbench_mix.models.checkpoint import CheckpointHeader
 from robustbench_mix.runtime import progress
 from robustbench_mix.runtime.devices import fitting_batch, pick_device, pick_precision
 from robustbench_mix.storage.files import check_writable
@@ -222,7 +223,7 @@ def evaluate(
     schedule_of(protocol, max(len(loaded.classes), 2), **wishes)
     if isinstance(model, nn.Module):
         label = Label(word, "external", "external", seed)
-        obtained = Obtained(model, Path(), {}, 0.0)
+        obtained = Obtained(model, Path(), CheckpointHeader(), 0.0)
     elif is_brought:
         label, obtained = brought.bring(
             model, loaded, spatial=spatial, channel=channel, seed=seed, interface=interface,
@@ -234,7 +235,7 @@ def evaluate(
             obtained = from_checkpoint(spec, loaded, weights)
         else:
             header = _checkpoint(spec, loaded, training, where)
-            if header and not fresh:
+            if header is not None and not fresh:
                 done = evaluation.recorded(
                     label, header, loaded, protocol, results, where, **sizes, **wishes
                 )
@@ -250,12 +251,12 @@ def evaluate(
 
 def _checkpoint(
     spec: ModelSpec, dataset: Dataset, training: Training, device: torch.device
-) -> dict[str, Any]:
-    """The header of the checkpoint of exactly these settings, empty where there is none."""
+) -> CheckpointHeader | None:
+    """The header of the checkpoint of exactly these settings, None where there is none."""
     recipe = recipe_of(spec, dataset.name, training, device)
     _, path = place(spec, dataset, recipe, training.examples)
-    header = checkpoint.read_header(path) if path.exists() else {}
-    return header if header.get("spec") == as_json(spec) else {}
+    header = checkpoint.read_header(path) if path.exists() else None
+    return header if header is not None and header.spec == spec else None
 
 
 def attack_shard(

@@ -11,6 +11,7 @@ from robustbench_mix.config.specs import Interface, ModelSpec
 from robustbench_mix.data.dataset import Dataset
 from robustbench_mix.evaluation.identity import Label
 from robustbench_mix.models import checkpoint, factory, state_dict
+from robustbench_mix.models.checkpoint import CheckpointHeader
 from robustbench_mix.models.sources import registry
 from robustbench_mix.models.sources.common import Published
 from robustbench_mix.runtime.progress import say
@@ -84,5 +85,5 @@ def bring(
             channels_last=False,
         )  # fmt: skip
     mixers = (spec.spatial, spec.channel) if is_variant else ("external", "external")
-    header = {"weights": found.weights} if found.weights else {}
+    header = CheckpointHeader(weights=found.weights or None)
     return Label(spec.name, *mixers, seed), Obtained(model.eval(), file or Path(), header, 0.0)

@@ -132,7 +132,7 @@ def _record(
     run: Run, words: dict[str, Any], weights: Path | None, path: Path, **how: Any
 ) -> list[Path]:
     """Evaluate once more for the close calls, and write the baseline and what it needs."""
-    norm = run.header["norm"]
+    norm = run.header.norm
     nearby = {"eps": baselines.edges(run.eps, norm), "norm": norm}
     around = _evaluated(words | nearby, weights, Training(), **how)
     kept = {"dataset": words["dataset"], "attack": words["attack"]}
@@ -169,6 +169,7 @@ def _named(weights: Path | None, folder: Path) -> str:
 def _checkpoint_name(weights: Path) -> str:
     """One file for all baselines of one network: its name changes with the weights."""
     header = checkpoint.read_header(weights)
-    spec = header["spec"]
-    words = [spec["model"], spec["spatial"], spec["channel"], f"s{spec['seed']}", header["dataset"]]
-    return safe_name("-".join([*words, header["weights_hash"]])) + ".safetensors"
+    spec = header.spec
+    assert spec is not None  # `checkpoint.is_ours` has looked
+    words = [spec.model, spec.spatial, spec.channel, f"s{spec.seed}", str(header.dataset)]
+    return safe_name("-".join([*words, header.weights_hash])) + ".safetensors"

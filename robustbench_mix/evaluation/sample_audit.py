@@ -8,12 +8,11 @@ the share of them that the dear rungs would have broken.
 
 from __future__ import annotations
 
-from typing import Any
-
 from robustbench_mix.attacks.native.ensembles import Rung
 from robustbench_mix.attacks.streams import stream
 from robustbench_mix.data.dataset import Split
 from robustbench_mix.evaluation.state import State
+from robustbench_mix.results.headers import Audit
 from robustbench_mix.results.intervals import at_most
 
 
@@ -34,9 +33,7 @@ def hits(state: State, sampled: set[int]) -> list[int]:
     return [row for row in sampled if state.level[row] < state.cheap[row]]
 
 
-def findings(
-    state: State, split: Split, ladder: list[Rung], seed: int, levels: int
-) -> list[dict[str, Any]]:
+def findings(state: State, split: Split, ladder: list[Rung], seed: int, levels: int) -> list[Audit]:
     """Per epsilon, what the sample says; empty if no rung was for a sample.
 
     `sampled` survivors of the cheap rungs met the dear ones, `broken` of them fell; at most
@@ -55,5 +52,5 @@ def findings(
         unmet = sum(cheap[row] > at for row in rows) - len(sampled)
         broken = sum(state.level[row] <= at for row in sampled)
         bound = 0.0 if went_on or not unmet else at_most(broken, len(sampled)) * unmet / len(split)
-        found.append({"sampled": len(sampled), "broken": broken, "bound": bound})
+        found.append(Audit(sampled=len(sampled), broken=broken, bound=bound))
     return found

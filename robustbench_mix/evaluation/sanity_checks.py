@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import nn
 
@@ -11,9 +9,10 @@ from robustbench_mix.attacks.base import Target
 from robustbench_mix.attacks.streams import stream
 from robustbench_mix.data.dataset import Dataset, Split
 from robustbench_mix.evaluation import diagnostics
-from robustbench_mix.evaluation.diagnostics import SAMPLE, Measured
+from robustbench_mix.evaluation.diagnostics import SAMPLE
 from robustbench_mix.evaluation.reference import borrowed, sample
 from robustbench_mix.models.fusion import simplify
+from robustbench_mix.results.headers import Diagnostics, ProtocolSpec
 from robustbench_mix.results.records import Run
 from robustbench_mix.runtime.memory import halving
 from robustbench_mix.runtime.threads import chosen_threads
@@ -21,24 +20,26 @@ from robustbench_mix.runtime.threads import chosen_threads
 MORE_STEPS = 100  # at least, to ask whether PGD had enough
 
 
-def of_network(model: nn.Module, dataset: Dataset, split: Split, device: torch.device) -> Measured:
+def of_network(
+    model: nn.Module, dataset: Dataset, split: Split, device: torch.device
+) -> Diagnostics:
     """What can be told before the attack; values as `diagnostics.of_network`."""
-    found: Measured = {}
+    found: list[Diagnostics] = []
     mean, std = dataset.statistics()
 
     def work(_: int, rows: list[int]) -> None:
         x, y = _images(split, rows, device)
-        found.update(diagnostics.of_network(model, x, y, mean, std))
+        found.append(diagnostics.of_network(model, x, y, mean, std))
 
     with borrowed(model, device):
         rows = _chosen(split)
         halving(work, rows, len(rows))
-    return found
+    return found[-1]
 
 
 def of_attacks(
     model: nn.Module, run: Run, split: Split, device: torch.device, seed: int
-) -> Measured:
+) -> dict[str, int]:
     """What other attacks say about what this run found; as `diagnostics.of_attacks`.
 
     Within the epsilon of its grid at which nearest to half of the images stand. Empty where
@@ -51,8 +52,8 @@ def of_attacks(
     shares = [abs(survived[eps].iloc[rows].mean() - 0.5) for eps in run.eps]
     at = shares.index(min(shares))
     standing = torch.tensor(survived[run.eps[at]].to_numpy(bool))
-    found: dict[str, Any] = {"eps": at}
-    more_steps = _more_steps(run.header["protocol_spec"])
+    found = {"eps": at}
+    more_steps = _more_steps(run.header.protocol_spec)
 
     def work(_: int, rows: list[int]) -> None:
         x, y = _images(split, rows, device)
@@ -60,7 +61,7 @@ def of_attacks(
         found.update(
             diagnostics.of_attacks(
                 target, x, y, torch.tensor(seeds, device=device), standing[rows],
-                run.radius(at), run.header["norm"], more_steps,
+                run.radius(at), run.header.norm, more_steps,
             )
         )  # fmt: skip
 
@@ -71,11 +72,11 @@ def of_attacks(
     return found
 
 
-def _more_steps(protocol: dict[str, Any]) -> int:
+def _more_steps(protocol: ProtocolSpec) -> int:
     """How many steps are more than the protocol's, 0 where it does not have one loss of ours."""
-    if protocol["algorithm"] != "pgd":
+    if protocol.algorithm != "pgd":
         return 0
-    return max(MORE_STEPS, 2 * int(protocol["options"].get("steps", 40)))
+    return max(MORE_STEPS, 2 * int((protocol.options or {}).get("steps", 40)))
 
 
 def _chosen(split: Split) -> list[int]:

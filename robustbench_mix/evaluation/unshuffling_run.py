@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from robustbench_mix.config.specs import Decoder, Recipe, as_json, short_hash
 from robustbench_mix.data.dataset import Dataset, Split, balanced
 from robustbench_mix.errors import RbmixError
+from robustbench_mix.results.headers import UnshufflingHeader
 from robustbench_mix.results.unshuffling import DECODED, PICTURES, path_for
 from robustbench_mix.runtime import provenance
 from robustbench_mix.runtime.devices import conditions, training_threads
@@ -75,20 +76,20 @@ def _solve(
         started = time.perf_counter()
         with doing(f"decoding {len(split):,} test images"):
             table = _decode(model, split, order, device)
-    header = {
-        "model": decoder.name,
+    header = UnshufflingHeader(
+        model=decoder.name,
         **asdict(decoder),
-        "dataset": dataset.name,
-        "image": [dataset.channels, height, width],
-        "levels": split.levels,
-        "n": len(split),
-        "train_examples": len(train_split),
-        "epochs": recipe.epochs,
-        "recipe": as_json(recipe),
-        "data_hash": split.hash,
-        "reach": decoder.reach,
+        dataset=dataset.name,
+        image=[dataset.channels, height, width],
+        levels=split.levels,
+        n=len(split),
+        train_examples=len(train_split),
+        epochs=recipe.epochs,
+        recipe=as_json(recipe),
+        data_hash=split.hash,
+        reach=decoder.reach,
         **made_with,
-    }
+    )
     seconds += time.perf_counter() - started
     parquet_table.write(path, header, table, {"date": provenance.today(), "time_seconds": seconds})
 

@@ -61,7 +61,7 @@ def disputes(first: Run, second: Run) -> list[Dispute]:
     Raises RbmixError unless both are of one protocol, with one seed, on the same images.
     """
     for name in ("protocol_hash", "seed", "dataset", "data_hash"):
-        values = [run.header.get(name) for run in (first, second)]
+        values = [getattr(run.header, name) for run in (first, second)]
         if values[0] != values[1]:
             raise RbmixError(f"runs of different {name} cannot be compared: {values}")
     found = []

@@ -8,11 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from robustbench_mix.results import unshuffling
+from robustbench_mix.results import twins, unshuffling
 from robustbench_mix.results.intervals import mean_interval
 from robustbench_mix.results.markdown import line
-from robustbench_mix.results.unshuffling import Decoding, twin_of
-from robustbench_mix.runtime.provenance import alike
+from robustbench_mix.results.unshuffling import Decoding
 from robustbench_mix.storage.files import safe_name, write_changed
 from robustbench_mix.storage.locks import alone
 
@@ -36,7 +35,7 @@ def rows(paths: list[Path]) -> list[dict[str, Any]]:
     for path in paths:
         one = unshuffling.read(path)
         low, high = mean_interval(one.psnr)
-        row = {name: one.header[name] for name in (*words, "train_examples")}
+        row = {name: getattr(one.header, name) for name in (*words, "train_examples")}
         found.append({**row, "psnr": float(one.psnr.mean()), "low": low, "high": high})
     return found
 
@@ -57,10 +56,10 @@ def to_markdown(found: list[Decoding]) -> str:
     ]
     for one in sorted(found, key=_order):
         h = one.header
-        words = [h["dataset"], h["depth"], h["width"], h["kernel"], h["reach"]]
-        trained = f"{h['train_examples']:,} x {h['epochs']}"
-        lines.append(line([*words, h["spatial"], h["seed"], trained, h["n"], _decibels(one.psnr)]))
-        twin = twin_of(one, found)
+        words = [h.dataset, h.depth, h.width, h.kernel, h.reach]
+        trained = f"{h.train_examples:,} x {h.epochs}"
+        lines.append(line([*words, h.spatial, h.seed, trained, h.n, _decibels(one.psnr)]))
+        twin = twins.twin_of(one, found)
         if twin is not None:
             gain = _decibels(one.psnr - twin.psnr, sign="+")
             lines.append(line([""] * 5 + ["*difference*", "", "", "", gain]))
@@ -70,9 +69,9 @@ def to_markdown(found: list[Decoding]) -> str:
 def place(group: list[Decoding], results: Path) -> Path:
     """Where the sheet of a pair belongs: beside its records."""
     h = group[0].header
-    words = "-".join([h["model"], *(one.header["spatial"].replace(":", "") for one in group)])
-    stem = safe_name(f"{words}-s{h['seed']}-{h['train_examples']}x{h['epochs']}")
-    return results / "unshuffle" / safe_name(h["dataset"]) / f"{stem}.png"
+    words = "-".join([h.model, *(one.header.spatial.replace(":", "") for one in group)])
+    stem = safe_name(f"{words}-s{h.seed}-{h.train_examples}x{h.epochs}")
+    return results / "unshuffle" / safe_name(h.dataset) / f"{stem}.png"
 
 
 def picture(group: list[Decoding]) -> bytes:
@@ -91,7 +90,7 @@ def sheet(group: list[Decoding]) -> np.ndarray:
     """
     rows = [group[0].pictures("original"), group[0].pictures("shuffled")]
     rows += [one.pictures("decoded") for one in group]
-    scale = max(1, round(SCALE / max(group[0].header["image"][1:])))
+    scale = max(1, round(SCALE / max(group[0].header.image[1:])))
     bands = [_beside([enlarged(image, scale) for image in row]) for row in rows]
     return np.concatenate([band for row in bands for band in (row, _white(row))][:-1])
 
@@ -101,17 +100,15 @@ def pairs(found: list[Decoding]) -> list[list[Decoding]]:
 
     Those that kept no pictures are left out.
     """
-    groups: dict[tuple[Any, ...], list[Decoding]] = {}
-    for one in sorted((one for one in found if one.pictures("original")), key=_order):
-        groups.setdefault(alike(one.header, unshuffling.PAIRED), []).append(one)
-    return list(groups.values())
+    shown = sorted((one for one in found if one.pictures("original")), key=_order)
+    return list(twins.groups(shown, "spatial").values())
 
 
 def _order(one: Decoding) -> tuple[Any, ...]:
     h = one.header
-    shape = (h["dataset"], h["depth"], h["width"], h["kernel"], h["patch"])
-    trained = (h["train_examples"], h["epochs"], h["device"], h["data_hash"], h["channel"])
-    return *shape, *trained, h["seed"], h["spatial"] != "learned", h["spatial"]
+    shape = (h.dataset, h.depth, h.width, h.kernel, h.patch)
+    trained = (h.train_examples, h.epochs, h.device, h.data_hash, h.channel)
+    return *shape, *trained, h.seed, h.spatial != "learned", h.spatial
 
 
 def _decibels(values: np.ndarray, sign: str = "") -> str:

@@ -13,19 +13,15 @@ from robustbench_mix.errors import RbmixError
 from robustbench_mix.results import flags, probes, records
 from robustbench_mix.results.intervals import paired_difference, wilson
 from robustbench_mix.results.markdown import head, line, plain
-from robustbench_mix.results.probes import Probe
+from robustbench_mix.results.probes import Transfer
 from robustbench_mix.results.records import Run
-from robustbench_mix.runtime.provenance import PACKAGES, alike
+from robustbench_mix.results.twins import twin_of
+from robustbench_mix.runtime.provenance import PACKAGES
 from robustbench_mix.storage.files import differing, write_changed
 from robustbench_mix.storage.locks import alone
 from robustbench_mix.storage.paths import is_folder
 
 CELL = ["model", "spatial", "channel", "seed", "dataset", "protocol"]
-# What two runs must share, besides their spatial mode, to be members of one pair.
-PAIRED = [
-    "model", "channel", "seed", "dataset", "protocol_hash", "data_hash",
-    "train_examples", "epochs", "adversarial", "device", "backend",
-]  # fmt: skip
 VERSIONS = {
     package: package.replace("robustbench-mix", "rbmix") + "_version" for package in PACKAGES
 }
@@ -38,7 +34,7 @@ COLUMNS = [
 ORDER = {"learned": 0, "frozen": 1}
 
 
-def rows(runs: list[Run], transfers: Sequence[Probe] = ()) -> pd.DataFrame:
+def rows(runs: list[Run], transfers: Sequence[Transfer] = ()) -> pd.DataFrame:
     """One row per run and epsilon (0, the clean accuracy, included); `COLUMNS`.
 
     `transfers` are those of `rbmix explain`, which may raise a flag.
@@ -46,11 +42,13 @@ def rows(runs: list[Run], transfers: Sequence[Probe] = ()) -> pd.DataFrame:
     found: list[dict[str, Any]] = []
     for run in sorted(runs, key=_order):
         header = run.header
-        common = {name: header.get(name) for name in COLUMNS if name in header}
+        common: dict[str, Any] = {
+            name: getattr(header, name) for name in COLUMNS if name in header.__struct_fields__
+        }
         common["backend"] = run.backend
-        common.setdefault("adversarial", "")
+        common["adversarial"] = header.adversarial or ""
         common["flags"] = " ".join(flags.of_run(run, transfers))
-        common |= {column: header["versions"].get(p, "") for p, column in VERSIONS.items()}
+        common |= {column: header.versions.get(p, "") for p, column in VERSIONS.items()}
         for eps, survived in run.survived().items():
             correct, n = int(survived.sum()), len(survived)
             found.append(
@@ -70,14 +68,14 @@ def rows(runs: list[Run], transfers: Sequence[Probe] = ()) -> pd.DataFrame:
     return frame
 
 
-def to_csv(runs: list[Run], transfers: Sequence[Probe] = ()) -> str:
+def to_csv(runs: list[Run], transfers: Sequence[Transfer] = ()) -> str:
     """The rows as CSV, numbers unrounded."""
     buffer = io.StringIO()
     rows(runs, transfers).to_csv(buffer, index=False, lineterminator="\n")
     return buffer.getvalue()
 
 
-def to_markdown(runs: list[Run], transfers: Sequence[Probe] = ()) -> str:
+def to_markdown(runs: list[Run], transfers: Sequence[Transfer] = ()) -> str:
     """One line per curve, the members of a pair together with their difference."""
     lines = [
         "# Leaderboard",
@@ -92,8 +90,8 @@ def to_markdown(runs: list[Run], transfers: Sequence[Probe] = ()) -> str:
     ]
     for group in _groups(runs):
         header = group[0].header
-        words = f"{header['norm']}, {group[0].backend} backend"
-        lines += ["", plain(f"## {header['dataset']} · {header['protocol']} ({words})"), ""]
+        words = f"{header.norm}, {group[0].backend} backend"
+        lines += ["", plain(f"## {header.dataset} · {header.protocol} ({words})"), ""]
         titles = [
             "model",
             "spatial",
@@ -126,25 +124,13 @@ def stale(results: Path) -> list[Path]:
     return differing(_content(results))
 
 
-def twin_of(run: Run, runs: list[Run]) -> Run | None:
-    """The run of the learned twin: the same in everything but the spatial mode."""
-    if run.header["spatial"] in ("learned", "external"):
-        return None
-    for other in runs:
-        if other.header["spatial"] == "learned" and alike(other.header, PAIRED) == alike(
-            run.header, PAIRED
-        ):
-            return other
-    return None
-
-
 def _content(results: Path) -> dict[Path, str]:
     if not is_folder(results):
         raise RbmixError(f"results folder {results} does not exist")
     runs = records.read_all(results)
     if not runs:
         raise RbmixError(f"{results} holds no records (looked for runs/*/*.parquet)")
-    transfers = probes.read_all(results, "transfer")
+    transfers = probes.read_transfers(results)
     return {
         results / "leaderboard.csv": to_csv(runs, transfers),
         results / "leaderboard.md": to_markdown(runs, transfers),
@@ -153,18 +139,18 @@ def _content(results: Path) -> dict[Path, str]:
 
 def _order(run: Run) -> tuple[Any, ...]:
     h = run.header
-    spatial = (ORDER.get(h["spatial"], 2), h["spatial"])
-    training = (h.get("train_examples") or 0, h.get("epochs") or 0, h.get("adversarial") or "")
+    spatial = (ORDER.get(h.spatial, 2), h.spatial)
+    training = (h.train_examples or 0, h.epochs or 0, h.adversarial or "")
     rest = (
-        h["protocol_hash"],
-        h["data_hash"],
-        h["checkpoint_hash"],
+        h.protocol_hash,
+        h.data_hash,
+        h.checkpoint_hash,
         run.backend,
-        h["batch_size"],
-        h["device"],
+        h.batch_size,
+        h.device,
     )
     return (
-        h["dataset"], h["protocol"], h["model"], training, h["channel"], h["seed"], spatial, rest
+        h.dataset, h.protocol, h.model, training, h.channel, h.seed, spatial, rest
     )  # fmt: skip
 
 
@@ -173,7 +159,7 @@ def _groups(runs: list[Run]) -> list[list[Run]]:
     groups: dict[tuple[Any, ...], list[Run]] = {}
     for run in sorted(runs, key=_order):
         h = run.header
-        key = (h["dataset"], h["protocol"], h["norm"], run.backend, *run.eps)
+        key = (h.dataset, h.protocol, h.norm, run.backend, *run.eps)
         groups.setdefault(key, []).append(run)
     return list(groups.values())
 
@@ -181,14 +167,14 @@ def _groups(runs: list[Run]) -> list[list[Run]]:
 def _words(run: Run) -> list[str]:
     h = run.header
     trained = ""
-    if h.get("train_examples"):
-        trained = f"{h['train_examples']:,} x {h['epochs']}"
-        if h.get("adversarial"):
-            trained += f", PGD {h['adversarial']}"
-    elif h.get("weights"):
-        trained = h["weights"]
+    if h.train_examples:
+        trained = f"{h.train_examples:,} x {h.epochs}"
+        if h.adversarial:
+            trained += f", PGD {h.adversarial}"
+    elif h.weights:
+        trained = h.weights
     return [
-        h["model"], h["spatial"], h["channel"], str(h["seed"]), trained, str(h["n"])
+        h.model, h.spatial, h.channel, str(h.seed), trained, str(h.n)
     ]  # fmt: skip
 
 

@@ -5,23 +5,17 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from robustbench_mix.errors import RbmixError
-from robustbench_mix.results import schemas
-from robustbench_mix.runtime.provenance import alike
+from robustbench_mix.results.headers import UnshufflingHeader
 from robustbench_mix.storage import parquet_table
 from robustbench_mix.storage.files import safe_name
 
 DECODED = 8  # images whose pixels are kept
 PICTURES = ("original", "shuffled", "decoded")
-# What two decodings must share to be of one pair.
-PAIRED = (
-    "model", "channel", "seed", "dataset", "data_hash", "train_examples", "epochs", "device"
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -30,10 +24,10 @@ class Decoding:
 
     `mse` is the mean over pixels, in squared pixel units of [0, 1]; `DECODED`
     images, of all classes in turn, also have their pixels, uint8 bytes of shape
-    header["image"], as `original`, `shuffled` and `decoded`.
+    header.image, as `original`, `shuffled` and `decoded`.
     """
 
-    header: dict[str, Any]
+    header: UnshufflingHeader
     table: pd.DataFrame
 
     @property
@@ -43,7 +37,7 @@ class Decoding:
 
     def pictures(self, name: str) -> list[np.ndarray]:
         """The kept images under one of the names of `PICTURES`, (H, W, C) uint8 each."""
-        channels, height, width = self.header["image"]
+        channels, height, width = self.header.image
         kept = [data for data in self.table[name] if data is not None]
         return [
             np.frombuffer(data, np.uint8).reshape(channels, height, width).transpose(1, 2, 0)
@@ -60,9 +54,9 @@ def path_for(results: Path, dataset: str, model: str, spatial: str, seed: int, k
 def read(path: Path) -> Decoding:
     """Read one; raises RbmixError if it is damaged or contradicts itself."""
     columns = {"image": "int64", "mse": "double", **dict.fromkeys(PICTURES, "binary?")}
-    header, table = parquet_table.read(path, columns, schemas.DECODING)
+    header, table = parquet_table.read(path, columns, UnshufflingHeader)
     parquet_table.check_values(path, table, 0, finite=["mse"])
-    size = math.prod(header["image"])
+    size = math.prod(header.image)
     sizes = {name: [0 if data is None else len(data) for data in table[name]] for name in PICTURES}
     first = sizes[PICTURES[0]]
     alike = all(one == first for one in sizes.values()) and set(first) <= {0, size}
@@ -81,21 +75,9 @@ def read_all(results: Path) -> list[Decoding]:
     parquet_table.check_agreement(
         (
             path,
-            f"data {one.header['data_hash']}",
-            (one.table["image"].tolist(), one.header["image"]),
+            f"data {one.header.data_hash}",
+            (one.table["image"].tolist(), one.header.image),
         )
         for path, one in zip(paths, found, strict=True)
     )
     return found
-
-
-def twin_of(decoding: Decoding, decodings: list[Decoding]) -> Decoding | None:
-    """The learned twin: the same in everything but the spatial mode."""
-    if decoding.header["spatial"] == "learned":
-        return None
-    for other in decodings:
-        if other.header["spatial"] == "learned" and alike(other.header, PAIRED) == alike(
-            decoding.header, PAIRED
-        ):
-            return other
-    return None

@@ -8,7 +8,7 @@ from functools import lru_cache
 from heapq import heappop, heappush
 from math import ceil
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch
 
@@ -26,6 +26,8 @@ from robustbench_mix.evaluation.plan import Training
 from robustbench_mix.evaluation.resume import Shard
 from robustbench_mix.models import checkpoint as checkpoints
 from robustbench_mix.models import factory
+from robustbench_mix.models.checkpoint import CheckpointHeader
+from robustbench_mix.results.headers import RunIdentity
 from robustbench_mix.runtime.devices import fitting_batch, pick_device
 from robustbench_mix.runtime.progress import doing, silenced
 from robustbench_mix.storage import remote
@@ -167,13 +169,13 @@ def _of_cell(cell: Cell, dataset: Dataset, about: _About) -> Iterator[Piece]:
     cost = 0.0 if trained else costs.training(spec, shape, recipe, len(split))
     yield Piece("train", network, f"train {words}", cell, "", ready, cost, makes=str(path))
     tested = balanced(dataset.test, cell.examples or default_examples(dataset.name))
-    checkpoint = checkpoints.read_header(path) if trained else {}
+    checkpoint = checkpoints.read_header(path) if trained else None
     for attack in cell.attacks:
         protocol = protocols.load(attack, dataset.name)
         named = f"{protocol.name} on {words}"
         whole = Piece("attack", network, named, cell, attack, False, 0.0, needs=(str(path),))
-        records, header = Path(), {}
-        if trained:
+        records, header = Path(), None
+        if checkpoint is not None:
             header = _header(cell, checkpoint, dataset, tested, protocol, setting.device)
             records = path_of(header, about.results)
             if finished(records, header) is not None:
@@ -188,36 +190,36 @@ def _of_cell(cell: Cell, dataset: Dataset, about: _About) -> Iterator[Piece]:
 
 def _header(
     cell: Cell,
-    checkpoint: dict[str, Any],
+    checkpoint: CheckpointHeader,
     dataset: Dataset,
     tested: Split,
     protocol: Protocol,
     device: torch.device,
-) -> dict[str, Any]:
+) -> RunIdentity:
     spec = cell.spec
     return header_of(
         Label(spec.model, spec.spatial, spec.channel, spec.seed), checkpoint,
-        checkpoint["weights_hash"], dataset.name, tested, protocol,
+        checkpoint.weights_hash, dataset.name, tested, protocol,
         batch_size=fitting_batch(dataset.size, device),
         backend="fast" if protocol.algorithm in ensembles.LADDERS else "reference", device=device,
     )  # fmt: skip
 
 
 def _split(
-    whole: Piece, protocol: Protocol, records: Path, header: dict[str, Any], most: int
+    whole: Piece, protocol: Protocol, records: Path, header: RunIdentity | None, most: int
 ) -> Iterator[Piece]:
     """The attack, after its shards if it takes long or was split before.
 
-    `header` is empty before the training; `most` is how many batches there are.
+    `header` is None before the training; `most` is how many batches there are.
     """
-    parts = resume.shards(records) if header else []
+    parts = resume.shards(records) if header is not None else []
     if not parts and whole.seconds > LONGEST_SECONDS and _can_be_split(protocol):
         of = min(ceil(whole.seconds / LONGEST_SECONDS), most)
         parts = [Shard(number, of) for number in range(1, of + 1)] if of > 1 else []
     shards = []
     for part in parts:
         named = f"part {part.number}/{part.of} of {whole.words}"
-        done = bool(header) and resume.is_of(part.path(records), header)
+        done = header is not None and resume.is_of(part.path(records), header)
         cost = 0.0 if done else whole.seconds / part.of
         shards.append(
             replace(
@@ -242,7 +244,7 @@ def _explained(cell: Cell, dataset: Dataset, split: Split, network: str, about: 
     """Measuring a network, its twin, and the transfer between them, as one piece."""
     spec, shape, setting = cell.spec, factory.shape_of(dataset), about.setting
     grid = [one.text for one in protocols.load("fgsm", dataset.name).eps]
-    weights: dict[str, dict[str, Any]] = {}
+    weights: dict[str, CheckpointHeader] = {}
     needs = []
     for mode in dict.fromkeys(("learned", spec.spatial)):
         one = replace(spec, spatial=mode)
@@ -250,11 +252,14 @@ def _explained(cell: Cell, dataset: Dataset, split: Split, network: str, about: 
         _, path = place(one, dataset, recipe, cell.train_examples)
         needs.append(str(path))
         remote.bring([path.name], about.results)
-        weights[mode] = checkpoints.read_header(path) if path.exists() else {}
+        if path.exists():
+            weights[mode] = checkpoints.read_header(path)
     paths = []
-    if all(weights.values()):
-        hashes = {mode: header["weights_hash"] for mode, header in weights.items()}
-        wanted = [("probe", mode, [hashes[mode]]) for mode in weights]
+    if len(weights) == len(needs):
+        hashes = {mode: header.weights_hash for mode, header in weights.items()}
+        wanted: list[tuple[Literal["probe", "transfer"], str, list[str]]] = [
+            ("probe", mode, [hashes[mode]]) for mode in weights
+        ]
         if len(weights) == 2:
             wanted.append(("transfer", spec.spatial, list(hashes.values())))
         for kind, mode, of in wanted:

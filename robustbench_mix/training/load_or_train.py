@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import nn
@@ -13,6 +12,7 @@ from robustbench_mix.config.specs import ModelSpec, Recipe, as_json
 from robustbench_mix.data.dataset import Dataset, Split, balanced
 from robustbench_mix.errors import RbmixError
 from robustbench_mix.models import checkpoint, factory
+from robustbench_mix.models.checkpoint import CheckpointHeader
 from robustbench_mix.models.summary import unset
 from robustbench_mix.runtime import provenance
 from robustbench_mix.runtime.devices import conditions, training_threads
@@ -31,7 +31,7 @@ class Obtained:
 
     model: nn.Module
     path: Path
-    header: dict[str, Any]
+    header: CheckpointHeader
     train_seconds: float
 
 
@@ -54,10 +54,9 @@ def obtain(
             if not path.exists():
                 return _trained(spec, dataset, split, recipe, device, path)
     obtained = from_checkpoint(spec, dataset, path)
-    header, wanted = obtained.header, {"recipe": as_json(recipe), "dataset": dataset.name}
-    if any(header.get(name) != value for name, value in wanted.items()) or None in (
-        header.get("train_examples"), header.get("test_accuracy")
-    ):  # fmt: skip
+    header = obtained.header
+    is_other = (header.recipe, header.dataset) != (recipe, dataset.name)
+    if is_other or None in (header.train_examples, header.test_accuracy):
         raise RbmixError(f"checkpoint {path} is of other settings than its name says; delete it")
     forget(path)  # what a process left that was killed just after training
     return obtained
@@ -70,8 +69,9 @@ def from_checkpoint(spec: ModelSpec, dataset: Dataset, path: Path) -> Obtained:
     """
     model = factory.build(spec, factory.shape_of(dataset), *dataset.statistics())
     header = checkpoint.load(model, path)
-    if header.get("spec") != as_json(spec):
-        raise RbmixError(f"checkpoint {path} is of {header.get('spec')}, not of {as_json(spec)}")
+    if header.spec != spec:
+        found = as_json(header.spec) if header.spec else None
+        raise RbmixError(f"checkpoint {path} is of {found}, not of {as_json(spec)}")
     say(f"loaded {path}")
     model.to(memory_format=torch.channels_last).eval()
     return Obtained(model, path, header, 0.0)
@@ -95,19 +95,19 @@ def _trained(
     for layer in unset(model) if spec.spatial != "learned" else []:
         say(f"{layer.name} is left out: {layer.note}")
     trained = train(model, split, dataset.test, recipe, spec.seed, device, unfinished=unfinished)
-    header = {
-        "spec": as_json(spec),
-        "recipe": as_json(recipe),
-        "dataset": dataset.name,
-        "classes": list(dataset.classes),
-        "image": list(dataset.train.images.shape[1:]),
-        "train_examples": len(split),
-        "train_hash": split.hash,
-        "test_accuracy": trained.test_accuracy,
-        "time_seconds": trained.time_seconds,
+    header = CheckpointHeader(
+        spec=spec,
+        recipe=recipe,
+        dataset=dataset.name,
+        classes=list(dataset.classes),
+        image=list(dataset.train.images.shape[1:]),
+        train_examples=len(split),
+        train_hash=split.hash,
+        test_accuracy=trained.test_accuracy,
+        time_seconds=trained.time_seconds,
         **made_with,
-        "date": provenance.today(),
-    }
+        date=provenance.today(),
+    )
     checkpoint.save(model, header, path)
     forget(path)
     say(

@@ -82,7 +82,7 @@ def test_the_page_is_whole_and_loads_nothing(results: Path, capsys) -> None:
     assert page.scripts == 0
     assert all(image["alt"] for image in page.images)
     # Two curves, three drawings that explain, one sheet, three pictures for each image and twin.
-    shown = [len(p.pixels("clean")) for p in probes.read_all(results, "transfer")]
+    shown = [len(p.pixels("clean")) for p in probes.read_transfers(results)]
     assert len(page.images) == 2 + 3 + 1 + 2 * 3 * sum(shown)
     for words in ("not enough evidence", "Linearity along the attack", " dB", "Provenance"):
         assert words in text
@@ -110,7 +110,7 @@ def test_explanations_have_rows_where_there_are_records(results: Path) -> None:
     """Everything that one pair under FGSM and one `explain` can say."""
     found = overview.of(results, records.read_all(results))
     filled = {one.name: len(one.rows) for one in found}
-    eps = len(probes.read_all(results, "probe")[0].header["eps"])
+    eps = len(probes.read_probes(results)[0].header.eps)
     assert filled["strength"] == eps
     assert filled["linearity"] == eps
     assert filled["transfer"] == 2 * eps
@@ -158,7 +158,7 @@ def test_a_heat_map_in_bands() -> None:
 
 def test_the_pictures_are_of_the_networks(results: Path) -> None:
     """What is said to be made on a network fools that network."""
-    (found,) = probes.read_all(results, "transfer")
+    (found,) = probes.read_transfers(results)
     kept = found.table[found.table["clean"].notna()]
     for made in probes.SIDES:
         assert (kept[f"says_{made}_{made}"] != kept["label"]).mean() > 0.5

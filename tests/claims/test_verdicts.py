@@ -18,6 +18,7 @@ from robustbench_mix.claims.explanations import attacks, overview
 from robustbench_mix.claims.pairs import clean_pairs, pairs
 from robustbench_mix.results import records
 from robustbench_mix.results import unshuffling as decodings
+from robustbench_mix.results.headers import UnshufflingHeader
 from robustbench_mix.results.unshuffling import Decoding
 from robustbench_mix.storage import parquet_table
 
@@ -247,17 +248,17 @@ def test_twins_share_everything_but_their_mixers(planted, make_run) -> None:
     (pair,) = pairs(both, FULL, CHANS)
     assert pair.first["0"].shape == (4, 80)
     under = planted(shares, n=50) + planted(shares, n=60, protocol="fgsm", data_hash="more")
-    assert [p.header["n"] for p in clean_pairs(under, FULL, CHANS)] == [60]
+    assert [p.header.n for p in clean_pairs(under, FULL, CHANS)] == [60]
 
 
 def decoding(spatial: str, seed: int, psnr: float, n: int = 60) -> Decoding:
     """A record of un-shuffling whose images all come out about as well."""
     noise = np.random.default_rng([seed, len(spatial)]).normal(0, 0.3, n)
-    header = {
-        "model": "convmixer128_4_k5_p1", "channel": "learned", "seed": seed, "dataset": "cifar10",
-        "data_hash": "d", "train_examples": 9, "epochs": 2, "device": "cpu", "spatial": spatial,
-        "depth": 4, "width": 128, "kernel": 5, "patch": 1, "reach": 8, "n": n, "image": [1, 1, 1],
-    }  # fmt: skip
+    header = UnshufflingHeader(
+        model="convmixer128_4_k5_p1", channel="learned", seed=seed, dataset="cifar10",
+        data_hash="d", train_examples=9, epochs=2, device="cpu", spatial=spatial,
+        depth=4, width=128, kernel=5, patch=1, reach=8, n=n, image=[1, 1, 1],
+    )  # fmt: skip
     empty = dict.fromkeys(decodings.PICTURES, [None] * n)
     mse = 10 ** (-(psnr + noise) / 10)
     return Decoding(header, pd.DataFrame({"image": range(n), "mse": mse, **empty}))
@@ -287,11 +288,11 @@ def results(planted, tmp_path: Path) -> Path:
     shares = {"learned": (0.9, 0.6, 0.3), "frozen": (0.9, 0.65, 0.35)}
     for dataset in ("cifar10-jpeg", "digits"):
         for run in planted(shares, dataset=dataset, n=200):
-            key = f"{run.header['spatial']}{run.header['seed']}"
+            key = f"{run.header.spatial}{run.header.seed}"
             records.write(run, records.run_path(folder, run.header, key))
     for spatial in ("learned", "frozen"):
         one = decoding(spatial, 0, 18)
-        path = decodings.path_for(folder, "cifar10", one.header["model"], spatial, 0, "k")
+        path = decodings.path_for(folder, "cifar10", one.header.model, spatial, 0, "k")
         parquet_table.write(path, one.header, one.table, {})
     return folder
 

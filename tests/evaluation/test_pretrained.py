@@ -22,9 +22,11 @@ from robustbench_mix.data import loaders
 from robustbench_mix.errors import RbmixError
 from robustbench_mix.evaluation import pretrained
 from robustbench_mix.models import checkpoint, factory
+from robustbench_mix.models.checkpoint import CheckpointHeader
 from robustbench_mix.models.normalize import Normalized
 from robustbench_mix.models.sources.common import Published
-from robustbench_mix.results import leaderboard, probes, records
+from robustbench_mix.results import probes, records, twins
+from robustbench_mix.results.headers import ProbeIdentity
 
 MODULE = """
 import torch
@@ -106,7 +108,7 @@ def test_a_network_as_it_is_stays_bare(here: Path) -> None:
     assert (label.model, label.spatial, label.channel) == ("net:make", "external", "external")
     assert type(obtained.model) is nn.Sequential
     assert not obtained.model.training
-    assert obtained.header == {}
+    assert obtained.header == CheckpointHeader()
 
 
 def test_the_interface_stands_before_the_network(here: Path) -> None:
@@ -125,7 +127,7 @@ def test_the_interface_stands_before_the_network(here: Path) -> None:
         expected = plain((resized - 0.25) / 0.5)
         torch.testing.assert_close(obtained.model(x), expected)
     assert label.model == "net:make [16 px, mean 0.25 std 0.5]"
-    assert obtained.header == {"weights": "w.safetensors"}
+    assert obtained.header == CheckpointHeader(weights="w.safetensors")
 
 
 def test_resizing_keeps_the_shape_of_images_and_averages() -> None:
@@ -156,7 +158,7 @@ def test_published_standardisation_is_used_unless_another_is_given(here, monkeyp
     found = Published(net.make(), "TAG", (0.5,), (0.25,))
     monkeypatch.setattr("robustbench_mix.models.sources.importable.published", lambda _: found)
     _, obtained = bring("net:make")
-    assert obtained.header == {"weights": "TAG"}
+    assert obtained.header == CheckpointHeader(weights="TAG")
     assert (obtained.model.mean.item(), obtained.model.std.item()) == (0.5, 0.25)
     _, obtained = bring("net:make", interface=Interface(mean=(0.0,), std=(1.0,)))
     assert (obtained.model.mean.item(), obtained.model.std.item()) == (0.0, 1.0)
@@ -182,15 +184,13 @@ def test_a_brought_pair_becomes_twins_on_the_leaderboard(here: Path, capsys) -> 
         code, _, err = rbmix(capsys, "evaluate", *words, f"{spatial}.safetensors", *SMOKE)
         assert code == 0
         assert "training" not in err
-    frozen, learned = sorted(
-        records.read_all(here / "results"), key=lambda run: run.header["spatial"]
-    )
-    assert (learned.header["weights"], learned.header["spatial"]) == (
+    frozen, learned = sorted(records.read_all(here / "results"), key=lambda run: run.header.spatial)
+    assert (learned.header.weights, learned.header.spatial) == (
         "learned.safetensors",
         "learned",
     )
-    assert leaderboard.twin_of(frozen, [frozen, learned]) is learned
-    assert learned.header["checkpoint_hash"] != frozen.header["checkpoint_hash"]
+    assert twins.twin_of(frozen, [frozen, learned]) is learned
+    assert learned.header.checkpoint_hash != frozen.header.checkpoint_hash
     table = (here / "results" / "leaderboard.md").read_text()
     assert "| frozen.safetensors |" in table
     assert "*difference*" in table
@@ -221,8 +221,8 @@ def test_a_callable_is_trained_as_a_pair(here: Path, capsys) -> None:
     assert code == 0
     assert f"loaded {header['checkpoint']}" in err
     (run,) = records.read_all(here / "results")
-    assert (run.header["model"], run.header["spatial"]) == ("net:make [10 px]", "frozen")
-    assert "weights" not in run.header
+    assert (run.header.model, run.header.spatial) == ("net:make [10 px]", "frozen")
+    assert run.header.weights is None
 
 
 @pytest.mark.default
@@ -243,8 +243,12 @@ def test_file_names_of_foreign_words_are_safe(home: Path) -> None:
     path = checkpoint.path_for(spec, recipe_for("resnet", "digits"), "digits", "abc")
     assert path.parent == home / "checkpoints"
     assert path.name.startswith("hf_owner_name_v1-learned-")
-    words = {"model": spec.name, "spatial": "frozen", "channel": "learned", "seed": 0}
-    path = probes.path_for(home, {**words, "kind": "probe", "dataset": "digits"}, "key")
+    header = ProbeIdentity(
+        model=spec.name, spatial="frozen", channel="learned", seed=0, kind="probe",
+        dataset="digits", data_hash="d", n=1, train_examples=None, epochs=None, device="cpu",
+        eps=["1/255"],
+    )  # fmt: skip
+    path = probes.path_for(home, header, "key")
     assert path == home / "probes/digits/probe-hf_owner_name_v1-frozen-learned-s0-key.parquet"
 
 

@@ -20,6 +20,7 @@ from robustbench_mix.attacks.native import ensembles
 from robustbench_mix.attacks.native.square import asked, square
 from robustbench_mix.config import protocols
 from robustbench_mix.config.specs import Eps
+from robustbench_mix.data.dataset import Dataset
 from robustbench_mix.evaluation import diagnostics, explain, fast, reference
 from robustbench_mix.evaluation.identity import Label
 from robustbench_mix.evaluation.remaining_passes import (
@@ -36,8 +37,11 @@ from robustbench_mix.evaluation.remaining_passes import (
     work_of,
 )
 from robustbench_mix.evaluation.state import State
+from robustbench_mix.models.checkpoint import CheckpointHeader
 from robustbench_mix.results import records
+from robustbench_mix.results.headers import TransferHeader
 from robustbench_mix.runtime.pace import Pace
+from robustbench_mix.storage.validation import extend
 
 HONEST = 1.5  # by what factor an estimate may be wrong, after a tenth
 CIFAR = torch.zeros(8, 3, 32, 32)
@@ -198,7 +202,7 @@ def real(checkout: Path, protocol: str) -> Iterator[tuple[str, list[Image], list
     """The images of committed runs: which attack broke each, and at what epsilon."""
     for path in sorted((checkout / "results" / "runs").rglob(f"*-s0-{protocol}-*.parquet")):
         run = records.read(path)
-        if run.header["protocol"] == protocol and run.header.get("backend") == "fast":
+        if run.header.protocol == protocol and run.header.backend == "fast":
             names = ("component", "correct", "margin")
             columns = zip(*(run.table[name] for name in names), strict=True)
             images = [Image(list(by), bool(right), margin) for by, right, margin in columns]
@@ -365,9 +369,13 @@ def test_probes_take_what_is_expected(linear_case: Callable, ends, tmp_path: Pat
     model, split = linear_case(10, n=40)
     twin, _ = linear_case(10)
     label, cpu = Label("resnet14", "frozen", "learned", 0), torch.device("cpu")
-    header = {"eps": ["0.01", "0.02"], "classes": ["a"] * 10, "shape": [2, 5, 5]}
+    data, eps = Dataset("random", tuple("0123456789"), split, split), ["0.01", "0.02"]
+    wanted = (label, CheckpointHeader(), data, split, eps, cpu)
+    header = explain.header_of("probe", *wanted)
     explain._probe(label, model, header, split, tmp_path / "probe.parquet", cpu)
-    explain._transfer(label, (model, twin), header, split, tmp_path / "t.parquet", cpu)
+    pair = explain.header_of("transfer", *wanted)
+    pair = extend(pair, TransferHeader, classes=["a"] * 10, shape=[2, 5, 5])
+    explain._transfer(label, (model, twin), pair, split, tmp_path / "t.parquet", cpu)
     assert len(ends) == 2
     for expected, took in ends:
         assert 1 / HONEST < took / expected < HONEST

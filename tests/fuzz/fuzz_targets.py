@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
+import msgspec
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -49,10 +50,11 @@ from robustbench_mix.evaluation.schedules import schedule_of
 from robustbench_mix.evaluation.state import State
 from robustbench_mix.models import checkpoint, state_dict
 from robustbench_mix.results import gallery, leaderboard, plots, probes, records, unshuffling
+from robustbench_mix.results.headers import ProbeIdentity, RunHeader, RunIdentity
 from robustbench_mix.results.records import Run
 from robustbench_mix.results.regression import baselines
 from robustbench_mix.runtime.provenance import PACKAGES
-from robustbench_mix.storage import files
+from robustbench_mix.storage import files, validation
 from robustbench_mix.sweeps import definition
 from robustbench_mix.sweeps import plan as planning
 from robustbench_mix.sweeps import run as sweeping
@@ -337,7 +339,7 @@ PICTURE = np.full((1, 2, 2), 0.5, np.float32).tobytes()
 TRANSFER = {**NETWORK, "kind": "transfer", "classes": ["a", "b"], "shape": [1, 2, 2]}
 TRANSFER_COLUMNS: dict[str, list[Any]] = {
     "image": [0, 10, 20, 30], "first": [True, True, True, False], "second": [True] * 4,
-    **{name: [[False, True]] * 4 for name, kind in probes.COLUMNS["transfer"].items()
+    **{name: [[False, True]] * 4 for name, kind in probes.TRANSFER_COLUMNS.items()
        if kind == "[bool]"},
     **{name: [PICTURE if name in probes.PIXELS else 1, None, None, None]
        for name in probes.PICTURES},
@@ -412,6 +414,11 @@ def read_records(folder: Path) -> str:
     return check(call, folder)
 
 
+def probe_path(folder: Path, header: dict[str, Any]) -> Path:
+    """Where the records with this header belong."""
+    return probes.path_for(folder, msgspec.convert(header, ProbeIdentity), "key")
+
+
 def make_probes(choices: Choices, folder: Path) -> None:
     kept = folder / "probes" / "digits"
     kind = choices.below(2)
@@ -426,7 +433,7 @@ def make_probes(choices: Choices, folder: Path) -> None:
 
 def read_probes(folder: Path) -> str:
     def call() -> None:
-        probed, transferred = (probes.read_all(folder, kind) for kind in ("probe", "transfer"))
+        probed, transferred = probes.read_probes(folder), probes.read_transfers(folder)
         for one in overview.every([], probed, transferred):
             assert all(len(row) == len(one.columns) for row in one.rows)
         for probe in transferred:
@@ -531,7 +538,8 @@ def _gated(eps: list[str]) -> Run:
     spec = {"algorithm": "pgd", "options": {"steps": 40}}
     header = {**RUN, "model": "resnet14_w4", "data_hash": split.hash, "eps": eps, "audit": None,
               "protocol_spec": spec}  # fmt: skip
-    return Run(header, pd.DataFrame(columns), "2026-01-31")
+    typed = validation.decode(header, RunHeader, "a run made by hand is wrong")
+    return Run(typed, pd.DataFrame(columns), "2026-01-31")
 
 
 @cache
@@ -785,8 +793,11 @@ STATE = asdict(State(
 ))  # fmt: skip
 
 
+IDENTITY = msgspec.convert({**RUN, "batch_size": 4}, RunIdentity)
+
+
 def make_run(choices: Choices, folder: Path) -> None:
-    content = {"header": {"batch_size": 4}, "state": STATE}
+    content = {"header": msgspec.to_builtins(IDENTITY), "state": STATE}
     raw = json.dumps(mutated(content, choices)).encode()
     raw = mangled(raw, choices) if choices.one_in(3) else raw
     (folder / "run.partial.json").write_bytes(raw)
@@ -797,7 +808,7 @@ def read_run(folder: Path) -> str:
     sizes = resume.Sizes(images=3, levels=len(GRID), steps=3, batch_size=4)
 
     def call() -> None:
-        state = resume.resumed(folder / "run.partial.json", {"batch_size": 4}, sizes)
+        state = resume.resumed(folder / "run.partial.json", IDENTITY, sizes)
         if state is not None:
             outcome.table(split, state, 2, True)
             outcome.checked(state)

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from msgspec import structs
 from scipy.stats import binomtest
 
 from robustbench_mix import cli
@@ -37,7 +38,7 @@ def kept_of(run, around=None, weights: str = "") -> Baseline:
         for name in ("broken", "component", "norm", "inferred"):
             table[name] = [[v for v in values for _ in range(2)] for values in table[name]]
         grid = baselines.edges(run.eps, "linf")
-        around = replace(run, header={**run.header, "eps": grid}, table=table)
+        around = replace(run, header=structs.replace(run.header, eps=grid), table=table)
     return baselines.of_run(run, around, dataset="digits", attack="pgd", weights=weights)
 
 
@@ -79,7 +80,7 @@ def test_close_calls_are_those_that_turn_nearby(make_run) -> None:
     table = run.table.copy()
     # The first falls within 1.05/255 alone, the second within 2.1/255, the third never.
     table["broken"] = [[False, True, True, True], [False, False, False, True], [False] * 4]
-    around = replace(run, header={**run.header, "eps": grid}, table=table)
+    around = replace(run, header=structs.replace(run.header, eps=grid), table=table)
     kept = kept_of(run, around)
     assert kept.clear["1/255"].tolist() == [False, True, True]
     assert kept.clear["2/255"].tolist() == [True, False, True]
@@ -303,7 +304,7 @@ def test_protocol_logits_flags_and_versions(run, make_run, tmp_path: Path) -> No
     levels = [2] + [0, 1, 2] * 6 + [2]
     spec = {"algorithm": "pgd", "options": {"steps": 3, "restarts": 5}}
     header = HEADER | {"protocol_spec": spec, "protocol_hash": "q", "diagnostics": FLAGGED}
-    versions = {**run.header["versions"], "torch": "2.0"}
+    versions = {**run.header.versions, "torch": "2.0"}
     now = make_run(levels, [False] + [True] * 19, versions=versions, **header)
     now.table.loc[3, "margin"] *= 1.1
     kept = kept_of(make_run(levels, [False] + [True] * 19, **HEADER | {"diagnostics": SOUND}))

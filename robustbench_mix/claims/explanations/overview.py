@@ -8,13 +8,13 @@ from pathlib import Path
 from robustbench_mix.claims.explanations import attacks, drawings, local
 from robustbench_mix.claims.explanations.table import Explanation
 from robustbench_mix.results import probes
-from robustbench_mix.results.probes import Probe
+from robustbench_mix.results.probes import Probe, Transfer
 from robustbench_mix.results.records import Run
 
 __all__ = ["Explanation", "every", "of"]
 
 
-def every(runs: list[Run], probed: list[Probe], transferred: list[Probe]) -> list[Explanation]:
+def every(runs: list[Run], probed: list[Probe], transferred: list[Transfer]) -> list[Explanation]:
     """All of them, in the order of the argument."""
     drawn = drawings.every(probed)
     tables = [
@@ -32,5 +32,4 @@ def every(runs: list[Run], probed: list[Probe], transferred: list[Probe]) -> lis
 
 def of(results: Path, runs: list[Run]) -> list[Explanation]:
     """All of them, from these runs and the probes under `results`."""
-    probed, transferred = (probes.read_all(results, kind) for kind in ("probe", "transfer"))
-    return every(runs, probed, transferred)
+    return every(runs, probes.read_probes(results), probes.read_transfers(results))

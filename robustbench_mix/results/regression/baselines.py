@@ -20,7 +20,8 @@ import pandas as pd
 
 from robustbench_mix.config.specs import Eps, short_hash
 from robustbench_mix.errors import RbmixError
-from robustbench_mix.results import flags, schemas
+from robustbench_mix.results import flags
+from robustbench_mix.results.headers import ProtocolSpec, check_grid
 from robustbench_mix.results.records import Run
 from robustbench_mix.runtime.provenance import PACKAGES
 from robustbench_mix.storage import reading
@@ -99,17 +100,17 @@ def of_run(run: Run, around: Run, *, dataset: str, attack: str, weights: str) ->
     path relative to the baseline's folder, '' or `ELSEWHERE`.
     """
     h = run.header
-    spec = h["protocol_spec"]
+    spec = h.protocol_spec
     given = {
-        **{name: h.get(name) for name in IDENTITY},
+        **{name: getattr(h, name, None) for name in IDENTITY},
         "format": FORMAT,
         "dataset": dataset,
         "attack": attack,
         "weights": weights,
         "flags": " ".join(flags.of_run(run)),
-        "algorithm": spec["algorithm"],
+        "algorithm": spec.algorithm,
         "options": options(spec),
-        **{package: h["versions"].get(package, "") for package in PACKAGES},
+        **{package: h.versions.get(package, "") for package in PACKAGES},
         "date": run.date,
     }
     identity = {name: "" if given[name] is None else str(given[name]) for name in IDENTITY}
@@ -125,10 +126,10 @@ def of_run(run: Run, around: Run, *, dataset: str, attack: str, weights: str) ->
     return Baseline(identity, images, stands, clear.astype(bool))
 
 
-def options(spec: dict[str, Any]) -> str:
+def options(spec: ProtocolSpec) -> str:
     """The options of a protocol in one line, sorted: `restarts=5 steps=40`."""
     dense = (",", ":")
-    pairs = sorted(spec["options"].items())
+    pairs = sorted((spec.options or {}).items())
     return " ".join(f"{name}={json.dumps(value, separators=dense)}" for name, value in pairs)
 
 
@@ -204,8 +205,7 @@ def _parsed(table: pd.DataFrame) -> Baseline:
         raise ValueError("its columns are others")
     identity = {name: str(table[name][0]) for name in IDENTITY}
     grid = list(table.columns[len(IMAGE) : -len(IDENTITY) - 1])
-    if not schemas.grid(identity["norm"])(grid):
-        raise ValueError("its columns are no epsilon grid")
+    check_grid(grid, identity["norm"])
     images = table[list(IMAGE)].astype(dict.fromkeys(IMAGE[:3], int) | {"margin": float})
     images = images.set_index("image")
     right = images["label"] == images["prediction"]

@@ -72,7 +72,7 @@ def judged(
     is a number of images at each epsilon. `replaced` says that the run was given weights of
     its own instead of the checkpoint that belongs to the baseline.
     """
-    same = run.header["checkpoint_hash"] == baseline.identity["checkpoint_hash"]
+    same = run.header.checkpoint_hash == baseline.identity["checkpoint_hash"]
     checks = [
         _protocol(baseline, run),
         _weights(baseline, run, replaced),
@@ -97,19 +97,19 @@ def to_json(verdicts: list[Verdict], written: list[Path]) -> dict[str, Any]:
 
 def _protocol(baseline: Baseline, run: Run) -> Check:
     h, kept = run.header, baseline.identity
-    before, now = kept["protocol_hash"], h["protocol_hash"]
+    before, now = kept["protocol_hash"], h.protocol_hash
     worse = ""
     if before != now:
         was = f"{kept['algorithm']} {kept['options']}".strip()
-        spec = h["protocol_spec"]
-        now_is = f"{spec['algorithm']} {options(spec)}".strip()
+        spec = h.protocol_spec
+        now_is = f"{spec.algorithm} {options(spec)}".strip()
         worse = f"the protocol changed from '{was}' to '{now_is}'; its numbers mean something else"
     return Check("protocol", before, now, worse=worse)
 
 
 def _weights(baseline: Baseline, run: Run, replaced: bool) -> Check:
     """Your own model may have learned something new; a checkpoint that is kept here may not."""
-    before, now = baseline.identity["checkpoint_hash"], run.header["checkpoint_hash"]
+    before, now = baseline.identity["checkpoint_hash"], run.header.checkpoint_hash
     kept = baseline.identity["spatial"] != "external" and not replaced
     worse = ""
     if before != now and kept:
@@ -215,7 +215,7 @@ def _flags(baseline: Baseline, run: Run) -> Check:
 def _notes(baseline: Baseline, run: Run) -> list[str]:
     """What differs in how the two were made."""
     kept = baseline.identity
-    now = {**run.header["versions"], "device": run.header["device"]}
+    now = {**run.header.versions, "device": run.header.device}
     return [
         f"{name}: {kept[name]} then, {now[name]} now"
         for name in (*PACKAGES, "device")

@@ -11,17 +11,20 @@ under a key of our own, `rbmix`.
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
+
+from msgspec import Meta
 
 from robustbench_mix.config.specs import Eps, parse_eps
 from robustbench_mix.errors import RbmixError
-from robustbench_mix.results import schemas
+from robustbench_mix.results.headers import EXTERNAL, RunHeader, check_grid
 from robustbench_mix.results.records import Run
 from robustbench_mix.storage import reading, validation
 from robustbench_mix.storage.files import safe_name, write_text
-from robustbench_mix.storage.validation import Check, is_name
+from robustbench_mix.storage.validation import SHOWN, Count, Header, Name, Positive, is_name
 
 NORMS = {"linf": "Linf", "l2": "L2"}
 # What its leaderboards are of: the radius of each, and how many test images they take.
@@ -37,18 +40,79 @@ OWN = (
 )  # fmt: skip
 LONGEST = 10_000  # characters of a text: lists of authors and footnotes are long
 
+LongText = Annotated[str, Meta(max_length=LONGEST)]
+Percent = str | int | float
+
+
+class Clean(Header, frozen=True, kw_only=True):
+    """How many of the images are classified correctly."""
+
+    correct: Count
+    n: Positive
+
+
+class Own(Header, frozen=True, kw_only=True):
+    """What is read of the fields that RobustBench does not ask for."""
+
+    norm: Literal["linf", "l2"]
+    clean: Clean
+
+
+class Entry(Header, frozen=True, kw_only=True):
+    """What is read of an entry, in RobustBench's own names."""
+
+    dataset: Name
+    eps: Name
+    clean_acc: Percent
+    autoattack_acc: Percent
+    name: LongText | None = None
+    authors: LongText | None = None
+    venue: LongText | None = None
+    link: LongText | None = None
+    architecture: LongText | None = None
+    footnote: LongText | None = None
+    additional_data: bool | None = None
+    unreliable: bool | None = None
+    external: object = None
+    reported: object = None
+    rbmix: Own | None = None
+
+    def __post_init__(self) -> None:
+        """Raise RbmixError for a text that cannot be printed and for no figure in per cent."""
+        for name in ("dataset", "eps"):
+            if not is_name(getattr(self, name)):
+                raise RbmixError(f"{name} = {getattr(self, name)!r} cannot be printed")
+        for name in ("name", "authors", "venue", "link", "architecture", "footnote"):
+            text = getattr(self, name)
+            if text is not None and not _text(text):
+                raise RbmixError(f"{name} = {text[:SHOWN]!r} cannot be printed")
+        for name in ("clean_acc", "autoattack_acc"):
+            figure = getattr(self, name)
+            if share(figure) is None:
+                shown = str(figure)[:SHOWN]
+                raise RbmixError(f"{name} = {shown!r} is not a figure in per cent, as 56.30")
+
+
+@dataclass(frozen=True)
+class ReadEntry:
+    """An entry of a file, with its norm and the Model ID that the file is named after."""
+
+    entry: Entry
+    norm: str
+    model_id: str
+
 
 def refusal(run: Run) -> str:
     """Why a run gives no `autoattack_acc`, '' if it does: only AutoAttack's standard version."""
-    spec = run.header["protocol_spec"]
-    if spec["algorithm"] != "autoattack":
-        return f"protocol {run.header['protocol']!r} runs {spec['algorithm']}, not AutoAttack"
-    if run.header.get("randomised"):
+    spec = run.header.protocol_spec
+    if spec.algorithm != "autoattack":
+        return f"protocol {run.header.protocol!r} runs {spec.algorithm}, not AutoAttack"
+    if run.header.randomised:
         return "its network was evaluated as randomised, RobustBench takes deterministic ones"
-    if options := spec.get("options"):
+    if options := spec.options:
         words = ", ".join(f"{name} = {value}" for name, value in options.items())
         return f"it changes AutoAttack's standard version ({words})"
-    if run.header.get("audit"):
+    if run.header.audit:
         return "only a sample of its images met all of AutoAttack"
     return ""
 
@@ -62,7 +126,7 @@ def of(run: Run, eps: str | None, raised: dict[str, str], told: dict[str, Any]) 
     and for texts that cannot be printed.
     """
     if why := refusal(run):
-        raise RbmixError(f"{run.header['model']}: no entry of RobustBench ({why})")
+        raise RbmixError(f"{run.header.model}: no entry of RobustBench ({why})")
     _check(told)
     eps = _radius(run, eps)
     h, survived = run.header, run.survived()
@@ -71,7 +135,7 @@ def of(run: Run, eps: str | None, raised: dict[str, str], told: dict[str, Any]) 
     missing = {name: f"{TO_FILL}: {name}" for name in ("link", "name", "authors", "venue")}
     fields = {**missing, "architecture": _architecture(h), "reported": "", **told}
     # A network that rbmix trained has seen the training images and nothing else.
-    fields.setdefault("additional_data", False if h["train_examples"] else None)
+    fields.setdefault("additional_data", False if h.train_examples else None)
     flagged = [f"rbmix flags {name}: {words}." for name, words in raised.items()]
     return {
         "link": fields["link"],
@@ -79,7 +143,7 @@ def of(run: Run, eps: str | None, raised: dict[str, str], told: dict[str, Any]) 
         "authors": fields["authors"],
         "additional_data": fields["additional_data"],
         "number_forward_passes": 1,
-        "dataset": h["dataset"],
+        "dataset": h.dataset,
         "venue": fields["venue"],
         "architecture": fields["architecture"],
         "eps": eps,
@@ -94,7 +158,7 @@ def of(run: Run, eps: str | None, raised: dict[str, str], told: dict[str, Any]) 
             "flags": raised,
             "date": run.date,
             "backend": run.backend,
-            **{name: h[name] for name in OWN},
+            **{name: getattr(h, name) for name in OWN},
         },
     }
 
@@ -125,7 +189,7 @@ def remarks(entry: dict[str, Any]) -> list[str]:
 def default_id(run: Run) -> str:
     """A Model ID from the words of the run."""
     h = run.header
-    return f"{h['model']}-{h['spatial']}-{h['channel']}-s{h['seed']}"
+    return f"{h.model}-{h.spatial}-{h.channel}-s{h.seed}"
 
 
 def write(folder: Path, model_id: str, entry: dict[str, Any]) -> Path:
@@ -136,25 +200,28 @@ def write(folder: Path, model_id: str, entry: dict[str, Any]) -> Path:
     return path
 
 
-def read(path: Path) -> dict[str, Any]:
-    """An entry, with its `norm`, that of its folder or what rbmix wrote, and `model_id`.
+def read(path: Path) -> ReadEntry:
+    """Read an entry; its norm is that of its folder, or what rbmix wrote.
 
     Raises RbmixError for anything else: nothing in it is trusted.
     """
     refusal = f"{path} is no entry of RobustBench"
     raw = reading.content(path, "entry", reading.COMPANION)
-    entry = validation.verify(reading.from_json(raw, refusal), ENTRY, refusal)
+    entry = validation.decode(reading.from_json(raw, refusal), Entry, refusal, printable=False)
     if not is_name(path.stem):
         raise RbmixError(f"{refusal} (its file's name is no Model ID, which is printed)")
     folders = {name: norm for norm, name in NORMS.items()}
-    own = entry["rbmix"]["norm"] if entry.get("rbmix") else None
+    own = entry.rbmix.norm if entry.rbmix else None
     norm = folders.get(path.resolve().parent.name, own)
     if norm is None:
         raise RbmixError(f"{refusal} (the norm is the name of its folder, Linf or L2)")
-    if own not in (None, norm):
+    if own is not None and own != norm:
         raise RbmixError(f"{refusal} (it says {NORMS[own]} and lies in {NORMS[norm]})")
-    validation.verify(entry, {"eps": lambda text: schemas.grid(norm)([text])}, refusal)
-    return {**entry, "norm": norm, "model_id": path.stem}
+    try:
+        check_grid([entry.eps], norm)
+    except RbmixError as error:
+        raise RbmixError(f"{refusal} (eps: {error})") from error
+    return ReadEntry(entry, norm, path.stem)
 
 
 def _check(told: dict[str, Any]) -> None:
@@ -172,24 +239,23 @@ def _radius(run: Run, wanted: str | None) -> str:
     Raises RbmixError if the run has no such epsilon.
     """
     h = run.header
-    text = wanted or RADIUS.get((h["dataset"], h["norm"]), "")
+    text = wanted or RADIUS.get((h.dataset, h.norm), "")
     if not text and len(run.eps) == 1:
         text = run.eps[0]
     allowed = f"allowed: {', '.join(run.eps)}"
     if not text:
         raise RbmixError(f"an entry has one epsilon, choose it with --eps ({allowed})")
-    exact = parse_eps(text, h["norm"]).exact
+    exact = parse_eps(text, h.norm).exact
     for own in run.eps:
         if Eps(own).exact == exact:
             return own
     raise RbmixError(f"epsilon {text!r} is not of this run ({allowed})")
 
 
-def _architecture(header: dict[str, Any]) -> str:
-    model, spatial, channel = (str(header[name]) for name in ("model", "spatial", "channel"))
-    if spatial == schemas.EXTERNAL:
-        return model
-    return f"{model} (spatial mixers {spatial}, channel mixers {channel})"
+def _architecture(header: RunHeader) -> str:
+    if header.spatial == EXTERNAL:
+        return header.model
+    return f"{header.model} (spatial mixers {header.spatial}, channel mixers {header.channel})"
 
 
 def _text(value: Any) -> bool:
@@ -199,11 +265,6 @@ def _text(value: Any) -> bool:
         and len(value) <= LONGEST
         and all(c.isprintable() or c.isspace() for c in value)
     )
-
-
-def _share(value: Any) -> bool:
-    """Per cent, as a text or a number."""
-    return share(value) is not None
 
 
 def share(value: Any) -> float | None:
@@ -219,21 +280,3 @@ def share(value: Any) -> float | None:
 
 def _percent(counts: dict[str, int]) -> str:
     return f"{100 * counts['correct'] / counts['n']:.2f}"
-
-
-ENTRY: dict[str, Check] = {
-    **dict.fromkeys(("name", "authors", "venue", "link", "architecture"), validation.maybe(_text)),
-    "footnote": validation.maybe(_text),
-    "additional_data": lambda value: value is None or isinstance(value, bool),
-    "unreliable": lambda value: value is None or isinstance(value, bool),
-    "dataset": is_name,
-    "eps": is_name,
-    "clean_acc": _share,
-    "autoattack_acc": _share,
-    "rbmix": validation.maybe(
-        validation.holding(
-            norm=validation.among(*NORMS),
-            clean=validation.holding(correct=validation.count(), n=validation.count(1)),
-        )
-    ),
-}

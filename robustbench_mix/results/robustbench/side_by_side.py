@@ -22,7 +22,7 @@ from robustbench_mix.results.intervals import wilson
 from robustbench_mix.results.markdown import head, line, plain
 from robustbench_mix.results.records import Run
 from robustbench_mix.results.robustbench import model_info
-from robustbench_mix.results.robustbench.model_info import share
+from robustbench_mix.results.robustbench.model_info import ReadEntry, share
 from robustbench_mix.storage.paths import is_folder
 
 MAX_ENTRIES = 10_000
@@ -35,7 +35,7 @@ COLUMNS = [
 Board = tuple[str, str, Fraction]
 
 
-def entries(path: Path) -> list[dict[str, Any]]:
+def entries(path: Path) -> list[ReadEntry]:
     """Every entry of a file, or of a folder like `model_info`, in the order of the paths.
 
     Folders of corruption benchmarks, which have no attack, are left out. Raises RbmixError if
@@ -52,7 +52,7 @@ def entries(path: Path) -> list[dict[str, Any]]:
     return [model_info.read(one) for one in found]
 
 
-def rows(runs: Sequence[Run], theirs: Sequence[dict[str, Any]]) -> pd.DataFrame:
+def rows(runs: Sequence[Run], theirs: Sequence[ReadEntry]) -> pd.DataFrame:
     """`COLUMNS`, accuracies as shares, best AutoAttack accuracy first within each table.
 
     Of our runs those under the full AutoAttack, at the epsilons for which there are entries;
@@ -105,7 +105,7 @@ def content(results: Path, theirs: Path) -> dict[Path, str]:
     read = entries(theirs)
     found = rows(records.read_all(results), read)
     if found.empty:
-        boards = sorted({f"{e['dataset']} {e['norm']} {e['eps']}" for e in read})
+        boards = sorted({f"{one.entry.dataset} {one.norm} {one.entry.eps}" for one in read})
         raise RbmixError(
             f"{results} has no run under the full AutoAttack for what {theirs} is of "
             f"({', '.join(boards[:10])})"
@@ -123,30 +123,33 @@ def _ours(run: Run) -> list[dict[str, Any]]:
     n = len(survived)
     return [
         {
-            "source": OURS, "dataset": h["dataset"], "norm": h["norm"], "eps": eps,
-            "model": model_info.default_id(run), "architecture": h["model"], "n": n,
+            "source": OURS, "dataset": h.dataset, "norm": h.norm, "eps": eps,
+            "model": model_info.default_id(run), "architecture": h.model, "n": n,
             "clean": records.accuracy(int(survived["0"].sum()), n),
             "autoattack": records.accuracy(int(survived[eps].sum()), n),
             "notes": ", ".join([f"{run.backend} backend", *flags.of_run(run)]),
-            "checkpoint_hash": h["checkpoint_hash"],
+            "checkpoint_hash": h.checkpoint_hash,
         }
         for eps in run.eps
     ]  # fmt: skip
 
 
-def _theirs(entry: dict[str, Any]) -> dict[str, Any]:
-    # On one line each: a line end within a cell would begin another row of the CSV.
-    names = ("architecture", "footnote", "link")
-    words = {name: " ".join((entry.get(name) or "").split()) for name in names}
-    notes = [*(["unreliable"] if entry.get("unreliable") else []), words["footnote"]]
+def _theirs(read: ReadEntry) -> dict[str, Any]:
+    entry = read.entry
+    notes = [*(["unreliable"] if entry.unreliable else []), _on_one_line(entry.footnote)]
     return {
-        "source": THEIRS, "dataset": entry["dataset"], "norm": entry["norm"], "eps": entry["eps"],
-        "model": entry["model_id"], "architecture": words["architecture"],
-        "clean": share(entry["clean_acc"]), "autoattack": share(entry["autoattack_acc"]),
-        "external": share(entry.get("external")), "reported": share(entry.get("reported")),
-        "additional_data": entry.get("additional_data"), "notes": "; ".join(filter(None, notes)),
-        "link": words["link"],
+        "source": THEIRS, "dataset": entry.dataset, "norm": read.norm, "eps": entry.eps,
+        "model": read.model_id, "architecture": _on_one_line(entry.architecture),
+        "clean": share(entry.clean_acc), "autoattack": share(entry.autoattack_acc),
+        "external": share(entry.external), "reported": share(entry.reported),
+        "additional_data": entry.additional_data, "notes": "; ".join(filter(None, notes)),
+        "link": _on_one_line(entry.link),
     }  # fmt: skip
+
+
+def _on_one_line(text: str | None) -> str:
+    """The text without line ends: within a cell one would begin another row of the CSV."""
+    return " ".join((text or "").split())
 
 
 def _board(row: dict[str, Any]) -> Board:
