@@ -2,43 +2,63 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-from robustbench_mix.results.statistics import LEVEL, Difference, holm, images_needed, seeds_needed
+import numpy as np
+
+from robustbench_mix.results.design import MOST_SEEDS, half_width, seeds_for
+from robustbench_mix.results.random_effects import SIGNIFICANCE, Components, components
+from robustbench_mix.results.statistics import Difference, difference, holm
 
 HOLDS, IN_PART, FAILS, OPEN = (
     "holds", "holds in part", "does not hold", "not enough evidence",
 )  # fmt: skip
 YES, NO, UNDECIDED, EMPTY = "yes", "no", "open", "nothing left"
-SEEDS = 3  # fewer say nothing about training
+SEEDS = 6  # fewer say too little about training: six agree by chance once in 32 times
 LEAST = 0.01  # the smallest gap of accuracies that would matter, as a share
+# A half-width of this share of an effect finds it with a power of 0.8: 1.96 / (1.96 + 0.84).
+WIDTH = 0.7
 
 
 @dataclass(frozen=True)
 class Finding:
     """A difference, second minus first, where it was measured, and what the paper has there.
 
-    `first`, `second` are means over seeds and images, in the unit of the claim (shares or
-    dB); `discordant` the share of images on which twins differ and `spread` the standard
-    deviation of the difference from seed to seed, for the power calculation.
+    Attributes:
+        where: What tells it from the others of the claim: model, training, attack, epsilon.
+        first, second: Means over seeds and images, in the unit of the claim (shares or dB).
+        difference: Of these, with its interval and tests.
+        parts: Its variance components; None for one seed or one image.
+        standing: Share of the images that the better of the two keeps.
+        paper: What the paper has for it, in the same unit.
+        corrected: The p that decides, Holm-corrected within the claim.
+        answer: To what the claim asks.
+        need: Seeds that would answer it, where it is open.
+        is_main: Whether it is the one that stands for its model (`main_findings`).
     """
 
     where: dict[str, str]
     first: float
     second: float
     difference: Difference
-    discordant: float
-    spread: float
+    parts: Components | None
+    standing: float
     paper: float | None = None
     corrected: float = 1.0
     answer: str = UNDECIDED
     need: str = ""
+    is_main: bool = False
 
 
 @dataclass(frozen=True)
 class Claim:
-    """A statement of the paper, how it was tested on one data set, what was found, the verdict."""
+    """A statement, how it was tested on one data set, what was found, the verdict.
+
+    Attributes:
+        margin: The smallest difference that matters, in the unit of the findings.
+        is_bound: Whether it asks that no more than the margin is lost (non-inferiority), and not
+            for a gain (superiority).
+    """
 
     number: str
     title: str
@@ -50,12 +70,8 @@ class Claim:
     data: str = ""
     unit: str = "pp"
     sides: tuple[str, str] = ("learned", "frozen")
-    margin: float = 0.0  # what may be lost, as a share; then the interval alone decides
-
-    @property
-    def signed(self) -> bool:
-        """Whether the sign test has a say."""
-        return not self.margin
+    margin: float = LEAST
+    is_bound: bool = False
 
     @property
     def name(self) -> str:
@@ -63,52 +79,100 @@ class Claim:
         return f"{self.number}. {self.title}"
 
     @property
+    def scale(self) -> int:
+        """What a value is multiplied with to be shown: shares are shown in points."""
+        return 100 if self.unit == "pp" else 1
+
+    @property
     def measured(self) -> str:
-        """The range of the differences, but for those where nothing is left."""
-        scale = 100 if self.unit == "pp" else 1
-        points = [scale * f.difference.point for f in self.findings if f.answer != EMPTY]
-        if not points:
-            return ""
-        ends = dict.fromkeys(f"{value:+.1f}" for value in (min(points), max(points)))
-        return f"{' to '.join(ends)} {self.unit}"
+        """The main finding of each model, with its interval."""
+        shown = []
+        for finding in self.findings:
+            if not finding.is_main:
+                continue
+            found, where = finding.difference, finding.where
+            ends = found.point, found.low, found.high
+            point, low, high = (f"{self.scale * value:+.1f}" for value in ends)
+            place = " ".join(where[k] for k in where if k not in ("trained on", "attack"))
+            shown.append(f"{place}: {point} [{low}, {high}] {self.unit}")
+        return "; ".join(shown)
 
 
-def judged(claim: Claim, decide: Callable[[Finding], str]) -> Claim:
-    """The claim with p-values corrected for their number, answers, needs and a verdict."""
-    corrected = holm([finding.difference.p for finding in claim.findings])
+def compare(
+    first: np.ndarray, second: np.ndarray, paper: float | None, where: dict[str, str]
+) -> Finding:
+    """Compare twins.
+
+    Args:
+        first, second: (seeds, images): bool, whether an image is kept, or dB.
+        paper: What the paper has, as the difference of such means.
+        where: What tells this finding from the others of its claim.
+    """
+    gain = second.astype(float) - first.astype(float)
+    return Finding(
+        where=where,
+        first=float(first.mean()),
+        second=float(second.mean()),
+        difference=difference(first, second),
+        parts=components(gain) if min(gain.shape) > 1 else None,
+        standing=max(float(first.mean()), float(second.mean())),
+        paper=paper,
+    )
+
+
+def judge(claim: Claim) -> Claim:
+    """Return the claim with corrected p-values, answers, needs and a verdict."""
+    decide = _is_not_below if claim.is_bound else _is_greater
+    tests = [_deciding_p(finding, claim) for finding in claim.findings]
     findings = []
-    for finding, p in zip(claim.findings, corrected, strict=True):
+    for finding, p in zip(claim.findings, holm(tests), strict=True):
         finding = replace(finding, corrected=p)
-        answer = decide(finding)
-        if finding.difference.seeds < SEEDS and answer != EMPTY:
-            answer = UNDECIDED
-        need = _need(finding, claim, len(claim.findings)) if answer == UNDECIDED else ""
+        answer, missing = decide(finding, claim.margin), SEEDS - finding.difference.seeds
+        need = _need(finding, claim) if answer == UNDECIDED else ""
+        if answer != EMPTY and missing > 0 and (need == "" or finding.parts is None):
+            answer, need = UNDECIDED, f"{missing} more seed" + ("s" if missing > 1 else "")
         findings.append(replace(finding, answer=answer, need=need))
     verdict, reason = _verdict(findings)
-    return replace(claim, findings=findings, verdict=verdict, reason=reason)
+    return replace(claim, findings=mark_main(findings), verdict=verdict, reason=reason)
 
 
-def greater(finding: Finding) -> str:
-    """Is the second greater? No if it is smaller, or if a gap of `LEAST` is ruled out."""
-    difference = finding.difference
-    if max(finding.first, finding.second) < LEAST:
+def mark_main(findings: list[Finding]) -> list[Finding]:
+    """Mark the finding of each model at the epsilon where about half of the images stand.
+
+    Findings without an epsilon are main ones; where nothing is left none is.
+    """
+    sets: dict[tuple[str, ...], list[int]] = {}
+    for at, finding in enumerate(findings):
+        if finding.answer != EMPTY:
+            place = tuple(value for name, value in finding.where.items() if name != "eps")
+            sets.setdefault(place, []).append(at)
+    main = {min(those, key=lambda at: abs(findings[at].standing - 0.5)) for those in sets.values()}
+    return [replace(finding, is_main=at in main) for at, finding in enumerate(findings)]
+
+
+def _deciding_p(finding: Finding, claim: Claim) -> float:
+    """The two-sided p of the test that a yes rests on."""
+    found = finding.difference
+    return min(1.0, 2 * found.p_above(-claim.margin)) if claim.is_bound else found.p
+
+
+def _is_greater(finding: Finding, margin: float) -> str:
+    """Is the second greater? No if it is smaller, or if a gain of the margin is ruled out."""
+    found = finding.difference
+    if finding.standing < LEAST:
         return EMPTY
-    if finding.corrected < LEVEL and difference.low > 0:
+    if finding.corrected < SIGNIFICANCE and found.low > 0:
         return YES
-    if finding.corrected < LEVEL and difference.high < 0:
+    if finding.corrected < SIGNIFICANCE and found.high < 0:
         return NO
-    return NO if difference.high < LEAST else UNDECIDED
+    return NO if found.p_below(margin) < SIGNIFICANCE / 2 else UNDECIDED
 
 
-def not_below(margin: float) -> Callable[[Finding], str]:
-    """Is the second less than `margin` below the first? By its 95 % interval."""
-
-    def decide(finding: Finding) -> str:
-        if finding.difference.low > -margin:
-            return YES
-        return NO if finding.difference.high < -margin else UNDECIDED
-
-    return decide
+def _is_not_below(finding: Finding, margin: float) -> str:
+    """Is less than the margin lost? No if the loss is shown to be larger."""
+    if finding.corrected < SIGNIFICANCE:
+        return YES
+    return NO if finding.difference.p_below(-margin) < SIGNIFICANCE / 2 else UNDECIDED
 
 
 def _verdict(findings: list[Finding]) -> tuple[str, str]:
@@ -132,22 +196,17 @@ def _of(count: int, total: int) -> str:
     return f"{count} of {total} comparison" + ("s" if total > 1 else "")
 
 
-def _need(finding: Finding, claim: Claim, tests: int) -> str:
-    """What would decide it: more seeds first, then more images, for the effect to be found."""
-    seeds = finding.difference.seeds
-    effect = finding.paper or LEAST
-    if claim.margin:  # what is to be seen is on which side of it the difference lies
-        effect = max(abs(finding.difference.point + claim.margin), LEAST / 10)
-    if seeds < SEEDS:
-        return f"{SEEDS - seeds} more seed" + ("s" if SEEDS - seeds > 1 else "")
-    if claim.unit != "pp":
+def _need(finding: Finding, claim: Claim) -> str:
+    """How many seeds, on the same images or on more, would find the effect."""
+    seeds, images = finding.difference.seeds, finding.difference.images
+    if finding.parts is None:
         return "more seeds"
-    images = images_needed(finding.discordant, effect, tests)
-    more_seeds = seeds_needed(finding.spread, effect)
-    parts = []
-    if images > finding.difference.images:
-        parts.append(f"{images:,} images")
-    if more_seeds > seeds:
-        parts.append(f"{more_seeds} seeds")
-    size = f"for {100 * abs(effect):.1f} pp"
-    return f"{' and '.join(parts) or 'a little more'} {size}"
+    effect = abs(finding.paper or claim.margin)
+    if claim.is_bound:  # what is to be seen is on which side of it the difference lies
+        effect = max(abs(finding.difference.point + claim.margin), claim.margin / 10)
+    while (needed := seeds_for(finding.parts, images, WIDTH * effect, SEEDS)) == MOST_SEEDS:
+        if half_width(finding.parts, needed, images) <= WIDTH * effect or images > 10**7:
+            break
+        images *= 2
+    found = f"{claim.scale * effect:.1f} {claim.unit}"
+    return f"{max(needed, seeds + 1)} seeds x {images:,} images for {found}"

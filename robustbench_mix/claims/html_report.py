@@ -52,6 +52,7 @@ def to_html(results: Path) -> str:
     found = verdicts.every(runs, decoded)
     return environment.get_template("report.html").render(
         claims=found,
+        method=page.METHOD.replace("*", ""),
         tables=[page.table(claim) for claim in found],
         curves=[
             {"alt": _described(group), "src": _svg(partial(plots.figure, group))}

@@ -1,98 +1,140 @@
-"""The claims as Markdown: the verdicts first, then what each rests on."""
+"""The claims as Markdown: a page of verdicts, and what each rests on in a file of its own."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from robustbench_mix.claims import paper
-from robustbench_mix.claims.claim import Claim, Finding
+from robustbench_mix.claims.claim import SEEDS, Claim, Finding
+from robustbench_mix.claims.explanations import table as explanations
 from robustbench_mix.claims.explanations.overview import Explanation
-from robustbench_mix.claims.explanations.table import draw
-from robustbench_mix.claims.explanations.table import to_markdown as explained
 from robustbench_mix.results.markdown import head, line, plain
-from robustbench_mix.storage.files import write_changed
+from robustbench_mix.storage.files import differing, safe_name, write_changed
 from robustbench_mix.storage.locks import alone
 
 NAME = "claims.md"
+FOLDER = "claims"  # of what the verdicts rest on, in a results folder
+
+METHOD = f"""\
+A *difference* is the second network minus the first, as the columns name them: a mean over seeds
+and images, with a 95 % interval in which both vary (two-way random effects, Satterthwaite's degrees
+of freedom). *p, t* is that of Student's t over seeds, Holm-corrected within the claim; *p, flips*
+that of the exact sign-flip permutation over seeds; *p, seeds alike* that of the F test that seeds
+do not differ. The two one-sided p (TOST) are against a loss, and against a gain, of the margin.
+An answer needs {SEEDS} seeds. *Needed* says how many would find the paper's effect, or the margin
+where the paper has none, with a power of 0.8. *Nothing left*: both networks are below 1 %."""
 
 
 def write(results: Path, found: list[Claim], why: list[Explanation]) -> list[Path]:
-    """Write claims.md under `results`, and the drawings that it shows; the files that changed."""
-    path = results / NAME
-    with alone(path):
-        drawn = draw(results, why)
-        return [*write_changed({path: to_markdown(found, why)}), *drawn]
+    """Write claims.md under `results`, its appendices and drawings; return what changed."""
+    with alone(results / NAME):
+        drawn = explanations.draw(results, why)
+        return [*write_changed(content(results, found, why)), *drawn]
 
 
-def stale(results: Path, found: list[Claim], why: list[Explanation]) -> bool:
-    """Whether claims.md is not what these claims and explanations give."""
-    path = results / NAME
-    return not path.is_file() or path.read_bytes() != to_markdown(found, why).encode()
+def stale(results: Path, found: list[Claim], why: list[Explanation]) -> list[Path]:
+    """Return the files that are not what these claims and explanations give."""
+    return differing(content(results, found, why))
 
 
-def to_markdown(found: list[Claim], why: list[Explanation]) -> str:
-    """A table of verdicts, one section for each claim, and the tables that explain."""
+def content(results: Path, found: list[Claim], why: list[Explanation]) -> dict[Path, str]:
+    """Return the text of each file."""
+    numbers = dict.fromkeys(claim.number for claim in found)
+    pages = {
+        results / FOLDER / _file(number): _appendix([c for c in found if c.number == number])
+        for number in numbers
+    }
+    pages[results / FOLDER / "why.md"] = _why(why)
+    return {results / NAME: _verdicts(found, why), **pages}
+
+
+def _verdicts(found: list[Claim], why: list[Explanation]) -> str:
     lines = [
         "# The claims, tested",
         "",
         *head(["claim", "data", "verdict", "where", "measured"]),
         *(
-            line([one.name, one.data, f"**{one.verdict}**", one.reason, one.measured])
+            f"| {_link(one)} {line([one.data, f'**{one.verdict}**', one.reason, one.measured])}"
             for one in found
         ),
-    ]
-    lines += [
         "",
-        "A *difference* is the mean over seeds and images of the paired difference, with a 95 %",
-        "interval that resamples both (crossed bootstrap). *p* is Holm-corrected within the claim.",
-        "A verdict needs three seeds; with fewer, or where the interval leaves the question open,",
-        "*needed* says how many would find the paper's effect, or one of 1 point where the paper",
-        "has none, with a power of 0.8. *Nothing left*: both twins are below 1 %.",
+        "*Measured* is the difference at the epsilon where about half of the images stand.",
+        "",
+        *METHOD.splitlines(),
         "",
         f"The paper's figures: {paper.source()}.",
+        "",
+        "## Why",
+        "",
+        *(f"- [{one.title}]({FOLDER}/why.md#{_anchor(one.title)})" for one in why),
     ]
-    numbers = [claim.number for claim in found]
-    for position, claim in enumerate(found):
-        if numbers.index(claim.number) == position:
-            lines += ["", f"## {claim.name}", "", claim.statement, ""]
-            lines += [f"*Test.* {claim.test}"]
-        on = f" on {plain(claim.data)}" if claim.data else ""
-        lines += ["", f"**{claim.verdict}**{on}: {claim.reason}."]
-        if claim.findings:
-            lines += ["", *_table(claim)]
-    lines += ["", "## Why"]
-    for one in why:
-        lines += ["", *explained(one)]
     return "\n".join(lines) + "\n"
 
 
+def _appendix(versions: list[Claim]) -> str:
+    """A claim on every data set."""
+    first = versions[0]
+    lines = [f"# {first.name}", "", first.statement, "", f"*Test.* {first.test}"]
+    for claim in versions:
+        on = f" on {plain(claim.data)}" if claim.data else ""
+        lines += ["", f"**{claim.verdict}**{on}: {claim.reason}."]
+        if claim.findings:
+            titles, rows = table(claim)
+            lines += ["", *head(titles), *map(line, rows)]
+    return "\n".join([*lines, "", *METHOD.splitlines()]) + "\n"
+
+
+def _why(why: list[Explanation]) -> str:
+    lines = ["# Why there is a gap, or none"]
+    for one in why:
+        lines += ["", *explanations.to_markdown(one, f"../{explanations.FOLDER}")]
+    return "\n".join(lines) + "\n"
+
+
+def _file(number: str) -> str:
+    return f"{safe_name(number.replace(', ', '-'))}.md"
+
+
+def _link(claim: Claim) -> str:
+    return f"[{claim.name}]({FOLDER}/{_file(claim.number)})"
+
+
+def _anchor(title: str) -> str:
+    """The anchor that Markdown gives a heading."""
+    kept = "".join(c for c in title.lower() if c.isalnum() or c in " -")
+    return kept.replace(" ", "-")
+
+
 def table(claim: Claim) -> tuple[list[str], list[list[str]]]:
-    """Titles and rows of what a claim rests on."""
+    """Return titles and rows of what a claim rests on."""
     places = list(dict.fromkeys(key for finding in claim.findings for key in finding.where))
+    margin = f"{claim.scale * claim.margin:g} {claim.unit}"
     titles = [
-        *places, "seeds x images", *claim.sides, f"difference, {claim.unit}", "paper", "p",
-        "answer", "needed",
+        *places, "seeds x images", *claim.sides, f"difference, {claim.unit}", "paper", "p, t",
+        "p, flips", "p, seeds alike", f"p, loss of {margin}", f"p, gain of {margin}", "answer",
+        "needed",
     ]  # fmt: skip
     return titles, [_cells(claim, finding, places) for finding in claim.findings]
 
 
-def _table(claim: Claim) -> list[str]:
-    titles, rows = table(claim)
-    return [*head(titles), *map(line, rows)]
-
-
 def _cells(claim: Claim, finding: Finding, places: list[str]) -> list[str]:
-    found = finding.difference
-    scale = 100 if claim.unit == "pp" else 1
+    found, scale = finding.difference, claim.scale
     sides = [f"{scale * side:.1f}" for side in (finding.first, finding.second)]
     point, low, high = (f"{scale * value:+.1f}" for value in (found.point, found.low, found.high))
+    tests = [
+        found.p if claim.is_bound else finding.corrected,
+        found.flips,
+        found.unlike,
+        found.p_above(-claim.margin),
+        found.p_below(claim.margin),
+    ]
     return [
         *(finding.where.get(place, "") for place in places),
         f"{found.seeds} x {found.images:,}",
         *sides,
         f"{point} [{low}, {high}]",
         "" if finding.paper is None else f"{scale * finding.paper:+.1f}",
-        f"{finding.corrected:.2g}" if claim.signed else "",
+        *("" if p is None else f"{p:.2g}" for p in tests),
         finding.answer,
         finding.need,
     ]

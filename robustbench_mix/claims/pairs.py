@@ -7,11 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from robustbench_mix.claims.claim import Finding
+from robustbench_mix.claims.claim import Finding, compare
 from robustbench_mix.results import twins
 from robustbench_mix.results.headers import NetworkHeader, RunHeader
 from robustbench_mix.results.records import Run
-from robustbench_mix.results.statistics import difference
 
 Kind = tuple[str, str]  # spatial, channel
 MULTIPLIER = 9  # the depth multiplier of the paper's ResNets
@@ -27,29 +26,25 @@ class Pair:
     second: dict[str, np.ndarray]
 
     @property
-    def weight(self) -> int:
-        """How many records it rests on."""
-        return len(self.seeds) * self.header.n
+    def size(self) -> tuple[int, int]:
+        """How many images its networks were trained on, over all epochs; how many records it has.
+
+        Of several trainings of a network the longest is taken, then the set of most records.
+        """
+        h = self.header
+        return (h.train_examples or 0) * (h.epochs or 0), len(self.seeds) * h.n
+
+    def of_seeds(self, seeds: set[int]) -> Pair:
+        """Return the part of these seeds."""
+        at = [place for place, seed in enumerate(self.seeds) if seed in seeds]
+        first, second = (
+            {eps: kept[at] for eps, kept in side.items()} for side in (self.first, self.second)
+        )
+        return Pair(self.header, [self.seeds[place] for place in at], first, second)
 
     def finding(self, eps: str, paper: float | None, where: dict[str, str]) -> Finding:
         """The difference at one epsilon, second minus first."""
         return compare(self.first[eps], self.second[eps], paper, where)
-
-
-def compare(
-    first: np.ndarray, second: np.ndarray, paper: float | None, where: dict[str, str]
-) -> Finding:
-    """The finding for two bool arrays (seeds, images) of twins."""
-    by_seed = second.mean(1) - first.mean(1)
-    return Finding(
-        where=where,
-        first=float(first.mean()),
-        second=float(second.mean()),
-        difference=difference(first, second),
-        discordant=float((first != second).mean()),
-        spread=float(by_seed.std(ddof=1)) if len(by_seed) > 1 else 0.0,
-        paper=paper,
-    )
 
 
 def pairs(runs: list[Run], first: Kind, second: Kind) -> list[Pair]:
@@ -57,8 +52,8 @@ def pairs(runs: list[Run], first: Kind, second: Kind) -> list[Pair]:
 
     Adversarially trained networks are left out: the paper's claims are of standard training.
     So are networks that brought their weights: what such twins share is not known.
-    Where the same networks met the same protocol more than once (another backend, more
-    images), the set that rests on the most records is taken.
+    Where the same networks met the same protocol more than once (another training, another
+    backend, more images), the largest set is taken (`Pair.size`).
     """
     chosen = [
         run
@@ -73,7 +68,7 @@ def pairs(runs: list[Run], first: Kind, second: Kind) -> list[Pair]:
     largest = twins.largest(
         (pair for pair in found if pair is not None),
         lambda pair: (pair.header.dataset, pair.header.model, pair.header.protocol),
-        lambda pair: pair.weight,
+        lambda pair: pair.size,
     )
     return [largest[key] for key in sorted(largest)]
 
@@ -83,7 +78,7 @@ def clean_pairs(runs: list[Run], first: Kind, second: Kind) -> list[Pair]:
     largest = twins.largest(
         pairs(runs, first, second),
         lambda pair: (pair.header.dataset, pair.header.model),
-        lambda pair: pair.weight,
+        lambda pair: pair.size,
     )
     return list(largest.values())
 

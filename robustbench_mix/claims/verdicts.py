@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from robustbench_mix.claims import accuracy, robustness, unshuffling
+from robustbench_mix.claims import accuracy, dose, robustness, unshuffling
 from robustbench_mix.claims.claim import Claim
 from robustbench_mix.claims.pairs import names_multiplier
 from robustbench_mix.results import unshuffling as decodings
@@ -18,13 +18,11 @@ __all__ = ["Claim", "every", "of"]
 def every(runs: list[Run], found: list[Decoding]) -> list[Claim]:
     """All of them, in the order of the paper, each on every data set that has records for it.
 
-    A pure function of the records. ResNets that name a depth multiplier are left to the table of
-    capacity, which explains a claim and does not test one.
+    A pure function of the records. ResNets that name a depth multiplier are left to the claim on
+    that.
     """
     named: dict[str, tuple[list[Run], list[Decoding]]] = {}
     for run in runs:
-        if names_multiplier(run.header.model):
-            continue
         named.setdefault(run.header.dataset, ([], []))[0].append(run)
     for one in found:
         named.setdefault(one.header.dataset, ([], []))[1].append(one)
@@ -44,6 +42,8 @@ def of(results: Path, runs: list[Run]) -> list[Claim]:
 
 
 def _claims(runs: list[Run], found: list[Decoding]) -> list[Claim]:
+    every_dose = runs
+    runs = [run for run in runs if not names_multiplier(run.header.model)]
     return [
         accuracy.almost_as_well(runs),
         accuracy.not_so_channels(runs),
@@ -52,4 +52,5 @@ def _claims(runs: list[Run], found: list[Decoding]) -> list[Claim]:
         robustness.smoothing_gains(runs),
         robustness.smoothing_is_free(runs),
         unshuffling.nearly_as_well(found),
+        dose.gap_closes(every_dose),
     ]

@@ -117,9 +117,8 @@ def claims(
 
         runs = records.read_all(folder)
         found, why = verdicts.of(folder, runs), overview.of(folder, runs)
-        is_stale = check and page.stale(folder, found, why)
+        stale = page.stale(folder, found, why) if check else []
     if check:
-        stale = [folder / page.NAME] if is_stale else []
         _tell_stale(stale, folder, "claims", as_json, quiet)
         return
     with progress.doing("drawing what explains them"):

@@ -13,8 +13,8 @@ from robustbench_mix.config.specs import Eps
 from robustbench_mix.results import leaderboard, records, svg, twins
 from robustbench_mix.results.intervals import wilson
 from robustbench_mix.results.leaderboard import ORDER
+from robustbench_mix.results.random_effects import estimate
 from robustbench_mix.results.records import Run
-from robustbench_mix.results.statistics import crossed_bootstrap
 from robustbench_mix.storage.files import safe_name, write_changed
 from robustbench_mix.storage.locks import alone
 
@@ -124,11 +124,10 @@ def _curve(name: str, runs: list[Run]) -> Curve:
     shares = {}
     for eps in survived[0]:
         kept = np.stack([table[eps].to_numpy() for table in survived])
-        low, high = (
-            wilson(int(kept.sum()), kept.size)
-            if len(kept) == 1
-            else crossed_bootstrap(kept.astype(np.int8))
-        )
+        if len(kept) == 1:
+            low, high = wilson(int(kept.sum()), kept.size)
+        else:
+            low, high = (float(np.clip(end, 0, 1)) for end in estimate(kept * 1.0).interval())
         shares[eps] = (float(kept.mean()), low, high)
     return Curve(name, len(runs), len(survived[0]), shares)
 

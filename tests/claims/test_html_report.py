@@ -90,16 +90,19 @@ def test_the_page_is_whole_and_loads_nothing(results: Path, capsys) -> None:
 
 
 def test_the_claims_file_has_the_same_tables(results: Path, capsys) -> None:
-    """Markdown for GitHub: verdicts, tests and explanations."""
+    """Markdown for GitHub: the explanations, which the page of verdicts links to."""
     assert cli.main(["claims", str(results)]) == 0
     capsys.readouterr()
-    text = (results / "claims.md").read_text(encoding="utf-8")
+    verdicts = (results / "claims.md").read_text(encoding="utf-8")
+    text = (results / "claims/why.md").read_text(encoding="utf-8")
     for one in overview.of(results, records.read_all(results)):
         assert f"### {one.title}" in text
+        anchor = "-".join(re.sub(r"[^a-z0-9 -]", "", one.title.lower()).split(" "))
+        assert f"[{one.title}](claims/why.md#{anchor})" in verdicts
         assert one.shows in text
         assert one.cannot in text
         for each in one.drawings:
-            assert f"]({FOLDER}/{each.file})" in text
+            assert f"](../{FOLDER}/{each.file})" in text
             drawn = "".join(ElementTree.parse(results / FOLDER / each.file).getroot().itertext())
             assert "learned" in drawn
             assert "frozen" in drawn

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from robustbench_mix import cli
-from robustbench_mix.claims import accuracy, page, paper, robustness, unshuffling, verdicts
+from robustbench_mix.claims import accuracy, dose, page, paper, robustness, unshuffling, verdicts
 from robustbench_mix.claims.claim import FAILS, HOLDS, IN_PART, OPEN, UNDECIDED
 from robustbench_mix.claims.explanations import attacks, overview
 from robustbench_mix.claims.pairs import clean_pairs, pairs
@@ -29,7 +29,7 @@ FULL, CHANS = accuracy.FULL, accuracy.CHANS
 def planted(make_run):
     """A function: runs of twins over seeds whose robust accuracies are given per epsilon."""
 
-    def make(shares, seeds=4, n=400, protocol="pgd", **header):
+    def make(shares, seeds=6, n=400, protocol="pgd", **header):
         """`shares` maps a spatial mode to (clean, first, second epsilon), as shares kept."""
         runs = []
         for seed in range(seeds):
@@ -52,14 +52,16 @@ def planted(make_run):
 
 
 def test_a_planted_gain_holds(planted) -> None:
-    """Five points at both epsilons, over four seeds."""
+    """Five points at both epsilons, over six seeds."""
     runs = planted({"learned": (0.9, 0.6, 0.3), "frozen": (0.9, 0.65, 0.35)})
     claim = robustness.more_robust(runs, "pgd")
     assert claim.verdict == HOLDS
     assert [finding.answer for finding in claim.findings] == ["yes", "yes"]
     assert claim.findings[0].difference.point == pytest.approx(0.05, abs=0.02)
-    low, high = (float(part) for part in claim.measured.removesuffix(" pp").split(" to "))
-    assert 3 < low <= high < 7
+    # The epsilon where about half of the images stand is the one that is shown.
+    main = claim.findings[0].difference
+    ends = (f"{100 * end:+.1f}" for end in (main.point, main.low, main.high))
+    assert claim.measured == "resnet14 1/255: {} [{}, {}] pp".format(*ends)
     assert robustness.more_robust(runs, "autoattack").reason == "no records"
 
 
@@ -86,12 +88,13 @@ def test_a_gain_at_one_epsilon_holds_in_part(planted) -> None:
     assert claim.reason.startswith("in 1 of 2 comparisons")
 
 
-def test_too_few_seeds_are_too_little(planted) -> None:
-    """However clear the gap: two seeds say nothing about training."""
-    runs = planted({"learned": (0.9, 0.6, 0.3), "frozen": (0.9, 0.8, 0.5)}, seeds=2)
+@pytest.mark.parametrize(("seeds", "need"), [(1, "5 more seeds"), (5, "1 more seed")])
+def test_too_few_seeds_are_too_little(planted, seeds: int, need: str) -> None:
+    """However clear the gap: five seeds say too little about training."""
+    runs = planted({"learned": (0.9, 0.6, 0.3), "frozen": (0.9, 0.8, 0.5)}, seeds=seeds)
     claim = robustness.more_robust(runs, "pgd")
     assert claim.verdict == OPEN
-    assert claim.findings[0].need == "1 more seed"
+    assert claim.findings[0].need == need
 
 
 def test_too_few_images_say_how_many_would_do(planted) -> None:
@@ -118,20 +121,59 @@ def test_adversarially_trained_networks_are_another_matter(planted) -> None:
 
 
 @pytest.mark.default
-def test_capacity_is_a_table_and_no_claim(planted) -> None:
-    """Other depth multipliers than the paper's explain; the verdicts leave them out."""
+def test_other_depth_multipliers_have_a_claim_of_their_own(planted) -> None:
+    """The verdicts on the paper's claims leave them out; a table shows them all."""
     alike = {"learned": (0.9, 0.6, 0.3), "frozen": (0.9, 0.6, 0.3)}
     worse = {"learned": (0.9, 0.6, 0.3), "frozen": (0.6, 0.3, 0.0)}
     ours = planted(alike)
     runs = ours + planted(worse, model="resnet14_d1") + planted(alike, model="resnet14_d18")
     runs += planted(worse, model="resnet14_d9", epochs=1)
-    assert verdicts.every(runs, []) == verdicts.every(ours, [])
+    *of_the_paper, trend = verdicts.every(runs, [])
+    assert of_the_paper == verdicts.every(ours, [])[:-1]
+    assert trend.verdict == HOLDS
     table = attacks.capacity(runs)
     assert [row[2:5] for row in table.rows] == [
-        [d, f"100 x {epochs}", "4 x 400"] for d, epochs in (("1", 3), ("9", 3), ("9", 1), ("18", 3))
+        [d, f"100 x {epochs}", "6 x 400"] for d, epochs in (("1", 3), ("9", 3), ("9", 1), ("18", 3))
     ]
     assert -35 < float(table.rows[0][5].split()[0]) < -25
     assert attacks.capacity(ours).rows == []
+
+
+def test_a_trend_over_doses_is_a_slope_per_doubling(planted) -> None:
+    """Of the gap: four points for each doubling from 1 to 4, as planted."""
+    runs = [
+        run
+        for dose, gap in ((1, -0.12), (2, -0.08), (4, -0.04))
+        for run in planted(
+            {"learned": (0.9, 0.5, 0.2), "frozen": (0.9, 0.5 + gap, 0.2 + gap)},
+            model=f"resnet14_d{dose}", n=2000,
+        )
+    ]  # fmt: skip
+    claim = dose.gap_closes(runs)
+    assert claim.verdict == HOLDS
+    assert [finding.where["d"] for finding in claim.findings] == ["1, 2, 4"] * 2
+    for finding in claim.findings:
+        assert finding.difference.point == pytest.approx(0.04, abs=0.005)
+        assert finding.first == pytest.approx(0, abs=0.005)
+        assert finding.second == pytest.approx(0.04, abs=0.005)
+    assert claim.findings[0].is_main
+    two_doses = [run for run in runs if run.header.model != "resnet14_d2"]
+    assert dose.gap_closes(two_doses).reason == "no records"
+
+
+def test_a_trend_needs_the_same_seeds_training_and_images(planted) -> None:
+    """What not every dose has is left out."""
+    shares = {"learned": (0.9, 0.5, 0.2), "frozen": (0.9, 0.45, 0.15)}
+    runs = [
+        run
+        for dose, seeds in ((1, 6), (2, 4), (4, 6))
+        for run in planted(shares, seeds=seeds, model=f"resnet14_d{dose}")
+    ]
+    runs += planted(shares, model="resnet14_d9", epochs=7)
+    runs += planted(shares, model="resnet14_d18", data_hash="others")
+    (first, _) = dose.gap_closes(runs).findings
+    assert first.where["d"] == "1, 2, 4"
+    assert first.difference.seeds == 4
 
 
 def test_controls_are_of_the_same_seed_and_images(planted) -> None:
@@ -246,7 +288,7 @@ def test_twins_share_everything_but_their_mixers(planted, make_run) -> None:
     ) == []  # fmt: skip
     both = planted(shares, n=50, backend="reference") + planted(shares, n=80, data_hash="more")
     (pair,) = pairs(both, FULL, CHANS)
-    assert pair.first["0"].shape == (4, 80)
+    assert pair.first["0"].shape == (6, 80)
     under = planted(shares, n=50) + planted(shares, n=60, protocol="fgsm", data_hash="more")
     assert [p.header.n for p in clean_pairs(under, FULL, CHANS)] == [60]
 
@@ -267,7 +309,7 @@ def decoding(spatial: str, seed: int, psnr: float, n: int = 60) -> Decoding:
 def test_un_shuffling_within_two_decibels_holds() -> None:
     """The paper's figure for this network is -0.70 dB."""
 
-    def twins(gap: float, seeds: int = 3) -> list[Decoding]:
+    def twins(gap: float, seeds: int = 6) -> list[Decoding]:
         return [
             decoding(spatial, seed, 18 - gap * (spatial == "frozen"))
             for seed in range(seeds)
@@ -306,12 +348,13 @@ def test_command_writes_the_verdicts(results: Path, capsys) -> None:
     assert pgd == {"cifar10-jpeg": HOLDS, "digits": HOLDS}
     assert [c["reason"] for c in found if c["number"] == "3c"] == ["no records"]
     text = (results / "claims.md").read_text()
-    assert text.count("## 3b.") == 1
-    assert "**holds** on digits: in 2 of 2 comparisons." in text
+    assert len(text.splitlines()) < 60
+    assert text.count("[3b. Random spatial mixers are more robust: PGD](claims/3b.md)") == 2
+    assert "**holds** on digits: in 2 of 2 comparisons." in (results / "claims/3b.md").read_text()
     assert cli.main(["claims", str(results), "--check"]) == 0
     assert cli.main(["claims", str(results)]) == 0
     assert (results / "claims.md").read_text() == text
-    (results / "claims.md").write_text(text + "\n")
+    (results / "claims/3b.md").write_text(text + "\n")
     assert cli.main(["claims", str(results), "--check"]) == 1
     assert "does not match the records" in capsys.readouterr().out
 
@@ -321,7 +364,7 @@ def test_no_records_no_verdicts(tmp_path: Path, capsys) -> None:
     (tmp_path / "results").mkdir()
     found = verdicts.of(tmp_path / "results", [])
     assert {(c.verdict, c.reason) for c in found} == {(OPEN, "no records")}
-    assert len(found) == 9
+    assert len(found) == 10
     assert cli.main(["claims", str(tmp_path / "nowhere")]) == 2
     assert "does not exist" in capsys.readouterr().err
 
@@ -331,12 +374,16 @@ def test_every_claim_appears_once_for_each_data_set(results: Path) -> None:
     runs = records.read_all(results)
     found = verdicts.of(results, runs)
     assert list(dict.fromkeys(c.number for c in found)) == [
-        "1", "1, contrast", "2", "3a", "3b", "3c", "4a", "4b", "5",
+        "1", "1, contrast", "2", "3a", "3b", "3c", "4a", "4b", "5", "6",
     ]  # fmt: skip
     assert len({(c.number, c.data) for c in found}) == len(found)
-    text = page.to_markdown(found, overview.of(results, runs))
-    assert text.count("**not enough evidence**, no records") == 0
-    assert "no records" in text
+    written = page.content(results, found, overview.of(results, runs))
+    for claim in found:
+        name = claim.number.replace(", ", "-")
+        text = written[results / "claims" / f"{name}.md"]
+        assert text.startswith(f"# {claim.name}\n\n{claim.statement}\n")
+        assert claim.reason in text
+        assert f"](claims/{name}.md)" in written[results / "claims.md"]
 
 
 @pytest.mark.default

@@ -1,34 +1,51 @@
-"""Intervals, tests and power over pairs, against known values and simulation."""
+"""Differences of twins and Holm's correction, against known values; the bootstrap that checks."""
 
 from __future__ import annotations
 
+import bootstrap
 import numpy as np
 import pytest
-from scipy.stats import binomtest, ttest_1samp
+from bootstrap import crossed_bootstrap
+from scipy.stats import ttest_1samp
 
-from robustbench_mix.results import statistics
-from robustbench_mix.results.statistics import (
-    crossed_bootstrap,
-    difference,
-    holm,
-    images_needed,
-    seeds_needed,
-    sign_test,
-)
+from robustbench_mix.results.statistics import difference, holm
+
+pytestmark = pytest.mark.quick
 
 
 def test_difference_of_known_pairs() -> None:
-    """Ten images, two seeds: three gained and one lost of twenty."""
-    first = np.zeros((2, 10), dtype=bool)
+    """Ten images, three seeds: five gained and one lost of thirty."""
+    first = np.zeros((3, 10), dtype=bool)
     second = first.copy()
-    second[0, :2] = second[1, 0] = True
+    second[0, :2] = second[1, 0] = second[2, :2] = True
     first[1, 9] = True
     found = difference(first, second)
-    assert found.point == pytest.approx(2 / 20)
+    assert found.point == pytest.approx(4 / 30)
     assert found.low < found.point < found.high
-    assert (found.seeds, found.images) == (2, 10)
-    # Images 0 and 1 gained, image 9 lost: three that count, once each.
-    assert found.p == pytest.approx(binomtest(2, 3).pvalue)
+    assert (found.seeds, found.images) == (3, 10)
+    assert found.p == pytest.approx(ttest_1samp([0.2, 0, 0.2], 0).pvalue)
+    assert found.flips == 0.5
+    assert found.unlike is not None
+    assert 0 < found.unlike < 1
+    assert found.p_above(0) + found.p_below(0) == pytest.approx(1)
+    assert found.p_above(found.low) == pytest.approx(0.025)
+    assert found.p_below(found.high) == pytest.approx(0.025)
+
+
+def test_one_seed_says_nothing_of_seeds() -> None:
+    """An interval over the images; no test over seeds."""
+    first = np.zeros((1, 10), dtype=bool)
+    found = difference(first, ~first | first)
+    assert (found.point, found.p, found.flips, found.unlike) == (1, 1, 1, None)
+
+
+def test_numbers_are_compared_as_well() -> None:
+    """Decibels, of images that differ little."""
+    random = np.random.default_rng(0)
+    first = random.normal(20, 1, (6, 40))
+    found = difference(first, first + 1 + random.normal(0, 0.1, (6, 40)))
+    assert 0.95 < found.low < 1 < found.high < 1.05
+    assert found.flips == 2 / 64
 
 
 def test_equal_twins_differ_by_nothing() -> None:
@@ -59,7 +76,7 @@ def test_the_bootstrap_widens_with_what_varies() -> None:
 
 def test_the_bootstrap_covers(monkeypatch: pytest.MonkeyPatch) -> None:
     """With seeds and images that both vary, at least about 95 % of the intervals hold the mean."""
-    monkeypatch.setattr(statistics, "RESAMPLES", 400)
+    monkeypatch.setattr(bootstrap, "RESAMPLES", 400)
     random = np.random.default_rng(2)
     held = 0
     for _ in range(200):
@@ -69,54 +86,8 @@ def test_the_bootstrap_covers(monkeypatch: pytest.MonkeyPatch) -> None:
     assert held >= 180
 
 
-def test_one_seed_is_mcnemar() -> None:
-    """Exact two-sided binomial over the discordant images."""
-    gain = np.array([[1] * 9 + [-1] * 2 + [0] * 30])
-    assert sign_test(gain) == pytest.approx(binomtest(9, 11).pvalue)
-
-
-def test_the_same_images_over_seeds_count_once() -> None:
-    """Ten equal seeds are no more evidence about images than one."""
-    gain = np.array([[1] * 9 + [-1] * 2 + [0] * 30])
-    assert sign_test(np.repeat(gain, 10, axis=0)) == sign_test(gain)
-
-
 def test_holm_on_a_known_example() -> None:
     """Step-down: 0.01 * 4, 0.02 * 3, 0.03 * 2 and never below its predecessor."""
     assert holm([0.03, 0.01, 0.04, 0.02]) == pytest.approx([0.06, 0.04, 0.06, 0.06])
     assert holm([0.9, 0.8]) == [1.0, 1.0]
     assert holm([]) == []
-
-
-@pytest.mark.default
-@pytest.mark.parametrize(("discordant", "effect"), [(0.1, 0.03), (0.2, 0.05)])
-def test_the_images_needed_give_the_power_promised(discordant: float, effect: float) -> None:
-    """McNemar's test, simulated with that many images, finds the effect four times in five."""
-    n = images_needed(discordant, effect)
-    random = np.random.default_rng(3)
-    gained, lost = (discordant + effect) / 2, (discordant - effect) / 2
-    counts = random.multinomial(n, [gained, lost, 1 - discordant], size=2000)
-    found = np.mean([binomtest(int(g), int(g + b)).pvalue < 0.05 for g, b, _ in counts])
-    assert 0.74 < found < 0.86
-    assert images_needed(discordant, effect, tests=5) > n
-    assert images_needed(discordant, -effect) == n
-
-
-def test_the_seeds_needed_give_the_power_promised() -> None:
-    """A t test over that many seeds finds the effect at least four times in five."""
-    n = seeds_needed(spread=1.0, effect=1.2)
-    random = np.random.default_rng(4)
-    power = [
-        np.mean(ttest_1samp(random.normal(1.2, 1, (4000, seeds)), 0, axis=1).pvalue < 0.05)
-        for seeds in (n, n - 1)
-    ]
-    assert power[0] > 0.78 > power[1]
-    assert seeds_needed(0.0, 0.5) == 2
-
-
-def test_no_effect_cannot_be_found() -> None:
-    """Zero is refused."""
-    with pytest.raises(ValueError, match="effect of 0"):
-        images_needed(0.1, 0.0)
-    with pytest.raises(ValueError, match="effect of 0"):
-        seeds_needed(0.1, 0.0)

@@ -149,8 +149,9 @@ def _model(pair: Pair) -> tuple[str, str]:
     return pair.header.dataset, pair.header.model
 
 
-def _size(by_attack: dict[str, Pair]) -> tuple[int, int]:
-    return len(by_attack), sum(pair.weight for pair in by_attack.values())
+def _size(by_attack: dict[str, Pair]) -> tuple[int, int, int]:
+    sizes = [pair.size for pair in by_attack.values()]
+    return len(by_attack), max(size[0] for size in sizes), sum(size[1] for size in sizes)
 
 
 def _gain(pair: Pair, eps: str) -> np.ndarray:

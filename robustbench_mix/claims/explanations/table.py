@@ -11,7 +11,7 @@ import numpy as np
 
 from robustbench_mix.results import svg
 from robustbench_mix.results.markdown import head, line, plain
-from robustbench_mix.results.statistics import crossed_bootstrap
+from robustbench_mix.results.random_effects import estimate
 from robustbench_mix.storage.files import write_changed
 from robustbench_mix.storage.locks import alone
 
@@ -50,14 +50,14 @@ def draw(results: Path, explanations: list[Explanation]) -> list[Path]:
         )
 
 
-def to_markdown(explanation: Explanation) -> list[str]:
-    """The lines of a section."""
+def to_markdown(explanation: Explanation, folder: str = FOLDER) -> list[str]:
+    """Return the lines of a section, whose drawings lie in `folder`, seen from the page."""
     lines = [f"### {explanation.title}", "", f"{explanation.shows} {explanation.cannot}", ""]
     if not explanation.rows:
         return [*lines, "No records."]
     lines += [*head(explanation.columns), *map(line, explanation.rows)]
     for one in explanation.drawings:
-        lines += ["", f"![{plain(one.alt)}]({FOLDER}/{one.file})"]
+        lines += ["", f"![{plain(one.alt)}]({folder}/{one.file})"]
     return lines
 
 
@@ -67,8 +67,8 @@ def points(values: np.ndarray) -> str:
 
 
 def interval(values: np.ndarray, form: str) -> str:
-    """A mean over seeds and images, with its 95 % interval by the crossed bootstrap."""
-    low, high = crossed_bootstrap(values)
+    """A mean over seeds and images (seeds, images), with its 95 % interval."""
+    low, high = estimate(values.astype(float)).interval()
     return f"{values.mean():{form}} [{low:{form}}, {high:{form}}]"
 
 

@@ -16,9 +16,10 @@ from typing import Any
 import pandas as pd
 
 from robustbench_mix.results import flags
+from robustbench_mix.results.random_effects import SIGNIFICANCE
 from robustbench_mix.results.records import Run
 from robustbench_mix.results.regression.baselines import ROUNDING, Baseline, options
-from robustbench_mix.results.statistics import LEVEL, holm
+from robustbench_mix.results.statistics import holm
 from robustbench_mix.runtime.provenance import PACKAGES
 
 TOLERANCE = 1  # images at each epsilon
@@ -188,7 +189,7 @@ def _drift(check: Check, tolerance: int) -> str:
 def _decline(check: Check, p: float, tolerance: int) -> str:
     """With other weights: fewer images stand than chance and the tolerance explain."""
     lost, gained = len(check.lost), len(check.gained)
-    if lost - gained <= tolerance or p >= LEVEL:
+    if lost - gained <= tolerance or p >= SIGNIFICANCE:
         return ""
     words = "classified correctly" if check.name == "clean" else "standing"
     return (
@@ -255,7 +256,7 @@ def finds(
     for pairs in range(1, images + 1):
         enough = [
             down for down in range(pairs + 1)
-            if 2 * down - pairs > tolerance and levels * mcnemar(down, pairs - down) < LEVEL
+            if 2 * down - pairs > tolerance and levels * mcnemar(down, pairs - down) < SIGNIFICANCE
         ]  # fmt: skip
         if enough:
             within = binom.sf(min(enough) - 1, pairs, lost / changed)

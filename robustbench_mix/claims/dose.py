@@ -1,0 +1,103 @@
+"""Dose and response: the gap between twins against the number of filters that a channel has."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from robustbench_mix.claims.accuracy import CHANS, FULL
+from robustbench_mix.claims.claim import Claim, Finding, compare, judge
+from robustbench_mix.claims.pairs import Pair, multiplier, pairs, trained_on
+from robustbench_mix.results import twins
+from robustbench_mix.results.records import Run
+
+MARGIN = 0.0025  # of a slope, per doubling: one point over the four doublings from 1 to 18
+LEAST_DOSES = 3  # fewer have no trend
+
+Doses = dict[int, Pair]  # by depth multiplier
+
+
+def gap_closes(runs: list[Run]) -> Claim:
+    """The gap under attack rises with the depth multiplier."""
+    claim = Claim(
+        "6", "More random filters close the gap",
+        "The robustness of a frozen network minus that of its learned twin rises with the depth "
+        "multiplier d, the number of random filters that each channel has.",
+        "At each epsilon: the slope of the gap per doubling of d, by least squares for each seed "
+        "and image; t test over seeds, Holm-corrected over all epsilons, and a 95 % interval above "
+        f"0. It does not hold where a rise of {100 * MARGIN:g} points per doubling is ruled out.",
+        [finding for doses in dose_sets(runs) for finding in _slopes(doses)],
+        sides=("learned, per doubling", "frozen, per doubling"), margin=MARGIN,
+    )  # fmt: skip
+    return judge(claim)
+
+
+def dose_sets(runs: list[Run]) -> list[Doses]:
+    """Return the pairs of each family of networks by depth multiplier, at least three of them.
+
+    All of a set share training, attack, images and seeds. Of several sets of a family and an attack
+    the one with most records is taken.
+    """
+    trainings: dict[tuple[str, str], list[Run]] = {}
+    for run in runs:
+        if multiplier(run.header.model):
+            trainings.setdefault((trained_on(run.header), run.header.data_hash), []).append(run)
+    found: dict[tuple[object, ...], Doses] = {}
+    for key, alike in trainings.items():
+        for pair in pairs(alike, FULL, CHANS):
+            h = pair.header
+            named = multiplier(h.model)
+            assert named is not None
+            family, dose = named
+            found.setdefault((*key, h.dataset, family, h.protocol), {})[dose] = pair
+    several = [
+        doses for doses in map(_of_common_seeds, found.values()) if len(doses) >= LEAST_DOSES
+    ]
+    return list(twins.largest(several, _family, _size).values())
+
+
+def gaps(pair: Pair, eps: str) -> np.ndarray:
+    """Return frozen minus learned, (seeds, images) in -1, 0, 1."""
+    return np.asarray(pair.second[eps].astype(float) - pair.first[eps])
+
+
+def _of_common_seeds(doses: Doses) -> Doses:
+    """The same for the seeds that every dose has; empty if there are none."""
+    common = set.intersection(*(set(pair.seeds) for pair in doses.values()))
+    if not common:
+        return {}
+    return {dose: doses[dose].of_seeds(common) for dose in sorted(doses)}
+
+
+def _slopes(doses: Doses) -> list[Finding]:
+    logs = np.log2(np.array(list(doses), dtype=float))
+    weights = (logs - logs.mean()) / ((logs - logs.mean()) ** 2).sum()
+    one = next(iter(doses.values()))
+    where = {
+        "model": _family(doses)[1], "d": ", ".join(map(str, doses)),
+        "trained on": trained_on(one.header), "attack": one.header.protocol,
+    }  # fmt: skip
+    findings = []
+    for eps in one.first:
+        if eps == "0":
+            continue
+        sides = [
+            np.stack([side[eps].astype(float) for side in column])
+            for column in zip(*((p.first, p.second) for p in doses.values()), strict=True)
+        ]
+        first, second = (np.tensordot(weights, side, axes=1) for side in sides)
+        finding = compare(first, second, None, {**where, "eps": eps})
+        findings.append(replace(finding, standing=max(float(side.mean()) for side in sides)))
+    return findings
+
+
+def _family(doses: Doses) -> tuple[str, str, str]:
+    h = next(iter(doses.values())).header
+    named = multiplier(h.model)
+    assert named is not None
+    return h.dataset, named[0], h.protocol
+
+
+def _size(doses: Doses) -> int:
+    return sum(pair.size[1] for pair in doses.values())
