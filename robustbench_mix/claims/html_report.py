@@ -16,7 +16,7 @@ import numpy as np
 
 from robustbench_mix.claims import page, paper, verdicts
 from robustbench_mix.claims.explanations import overview
-from robustbench_mix.results import gallery, plots, probes, records, svg, unshuffling
+from robustbench_mix.results import analysis_plan, gallery, plots, probes, records, svg, unshuffling
 from robustbench_mix.results.intervals import wilson
 from robustbench_mix.results.probes import Transfer
 from robustbench_mix.results.records import Run
@@ -49,7 +49,7 @@ def to_html(results: Path) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    found = verdicts.every(runs, decoded)
+    found = verdicts.every(runs, decoded, analysis_plan.read_all(results))
     return environment.get_template("report.html").render(
         claims=found,
         method=page.METHOD.replace("*", ""),

@@ -25,30 +25,42 @@ An answer needs {SEEDS} seeds. *Needed* says how many would find the paper's eff
 where the paper has none, with a power of 0.8. *Nothing left*: both networks are below 1 %."""
 
 
-def write(results: Path, found: list[Claim], why: list[Explanation]) -> list[Path]:
+def write(
+    results: Path, found: list[Claim], why: list[Explanation], plans: list[str]
+) -> list[Path]:
     """Write claims.md under `results`, its appendices and drawings; return what changed."""
     with alone(results / NAME):
         drawn = explanations.draw(results, why)
-        return [*write_changed(content(results, found, why)), *drawn]
+        return [*write_changed(content(results, found, why, plans)), *drawn]
 
 
-def stale(results: Path, found: list[Claim], why: list[Explanation]) -> list[Path]:
+def stale(
+    results: Path, found: list[Claim], why: list[Explanation], plans: list[str]
+) -> list[Path]:
     """Return the files that are not what these claims and explanations give."""
-    return differing(content(results, found, why))
+    return differing(content(results, found, why, plans))
 
 
-def content(results: Path, found: list[Claim], why: list[Explanation]) -> dict[Path, str]:
-    """Return the text of each file."""
+def content(
+    results: Path, found: list[Claim], why: list[Explanation], plans: list[str]
+) -> dict[Path, str]:
+    """Return the text of each file.
+
+    Args:
+        results: The results folder.
+        found, why: The claims and what explains them.
+        plans: What there is to say of each analysis plan.
+    """
     numbers = dict.fromkeys(claim.number for claim in found)
     pages = {
         results / FOLDER / _file(number): _appendix([c for c in found if c.number == number])
         for number in numbers
     }
     pages[results / FOLDER / "why.md"] = _why(why)
-    return {results / NAME: _verdicts(found, why), **pages}
+    return {results / NAME: _verdicts(found, why, plans), **pages}
 
 
-def _verdicts(found: list[Claim], why: list[Explanation]) -> str:
+def _verdicts(found: list[Claim], why: list[Explanation], plans: list[str]) -> str:
     lines = [
         "# The claims, tested",
         "",
@@ -63,6 +75,10 @@ def _verdicts(found: list[Claim], why: list[Explanation]) -> str:
         *METHOD.splitlines(),
         "",
         f"The paper's figures: {paper.source()}.",
+        "",
+        "## Plans",
+        "",
+        *(f"- {plain(one)}" for one in plans or ["No analysis plan was written."]),
         "",
         "## Why",
         "",

@@ -8,17 +8,21 @@ from pathlib import Path
 from robustbench_mix.claims import accuracy, dose, robustness, unshuffling
 from robustbench_mix.claims.claim import Claim
 from robustbench_mix.claims.pairs import names_multiplier
+from robustbench_mix.results import analysis_plan
 from robustbench_mix.results import unshuffling as decodings
+from robustbench_mix.results.analysis_plan import AnalysisPlan, planned_seeds
 from robustbench_mix.results.records import Run
 from robustbench_mix.results.unshuffling import Decoding
 
 __all__ = ["Claim", "every", "of"]
 
 
-def every(runs: list[Run], found: list[Decoding]) -> list[Claim]:
+def every(
+    runs: list[Run], found: list[Decoding], plans: list[AnalysisPlan] | None = None
+) -> list[Claim]:
     """All of them, in the order of the paper, each on every data set that has records for it.
 
-    A pure function of the records. ResNets that name a depth multiplier are left to the claim on
+    A pure function of the records. A verdict before the seeds that `plans` have is called interim. ResNets that name a depth multiplier are left to the claim on
     that.
     """
     named: dict[str, tuple[list[Run], list[Decoding]]] = {}
@@ -27,7 +31,8 @@ def every(runs: list[Run], found: list[Decoding]) -> list[Claim]:
     for one in found:
         named.setdefault(one.header.dataset, ([], []))[1].append(one)
     by_data = [
-        [replace(claim, data=name) for claim in _claims(*named[name])] for name in sorted(named)
+        [_with_plan(replace(claim, data=name), plans or []) for claim in _claims(*named[name])]
+        for name in sorted(named)
     ] or [_claims([], [])]
     tested = []
     for versions in zip(*by_data, strict=True):
@@ -38,7 +43,23 @@ def every(runs: list[Run], found: list[Decoding]) -> list[Claim]:
 
 def of(results: Path, runs: list[Run]) -> list[Claim]:
     """All of them, from these runs and the un-shufflings under `results`."""
-    return every(runs, decodings.read_all(results))
+    return every(runs, decodings.read_all(results), analysis_plan.read_all(results))
+
+
+def _with_plan(claim: Claim, plans: list[AnalysisPlan]) -> Claim:
+    """The claim, said to be interim where more seeds are planned for what it rests on."""
+    missing = {}
+    for finding in claim.findings:
+        where, seeds = finding.where, finding.difference.seeds
+        planned = planned_seeds(
+            plans, claim.data, where["model"], where["trained on"], where.get("attack", "")
+        )
+        if planned is not None and seeds < planned:
+            missing[f"{where['model']}, {where['trained on']}"] = f"{seeds} of {planned}"
+    if not missing:
+        return claim
+    parts = "; ".join(f"{counts} planned seeds of {name}" for name, counts in missing.items())
+    return replace(claim, reason=f"{claim.reason} (interim: {parts})")
 
 
 def _claims(runs: list[Run], found: list[Decoding]) -> list[Claim]:

@@ -113,16 +113,18 @@ def claims(
         from robustbench_mix.claims import page, verdicts
         from robustbench_mix.claims.explanations import overview
         from robustbench_mix.cli import render
-        from robustbench_mix.results import records
+        from robustbench_mix.results import analysis_plan, records
 
         runs = records.read_all(folder)
+        looked = [] if check else analysis_plan.look(folder, runs)
+        plans = [analysis_plan.state(one, runs) for one in analysis_plan.read_all(folder)]
         found, why = verdicts.of(folder, runs), overview.of(folder, runs)
-        stale = page.stale(folder, found, why) if check else []
+        stale = page.stale(folder, found, why, plans) if check else []
     if check:
         _tell_stale(stale, folder, "claims", as_json, quiet)
         return
     with progress.doing("drawing what explains them"):
-        written = page.write(folder, found, why)
+        written = [*looked, *page.write(folder, found, why, plans)]
     answer(
         as_json, quiet, [asdict(claim) for claim in found], lambda: render.claims(found, written)
     )

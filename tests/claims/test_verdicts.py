@@ -377,7 +377,7 @@ def test_every_claim_appears_once_for_each_data_set(results: Path) -> None:
         "1", "1, contrast", "2", "3a", "3b", "3c", "4a", "4b", "5", "6",
     ]  # fmt: skip
     assert len({(c.number, c.data) for c in found}) == len(found)
-    written = page.content(results, found, overview.of(results, runs))
+    written = page.content(results, found, overview.of(results, runs), [])
     for claim in found:
         name = claim.number.replace(", ", "-")
         text = written[results / "claims" / f"{name}.md"]
