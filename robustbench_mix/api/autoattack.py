@@ -18,8 +18,8 @@ from torch import Tensor, nn
 from robustbench_mix.attacks.base import Target
 from robustbench_mix.attacks.native import ensembles
 from robustbench_mix.attacks.reference.autoattack import STANDARD
+from robustbench_mix.config.epsilon import NORMS, Eps
 from robustbench_mix.config.protocols import Protocol
-from robustbench_mix.config.specs import NORMS, Eps
 from robustbench_mix.data.dataset import Split
 from robustbench_mix.errors import RbmixError, unknown
 from robustbench_mix.evaluation import diagnostics

@@ -20,7 +20,7 @@ from robustbench_mix.training import load_or_train
 from robustbench_mix.config import protocols
 from robustbench_mix.models import factory
 from robustbench_mix.runtime.progress import set_quiet
-from robustbench_mix.config.specs import ModelSpec
+from robustbench_mix.config.model import ModelSpec
 from robustbench_mix.data.dataset import Dataset, Split
 n = int(sys.argv[1])
 set_quiet(True)

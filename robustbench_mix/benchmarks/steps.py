@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from robustbench_mix.attacks.native.pgd import ascend
 from robustbench_mix.benchmarks import peers
 from robustbench_mix.benchmarks.table import Row
-from robustbench_mix.config.specs import ModelSpec
+from robustbench_mix.config.model import ModelSpec
 from robustbench_mix.evaluation.compiled_model import CHUNK, compile_ahead, compiled, tolerance_of
 from robustbench_mix.evaluation.fast import searched
 from robustbench_mix.models import factory

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from robustbench_mix.config import catalog, protocols
-from robustbench_mix.config.specs import CHANNEL, RUNNERS, SPATIAL
+from robustbench_mix.config.catalog import RUNNERS
+from robustbench_mix.config.model import CHANNEL, SPATIAL
 from robustbench_mix.runtime import plugins
 from robustbench_mix.sweeps import definition
 

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Optional
 import typer
 
 from robustbench_mix.cli import completion
-from robustbench_mix.config.specs import Interface
+from robustbench_mix.config.model import Interface
 from robustbench_mix.errors import RbmixError
 from robustbench_mix.runtime import progress
 from robustbench_mix.storage import paths as places

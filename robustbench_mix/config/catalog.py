@@ -13,7 +13,6 @@ from importlib.machinery import PathFinder
 from pathlib import Path
 from typing import NamedTuple
 
-from robustbench_mix.config.specs import BACKENDS
 from robustbench_mix.errors import RbmixError, unknown
 from robustbench_mix.runtime import plugins
 from robustbench_mix.storage.paths import is_folder, path_of
@@ -47,6 +46,8 @@ FAST = ("autoattack", "autoattack-audited", "fgsm", "pgd")
 REFERENCE = ("autoattack", "fgsm", "noise", "pgd")
 FOOLBOX = "foolbox:"
 DEVICES = ("auto", "cpu", "cuda", "mps")
+RUNNERS = ("local", "ray")
+BACKENDS = ("reference", "fast")
 
 
 class Architecture(NamedTuple):

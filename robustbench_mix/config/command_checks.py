@@ -11,20 +11,17 @@ from pathlib import Path
 from typing import Any
 
 from robustbench_mix.config import catalog, protocols
-from robustbench_mix.config.protocols import Protocol
-from robustbench_mix.config.specs import (
+from robustbench_mix.config.catalog import RUNNERS
+from robustbench_mix.config.limits import (
     MAX_BATCH,
     MAX_EXAMPLES,
     MAX_PIECES,
-    RUNNERS,
-    Decoder,
-    Interface,
-    ModelSpec,
     check_count,
-    check_precision,
     check_seed,
 )
-from robustbench_mix.config.training import Training
+from robustbench_mix.config.model import Decoder, Interface, ModelSpec
+from robustbench_mix.config.protocols import Protocol
+from robustbench_mix.config.training import Training, check_precision
 from robustbench_mix.errors import RbmixError, unknown
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from robustbench_mix.config.specs import check_name
+from robustbench_mix.config.limits import check_name
 from robustbench_mix.data.dataset import Dataset, Split
 from robustbench_mix.errors import RbmixError
 from robustbench_mix.runtime.memory import memory_size

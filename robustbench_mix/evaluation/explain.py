@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from robustbench_mix.attacks.base import Target, shown
 from robustbench_mix.attacks.passes import Count
 from robustbench_mix.attacks.streams import stream
-from robustbench_mix.config.specs import Eps, short_hash
+from robustbench_mix.config.canonical import short_hash
+from robustbench_mix.config.epsilon import Eps
 from robustbench_mix.data.dataset import Dataset, Split, balanced
 from robustbench_mix.evaluation import measures
 from robustbench_mix.evaluation.identity import Label, made_of

@@ -8,8 +8,8 @@ from typing import Any
 
 import torch
 
+from robustbench_mix.config.canonical import short_hash
 from robustbench_mix.config.protocols import Protocol
-from robustbench_mix.config.specs import short_hash
 from robustbench_mix.data.dataset import Split
 from robustbench_mix.results import records
 from robustbench_mix.results.records import Run

@@ -10,10 +10,11 @@ import torch
 from torch import nn
 
 from robustbench_mix.config import command_checks, protocols
+from robustbench_mix.config.canonical import as_json
+from robustbench_mix.config.model import Interface, ModelSpec
 from robustbench_mix.config.protocols import Protocol
-from robustbench_mix.config.specs import Adversarial, Interface, ModelSpec, Recipe, as_json
+from robustbench_mix.config.training import Adversarial, Recipe, adversarial_eps, recipe_for
 from robustbench_mix.config.training import Training as Training
-from robustbench_mix.config.training import adversarial_eps, recipe_for
 from robustbench_mix.data import loaders
 from robustbench_mix.data.dataset import Dataset, balanced
 from robustbench_mix.evaluation import evaluate as evaluation

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 
 from robustbench_mix.config import command_checks
-from robustbench_mix.config.specs import Interface, ModelSpec
+from robustbench_mix.config.model import Interface, ModelSpec
 from robustbench_mix.data.dataset import Dataset
 from robustbench_mix.evaluation.identity import Label
 from robustbench_mix.models import checkpoint, factory, state_dict

@@ -10,7 +10,9 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from robustbench_mix.config.specs import Decoder, Recipe, as_json, short_hash
+from robustbench_mix.config.canonical import as_json, short_hash
+from robustbench_mix.config.model import Decoder
+from robustbench_mix.config.training import Recipe
 from robustbench_mix.data.dataset import Dataset, Split, balanced
 from robustbench_mix.errors import RbmixError
 from robustbench_mix.results.unshuffling import DECODED, PICTURES, path_for

@@ -14,7 +14,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from robustbench_mix.config.specs import ModelSpec, Recipe, as_json, short_hash
+from robustbench_mix.config.canonical import as_json, short_hash
+from robustbench_mix.config.model import ModelSpec
+from robustbench_mix.config.training import Recipe
 from robustbench_mix.errors import RbmixError
 from robustbench_mix.models import state_dict
 from robustbench_mix.storage import reading

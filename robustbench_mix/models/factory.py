@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from robustbench_mix.config.catalog import GRAMMAR, MODELS
-from robustbench_mix.config.specs import Interface, ModelSpec, check_channel, parse_spatial
+from robustbench_mix.config.model import Interface, ModelSpec, check_channel, parse_spatial
 from robustbench_mix.data.shape import Shape, resized, send, shape_of
 from robustbench_mix.errors import RbmixError, first_line, is_out_of_memory
 from robustbench_mix.models.mixers import (

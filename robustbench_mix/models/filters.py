@@ -10,7 +10,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from robustbench_mix.config.specs import Spatial
+from robustbench_mix.config.model import Spatial
 from robustbench_mix.errors import RbmixError
 
 

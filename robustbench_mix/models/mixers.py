@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from robustbench_mix.config.specs import Spatial
+from robustbench_mix.config.model import Spatial
 from robustbench_mix.models.filters import filters
 
 # A multiplication of the two steps takes longer, since their wide intermediate goes through memory:

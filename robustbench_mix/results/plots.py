@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from robustbench_mix.config.specs import Eps
+from robustbench_mix.config.epsilon import Eps
 from robustbench_mix.results import leaderboard, records, svg
 from robustbench_mix.results.intervals import wilson
 from robustbench_mix.results.leaderboard import ORDER, PAIRED

@@ -18,7 +18,7 @@ from typing import Any
 
 import pandas as pd
 
-from robustbench_mix.config.specs import Eps
+from robustbench_mix.config.epsilon import Eps
 from robustbench_mix.errors import MANY, RbmixError, unknown
 from robustbench_mix.results import schemas
 from robustbench_mix.results.intervals import wilson

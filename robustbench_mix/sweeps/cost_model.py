@@ -8,8 +8,9 @@ from functools import cache
 import torch
 from torch import Tensor, nn
 
+from robustbench_mix.config.model import Decoder, ModelSpec
 from robustbench_mix.config.protocols import Protocol
-from robustbench_mix.config.specs import Decoder, ModelSpec, Recipe
+from robustbench_mix.config.training import Recipe
 from robustbench_mix.evaluation.explain import probe_passes, transfer_passes
 from robustbench_mix.evaluation.fast import searched
 from robustbench_mix.models import factory

@@ -12,16 +12,15 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from robustbench_mix.config.specs import (
+from robustbench_mix.config.limits import (
     MAX_EPOCHS,
     MAX_EXAMPLES,
     MAX_PIECES,
-    ModelSpec,
     check_count,
     check_name,
     check_seed,
-    parse_spatial,
 )
+from robustbench_mix.config.model import ModelSpec, parse_spatial
 from robustbench_mix.errors import RbmixError, unknown
 from robustbench_mix.storage import reading
 from robustbench_mix.storage.paths import path_of

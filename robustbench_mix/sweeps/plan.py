@@ -14,8 +14,8 @@ import torch
 
 from robustbench_mix.attacks.native import ensembles
 from robustbench_mix.config import protocols
+from robustbench_mix.config.model import Decoder
 from robustbench_mix.config.protocols import Protocol
-from robustbench_mix.config.specs import Decoder
 from robustbench_mix.data import loaders
 from robustbench_mix.data.dataset import Dataset, Split, balanced
 from robustbench_mix.evaluation import explain, resume, unshuffling_run

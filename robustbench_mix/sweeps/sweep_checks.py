@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from robustbench_mix.config import catalog, protocols
 from robustbench_mix.config.command_checks import check_runner
-from robustbench_mix.config.specs import check_precision
+from robustbench_mix.config.training import check_precision
 from robustbench_mix.errors import RbmixError
 from robustbench_mix.sweeps.definition import Cell, Sweep
 

@@ -10,7 +10,8 @@ from torch.nn import functional as F
 
 from robustbench_mix.attacks.base import Target
 from robustbench_mix.attacks.native.pgd import ascend
-from robustbench_mix.config.specs import Adversarial, Eps, Recipe
+from robustbench_mix.config.epsilon import Eps
+from robustbench_mix.config.training import Adversarial, Recipe
 from robustbench_mix.data.dataset import Split
 from robustbench_mix.runtime.devices import training_threads
 from robustbench_mix.runtime.progress import doing

@@ -9,7 +9,9 @@ from typing import Any
 import torch
 from torch import nn
 
-from robustbench_mix.config.specs import ModelSpec, Recipe, as_json
+from robustbench_mix.config.canonical import as_json
+from robustbench_mix.config.model import ModelSpec
+from robustbench_mix.config.training import Recipe
 from robustbench_mix.data.dataset import Dataset, Split, balanced
 from robustbench_mix.errors import RbmixError
 from robustbench_mix.models import checkpoint, factory

@@ -13,7 +13,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from robustbench_mix.config.specs import Recipe
+from robustbench_mix.config.training import Recipe
 from robustbench_mix.errors import RbmixError
 from robustbench_mix.runtime.memory import told
 from robustbench_mix.runtime.progress import bar

@@ -16,7 +16,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from robustbench_mix.config.specs import Decoder, Recipe, parse_spatial
+from robustbench_mix.config.model import Decoder, parse_spatial
+from robustbench_mix.config.training import Recipe
 from robustbench_mix.config.training import recipe_for as classifier_recipe
 from robustbench_mix.data.dataset import Split
 from robustbench_mix.models.convmixer import ConvMixer

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 import robustbench_mix as rbmix
 from robustbench_mix.config import protocols
-from robustbench_mix.config.specs import Eps
+from robustbench_mix.config.epsilon import Eps
 from robustbench_mix.data import loaders
 from robustbench_mix.data.dataset import balanced
 

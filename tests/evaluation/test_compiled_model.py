@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from robustbench_mix.attacks.base import Target
 from robustbench_mix.attacks.native import ensembles
 from robustbench_mix.attacks.passes import Count
-from robustbench_mix.config.specs import ModelSpec
+from robustbench_mix.config.model import ModelSpec
 from robustbench_mix.evaluation import compiled_model
 from robustbench_mix.evaluation.compiled_model import (
     CHUNK,

@@ -21,7 +21,8 @@ from robustbench_mix.attacks.native.fab import onto_hyperplane
 from robustbench_mix.attacks.native.square import square
 from robustbench_mix.attacks.native.square_cache import square_recalled
 from robustbench_mix.config import protocols
-from robustbench_mix.config.specs import ModelSpec, parse_grid
+from robustbench_mix.config.epsilon import parse_grid
+from robustbench_mix.config.model import ModelSpec
 from robustbench_mix.data import loaders
 from robustbench_mix.data.dataset import Split
 from robustbench_mix.errors import RbmixError

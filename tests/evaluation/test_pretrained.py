@@ -16,7 +16,7 @@ from torch.nn import functional as F
 
 from robustbench_mix import cli
 from robustbench_mix.claims.pairs import pairs
-from robustbench_mix.config.specs import Interface, ModelSpec
+from robustbench_mix.config.model import Interface, ModelSpec
 from robustbench_mix.config.training import recipe_for
 from robustbench_mix.data import loaders
 from robustbench_mix.errors import RbmixError

@@ -19,7 +19,7 @@ from robustbench_mix.attacks.base import Target
 from robustbench_mix.attacks.native import ensembles
 from robustbench_mix.attacks.native.square import asked, square
 from robustbench_mix.config import protocols
-from robustbench_mix.config.specs import Eps
+from robustbench_mix.config.epsilon import Eps
 from robustbench_mix.evaluation import diagnostics, explain, fast, reference
 from robustbench_mix.evaluation.identity import Label
 from robustbench_mix.evaluation.remaining_passes import (

@@ -39,7 +39,7 @@ from robustbench_mix.claims import html_report, verdicts
 from robustbench_mix.claims import page as markdown
 from robustbench_mix.claims.explanations import overview
 from robustbench_mix.config import protocols
-from robustbench_mix.config.specs import as_json, short_hash
+from robustbench_mix.config.canonical import as_json, short_hash
 from robustbench_mix.config.training import recipe_for
 from robustbench_mix.data import image_folder, loaders
 from robustbench_mix.data.dataset import Split, balanced

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from robustbench_mix.attacks.native import ensembles
 from robustbench_mix.config import protocols
-from robustbench_mix.config.specs import parse_grid
+from robustbench_mix.config.epsilon import parse_grid
 from robustbench_mix.evaluation import fast
 from robustbench_mix.models import cuda_graphs
 from robustbench_mix.models.cuda_graphs import Graphed, agree, graphed

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from robustbench_mix.config.specs import ModelSpec
+from robustbench_mix.config.model import ModelSpec
 from robustbench_mix.config.training import recipe_for
 from robustbench_mix.data.dataset import Split
 from robustbench_mix.errors import RbmixError

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from robustbench_mix.config.specs import ModelSpec
+from robustbench_mix.config.model import ModelSpec
 from robustbench_mix.models import factory
 from robustbench_mix.models.fusion import Affine, MapLinear, halve, simplify
 from robustbench_mix.models.mixers import SeparableConv2d

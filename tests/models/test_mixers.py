@@ -9,7 +9,7 @@ import torch
 import torchvision
 from torch import nn
 
-from robustbench_mix.config.specs import Spatial, parse_spatial
+from robustbench_mix.config.model import Spatial, parse_spatial
 from robustbench_mix.errors import RbmixError
 from robustbench_mix.models import filters, mixers
 from robustbench_mix.models.mixers import SeparableConv2d

@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from robustbench_mix.config.specs import ModelSpec
+from robustbench_mix.config.model import ModelSpec
 from robustbench_mix.data.shape import send
 from robustbench_mix.errors import RbmixError
 from robustbench_mix.models import factory, mixers

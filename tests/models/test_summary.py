@@ -8,7 +8,7 @@ import torchvision
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from robustbench_mix.config.specs import ModelSpec
+from robustbench_mix.config.model import ModelSpec
 from robustbench_mix.models import factory, mixers
 from robustbench_mix.models.operations import operations
 from robustbench_mix.models.summary import anatomy, unset

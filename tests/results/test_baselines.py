@@ -16,7 +16,7 @@ from scipy.stats import binomtest
 
 from robustbench_mix import cli
 from robustbench_mix.cli import render
-from robustbench_mix.config.specs import short_hash
+from robustbench_mix.config.canonical import short_hash
 from robustbench_mix.data import loaders
 from robustbench_mix.data.dataset import balanced
 from robustbench_mix.errors import RbmixError

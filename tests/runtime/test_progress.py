@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from robustbench_mix import cli
-from robustbench_mix.config.specs import ModelSpec
+from robustbench_mix.config.model import ModelSpec
 from robustbench_mix.data import loaders
 from robustbench_mix.models import factory
 from robustbench_mix.results import records

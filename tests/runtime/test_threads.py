@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from robustbench_mix.attacks.base import Target
-from robustbench_mix.config.specs import ModelSpec
+from robustbench_mix.config.model import ModelSpec
 from robustbench_mix.config.training import recipe_for
 from robustbench_mix.data import loaders
 from robustbench_mix.models import factory

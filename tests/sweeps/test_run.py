@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from robustbench_mix import cli
-from robustbench_mix.config.specs import ModelSpec
+from robustbench_mix.config.model import ModelSpec
 from robustbench_mix.errors import RbmixError
 from robustbench_mix.evaluation import plan
 from robustbench_mix.evaluation.resume import Shard
@@ -235,8 +235,7 @@ def test_wrong_words_are_named(here: Path, capsys, words: list[str], message: st
 
 def test_costs_grow_with_the_work() -> None:
     """Twice the images, twice the time; adversarial training costs more."""
-    from robustbench_mix.config.specs import Adversarial
-    from robustbench_mix.config.training import recipe_for
+    from robustbench_mix.config.training import Adversarial, recipe_for
     from robustbench_mix.models.factory import Shape
 
     costs = Costs(torch.device("cpu"))

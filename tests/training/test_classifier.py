@@ -7,8 +7,9 @@ from dataclasses import replace
 import pytest
 import torch
 
-from robustbench_mix.config.specs import Adversarial, ModelSpec, as_json
-from robustbench_mix.config.training import recipe_for
+from robustbench_mix.config.canonical import as_json
+from robustbench_mix.config.model import ModelSpec
+from robustbench_mix.config.training import Adversarial, recipe_for
 from robustbench_mix.data.dataset import Split
 from robustbench_mix.errors import RbmixError
 from robustbench_mix.models import factory

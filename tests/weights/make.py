@@ -17,8 +17,8 @@ import networks
 import torch
 from safetensors.torch import save
 
-from robustbench_mix.config.specs import Adversarial, as_json
-from robustbench_mix.config.training import recipe_for
+from robustbench_mix.config.canonical import as_json
+from robustbench_mix.config.training import Adversarial, recipe_for
 from robustbench_mix.data import loaders
 from robustbench_mix.models import checkpoint, factory
 from robustbench_mix.runtime import progress, provenance

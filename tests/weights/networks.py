@@ -8,7 +8,7 @@ import pytest
 from agreement import Copied
 from safetensors.numpy import load_file
 
-from robustbench_mix.config.specs import ModelSpec
+from robustbench_mix.config.model import ModelSpec
 from robustbench_mix.data import loaders
 from robustbench_mix.evaluation import plan
 from robustbench_mix.runtime import progress

@@ -18,7 +18,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from robustbench_mix.config.specs import Eps, short_hash
+from robustbench_mix.config.canonical import short_hash
+from robustbench_mix.config.epsilon import Eps
 from robustbench_mix.errors import RbmixError
 from robustbench_mix.results import flags, schemas
 from robustbench_mix.results.records import Run

@@ -15,7 +15,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from robustbench_mix.config.specs import Eps, parse_eps
+from robustbench_mix.config.epsilon import Eps, parse_eps
 from robustbench_mix.errors import RbmixError
 from robustbench_mix.results import schemas
 from robustbench_mix.results.records import Run
