@@ -31,7 +31,7 @@ data = Dataset("random", tuple("0123456789"), split, split)
 model = factory.build(ModelSpec("resnet14"), factory.Shape(3, 32, 10), *data.statistics())
 evaluate.evaluate(evaluate.task(
     evaluate.Label("resnet14", "learned", "learned", 0),
-    load_or_train.Obtained(model.eval(), Path(), {}, 0.0), data, protocols.load("smoke", ""),
+    load_or_train.TrainedModel(model.eval(), Path(), {}, 0.0), data, protocols.load("smoke", ""),
     Path(tempfile.mkdtemp()), torch.device("cpu"), examples=n, batch_size=256,
 ))
 # Not getrusage: its peak is inherited from the process that started this one.

@@ -9,11 +9,11 @@ MAX_SEED = 2**32 - 1
 MAX_SIZE = 1024  # pixels that images are resized to at most
 MAX_EPS = 1000  # of a grid
 MAX_EXAMPLES = 10**8
-MAX_BATCH = 10**6
+MAX_BATCH_SIZE = 10**6
 MAX_EPOCHS = 10**5
-MAX_PIECES = 100_000  # of a sweep: networks times attacks
+MAX_TASKS = 100_000  # of a sweep: networks times attacks
 # Of un-shufflers, as in the names of models.
-MOST_DECODER = {"width": 9999, "depth": 999, "kernel": 999, "patch": 999}
+MAX_UNSHUFFLER = {"width": 9999, "depth": 999, "kernel": 999, "patch": 999}
 
 
 def check_seed(seed: int) -> int:

@@ -6,7 +6,7 @@ import math
 import re
 from dataclasses import dataclass
 
-from robustbench_mix.config.limits import MAX_SIZE, MOST_DECODER, check_count, check_seed
+from robustbench_mix.config.limits import MAX_SIZE, MAX_UNSHUFFLER, check_count, check_seed
 from robustbench_mix.errors import RbmixError, unknown
 
 SPATIAL = ("learned", "frozen", "same", "box", "identity", "smoothed:S", "smoothed:S:rescaled")
@@ -65,16 +65,16 @@ class Interface:
             given, lacks = ("--std", "--mean") if self.mean is None else ("--mean", "--std")
             raise RbmixError(f"{given} needs {lacks} beside it")
         if not all(math.isfinite(value) for value in self.mean or ()):
-            raise RbmixError(f"mean {_listed(self.mean)} must be finite numbers")
+            raise RbmixError(f"mean {_join(self.mean)} must be finite numbers")
         if not all(math.isfinite(value) and value > 0 for value in self.std or ()):
-            raise RbmixError(f"std {_listed(self.std)} must be positive numbers")
+            raise RbmixError(f"std {_join(self.std)} must be positive numbers")
 
     def check_channels(self, channels: int) -> None:
         """Raise RbmixError unless mean and std have one value, or one for each channel."""
         for name, values in (("mean", self.mean), ("std", self.std)):
             if values is not None and len(values) not in (1, channels):
                 raise RbmixError(
-                    f"{name} {_listed(values)} has {len(values)} values "
+                    f"{name} {_join(values)} has {len(values)} values "
                     f"(allowed: 1, or one for each of {channels} channels)"
                 )
 
@@ -82,11 +82,11 @@ class Interface:
         """What is not left to the data set, as the names of networks show it."""
         size = None if self.input_size is None else f"{self.input_size} px"
         outputs = None if self.classes is None else f"{self.classes} outputs"
-        mean = None if self.mean is None else f"mean {_listed(self.mean)} std {_listed(self.std)}"
+        mean = None if self.mean is None else f"mean {_join(self.mean)} std {_join(self.std)}"
         return ", ".join(part for part in (size, outputs, mean) if part)
 
 
-def _listed(values: tuple[float, ...] | None) -> str:
+def _join(values: tuple[float, ...] | None) -> str:
     return ",".join(f"{value:g}" for value in values or ())
 
 
@@ -113,7 +113,7 @@ class ModelSpec:
 
 
 @dataclass(frozen=True)
-class Decoder:
+class Unshuffler:
     """Which network un-shuffles: its shape, its mixers and the seed, of the permutation too."""
 
     width: int
@@ -126,7 +126,7 @@ class Decoder:
 
     def __post_init__(self) -> None:
         parse_spatial(self.spatial)
-        for name, most in MOST_DECODER.items():
+        for name, most in MAX_UNSHUFFLER.items():
             check_count(name, getattr(self, name), most)
 
     @property

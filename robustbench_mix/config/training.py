@@ -11,7 +11,7 @@ import math
 from dataclasses import dataclass, replace
 
 from robustbench_mix.config.epsilon import parse_eps
-from robustbench_mix.config.limits import MAX_BATCH, MAX_EPOCHS, MAX_EXAMPLES, check_count
+from robustbench_mix.config.limits import MAX_BATCH_SIZE, MAX_EPOCHS, MAX_EXAMPLES, check_count
 from robustbench_mix.errors import RbmixError, unknown
 
 PRECISIONS = ("fp32", "bf16")
@@ -66,7 +66,7 @@ class Recipe:
 
     def __post_init__(self) -> None:
         check_count("epochs", self.epochs, MAX_EPOCHS)
-        check_count("batch size", self.batch_size, MAX_BATCH)
+        check_count("batch size", self.batch_size, MAX_BATCH_SIZE)
         check_rate(self.lr)
         check_precision(self.precision)
 

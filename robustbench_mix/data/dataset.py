@@ -49,7 +49,7 @@ class Split:
             index=self.index[chosen],
         )
 
-    def rows_of(self, chosen: Split) -> list[int]:
+    def positions_of(self, chosen: Split) -> list[int]:
         """Where the images of `chosen`, a part of this split, stand in it."""
         return torch.nonzero(torch.isin(self.index, chosen.index)).flatten().tolist()
 
@@ -91,7 +91,7 @@ class Dataset:
         return torch.stack(means).float(), torch.stack(stds).float()
 
 
-def balanced(split: Split, n: int) -> Split:
+def balanced_subset(split: Split, n: int) -> Split:
     """A fixed, class-balanced subset of `n` images, the same on every machine.
 
     Each class gives its images in the order of a hash of their positions; classes take
@@ -102,7 +102,7 @@ def balanced(split: Split, n: int) -> Split:
         raise RbmixError(f"number of examples {n} must be at least 1")
     if n >= len(split):
         return split
-    keys = [_order(int(i)) for i in split.index]
+    keys = [_shuffle_key(int(i)) for i in split.index]
     by_class: dict[int, list[int]] = {}
     for position, label in enumerate(split.labels.tolist()):
         by_class.setdefault(label, []).append(position)
@@ -114,5 +114,5 @@ def balanced(split: Split, n: int) -> Split:
     return split.take(torch.tensor(chosen, dtype=torch.int64))
 
 
-def _order(index: int) -> str:
+def _shuffle_key(index: int) -> str:
     return hashlib.sha256(str(index).encode()).hexdigest()

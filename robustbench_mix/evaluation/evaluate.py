@@ -10,9 +10,9 @@ import torch
 
 from robustbench_mix.attacks.voting import DRAWS
 from robustbench_mix.config import protocols
-from robustbench_mix.config.catalog import recorded_as
+from robustbench_mix.config.catalog import recorded_backend
 from robustbench_mix.config.protocols import Protocol
-from robustbench_mix.data.dataset import Dataset, Split, balanced
+from robustbench_mix.data.dataset import Dataset, Split, balanced_subset
 from robustbench_mix.evaluation import outcome, resume, sanity_checks
 from robustbench_mix.evaluation.diagnostics import Measured
 from robustbench_mix.evaluation.identity import Label, finished, header_of, path_of
@@ -26,8 +26,8 @@ from robustbench_mix.results import flags, records
 from robustbench_mix.results.records import Run
 from robustbench_mix.runtime import provenance
 from robustbench_mix.runtime.progress import say
-from robustbench_mix.storage.locks import alone
-from robustbench_mix.training.load_or_train import Obtained
+from robustbench_mix.storage.locks import exclusive_lock
+from robustbench_mix.training.load_or_train import TrainedModel
 
 DEFAULT_EXAMPLES = {"digits": 40}
 OTHER_EXAMPLES = 1000
@@ -51,7 +51,7 @@ def default_examples(dataset: str) -> int:
 class Task:
     """What is evaluated on what and how, and where its records belong; made by `task`."""
 
-    obtained: Obtained
+    obtained: TrainedModel
     dataset: Dataset
     split: Split
     protocol: Protocol
@@ -69,7 +69,7 @@ class Task:
 
 def task(
     label: Label,
-    obtained: Obtained,
+    obtained: TrainedModel,
     dataset: Dataset,
     protocol: Protocol,
     results: Path,
@@ -88,7 +88,7 @@ def task(
     `randomised`, attacks see means over several passes and verdicts are a vote (`verdicts`);
     unsaid, one that draws random numbers is refused. Raises RbmixError for what a user can mend.
     """
-    split = balanced(dataset.test, examples)
+    split = balanced_subset(dataset.test, examples)
     classes = classes_of(obtained.model, split, device)
     check_classes(classes, split)
     if randomised:
@@ -124,13 +124,13 @@ def recorded(
     `checkpoint` is the header of it, which says what its weights hash to: the network itself is
     not needed. The other arguments are those of `task`.
     """
-    split = balanced(dataset.test, examples)
+    split = balanced_subset(dataset.test, examples)
     if randomised:
         protocol = protocols.randomised(protocol)
     header = header_of(
         label, checkpoint, checkpoint["weights_hash"], dataset.name, split, protocol,
         batch_size=batch_size, device=device, randomised=DRAWS if randomised else 0,
-        backend=recorded_as(
+        backend=recorded_backend(
             protocol.algorithm, backend, exhaustive=exhaustive, randomised=randomised
         ),
     )  # fmt: skip
@@ -149,7 +149,7 @@ def evaluate(task: Task, *, fresh: bool = False) -> Evaluation:
     one that was stopped half-way goes on where it was, and one whose shards are all there is
     joined. Raises RbmixError for what a user can mend.
     """
-    with alone(task.path):
+    with exclusive_lock(task.path):
         run = None if fresh else _kept(task)
         if run is not None:
             return Evaluation(run, task.path, reused=True)
@@ -169,7 +169,7 @@ def attack_shard(task: Task, shard: Shard) -> None:
     rows = shard.rows(len(task.split))
     split = task.split.take(torch.tensor(rows))
     path, sizes = shard.path(task.path), task.sizes(len(rows))
-    with alone(path):
+    with exclusive_lock(path):
         if resume.resumed(path, task.header, sizes) is not None:
             return
         _measured(task)

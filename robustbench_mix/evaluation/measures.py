@@ -18,9 +18,9 @@ from robustbench_mix.attacks.losses import margin
 from robustbench_mix.attacks.native.pgd import ascend, first_direction
 from robustbench_mix.attacks.norms import distance
 
-PGD_STEPS, PGD_STEP = 20, 0.125
+PGD_STEPS, PGD_STEP_SIZE = 20, 0.125
 FMN_STEPS = 100
-STRETCHES = (1.01, 1.1, 1.5, 2.5)  # of the distance predicted to first order
+STEP_FACTORS = (1.01, 1.1, 1.5, 2.5)  # of the distance predicted to first order
 BANDS = 8
 
 
@@ -38,7 +38,9 @@ def margins_and_gradients(target: Target, x: Tensor, y: Tensor) -> tuple[Tensor,
 
 
 @torch.no_grad()
-def along_fgsm(target: Target, x: Tensor, y: Tensor, eps: list[float]) -> tuple[Tensor, Tensor]:
+def margins_along_fgsm(
+    target: Target, x: Tensor, y: Tensor, eps: list[float]
+) -> tuple[Tensor, Tensor]:
     """Margins one FGSM step of each size away, (B, len(eps)), and what the gradient predicts.
 
     Where a network is linear along the attack's direction the two agree; where the margin
@@ -70,7 +72,7 @@ def minimal_distance(target: Target, x: Tensor, y: Tensor) -> tuple[Tensor, Tens
     value, gradient = margins_and_gradients(target, x, y)
     predicted = value / gradient.norm(p=1, dim=1).clamp_min(1e-12)
     step = predicted[:, None, None, None] * -gradient.sign().view_as(x)
-    moves = [found.detach() - x, *(stretch * step for stretch in STRETCHES)]
+    moves = [found.detach() - x, *(stretch * step for stretch in STEP_FACTORS)]
     best, norms = x.clone(), torch.full((len(x),), torch.inf, dtype=torch.float64, device=x.device)
     with torch.no_grad():
         for move in moves:
@@ -82,11 +84,13 @@ def minimal_distance(target: Target, x: Tensor, y: Tensor) -> tuple[Tensor, Tens
     return norms.masked_fill(value <= 0, 0.0), best
 
 
-def crafted(target: Target, x: Tensor, y: Tensor, eps: float, seeds: Tensor) -> dict[str, Tensor]:
+def craft_transfer_examples(
+    target: Target, x: Tensor, y: Tensor, eps: float, seeds: Tensor
+) -> dict[str, Tensor]:
     """Adversarial examples to try on another network: one FGSM step, and the end of PGD-20."""
     radius = torch.full((len(x),), eps, device=x.device)
     walked = ascend(
-        target, x, y, seeds, eps=radius, norm="linf", steps=PGD_STEPS, step_size=PGD_STEP,
+        target, x, y, seeds, eps=radius, norm="linf", steps=PGD_STEPS, step_size=PGD_STEP_SIZE,
         random_start=True, early_stop=False,
     )  # fmt: skip
     step = (x + eps * first_direction(target, x, y, "linf")).clamp(0, 1)

@@ -16,7 +16,7 @@ from robustbench_mix.config.protocols import Protocol
 from robustbench_mix.config.training import Adversarial, Recipe, adversarial_eps, recipe_for
 from robustbench_mix.config.training import Training as Training
 from robustbench_mix.data import loaders
-from robustbench_mix.data.dataset import Dataset, balanced
+from robustbench_mix.data.dataset import Dataset, balanced_subset
 from robustbench_mix.evaluation import evaluate as evaluation
 from robustbench_mix.evaluation import explain as probing
 from robustbench_mix.evaluation import pretrained as brought
@@ -27,11 +27,16 @@ from robustbench_mix.evaluation.resume import Shard
 from robustbench_mix.evaluation.schedules import schedule_of
 from robustbench_mix.models import checkpoint, factory
 from robustbench_mix.runtime import progress
-from robustbench_mix.runtime.devices import fitting_batch, pick_device, pick_precision
+from robustbench_mix.runtime.devices import default_batch_size, pick_device, pick_precision
 from robustbench_mix.storage.files import check_writable
-from robustbench_mix.storage.paths import home
+from robustbench_mix.storage.paths import cache_folder
 from robustbench_mix.training import unshuffling
-from robustbench_mix.training.load_or_train import Obtained, from_checkpoint, obtain, place
+from robustbench_mix.training.load_or_train import (
+    TrainedModel,
+    load_checkpoint,
+    load_or_train,
+    split_and_checkpoint_path,
+)
 
 
 def explain(
@@ -60,7 +65,7 @@ def explain(
     check_writable(results)
     where = pick_device(device)
     loaded = loaders.load(dataset)
-    split = balanced(loaded.test, examples or default_examples(loaded.name))
+    split = balanced_subset(loaded.test, examples or default_examples(loaded.name))
     grid = [one.text for one in protocols.load("fgsm", loaded.name, eps=eps).eps]
     common = (loaded, split, grid, results, where)
     paths = []
@@ -96,7 +101,7 @@ def unshuffle(
 ) -> list[Path]:
     """Train every combination to undo a permutation; the paths of their records."""
     progress.set_quiet(quiet)
-    decoders = command_checks.unshufflers(
+    unshufflers = command_checks.unshufflers(
         widths=widths, depths=depths, kernels=kernels, patch=patch, spatial=spatial, seed=seed,
         dataset=dataset, examples=examples, training=training, device=device,
     )  # fmt: skip
@@ -106,10 +111,10 @@ def unshuffle(
     recipe = decoder_recipe(loaded.name, training, where)
     return [
         unshuffling_run.unshuffle(
-            decoder, loaded, recipe, results, where,
+            unshuffler, loaded, recipe, results, where,
             train_examples=training.examples, examples=examples,
         )
-        for decoder in decoders
+        for unshuffler in unshufflers
     ]  # fmt: skip
 
 
@@ -129,7 +134,7 @@ def train(
     device: str,
     interface: Interface | None = None,
     quiet: bool = False,
-) -> Obtained:
+) -> TrainedModel:
     """Train the named model, or load it if it is cached."""
     progress.set_quiet(quiet)
     command_checks.training(
@@ -140,10 +145,10 @@ def train(
     spec = ModelSpec(model, spatial, channel, seed, interface)
     factory.family(model)
     where = pick_device(device)
-    check_writable(home() / "checkpoints")
+    check_writable(cache_folder() / "checkpoints")
     loaded = dataset if isinstance(dataset, Dataset) else loaders.load(dataset)
     recipe = recipe_of(spec, loaded.name, training, where)
-    return obtain(spec, loaded, recipe, where, train_examples=training.examples)
+    return load_or_train(spec, loaded, recipe, where, train_examples=training.examples)
 
 
 def recipe_of(spec: ModelSpec, dataset: str, training: Training, device: torch.device) -> Recipe:
@@ -211,19 +216,19 @@ def evaluate(
     where = pick_device(device)
     loaded = dataset if isinstance(dataset, Dataset) else loaders.load(dataset)
     protocol = command_checks.protocol_of(attack, loaded.name, eps, norm)
-    size = factory.fitting(spec, factory.shape_of(loaded)).size
+    size = factory.input_shape(spec, factory.shape_of(loaded)).size
     wishes: dict[str, Any] = {
         "backend": backend, "exhaustive": exhaustive, "randomised": randomised
     }  # fmt: skip
     sizes: dict[str, Any] = {
         "examples": default_examples(loaded.name) if examples is None else examples,
-        "batch_size": batch_size or fitting_batch(size, where),
+        "batch_size": batch_size or default_batch_size(size, where),
     }
     # Before anything is trained; an attack may still ask for more classes than the model has.
     schedule_of(protocol, max(len(loaded.classes), 2), **wishes)
     if isinstance(model, nn.Module):
         label = Label(word, "external", "external", seed)
-        obtained = Obtained(model, Path(), {}, 0.0)
+        obtained = TrainedModel(model, Path(), {}, 0.0)
     elif is_brought:
         label, obtained = brought.bring(
             model, loaded, spatial=spatial, channel=channel, seed=seed, interface=interface,
@@ -232,7 +237,7 @@ def evaluate(
     else:
         label = Label(spec.name, spec.spatial, spec.channel, spec.seed)
         if weights is not None:
-            obtained = from_checkpoint(spec, loaded, weights)
+            obtained = load_checkpoint(spec, loaded, weights)
         else:
             header = _checkpoint(spec, loaded, training, where)
             if header and not fresh:
@@ -254,7 +259,7 @@ def _checkpoint(
 ) -> dict[str, Any]:
     """The header of the checkpoint of exactly these settings, empty where there is none."""
     recipe = recipe_of(spec, dataset.name, training, device)
-    _, path = place(spec, dataset, recipe, training.examples)
+    _, path = split_and_checkpoint_path(spec, dataset, recipe, training.examples)
     header = checkpoint.read_header(path) if path.exists() else {}
     return header if header.get("spec") == as_json(spec) else {}
 
@@ -285,6 +290,6 @@ def attack_shard(
     task = evaluation.task(
         Label(model, spatial, channel, seed), obtained, loaded, protocols.load(attack, loaded.name),
         results, where, examples=examples or default_examples(loaded.name),
-        batch_size=fitting_batch(loaded.size, where),
+        batch_size=default_batch_size(loaded.size, where),
     )  # fmt: skip
     evaluation.attack_shard(task, shard)

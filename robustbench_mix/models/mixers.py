@@ -20,12 +20,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from robustbench_mix.config.model import Spatial
-from robustbench_mix.models.filters import filters
+from robustbench_mix.models.filters import spatial_filters
 
 # A multiplication of the two steps takes longer, since their wide intermediate goes through memory:
 # between 4 and 8 times as long in a step of resnet14 with multiplier 1 or 2 (batch 128,
 # channels_last, float32 and bfloat16, one thread).
-DENSER = 4
+MAX_COMPOSED_COST = 4
 
 
 ALL = slice(None)
@@ -85,7 +85,10 @@ class SeparableConv2d(nn.Module):
         taps = self.depthwise.kernel_size[0] * self.depthwise.kernel_size[1]
         fan_out = self.pointwise.out_channels // self.groups
         two_steps = self.multiplier * (taps + fan_out)
-        return self.depthwise.padding_mode == "zeros" and fan_out * taps <= DENSER * two_steps
+        return (
+            self.depthwise.padding_mode == "zeros"
+            and fan_out * taps <= MAX_COMPOSED_COST * two_steps
+        )
 
     def composed_weight(self, rows: slice = ALL, columns: slice = ALL) -> Tensor:
         """The kernel of the equal dense convolution: (out, in / groups, kh, kw).
@@ -239,12 +242,12 @@ def separate(model: nn.Module, multiplier: int | None = None) -> nn.Module:
                 continue
             if owns_weight(child):
                 if child not in made:
-                    made[child] = _separable(child, multiplier)
+                    made[child] = _make_separable(child, multiplier)
                 setattr(parent, name, made[child])
     return model
 
 
-def _separable(conv: nn.Conv2d, multiplier: int | None) -> SeparableConv2d:
+def _make_separable(conv: nn.Conv2d, multiplier: int | None) -> SeparableConv2d:
     separable = SeparableConv2d(
         conv.in_channels,
         conv.out_channels,
@@ -306,7 +309,7 @@ def channel_mixers(model: nn.Module) -> Iterator[nn.Conv2d]:
             yield module
 
 
-def set_mixing(model: nn.Module, spatial: Spatial, channel: str) -> nn.Module:
+def set_mixers(model: nn.Module, spatial: Spatial, channel: str) -> nn.Module:
     """Choose the filters of every spatial mixer and freeze what is not to be trained.
 
     The filters are a function of the initial ones and draw nothing, so that all variants
@@ -316,7 +319,7 @@ def set_mixing(model: nn.Module, spatial: Spatial, channel: str) -> nn.Module:
     """
     for conv in spatial_mixers(model):
         with torch.no_grad():
-            conv.weight.copy_(filters(conv, spatial))
+            conv.weight.copy_(spatial_filters(conv, spatial))
         if spatial.mode != "learned":
             conv.requires_grad_(False)
     if channel == "frozen":

@@ -9,7 +9,7 @@ from robustbench_mix.errors import RbmixError
 from robustbench_mix.sweeps.definition import Cell, Sweep
 
 
-def sweep(
+def check_sweep(
     chosen: Sweep,
     *,
     runner: str,
@@ -25,7 +25,10 @@ def sweep(
     catalog.check_device(device)
     for cell in chosen.cells:
         check_cell(cell)
-    datasets = [*(cell.dataset for cell in chosen.cells), *(one.dataset for one in chosen.puzzles)]
+    datasets = [
+        *(cell.dataset for cell in chosen.cells),
+        *(one.dataset for one in chosen.unshuffling_cells),
+    ]
     for dataset in dict.fromkeys(datasets):
         catalog.check_dataset(dataset)
 

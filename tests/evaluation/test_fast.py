@@ -107,7 +107,7 @@ def test_curve_is_the_references(
 ) -> None:
     """Image by image: at most one image better off than under the libraries, per epsilon."""
     kind, network = trained
-    split = loaders.balanced(loaders.load("digits").test, 60)
+    split = loaders.balanced_subset(loaders.load("digits").test, 60)
     protocol = protocol_of("autoattack", norm, PARITY[kind, norm])
     options = {"steps": 30, "queries": 100, "targets": 3}
     common = {"seed": 0, "device": CPU, "batch_size": 256}

@@ -23,7 +23,7 @@ from robustbench_mix.errors import RbmixError
 from robustbench_mix.evaluation import pretrained
 from robustbench_mix.models import checkpoint, factory
 from robustbench_mix.models.normalize import Normalized
-from robustbench_mix.models.sources.common import Published
+from robustbench_mix.models.sources.common import Pretrained
 from robustbench_mix.results import leaderboard, probes, records
 
 MODULE = """
@@ -69,7 +69,7 @@ def state(spatial: str | None, seed: int = 0) -> dict[str, torch.Tensor]:
     if spatial is None:
         torch.manual_seed(seed)
         return importlib.import_module("net").make().state_dict()
-    return factory.network(
+    return factory.build_without_normalization(
         ModelSpec("net:make", spatial, seed=seed), loaders.shape("digits")
     ).state_dict()
 
@@ -153,8 +153,10 @@ def test_published_standardisation_is_used_unless_another_is_given(here, monkeyp
     import net
 
     torch.manual_seed(0)
-    found = Published(net.make(), "TAG", (0.5,), (0.25,))
-    monkeypatch.setattr("robustbench_mix.models.sources.importable.published", lambda _: found)
+    found = Pretrained(net.make(), "TAG", (0.5,), (0.25,))
+    monkeypatch.setattr(
+        "robustbench_mix.models.sources.importable.load_pretrained", lambda _: found
+    )
     _, obtained = bring("net:make")
     assert obtained.header == {"weights": "TAG"}
     assert (obtained.model.mean.item(), obtained.model.std.item()) == (0.5, 0.25)
@@ -382,4 +384,4 @@ def test_images_that_are_not_square(here: Path, write_folder, capsys) -> None:
     model = factory.build(spec, shape, *dataset.statistics())
     assert model(dataset.test.pixels(0, 2)).shape == (2, 4)
     with pytest.raises(RbmixError, match=r"cannot take images of shape \(3, 4, 8\)"):
-        factory.network(ModelSpec("flat:make"), shape)
+        factory.build_without_normalization(ModelSpec("flat:make"), shape)

@@ -90,7 +90,9 @@ def test_composes_where_that_is_faster(
     """The dense kernel is used up to a certain number of multiplications: never for d = 1."""
     conv = SeparableConv2d(width, width, kernel, multiplier=multiplier)
     two_steps = width * multiplier * (kernel**2 + width)
-    assert conv.composes is expected is (width**2 * kernel**2 <= mixers.DENSER * two_steps)
+    assert (
+        conv.composes is expected is (width**2 * kernel**2 <= mixers.MAX_COMPOSED_COST * two_steps)
+    )
 
 
 def test_other_padding_keeps_two_steps() -> None:
@@ -141,7 +143,7 @@ def depthwise(spatial: str, kernel: int = 3) -> tuple[torch.Tensor, torch.Tensor
     torch.manual_seed(3)
     net = nn.Sequential(SeparableConv2d(4, 6, kernel, padding="same"))
     before = net[0].depthwise.weight.detach().clone()
-    mixers.set_mixing(net, parse_spatial(spatial), "learned")
+    mixers.set_mixers(net, parse_spatial(spatial), "learned")
     return before, net[0].depthwise.weight.detach()
 
 
@@ -168,7 +170,7 @@ def test_box_averages() -> None:
 def test_identity_passes_each_channel_on(kernel: int) -> None:
     """Delta filters leave every pixel where it is, for even kernels too."""
     net = nn.Sequential(SeparableConv2d(4, 6, kernel, padding="same"))
-    mixers.set_mixing(net, Spatial("identity"), "learned")
+    mixers.set_mixers(net, Spatial("identity"), "learned")
     x = torch.randn(1, 4, 9, 9)
     out = net[0].depthwise(x).view(1, 4, kernel * kernel, 9, 9)
     assert torch.equal(out, x[:, :, None].expand_as(out))
@@ -179,7 +181,7 @@ def test_smoothing_keeps_only_low_frequencies() -> None:
     from scipy.fft import dctn
 
     weight = torch.randn(5, 1, 8, 8, dtype=torch.float64)
-    smoothed = filters.smooth(weight, 6)
+    smoothed = filters.low_pass(weight, 6)
     before = dctn(weight.numpy(), axes=(-2, -1), norm="ortho")
     after = dctn(smoothed.numpy(), axes=(-2, -1), norm="ortho")
     torch.testing.assert_close(torch.tensor(after[..., :6, :6]), torch.tensor(before[..., :6, :6]))
@@ -190,8 +192,8 @@ def test_smoothing_keeps_only_low_frequencies() -> None:
 def test_smoothing_all_coefficients_changes_nothing_and_rescaling_restores_norms() -> None:
     """keep = k is the identity; `rescaled` gives each filter its norm back."""
     weight = torch.randn(4, 1, 5, 5, dtype=torch.float64)
-    torch.testing.assert_close(filters.smooth(weight, 5), weight)
-    rescaled = filters.smooth(weight, 2, rescale=True)
+    torch.testing.assert_close(filters.low_pass(weight, 5), weight)
+    rescaled = filters.low_pass(weight, 2, rescale=True)
     torch.testing.assert_close(rescaled.flatten(1).norm(dim=1), weight.flatten(1).norm(dim=1))
 
 
@@ -213,7 +215,7 @@ def test_smoothing_beyond_the_kernel_is_refused() -> None:
 def test_freezing_covers_the_named_mixers(spatial, channel, expected) -> None:
     """Two words decide what is trained; norms and head always are."""
     net = nn.Sequential(SeparableConv2d(3, 6, 3, bias=True), nn.BatchNorm2d(6), nn.Linear(6, 2))
-    mixers.set_mixing(net, parse_spatial(spatial), channel)
+    mixers.set_mixers(net, parse_spatial(spatial), channel)
     conv = net[0]
     assert (conv.depthwise.weight.requires_grad, conv.pointwise.weight.requires_grad) == expected
     assert conv.pointwise.bias.requires_grad is expected[1]
@@ -297,7 +299,7 @@ def test_what_stays_as_it_is() -> None:
     before = list(net)
     assert list(mixers.separate(net)) == before
     assert list(mixers.spatial_mixers(net)) == [net[1]]
-    mixers.set_mixing(net, Spatial("frozen"), "learned")
+    mixers.set_mixers(net, Spatial("frozen"), "learned")
     assert [p.requires_grad for p in net[3].parameters()] == [True] * 3
 
 

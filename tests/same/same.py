@@ -51,7 +51,7 @@ from robustbench_mix.results.agreement import (
 from robustbench_mix.results.markdown import head, line
 from robustbench_mix.results.records import Run
 from robustbench_mix.runtime import progress
-from robustbench_mix.training.load_or_train import Obtained
+from robustbench_mix.training.load_or_train import TrainedModel
 
 MODEL = "resnet14_w4"
 NETWORKS = ("learned", "frozen", "learned adversarial", "frozen adversarial")
@@ -180,7 +180,7 @@ class Bench:
         with under(condition), progress.silenced():
             asked = task(
                 replace(self.label, seed=seed),
-                Obtained(model, Path(), self.obtained.header, 0.0), self.dataset,
+                TrainedModel(model, Path(), self.obtained.header, 0.0), self.dataset,
                 protocol, self.out / condition.name, torch.device(condition.device),
                 examples=images, batch_size=condition.batch,
             )  # fmt: skip

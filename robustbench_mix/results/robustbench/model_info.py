@@ -142,8 +142,8 @@ def read(path: Path) -> dict[str, Any]:
     Raises RbmixError for anything else: nothing in it is trusted.
     """
     refusal = f"{path} is no entry of RobustBench"
-    raw = reading.content(path, "entry", reading.COMPANION)
-    entry = validation.verify(reading.from_json(raw, refusal), ENTRY, refusal)
+    raw = reading.read_bytes(path, "entry", reading.MAX_COMPANION_BYTES)
+    entry = validation.verify(reading.parse_json(raw, refusal), ENTRY, refusal)
     if not is_name(path.stem):
         raise RbmixError(f"{refusal} (its file's name is no Model ID, which is printed)")
     folders = {name: norm for norm, name in NORMS.items()}
