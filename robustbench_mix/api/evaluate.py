@@ -102,7 +102,7 @@ def evaluate(
         if (
             isinstance(model, str)
             and weights is None
-            and not brought.is_brought(
+            and not brought.comes_with_weights(
                 model, spatial=spatial, channel=channel, pretrained=pretrained
             )
         ):

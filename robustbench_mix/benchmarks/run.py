@@ -184,11 +184,11 @@ class _Bench:
             precision=self.precision,
             adversarial=adversarial,
         )
-        obtained = plan.train(
+        trained = plan.train(
             model=self.model, spatial=spatial, channel="learned", seed=0, dataset=self.dataset,
             training=training, device=self.device,
         )  # fmt: skip
-        return obtained.model, balanced_subset(loaded.test, min(count, len(loaded.test)))
+        return trained.model, balanced_subset(loaded.test, min(count, len(loaded.test)))
 
     def _name(self) -> str:
         return loaders.load(self.dataset).name

@@ -173,9 +173,9 @@ def train(
     from robustbench_mix.cli import render
     from robustbench_mix.evaluation import plan
 
-    obtained = plan.train(**words, quiet=as_json or quiet)
-    found = {**obtained.header, "checkpoint": str(obtained.path)}
-    answer(as_json, quiet, found, lambda: render.training(obtained.header, obtained.path))
+    trained = plan.train(**words, quiet=as_json or quiet)
+    found = {**trained.header, "checkpoint": str(trained.path)}
+    answer(as_json, quiet, found, lambda: render.training(trained.header, trained.path))
 
 
 @app.command()

@@ -51,7 +51,7 @@ def default_examples(dataset: str) -> int:
 class Task:
     """What is evaluated on what and how, and where its records belong; made by `task`."""
 
-    obtained: TrainedModel
+    trained: TrainedModel
     dataset: Dataset
     split: Split
     protocol: Protocol
@@ -69,7 +69,7 @@ class Task:
 
 def task(
     label: Label,
-    obtained: TrainedModel,
+    trained: TrainedModel,
     dataset: Dataset,
     protocol: Protocol,
     results: Path,
@@ -89,7 +89,7 @@ def task(
     unsaid, one that draws random numbers is refused. Raises RbmixError for what a user can mend.
     """
     split = balanced_subset(dataset.test, examples)
-    classes = classes_of(obtained.model, split, device)
+    classes = classes_of(trained.model, split, device)
     check_classes(classes, split)
     if randomised:
         protocol = protocols.randomised(protocol)
@@ -97,12 +97,12 @@ def task(
         protocol, classes, backend, exhaustive=exhaustive, randomised=randomised, images=len(split)
     )
     header = header_of(
-        label, obtained.header, weights_hash(obtained.model), dataset.name, split, protocol,
+        label, trained.header, weights_hash(trained.model), dataset.name, split, protocol,
         batch_size=batch_size, backend=schedule.backend, device=device,
         randomised=DRAWS if randomised else 0,
     )  # fmt: skip
     path = path_of(header, results)
-    return Task(obtained, dataset, split, protocol, schedule, header, results, path, device)
+    return Task(trained, dataset, split, protocol, schedule, header, results, path, device)
 
 
 def recorded(
@@ -218,7 +218,7 @@ def _attacked(task: Task, fresh: bool) -> Run:
         table=outcome.table(split, state, sizes.levels, concludes),
         date=provenance.today(),
         time_seconds={
-            "training": float(task.obtained.header.get("time_seconds", 0.0)),
+            "training": float(task.trained.header.get("time_seconds", 0.0)),
             "attacking": state.attack_seconds,
         },
     )
@@ -232,7 +232,7 @@ def _searched(task: Task, split: Split, partial: Path, state: State | None) -> S
     saver = Saver(partial, task.header)
     try:
         return task.schedule.attack(
-            task.obtained.model, split, task.protocol,
+            task.trained.model, split, task.protocol,
             seed=task.header["seed"], device=task.device, batch_size=task.header["batch_size"],
             state=state, save=saver, description=f"{task.protocol.name} on {len(split)} images",
         )  # fmt: skip
@@ -243,7 +243,7 @@ def _searched(task: Task, split: Split, partial: Path, state: State | None) -> S
 
 def _measured(task: Task) -> Measured:
     """What there is to say of the network before it is attacked, said; it may be refused."""
-    measured = sanity_checks.of_network(task.obtained.model, task.dataset, task.split, task.device)
+    measured = sanity_checks.of_network(task.trained.model, task.dataset, task.split, task.device)
     _check_said(measured, said := "randomised" in task.header)
     for name, words in flags.of_network(measured, randomised=said).items():
         say(f"flag {name}: {words} (docs/flags.md)")
@@ -260,7 +260,7 @@ def _check_said(measured: Measured, said: bool) -> None:
 
 def _examined(run: Run, task: Task, measured: Measured | None) -> Run:
     """The run with its diagnostics; `measured` is what was known before the attack."""
-    model, split, device = task.obtained.model, task.split, task.device
+    model, split, device = task.trained.model, task.split, task.device
     measured = measured or sanity_checks.of_network(model, task.dataset, split, device)
     # Other attacks judge by one pass: of a network that draws, that says nothing about verdicts.
     alone = "randomised" in run.header and flags.draws(measured)
@@ -269,6 +269,6 @@ def _examined(run: Run, task: Task, measured: Measured | None) -> Run:
         **(
             {} if alone else sanity_checks.of_attacks(model, run, split, device, run.header["seed"])
         ),
-        "trained_accuracy": task.obtained.header.get("test_accuracy"),
+        "trained_accuracy": task.trained.header.get("test_accuracy"),
     }
     return replace(run, header={**run.header, "diagnostics": found})

@@ -37,7 +37,7 @@ PADDED = 16  # filters are padded to this size before their spectrum is taken
 
 def probe(
     label: Label,
-    obtained: TrainedModel,
+    trained: TrainedModel,
     dataset: Dataset,
     split: Split,
     eps: list[str],
@@ -48,8 +48,8 @@ def probe(
 
     What is on disk for the same network and images is left as it is.
     """
-    model = obtained.model
-    header = header_of("probe", label, obtained.header, dataset, split, eps, device)
+    model = trained.model
+    header = header_of("probe", label, trained.header, dataset, split, eps, device)
     path = path_of(header, results, weights_hash(model))
     with exclusive_lock(path):
         if path.exists():
@@ -117,7 +117,7 @@ def transfer_passes(images: int, levels: int) -> Count:
 
 def transfer(
     label: Label,
-    obtained: TrainedModel,
+    trained: TrainedModel,
     twin: TrainedModel,
     dataset: Dataset,
     split: Split,
@@ -126,13 +126,13 @@ def transfer(
     device: torch.device,
 ) -> Path:
     """Try the adversarial examples of a network and of its learned twin on both."""
-    header = header_of("transfer", label, obtained.header, dataset, split, eps, device)
-    path = path_of(header, results, *(weights_hash(one.model) for one in (twin, obtained)))
+    header = header_of("transfer", label, trained.header, dataset, split, eps, device)
+    path = path_of(header, results, *(weights_hash(one.model) for one in (twin, trained)))
     with exclusive_lock(path):
         if path.exists():
             say(f"already measured, see {path}")
         else:
-            nets = (twin.model, obtained.model)
+            nets = (twin.model, trained.model)
             seen = {"classes": list(dataset.classes), "shape": list(split.images.shape[1:])}
             _transfer(label, nets, {**header, **seen}, split, path, device)
     return path

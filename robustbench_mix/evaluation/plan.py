@@ -71,13 +71,13 @@ def explain(
     paths = []
     twins = []
     for mode in dict.fromkeys(("learned", spatial)):
-        obtained = train(
+        trained = train(
             model=model, spatial=mode, channel=channel, seed=seed, dataset=dataset,
             training=training, device=device, interface=interface, quiet=quiet,
         )  # fmt: skip
         label = Label(name, mode, channel, seed)
-        paths.append(probing.probe(label, obtained, *common))
-        twins.append((label, obtained))
+        paths.append(probing.probe(label, trained, *common))
+        twins.append((label, trained))
     if len(twins) == 2:
         (_, learned), (label, other) = twins
         paths.append(probing.transfer(label, other, learned, *common))
@@ -196,8 +196,8 @@ def evaluate(
 
     Names are words of the command line; checks all of them first. `spatial` and `channel` None
     leave a network with weights of its own as it is, and are `learned` for one that is trained
-    (`pretrained.is_brought` tells which it is). With `weights` nothing is trained: they are one of
-    our checkpoints, or any for your own model.
+    (see `pretrained.comes_with_weights`). With `weights` nothing is trained: they are one of our
+    checkpoints, or any for your own model.
     """
     progress.set_quiet(quiet)
     word = model if isinstance(model, str) else type(model).__name__
@@ -209,7 +209,7 @@ def evaluate(
         exhaustive=exhaustive, randomised=randomised, is_module=isinstance(model, nn.Module),
     )  # fmt: skip
     spec = ModelSpec(word, spatial or "learned", channel or "learned", seed, interface)
-    is_brought = isinstance(model, nn.Module) or brought.is_brought(
+    is_brought = isinstance(model, nn.Module) or brought.comes_with_weights(
         model, spatial=spatial, channel=channel, file=weights, pretrained=pretrained
     )
     check_writable(results)
@@ -228,16 +228,16 @@ def evaluate(
     schedule_of(protocol, max(len(loaded.classes), 2), **wishes)
     if isinstance(model, nn.Module):
         label = Label(word, "external", "external", seed)
-        obtained = TrainedModel(model, Path(), {}, 0.0)
+        trained = TrainedModel(model, Path(), {}, 0.0)
     elif is_brought:
-        label, obtained = brought.bring(
+        label, trained = brought.load_network(
             model, loaded, spatial=spatial, channel=channel, seed=seed, interface=interface,
             file=weights,
         )  # fmt: skip
     else:
         label = Label(spec.name, spec.spatial, spec.channel, spec.seed)
         if weights is not None:
-            obtained = load_checkpoint(spec, loaded, weights)
+            trained = load_checkpoint(spec, loaded, weights)
         else:
             header = _checkpoint(spec, loaded, training, where)
             if header and not fresh:
@@ -246,11 +246,11 @@ def evaluate(
                 )
                 if done is not None:
                     return done
-            obtained = train(
+            trained = train(
                 model=model, spatial=spec.spatial, channel=spec.channel, seed=seed,
                 dataset=loaded, training=training, device=device, interface=interface, quiet=quiet,
             )  # fmt: skip
-    task = evaluation.task(label, obtained, loaded, protocol, results, where, **sizes, **wishes)
+    task = evaluation.task(label, trained, loaded, protocol, results, where, **sizes, **wishes)
     return evaluation.evaluate(task, fresh=fresh)
 
 
@@ -283,12 +283,12 @@ def attack_shard(
     progress.set_quiet(quiet)
     loaded = loaders.load(dataset)
     where = pick_device(device)
-    obtained = train(
+    trained = train(
         model=model, spatial=spatial, channel=channel, seed=seed, dataset=loaded,
         training=training, device=device, quiet=quiet,
     )  # fmt: skip
     task = evaluation.task(
-        Label(model, spatial, channel, seed), obtained, loaded, protocols.load(attack, loaded.name),
+        Label(model, spatial, channel, seed), trained, loaded, protocols.load(attack, loaded.name),
         results, where, examples=examples or default_examples(loaded.name),
         batch_size=default_batch_size(loaded.size, where),
     )  # fmt: skip

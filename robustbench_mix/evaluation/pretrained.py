@@ -17,7 +17,7 @@ from robustbench_mix.runtime.progress import say
 from robustbench_mix.training.load_or_train import TrainedModel
 
 
-def is_brought(
+def comes_with_weights(
     word: str,
     *,
     spatial: str | None,
@@ -43,7 +43,7 @@ def is_brought(
     return pretrained or (origin.source.COMES_WITH_WEIGHTS and not variant)
 
 
-def bring(
+def load_network(
     word: str,
     dataset: Dataset,
     *,

@@ -46,7 +46,7 @@ def write(
     baseline. Your own model's weights are named in it if they lie in that folder. Raises
     RbmixError for what a user can mend, a baseline that is there already among it.
     """
-    own = pretrained.is_brought(model, spatial=spatial, channel=channel, file=weights)
+    own = pretrained.comes_with_weights(model, spatial=spatial, channel=channel, file=weights)
     mixers = [word or ("external" if own else "learned") for word in (spatial, channel)]
     stem = "-".join([model, *mixers, f"s{seed}", Path(dataset).name, Path(attack).stem])
     path = folder / f"{safe_name(stem)}.csv"

@@ -162,7 +162,7 @@ class Bench:
         self.dataset, self.out = dataset, out / network.replace(" ", "-")
         self.protocol = protocols.load(attack, dataset.name)
         with under(Condition()):
-            self.obtained = plan.train(
+            self.trained = plan.train(
                 model=MODEL, spatial=spatial, channel="learned", seed=0, dataset=dataset.name,
                 training=plan.Training(epochs, adversarial=bool(adversarial)),
                 device="cpu", quiet=True,
@@ -174,13 +174,13 @@ class Bench:
         """The run of this network under a condition, read if it is there."""
         grid = self.protocol.eps if eps is None else tuple(protocols.parse_grid(eps, "linf"))
         protocol: Protocol = replace(self.protocol, eps=grid)
-        model = copy.deepcopy(self.obtained.model)
+        model = copy.deepcopy(self.trained.model)
         if condition.search == "fp64":
             model = model.double()
         with under(condition), progress.silenced():
             asked = task(
                 replace(self.label, seed=seed),
-                TrainedModel(model, Path(), self.obtained.header, 0.0), self.dataset,
+                TrainedModel(model, Path(), self.trained.header, 0.0), self.dataset,
                 protocol, self.out / condition.name, torch.device(condition.device),
                 examples=images, batch_size=condition.batch,
             )  # fmt: skip
