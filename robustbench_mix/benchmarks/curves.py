@@ -58,10 +58,10 @@ def run_fast_engine(
     )  # fmt: skip
 
 
-def count_robust(state: State, levels: int) -> list[int]:
+def count_robust(state: State, epsilons: int) -> list[int]:
     """Robust images at each epsilon."""
     pairs = list(zip(state.correct, state.level, strict=True))
-    return [sum(c and level > at for c, level in pairs) for at in range(levels)]
+    return [sum(c and level > at for c, level in pairs) for at in range(epsilons)]
 
 
 def autoattack_rows(
@@ -127,7 +127,7 @@ def audited_row(
         protocols.load("autoattack", dataset),
         protocols.load("autoattack-audited", dataset),
     )
-    levels = len(full.eps)
+    epsilons = len(full.eps)
     with silenced():
         found, state, quick = time_ratios(
             lambda: run_fast_engine(model, split, full, device),
@@ -135,8 +135,8 @@ def audited_row(
             1, device,
         )  # fmt: skip
     rungs = ensembles.ladder(estimate.algorithm, 10, estimate.options)
-    bounds = sample_audit.findings(quick, split, rungs, 0, levels)
-    exact, cheap = count_robust(state, levels), count_robust(quick, levels)
+    bounds = sample_audit.findings(quick, split, rungs, 0, epsilons)
+    exact, cheap = count_robust(state, epsilons), count_robust(quick, epsilons)
     inside = all(
         (c - e) / len(split) <= bound["bound"] + 1e-12
         for c, e, bound in zip(cheap, exact, bounds, strict=True)
@@ -146,7 +146,7 @@ def audited_row(
         f"{len(split)} images, {_join(cheap)} robust against {_join(exact)}; bound "
         f"{bound} pp: the full answer is {'inside' if inside else 'OUTSIDE'}"
     )
-    work = f"audited curve, {levels} epsilons, {words}"
+    work = f"audited curve, {epsilons} epsilons, {words}"
     return Row(work, "full AutoAttack here", "≥ 3.5x, inside the bound", found, note)
 
 
