@@ -19,7 +19,7 @@ from robustbench_mix.evaluation import sample_audit
 from robustbench_mix.evaluation.fast import search_all
 from robustbench_mix.evaluation.reference import borrowed
 from robustbench_mix.evaluation.state import State
-from robustbench_mix.models.mixers import SeparableConv2d, compose
+from robustbench_mix.models.separable import SeparableConv2d, compose
 from robustbench_mix.runtime.devices import default_batch_size
 from robustbench_mix.runtime.progress import silenced
 from robustbench_mix.runtime.timing import time_call, time_ratios

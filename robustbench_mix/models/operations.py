@@ -13,7 +13,7 @@ from torch import nn
 from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
 
 from robustbench_mix.data.shape import Shape, run_on_blank_image
-from robustbench_mix.models.mixers import SeparableConv2d
+from robustbench_mix.models.separable import SeparableConv2d
 
 
 @dataclass(frozen=True)

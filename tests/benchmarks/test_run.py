@@ -12,7 +12,7 @@ import torch
 
 from robustbench_mix import cli
 from robustbench_mix.benchmarks import curves, peers, run, steps, table
-from robustbench_mix.models.mixers import SeparableConv2d
+from robustbench_mix.models.separable import SeparableConv2d
 from robustbench_mix.runtime import timing
 
 CPU = torch.device("cpu")
