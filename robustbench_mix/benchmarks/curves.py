@@ -82,7 +82,7 @@ def autoattack_rows(
     x, y = split.pixels().to(device), split.labels.to(device)
     with borrowed(model, device), silenced():
         net = (as_two_steps if as_written else as_dense)(model).requires_grad_(False)
-        theirs = peers.count_passes(net)
+        theirs = peers.with_pass_counter(net)
         found, their_curve, state = time_ratios(
             lambda: peers.pyautoattack_curve(theirs, x, y, grid),
             lambda: run_fast_engine(model, split, protocol, device),
@@ -166,7 +166,7 @@ def pgd_row(
     missing = [name for name in peers.PGD if not peers.is_usable(name)]
     there = {name: run for name, run in peers.PGD.items() if name not in missing}
     with borrowed(model, device), silenced():
-        net = peers.count_passes(as_dense(model).requires_grad_(False))
+        net = peers.with_pass_counter(as_dense(model).requires_grad_(False))
 
         def run_peer(name: str) -> list[int]:
             return there[name](net, x, y, grid, PGD_STEPS, PGD_STEP_SIZE)

@@ -92,5 +92,5 @@ def _cost(name: str, module: SeparableConv2d, positions: int) -> SeparableCost:
         composed=positions * module.pointwise.out_channels * fan_in * taps,
         two_step=positions * (depthwise.numel() + pointwise.numel()),
         composing=depthwise.numel() * fan_out,
-        runs="composed" if module.composes else "two-step",
+        runs="composed" if module.runs_composed else "two-step",
     )

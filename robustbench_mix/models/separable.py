@@ -67,7 +67,7 @@ class SeparableConv2d(nn.Module):
         )
 
     @property
-    def composes(self) -> bool:
+    def runs_composed(self) -> bool:
         """Whether the dense kernel is faster: at most `DENSER` times the multiplications."""
         if self.shell is not None:
             return True
@@ -109,8 +109,8 @@ class SeparableConv2d(nn.Module):
             finally:
                 del self.shell.weight, self.shell.bias
             return z
-        if self.composes:
-            rows, columns, padding = self._reach(x.shape[2], x.shape[3])
+        if self.runs_composed:
+            rows, columns, padding = self._taps_on_map(x.shape[2], x.shape[3])
             return F.conv2d(
                 x,
                 self.composed_weight(rows, columns),
@@ -122,7 +122,7 @@ class SeparableConv2d(nn.Module):
             )
         return self.two_step(x)
 
-    def _reach(self, height: int, width: int) -> tuple[slice, slice, Any]:
+    def _taps_on_map(self, height: int, width: int) -> tuple[slice, slice, Any]:
         """Rows and columns of the kernel that a map of this size meets, and the padding left."""
         conv = self.depthwise
         if isinstance(conv.padding, str):
@@ -141,7 +141,7 @@ class SeparableConv2d(nn.Module):
         y: Tensor = self.pointwise(self.depthwise(x))
         return y
 
-    def composed(self) -> nn.Conv2d:
+    def to_dense(self) -> nn.Conv2d:
         """The equal dense convolution as a module of its own, weights detached."""
         if self.shell is not None:
             dense: nn.Conv2d = copy.deepcopy(self.shell)
@@ -254,6 +254,6 @@ def compose(model: nn.Module) -> nn.Module:
     """Replace every separable convolution that composes by its dense equal, in place."""
     for parent in list(model.modules()):
         for name, child in list(parent.named_children()):
-            if isinstance(child, SeparableConv2d) and child.composes:
-                setattr(parent, name, child.composed().train(child.training))
+            if isinstance(child, SeparableConv2d) and child.runs_composed:
+                setattr(parent, name, child.to_dense().train(child.training))
     return model

@@ -36,7 +36,7 @@ def test_composed_path_equals_two_steps(case: dict, size: tuple[int, int]) -> No
     Also over maps that some taps of the kernel never meet.
     """
     conv = SeparableConv2d(4, 6, **case).double()
-    assert conv.composes
+    assert conv.runs_composed
     x = torch.randn(2, 4, *size, dtype=torch.float64, requires_grad=True)
     outcomes = []
     for path in (conv.forward, conv.two_step):
@@ -90,7 +90,7 @@ def test_composes_where_that_is_faster(
     conv = SeparableConv2d(width, width, kernel, multiplier=multiplier)
     two_steps = width * multiplier * (kernel**2 + width)
     assert (
-        conv.composes
+        conv.runs_composed
         is expected
         is (width**2 * kernel**2 <= separable.MAX_COMPOSED_COST * two_steps)
     )
@@ -99,7 +99,7 @@ def test_composes_where_that_is_faster(
 def test_other_padding_keeps_two_steps() -> None:
     """A reflecting border is not a zero border: the two-step path stays."""
     conv = SeparableConv2d(4, 6, 3, padding=1, padding_mode="reflect")
-    assert not conv.composes
+    assert not conv.runs_composed
     x = torch.randn(1, 4, 6, 6)
     assert torch.equal(conv(x), conv.two_step(x))
 
