@@ -221,7 +221,7 @@ def linear_case():
         model = Linear(weight - weight.mean(1, keepdim=True))
         images = torch.randint(96, 160, (n, 2, 5, 5), generator=generator, dtype=torch.uint8)
         labels = model(images.float() / 255).argmax(1).detach()
-        return model, Split(images, labels, torch.arange(n), levels=255)
+        return model, Split(images, labels, torch.arange(n), grey_levels=255)
 
     return make
 

@@ -19,7 +19,7 @@ from robustbench_mix.evaluation import sample_audit
 from robustbench_mix.evaluation.fast import search_all
 from robustbench_mix.evaluation.reference import borrowed
 from robustbench_mix.evaluation.state import State
-from robustbench_mix.models.mixers import SeparableConv2d, compose
+from robustbench_mix.models.separable import SeparableConv2d, compose
 from robustbench_mix.runtime.devices import default_batch_size
 from robustbench_mix.runtime.progress import silenced
 from robustbench_mix.runtime.timing import time_call, time_ratios
@@ -58,10 +58,10 @@ def run_fast_engine(
     )  # fmt: skip
 
 
-def count_robust(state: State, levels: int) -> list[int]:
+def count_robust(state: State, epsilons: int) -> list[int]:
     """Robust images at each epsilon."""
     pairs = list(zip(state.correct, state.level, strict=True))
-    return [sum(c and level > at for c, level in pairs) for at in range(levels)]
+    return [sum(c and level > at for c, level in pairs) for at in range(epsilons)]
 
 
 def autoattack_rows(
@@ -85,7 +85,7 @@ def autoattack_rows(
     x, y = split.pixels().to(device), split.labels.to(device)
     with borrowed(model, device), silenced():
         net = (as_two_steps if as_written else as_dense)(model).requires_grad_(False)
-        theirs = peers.count_passes(net)
+        theirs = peers.with_pass_counter(net)
         found, their_curve, state = time_ratios(
             lambda: peers.pyautoattack_curve(theirs, x, y, grid),
             lambda: run_fast_engine(model, split, protocol, device),
@@ -130,7 +130,7 @@ def audited_row(
         protocols.load("autoattack", dataset),
         protocols.load("autoattack-audited", dataset),
     )
-    levels = len(full.eps)
+    epsilons = len(full.eps)
     with silenced():
         found, state, quick = time_ratios(
             lambda: run_fast_engine(model, split, full, device),
@@ -138,8 +138,8 @@ def audited_row(
             1, device,
         )  # fmt: skip
     rungs = ensembles.ladder(estimate.algorithm, 10, estimate.options)
-    bounds = sample_audit.findings(quick, split, rungs, 0, levels)
-    exact, cheap = count_robust(state, levels), count_robust(quick, levels)
+    bounds = sample_audit.findings(quick, split, rungs, 0, epsilons)
+    exact, cheap = count_robust(state, epsilons), count_robust(quick, epsilons)
     inside = all(
         (c - e) / len(split) <= bound["bound"] + 1e-12
         for c, e, bound in zip(cheap, exact, bounds, strict=True)
@@ -149,7 +149,7 @@ def audited_row(
         f"{len(split)} images, {_join(cheap)} robust against {_join(exact)}; bound "
         f"{bound} pp: the full answer is {'inside' if inside else 'OUTSIDE'}"
     )
-    work = f"audited curve, {levels} epsilons, {words}"
+    work = f"audited curve, {epsilons} epsilons, {words}"
     return Row(work, "full AutoAttack here", "≥ 3.5x, inside the bound", found, note)
 
 
@@ -169,7 +169,7 @@ def pgd_row(
     missing = [name for name in peers.PGD if not peers.is_usable(name)]
     there = {name: run for name, run in peers.PGD.items() if name not in missing}
     with borrowed(model, device), silenced():
-        net = peers.count_passes(as_dense(model).requires_grad_(False))
+        net = peers.with_pass_counter(as_dense(model).requires_grad_(False))
 
         def run_peer(name: str) -> list[int]:
             return there[name](net, x, y, grid, PGD_STEPS, PGD_STEP_SIZE)

@@ -187,8 +187,8 @@ class _Bench:
             adversarial=adversarial,
         )
         model = trained_model(ModelSpec(self.model, spatial), training)
-        obtained = train_model(model, loaded, self.where)
-        return obtained.model, balanced_subset(loaded.test, min(count, len(loaded.test)))
+        trained = train_model(model, loaded, self.where)
+        return trained.model, balanced_subset(loaded.test, min(count, len(loaded.test)))
 
     def _name(self) -> str:
         return loaders.load(self.dataset).name

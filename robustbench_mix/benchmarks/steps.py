@@ -12,7 +12,7 @@ from robustbench_mix.config.model import ModelSpec
 from robustbench_mix.evaluation.compiled_model import CHUNK, compile_ahead, compiled, tolerance_of
 from robustbench_mix.evaluation.fast import searched
 from robustbench_mix.models import factory
-from robustbench_mix.models.mixers import SeparableConv2d, compose
+from robustbench_mix.models.separable import SeparableConv2d, compose
 from robustbench_mix.runtime.timing import Step, gradient_step, time_ratios, training_step
 
 

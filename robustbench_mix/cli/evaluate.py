@@ -183,9 +183,9 @@ def train(
     from robustbench_mix.cli import render
     from robustbench_mix.evaluation import load_model
 
-    obtained = load_model.train(planned)
-    found = {**obtained.header, "checkpoint": str(obtained.path)}
-    answer(as_json, quiet, found, lambda: render.training(obtained.header, obtained.path))
+    trained = load_model.train(planned)
+    found = {**trained.header, "checkpoint": str(trained.path)}
+    answer(as_json, quiet, found, lambda: render.training(trained.header, trained.path))
 
 
 @app.command()

@@ -60,7 +60,12 @@ def _read_cache(path: Path, counts: dict[str, int], classes: int) -> list[Split]
     with reading.refuse_on_error(f"cached data {path} is damaged", hint):
         tensors = load_file(path)
         splits = [
-            Split(tensors[f"{s}.images"], tensors[f"{s}.labels"], tensors[f"{s}.index"], levels=255)
+            Split(
+                tensors[f"{s}.images"],
+                tensors[f"{s}.labels"],
+                tensors[f"{s}.index"],
+                grey_levels=255,
+            )
             for s in counts
         ]
         for split, count in zip(splits, counts.values(), strict=True):

@@ -45,12 +45,12 @@ def load(name: str) -> Dataset:
         return load_folder(parse_path(name))
 
 
-def _make_split(images: np.ndarray, labels: np.ndarray, levels: int) -> Split:
+def _make_split(images: np.ndarray, labels: np.ndarray, grey_levels: int) -> Split:
     return Split(
         images=torch.from_numpy(np.ascontiguousarray(images, dtype=np.uint8)),
         labels=torch.from_numpy(np.asarray(labels, dtype=np.int64)),
         index=torch.arange(len(labels)),
-        levels=levels,
+        grey_levels=grey_levels,
     )
 
 
@@ -61,7 +61,7 @@ def _load_digits() -> Dataset:
     1998); it names no split of its own, so a hash of the positions decides.
     """
     images, labels = _read_digits()
-    whole = _make_split(images[:, None], labels, levels=16)
+    whole = _make_split(images[:, None], labels, grey_levels=16)
     test = balanced_subset(whole, 300)
     held_out = torch.isin(whole.index, test.index)
     train = whole.take(torch.nonzero(~held_out).flatten())
@@ -100,5 +100,5 @@ def _load_cifar(name: str) -> Dataset:
                 f"({first_line(error)[:80]}); without a network use --dataset digits"
             ) from error
         images = np.asarray(raw.data).transpose(0, 3, 1, 2)
-        splits.append(_make_split(images, np.asarray(raw.targets), levels=255))
+        splits.append(_make_split(images, np.asarray(raw.targets), grey_levels=255))
     return Dataset(name, tuple(raw.classes), *splits)

@@ -59,9 +59,9 @@ def evaluate(plan: EvaluationPlan, results: Path, *, fresh: bool = False) -> Eva
         schedule = schedule_of(plan.attack, fitted.classes, len(inputs.split))
         if not fresh and (done := _recorded(plan, inputs, results, batch_size)):
             return done
-    label, obtained = load_model(plan.model, inputs.dataset, inputs.device)
+    label, trained = load_model(plan.model, inputs.dataset, inputs.device)
     pending = pending_run(
-        label, obtained, inputs, plan.attack, results, batch_size=batch_size, schedule=schedule
+        label, trained, inputs, plan.attack, results, batch_size=batch_size, schedule=schedule
     )
     run, reused = make_run(pending, fresh=fresh)
     return Evaluation(run, pending.path, reused)
@@ -74,10 +74,10 @@ def attack_shard(plan: EvaluationPlan, results: Path, shard: Shard) -> None:
         RbmixError: As `evaluate` does.
     """
     inputs = load_inputs(plan)
-    obtained = train_model(plan.model, inputs.dataset, inputs.device)
+    trained = train_model(plan.model, inputs.dataset, inputs.device)
     label, batch_size = label_of(plan.model), batch_size_of(plan, inputs)
     make_shard(
-        pending_run(label, obtained, inputs, plan.attack, results, batch_size=batch_size), shard
+        pending_run(label, trained, inputs, plan.attack, results, batch_size=batch_size), shard
     )
 
 

@@ -25,7 +25,8 @@ from robustbench_mix.evaluation.load_model import check_exists, label_of, train_
 from robustbench_mix.evaluation.plan import ExplanationPlan, ModelPlan
 from robustbench_mix.evaluation.reference import borrowed
 from robustbench_mix.models.checkpoint import weights_hash
-from robustbench_mix.models.mixers import SeparableConv2d, spatial_mixers
+from robustbench_mix.models.mixers import spatial_mixers
+from robustbench_mix.models.separable import SeparableConv2d
 from robustbench_mix.results import probes
 from robustbench_mix.runtime import provenance
 from robustbench_mix.runtime.progress import say
@@ -62,10 +63,10 @@ def explain(plan: ExplanationPlan, results: Path) -> list[Path]:
     paths = []
     twins = []
     for model in models_of(plan):
-        obtained = train_model(model, inputs.dataset, inputs.device)
+        trained = train_model(model, inputs.dataset, inputs.device)
         label = label_of(model)
-        paths.append(probe(label, obtained, inputs, plan.eps, results))
-        twins.append((label, obtained))
+        paths.append(probe(label, trained, inputs, plan.eps, results))
+        twins.append((label, trained))
     if len(twins) == 2:
         (_, learned), (label, other) = twins
         paths.append(transfer(label, other, learned, inputs, plan.eps, results))
@@ -80,11 +81,11 @@ def models_of(plan: ExplanationPlan) -> list[ModelPlan]:
 
 
 def probe(
-    label: Label, obtained: TrainedModel, inputs: Inputs, eps: Sequence[str], results: Path
+    label: Label, trained: TrainedModel, inputs: Inputs, eps: Sequence[str], results: Path
 ) -> Path:
     """Measure one network; the path of the records."""
-    model, split, device = obtained.model, inputs.split, inputs.device
-    header = header_of("probe", label, obtained.header, inputs, eps)
+    model, split, device = trained.model, inputs.split, inputs.device
+    header = header_of("probe", label, trained.header, inputs, eps)
     path = path_of(header, results, weights_hash(model))
     with exclusive_lock(path):
         if path.exists():
@@ -152,7 +153,7 @@ def transfer_passes(images: int, levels: int) -> Count:
 
 def transfer(
     label: Label,
-    obtained: TrainedModel,
+    trained: TrainedModel,
     twin: TrainedModel,
     inputs: Inputs,
     eps: Sequence[str],
@@ -160,13 +161,13 @@ def transfer(
 ) -> Path:
     """Try the adversarial examples of a network and of its learned twin on both."""
     dataset, split, device = inputs.dataset, inputs.split, inputs.device
-    header = header_of("transfer", label, obtained.header, inputs, eps)
-    path = path_of(header, results, *(weights_hash(one.model) for one in (twin, obtained)))
+    header = header_of("transfer", label, trained.header, inputs, eps)
+    path = path_of(header, results, *(weights_hash(one.model) for one in (twin, trained)))
     with exclusive_lock(path):
         if path.exists():
             say(f"already measured, see {path}")
         else:
-            nets = (twin.model, obtained.model)
+            nets = (twin.model, trained.model)
             seen = {"classes": list(dataset.classes), "shape": list(split.images.shape[1:])}
             _transfer(label, nets, {**header, **seen}, split, path, device)
     return path

@@ -34,7 +34,7 @@ from robustbench_mix.training.load_or_train import TrainedModel
 class PendingRun:
     """What is attacked on what and how, and where the records belong; made by `pending_run`."""
 
-    obtained: TrainedModel
+    trained: TrainedModel
     inputs: Inputs
     attack: AttackPlan
     schedule: Schedule
@@ -60,7 +60,7 @@ class PendingRun:
 
 def pending_run(
     label: Label,
-    obtained: TrainedModel,
+    trained: TrainedModel,
     inputs: Inputs,
     attack: AttackPlan,
     results: Path,
@@ -72,7 +72,7 @@ def pending_run(
 
     Args:
         label: The words that the network goes by in records.
-        obtained: The network, and the header of its checkpoint.
+        trained: The network, and the header of its checkpoint.
         inputs: The images, and the device.
         attack: The protocol, and how it is run.
         results: The results folder.
@@ -83,12 +83,12 @@ def pending_run(
         RbmixError: If the network, the data and the attack do not go together.
     """
     if schedule is None:
-        classes = classes_of(obtained.model, inputs.split, inputs.device)
+        classes = classes_of(trained.model, inputs.split, inputs.device)
         check_classes(classes, inputs.split)
         schedule = schedule_of(attack, classes, len(inputs.split))
-    hashed = {**obtained.header, "weights_hash": weights_hash(obtained.model)}
+    hashed = {**trained.header, "weights_hash": weights_hash(trained.model)}
     header = run_header(label, hashed, inputs, attack, batch_size)
-    return PendingRun(obtained, inputs, attack, schedule, header, results, path_of(header, results))
+    return PendingRun(trained, inputs, attack, schedule, header, results, path_of(header, results))
 
 
 def run_header(
@@ -203,7 +203,7 @@ def _attacked(pending: PendingRun, fresh: bool) -> Run:
         table=outcome.table(split, state, sizes.levels, concludes),
         date=provenance.today(),
         time_seconds={
-            "training": float(pending.obtained.header.get("time_seconds", 0.0)),
+            "training": float(pending.trained.header.get("time_seconds", 0.0)),
             "attacking": state.attack_seconds,
         },
     )
@@ -218,7 +218,7 @@ def _search(pending: PendingRun, split: Split, partial: Path, state: State | Non
     saver = Saver(partial, header)
     try:
         return pending.schedule.attack(
-            pending.obtained.model, split, pending.protocol,
+            pending.trained.model, split, pending.protocol,
             seed=header["seed"], device=pending.inputs.device, batch_size=header["batch_size"],
             state=state, save=saver, description=f"{pending.protocol.name} on {len(split)} images",
         )  # fmt: skip
@@ -231,7 +231,7 @@ def _measure(pending: PendingRun) -> Measured:
     """What there is to say of the network before it is attacked."""
     inputs = pending.inputs
     return sanity_checks.of_network(
-        pending.obtained.model, inputs.dataset, inputs.split, inputs.device
+        pending.trained.model, inputs.dataset, inputs.split, inputs.device
     )
 
 
@@ -250,12 +250,12 @@ def _check_network(pending: PendingRun) -> Measured:
 
 def _with_diagnostics(run: Run, pending: PendingRun, measured: Measured | None) -> Run:
     """The run with its diagnostics; `measured` is what was known before the attack."""
-    model, inputs = pending.obtained.model, pending.inputs
+    model, inputs = pending.trained.model, pending.inputs
     measured = measured or _measure(pending)
     found: dict[str, Any] = {**measured}
     # Other attacks judge by one pass: of a network that draws, that says nothing about verdicts.
     if not (pending.attack.randomised and flags.draws(measured)):
         seed = run.header["seed"]
         found |= sanity_checks.of_attacks(model, run, inputs.split, inputs.device, seed)
-    found["trained_accuracy"] = pending.obtained.header.get("test_accuracy")
+    found["trained_accuracy"] = pending.trained.header.get("test_accuracy")
     return replace(run, header={**run.header, "diagnostics": found})

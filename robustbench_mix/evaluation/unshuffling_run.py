@@ -104,7 +104,7 @@ def _train_and_decode(
         **asdict(unshuffler),
         "dataset": dataset.name,
         "image": [dataset.channels, height, width],
-        "levels": split.levels,
+        "levels": split.grey_levels,
         "n": len(split),
         "train_examples": len(train_split),
         "epochs": recipe.epochs,

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from robustbench_mix.models.mixers import compose
+from robustbench_mix.models.separable import compose
 from robustbench_mix.runtime.progress import report_if_slow
 
 EXACT_TOLERANCE = 1e-4  # largest difference of logits, as a share of the largest logit

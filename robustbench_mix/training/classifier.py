@@ -42,7 +42,7 @@ def train(
 
     def loss_of(rows: Tensor, generator: torch.Generator, autocast: torch.autocast) -> BatchLoss:
         x = augment(images[rows], recipe.pad, recipe.flip, generator)
-        x = x.float().div_(train_split.levels).to(memory_format=torch.channels_last)
+        x = x.float().div_(train_split.grey_levels).to(memory_format=torch.channels_last)
         if recipe.adversarial is not None:
             x = perturb(model, x, labels[rows], recipe.adversarial, generator, autocast)
         with autocast:

@@ -57,14 +57,14 @@ def load_or_train(
         ):  # another process may be training it, and be done when we may go on
             if not path.exists():
                 return _train_and_save(spec, dataset, split, recipe, device, path)
-    obtained = load_checkpoint(spec, dataset, path)
-    header, wanted = obtained.header, {"recipe": as_json(recipe), "dataset": dataset.name}
+    trained = load_checkpoint(spec, dataset, path)
+    header, wanted = trained.header, {"recipe": as_json(recipe), "dataset": dataset.name}
     if any(header.get(name) != value for name, value in wanted.items()) or None in (
         header.get("train_examples"), header.get("test_accuracy")
     ):  # fmt: skip
         raise RbmixError(f"checkpoint {path} is of other settings than its name says; delete it")
     delete_resume_state(path)  # what a process left that was killed just after training
-    return obtained
+    return trained
 
 
 def load_checkpoint(spec: ModelSpec, dataset: Dataset, path: Path) -> TrainedModel:

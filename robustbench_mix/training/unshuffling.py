@@ -98,7 +98,7 @@ def train(
     images = split.images.to(device)
 
     def loss_of(rows: Tensor, _: torch.Generator, autocast: torch.autocast) -> BatchLoss:
-        x = images[rows].float().div_(split.levels)
+        x = images[rows].float().div_(split.grey_levels)
         given = shuffle(x, order.to(device)).contiguous(memory_format=torch.channels_last)
         with autocast:
             made = model(given)

@@ -105,11 +105,11 @@ def load(word: str, spatial: str | None = None, **more):
 
 def test_a_network_as_it_is_stays_bare(here: Path) -> None:
     """Without any option nothing is put before the network, and the label says external."""
-    label, obtained = load("net:make")
+    label, trained = load("net:make")
     assert (label.model, label.spatial, label.channel) == ("net:make", "external", "external")
-    assert type(obtained.model) is nn.Sequential
-    assert not obtained.model.training
-    assert obtained.header == {}
+    assert type(trained.model) is nn.Sequential
+    assert not trained.model.training
+    assert trained.header == {}
 
 
 def test_the_interface_stands_before_the_network(here: Path) -> None:
@@ -119,16 +119,16 @@ def test_the_interface_stands_before_the_network(here: Path) -> None:
     weights = state(None, seed=5)
     save_file(weights, here / "w.safetensors")
     interface = Interface(input_size=16, mean=(0.25,), std=(0.5,))
-    label, obtained = load("net:make", interface=interface, weights=here / "w.safetensors")
+    label, trained = load("net:make", interface=interface, weights=here / "w.safetensors")
     plain = net.make()
     plain.load_state_dict(weights)
     x = loaders.load("digits").test.pixels(0, 4)
     resized = F.interpolate(x, (16, 16), mode="bilinear", align_corners=False)
     with torch.no_grad():
         expected = plain((resized - 0.25) / 0.5)
-        torch.testing.assert_close(obtained.model(x), expected)
+        torch.testing.assert_close(trained.model(x), expected)
     assert label.model == "net:make [16 px, mean 0.25 std 0.5]"
-    assert obtained.header == {"weights": "w.safetensors"}
+    assert trained.header == {"weights": "w.safetensors"}
 
 
 def test_resizing_keeps_the_shape_of_images_and_averages() -> None:
@@ -160,11 +160,11 @@ def test_published_standardisation_is_used_unless_another_is_given(here, monkeyp
     monkeypatch.setattr(
         "robustbench_mix.models.sources.importable.load_pretrained", lambda _: found
     )
-    _, obtained = load("net:make")
-    assert obtained.header == {"weights": "TAG"}
-    assert (obtained.model.mean.item(), obtained.model.std.item()) == (0.5, 0.25)
-    _, obtained = load("net:make", interface=Interface(mean=(0.0,), std=(1.0,)))
-    assert (obtained.model.mean.item(), obtained.model.std.item()) == (0.0, 1.0)
+    _, trained = load("net:make")
+    assert trained.header == {"weights": "TAG"}
+    assert (trained.model.mean.item(), trained.model.std.item()) == (0.5, 0.25)
+    _, trained = load("net:make", interface=Interface(mean=(0.0,), std=(1.0,)))
+    assert (trained.model.mean.item(), trained.model.std.item()) == (0.0, 1.0)
 
 
 def test_a_separated_file_needs_the_word(here: Path) -> None:
@@ -173,9 +173,9 @@ def test_a_separated_file_needs_the_word(here: Path) -> None:
     with pytest.raises(RbmixError, match="do not fit the model") as error:
         load("net:make", weights=here / "w.safetensors")
     assert any("0.depthwise.weight" in line for line in error.value.details)
-    label, obtained = load("net:make", "frozen", weights=here / "w.safetensors")
+    label, trained = load("net:make", "frozen", weights=here / "w.safetensors")
     assert (label.spatial, label.channel) == ("frozen", "learned")
-    assert torch.equal(obtained.model[0].depthwise.weight, state("frozen")["0.depthwise.weight"])
+    assert torch.equal(trained.model[0].depthwise.weight, state("frozen")["0.depthwise.weight"])
 
 
 @pytest.mark.default

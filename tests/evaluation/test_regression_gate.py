@@ -113,10 +113,10 @@ def nudged(monkeypatch: pytest.MonkeyPatch) -> None:
     load = load_or_train.load_checkpoint
 
     def changed(*words):
-        obtained = load(*words)
+        trained = load(*words)
         with torch.no_grad():
-            next(obtained.model.parameters()).mul_(1.02)
-        return obtained
+            next(trained.model.parameters()).mul_(1.02)
+        return trained
 
     monkeypatch.setattr(load_model, "load_checkpoint", changed)
 

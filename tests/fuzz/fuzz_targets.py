@@ -270,7 +270,8 @@ def boundary() -> Iterator[None]:
         for owner, name, stub in (
             (load_model, "load_or_train", _refuse), (evaluate, "make_run", _refuse),
             (unshuffling_run, "_unshuffle_with", _refuse),
-            (sweeping, "_do", _refuse), (loaders, "_cifar", _refuse), (loaders, "_digits", _digits),
+            (sweeping, "_run_task", _refuse), (loaders, "_load_cifar", _refuse),
+            (loaders, "_load_digits", _digits),
             (bench_run._Bench, "part", _refuse), (cli, "app", _commands()),
             (CostModel, "_time_training_step", lambda *_: 1.0),
             (CostModel, "_time_attack_passes", lambda *_: (1.0, 1.0)),
@@ -463,7 +464,7 @@ def read_decodings(folder: Path) -> str:
             assert path.resolve().parent.parent == (folder / "unshuffle").resolve()
         verdicts.every([], found)
 
-    with mock.patch.object(gallery, "alone", lambda _: SimpleContext()):
+    with mock.patch.object(gallery, "exclusive_lock", lambda _: SimpleContext()):
         return check(call, folder)
 
 

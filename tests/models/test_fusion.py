@@ -9,7 +9,7 @@ from torch import nn
 from robustbench_mix.config.model import ModelSpec
 from robustbench_mix.models import factory
 from robustbench_mix.models.fusion import Affine, MapLinear, convert_to_bfloat16, simplify
-from robustbench_mix.models.mixers import SeparableConv2d
+from robustbench_mix.models.separable import SeparableConv2d
 
 
 def network(name: str, size: int) -> nn.Module:

@@ -170,7 +170,7 @@ class Bench:
         training = Training(epochs, adversarial=bool(adversarial))
         model = trained_model(ModelSpec(MODEL, spatial), training)
         with under(Condition()), progress.silenced():
-            self.obtained = train_model(model, dataset, torch.device("cpu"))
+            self.trained = train_model(model, dataset, torch.device("cpu"))
 
     def run(
         self, condition: Condition, images: int, eps: list[str] | None = None, seed: int = 0
@@ -178,13 +178,13 @@ class Bench:
         """The run of this network under a condition, read if it is there."""
         grid = self.protocol.eps if eps is None else tuple(protocols.parse_grid(eps, "linf"))
         protocol: Protocol = replace(self.protocol, eps=grid)
-        model = copy.deepcopy(self.obtained.model)
+        model = copy.deepcopy(self.trained.model)
         if condition.search == "fp64":
             model = model.double()
         with under(condition), progress.silenced():
             asked = pending_run(
                 replace(self.label, seed=seed),
-                TrainedModel(model, Path(), self.obtained.header, 0.0),
+                TrainedModel(model, Path(), self.trained.header, 0.0),
                 Inputs(self.dataset, images, torch.device(condition.device)),
                 attack_plan(protocol), self.out / condition.name, batch_size=condition.batch,
             )  # fmt: skip

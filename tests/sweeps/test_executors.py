@@ -51,7 +51,7 @@ PER_PROCESS = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="n
 
 @pytest.fixture
 def tasks(monkeypatch: pytest.MonkeyPatch):
-    """The module of small pieces, which workers can import too."""
+    """The module of small tasks, which workers can import too."""
     monkeypatch.syspath_prepend(str(FAULTS))
     import tasks
 
@@ -185,7 +185,7 @@ def test_each_worker_sees_one_gpu(tasks, tmp_path: Path, monkeypatch) -> None:
 
 
 def test_a_worker_that_dies_fails_its_piece_alone(tasks, tmp_path: Path, capsys) -> None:
-    """One line each, in the order of the pieces; what needs it is not tried, the rest is done."""
+    """One line each, in the order of the tasks; what needs it is not tried, the rest is done."""
     asked = [
         tasks.Task("killed", "die", makes="net"),
         tasks.Task("small", "fail"),
@@ -214,7 +214,7 @@ def test_a_worker_that_dies_fails_its_piece_alone(tasks, tmp_path: Path, capsys)
 @PER_PROCESS
 def test_no_worker_outlives_a_killed_parent(tasks, tmp_path: Path) -> None:
     """SIGKILL leaves the parent no time to end them: they see to it themselves."""
-    command = [sys.executable, "-P", str(FAULTS / "pieces.py"), str(tmp_path)]
+    command = [sys.executable, "-P", str(FAULTS / "tasks.py"), str(tmp_path)]
     with subprocess.Popen(command, stderr=subprocess.DEVNULL) as parent:
         files = [tmp_path / f"{name}.pid" for name in "ab"]
         wait_until(lambda: all(f.exists() and f.read_text() for f in files), "both at work")

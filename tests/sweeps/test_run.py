@@ -182,7 +182,7 @@ def test_the_plan_says_what_is_left_and_how_long(here: Path, capsys, monkeypatch
     assert not list(here.rglob("*.parquet"))
 
 
-def test_the_pieces_of_a_sweep_are_those_of_the_commands(here: Path, capsys) -> None:
+def test_the_tasks_of_a_sweep_are_those_of_the_commands(here: Path, capsys) -> None:
     """What `rbmix evaluate` has done counts as done."""
     words = ["--model", "resnet14_w4", "--epochs", "1", "--train-examples", "60"]
     assert cli.main(["evaluate", *words, "--attack", "fgsm", "--examples", "10"]) == 0
