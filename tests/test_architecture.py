@@ -42,17 +42,17 @@ DIRECTION = {
 TORCH_FREE = (
     "config", "storage", "results", "claims", "cli",
     "evaluation.plan",
-    "sweeps.definition", "sweeps.sweep_checks", "sweeps.scheduler", "sweeps.status",
+    "sweeps.cell_plans", "sweeps.definition", "sweeps.scheduler", "sweeps.status",
 )  # fmt: skip
 TORCH = {"torch", "torchvision"}
 MAX_PARAMETERS = 8  # below the command line and the Python interface
-# Those with the signature of a class of PyTorch; and the attacks, the engines and the header.
+# Those with the signature of a class of PyTorch; and the attacks and the engines.
 LONG_SIGNATURES = {
     "attacks.native.apgd._walk", "attacks.native.apgd.apgd", "attacks.native.ensembles._targeted",
     "attacks.native.ensembles._untargeted", "attacks.native.fab.fab", "attacks.native.pgd._walk",
     "attacks.native.pgd.ascend", "attacks.reference.autoattack._library_attack",
     "attacks.reference.gradient_descent.descend", "evaluation.fast.search_all",
-    "evaluation.identity.header_of", "evaluation.reference.attack_all", "models.separable.__init__",
+    "evaluation.reference.attack_all", "models.separable.__init__",
 }  # fmt: skip
 # What everybody calls by another name, and the collisions that are left.
 ALIASES = {
