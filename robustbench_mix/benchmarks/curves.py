@@ -19,7 +19,7 @@ from robustbench_mix.evaluation import sample_audit
 from robustbench_mix.evaluation.fast import search_all
 from robustbench_mix.evaluation.reference import borrowed
 from robustbench_mix.evaluation.state import State
-from robustbench_mix.models.mixers import SeparableConv2d, compose
+from robustbench_mix.models.separable import SeparableConv2d, compose
 from robustbench_mix.runtime.devices import default_batch_size
 from robustbench_mix.runtime.progress import silenced
 from robustbench_mix.runtime.timing import time_call, time_ratios
@@ -82,7 +82,7 @@ def autoattack_rows(
     x, y = split.pixels().to(device), split.labels.to(device)
     with borrowed(model, device), silenced():
         net = (as_two_steps if as_written else as_dense)(model).requires_grad_(False)
-        theirs = peers.count_passes(net)
+        theirs = peers.with_pass_counter(net)
         found, their_curve, state = time_ratios(
             lambda: peers.pyautoattack_curve(theirs, x, y, grid),
             lambda: run_fast_engine(model, split, protocol, device),
@@ -166,7 +166,7 @@ def pgd_row(
     missing = [name for name in peers.PGD if not peers.is_usable(name)]
     there = {name: run for name, run in peers.PGD.items() if name not in missing}
     with borrowed(model, device), silenced():
-        net = peers.count_passes(as_dense(model).requires_grad_(False))
+        net = peers.with_pass_counter(as_dense(model).requires_grad_(False))
 
         def run_peer(name: str) -> list[int]:
             return there[name](net, x, y, grid, PGD_STEPS, PGD_STEP_SIZE)

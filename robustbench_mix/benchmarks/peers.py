@@ -118,7 +118,7 @@ def timm_convmixer(width: int, depth: int, kernel: int, patch: int, classes: int
     return ConvMixer(width, depth, kernel_size=kernel, patch_size=patch, num_classes=classes)
 
 
-def count_passes(model: nn.Module) -> Target:
+def with_pass_counter(model: nn.Module) -> Target:
     """A network that counts its passes, contiguous at the border as the peers need it."""
     return Target(model)
 

@@ -20,7 +20,8 @@ from robustbench_mix.evaluation import measures
 from robustbench_mix.evaluation.identity import Label, made_of
 from robustbench_mix.evaluation.reference import borrowed
 from robustbench_mix.models.checkpoint import weights_hash
-from robustbench_mix.models.mixers import SeparableConv2d, spatial_mixers
+from robustbench_mix.models.mixers import spatial_mixers
+from robustbench_mix.models.separable import SeparableConv2d
 from robustbench_mix.results import probes
 from robustbench_mix.runtime import provenance
 from robustbench_mix.runtime.progress import say

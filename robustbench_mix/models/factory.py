@@ -21,11 +21,11 @@ from robustbench_mix.errors import RbmixError, first_line, is_out_of_memory
 from robustbench_mix.models.mixers import (
     channel_mixers,
     count_trainable,
-    separate,
     set_mixers,
     spatial_mixers,
 )
 from robustbench_mix.models.normalize import Normalized
+from robustbench_mix.models.separable import separate
 from robustbench_mix.models.sources import registry
 from robustbench_mix.runtime.progress import report_if_slow
 

@@ -13,7 +13,7 @@ from torch import nn
 from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
 
 from robustbench_mix.data.shape import Shape, run_on_blank_image
-from robustbench_mix.models.mixers import SeparableConv2d
+from robustbench_mix.models.separable import SeparableConv2d
 
 
 @dataclass(frozen=True)
@@ -92,5 +92,5 @@ def _cost(name: str, module: SeparableConv2d, positions: int) -> SeparableCost:
         composed=positions * module.pointwise.out_channels * fan_in * taps,
         two_step=positions * (depthwise.numel() + pointwise.numel()),
         composing=depthwise.numel() * fan_out,
-        runs="composed" if module.composes else "two-step",
+        runs="composed" if module.runs_composed else "two-step",
     )

@@ -9,13 +9,9 @@ from torch import Tensor, nn
 from torch.nn.modules.conv import _ConvNd
 
 from robustbench_mix.data.shape import Shape
-from robustbench_mix.models.mixers import (
-    SeparableConv2d,
-    channel_mixers,
-    patch_embedding,
-    spatial_mixers,
-)
+from robustbench_mix.models.mixers import channel_mixers, patch_embedding, spatial_mixers
 from robustbench_mix.models.operations import SeparableCost, count_multiply_adds
+from robustbench_mix.models.separable import SeparableConv2d
 
 SPATIAL, CHANNEL, EMBEDDING = "spatial", "channel", "patch embedding"
 UNSET = "not set"  # a convolution that neither --spatial nor --channel reaches

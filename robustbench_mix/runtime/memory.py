@@ -50,11 +50,11 @@ def total_memory_bytes() -> int | None:
 
 
 @contextmanager
-def report_out_of_memory(doing: str) -> Iterator[None]:
+def report_out_of_memory(activity: str) -> Iterator[None]:
     """Running out of memory within the block is an RbmixError that says while `doing` what."""
     try:
         yield
     except (RuntimeError, MemoryError) as error:
         if not is_out_of_memory(error):
             raise
-        raise RbmixError(f"out of memory {doing}") from error
+        raise RbmixError(f"out of memory {activity}") from error

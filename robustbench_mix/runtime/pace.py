@@ -55,7 +55,7 @@ class Pace:
         return 100 if self.is_over else min(int(100 * self.fraction), 99)
 
     @property
-    def seconds(self) -> float:
+    def elapsed_seconds(self) -> float:
         """Since the work was first seen."""
         return self._clock() - self._began
 

@@ -29,7 +29,7 @@ def model_loaders() -> dict[str, Callable[[], Any]]:
 
 def registering_packages(kind: str) -> dict[str, str]:
     """Which packages register each name of a kind (`GROUPS`): `mypackage 1.0`."""
-    return {name: _owners(entries) for name, entries in _entry_points(kind).items()}
+    return {name: _package_names(entries) for name, entries in _entry_points(kind).items()}
 
 
 def check_not_taken(kind: str, name: str, taken: Iterable[str]) -> None:
@@ -55,14 +55,14 @@ def _entry_points(kind: str) -> dict[str, list[EntryPoint]]:
     return dict(sorted(found.items()))
 
 
-def _owners(entries: list[EntryPoint]) -> str:
+def _package_names(entries: list[EntryPoint]) -> str:
     names = (f"{e.dist.name} {e.dist.version}" if e.dist else e.value for e in entries)
     return " and ".join(names)
 
 
 def _import(kind: str, name: str, entries: list[EntryPoint]) -> Any:
     """Import what is registered; raises RbmixError if it cannot be, or is no function."""
-    words = f"{kind} {name!r} of {_owners(entries)}"
+    words = f"{kind} {name!r} of {_package_names(entries)}"
     if len(entries) > 1:
         raise RbmixError(f"{words}: several packages register that name")
     try:

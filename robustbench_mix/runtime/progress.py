@@ -145,8 +145,11 @@ class _BarOnTerminal:
     def __call__(self, done: float, note: str = "", total: float | None = None) -> None:
         self._note = note or self._note
         self._pace.update(done, total)
-        if self._pace.is_over or self._pace.seconds - self._drawn >= REDRAW_INTERVAL_SECONDS:
-            self._drawn = self._pace.seconds
+        if (
+            self._pace.is_over
+            or self._pace.elapsed_seconds - self._drawn >= REDRAW_INTERVAL_SECONDS
+        ):
+            self._drawn = self._pace.elapsed_seconds
             self._draw(self._pace.fraction, _describe(self._pace, self._note))
 
 
@@ -175,11 +178,13 @@ class _PlainLines:
 
     def end(self) -> None:
         """Say the last line, unless it was over in a moment."""
-        if self._pace.is_over and (not self._first or self._pace.seconds >= PATIENCE_SECONDS):
+        if self._pace.is_over and (
+            not self._first or self._pace.elapsed_seconds >= PATIENCE_SECONDS
+        ):
             self._say()
 
     def _is_time(self) -> bool:
-        waited = self._pace.seconds - self._said
+        waited = self._pace.elapsed_seconds - self._said
         if self._first and not _prefix:
             return waited >= PATIENCE_SECONDS
         # Of several that speak at once each says little.
@@ -188,7 +193,7 @@ class _PlainLines:
 
     def _say(self) -> None:
         self._first = False
-        self._said = self._pace.seconds
+        self._said = self._pace.elapsed_seconds
         self._tenth = self._pace.percent // 10
         say(f"{self._description}: {_describe(self._pace, self._note)}")
 

@@ -33,11 +33,11 @@ class ThreadTuner:
     def __init__(
         self,
         step: Callable[[Tensor], object],
-        most: int,
+        max_threads: int,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         self.step = step
-        self.counts = thread_counts(most)
+        self.counts = thread_counts(max_threads)
         self.clock = clock
         self.due = clock()
 
@@ -60,9 +60,9 @@ class ThreadTuner:
         return self.clock() - started
 
 
-def thread_counts(most: int) -> list[int]:
+def thread_counts(max_threads: int) -> list[int]:
     """Numbers of threads to try: `most`, halved down to 1."""
-    counts = [max(most, 1)]
+    counts = [max(max_threads, 1)]
     while counts[-1] > 1:
         counts.append(counts[-1] // 2)
     return counts

@@ -27,11 +27,11 @@ MAX_IMAGE_BYTES = 2**26
 MAX_WEIGHTS_BYTES = 2**35
 
 
-def check_file(path: Path, what: str, limit: int) -> os.stat_result:
+def check_file(path: Path, what: str, max_bytes: int) -> os.stat_result:
     """What the system knows of the file; `what` it is for the messages.
 
     Raises RbmixError unless it is a regular file (no folder, pipe or device) of at most
-    `limit` bytes.
+    `max_bytes` bytes.
     """
     try:
         found = path.stat()
@@ -39,21 +39,23 @@ def check_file(path: Path, what: str, limit: int) -> os.stat_result:
         raise RbmixError(f"cannot read {what} {path}: {_reason(error)}") from error
     if not stat.S_ISREG(found.st_mode):
         raise RbmixError(f"cannot read {what} {path}: it is not a regular file")
-    if found.st_size > limit:
-        raise RbmixError(f"{what} {path} has {found.st_size:,} bytes (allowed: at most {limit:,})")
+    if found.st_size > max_bytes:
+        raise RbmixError(
+            f"{what} {path} has {found.st_size:,} bytes (allowed: at most {max_bytes:,})"
+        )
     return found
 
 
-def read_bytes(path: Path, what: str, limit: int) -> bytes:
+def read_bytes(path: Path, what: str, max_bytes: int) -> bytes:
     """The bytes of the file; raises RbmixError as `check` does."""
-    check_file(path, what, limit)
+    check_file(path, what, max_bytes)
     try:
         with path.open("rb") as file:
-            found = file.read(limit + 1)
+            found = file.read(max_bytes + 1)
     except OSError as error:
         raise RbmixError(f"cannot read {what} {path}: {_reason(error)}") from error
-    if len(found) > limit:  # a file of the system's own, whose size is said to be 0
-        raise RbmixError(f"{what} {path} is too large (allowed: at most {limit:,} bytes)")
+    if len(found) > max_bytes:  # a file of the system's own, whose size is said to be 0
+        raise RbmixError(f"{what} {path} is too large (allowed: at most {max_bytes:,} bytes)")
     return found
 
 

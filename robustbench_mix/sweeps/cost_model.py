@@ -73,7 +73,7 @@ class CostModel:
         cost = step * math.ceil(images / recipe.batch_size) * recipe.epochs
         if recipe.adversarial is not None:
             steps = recipe.adversarial.steps * images * recipe.epochs
-            cost += self._passing(spec, shape, steps, steps)
+            cost += self._pass_seconds(spec, shape, steps, steps)
         return cost
 
     def unshuffling_seconds(
@@ -89,7 +89,7 @@ class CostModel:
     ) -> float:
         """Seconds to attack so many images under a protocol with the fast backend."""
         forward, gradient = passes_per_image(protocol)
-        return self._passing(spec, shape, images * forward, images * gradient)
+        return self._pass_seconds(spec, shape, images * forward, images * gradient)
 
     def explanation_seconds(
         self, spec: ModelSpec, shape: factory.Shape, images: int, epsilons: int
@@ -98,9 +98,9 @@ class CostModel:
         one = probe_passes(images, epsilons, shape.size, shape.size)
         between = transfer_passes(images, epsilons)
         forward, gradient = (2 * a + b for a, b in zip(one, between, strict=True))
-        return self._passing(spec, shape, forward, gradient)
+        return self._pass_seconds(spec, shape, forward, gradient)
 
-    def _passing(
+    def _pass_seconds(
         self, spec: ModelSpec, shape: factory.Shape, forward: float, gradient: float
     ) -> float:
         """Seconds of so many passes of one image."""

@@ -19,7 +19,7 @@ from torchvision.models.resnet import BasicBlock, ResNet
 
 from robustbench_mix.benchmarks.steps import random_images
 from robustbench_mix.config import protocols
-from robustbench_mix.models.mixers import separate
+from robustbench_mix.models.separable import separate
 from robustbench_mix.runtime.devices import describe
 from robustbench_mix.runtime.timing import training_step
 from robustbench_mix.sweeps.cost_model import fastest_seconds, passes_per_image, seconds_per_pass

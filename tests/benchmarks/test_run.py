@@ -12,7 +12,7 @@ import torch
 
 from robustbench_mix import cli
 from robustbench_mix.benchmarks import curves, peers, run, steps, table
-from robustbench_mix.models.mixers import SeparableConv2d
+from robustbench_mix.models.separable import SeparableConv2d
 from robustbench_mix.runtime import timing
 
 CPU = torch.device("cpu")
@@ -80,11 +80,11 @@ def test_the_peers_attack(linear_case) -> None:
     there = [name for name in peers.PGD if peers.is_usable(name)]
     assert "foolbox" in there
     for name in there:
-        counts = peers.PGD[name](peers.count_passes(model), x, y, grid, 20, 0.1)
+        counts = peers.PGD[name](peers.with_pass_counter(model), x, y, grid, 20, 0.1)
         assert counts[0] == len(x)
         assert counts[1] >= int((distances > 0.05).sum())
         assert counts[1] < len(x)
-    assert peers.pyautoattack_curve(peers.count_passes(model), x, y, [1e-6]) == [len(x)]
+    assert peers.pyautoattack_curve(peers.with_pass_counter(model), x, y, [1e-6]) == [len(x)]
 
 
 @pytest.fixture
@@ -173,4 +173,4 @@ def test_quick_runs_every_part(here: Path, capsys) -> None:
         assert words in text
     assert "OUTSIDE" not in text
     assert "peak memory" in text
-    assert set(run.PARTS) >= {"two-step", "audited", "command"}
+    assert set(run.BENCHMARKS) >= {"two-step", "audited", "command"}

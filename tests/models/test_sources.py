@@ -15,7 +15,7 @@ from torch import nn
 from robustbench_mix.config.model import ModelSpec
 from robustbench_mix.data.shape import run_on_blank_image
 from robustbench_mix.errors import RbmixError
-from robustbench_mix.models import factory, mixers
+from robustbench_mix.models import factory, mixers, separable
 from robustbench_mix.models.sources import (
     builtin,
     hub,
@@ -196,7 +196,7 @@ def test_frozen_reaches_every_spatial_filter(word: str) -> None:
     with torch.device("meta"):  # a network of any size in no time
         net = factory.build_without_normalization(ModelSpec(word, "frozen"), shape)
     embedding = mixers.patch_embedding(net)
-    left = [m for m in net.modules() if mixers.is_dense_spatial(m) and m is not embedding]
+    left = [m for m in net.modules() if separable.is_dense_spatial(m) and m is not embedding]
     assert left == []
     spatial = list(mixers.spatial_mixers(net))
     assert spatial

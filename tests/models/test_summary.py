@@ -9,7 +9,7 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from robustbench_mix.config.model import ModelSpec
-from robustbench_mix.models import factory, mixers
+from robustbench_mix.models import factory, separable
 from robustbench_mix.models.operations import count_multiply_adds
 from robustbench_mix.models.summary import summarize, unreached_convolutions
 
@@ -62,12 +62,12 @@ def test_a_separable_layer_by_hand() -> None:
 
 def test_groups_strides_and_the_other_form_by_hand() -> None:
     """Groups, strides, and two steps where the dense kernel costs far more."""
-    net = Net(mixers.SeparableConv2d(8, 128, 3, stride=2, padding=1, multiplier=1), width=128)
+    net = Net(separable.SeparableConv2d(8, 128, 3, stride=2, padding=1, multiplier=1), width=128)
     (cost,) = count_multiply_adds(net, factory.Shape(8, 9, 10)).separable
     assert cost.composed == 25 * 128 * 8 * 9
     assert cost.two_step == 25 * (8 * 9 + 8 * 128)
     assert (cost.runs, cost.as_it_runs) == ("two-step", cost.two_step)
-    net = Net(mixers.SeparableConv2d(8, 16, 3, groups=4, bias=True), width=16)
+    net = Net(separable.SeparableConv2d(8, 16, 3, groups=4, bias=True), width=16)
     (cost,) = count_multiply_adds(net, factory.Shape(8, 6, 10)).separable
     assert cost.composed == 16 * 16 * 2 * 9
     assert cost.two_step == 16 * (8 * 9 * 9 + 16 * 18)
@@ -117,7 +117,7 @@ def test_every_kind_is_told_apart() -> None:
         normed,
         nn.BatchNorm2d(4),
     )
-    found = summarize(mixers.separate(net), factory.Shape(3, 8, 10))
+    found = summarize(separable.separate(net), factory.Shape(3, 8, 10))
     assert {layer.name: layer.kind for layer in found.layers} == {
         "layers.0": "patch embedding",
         "layers.1": "spatial",
@@ -153,7 +153,7 @@ def test_linear_layers_over_maps_and_attention_are_noted() -> None:
 
 def test_shared_layers_are_counted_once_and_run_twice() -> None:
     """Parameters of a module in two places count once, its multiply-adds for each use."""
-    shared = mixers.SeparableConv2d(4, 4, 3, padding=1)
+    shared = separable.SeparableConv2d(4, 4, 3, padding=1)
     net = Net(nn.Conv2d(3, 4, 1), shared, shared)
     found = summarize(net, factory.Shape(3, 8, 10))
     assert found.costs[0].composed == 2 * 64 * 4 * 4 * 9
@@ -162,7 +162,7 @@ def test_shared_layers_are_counted_once_and_run_twice() -> None:
 
 def test_describing_changes_nothing() -> None:
     """Modes, hooks and weights of a network in training are left alone."""
-    net = mixers.separate(Net(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4)))
+    net = separable.separate(Net(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4)))
     before = {name: tensor.clone() for name, tensor in net.state_dict().items()}
     summarize(net, factory.Shape(3, 8, 10))
     assert all(module.training and not module._forward_hooks for module in net.modules())

@@ -10,8 +10,8 @@ from robustbench_mix.config.catalog import architecture
 from robustbench_mix.data.shape import Shape
 from robustbench_mix.errors import RbmixError
 from robustbench_mix.models.convmixer import ConvMixer
-from robustbench_mix.models.mixers import separate
 from robustbench_mix.models.resnet import ResNet
+from robustbench_mix.models.separable import separate
 from robustbench_mix.models.sources.common import Pretrained
 from robustbench_mix.runtime import plugins
 
