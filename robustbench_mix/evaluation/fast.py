@@ -41,6 +41,7 @@ from robustbench_mix.evaluation.sample_audit import audited, hits
 from robustbench_mix.evaluation.state import State
 from robustbench_mix.models.cuda_graphs import with_cuda_graphs
 from robustbench_mix.models.fusion import convert_to_bfloat16, simplify
+from robustbench_mix.models.prepacked import prepack
 from robustbench_mix.runtime.devices import has_fast_bfloat16
 from robustbench_mix.runtime.memory import retry_with_smaller_batches
 from robustbench_mix.runtime.progress import progress_bar
@@ -158,11 +159,10 @@ def searched(model: nn.Module, x: Tensor, *, exact: bool = False) -> Target:
     halved = None
     if not exact and x.dtype == torch.float32 and has_fast_bfloat16(x.device):
         halved = convert_to_bfloat16(cheapest, x)
+    exact_net = with_cuda_graphs(prepack(cheapest, x), x)
     if halved is None:
-        return Target(with_cuda_graphs(cheapest, x))
-    return Target(
-        with_cuda_graphs(halved, x), judge=Target(with_cuda_graphs(cheapest, x)), doubt=DOUBT
-    )
+        return Target(exact_net)
+    return Target(with_cuda_graphs(prepack(halved, x), x), judge=Target(exact_net), doubt=DOUBT)
 
 
 def _steps(x: Tensor, ladder: list[Rung], norm: str, levels: int) -> list[Step]:
