@@ -14,13 +14,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from robustbench_mix.attacks.base import Target
+from robustbench_mix.attacks.counted_model import CountedModel
 
 DRAWS = 10  # forward passes behind a verdict on a randomised network
 
 
 @torch.no_grad()
-def answers(judge: Target, x: Tensor, draws: int) -> Tensor:
+def answers(judge: CountedModel, x: Tensor, draws: int) -> Tensor:
     """The logits of `draws` passes of the same images (B, C, H, W), (draws, B, classes)."""
     return torch.stack([judge(x) for _ in range(draws)])
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from robustbench_mix.attacks.native.pgd import ascend
+from robustbench_mix.attacks.base import Batch
+from robustbench_mix.attacks.native.pgd import pgd
 from robustbench_mix.benchmarks import peers
 from robustbench_mix.benchmarks.table import Row
 from robustbench_mix.config.specs import ModelSpec
 from robustbench_mix.evaluation.compiled_model import CHUNK, compile_ahead, compiled, tolerance_of
-from robustbench_mix.evaluation.fast import searched
+from robustbench_mix.evaluation.search_model import search_model
 from robustbench_mix.models import factory
 from robustbench_mix.models.mixers import SeparableConv2d, compose
 from robustbench_mix.runtime.timing import Step, gradient_step, ratios, training_step
@@ -37,18 +38,15 @@ def bare_step(model: nn.Module, x: Tensor, y: Tensor) -> Step:
 def engine_steps(model: nn.Module, x: Tensor, count: int, *, exact: bool) -> Step:
     """PGD steps of the engine on images that stay correct: nothing may leave the batch."""
     model.eval().requires_grad_(False)
-    target = searched(model, x[:8], exact=exact)
+    counted = search_model(model, x[:8], exact=exact)
     with torch.no_grad():
         y = model(x).argmax(1)
     eps = torch.full((len(x),), 1e-9, device=x.device)
-    seeds = torch.arange(len(x), device=x.device)
+    batch = Batch(x, y, eps, torch.arange(len(x), device=x.device), "linf")
 
     def steps() -> None:
-        target.count_for(len(x))
-        ascend(
-            target, x, y, seeds, eps=eps, norm="linf", steps=count, step_size=0.1,
-            random_start=False,
-        )  # fmt: skip
+        counted.reset_passes(len(x))
+        pgd(counted, batch, steps=count, step_size=0.1, random_start=False)
 
     return steps
 
@@ -108,11 +106,11 @@ def forward_rows(name: str, size: int, device: torch.device, repeats: int) -> li
     rows = []
     for exact, words in ((True, "float32 search"), (False, "bfloat16 search where that is faster")):
         model = fresh(name, size).to(device).eval().requires_grad_(False)
-        target = searched(model, x[:8], exact=exact)
-        made = compiled(target.net, x, tolerance_of(target), compile_ahead)
+        counted = search_model(model, x[:8], exact=exact)
+        made = compiled(counted.net, x, tolerance_of(counted), compile_ahead)
         if made is None:
             continue
-        ours, eager = (_many(_forward_step(net, x), 3) for net in (made, target.net))
+        ours, eager = (_many(_forward_step(net, x), 3) for net in (made, counted.net))
         ours(), eager()
         found, _, _ = ratios(eager, ours, repeats, device)
         work = f"forward pass, {name}, {words}, batch {len(x)}: eager over compiled"

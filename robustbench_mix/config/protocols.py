@@ -10,7 +10,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from robustbench_mix.config.specs import NORMS, Eps, check_name, parse_grid, short_hash
+from robustbench_mix.config.norms import NORMS
+from robustbench_mix.config.specs import Eps, check_name, parse_grid, short_hash
 from robustbench_mix.errors import RbmixError, unknown
 from robustbench_mix.storage import reading
 from robustbench_mix.storage.paths import path_of

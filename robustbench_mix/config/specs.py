@@ -19,7 +19,6 @@ from robustbench_mix.storage.validation import MAX_NAME, is_name
 
 SPATIAL = ("learned", "frozen", "same", "box", "identity", "smoothed:S", "smoothed:S:rescaled")
 CHANNEL = ("learned", "frozen")
-NORMS = ("linf", "l2")
 PRECISIONS = ("fp32", "bf16")
 RUNNERS = ("local", "ray")
 BACKENDS = ("reference", "fast")

@@ -15,8 +15,8 @@ from robustbench_mix.config.protocols import Protocol
 from robustbench_mix.data.dataset import Dataset, Split, balanced
 from robustbench_mix.evaluation import outcome, resume, sanity_checks
 from robustbench_mix.evaluation.diagnostics import Measured
+from robustbench_mix.evaluation.harness import Settings, check_classes, classes_of
 from robustbench_mix.evaluation.identity import Label, finished, header_of, path_of
-from robustbench_mix.evaluation.reference import check_classes, classes_of
 from robustbench_mix.evaluation.resume import Saver, Shard, Sizes
 from robustbench_mix.evaluation.sample_audit import findings
 from robustbench_mix.evaluation.schedules import Schedule, schedule_of
@@ -208,11 +208,12 @@ def _attacked(task: Task, fresh: bool) -> Run:
         state = state or resume.joined(task.path, task.header, sizes)
     state = _searched(task, split, partial, state)
     found: dict[str, Any] = {"passes": state.passes, "checked": outcome.checked(state)}
-    if audit := findings(state, split, task.schedule.rungs, seed, sizes.levels):
+    concludes = task.schedule.backend == "fast" and bool(task.schedule.stages)
+    stages = task.schedule.stages
+    if concludes and (audit := findings(state, split, stages, seed, sizes.levels)):
         found["audit"] = audit
     if state.batch_size < sizes.batch_size:
         found["smallest_batch"] = state.batch_size
-    concludes = task.schedule.backend == "fast" and bool(task.schedule.rungs)
     run = Run(
         header={**task.header, **found},
         table=outcome.table(split, state, sizes.levels, concludes),
@@ -231,11 +232,13 @@ def _searched(task: Task, split: Split, partial: Path, state: State | None) -> S
         say(f"going on with the unfinished run {partial}")
     saver = Saver(partial, task.header)
     try:
-        return task.schedule.attack(
-            task.obtained.model, split, task.protocol,
-            seed=task.header["seed"], device=task.device, batch_size=task.header["batch_size"],
-            state=state, save=saver, description=f"{task.protocol.name} on {len(split)} images",
+        settings = Settings(
+            task.header["seed"], task.device, task.header["batch_size"], save=saver,
+            description=f"{task.protocol.name} on {len(split)} images",
         )  # fmt: skip
+        return task.schedule.engine(
+            task.obtained.model, split, task.protocol, task.schedule.stages, settings, state
+        )
     except KeyboardInterrupt:
         saver.flush()
         raise

@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from robustbench_mix.config.norms import NORMS
 from robustbench_mix.config.specs import (
     BACKENDS,
     CHANNEL,
     MAX_EPS,
     MAX_SEED,
-    NORMS,
     parse_grid,
     parse_spatial,
 )

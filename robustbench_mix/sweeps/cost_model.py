@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from robustbench_mix.config.protocols import Protocol
 from robustbench_mix.config.specs import Decoder, ModelSpec, Recipe
 from robustbench_mix.evaluation.explain import probe_passes, transfer_passes
-from robustbench_mix.evaluation.fast import searched
+from robustbench_mix.evaluation.search_model import search_model
 from robustbench_mix.models import factory
 from robustbench_mix.runtime.timing import Step, gradient_step, seconds, training_step
 from robustbench_mix.training.unshuffling import build
@@ -41,11 +41,11 @@ def passes_of(model: nn.Module, x: Tensor) -> tuple[float, float]:
 
     x (B, C, H, W), where the model is; its parameters need no gradients afterwards.
     """
-    target = searched(model.eval().requires_grad_(False), x[:8], exact=False)
+    counted = search_model(model.eval().requires_grad_(False), x[:8], exact=False)
     y = torch.zeros(len(x), dtype=torch.int64, device=x.device)
-    both = fastest(gradient_step(target, x, y), x.device)
+    both = fastest(gradient_step(counted, x, y), x.device)
     with torch.no_grad():
-        forward = fastest(lambda: target(x), x.device)
+        forward = fastest(lambda: counted(x), x.device)
     return forward / len(x), max(both - forward, 0.0) / len(x)
 
 

@@ -12,8 +12,9 @@ from typing import Any, NamedTuple
 
 import torch
 
-from robustbench_mix.attacks.native import ensembles
+from robustbench_mix.attacks import registry
 from robustbench_mix.config import protocols
+from robustbench_mix.config.catalog import has_fast
 from robustbench_mix.config.protocols import Protocol
 from robustbench_mix.config.specs import Decoder
 from robustbench_mix.data import loaders
@@ -199,7 +200,7 @@ def _header(
         Label(spec.model, spec.spatial, spec.channel, spec.seed), checkpoint,
         checkpoint["weights_hash"], dataset.name, tested, protocol,
         batch_size=fitting_batch(dataset.size, device),
-        backend="fast" if protocol.algorithm in ensembles.LADDERS else "reference", device=device,
+        backend="fast" if has_fast(protocol.algorithm) else "reference", device=device,
     )  # fmt: skip
 
 
@@ -231,10 +232,10 @@ def _split(
 
 def _can_be_split(protocol: Protocol) -> bool:
     """Whether images do not depend on each other: neither on a sample, nor on a batch's draws."""
-    if protocol.algorithm not in ensembles.LADDERS:
+    if not has_fast(protocol.algorithm):
         return False
     return not any(
-        rung.sample for rung in ensembles.ladder(protocol.algorithm, 10, protocol.options)
+        stage.sample for stage in registry.fast_stages(protocol.algorithm, 10, protocol.options)
     )
 
 

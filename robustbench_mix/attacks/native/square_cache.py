@@ -1,12 +1,12 @@
-"""Square in l-infinity without asking twice, and several queries ahead.
+"""Square in l-infinity with cached and batched queries.
 
-A query whose candidate is the best point itself, or was rejected since the best point last
-changed, has a known answer: the attack passes over it without a forward pass. Late in the
+Cached: a query whose candidate is the best point itself, or was rejected since the best point
+last changed, has a known answer; the attack passes over it without a forward pass. Late in the
 search, where squares are a few pixels, most queries are of that kind on small images.
 
-While nothing is accepted, the next queries are known in advance: an image that has met many
-rejections in a row puts several into one batch. What follows an acceptance there was asked in
-vain, at most one query in `WASTE` and far fewer as a rule. The outcome is that of asking one
+Batched: while nothing is accepted, the next queries are known in advance; an image that has met
+many rejections in a row puts several into one batch. What follows an acceptance there was asked
+in vain, at most one query in `WASTE` and far fewer as a rule. The outcome is that of asking one
 by one; each image advances at its own pace.
 """
 
@@ -18,10 +18,11 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from robustbench_mix.attacks.base import Target
+from robustbench_mix.attacks.base import Batch
+from robustbench_mix.attacks.counted_model import CountedModel
 from robustbench_mix.attacks.losses import margin
 from robustbench_mix.attacks.native.square_patches import corner, repaint, side_at, stripes
-from robustbench_mix.attacks.native.tracker import Watch
+from robustbench_mix.attacks.native.tracker import Tracker
 from robustbench_mix.attacks.random import uniform
 
 WINDOW = 64  # queries of an image that are looked at together
@@ -67,33 +68,41 @@ class Queries(NamedTuple):
 
 
 @torch.no_grad()
-def square_recalled(
-    target: Target, x: Tensor, y: Tensor, seeds: Tensor, *, eps: Tensor, queries: int
-) -> Tensor:
-    """As `square` in l-infinity with early stop, where the host sees every step's outcome."""
+def square_cached(model: CountedModel, batch: Batch, *, queries: int) -> Tensor:
+    """Run `square` in l-infinity with early stop, where the host sees every step's outcome.
+
+    Args:
+        model: The model.
+        batch: The images.
+        queries: Number of queries of each image, beside the start.
+
+    Returns:
+        Perturbed images (B, C, H, W): the point that broke an image, or the image itself.
+    """
+    x, y, seeds = batch.x, batch.y, batch.seeds
     count, channels, height, width = x.shape
-    eps = eps[:, None, None, None]
-    watch = Watch(target, x, y, early_stop=True)
+    eps = batch.radius[:, None, None, None]
+    tracker = Tracker(model, x, y, early_stop=True)
     sides = torch.tensor([side_at(query, x, "linf") for query in range(queries)] or [1])
     answers = height * width * 2**channels
     best = stripes(x, eps, seeds)
-    logits = watch.target(best)
+    logits = tracker.model(best)
     zero = torch.zeros(count, dtype=torch.int64)
     rejected = torch.zeros(count, answers if answers <= MEMORY else 0, dtype=torch.bool)
     search = Search(x, y, eps, seeds, best, margin(logits, y), zero, zero, rejected)
-    keep = watch.see(best, logits)
+    keep = tracker.update(best, logits)
     search = search if keep is None else search.keep(keep)
     while bool((search.query < queries).any()):
-        ahead = 1 + (search.since // WASTE).clamp(max=max(target.capacity // len(search.x) - 1, 0))
+        ahead = 1 + (search.since // WASTE).clamp(max=max(model.capacity // len(search.x) - 1, 0))
         asked = _next(search, sides, queries, ahead)
-        search, logits, better = _ask(watch.target, search, asked, sides)
-        keep = watch.see(search.best, logits, better) if bool(better.any()) else None
+        search, logits, better = _ask(tracker.model, search, asked, sides)
+        keep = tracker.update(search.best, logits, better) if bool(better.any()) else None
         search = search if keep is None else search.keep(keep)
-    return watch.found
+    return tracker.found
 
 
-def asked_recalled(x: Tensor, queries: int) -> float:
-    """About how many of the queries are asked about an image like x (B, C, H, W), the start too.
+def expected_cached_queries(x: Tensor, queries: int) -> float:
+    """Estimate how many queries reach the model for an image like x (B, C, H, W), the start too.
 
     A square is asked about while its side is the same, and about once more because what was
     rejected is forgotten when another is accepted; not where it paints what is there already.
@@ -140,9 +149,9 @@ def _next(search: Search, sides: Tensor, queries: int, ahead: Tensor) -> Queries
 
 
 def _ask(
-    target: Target, search: Search, asked: Queries, sides: Tensor
+    model: CountedModel, search: Search, asked: Queries, sides: Tensor
 ) -> tuple[Search, Tensor, Tensor]:
-    """Put the queries to the network and accept each image's first that helps.
+    """Put the queries to the model and accept each image's first that helps.
 
     Returns where the images stand then, the logits of what was accepted, (B, classes), and
     which images accepted anything, (B,).
@@ -157,7 +166,7 @@ def _ask(
     lowest, best = search.lowest, search.best
     if bool(changes.any()):
         position = torch.nonzero(changes).flatten()
-        given = target.take(row[position])(candidate[position])
+        given = model.take(row[position])(candidate[position])
         value = margin(given, search.y[row[position]])
         # Among images that are broken already, any other point that breaks them will do.
         helps = (value < lowest[row[position]]) | (value <= 0)
