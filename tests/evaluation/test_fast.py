@@ -5,23 +5,12 @@ from __future__ import annotations
 from dataclasses import asdict, replace
 from functools import partial
 
-import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from scipy.optimize import linprog
-from torch import nn
 
-from robustbench_mix.attacks import random as draws
 from robustbench_mix.attacks import registry
-from robustbench_mix.attacks.base import Batch, Stage
-from robustbench_mix.attacks.counted_model import CountedModel
-from robustbench_mix.attacks.native import ensembles
-from robustbench_mix.attacks.native.fab import onto_hyperplane
+from robustbench_mix.attacks.base import Stage
 from robustbench_mix.attacks.native.pgd import pgd_stages
-from robustbench_mix.attacks.native.square import square
-from robustbench_mix.attacks.native.square_cache import square_cached
 from robustbench_mix.config import protocols
 from robustbench_mix.config.specs import ModelSpec, parse_grid
 from robustbench_mix.data import loaders
@@ -70,19 +59,6 @@ def test_finds_the_boundary(linear_case, name: str, classes: int, norm: str) -> 
     for level, distance in zip(state.level, distances, strict=True):
         assert level == len(grid) or grid[level] >= distance * (1 - 1e-6)
         assert level == 0 or grid[level - 1] < distance * slack
-
-
-@pytest.mark.parametrize("name", ["apgd-ce", "apgd-t", "fab-t", "square"])
-@pytest.mark.parametrize("norm", ["linf", "l2"])
-def test_every_stage_breaks_something(linear_case, name: str, norm: str) -> None:
-    """Each attack alone breaks an easy image, beyond what placing has broken."""
-    model, split = linear_case(10)
-    (stage,) = ensembles.autoattack_stages(10, components=[name], queries=300)
-    x, y = split.pixels(), split.labels
-    eps = torch.full((len(x),), {"linf": 0.2, "l2": 1.0}[norm])
-    batch = Batch(x, y, eps, torch.arange(len(x)), norm)
-    x_adv = stage.attack(CountedModel(model), batch)
-    assert (model(x_adv).argmax(1) != y).float().mean() > 0.5
 
 
 @pytest.fixture(scope="module", params=["learned", "adversarial"])
@@ -329,100 +305,3 @@ def test_false_conclusions_are_refuted(linear_case, monkeypatch) -> None:
 def _no_placing(job, state, rows, x, y) -> None:
     for row in rows:
         state.stage[row] = 0
-
-
-@pytest.mark.default
-@pytest.mark.parametrize("channels", [1, 2, 12])
-def test_cached_square_is_square(channels: int) -> None:
-    """Not asking twice changes no point that is found, and saves passes on small images."""
-    torch.manual_seed(channels)
-    model = nn.Sequential(nn.Conv2d(channels, 4, 3), nn.Tanh(), nn.Flatten(), nn.Linear(64, 4))
-    x = torch.rand(40, channels, 6, 6)
-    y = model(x).argmax(1)
-    eps, seeds = torch.full((40,), 0.06 / channels**0.5), torch.arange(40)
-    spent, found = [], []
-    batch = Batch(x, y, eps, seeds, "linf")
-    for attack in (partial(square, early_stop=False), square_cached):
-        counted = CountedModel(model, images=40)
-        found.append(attack(counted, batch, queries=700))
-        spent.append(counted.passes.each[0])
-    broken = [model(x_adv).argmax(1) != y for x_adv in found]
-    assert torch.equal(*broken)
-    assert 3 <= int(broken[0].sum()) <= 37
-    # Without an early stop the first point is replaced by later ones: only who falls compares.
-    standing = ~broken[0]
-    assert (spent[0][standing] == 701).all()
-    # What was asked ahead in vain is at most one query in sixteen.
-    assert (spent[1][standing] < (300 if channels == 1 else 701 * 17 / 16)).all()
-
-
-@settings(max_examples=60)
-@given(seed=st.integers(0, 2**31), size=st.integers(1, 6))
-def test_projection_onto_a_hyperplane_is_minimal(seed: int, size: int) -> None:
-    """Within the box and l-infinity, a linear program finds no shorter step."""
-    random = np.random.default_rng(seed)
-    point, normal = random.random(size), random.normal(size=size)
-    offset = float(normal @ random.random(size))
-    step = onto_hyperplane(
-        torch.tensor(point)[None],
-        torch.tensor(normal)[None],
-        torch.tensor([offset], dtype=torch.float64),
-        "linf",
-    )[0].numpy()
-    assert normal @ (point + step) == pytest.approx(offset, abs=1e-9)
-    assert (point + step >= -1e-12).all()
-    assert (point + step <= 1 + 1e-12).all()
-    # Variables: the step and its largest absolute entry, which is minimised.
-    identity, ones = np.eye(size), np.ones((size, 1))
-    program = linprog(
-        [0] * size + [1],
-        A_ub=np.block([[identity, -ones], [-identity, -ones]]),
-        b_ub=np.zeros(2 * size),
-        A_eq=np.append(normal, 0)[None],
-        b_eq=[offset - normal @ point],
-        bounds=[(-p, 1 - p) for p in point] + [(0, None)],
-    )
-    assert np.abs(step).max() == pytest.approx(program.fun, abs=1e-7)
-
-
-def test_projection_onto_a_free_hyperplane_is_orthogonal() -> None:
-    """Far from the box the l2 step is along the normal."""
-    normal = torch.tensor([[3.0, -4.0]], dtype=torch.float64)
-    point = torch.full((1, 2), 0.5, dtype=torch.float64)
-    step = onto_hyperplane(point, normal, torch.tensor([0.0], dtype=torch.float64), "l2")
-    torch.testing.assert_close(step, 0.5 / 25 * normal)
-
-
-def test_unreachable_hyperplanes_end_in_the_corner() -> None:
-    """Where the box does not reach the plane, every coordinate goes as far as it can."""
-    point = torch.tensor([[0.2, 0.7]], dtype=torch.float64)
-    normal = torch.tensor([[1.0, -2.0]], dtype=torch.float64)
-    step = onto_hyperplane(point, normal, torch.tensor([9.0], dtype=torch.float64), "linf")
-    torch.testing.assert_close(point + step, torch.tensor([[1.0, 0.0]], dtype=torch.float64))
-
-
-def test_draws_are_uniform_and_belong_to_the_image() -> None:
-    """Means, variances and correlations of a uniform law; the same in any batch."""
-    seeds = torch.arange(200)
-    sample = draws.uniform(seeds, 3, 500)
-    assert torch.equal(draws.uniform(seeds[[7, 3]], 3, 500), sample[[7, 3]])
-    assert 0 <= sample.min() < 1e-4
-    assert 1 - 1e-4 < sample.max() < 1
-    assert abs(sample.mean() - 0.5) < 0.005
-    assert abs(sample.var() - 1 / 12) < 0.002
-    for other in (draws.uniform(seeds, 4, 500), draws.uniform(seeds + 1, 3, 500)):
-        assert abs(torch.corrcoef(torch.stack([sample.flatten(), other.flatten()]))[0, 1]) < 0.01
-    gauss = draws.normal(seeds, 0, 501)
-    assert gauss.shape == (200, 501)
-    assert abs(gauss.mean()) < 0.01
-    assert abs(gauss.std() - 1) < 0.01
-    assert set(draws.signs(seeds, 0, 9).unique().tolist()) == {-1, 1}
-    assert not torch.equal(draws.derive(seeds, 1), draws.derive(seeds, 2))
-
-
-def test_algorithms_without_a_fast_form_are_named() -> None:
-    """Noise has none, and a wrong option is refused as in the reference."""
-    with pytest.raises(RbmixError, match="'noise' has no fast backend"):
-        registry.fast_stages("noise", 10, {})
-    with pytest.raises(RbmixError, match="unexpected keyword argument 'stepz'"):
-        registry.fast_stages("pgd", 10, {"stepz": 1})

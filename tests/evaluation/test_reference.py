@@ -10,7 +10,6 @@ from torch import nn
 
 from robustbench_mix.attacks import registry
 from robustbench_mix.attacks.base import Stage
-from robustbench_mix.attacks.counted_model import CountedModel
 from robustbench_mix.config import protocols
 from robustbench_mix.config.specs import ModelSpec, parse_grid
 from robustbench_mix.data.dataset import Split
@@ -238,38 +237,3 @@ def test_other_precisions_and_layouts(name: str, dtype: torch.dtype) -> None:
     assert classes_of(model, split, CPU) == 5
     for used in (PROTOCOL, protocol):
         assert len(run(model, split, stages, used).level) == 6
-
-
-def test_the_counted_model_gives_contiguous_gradients() -> None:
-    """A channels_last network still hands the attack contiguous input gradients."""
-    model = nn.Sequential(nn.Conv2d(2, 4, 3), nn.Flatten()).to(memory_format=torch.channels_last)
-    model.channels_last = True
-    x = torch.rand(3, 2, 6, 5, requires_grad=True)
-    counted = CountedModel(model)
-    counted(x).sum().backward()
-    assert x.grad.is_contiguous()
-    assert (counted.passes.forward, counted.passes.gradient) == (3, 3)
-
-
-@pytest.mark.parametrize(
-    ("algorithm", "options", "message"),
-    [
-        ("pgd", {"steps": 0}, "steps = 0 must be a whole number"),
-        ("pgd", {"step_size": -1}, "step_size = -1"),
-        ("pgd", {"stepz": 3}, "unexpected keyword argument 'stepz'"),
-        ("pdg", {}, "did you mean 'pgd'"),
-        ("autoattack", {"components": ["apgd"]}, "unknown AutoAttack component 'apgd'"),
-        ("autoattack", {"components": []}, "must be a list of names"),
-        ("noise", {"draws": True}, "draws = True must be"),
-    ],
-)
-def test_bad_options_are_named(algorithm: str, options: dict, message: str) -> None:
-    """A protocol's wrong option is named with its value."""
-    with pytest.raises(RbmixError, match=message):
-        registry.reference_stages(algorithm, 10, options)
-
-
-def test_autoattack_needs_two_classes() -> None:
-    """One class cannot be attacked."""
-    with pytest.raises(RbmixError, match="at least 2 classes, not 1"):
-        registry.reference_stages("autoattack", 1, {})
