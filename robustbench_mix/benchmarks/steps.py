@@ -10,7 +10,12 @@ from robustbench_mix.attacks.native.pgd import pgd
 from robustbench_mix.benchmarks import peers
 from robustbench_mix.benchmarks.table import Row
 from robustbench_mix.config.specs import ModelSpec
-from robustbench_mix.evaluation.compiled_model import CHUNK, compile_ahead, compiled, tolerance_of
+from robustbench_mix.evaluation.compiled_model import (
+    CHUNK,
+    compile_ahead,
+    compile_model,
+    tolerance_of,
+)
 from robustbench_mix.evaluation.search_model import search_model
 from robustbench_mix.models import factory
 from robustbench_mix.models.mixers import SeparableConv2d, compose
@@ -107,7 +112,7 @@ def forward_rows(name: str, size: int, device: torch.device, repeats: int) -> li
     for exact, words in ((True, "float32 search"), (False, "bfloat16 search where that is faster")):
         model = fresh(name, size).to(device).eval().requires_grad_(False)
         counted = search_model(model, x[:8], exact=exact)
-        made = compiled(counted.net, x, tolerance_of(counted), compile_ahead)
+        made = compile_model(counted.net, x, tolerance_of(counted), compile_ahead)
         if made is None:
             continue
         ours, eager = (_many(_forward_step(net, x), 3) for net in (made, counted.net))

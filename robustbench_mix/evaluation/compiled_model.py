@@ -108,7 +108,7 @@ class ForwardOnly:
     @cached_property
     def _compiled(self) -> Chunked | None:
         with doing("compiling the network for forward passes"):
-            return compiled(self.model.net, self.x, tolerance_of(self.model), self.compile)
+            return compile_model(self.model.net, self.x, tolerance_of(self.model), self.compile)
 
 
 def tolerance_of(model: CountedModel) -> float:
@@ -116,7 +116,7 @@ def tolerance_of(model: CountedModel) -> float:
     return EXACT if model.judge is None else COARSE
 
 
-def compiled(net: nn.Module, x: Tensor, tolerance: float, compile_: Compile) -> Chunked | None:
+def compile_model(net: nn.Module, x: Tensor, tolerance: float, compile_: Compile) -> Chunked | None:
     """`net` with a compiled program, None if that fails or its logits differ.
 
     Args:

@@ -199,7 +199,7 @@ def _crossed(
         broken: dict[str, list[Tensor]] = {}
         for text in eps:
             for made, source in models.items():
-                examples = measures.crafted(source, x, y, Eps(text).value, seeds)
+                examples = measures.adversarial_examples(source, x, y, Eps(text).value, seeds)
                 for attack, x_adv in examples.items():
                     for judged, judge in models.items():
                         wrong = judge(x_adv).argmax(1) != y

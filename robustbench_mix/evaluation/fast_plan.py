@@ -17,7 +17,7 @@ from robustbench_mix.attacks.base import Stage
 from robustbench_mix.attacks.passes import Count
 from robustbench_mix.attacks.streams import stream
 from robustbench_mix.data.dataset import Split
-from robustbench_mix.evaluation import remaining_passes
+from robustbench_mix.evaluation.remaining_fast import FastWork, fast_passes_left
 from robustbench_mix.evaluation.remaining_passes import StagePasses
 from robustbench_mix.evaluation.sample_audit import audited_rows, rows_broken_by_sample
 from robustbench_mix.evaluation.state import State
@@ -104,10 +104,8 @@ def plan_of(
 
 def passes_left(plan: FastPlan, state: State) -> dict[str, Count]:
     """Estimate the passes that each stage, and placing, still has to come, by its name."""
-    work = remaining_passes.FastWork(
-        plan.placing, plan.passes, plan.levels, _heights(plan, state), ONE_IN
-    )
-    return remaining_passes.fast_passes_left(state, work)
+    work = FastWork(plan.placing, plan.passes, plan.levels, _heights(plan, state), ONE_IN)
+    return fast_passes_left(state, work)
 
 
 def open_attempts(plan: FastPlan, state: State) -> list[Attempt]:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from robustbench_mix.attacks.counted_model import CountedModel
 from robustbench_mix.attacks.passes import PassCounter
 from robustbench_mix.attacks.streams import stream
-from robustbench_mix.attacks.voting import answers, margins, predicted
+from robustbench_mix.attacks.voting import draw_logits, majority_label, mean_margins
 from robustbench_mix.data.dataset import Split
 from robustbench_mix.errors import RbmixError
 from robustbench_mix.evaluation.state import State
@@ -105,11 +105,11 @@ def clean_state(
     def work(_: int, rows: list[int]) -> None:
         chosen = split.take(torch.tensor(rows))
         torch.manual_seed(stream(settings.seed, "clean", *chosen.index.tolist()))
-        logits = answers(judge, chosen.pixels().to(device), draws)
+        logits = draw_logits(judge, chosen.pixels().to(device), draws)
         check_classes(logits.shape[2], split)
         y = chosen.labels.to(device)
-        prediction.extend(predicted(logits, y).tolist())
-        margin.extend(margins(logits, y).tolist())
+        prediction.extend(majority_label(logits, y).tolist())
+        margin.extend(mean_margins(logits, y).tolist())
 
     with bar(f"classifying {len(split)} images", len(split)) as update:
         while rows := list(range(len(prediction), len(split)))[:batch_size]:

@@ -86,7 +86,7 @@ def minimal_distance(model: CountedModel, x: Tensor, y: Tensor) -> tuple[Tensor,
     return norms.masked_fill(value <= 0, 0.0), best
 
 
-def crafted(
+def adversarial_examples(
     model: CountedModel, x: Tensor, y: Tensor, eps: float, seeds: Tensor
 ) -> dict[str, Tensor]:
     """Adversarial examples to try on another network: one FGSM step, and the end of PGD-20."""

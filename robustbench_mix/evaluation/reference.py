@@ -22,19 +22,14 @@ from robustbench_mix.attacks.base import Batch, Stage, check_norm
 from robustbench_mix.attacks.counted_model import CountedModel
 from robustbench_mix.attacks.norms import distance, project
 from robustbench_mix.attacks.streams import stream
-from robustbench_mix.attacks.voting import answers, misclassified
+from robustbench_mix.attacks.voting import draw_logits, majority_is_wrong
 from robustbench_mix.config.protocols import Protocol
 from robustbench_mix.data.dataset import Split
 from robustbench_mix.errors import RbmixError
 from robustbench_mix.evaluation.harness import Settings, add_passes, borrow, clean_state, sample
 from robustbench_mix.evaluation.meter import Meter
-from robustbench_mix.evaluation.remaining_passes import (
-    ReferenceWork,
-    StagePasses,
-    is_known,
-    reference_work_left,
-    work_done,
-)
+from robustbench_mix.evaluation.remaining_passes import StagePasses, is_known, work_done
+from robustbench_mix.evaluation.remaining_reference import ReferenceWork, reference_work_left
 from robustbench_mix.evaluation.state import State
 from robustbench_mix.models.fusion import simplify
 from robustbench_mix.runtime.memory import halving
@@ -156,7 +151,7 @@ def _attack_batch(
     for within in grid if stage.nearest else [eps]:
         x_adv = project(found.to(x), x, within, norm)
         torch.manual_seed(stream(job.seed, "verdict", stage.name, repr(within), *index))
-        broken = misclassified(answers(judge, x_adv, job.draws), batch.y).tolist()
+        broken = majority_is_wrong(draw_logits(judge, x_adv, job.draws), batch.y).tolist()
         norms = distance(x_adv, x, norm).tolist()
         for row, is_broken, reach in zip(rows, broken, norms, strict=True):
             at = bisect_left(grid, reach) if stage.nearest else level

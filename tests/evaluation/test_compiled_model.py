@@ -20,7 +20,7 @@ from robustbench_mix.evaluation.compiled_model import (
     Chunked,
     ForwardOnly,
     compile_ahead,
-    compiled,
+    compile_model,
 )
 from robustbench_mix.evaluation.search_model import search_model
 from robustbench_mix.models import factory
@@ -104,8 +104,8 @@ def failing_program(x: Tensor) -> Tensor:
 def test_what_goes_wrong_means_the_network(compile_) -> None:
     """A compiler that fails, or a program that differs on any images."""
     x = torch.rand(8, 2, 5, 5)
-    assert compiled(Net(), x, EXACT, compile_) is None
-    assert isinstance(compiled(Net(), x, EXACT, same), Chunked)
+    assert compile_model(Net(), x, EXACT, compile_) is None
+    assert isinstance(compile_model(Net(), x, EXACT, same), Chunked)
 
 
 @pytest.mark.quick
@@ -169,7 +169,7 @@ def test_the_compiler_gives_the_same_logits(exact: bool) -> None:
     model = model.to(memory_format=torch.channels_last).eval().requires_grad_(False)
     x = torch.rand(8, 3, 8, 8)
     counted = search_model(model, x, exact=exact)
-    made = compiled(counted.net, x, EXACT if exact else 0.1, compile_ahead)
+    made = compile_model(counted.net, x, EXACT if exact else 0.1, compile_ahead)
     assert made is not None
     before = torch.get_num_threads()
     try:

@@ -62,7 +62,9 @@ def test_crafted_examples_stay_in_the_ball_and_break(linear_case) -> None:
     model, split = linear_case(10)
     x, y = split.pixels(), split.labels
     eps = 1.5 * float(model.distances(x, y, "linf").max())
-    for x_adv in measures.crafted(CountedModel(model), x, y, eps, torch.arange(len(x))).values():
+    for x_adv in measures.adversarial_examples(
+        CountedModel(model), x, y, eps, torch.arange(len(x))
+    ).values():
         assert (x_adv - x).abs().max() <= eps + 1e-6
         assert (model(x_adv).argmax(1) != y).float().mean() > 0.8
 

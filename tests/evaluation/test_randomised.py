@@ -16,7 +16,7 @@ from robustbench_mix.attacks import registry
 from robustbench_mix.attacks.autoattack import Options
 from robustbench_mix.attacks.counted_model import CountedModel
 from robustbench_mix.attacks.reference.autoattack import library_attack
-from robustbench_mix.attacks.voting import DRAWS, answers, misclassified, predicted
+from robustbench_mix.attacks.voting import DRAWS, draw_logits, majority_is_wrong, majority_label
 from robustbench_mix.config import protocols
 from robustbench_mix.config.norms import ROBUSTBENCH
 from robustbench_mix.config.specs import parse_grid
@@ -187,9 +187,9 @@ def test_verdicts_are_votes() -> None:
     y = torch.tensor([0, 0, 0])
     given = [[0, 0, 0, 0], [0, 0, 1, 2], [0, 1, 2, 2]]  # each image's answers in four passes
     logits = nn.functional.one_hot(torch.tensor(given).T, 3).float()
-    assert misclassified(logits, y).tolist() == [False, False, True]
-    assert predicted(logits, y).tolist() == [0, 0, 2]
-    assert predicted(logits[:1], torch.tensor([1, 1, 1])).tolist() == [0, 0, 0]
+    assert majority_is_wrong(logits, y).tolist() == [False, False, True]
+    assert majority_label(logits, y).tolist() == [0, 0, 2]
+    assert majority_label(logits[:1], torch.tensor([1, 1, 1])).tolist() == [0, 0, 0]
 
 
 def test_luck_does_not_break_an_image(linear_case) -> None:
@@ -209,7 +209,7 @@ def test_luck_does_not_break_an_image(linear_case) -> None:
     ]
     assert lost[0] > 2 * lost[1]
     counted = CountedModel(noisy)
-    assert answers(counted, split.pixels(), 3).shape == (3, 16, 2)
+    assert draw_logits(counted, split.pixels(), 3).shape == (3, 16, 2)
 
 
 def test_eot_sees_through_noise(linear_case) -> None:

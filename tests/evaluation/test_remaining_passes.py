@@ -18,24 +18,22 @@ from robustbench_mix.attacks import progress, registry
 from robustbench_mix.attacks.base import Batch
 from robustbench_mix.attacks.counted_model import CountedModel
 from robustbench_mix.attacks.native.square import expected_queries, square
+from robustbench_mix.attacks.passes import Count
 from robustbench_mix.config import protocols
 from robustbench_mix.config.specs import Eps
 from robustbench_mix.evaluation import diagnostics, explain, fast, reference
 from robustbench_mix.evaluation.harness import Settings
 from robustbench_mix.evaluation.identity import Label
 from robustbench_mix.evaluation.meter import Meter
+from robustbench_mix.evaluation.remaining_fast import FastWork, fast_passes_left
 from robustbench_mix.evaluation.remaining_passes import (
-    Count,
-    FastWork,
-    ReferenceWork,
     StagePasses,
     cost,
-    fast_passes_left,
     is_known,
-    reference_work_left,
     work_done,
     work_of,
 )
+from robustbench_mix.evaluation.remaining_reference import ReferenceWork, reference_work_left
 from robustbench_mix.evaluation.state import State
 from robustbench_mix.results import records
 from robustbench_mix.runtime.pace import Pace

@@ -31,7 +31,7 @@ MEMORY = 2**14  # answers remembered per image, at most
 TWICE = 2  # how often a square is asked about: on trained networks 450 of 5,000 on 8 x 8 pixels
 
 
-class Search(NamedTuple):
+class _Search(NamedTuple):
     """Where each image of the packed batch stands; every tensor leads with the batch.
 
     `best`, with margin `lowest`, is the best point so far; `query` counts the answered
@@ -49,12 +49,12 @@ class Search(NamedTuple):
     since: Tensor
     rejected: Tensor
 
-    def keep(self, which: Tensor) -> Search:
+    def keep(self, which: Tensor) -> _Search:
         """The same for some of the images."""
-        return Search(*(tensor[which] for tensor in self))
+        return _Search(*(tensor[which] for tensor in self))
 
 
-class Queries(NamedTuple):
+class _Queries(NamedTuple):
     """What to ask next: for each query its image `row`, place in the window `at`, `key`, `draw`.
 
     `end` (B,) is how many queries of each image are answered if none of these is accepted.
@@ -84,18 +84,18 @@ def square_cached(model: CountedModel, batch: Batch, *, queries: int) -> Tensor:
     eps = batch.radius[:, None, None, None]
     tracker = Tracker(model, x, y, early_stop=True)
     sides = torch.tensor([side_at(query, x, "linf") for query in range(queries)] or [1])
-    answers = height * width * 2**channels
+    squares = height * width * 2**channels
     best = stripes(x, eps, seeds)
     logits = tracker.model(best)
     zero = torch.zeros(count, dtype=torch.int64)
-    rejected = torch.zeros(count, answers if answers <= MEMORY else 0, dtype=torch.bool)
-    search = Search(x, y, eps, seeds, best, margin(logits, y), zero, zero, rejected)
+    rejected = torch.zeros(count, squares if squares <= MEMORY else 0, dtype=torch.bool)
+    search = _Search(x, y, eps, seeds, best, margin(logits, y), zero, zero, rejected)
     keep = tracker.update(best, logits)
     search = search if keep is None else search.keep(keep)
     while bool((search.query < queries).any()):
         ahead = 1 + (search.since // WASTE).clamp(max=max(model.capacity // len(search.x) - 1, 0))
-        asked = _next(search, sides, queries, ahead)
-        search, logits, better = _ask(tracker.model, search, asked, sides)
+        batched = _next(search, sides, queries, ahead)
+        search, logits, better = _query(tracker.model, search, batched, sides)
         keep = tracker.update(search.best, logits, better) if bool(better.any()) else None
         search = search if keep is None else search.keep(keep)
     return tracker.found
@@ -120,7 +120,7 @@ def expected_cached_queries(x: Tensor, queries: int) -> float:
     return total
 
 
-def _next(search: Search, sides: Tensor, queries: int, ahead: Tensor) -> Queries:
+def _next(search: _Search, sides: Tensor, queries: int, ahead: Tensor) -> _Queries:
     """Up to `ahead` (B,) queries of each image whose answers are not known, in their order."""
     _, channels, height, width = search.x.shape
     place = torch.arange(WINDOW)
@@ -145,20 +145,20 @@ def _next(search: Search, sides: Tensor, queries: int, ahead: Tensor) -> Queries
     # Everything up to the last query that is asked; the whole window if there are not so many.
     passed = open_ & (number - fresh.long() < ahead[:, None])
     row, column = torch.nonzero(fresh, as_tuple=True)
-    return Queries(row, column, key[row, column], draw[row, column], passed.sum(1))
+    return _Queries(row, column, key[row, column], draw[row, column], passed.sum(1))
 
 
-def _ask(
-    model: CountedModel, search: Search, asked: Queries, sides: Tensor
-) -> tuple[Search, Tensor, Tensor]:
-    """Put the queries to the model and accept each image's first that helps.
+def _query(
+    model: CountedModel, search: _Search, batched: _Queries, sides: Tensor
+) -> tuple[_Search, Tensor, Tensor]:
+    """Pass the queries to the model and accept each image's first that helps.
 
     Returns where the images stand then, the logits of what was accepted, (B, classes), and
     which images accepted anything, (B,).
     """
-    count, row = len(search.x), asked.row
+    count, row = len(search.x), batched.row
     before = sides[search.query.clamp(max=len(sides) - 1)]
-    candidate = repaint(search.x[row], search.best[row], search.eps[row], before[row], asked.draw)
+    candidate = repaint(search.x[row], search.best[row], search.eps[row], before[row], batched.draw)
     changes = (candidate != search.best[row]).flatten(1).any(1)
     first = torch.full((count,), WINDOW)
     accepted = torch.zeros(count, dtype=torch.int64)
@@ -170,7 +170,7 @@ def _ask(
         value = margin(given, search.y[row[position]])
         # Among images that are broken already, any other point that breaks them will do.
         helps = (value < lowest[row[position]]) | (value <= 0)
-        at = torch.where(helps, asked.at[position], WINDOW)
+        at = torch.where(helps, batched.at[position], WINDOW)
         first = first.scatter_reduce(0, row[position], at, "amin")
         chosen = torch.nonzero(helps & (at == first[row[position]])).flatten()
         image = row[position][chosen]
@@ -181,10 +181,10 @@ def _ask(
         lowest[image] = value[chosen]
         best[image] = candidate[position[chosen]]
     better = accepted.bool()
-    query = search.query + torch.where(better, first + 1, asked.end)
+    query = search.query + torch.where(better, first + 1, batched.end)
     since = torch.where(better, 0, search.since + torch.bincount(row, minlength=count))
     if search.rejected.shape[1]:
-        search.rejected[row, asked.key] = True
+        search.rejected[row, batched.key] = True
         turned = sides[query.clamp(max=len(sides) - 1)] != before
         search.rejected[better | turned] = False
     return search._replace(best=best, lowest=lowest, query=query, since=since), logits, better
