@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from robustbench_mix.attacks.counted_model import CountedModel
 from robustbench_mix.models.cuda_graphs import graphed
 from robustbench_mix.models.fusion import halve, simplify
+from robustbench_mix.models.prepacked import prepack
 from robustbench_mix.runtime.devices import has_fast_bfloat16
 
 # Where the margin found in bfloat16 is below this share of the spread of the logits, the
@@ -30,6 +31,8 @@ def search_model(model: nn.Module, x: Tensor, *, exact: bool = False) -> Counted
     halved = None
     if not exact and x.dtype == torch.float32 and has_fast_bfloat16(x.device):
         halved = halve(cheapest, x)
+    exact_net = graphed(prepack(cheapest, x), x)
     if halved is None:
-        return CountedModel(graphed(cheapest, x))
-    return CountedModel(graphed(halved, x), judge=CountedModel(graphed(cheapest, x)), doubt=DOUBT)
+        return CountedModel(exact_net)
+    halved_net = graphed(prepack(halved, x), x)
+    return CountedModel(halved_net, judge=CountedModel(exact_net), doubt=DOUBT)
