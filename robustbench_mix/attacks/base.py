@@ -19,7 +19,7 @@ from robustbench_mix.attacks.passes import Count
 from robustbench_mix.errors import RbmixError
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Batch:
     """Images to attack, and what may differ from image to image.
 
