@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import typing
 from dataclasses import dataclass
 from functools import partial
-from typing import Protocol as Interface
 
 from torch import nn
 
 from robustbench_mix.attacks import registry
 from robustbench_mix.attacks.base import Stage, check_norm
 from robustbench_mix.attacks.voting import DRAWS
-from robustbench_mix.config.catalog import backend_of, recorded_as
+from robustbench_mix.config.catalog import backend_of, recorded_backend
 from robustbench_mix.config.protocols import Protocol
 from robustbench_mix.data.dataset import Split
 from robustbench_mix.evaluation.fast import FastOptions, search_all
@@ -20,7 +20,7 @@ from robustbench_mix.evaluation.reference import attack_all
 from robustbench_mix.evaluation.state import State
 
 
-class Engine(Interface):
+class Engine(typing.Protocol):
     """Attack every image under a protocol; arguments as `reference.attack_all`."""
 
     def __call__(
@@ -75,7 +75,7 @@ def schedule_of(
         RbmixError: If the protocol does not go with it.
     """
     name, options = protocol.algorithm, protocol.options
-    words = recorded_as(name, backend, exhaustive=exhaustive, randomised=randomised)
+    words = recorded_backend(name, backend, exhaustive=exhaustive, randomised=randomised)
     backend = backend_of(name, backend, exhaustive=exhaustive, randomised=randomised)
     if backend == "fast" and not exhaustive:
         stages = registry.fast_stages(name, classes, options)

@@ -18,8 +18,8 @@ from robustbench_mix.attacks.counted_model import CountedModel
 from robustbench_mix.attacks.reference.autoattack import library_attack
 from robustbench_mix.attacks.voting import DRAWS, draw_logits, majority_is_wrong, majority_label
 from robustbench_mix.config import protocols
+from robustbench_mix.config.epsilon import parse_grid
 from robustbench_mix.config.norms import ROBUSTBENCH
-from robustbench_mix.config.specs import parse_grid
 from robustbench_mix.errors import RbmixError
 from robustbench_mix.evaluation.harness import Settings
 from robustbench_mix.evaluation.reference import attack_all
