@@ -12,10 +12,10 @@ from robustbench_mix.config.protocols import Protocol
 from robustbench_mix.data.dataset import Split
 from robustbench_mix.evaluation import outcome, resume, sanity_checks
 from robustbench_mix.evaluation.diagnostics import Measured
+from robustbench_mix.evaluation.harness import Settings, check_classes, classes_of
 from robustbench_mix.evaluation.identity import Label, finished, header_of, path_of
 from robustbench_mix.evaluation.inputs import Inputs
 from robustbench_mix.evaluation.plan import AttackPlan
-from robustbench_mix.evaluation.reference import check_classes, classes_of
 from robustbench_mix.evaluation.resume import Saver, Shard, Sizes
 from robustbench_mix.evaluation.sample_audit import findings
 from robustbench_mix.evaluation.schedules import Schedule, schedule_of
@@ -171,13 +171,13 @@ def _attacked(pending: PendingRun, fresh: bool) -> Run:
         state = resume.resumed(partial, pending.header, sizes)
         state = state or resume.joined(pending.path, pending.header, sizes)
     state = _search(pending, split, partial, state)
-    rungs = pending.schedule.rungs
+    stages = pending.schedule.stages
+    concludes = pending.attack.recorded_backend == "fast" and bool(stages)
     found: dict[str, Any] = {"passes": state.passes, "checked": outcome.checked(state)}
-    if audit := findings(state, split, rungs, seed, sizes.levels):
+    if concludes and (audit := findings(state, split, stages, seed, sizes.levels)):
         found["audit"] = audit
     if state.batch_size < sizes.batch_size:
         found["smallest_batch"] = state.batch_size
-    concludes = pending.attack.recorded_backend == "fast" and bool(rungs)
     run = Run(
         header={**pending.header, **found},
         table=outcome.table(split, state, sizes.levels, concludes),
@@ -194,14 +194,16 @@ def _search(pending: PendingRun, split: Split, partial: Path, state: State | Non
     """Attack these images to the end, from this state if there is one, which `partial` keeps."""
     if state is not None:
         say(f"going on with the unfinished run {partial}")
-    header = pending.header
+    header, schedule = pending.header, pending.schedule
     saver = Saver(partial, header)
+    settings = Settings(
+        header["seed"], pending.inputs.device, header["batch_size"], save=saver,
+        description=f"{pending.protocol.name} on {len(split)} images",
+    )  # fmt: skip
     try:
-        return pending.schedule.attack(
-            pending.trained.model, split, pending.protocol,
-            seed=header["seed"], device=pending.inputs.device, batch_size=header["batch_size"],
-            state=state, save=saver, description=f"{pending.protocol.name} on {len(split)} images",
-        )  # fmt: skip
+        return schedule.engine(
+            pending.trained.model, split, pending.protocol, schedule.stages, settings, state
+        )
     except KeyboardInterrupt:
         saver.flush()
         raise

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import torch
 
-from robustbench_mix.attacks.native import ensembles
+from robustbench_mix.attacks import registry
 from robustbench_mix.data import loaders
 from robustbench_mix.data.dataset import Dataset
 from robustbench_mix.evaluation import explain, resume, unshuffling_run
@@ -232,7 +232,7 @@ def _can_be_split(attack: AttackPlan) -> bool:
         return False
     protocol = attack.protocol
     return not any(
-        rung.sample for rung in ensembles.ladder(protocol.algorithm, 10, protocol.options)
+        stage.sample for stage in registry.fast_stages(protocol.algorithm, 10, protocol.options)
     )
 
 
