@@ -46,21 +46,13 @@ TORCH_FREE = (
 )  # fmt: skip
 TORCH = {"torch", "torchvision"}
 MAX_PARAMETERS = 8  # below the command line and the Python interface
-# Those with the signature of a class of PyTorch; and the attacks and the engines.
-LONG_SIGNATURES = {
-    "attacks.native.apgd._walk", "attacks.native.apgd.apgd", "attacks.native.ensembles._targeted",
-    "attacks.native.ensembles._untargeted", "attacks.native.fab.fab", "attacks.native.pgd._walk",
-    "attacks.native.pgd.ascend", "attacks.reference.autoattack._library_attack",
-    "attacks.reference.gradient_descent.descend", "evaluation.fast.search_all",
-    "evaluation.reference.attack_all", "models.separable.__init__",
-}  # fmt: skip
+LONG_SIGNATURES = {"models.separable.__init__"}  # that of PyTorch's Conv2d
 # What everybody calls by another name, and the collisions that are left.
 ALIASES = {
     "numpy as np", "pandas as pd", "pyarrow as pa", "torch.nn.functional as F",
     "xml.etree.ElementTree as ET",
     "robustbench_mix.claims.explanations.table.to_markdown as explained",
-    "robustbench_mix.config.training.recipe_for as classifier_recipe",
-    "robustbench_mix.results.unshuffling as decodings", "safetensors.torch.save as to_bytes",
+    "robustbench_mix.results.unshuffling as decodings",
 }  # fmt: skip
 
 
