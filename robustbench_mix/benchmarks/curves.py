@@ -69,11 +69,14 @@ def autoattack_rows(
     device: torch.device,
     *,
     as_written: bool,
-    target: str,
-    passes_target: str,
+    targets: tuple[str, str],
     repeats: int,
 ) -> list[Row]:
-    """AutoAttack's curve against pyautoattack, looped, on the two-step or composed network."""
+    """AutoAttack's curve against pyautoattack, looped, on the two-step or composed network.
+
+    `targets` say what the ratios of time and of passes should be.
+    """
+    target, passes_target = targets
     protocol = protocols.load("autoattack", dataset)
     grid = [eps.value for eps in protocol.eps]
     x, y = split.pixels().to(device), split.labels.to(device)

@@ -82,19 +82,19 @@ def leaderboard(
     folder = existing(chosen(results, as_json or quiet))
     with progress.report_if_slow(f"reading the records in {remote.portable_name(folder)}"):
         from robustbench_mix.cli import render
-        from robustbench_mix.results import leaderboard as board
         from robustbench_mix.results import plots
+        from robustbench_mix.results.leaderboard import stale, write
         from robustbench_mix.results.robustbench import side_by_side
         from robustbench_mix.storage import files
 
         tables = side_by_side.content(folder, beside) if beside else {}
-        stale = [*board.stale(folder), *files.files_that_differ(tables)] if check else []
+        changed = [*stale(folder), *files.files_that_differ(tables)] if check else []
     if check:
-        _tell_stale(stale, folder, "leaderboard", as_json, quiet)
+        _tell_stale(changed, folder, "leaderboard", as_json, quiet)
         return
     with progress.report_if_slow("drawing the curves"):
         drawn = plots.write(folder)
-        written = [*board.write(folder), *drawn, *files.write_if_changed(tables)]
+        written = [*write(folder), *drawn, *files.write_if_changed(tables)]
     answer(as_json, quiet, names(written), lambda: render.regenerated(written))
 
 

@@ -188,6 +188,18 @@ def check_dataset(name: str) -> None:
     raise unknown("data set", name, DATASETS, also="or a folder with train/ and test/ inside")
 
 
+def dataset_name(word: str) -> str:
+    """The name of a data set in records: its own, or that of its folder.
+
+    A folder named like one of `DATASETS` gets `-folder` appended, so that its results never pass
+    for theirs.
+    """
+    if word in DATASETS:
+        return word
+    name = parse_path(word).resolve().name
+    return f"{name}-folder" if name in DATASETS else name
+
+
 def check_algorithm(name: str) -> None:
     """Raise RbmixError unless exactly one algorithm has this name; foolbox knows its own."""
     if name.startswith(FOOLBOX):
@@ -250,16 +262,6 @@ def backend_of(
         raise RbmixError(f"--exhaustive goes with the fast backend, not with {backend!r}")
     (check_fast if backend == "fast" else check_reference)(algorithm)
     return backend
-
-
-def recorded_backend(
-    algorithm: str, backend: str | None, *, exhaustive: bool = False, randomised: bool = False
-) -> str:
-    """What records say of the backend; arguments and errors as `backend_of`."""
-    found = backend_of(algorithm, backend, exhaustive=exhaustive, randomised=randomised)
-    if exhaustive:
-        return f"{found}, exhaustive"
-    return f"{found}, randomised" if randomised else found
 
 
 def check_device(name: str) -> None:

@@ -8,12 +8,12 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
 import torch
 
+from robustbench_mix.config.catalog import dataset_name
 from robustbench_mix.config.limits import check_name
 from robustbench_mix.data.dataset import Dataset, Split
 from robustbench_mix.errors import RbmixError
@@ -25,15 +25,12 @@ from robustbench_mix.storage.locks import exclusive_lock
 from robustbench_mix.storage.paths import cache_folder, is_folder
 
 SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".ppm", ".webp")
-FORMATS = ("BMP", "JPEG", "PNG", "PPM", "WEBP")  # by content: no other decoder is ever started
+FORMATS = ("BMP", "JPEG", "PNG", "PPM", "WEBP")  # by content: no other unshuffler is ever started
 MAX_PIXELS = 2**24  # of one image
 
 
-def load_folder(path: Path, reserved: Collection[str] = ()) -> Dataset:
-    """Read a class folder; the data set is named after the folder.
-
-    A folder named like one of the `reserved` data sets gets `-folder` appended, so that
-    its results never pass for theirs.
+def load_folder(path: Path) -> Dataset:
+    """Read a class folder; the data set is named after the folder (`catalog.dataset_name`).
 
     Raises RbmixError if `train` or `test` is missing, classes differ or are fewer than
     two, an image cannot be decoded, or image sizes differ.
@@ -51,8 +48,7 @@ def load_folder(path: Path, reserved: Collection[str] = ()) -> Dataset:
     splits = _read_cache(
         cached, {split: len(images) for split, images in files.items()}, len(classes)
     )
-    name = f"{path.name}-folder" if path.name in reserved else path.name
-    return Dataset(name, classes, *splits)
+    return Dataset(dataset_name(str(path)), classes, *splits)
 
 
 def _read_cache(path: Path, counts: dict[str, int], classes: int) -> list[Split]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +18,13 @@ from robustbench_mix.attacks.progress import show_passes
 from robustbench_mix.attacks.streams import stream
 from robustbench_mix.config.canonical import short_hash
 from robustbench_mix.config.epsilon import Eps
-from robustbench_mix.data.dataset import Dataset, Split, balanced_subset
+from robustbench_mix.data.dataset import Split, balanced_subset
 from robustbench_mix.evaluation import measures
 from robustbench_mix.evaluation.harness import borrow
 from robustbench_mix.evaluation.identity import Label, made_of
+from robustbench_mix.evaluation.inputs import Inputs, load_inputs
+from robustbench_mix.evaluation.load_model import check_exists, label_of, train_model
+from robustbench_mix.evaluation.plan import ExplanationPlan, ModelPlan
 from robustbench_mix.models.checkpoint import weights_hash
 from robustbench_mix.models.mixers import spatial_mixers
 from robustbench_mix.models.separable import SeparableConv2d
@@ -28,6 +33,7 @@ from robustbench_mix.runtime import provenance
 from robustbench_mix.runtime.progress import say
 from robustbench_mix.runtime.threads import tune_threads
 from robustbench_mix.storage import parquet_table
+from robustbench_mix.storage.files import check_writable
 from robustbench_mix.storage.locks import exclusive_lock
 from robustbench_mix.training.load_or_train import TrainedModel
 
@@ -37,21 +43,50 @@ HEAT_MAP_IMAGES = 100
 PADDED = 16  # filters are padded to this size before their spectrum is taken
 
 
-def probe(
-    label: Label,
-    trained: TrainedModel,
-    dataset: Dataset,
-    split: Split,
-    eps: list[str],
-    results: Path,
-    device: torch.device,
-) -> Path:
-    """Measure one network on the images of `split`; the path of the records.
+def explain(plan: ExplanationPlan, results: Path) -> list[Path]:
+    """Measure a network, its learned twin, and how their examples transfer.
 
-    What is on disk for the same network and images is left as it is.
+    Both are trained if need be. What is on disk for the same networks and images is left as it is.
+
+    Args:
+        plan: The network, the images and the epsilons.
+        results: The results folder.
+
+    Returns:
+        The paths of the records.
+
+    Raises:
+        RbmixError: For what a user can mend.
     """
-    model = trained.model
-    header = header_of("probe", label, trained.header, dataset, split, eps, device)
+    check_exists(plan.model)
+    check_writable(results)
+    inputs = load_inputs(plan)
+    paths = []
+    twins = []
+    for model in models_of(plan):
+        trained = train_model(model, inputs.dataset, inputs.device)
+        label = label_of(model)
+        paths.append(probe(label, trained, inputs, plan.eps, results))
+        twins.append((label, trained))
+    if len(twins) == 2:
+        (_, learned), (label, other) = twins
+        paths.append(transfer(label, other, learned, inputs, plan.eps, results))
+    return paths
+
+
+def models_of(plan: ExplanationPlan) -> list[ModelPlan]:
+    """The learned twin of a network and the network, or one where they are the same."""
+    spec = plan.model.spec
+    modes = dict.fromkeys(("learned", spec.spatial))
+    return [replace(plan.model, spec=replace(spec, spatial=mode)) for mode in modes]
+
+
+def probe(
+    label: Label, trained: TrainedModel, inputs: Inputs, eps: Sequence[str], results: Path
+) -> Path:
+    """Measure one network; the path of the records."""
+    model, split, device = trained.model, inputs.split, inputs.device
+    header = header_of("probe", label, trained.header, inputs, eps)
     path = path_of(header, results, weights_hash(model))
     with exclusive_lock(path):
         if path.exists():
@@ -121,14 +156,13 @@ def transfer(
     label: Label,
     trained: TrainedModel,
     twin: TrainedModel,
-    dataset: Dataset,
-    split: Split,
-    eps: list[str],
+    inputs: Inputs,
+    eps: Sequence[str],
     results: Path,
-    device: torch.device,
 ) -> Path:
     """Try the adversarial examples of a network and of its learned twin on both."""
-    header = header_of("transfer", label, trained.header, dataset, split, eps, device)
+    dataset, split, device = inputs.dataset, inputs.split, inputs.device
+    header = header_of("transfer", label, trained.header, inputs, eps)
     path = path_of(header, results, *(weights_hash(one.model) for one in (twin, trained)))
     with exclusive_lock(path):
         if path.exists():
@@ -258,19 +292,13 @@ def _filter_spectrum(model: nn.Module, *, composed: bool) -> list[float]:
 
 
 def header_of(
-    kind: str,
-    label: Label,
-    checkpoint: dict[str, Any],
-    dataset: Dataset,
-    split: Split,
-    eps: list[str],
-    device: torch.device,
+    kind: str, label: Label, checkpoint: dict[str, Any], inputs: Inputs, eps: Sequence[str]
 ) -> dict[str, Any]:
     """What decides the outcome, and how it was made; `checkpoint` is the network's header."""
     return {
-        **made_of(label, checkpoint, device),
-        "kind": kind, "dataset": dataset.name, "eps": eps, "n": len(split),
-        "data_hash": split.hash,
+        **made_of(label, checkpoint, inputs.device),
+        "kind": kind, "dataset": inputs.dataset.name, "eps": list(eps), "n": len(inputs.split),
+        "data_hash": inputs.split.hash,
     }  # fmt: skip
 
 

@@ -39,21 +39,10 @@ __all__ = [
     "build_without_normalization",
     "check_parameter_count",
     "count_outputs",
-    "family",
     "shape_of",
     "trainable_parameters",
     "wrap_normalized",
 ]
-
-
-def family(word: str) -> str:
-    """The family whose recipe a network is trained with; checks the word.
-
-    `convmixer` for every architecture with `mixer` in its name, `resnet` for all others.
-    """
-    registry.parse(word).check()
-    name = word.rpartition(":")[2]
-    return "convmixer" if "mixer" in name.lower() else "resnet"
 
 
 def build(spec: ModelSpec, shape: Shape, mean: Tensor, std: Tensor) -> Normalized:

@@ -11,7 +11,7 @@ import torch
 
 from robustbench_mix import cli
 from robustbench_mix.attacks.native import pgd
-from robustbench_mix.evaluation import fast, plan
+from robustbench_mix.evaluation import fast, load_model
 from robustbench_mix.models import factory
 from robustbench_mix.results.regression import baselines
 from robustbench_mix.training import load_or_train
@@ -118,7 +118,7 @@ def nudged(monkeypatch: pytest.MonkeyPatch) -> None:
             next(trained.model.parameters()).mul_(1.02)
         return trained
 
-    monkeypatch.setattr(plan, "load_checkpoint", changed)
+    monkeypatch.setattr(load_model, "load_checkpoint", changed)
 
 
 def without_normalisation(monkeypatch: pytest.MonkeyPatch) -> None:
