@@ -15,8 +15,8 @@ from robustbench_mix.cli.options import (
     InputSize,
     Quiet,
     SpatialWord,
-    answer,
     load_torch,
+    print_answer,
 )
 from robustbench_mix.config import catalog
 from robustbench_mix.config.model import Interface, ModelSpec
@@ -60,4 +60,4 @@ def describe(
     from robustbench_mix.models import description
 
     found = description.describe(spec, dataset)
-    answer(as_json, quiet, found, lambda: render.description(found))
+    print_answer(as_json, quiet, found, lambda: render.description(found))

@@ -36,12 +36,12 @@ from robustbench_mix.cli.options import (
     Std,
     TrainExamples,
     Weights,
-    answer,
-    chosen,
+    choose_folder,
     eps_grid,
     interface,
     load_torch,
-    names,
+    paths_json,
+    print_answer,
     whole,
 )
 from robustbench_mix.config.model import ModelSpec
@@ -130,7 +130,7 @@ def evaluate(
             randomised=randomised, batch_size=batch_size,
         ),
     )  # fmt: skip
-    results = chosen(out, as_json or quiet)
+    results = choose_folder(out, as_json or quiet)
     load_torch(as_json or quiet)
 
     from robustbench_mix.cli import render
@@ -144,7 +144,9 @@ def evaluate(
         written = [*changed & {done.path}, *plots.refresh(results)]
     rows = leaderboard.rows([done.run])
     found = render.evaluation_json(done.run, rows, done.path, written)
-    answer(as_json, quiet, found, lambda: render.evaluation(done.run, rows, done.path, written))
+    print_answer(
+        as_json, quiet, found, lambda: render.evaluation(done.run, rows, done.path, written)
+    )
 
 
 @app.command()
@@ -185,7 +187,7 @@ def train(
 
     trained = load_model.train(planned)
     found = {**trained.header, "checkpoint": str(trained.path)}
-    answer(as_json, quiet, found, lambda: render.training(trained.header, trained.path))
+    print_answer(as_json, quiet, found, lambda: render.training(trained.header, trained.path))
 
 
 @app.command()
@@ -222,7 +224,7 @@ def explain(
     planned = explanation_plan(
         trained_model(spec, training), DataPlan(dataset, examples), eps_grid(eps), device
     )
-    results = chosen(out, as_json or quiet)
+    results = choose_folder(out, as_json or quiet)
     load_torch(as_json or quiet)
 
     from robustbench_mix.cli import render
@@ -232,5 +234,5 @@ def explain(
     with files.record_written_files() as changed:
         paths = explain.explain(planned, results)
     written, read = ([path for path in paths if (path in changed) == new] for new in (True, False))
-    found = {**names(written), "records": [remote.display_name(path) for path in paths]}
-    answer(as_json, quiet, found, lambda: render.saved(written, read))
+    found = {**paths_json(written), "records": [remote.display_name(path) for path in paths]}
+    print_answer(as_json, quiet, found, lambda: render.saved(written, read))

@@ -31,11 +31,11 @@ from robustbench_mix.cli.options import (
     SpatialWish,
     TrainExamples,
     Weights,
-    answer,
-    chosen,
+    choose_folder,
     eps_grid,
     load_torch,
-    names,
+    paths_json,
+    print_answer,
     whole,
 )
 from robustbench_mix.config.training import Training
@@ -98,14 +98,14 @@ def baseline(
             batch_size=batch_size,
         ),
     )  # fmt: skip
-    folder = chosen(out, as_json or quiet, "baselines")
+    folder = choose_folder(out, as_json or quiet, "baselines")
     load_torch(as_json or quiet)
 
     from robustbench_mix.cli import render
     from robustbench_mix.evaluation import regression_gate
 
     written = regression_gate.write(planned, folder, overwrite=replace)
-    answer(as_json, quiet, names(written), lambda: render.saved(written))
+    print_answer(as_json, quiet, paths_json(written), lambda: render.saved(written))
 
 
 @app.command()
@@ -167,7 +167,7 @@ def check(
             written += regression_gate.update(plans[path], run, path)
     failed = not update and any(verdict.worse for verdict in verdicts)
     found = comparison.to_json(verdicts, written)
-    answer(as_json, quiet and not failed, found, lambda: render.verdicts(verdicts, written))
+    print_answer(as_json, quiet and not failed, found, lambda: render.verdicts(verdicts, written))
     _tell_github(ci_report.workflow_commands(verdicts), ci_report.summary(verdicts), aside=as_json)
     if failed:
         raise typer.Exit(1)

@@ -168,7 +168,7 @@ Out = Annotated[
 ]
 
 
-def chosen(given: Path | None, quiet: bool, *inside: str) -> Path:
+def choose_folder(given: Path | None, quiet: bool, *inside: str) -> Path:
     """The folder that was named, or what is `inside` the usual one, said if it is another.
 
     `quiet` holds for all that is said from now on.
@@ -196,7 +196,7 @@ def load_torch(quiet: bool) -> None:
         progress.say("loading PyTorch")
 
 
-def answer(as_json: bool, quiet: bool, data: Any, show: Callable[[], None]) -> None:
+def print_answer(as_json: bool, quiet: bool, data: Any, show: Callable[[], None]) -> None:
     """Print what a command found: as one JSON value, for people, or not at all.
 
     JSON has no NaN and no infinity: they become null.
@@ -208,12 +208,12 @@ def answer(as_json: bool, quiet: bool, data: Any, show: Callable[[], None]) -> N
         show()
 
 
-def names(paths: Iterable[Path]) -> dict[str, list[str]]:
+def paths_json(paths: Iterable[Path]) -> dict[str, list[str]]:
     """What a command wrote, as its JSON says it."""
     return {"paths": [remote.display_name(path) for path in paths]}
 
 
-def listed(text: str, kind: Callable[[str], Any] = str) -> list[Any]:
+def split_list(text: str, kind: Callable[[str], Any] = str) -> list[Any]:
     """The values of an option that takes several: `3,5,7`."""
     parts = [part.strip() for part in text.split(",")]
     try:
@@ -225,19 +225,19 @@ def listed(text: str, kind: Callable[[str], Any] = str) -> list[Any]:
 
 def eps_grid(text: str | None) -> list[str] | None:
     """The epsilons of `--eps`, None where it is not given."""
-    return None if text is None else listed(text)
+    return None if text is None else split_list(text)
 
 
 def interface(
     input_size: int | None, mean: str | None, std: str | None, classes: int | None
 ) -> Interface | None:
     """What the options change between data set and network, None if nothing."""
-    means, stds = (None if text is None else tuple(listed(text, float)) for text in (mean, std))
+    means, stds = (None if text is None else tuple(split_list(text, float)) for text in (mean, std))
     given = Interface(input_size, means, stds, classes)
     return None if given == Interface() else given
 
 
-def existing(folder: Path) -> Path:
+def require_folder(folder: Path) -> Path:
     """The folder, if it is there; raises RbmixError otherwise."""
     if not is_folder(folder):
         raise RbmixError(f"results folder {folder} does not exist")

@@ -19,13 +19,13 @@ from robustbench_mix.cli.options import (
     Quiet,
     Results,
     TrainExamples,
-    answer,
-    chosen,
-    existing,
-    listed,
+    choose_folder,
     load_torch,
-    names,
+    paths_json,
+    print_answer,
+    require_folder,
     results_folder,
+    split_list,
     whole,
 )
 from robustbench_mix.config.command_checks import check_runner
@@ -68,12 +68,12 @@ def unshuffle(
         data=DataPlan(dataset, examples),
         device=device,
         unshufflers=unshufflers_of(
-            listed(width, int), listed(depth, int), listed(kernel, int), patch, listed(spatial),
-            seed,
+            split_list(width, int), split_list(depth, int), split_list(kernel, int), patch,
+            split_list(spatial), seed,
         ),
         training=Training(epochs, train_examples, lr, precision),
     )  # fmt: skip
-    results = chosen(out, as_json or quiet)
+    results = choose_folder(out, as_json or quiet)
     load_torch(as_json or quiet)
 
     from robustbench_mix.cli import render
@@ -87,8 +87,8 @@ def unshuffle(
     read = [path for path in paths if path not in changed]
     with progress.report_if_slow("drawing what was decoded"):
         written = [*(path for path in paths if path in changed), *gallery.write(results)]
-    answer(
-        as_json, quiet, {"rows": rows, **names(written)},
+    print_answer(
+        as_json, quiet, {"rows": rows, **paths_json(written)},
         lambda: render.decodings(rows, written, read),
     )  # fmt: skip
 
@@ -162,15 +162,15 @@ def sweep(
     is_silent = as_json or quiet
     changes = {
         "datasets": None if dataset is None else [dataset],
-        "models": None if models is None else listed(models),
-        "seeds": None if seeds is None else listed(seeds, int),
-        "attacks": None if attacks is None else listed(attacks),
+        "models": None if models is None else split_list(models),
+        "seeds": None if seeds is None else split_list(seeds, int),
+        "attacks": None if attacks is None else split_list(attacks),
         "examples": examples, "epochs": epochs, "train_examples": train_examples,
     }  # fmt: skip
     wanted = definition.load(spec, {name: v for name, v in changes.items() if v is not None})
     check_runner(runner, workers, address)
     planned = plan_sweep(wanted, device, precision)
-    results = chosen(out, is_silent)
+    results = choose_folder(out, is_silent)
     load_torch(is_silent)
 
     from robustbench_mix.cli import render_sweeps
@@ -195,7 +195,7 @@ def sweep(
         with progress.report_if_slow("bringing leaderboard, curves and pictures up to date"):
             written = plots.refresh(results) if any(p.attack for p in tasks) else []
             written += gallery.write(results) if wanted.unshuffling_cells else []
-    answer(
+    print_answer(
         as_json, quiet, run.to_json(tasks, failures, written),
         lambda: render_sweeps.sweep(failures, written),
     )  # fmt: skip
@@ -213,8 +213,8 @@ def status(
     from robustbench_mix.cli import render_sweeps
     from robustbench_mix.sweeps.status import read_all
 
-    folder = existing(chosen(results, as_json or quiet))
+    folder = require_folder(choose_folder(results, as_json or quiet))
     found = read_all(folder)
     if not found:
         raise RbmixError(f"no sweep has been run into {remote.portable_name(folder)}")
-    answer(as_json, quiet, {"sweeps": found}, lambda: render_sweeps.status(found))
+    print_answer(as_json, quiet, {"sweeps": found}, lambda: render_sweeps.status(found))

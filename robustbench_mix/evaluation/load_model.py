@@ -96,7 +96,7 @@ def recipe_of(plan: ModelPlan, dataset: str, device: torch.device) -> Recipe:
     return training.applied_to(recipe, pick_precision(training.precision, device))
 
 
-def kept_header(plan: ModelPlan, dataset: Dataset, device: torch.device) -> dict[str, Any]:
+def checkpoint_header(plan: ModelPlan, dataset: Dataset, device: torch.device) -> dict[str, Any]:
     """The header of the checkpoint of exactly these settings, empty where there is none."""
     recipe = recipe_of(plan, dataset.name, device)
     _, path = split_and_checkpoint_path(plan.spec, dataset, recipe, plan.training.examples)

@@ -90,11 +90,13 @@ def pending_run(
     return PendingRun(trained, inputs, attack, schedule, header, results, path_of(header, results))
 
 
-def finished_run(header: dict[str, Any], results: Path) -> Run | None:
+def read_finished_run(header: dict[str, Any], results: Path) -> Run | None:
     """The run with this header if it is on disk, complete, and nothing is left of its making."""
     path = path_of(header, results)
     run = finished(path, header)
-    return None if run is None or "diagnostics" not in run.header or resume.is_left(path) else run
+    if run is None or "diagnostics" not in run.header or resume.has_resume_state(path):
+        return None
+    return run
 
 
 def make_run(pending: PendingRun, *, fresh: bool = False) -> tuple[Run, bool]:
@@ -108,14 +110,14 @@ def make_run(pending: PendingRun, *, fresh: bool = False) -> tuple[Run, bool]:
         RbmixError: For what a user can mend.
     """
     with exclusive_lock(pending.path):
-        run = None if fresh else _kept(pending)
+        run = None if fresh else _read_kept(pending)
         if run is not None:
             return run, True
-        run = _attacked(pending, fresh)
+        run = _attack(pending, fresh)
         if aside := records.set_aside(pending.path, pending.results, run):
             say(f"what other versions or another device gave is kept as {aside}")
         records.write(run, pending.path)
-        resume.forget(pending.path)
+        resume.delete_resume_state(pending.path)
     return run, False
 
 
@@ -129,18 +131,18 @@ def make_shard(pending: PendingRun, shard: Shard) -> None:
     split = pending.split.take(torch.tensor(rows))
     path, sizes = shard.path(pending.path), pending.sizes(len(rows))
     with exclusive_lock(path):
-        if resume.resumed(path, pending.header, sizes) is not None:
+        if resume.read_state(path, pending.header, sizes) is not None:
             return
         _check_network(pending)
-        partial = resume.partial_of(path)
-        state = _search(pending, split, partial, resume.resumed(partial, pending.header, sizes))
-        finished_shard = Saver(path, pending.header)
-        finished_shard(state)
-        finished_shard.flush()
+        partial = resume.resume_state_path(path)
+        state = _search(pending, split, partial, resume.read_state(partial, pending.header, sizes))
+        saver = Saver(path, pending.header)
+        saver(state)
+        saver.flush()
         partial.unlink(missing_ok=True)
 
 
-def _kept(pending: PendingRun) -> Run | None:
+def _read_kept(pending: PendingRun) -> Run | None:
     """The finished run if it is on disk, with its diagnostics."""
     if not pending.path.exists():
         return None
@@ -152,7 +154,7 @@ def _kept(pending: PendingRun) -> Run | None:
     if "diagnostics" not in run.header:
         run = _with_diagnostics(run, pending, None)
         records.write(run, pending.path)
-    resume.forget(pending.path)  # of a process that was killed just after writing
+    resume.delete_resume_state(pending.path)  # of a process that was killed just after writing
     return run
 
 
@@ -161,15 +163,15 @@ def tell_reused(path: Path) -> None:
     say(f"already evaluated, read {path} (--fresh attacks again)")
 
 
-def _attacked(pending: PendingRun, fresh: bool) -> Run:
+def _attack(pending: PendingRun, fresh: bool) -> Run:
     """Attack every image, from where an unfinished run stopped unless `fresh`."""
     split, seed = pending.split, pending.header["seed"]
     measured = _check_network(pending)
-    sizes, partial = pending.sizes(len(split)), resume.partial_of(pending.path)
+    sizes, partial = pending.sizes(len(split)), resume.resume_state_path(pending.path)
     state = None
     if not fresh:
-        state = resume.resumed(partial, pending.header, sizes)
-        state = state or resume.joined(pending.path, pending.header, sizes)
+        state = resume.read_state(partial, pending.header, sizes)
+        state = state or resume.join_shards(pending.path, pending.header, sizes)
     state = _search(pending, split, partial, state)
     stages = pending.schedule.stages
     concludes = pending.attack.recorded_backend == "fast" and bool(stages)
