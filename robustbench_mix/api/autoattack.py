@@ -187,9 +187,9 @@ class AutoAttack:
             batch_size: Another name for `bs`, as in pyautoattack; the labels are then returned.
 
         Returns:
-            `x_adv` (n, C, H, W) in [0, 1]: the adversarial example where one was found, else
-            the clean image. With `return_labels` or `batch_size`, the pair `(x_adv, y_adv)`,
-            where `y_adv` (n,) are the predictions.
+            The images `x_adv` (n, C, H, W) in [0, 1] with the adversarial example where one was
+            found, and the clean image elsewhere. With `return_labels` or `batch_size`, the pair
+            `(x_adv, y_adv)`, where `y_adv` (n,) are the predictions.
 
         Raises:
             RbmixError: If an argument is wrong, or if the network draws random numbers.

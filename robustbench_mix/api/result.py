@@ -30,9 +30,9 @@ class Result:
         """The robustness curve: one row per epsilon in ascending order, 0 (clean) first.
 
         Returns:
-            Columns: `eps` (exact text, in pixel units), `n` (images), `correct` (images that are
-            classified correctly and not broken within `eps`), `accuracy` (a share from 0 to 1),
-            and the bounds `low` and `high` of its 95 % Wilson interval.
+            A table with the columns `eps` (exact text, in pixel units), `n` (images), `correct`
+            (images that are classified correctly and not broken within `eps`), `accuracy` (a
+            share from 0 to 1), and the bounds `low` and `high` of its 95 % Wilson interval.
         """
         survived = self.run.survived()
         return records.curve({eps: int(survived[eps].sum()) for eps in survived}, len(survived))
