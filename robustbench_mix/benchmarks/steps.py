@@ -13,6 +13,7 @@ from robustbench_mix.evaluation.compiled_model import CHUNK, compile_ahead, comp
 from robustbench_mix.evaluation.fast import searched
 from robustbench_mix.models import factory
 from robustbench_mix.models.mixers import SeparableConv2d, compose
+from robustbench_mix.models.prepacked import plain
 from robustbench_mix.runtime.timing import Step, gradient_step, ratios, training_step
 
 
@@ -102,21 +103,23 @@ def training_rows(
 
 
 def forward_rows(name: str, size: int, device: torch.device, repeats: int) -> list[Row]:
-    """Forward passes of the network that attacks search: the compiled copy over the eager one."""
+    """Forward passes of the network that attacks search: eager over packed, and over compiled."""
     x, _ = images(2 * CHUNK, size, device)
     x = x.contiguous(memory_format=torch.channels_last)
     rows = []
     for exact, words in ((True, "float32 search"), (False, "bfloat16 search where that is faster")):
         model = fresh(name, size).to(device).eval().requires_grad_(False)
         target = searched(model, x[:8], exact=exact)
+        eager = plain(target.net)
         made = compiled(target.net, x, tolerance_of(target), compile_ahead)
-        if made is None:
-            continue
-        ours, eager = (_many(_forward_step(net, x), 3) for net in (made, target.net))
-        ours(), eager()
-        found, _, _ = ratios(eager, ours, repeats, device)
-        work = f"forward pass, {name}, {words}, batch {len(x)}: eager over compiled"
-        rows.append(Row(work, "the same network, not compiled", "≥ 1.3x", found))
+        for how, net in (("packed", target.net), ("compiled", made)):
+            if net is None or net is eager:
+                continue
+            ours, theirs = (_many(_forward_step(one, x), 3) for one in (net, eager))
+            ours(), theirs()
+            found, _, _ = ratios(theirs, ours, repeats, device)
+            work = f"forward pass, {name}, {words}, batch {len(x)}: eager over {how}"
+            rows.append(Row(work, f"the same network, not {how}", "≥ 1.3x", found))
     return rows
 
 

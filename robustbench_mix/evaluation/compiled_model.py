@@ -24,6 +24,7 @@ from robustbench_mix.attacks.passes import Count
 from robustbench_mix.data.shape import Shape
 from robustbench_mix.models.fusion import COARSE, EXACT, nearly
 from robustbench_mix.models.operations import operations
+from robustbench_mix.models.prepacked import plain
 from robustbench_mix.runtime.progress import doing
 
 CHUNK = 64  # images that the compiled program takes at once
@@ -100,7 +101,7 @@ class ForwardOnly:
             return 0.0
         _, channels, size, _ = self.x.shape
         try:
-            done = operations(self.target.net, Shape(channels, size, 0))
+            done = operations(plain(self.target.net), Shape(channels, size, 0))
         except Exception:  # a network that cannot be looked into is not compiled either
             return 0.0
         return 2.0 * (done.rest + sum(cost.taken for cost in done.separable))
@@ -131,7 +132,7 @@ def compiled(net: nn.Module, x: Tensor, tolerance: float, compile_: Compile) -> 
     fresh = torch.rand(chunk.shape, generator=generator).to(chunk)
     try:
         with torch.no_grad():
-            made = Chunked(net, compile_(copy.deepcopy(net), chunk), chunk)
+            made = Chunked(net, compile_(copy.deepcopy(plain(net)), chunk), chunk)
             # Not on the images alone that it was made with, nor at its own size alone.
             for batch in (chunk, fresh, fresh.flip(0)[: CHUNK - 1], fresh[:2]):
                 if not nearly(net(batch), made(batch), tolerance):

@@ -41,6 +41,7 @@ from robustbench_mix.evaluation.sample_audit import audited, hits
 from robustbench_mix.evaluation.state import State
 from robustbench_mix.models.cuda_graphs import graphed
 from robustbench_mix.models.fusion import halve, simplify
+from robustbench_mix.models.prepacked import prepack
 from robustbench_mix.runtime.devices import has_fast_bfloat16
 from robustbench_mix.runtime.memory import halving
 from robustbench_mix.runtime.progress import bar
@@ -156,9 +157,10 @@ def searched(model: nn.Module, x: Tensor, *, exact: bool = False) -> Target:
     halved = None
     if not exact and x.dtype == torch.float32 and has_fast_bfloat16(x.device):
         halved = halve(cheapest, x)
+    exact_net = graphed(prepack(cheapest, x), x)
     if halved is None:
-        return Target(graphed(cheapest, x))
-    return Target(graphed(halved, x), judge=Target(graphed(cheapest, x)), doubt=DOUBT)
+        return Target(exact_net)
+    return Target(graphed(prepack(halved, x), x), judge=Target(exact_net), doubt=DOUBT)
 
 
 def _steps(x: Tensor, ladder: list[Rung], norm: str, levels: int) -> list[Step]:

@@ -91,9 +91,9 @@ def _fold_norms(model: nn.Module, x: Tensor) -> nn.Module:
             folded = fuse_conv_bn_eval(convolution, norm)  # type: ignore[arg-type]
             change = {convolution: folded, norm: nn.Identity()}
             before = model(x[:2])
-            _replace(model, change)
+            replace(model, change)
             if not nearly(before, model(x[:2]), EXACT):
-                _replace(model, {new: old for old, new in change.items()})
+                replace(model, {new: old for old, new in change.items()})
     return model
 
 
@@ -102,7 +102,7 @@ def _flatten_norms(model: nn.Module) -> nn.Module:
     norms = [module for module in model.modules() if type(module) is nn.BatchNorm2d]
     for norm in norms:
         if norm.running_mean is not None:
-            _replace(model, {norm: Affine(norm)})
+            replace(model, {norm: Affine(norm)})
     return model
 
 
@@ -148,7 +148,7 @@ def _shrink(model: nn.Module, x: Tensor) -> nn.Module:
     for convolution, (height, width) in seen:
         taps = convolution.kernel_size[0] * convolution.kernel_size[1]
         if height * width < taps and uses[id(convolution)] == 1:
-            _replace(model, {convolution: MapLinear(convolution, height, width)})
+            replace(model, {convolution: MapLinear(convolution, height, width)})
     return model
 
 
@@ -212,7 +212,7 @@ def nearly(before: Tensor, after: Tensor, tolerance: float) -> bool:
     return bool(difference <= tolerance * before.abs().amax())
 
 
-def _replace(model: nn.Module, change: dict[nn.Module, nn.Module]) -> None:
+def replace(model: nn.Module, change: dict[nn.Module, nn.Module]) -> None:
     """Put the new module wherever `model` holds the old one."""
     for parent in list(model.modules()):
         for name, child in list(parent.named_children()):

@@ -6,24 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from robustbench_mix.config.specs import ModelSpec
-from robustbench_mix.models import factory
 from robustbench_mix.models.fusion import Affine, MapLinear, halve, simplify
 from robustbench_mix.models.mixers import SeparableConv2d
-
-
-def network(name: str, size: int) -> nn.Module:
-    """A fresh network in eval mode whose norms do something."""
-    model = factory.build(
-        ModelSpec(name), factory.Shape(3, size, 10), torch.full((3,), 0.4), torch.full((3,), 0.3)
-    )
-    for module in model.modules():
-        if isinstance(module, nn.BatchNorm2d):
-            for tensor in (module.weight, module.running_var):
-                nn.init.uniform_(tensor, 0.5, 2)
-            for tensor in (module.bias, module.running_mean):
-                nn.init.normal_(tensor, 0, 0.3)
-    return model.eval().requires_grad_(False)
 
 
 def count(model: nn.Module, *kinds: type[nn.Module]) -> list[int]:
@@ -36,7 +20,7 @@ def count(model: nn.Module, *kinds: type[nn.Module]) -> list[int]:
     ("name", "size", "norms", "matrices"),
     [("resnet14", 16, 7, 0), ("resnet18", 8, 0, 7), ("convmixer16_2_k5_p2", 8, 5, 0)],
 )
-def test_simplified_is_equal(name: str, size: int, norms: int, matrices: int) -> None:
+def test_simplified_is_equal(network, name: str, size: int, norms: int, matrices: int) -> None:
     """Logits and input gradients agree in float64; the model itself is not touched."""
     model = network(name, size).double()
     before = count(model, SeparableConv2d, nn.BatchNorm2d)
@@ -101,7 +85,7 @@ def test_networks_that_cannot_be_copied_are_searched_as_they_are() -> None:
     assert simplify(model, torch.rand(2, 3, 4, 4)) is model
 
 
-def test_halved_is_near_and_keeps_pixels_and_head_in_full_precision() -> None:
+def test_halved_is_near_and_keeps_pixels_and_head_in_full_precision(network) -> None:
     """Logits within a few percent; a twentieth of a grey level still reaches the network."""
     model = network("resnet14_w4", 8)
     x = torch.rand(8, 3, 8, 8)

@@ -1,0 +1,214 @@
+"""Convolutions whose weights already lie in memory as the CPU's kernels want them.
+
+PyTorch puts the weights of a convolution into oneDNN's blocked layout at every call, which costs
+a network of narrow layers a third of a pass. Here it is done once, and once more for the gradient:
+that of a convolution with stride 1 is a convolution with the flipped kernels. The operators are
+those that programs of `torch.compile` call; where PyTorch has them no more, the network stays
+as it is.
+"""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
+
+from robustbench_mix.models.fusion import COARSE, EXACT, nearly, replace
+
+# Largest difference of logits and gradients, as a share of the largest, by the type of numbers.
+TOLERANCE = {torch.float32: EXACT, torch.bfloat16: COARSE}
+
+
+class Prepacked(nn.Module):
+    """A network with packed convolutions, and the network that it was made from.
+
+    (B, C, H, W) -> (B, classes) as that one.
+    """
+
+    def __init__(self, packed: nn.Module, plain: nn.Module) -> None:
+        super().__init__()
+        self.packed = packed
+        self.plain = plain
+        self.channels_last = getattr(plain, "channels_last", False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.packed(x)  # type: ignore[no-any-return]
+
+
+def plain(net: nn.Module) -> nn.Module:
+    """The network that `net` was made from by `prepack`, or `net` itself."""
+    return net.plain if isinstance(net, Prepacked) else net
+
+
+def prepack(net: nn.Module, x: Tensor) -> nn.Module:
+    """Pack the weights of a network's convolutions for the CPU.
+
+    Args:
+        net: A network in eval mode, (B, C, H, W) -> (B, classes).
+        x: Images, (B, C, H, W).
+
+    Returns:
+        A `Prepacked` copy with the same logits and gradients up to rounding; `net` itself where
+        nothing can be packed or the two do not agree on `x`.
+    """
+    if x.device.type != "cpu" or any(module.training for module in net.modules()):
+        return net
+    try:
+        packed = copy.deepcopy(net)
+        shapes = _input_shapes(packed, x)
+        if not shapes:
+            return net
+        change: dict[nn.Module, nn.Module] = {
+            one: PackedConv2d(one, shape) for one, shape in shapes.items()
+        }
+        replace(packed, change)
+        tolerance = max(TOLERANCE[one.weight.dtype] for one in shapes)
+        agree = all(
+            nearly(before, after, tolerance)
+            for before, after in zip(_answers(net, x), _answers(packed, x), strict=True)
+        )
+    except (RuntimeError, TypeError, ValueError, AttributeError):
+        return net  # a network that cannot be copied, or operators that PyTorch no longer has
+    return Prepacked(packed, net) if agree else net
+
+
+def _input_shapes(net: nn.Module, x: Tensor) -> dict[nn.Conv2d, list[int]]:
+    """The shape of the input of each convolution that can be packed."""
+    shapes: dict[nn.Conv2d, list[int]] = {}
+
+    def note(module: nn.Module, given: tuple[Tensor]) -> None:
+        assert isinstance(module, nn.Conv2d)
+        shapes[module] = list(given[0].shape)
+
+    hooks = [
+        module.register_forward_pre_hook(note)
+        for module in net.modules()
+        if type(module) is nn.Conv2d
+        and module.weight.dtype in TOLERANCE
+        and not isinstance(module.padding, str)
+        and module.padding_mode == "zeros"
+    ]
+    with torch.no_grad():
+        net(x)
+    for hook in hooks:
+        hook.remove()
+    return shapes
+
+
+def _answers(net: nn.Module, x: Tensor) -> tuple[Tensor, Tensor]:
+    """Logits, and the gradient of the largest of each image."""
+    with torch.enable_grad():
+        given = x.detach().clone().requires_grad_()
+        logits = net(given)
+        (gradient,) = torch.autograd.grad(logits.amax(1).sum(), given)
+    return logits.detach(), gradient
+
+
+class PackedConv2d(nn.Module):
+    """`nn.Conv2d` on the CPU with weights that are packed once; no gradient for the weights.
+
+    Args:
+        convolution: What it computes, with zeros around the image.
+        shape: Of an input, (B, C, H, W): kernels are chosen for it. Any batch size works.
+    """
+
+    def __init__(self, convolution: nn.Conv2d, shape: list[int]) -> None:
+        super().__init__()
+        self.plain = convolution
+        self.geometry = _geometry(convolution)
+        self.packed = _pack(convolution.weight, self.geometry, shape)
+        # Hooks that convert what the convolution is given or gives go with it.
+        self._forward_hooks = convolution._forward_hooks
+        self._forward_pre_hooks = convolution._forward_pre_hooks
+        self.back: tuple[Tensor, Geometry] | None = None
+        geometry = _of_gradient(convolution)
+        if geometry is not None:
+            with torch.no_grad():
+                made = convolution.forward(torch.zeros(shape, dtype=convolution.weight.dtype))
+            flipped = _flipped(convolution.weight, convolution.groups)
+            self.back = _pack(flipped, geometry, list(made.shape)), geometry
+
+    def forward(self, x: Tensor) -> Tensor:
+        if torch.is_grad_enabled() and x.requires_grad:
+            return _Convolution.apply(x, self)  # type: ignore[no-any-return]
+        return self.convolve(x)
+
+    def convolve(self, x: Tensor) -> Tensor:
+        """(B, in_channels, H, W) -> (B, out_channels, H', W'), channels_last."""
+        return _convolve(x, self.packed, self.plain.bias, self.geometry)
+
+    def gradient(self, x: Tensor, grad: Tensor) -> Tensor:
+        """The gradient for an input like `x`, from that for the output."""
+        if self.back is not None:
+            packed, geometry = self.back
+            return _convolve(grad, packed, None, geometry)
+        padding, stride, dilation, groups = self.geometry
+        found: Tensor = torch.ops.aten.convolution_backward.default(
+            grad, x, self.plain.weight, None, stride, padding, dilation,
+            False, [0, 0], groups, [True, False, False],
+        )[0]  # fmt: skip
+        return found
+
+
+class _Convolution(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, convolution: PackedConv2d) -> Tensor:
+        ctx.convolution = convolution
+        # Only its shape and layout matter for the gradient, not its values.
+        ctx.x = x.detach()
+        return convolution.convolve(x)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
+        return ctx.convolution.gradient(ctx.x, grad), None
+
+
+# Padding, stride, dilation and groups, as the operators take them.
+Geometry = tuple[list[int], list[int], list[int], int]
+
+
+def _geometry(convolution: nn.Conv2d) -> Geometry:
+    assert not isinstance(convolution.padding, str)
+    return (
+        list(convolution.padding), list(convolution.stride), list(convolution.dilation),
+        convolution.groups,
+    )  # fmt: skip
+
+
+def _of_gradient(convolution: nn.Conv2d) -> Geometry | None:
+    """The geometry of the convolution that is the gradient, None if there is none."""
+    padding, stride, dilation, groups = _geometry(convolution)
+    around = [
+        step * (size - 1) - pad
+        for step, size, pad in zip(dilation, convolution.kernel_size, padding, strict=True)
+    ]
+    if max(stride) > 1 or min(around) < 0:
+        return None
+    return around, stride, dilation, groups
+
+
+def _flipped(weight: Tensor, groups: int) -> Tensor:
+    """The kernels of the gradient: turned by 180 degrees, inputs and outputs exchanged."""
+    outputs, inputs, *size = weight.shape
+    parts = weight.detach().view(groups, outputs // groups, inputs, *size)
+    return parts.transpose(1, 2).flip(3, 4).flatten(0, 1).contiguous()
+
+
+def _pack(weight: Tensor, geometry: Geometry, shape: list[int]) -> Tensor:
+    padding, stride, dilation, groups = geometry
+    opaque = weight.detach().contiguous().to_mkldnn()
+    made: Tensor = torch.ops.aten.mkldnn_reorder_conv2d_weight.default(
+        opaque, padding, stride, dilation, groups, shape
+    )
+    return made
+
+
+def _convolve(x: Tensor, packed: Tensor, bias: Tensor | None, geometry: Geometry) -> Tensor:
+    made: Tensor = torch.ops.mkldnn._convolution_pointwise.default(
+        x, packed, bias, *geometry, "none", [], ""
+    )
+    return made
