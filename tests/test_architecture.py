@@ -139,13 +139,13 @@ def test_every_package_says_what_it_is_for() -> None:
 @pytest.mark.parametrize(
     ("module", "source"),
     [
-        ("config.specs", "from robustbench_mix.models import factory"),
+        ("config.model", "from robustbench_mix.models import factory"),
         ("models.mixers", "def f():\n    from robustbench_mix.training.classifier import train"),
         ("results.leaderboard", "import robustbench_mix.models.factory"),
         ("evaluation.fast", "from robustbench_mix.sweeps.plan import planned"),
         ("attacks.base", "if TYPE_CHECKING:\n    from robustbench_mix.evaluation import state"),
         ("sweeps.plan", "from robustbench_mix.benchmarks import run"),
-        ("config.specs", "from robustbench_mix import evaluate"),
+        ("config.model", "from robustbench_mix import evaluate"),
     ],
 )
 def test_the_direction_can_be_broken(module: str, source: str) -> None:

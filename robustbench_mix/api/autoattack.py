@@ -18,8 +18,8 @@ from torch import Tensor, nn
 from robustbench_mix.attacks.base import Target
 from robustbench_mix.attacks.native import ensembles
 from robustbench_mix.attacks.reference.autoattack import STANDARD
+from robustbench_mix.config.epsilon import NORMS, Eps
 from robustbench_mix.config.protocols import Protocol
-from robustbench_mix.config.specs import NORMS, Eps
 from robustbench_mix.data.dataset import Split
 from robustbench_mix.errors import RbmixError, unknown
 from robustbench_mix.evaluation import diagnostics
@@ -27,7 +27,7 @@ from robustbench_mix.evaluation.fast import search_all
 from robustbench_mix.evaluation.reference import borrowed, classes_of, sample
 from robustbench_mix.evaluation.state import State
 from robustbench_mix.results import flags, records
-from robustbench_mix.runtime.devices import fitting_batch
+from robustbench_mix.runtime.devices import default_batch_size
 from robustbench_mix.runtime.progress import silenced
 
 NORM = {"Linf": "linf", "L2": "l2"}
@@ -298,7 +298,7 @@ def _search(
         rungs = ensembles.ladder(attack, classes_of(model, split, home), options)
         state = search_all(
             model, split, protocol, ladder=rungs, seed=seed, device=home, found=found, place=place,
-            batch_size=batch_size or fitting_batch(min(x.shape[2:]), home),
+            batch_size=batch_size or default_batch_size(min(x.shape[2:]), home),
         )  # fmt: skip
     return state, found
 

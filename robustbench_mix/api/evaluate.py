@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 from robustbench_mix.api.autoattack import device_of, split_of
 from robustbench_mix.api.result import Result
+from robustbench_mix.config.model import Interface
 from robustbench_mix.config.protocols import Protocol
-from robustbench_mix.config.specs import Interface
 from robustbench_mix.data.dataset import Dataset
 from robustbench_mix.errors import RbmixError
 from robustbench_mix.evaluation import plan
@@ -146,7 +146,7 @@ def evaluate(
         if (
             isinstance(model, str)
             and weights is None
-            and not brought.is_brought(
+            and not brought.comes_with_weights(
                 model, spatial=spatial, channel=channel, pretrained=pretrained
             )
         ):

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from robustbench_mix.attacks.passes import Count
 from robustbench_mix.errors import RbmixError
-from robustbench_mix.runtime.progress import bar
+from robustbench_mix.runtime.progress import progress_bar
 
 T = TypeVar("T")
 
@@ -155,7 +155,7 @@ def shown(description: str, expected: Count, *targets: Target) -> Iterator[None]
         return sum(Count(one.passes.forward, one.passes.gradient).work for one in targets)
 
     before, about = work(), expected.work
-    with bar(description, about) as update:
+    with progress_bar(description, about) as update:
 
         def tell(_: Passes) -> None:
             done = work() - before

@@ -42,4 +42,4 @@ def components(algorithm: str, classes: int, options: dict[str, Any]) -> list[Co
     if algorithm in ALGORITHMS:
         return call_with_options(ALGORITHMS[algorithm], algorithm, classes, options)
     check_reference(algorithm)
-    return third_party.from_package(algorithm, plugins.algorithms()[algorithm](), options)
+    return third_party.from_package(algorithm, plugins.attack_loaders()[algorithm](), options)

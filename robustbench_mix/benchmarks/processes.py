@@ -20,7 +20,7 @@ from robustbench_mix.training import load_or_train
 from robustbench_mix.config import protocols
 from robustbench_mix.models import factory
 from robustbench_mix.runtime.progress import set_quiet
-from robustbench_mix.config.specs import ModelSpec
+from robustbench_mix.config.model import ModelSpec
 from robustbench_mix.data.dataset import Dataset, Split
 n = int(sys.argv[1])
 set_quiet(True)
@@ -31,7 +31,7 @@ data = Dataset("random", tuple("0123456789"), split, split)
 model = factory.build(ModelSpec("resnet14"), factory.Shape(3, 32, 10), *data.statistics())
 evaluate.evaluate(evaluate.task(
     evaluate.Label("resnet14", "learned", "learned", 0),
-    load_or_train.Obtained(model.eval(), Path(), {}, 0.0), data, protocols.load("smoke", ""),
+    load_or_train.TrainedModel(model.eval(), Path(), {}, 0.0), data, protocols.load("smoke", ""),
     Path(tempfile.mkdtemp()), torch.device("cpu"), examples=n, batch_size=256,
 ))
 # Not getrusage: its peak is inherited from the process that started this one.

@@ -16,7 +16,7 @@ from robustbench_mix.benchmarks.table import Part, Row, Table, from_json, to_jso
 from robustbench_mix.config import command_checks
 from robustbench_mix.config.command_checks import BENCHMARKS
 from robustbench_mix.data import loaders
-from robustbench_mix.data.dataset import Split, balanced
+from robustbench_mix.data.dataset import Split, balanced_subset
 from robustbench_mix.evaluation import plan
 from robustbench_mix.runtime import provenance
 from robustbench_mix.runtime.devices import describe, pick_device
@@ -30,7 +30,7 @@ QUICK = "resnet14_w4"
 FILE = "benchmarks.json"
 
 
-def bench(
+def run_benchmarks(
     *,
     dataset: str,
     examples: int,
@@ -51,27 +51,27 @@ def bench(
     )
     check_writable(results)
     where = pick_device(device)
-    table = _measured(results)
-    bench_one = _Bench(dataset, examples, quick, precision, device, where)
+    table = _read_table(results)
+    benchmark = _Bench(dataset, examples, quick, precision, device, where)
     for part in parts or BENCHMARKS:
         say(f"measuring: {part}")
-        rows, skipped = bench_one.part(part)
-        table[part] = Part(_where(where), rows, skipped)
+        rows, skipped = benchmark.part(part)
+        table[part] = Part(_describe_machine(where), rows, skipped)
         table = {name: table[name] for name in BENCHMARKS if name in table}
         write_text(results / FILE, json.dumps(to_json(table), indent=1) + "\n")
         write_text(results / "benchmarks.md", to_markdown(table))
     return table
 
 
-def _measured(results: Path) -> Table:
+def _read_table(results: Path) -> Table:
     """What is there already."""
     path = results / FILE
     if not path.exists():
         return {}
     refusal, hint = f"{path} is damaged", "; delete it"
-    raw = reading.content(path, "measurements", reading.COMPANION)
-    plain = reading.from_json(raw, refusal, hint)
-    with reading.parsing(refusal, hint):
+    raw = reading.read_bytes(path, "measurements", reading.MAX_COMPANION_BYTES)
+    plain = reading.parse_json(raw, refusal, hint)
+    with reading.refuse_on_error(refusal, hint):
         return from_json(plain)
 
 
@@ -118,7 +118,7 @@ class _Bench:
         if self.where.type == "cpu" and not self.quick:  # compiling takes half a minute
             forward = steps.forward_rows(self.model, size, self.where, repeats)
             rows, missing = rows + forward, [] if forward else ["a C++ compiler"]
-        if not peers.usable("timm"):
+        if not peers.is_usable("timm"):
             return rows, [*missing, "timm"]
         shape = (8, 2, 4, 8, 4) if self.quick else (128, 4, 8, 32, 32)
         return rows + steps.convmixer_rows(*shape, self.where, repeats), missing
@@ -184,22 +184,24 @@ class _Bench:
             precision=self.precision,
             adversarial=adversarial,
         )
-        obtained = plan.train(
+        trained = plan.train(
             model=self.model, spatial=spatial, channel="learned", seed=0, dataset=self.dataset,
             training=training, device=self.device,
         )  # fmt: skip
-        return obtained.model, balanced(loaded.test, min(count, len(loaded.test)))
+        return trained.model, balanced_subset(loaded.test, min(count, len(loaded.test)))
 
     def _name(self) -> str:
         return loaders.load(self.dataset).name
 
 
-def _where(device: torch.device) -> str:
+def _describe_machine(device: torch.device) -> str:
     versions = provenance.versions()
     named = ", ".join(
         f"{name} {version}" for name, version in versions.items() if name != "robustbench-mix"
     )
-    others = [f"{n} {v}" for n in (*peers.PGD, "timm") if (v := peers.installed(n)) is not None]
+    others = [
+        f"{n} {v}" for n in (*peers.PGD, "timm") if (v := peers.installed_version(n)) is not None
+    ]
     extra = [one for one in others if one.split()[0] not in versions]
     cpu = _processor()
     return f"{describe(device)}, {cpu}; {', '.join([named, *extra])}"

@@ -127,9 +127,9 @@ def evaluate(
     from robustbench_mix.results import leaderboard, plots
     from robustbench_mix.storage import files
 
-    with files.noted() as changed:
+    with files.record_written_files() as changed:
         done = plan.evaluate(**words, results=results, fresh=fresh, quiet=as_json or quiet)
-    with progress.doing("bringing leaderboard and curves up to date"):
+    with progress.report_if_slow("bringing leaderboard and curves up to date"):
         written = [*changed & {done.path}, *plots.refresh(results)]
     rows = leaderboard.rows([done.run])
     found = render.evaluation_json(done.run, rows, done.path, written)
@@ -176,9 +176,9 @@ def train(
     from robustbench_mix.cli import render
     from robustbench_mix.evaluation import plan
 
-    obtained = plan.train(**words, quiet=as_json or quiet)
-    found = {**obtained.header, "checkpoint": str(obtained.path)}
-    answer(as_json, quiet, found, lambda: render.training(obtained.header, obtained.path))
+    trained = plan.train(**words, quiet=as_json or quiet)
+    found = {**trained.header, "checkpoint": str(trained.path)}
+    answer(as_json, quiet, found, lambda: render.training(trained.header, trained.path))
 
 
 @app.command()
@@ -227,8 +227,8 @@ def explain(
     from robustbench_mix.evaluation import plan
     from robustbench_mix.storage import files
 
-    with files.noted() as changed:
+    with files.record_written_files() as changed:
         paths = plan.explain(**words, results=results, quiet=as_json or quiet)
     written, read = ([path for path in paths if (path in changed) == new] for new in (True, False))
-    found = {**names(written), "records": [remote.name(path) for path in paths]}
+    found = {**names(written), "records": [remote.display_name(path) for path in paths]}
     answer(as_json, quiet, found, lambda: render.saved(written, read))

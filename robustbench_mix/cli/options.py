@@ -11,7 +11,7 @@ from typing import Annotated, Any, Optional
 import typer
 
 from robustbench_mix.cli import completion
-from robustbench_mix.config.specs import Interface
+from robustbench_mix.config.model import Interface
 from robustbench_mix.errors import RbmixError
 from robustbench_mix.runtime import progress
 from robustbench_mix.storage import paths as places
@@ -163,7 +163,7 @@ Quiet = Annotated[bool, typer.Option("--quiet", help="Print only errors and fail
 
 def results_folder(text: Any) -> Path:
     """The folder that is meant; of a URL, its mirror brought up to date."""
-    return remote.folder(str(text))
+    return remote.local_folder(str(text))
 
 
 results_folder.__name__ = "path or URL"
@@ -189,7 +189,7 @@ def chosen(given: Path | None, quiet: bool, *inside: str) -> Path:
     progress.set_quiet(quiet)
     if given is not None:
         return given
-    usual = places.usual_results()
+    usual = places.default_results_folder()
     if usual != Path("results"):
         progress.say(
             f"in this checkout of rbmix results are kept in {usual}, apart from the committed "
@@ -223,7 +223,7 @@ def answer(as_json: bool, quiet: bool, data: Any, show: Callable[[], None]) -> N
 
 def names(paths: Iterable[Path]) -> dict[str, list[str]]:
     """What a command wrote, as its JSON says it."""
-    return {"paths": [remote.name(path) for path in paths]}
+    return {"paths": [remote.display_name(path) for path in paths]}
 
 
 def listed(text: str, kind: Callable[[str], Any] = str) -> list[Any]:

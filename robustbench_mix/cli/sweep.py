@@ -82,11 +82,11 @@ def unshuffle(
     from robustbench_mix.results import gallery
     from robustbench_mix.storage import files
 
-    with files.noted() as changed:
+    with files.record_written_files() as changed:
         paths = jobs.unshuffle(**words, results=results, quiet=as_json or quiet)
     rows = gallery.rows(paths)
     read = [path for path in paths if path not in changed]
-    with progress.doing("drawing what was decoded"):
+    with progress.report_if_slow("drawing what was decoded"):
         written = [*(path for path in paths if path in changed), *gallery.write(results)]
     answer(
         as_json, quiet, {"rows": rows, **names(written)},
@@ -172,7 +172,7 @@ def sweep(
         "examples": examples, "epochs": epochs, "train_examples": train_examples,
     }  # fmt: skip
     wanted = definition.load(spec, {name: v for name, v in changes.items() if v is not None})
-    sweep_checks.sweep(
+    sweep_checks.check_sweep(
         wanted, runner=runner, workers=workers, address=address, precision=precision, device=device
     )
     results = chosen(out, is_silent)
@@ -182,30 +182,34 @@ def sweep(
     from robustbench_mix.results import gallery, plots
     from robustbench_mix.sweeps import plan as planning
     from robustbench_mix.sweeps import run
-    from robustbench_mix.sweeps import status as ongoing
+    from robustbench_mix.sweeps import status as status_file
     from robustbench_mix.sweeps.executors import choose
 
     failures: list[str] = []
-    with choose.running(runner, workers=workers, address=address, device=device) as found:
-        setting, pieces = found.ask(
-            planning.planned, wanted, remote.spelled(results), device, precision, is_silent
+    with choose.open_executor(runner, workers=workers, address=address, device=device) as found:
+        setting, tasks = found.call(
+            planning.plan_here, wanted, remote.portable_name(results), device, precision, is_silent
         )
         if not is_silent:
-            wall = planning.makespan(pieces, found.room)
+            wall = planning.makespan_seconds(tasks, found.capacity)
             render_sweeps.plan(
-                wanted.name, wanted.summary, planning.summary(pieces), found.room, wall
+                wanted.name,
+                wanted.summary,
+                planning.summarize_by_network(tasks),
+                found.capacity,
+                wall,
             )
         if not plan:
-            state = ongoing.begin(results, wanted.name, found.words, pieces)
-            failures = run.run(pieces, setting, found, state.note)
+            state = status_file.start(results, wanted.name, found.description, tasks)
+            failures = run.run_sweep(tasks, setting, found, state.set_state)
     written = []
     if not plan:
-        results_folder(remote.spelled(results))  # what other machines wrote
-        with progress.doing("bringing leaderboard, curves and pictures up to date"):
-            written = plots.refresh(results) if any(p.attack for p in pieces) else []
-            written += gallery.write(results) if wanted.puzzles else []
+        results_folder(remote.portable_name(results))  # what other machines wrote
+        with progress.report_if_slow("bringing leaderboard, curves and pictures up to date"):
+            written = plots.refresh(results) if any(p.attack for p in tasks) else []
+            written += gallery.write(results) if wanted.unshuffling_cells else []
     answer(
-        as_json, quiet, run.to_json(pieces, failures, written),
+        as_json, quiet, run.to_json(tasks, failures, written),
         lambda: render_sweeps.sweep(failures, written),
     )  # fmt: skip
     if failures:
@@ -220,10 +224,10 @@ def status(
 ) -> None:
     """Show the progress of sweeps, from any machine that can read the results."""
     from robustbench_mix.cli import render_sweeps
-    from robustbench_mix.sweeps import status as ongoing
+    from robustbench_mix.sweeps import status as status_file
 
     folder = existing(chosen(results, as_json or quiet))
-    found = ongoing.read_all(folder)
+    found = status_file.read_all(folder)
     if not found:
-        raise RbmixError(f"no sweep has been run into {remote.spelled(folder)}")
+        raise RbmixError(f"no sweep has been run into {remote.portable_name(folder)}")
     answer(as_json, quiet, {"sweeps": found}, lambda: render_sweeps.status(found))

@@ -11,20 +11,17 @@ from pathlib import Path
 from typing import Any
 
 from robustbench_mix.config import catalog, protocols
-from robustbench_mix.config.protocols import Protocol
-from robustbench_mix.config.specs import (
-    MAX_BATCH,
+from robustbench_mix.config.catalog import RUNNERS
+from robustbench_mix.config.limits import (
+    MAX_BATCH_SIZE,
     MAX_EXAMPLES,
-    MAX_PIECES,
-    RUNNERS,
-    Decoder,
-    Interface,
-    ModelSpec,
+    MAX_TASKS,
     check_count,
-    check_precision,
     check_seed,
 )
-from robustbench_mix.config.training import Training
+from robustbench_mix.config.model import Interface, ModelSpec, Unshuffler
+from robustbench_mix.config.protocols import Protocol
+from robustbench_mix.config.training import Training, check_precision
 from robustbench_mix.errors import RbmixError, unknown
 
 
@@ -60,11 +57,11 @@ def evaluation(
     if not is_module:
         weights_of(model, spatial=spatial, channel=channel, file=weights, pretrained=pretrained)
         is_variant = spatial is not None or channel is not None
-        is_ready = pretrained or (catalog.brings_weights(model) and not is_variant)
+        is_ready = pretrained or (catalog.comes_with_weights(model) and not is_variant)
     if is_ready or weights is not None:
         training.check_idle(model)
     check_count("number of examples", examples, MAX_EXAMPLES)
-    check_count("batch size", batch_size, MAX_BATCH)
+    check_count("batch size", batch_size, MAX_BATCH_SIZE)
     protocol = protocol_of(attack, dataset or "", eps, norm)
     training.check()
     catalog.check_device(device)
@@ -177,21 +174,21 @@ def unshufflers(
     examples: int,
     training: Training,
     device: str,
-) -> list[Decoder]:
+) -> list[Unshuffler]:
     """The networks that are to un-shuffle; raises RbmixError for what is wrong with the words."""
     check_seed(seed)
     training.check()
     count = len(widths) * len(depths) * len(kernels) * len(spatial)
-    if count > MAX_PIECES:
-        raise RbmixError(f"{count:,} networks (allowed: up to {MAX_PIECES:,})")
-    decoders = [
-        Decoder(width, depth, kernel, patch, mode, seed=seed)
+    if count > MAX_TASKS:
+        raise RbmixError(f"{count:,} networks (allowed: up to {MAX_TASKS:,})")
+    unshufflers = [
+        Unshuffler(width, depth, kernel, patch, mode, seed=seed)
         for width, depth, kernel, mode in product(widths, depths, kernels, spatial)
     ]
     check_count("number of examples", examples, MAX_EXAMPLES)
     catalog.check_device(device)
     catalog.check_dataset(dataset)
-    return decoders
+    return unshufflers
 
 
 def check_runner(name: str, workers: int | None, address: str | None) -> None:

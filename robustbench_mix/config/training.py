@@ -7,18 +7,69 @@ for ConvMixer as its authors do (arXiv 2201.09792), shortened to what a laptop c
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
-from robustbench_mix.config.specs import (
-    MAX_EPOCHS,
-    MAX_EXAMPLES,
-    Recipe,
-    check_count,
-    check_precision,
-    check_rate,
-    parse_eps,
-)
-from robustbench_mix.errors import RbmixError
+from robustbench_mix.config.epsilon import parse_eps
+from robustbench_mix.config.limits import MAX_BATCH_SIZE, MAX_EPOCHS, MAX_EXAMPLES, check_count
+from robustbench_mix.errors import RbmixError, unknown
+
+PRECISIONS = ("fp32", "bf16")
+
+
+def check_rate(rate: float) -> None:
+    """Raise RbmixError unless a learning rate is a positive number."""
+    if not (math.isfinite(rate) and rate > 0):
+        raise RbmixError(f"learning rate {rate} must be a positive number")
+
+
+def check_precision(name: str) -> None:
+    """Raise RbmixError unless it is one of `PRECISIONS`."""
+    if name not in PRECISIONS:
+        raise unknown("precision", name, PRECISIONS)
+
+
+@dataclass(frozen=True)
+class Adversarial:
+    """Training on PGD examples (Madry et al., arXiv 1706.06083) instead of the images.
+
+    `eps` is an l-infinity radius as text; `step_size` is a share of it.
+    """
+
+    eps: str
+    steps: int = 7
+    step_size: float = 0.25
+
+    def __post_init__(self) -> None:
+        parse_eps(self.eps, "linf")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a network is trained; one readable set of numbers, the same for every variant.
+
+    `lr` is the peak of a schedule that rises linearly for the first `warmup` share of
+    the steps and then falls to zero along a cosine. `pad` is the reach of the random
+    shift in pixels; `flip` mirrors half of the images.
+    """
+
+    epochs: int
+    batch_size: int
+    optimizer: str
+    lr: float
+    weight_decay: float
+    warmup: float
+    pad: int
+    flip: bool
+    precision: str = "fp32"
+    adversarial: Adversarial | None = None
+
+    def __post_init__(self) -> None:
+        check_count("epochs", self.epochs, MAX_EPOCHS)
+        check_count("batch size", self.batch_size, MAX_BATCH_SIZE)
+        check_rate(self.lr)
+        check_precision(self.precision)
+
 
 RESNET = Recipe(
     epochs=20,

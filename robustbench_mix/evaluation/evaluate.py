@@ -10,9 +10,9 @@ import torch
 
 from robustbench_mix.attacks.voting import DRAWS
 from robustbench_mix.config import protocols
-from robustbench_mix.config.catalog import recorded_as
+from robustbench_mix.config.catalog import recorded_backend
 from robustbench_mix.config.protocols import Protocol
-from robustbench_mix.data.dataset import Dataset, Split, balanced
+from robustbench_mix.data.dataset import Dataset, Split, balanced_subset
 from robustbench_mix.evaluation import outcome, resume, sanity_checks
 from robustbench_mix.evaluation.diagnostics import Measured
 from robustbench_mix.evaluation.identity import Label, finished, header_of, path_of
@@ -26,8 +26,8 @@ from robustbench_mix.results import flags, records
 from robustbench_mix.results.records import Run
 from robustbench_mix.runtime import provenance
 from robustbench_mix.runtime.progress import say
-from robustbench_mix.storage.locks import alone
-from robustbench_mix.training.load_or_train import Obtained
+from robustbench_mix.storage.locks import exclusive_lock
+from robustbench_mix.training.load_or_train import TrainedModel
 
 DEFAULT_EXAMPLES = {"digits": 40}
 OTHER_EXAMPLES = 1000
@@ -51,7 +51,7 @@ def default_examples(dataset: str) -> int:
 class Task:
     """What is evaluated on what and how, and where its records belong; made by `task`."""
 
-    obtained: Obtained
+    trained: TrainedModel
     dataset: Dataset
     split: Split
     protocol: Protocol
@@ -69,7 +69,7 @@ class Task:
 
 def task(
     label: Label,
-    obtained: Obtained,
+    trained: TrainedModel,
     dataset: Dataset,
     protocol: Protocol,
     results: Path,
@@ -88,8 +88,8 @@ def task(
     `randomised`, attacks see means over several passes and verdicts are a vote (`verdicts`);
     unsaid, one that draws random numbers is refused. Raises RbmixError for what a user can mend.
     """
-    split = balanced(dataset.test, examples)
-    classes = classes_of(obtained.model, split, device)
+    split = balanced_subset(dataset.test, examples)
+    classes = classes_of(trained.model, split, device)
     check_classes(classes, split)
     if randomised:
         protocol = protocols.randomised(protocol)
@@ -97,12 +97,12 @@ def task(
         protocol, classes, backend, exhaustive=exhaustive, randomised=randomised, images=len(split)
     )
     header = header_of(
-        label, obtained.header, weights_hash(obtained.model), dataset.name, split, protocol,
+        label, trained.header, weights_hash(trained.model), dataset.name, split, protocol,
         batch_size=batch_size, backend=schedule.backend, device=device,
         randomised=DRAWS if randomised else 0,
     )  # fmt: skip
     path = path_of(header, results)
-    return Task(obtained, dataset, split, protocol, schedule, header, results, path, device)
+    return Task(trained, dataset, split, protocol, schedule, header, results, path, device)
 
 
 def recorded(
@@ -124,13 +124,13 @@ def recorded(
     `checkpoint` is the header of it, which says what its weights hash to: the network itself is
     not needed. The other arguments are those of `task`.
     """
-    split = balanced(dataset.test, examples)
+    split = balanced_subset(dataset.test, examples)
     if randomised:
         protocol = protocols.randomised(protocol)
     header = header_of(
         label, checkpoint, checkpoint["weights_hash"], dataset.name, split, protocol,
         batch_size=batch_size, device=device, randomised=DRAWS if randomised else 0,
-        backend=recorded_as(
+        backend=recorded_backend(
             protocol.algorithm, backend, exhaustive=exhaustive, randomised=randomised
         ),
     )  # fmt: skip
@@ -149,7 +149,7 @@ def evaluate(task: Task, *, fresh: bool = False) -> Evaluation:
     one that was stopped half-way goes on where it was, and one whose shards are all there is
     joined. Raises RbmixError for what a user can mend.
     """
-    with alone(task.path):
+    with exclusive_lock(task.path):
         run = None if fresh else _kept(task)
         if run is not None:
             return Evaluation(run, task.path, reused=True)
@@ -169,7 +169,7 @@ def attack_shard(task: Task, shard: Shard) -> None:
     rows = shard.rows(len(task.split))
     split = task.split.take(torch.tensor(rows))
     path, sizes = shard.path(task.path), task.sizes(len(rows))
-    with alone(path):
+    with exclusive_lock(path):
         if resume.resumed(path, task.header, sizes) is not None:
             return
         _measured(task)
@@ -218,7 +218,7 @@ def _attacked(task: Task, fresh: bool) -> Run:
         table=outcome.table(split, state, sizes.levels, concludes),
         date=provenance.today(),
         time_seconds={
-            "training": float(task.obtained.header.get("time_seconds", 0.0)),
+            "training": float(task.trained.header.get("time_seconds", 0.0)),
             "attacking": state.attack_seconds,
         },
     )
@@ -232,7 +232,7 @@ def _searched(task: Task, split: Split, partial: Path, state: State | None) -> S
     saver = Saver(partial, task.header)
     try:
         return task.schedule.attack(
-            task.obtained.model, split, task.protocol,
+            task.trained.model, split, task.protocol,
             seed=task.header["seed"], device=task.device, batch_size=task.header["batch_size"],
             state=state, save=saver, description=f"{task.protocol.name} on {len(split)} images",
         )  # fmt: skip
@@ -243,7 +243,7 @@ def _searched(task: Task, split: Split, partial: Path, state: State | None) -> S
 
 def _measured(task: Task) -> Measured:
     """What there is to say of the network before it is attacked, said; it may be refused."""
-    measured = sanity_checks.of_network(task.obtained.model, task.dataset, task.split, task.device)
+    measured = sanity_checks.of_network(task.trained.model, task.dataset, task.split, task.device)
     _check_said(measured, said := "randomised" in task.header)
     for name, words in flags.of_network(measured, randomised=said).items():
         say(f"flag {name}: {words} (docs/flags.md)")
@@ -260,7 +260,7 @@ def _check_said(measured: Measured, said: bool) -> None:
 
 def _examined(run: Run, task: Task, measured: Measured | None) -> Run:
     """The run with its diagnostics; `measured` is what was known before the attack."""
-    model, split, device = task.obtained.model, task.split, task.device
+    model, split, device = task.trained.model, task.split, task.device
     measured = measured or sanity_checks.of_network(model, task.dataset, split, device)
     # Other attacks judge by one pass: of a network that draws, that says nothing about verdicts.
     alone = "randomised" in run.header and flags.draws(measured)
@@ -269,6 +269,6 @@ def _examined(run: Run, task: Task, measured: Measured | None) -> Run:
         **(
             {} if alone else sanity_checks.of_attacks(model, run, split, device, run.header["seed"])
         ),
-        "trained_accuracy": task.obtained.header.get("test_accuracy"),
+        "trained_accuracy": task.trained.header.get("test_accuracy"),
     }
     return replace(run, header={**run.header, "diagnostics": found})

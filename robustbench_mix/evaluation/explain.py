@@ -13,20 +13,22 @@ from torch import Tensor, nn
 from robustbench_mix.attacks.base import Target, shown
 from robustbench_mix.attacks.passes import Count
 from robustbench_mix.attacks.streams import stream
-from robustbench_mix.config.specs import Eps, short_hash
-from robustbench_mix.data.dataset import Dataset, Split, balanced
+from robustbench_mix.config.canonical import short_hash
+from robustbench_mix.config.epsilon import Eps
+from robustbench_mix.data.dataset import Dataset, Split, balanced_subset
 from robustbench_mix.evaluation import measures
 from robustbench_mix.evaluation.identity import Label, made_of
 from robustbench_mix.evaluation.reference import borrowed
 from robustbench_mix.models.checkpoint import weights_hash
-from robustbench_mix.models.mixers import SeparableConv2d, spatial_mixers
+from robustbench_mix.models.mixers import spatial_mixers
+from robustbench_mix.models.separable import SeparableConv2d
 from robustbench_mix.results import probes
 from robustbench_mix.runtime import provenance
 from robustbench_mix.runtime.progress import say
-from robustbench_mix.runtime.threads import chosen_threads
+from robustbench_mix.runtime.threads import tune_threads
 from robustbench_mix.storage import parquet_table
-from robustbench_mix.storage.locks import alone
-from robustbench_mix.training.load_or_train import Obtained
+from robustbench_mix.storage.locks import exclusive_lock
+from robustbench_mix.training.load_or_train import TrainedModel
 
 BATCH = 250
 WAVE_NORM = 0.125  # l2 norm of a wave, as a share of the square root of the pixel count
@@ -36,7 +38,7 @@ PADDED = 16  # filters are padded to this size before their spectrum is taken
 
 def probe(
     label: Label,
-    obtained: Obtained,
+    trained: TrainedModel,
     dataset: Dataset,
     split: Split,
     eps: list[str],
@@ -47,10 +49,10 @@ def probe(
 
     What is on disk for the same network and images is left as it is.
     """
-    model = obtained.model
-    header = header_of("probe", label, obtained.header, dataset, split, eps, device)
+    model = trained.model
+    header = header_of("probe", label, trained.header, dataset, split, eps, device)
     path = path_of(header, results, weights_hash(model))
-    with alone(path):
+    with exclusive_lock(path):
         if path.exists():
             say(f"already measured, see {path}")
         else:
@@ -76,7 +78,7 @@ def _probe(
         words = f"measuring {label.model}, spatial {label.spatial}, seed {label.seed}"
         height, width = split.images.shape[2:]
         passes = probe_passes(len(split), len(sizes), height, width)
-        with chosen_threads(target), shown(words, passes, target):
+        with tune_threads(target), shown(words, passes, target):
             for start in range(0, len(split), BATCH):
                 x = split.pixels(start, start + BATCH).to(device)
                 y = split.labels[start : start + BATCH].to(device)
@@ -104,7 +106,7 @@ def probe_passes(images: int, levels: int, height: int, width: int) -> Count:
     """About the passes of measuring one network."""
     waves = min(HEAT_MAP_IMAGES, images) * height * (width // 2 + 1)
     walk = measures.FMN_STEPS + 4
-    return Count(images * (walk + len(measures.STRETCHES) + levels) + waves, images * walk)
+    return Count(images * (walk + len(measures.STEP_FACTORS) + levels) + waves, images * walk)
 
 
 def transfer_passes(images: int, levels: int) -> Count:
@@ -116,8 +118,8 @@ def transfer_passes(images: int, levels: int) -> Count:
 
 def transfer(
     label: Label,
-    obtained: Obtained,
-    twin: Obtained,
+    trained: TrainedModel,
+    twin: TrainedModel,
     dataset: Dataset,
     split: Split,
     eps: list[str],
@@ -125,13 +127,13 @@ def transfer(
     device: torch.device,
 ) -> Path:
     """Try the adversarial examples of a network and of its learned twin on both."""
-    header = header_of("transfer", label, obtained.header, dataset, split, eps, device)
-    path = path_of(header, results, *(weights_hash(one.model) for one in (twin, obtained)))
-    with alone(path):
+    header = header_of("transfer", label, trained.header, dataset, split, eps, device)
+    path = path_of(header, results, *(weights_hash(one.model) for one in (twin, trained)))
+    with exclusive_lock(path):
         if path.exists():
             say(f"already measured, see {path}")
         else:
-            nets = (twin.model, obtained.model)
+            nets = (twin.model, trained.model)
             seen = {"classes": list(dataset.classes), "shape": list(split.images.shape[1:])}
             _transfer(label, nets, {**header, **seen}, split, path, device)
     return path
@@ -152,7 +154,7 @@ def _transfer(
         parts = []
         words = f"transfer between {label.model}s, spatial learned and {label.spatial}"
         passes, both = transfer_passes(len(split), len(header["eps"])), targets.values()
-        with chosen_threads(*both), shown(words, passes, *both):
+        with tune_threads(*both), shown(words, passes, *both):
             for start in range(0, len(split), BATCH):
                 x = split.pixels(start, start + BATCH).to(device)
                 y = split.labels[start : start + BATCH].to(device)
@@ -170,7 +172,7 @@ def _measured(
 ) -> tuple[pd.DataFrame, Tensor]:
     """The columns of a probe, and the perturbations that FMN found."""
     value, gradient = measures.margins_and_gradients(target, x, y)
-    real, predicted = measures.along_fgsm(target, x, y, sizes)
+    real, predicted = measures.margins_along_fgsm(target, x, y, sizes)
     distance, x_adv = measures.minimal_distance(target, x, y)
     table = pd.DataFrame(
         {
@@ -198,7 +200,7 @@ def _crossed(
         broken: dict[str, list[Tensor]] = {}
         for text in eps:
             for made, source in targets.items():
-                examples = measures.crafted(source, x, y, Eps(text).value, seeds)
+                examples = measures.craft_transfer_examples(source, x, y, Eps(text).value, seeds)
                 for attack, x_adv in examples.items():
                     for judged, judge in targets.items():
                         wrong = judge(x_adv).argmax(1) != y
@@ -218,8 +220,8 @@ def _pictures(
     columns: dict[str, list[Any]] = {name: [None] * len(split) for name in probes.PICTURES}
     if not both.any():
         return pd.DataFrame(columns)
-    chosen = balanced(split.take(torch.nonzero(both).flatten()), probes.SHOWN)
-    rows = split.rows_of(chosen)
+    chosen = balanced_subset(split.take(torch.nonzero(both).flatten()), probes.SHOWN)
+    rows = split.positions_of(chosen)
     x, y = chosen.pixels().to(device), chosen.labels.to(device)
     shown = {"label": y, "clean": x}
     for made, source in targets.items():

@@ -39,13 +39,13 @@ from robustbench_mix.evaluation.reference import Save, borrowed, clean_state, sa
 from robustbench_mix.evaluation.remaining_passes import Meter, Step
 from robustbench_mix.evaluation.sample_audit import audited, hits
 from robustbench_mix.evaluation.state import State
-from robustbench_mix.models.cuda_graphs import graphed
-from robustbench_mix.models.fusion import halve, simplify
+from robustbench_mix.models.cuda_graphs import with_cuda_graphs
+from robustbench_mix.models.fusion import convert_to_bfloat16, simplify
 from robustbench_mix.models.prepacked import prepack
 from robustbench_mix.runtime.devices import has_fast_bfloat16
-from robustbench_mix.runtime.memory import halving
-from robustbench_mix.runtime.progress import bar
-from robustbench_mix.runtime.threads import chosen_threads
+from robustbench_mix.runtime.memory import retry_with_smaller_batches
+from robustbench_mix.runtime.progress import progress_bar
+from robustbench_mix.runtime.threads import tune_threads
 
 PLACE = -1  # the stage of an image that has not been placed on the grid
 ONE_IN = 20  # one image in so many has a conclusion about it attacked outright
@@ -125,7 +125,7 @@ def search_all(
         )  # fmt: skip
         done = remaining_passes.work_done(state)
         about = done + remaining_passes.work_of(left(job, state))
-        with bar(description, about, done) as update, chosen_threads(target):
+        with progress_bar(description, about, done) as update, tune_threads(target):
             target.on_pass = meter = Meter(update)
             while tasks := _open(job, state):
                 cheapest = min(_stage(state, task) for task in tasks)
@@ -136,7 +136,9 @@ def search_all(
                 own = remaining_passes.cost(steps[cheapest + 1]) * len(batch)
                 meter.begin(remaining_passes.work_done(state), ahead, own, note)
                 started = time.perf_counter()
-                state.batch_size = halving(partial(_step, job, state), batch, state.batch_size)
+                state.batch_size = retry_with_smaller_batches(
+                    partial(_step, job, state), batch, state.batch_size
+                )
                 state.attack_seconds += time.perf_counter() - started
                 if save is not None:
                     save(state)
@@ -156,11 +158,11 @@ def searched(model: nn.Module, x: Tensor, *, exact: bool = False) -> Target:
     cheapest = simplify(model, x)
     halved = None
     if not exact and x.dtype == torch.float32 and has_fast_bfloat16(x.device):
-        halved = halve(cheapest, x)
-    exact_net = graphed(prepack(cheapest, x), x)
+        halved = convert_to_bfloat16(cheapest, x)
+    exact_net = with_cuda_graphs(prepack(cheapest, x), x)
     if halved is None:
         return Target(exact_net)
-    return Target(graphed(prepack(halved, x), x), judge=Target(exact_net), doubt=DOUBT)
+    return Target(with_cuda_graphs(prepack(halved, x), x), judge=Target(exact_net), doubt=DOUBT)
 
 
 def _steps(x: Tensor, ladder: list[Rung], norm: str, levels: int) -> list[Step]:

@@ -10,12 +10,13 @@ import torch
 from torch import nn
 
 from robustbench_mix.config import command_checks, protocols
+from robustbench_mix.config.canonical import as_json
+from robustbench_mix.config.model import Interface, ModelSpec
 from robustbench_mix.config.protocols import Protocol
-from robustbench_mix.config.specs import Adversarial, Interface, ModelSpec, Recipe, as_json
+from robustbench_mix.config.training import Adversarial, Recipe, adversarial_eps, recipe_for
 from robustbench_mix.config.training import Training as Training
-from robustbench_mix.config.training import adversarial_eps, recipe_for
 from robustbench_mix.data import loaders
-from robustbench_mix.data.dataset import Dataset, balanced
+from robustbench_mix.data.dataset import Dataset, balanced_subset
 from robustbench_mix.evaluation import evaluate as evaluation
 from robustbench_mix.evaluation import explain as probing
 from robustbench_mix.evaluation import pretrained as brought
@@ -26,11 +27,16 @@ from robustbench_mix.evaluation.resume import Shard
 from robustbench_mix.evaluation.schedules import schedule_of
 from robustbench_mix.models import checkpoint, factory
 from robustbench_mix.runtime import progress
-from robustbench_mix.runtime.devices import fitting_batch, pick_device, pick_precision
+from robustbench_mix.runtime.devices import default_batch_size, pick_device, pick_precision
 from robustbench_mix.storage.files import check_writable
-from robustbench_mix.storage.paths import home
+from robustbench_mix.storage.paths import cache_folder
 from robustbench_mix.training import unshuffling
-from robustbench_mix.training.load_or_train import Obtained, from_checkpoint, obtain, place
+from robustbench_mix.training.load_or_train import (
+    TrainedModel,
+    load_checkpoint,
+    load_or_train,
+    split_and_checkpoint_path,
+)
 
 
 def explain(
@@ -59,19 +65,19 @@ def explain(
     check_writable(results)
     where = pick_device(device)
     loaded = loaders.load(dataset)
-    split = balanced(loaded.test, examples or default_examples(loaded.name))
+    split = balanced_subset(loaded.test, examples or default_examples(loaded.name))
     grid = [one.text for one in protocols.load("fgsm", loaded.name, eps=eps).eps]
     common = (loaded, split, grid, results, where)
     paths = []
     twins = []
     for mode in dict.fromkeys(("learned", spatial)):
-        obtained = train(
+        trained = train(
             model=model, spatial=mode, channel=channel, seed=seed, dataset=dataset,
             training=training, device=device, interface=interface, quiet=quiet,
         )  # fmt: skip
         label = Label(name, mode, channel, seed)
-        paths.append(probing.probe(label, obtained, *common))
-        twins.append((label, obtained))
+        paths.append(probing.probe(label, trained, *common))
+        twins.append((label, trained))
     if len(twins) == 2:
         (_, learned), (label, other) = twins
         paths.append(probing.transfer(label, other, learned, *common))
@@ -95,7 +101,7 @@ def unshuffle(
 ) -> list[Path]:
     """Train every combination to undo a permutation; the paths of their records."""
     progress.set_quiet(quiet)
-    decoders = command_checks.unshufflers(
+    unshufflers = command_checks.unshufflers(
         widths=widths, depths=depths, kernels=kernels, patch=patch, spatial=spatial, seed=seed,
         dataset=dataset, examples=examples, training=training, device=device,
     )  # fmt: skip
@@ -105,10 +111,10 @@ def unshuffle(
     recipe = decoder_recipe(loaded.name, training, where)
     return [
         unshuffling_run.unshuffle(
-            decoder, loaded, recipe, results, where,
+            unshuffler, loaded, recipe, results, where,
             train_examples=training.examples, examples=examples,
         )
-        for decoder in decoders
+        for unshuffler in unshufflers
     ]  # fmt: skip
 
 
@@ -128,7 +134,7 @@ def train(
     device: str,
     interface: Interface | None = None,
     quiet: bool = False,
-) -> Obtained:
+) -> TrainedModel:
     """Train the named model, or load it if it is cached."""
     progress.set_quiet(quiet)
     command_checks.training(
@@ -139,10 +145,10 @@ def train(
     spec = ModelSpec(model, spatial, channel, seed, interface)
     factory.family(model)
     where = pick_device(device)
-    check_writable(home() / "checkpoints")
+    check_writable(cache_folder() / "checkpoints")
     loaded = dataset if isinstance(dataset, Dataset) else loaders.load(dataset)
     recipe = recipe_of(spec, loaded.name, training, where)
-    return obtain(spec, loaded, recipe, where, train_examples=training.examples)
+    return load_or_train(spec, loaded, recipe, where, train_examples=training.examples)
 
 
 def recipe_of(spec: ModelSpec, dataset: str, training: Training, device: torch.device) -> Recipe:
@@ -190,8 +196,8 @@ def evaluate(
 
     Names are words of the command line; checks all of them first. `spatial` and `channel` None
     leave a network with weights of its own as it is, and are `learned` for one that is trained
-    (`pretrained.is_brought` tells which it is). With `weights` nothing is trained: they are one of
-    our checkpoints, or any for your own model.
+    (see `pretrained.comes_with_weights`). With `weights` nothing is trained: they are one of our
+    checkpoints, or any for your own model.
     """
     progress.set_quiet(quiet)
     word = model if isinstance(model, str) else type(model).__name__
@@ -203,35 +209,35 @@ def evaluate(
         exhaustive=exhaustive, randomised=randomised, is_module=isinstance(model, nn.Module),
     )  # fmt: skip
     spec = ModelSpec(word, spatial or "learned", channel or "learned", seed, interface)
-    is_brought = isinstance(model, nn.Module) or brought.is_brought(
+    is_brought = isinstance(model, nn.Module) or brought.comes_with_weights(
         model, spatial=spatial, channel=channel, file=weights, pretrained=pretrained
     )
     check_writable(results)
     where = pick_device(device)
     loaded = dataset if isinstance(dataset, Dataset) else loaders.load(dataset)
     protocol = command_checks.protocol_of(attack, loaded.name, eps, norm)
-    size = factory.fitting(spec, factory.shape_of(loaded)).size
+    size = factory.input_shape(spec, factory.shape_of(loaded)).size
     wishes: dict[str, Any] = {
         "backend": backend, "exhaustive": exhaustive, "randomised": randomised
     }  # fmt: skip
     sizes: dict[str, Any] = {
         "examples": default_examples(loaded.name) if examples is None else examples,
-        "batch_size": batch_size or fitting_batch(size, where),
+        "batch_size": batch_size or default_batch_size(size, where),
     }
     # Before anything is trained; an attack may still ask for more classes than the model has.
     schedule_of(protocol, max(len(loaded.classes), 2), **wishes)
     if isinstance(model, nn.Module):
         label = Label(word, "external", "external", seed)
-        obtained = Obtained(model, Path(), {}, 0.0)
+        trained = TrainedModel(model, Path(), {}, 0.0)
     elif is_brought:
-        label, obtained = brought.bring(
+        label, trained = brought.load_network(
             model, loaded, spatial=spatial, channel=channel, seed=seed, interface=interface,
             file=weights,
         )  # fmt: skip
     else:
         label = Label(spec.name, spec.spatial, spec.channel, spec.seed)
         if weights is not None:
-            obtained = from_checkpoint(spec, loaded, weights)
+            trained = load_checkpoint(spec, loaded, weights)
         else:
             header = _checkpoint(spec, loaded, training, where)
             if header and not fresh:
@@ -240,11 +246,11 @@ def evaluate(
                 )
                 if done is not None:
                     return done
-            obtained = train(
+            trained = train(
                 model=model, spatial=spec.spatial, channel=spec.channel, seed=seed,
                 dataset=loaded, training=training, device=device, interface=interface, quiet=quiet,
             )  # fmt: skip
-    task = evaluation.task(label, obtained, loaded, protocol, results, where, **sizes, **wishes)
+    task = evaluation.task(label, trained, loaded, protocol, results, where, **sizes, **wishes)
     return evaluation.evaluate(task, fresh=fresh)
 
 
@@ -253,7 +259,7 @@ def _checkpoint(
 ) -> dict[str, Any]:
     """The header of the checkpoint of exactly these settings, empty where there is none."""
     recipe = recipe_of(spec, dataset.name, training, device)
-    _, path = place(spec, dataset, recipe, training.examples)
+    _, path = split_and_checkpoint_path(spec, dataset, recipe, training.examples)
     header = checkpoint.read_header(path) if path.exists() else {}
     return header if header.get("spec") == as_json(spec) else {}
 
@@ -277,13 +283,13 @@ def attack_shard(
     progress.set_quiet(quiet)
     loaded = loaders.load(dataset)
     where = pick_device(device)
-    obtained = train(
+    trained = train(
         model=model, spatial=spatial, channel=channel, seed=seed, dataset=loaded,
         training=training, device=device, quiet=quiet,
     )  # fmt: skip
     task = evaluation.task(
-        Label(model, spatial, channel, seed), obtained, loaded, protocols.load(attack, loaded.name),
+        Label(model, spatial, channel, seed), trained, loaded, protocols.load(attack, loaded.name),
         results, where, examples=examples or default_examples(loaded.name),
-        batch_size=fitting_batch(loaded.size, where),
+        batch_size=default_batch_size(loaded.size, where),
     )  # fmt: skip
     evaluation.attack_shard(task, shard)

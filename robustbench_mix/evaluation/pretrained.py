@@ -7,17 +7,17 @@ from pathlib import Path
 import torch
 
 from robustbench_mix.config import command_checks
-from robustbench_mix.config.specs import Interface, ModelSpec
+from robustbench_mix.config.model import Interface, ModelSpec
 from robustbench_mix.data.dataset import Dataset
 from robustbench_mix.evaluation.identity import Label
 from robustbench_mix.models import checkpoint, factory, state_dict
 from robustbench_mix.models.sources import registry
-from robustbench_mix.models.sources.common import Published
+from robustbench_mix.models.sources.common import Pretrained
 from robustbench_mix.runtime.progress import say
-from robustbench_mix.training.load_or_train import Obtained
+from robustbench_mix.training.load_or_train import TrainedModel
 
 
-def is_brought(
+def comes_with_weights(
     word: str,
     *,
     spatial: str | None,
@@ -39,11 +39,11 @@ def is_brought(
     origin.check()
     variant = spatial is not None or channel is not None
     if file is not None:
-        return not (origin.is_builtin or checkpoint.is_ours(file))
-    return pretrained or (origin.source.BRINGS_WEIGHTS and not variant)
+        return not (origin.is_builtin or checkpoint.is_rbmix_checkpoint(file))
+    return pretrained or (origin.source.COMES_WITH_WEIGHTS and not variant)
 
 
-def bring(
+def load_network(
     word: str,
     dataset: Dataset,
     *,
@@ -52,7 +52,7 @@ def bring(
     seed: int,
     interface: Interface | None,
     file: Path | None,
-) -> tuple[Label, Obtained]:
+) -> tuple[Label, TrainedModel]:
     """The network with the weights of `file`, or those that it was published with.
 
     Without `spatial` and `channel` it is taken as it is, `external` in the records. With one of
@@ -62,27 +62,29 @@ def bring(
     """
     spec = ModelSpec(word, spatial or "learned", channel or "learned", seed, interface)
     origin, interface = registry.parse(word), interface or Interface()
-    shape = factory.fitting(spec, factory.shape_of(dataset))
+    shape = factory.input_shape(spec, factory.shape_of(dataset))
     is_variant = spatial is not None or channel is not None
     if file is None:
-        found = origin.published()
+        found = origin.load_pretrained()
     else:
         net = (
-            factory.network(spec, factory.shape_of(dataset)) if is_variant else origin.fresh(shape)
+            factory.build_without_normalization(spec, factory.shape_of(dataset))
+            if is_variant
+            else origin.build(shape)
         )
         state_dict.load(net, file)
-        found = Published(net, file.name)
-    outputs = factory.check_takes(found.model, shape, word)
+        found = Pretrained(net, file.name)
+    outputs = factory.count_outputs(found.model, shape, word)
     if interface.classes is not None or outputs > shape.classes:
-        factory.check_outputs(outputs, shape, word)
+        factory.check_output_count(outputs, shape, word)
     model, mean, std = found.model, interface.mean or found.mean, interface.std or found.std
     if mean is None and found.weights:
         say(f"{word} gets pixels in [0, 1] as they are; --mean and --std standardise them")
     if mean is not None or interface.input_size is not None:
-        model = factory.wrap(
+        model = factory.wrap_normalized(
             model, interface, torch.tensor(mean or (0.0,)), torch.tensor(std or (1.0,)),
             channels_last=False,
         )  # fmt: skip
     mixers = (spec.spatial, spec.channel) if is_variant else ("external", "external")
     header = {"weights": found.weights} if found.weights else {}
-    return Label(spec.name, *mixers, seed), Obtained(model.eval(), file or Path(), header, 0.0)
+    return Label(spec.name, *mixers, seed), TrainedModel(model.eval(), file or Path(), header, 0.0)

@@ -38,9 +38,9 @@ from robustbench_mix.evaluation.remaining_passes import (
 )
 from robustbench_mix.evaluation.state import State
 from robustbench_mix.models.fusion import simplify
-from robustbench_mix.runtime.memory import halving
-from robustbench_mix.runtime.progress import bar
-from robustbench_mix.runtime.threads import chosen_threads
+from robustbench_mix.runtime.memory import retry_with_smaller_batches
+from robustbench_mix.runtime.progress import progress_bar
+from robustbench_mix.runtime.threads import tune_threads
 
 Save = Callable[[State], None]
 
@@ -94,7 +94,7 @@ def attack_all(
         rounds = _rounds(job, plan, exhaustive)
         done = work_done(state)
         about = done + sum(left_in_rounds(state, rounds))
-        with bar(description, about, done) as update, chosen_threads(job.target):
+        with progress_bar(description, about, done) as update, tune_threads(job.target):
             job.target.on_pass = meter = Meter(update)
             for number, (level, component) in enumerate(plan, start=1):
                 where = "nearest" if component.nearest else f"eps {protocol.eps[level].text}"
@@ -109,7 +109,7 @@ def attack_all(
                         is_known=is_known(state, rounds.plan[number - 1][1]),
                     )  # fmt: skip
                     started = time.perf_counter()
-                    state.batch_size = halving(work, rows, state.batch_size)
+                    state.batch_size = retry_with_smaller_batches(work, rows, state.batch_size)
                     for row in rows[: state.batch_size]:
                         state.stage[row] = number
                     state.attack_seconds += time.perf_counter() - started
@@ -217,9 +217,9 @@ def clean_state(
         prediction.extend(predicted(logits, y).tolist())
         margin.extend(margins(logits, y).tolist())
 
-    with bar(f"classifying {len(split)} images", len(split)) as update:
+    with progress_bar(f"classifying {len(split)} images", len(split)) as update:
         while rows := list(range(len(prediction), len(split)))[:batch_size]:
-            batch_size = halving(work, rows, batch_size)
+            batch_size = retry_with_smaller_batches(work, rows, batch_size)
             update(len(prediction))
     correct = [p == t for p, t in zip(prediction, split.labels.tolist(), strict=True)]
     n = len(split)

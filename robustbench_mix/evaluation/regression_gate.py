@@ -9,7 +9,7 @@ from typing import Any
 
 from robustbench_mix.config import command_checks
 from robustbench_mix.data import loaders
-from robustbench_mix.data.dataset import balanced
+from robustbench_mix.data.dataset import balanced_subset
 from robustbench_mix.errors import RbmixError
 from robustbench_mix.evaluation import plan, pretrained
 from robustbench_mix.evaluation.plan import Training
@@ -46,7 +46,7 @@ def write(
     baseline. Your own model's weights are named in it if they lie in that folder. Raises
     RbmixError for what a user can mend, a baseline that is there already among it.
     """
-    own = pretrained.is_brought(model, spatial=spatial, channel=channel, file=weights)
+    own = pretrained.comes_with_weights(model, spatial=spatial, channel=channel, file=weights)
     mixers = [word or ("external" if own else "learned") for word in (spatial, channel)]
     stem = "-".join([model, *mixers, f"s{seed}", Path(dataset).name, Path(attack).stem])
     path = folder / f"{safe_name(stem)}.csv"
@@ -95,7 +95,7 @@ def rerun(
     most = words["examples"]
     weights = weights or baselines.weights_of(baseline, path)
     split, wanted = (
-        balanced(loaders.load(words["dataset"]).test, most),
+        balanced_subset(loaders.load(words["dataset"]).test, most),
         baseline.identity["data_hash"],
     )
     if split.hash != wanted:
@@ -136,7 +136,7 @@ def _record(
     nearby = {"eps": baselines.edges(run.eps, norm), "norm": norm}
     around = _evaluated(words | nearby, weights, Training(), **how)
     kept = {"dataset": words["dataset"], "attack": words["attack"]}
-    if weights is None or not checkpoint.is_ours(weights):
+    if weights is None or not checkpoint.is_rbmix_checkpoint(weights):
         named = _named(weights, path.parent)
         baselines.write(baselines.of_run(run, around, **kept, weights=named), path)
         return [path]

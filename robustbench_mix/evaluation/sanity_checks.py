@@ -15,8 +15,8 @@ from robustbench_mix.evaluation.diagnostics import SAMPLE, Measured
 from robustbench_mix.evaluation.reference import borrowed, sample
 from robustbench_mix.models.fusion import simplify
 from robustbench_mix.results.records import Run
-from robustbench_mix.runtime.memory import halving
-from robustbench_mix.runtime.threads import chosen_threads
+from robustbench_mix.runtime.memory import retry_with_smaller_batches
+from robustbench_mix.runtime.threads import tune_threads
 
 MORE_STEPS = 100  # at least, to ask whether PGD had enough
 
@@ -32,7 +32,7 @@ def of_network(model: nn.Module, dataset: Dataset, split: Split, device: torch.d
 
     with borrowed(model, device):
         rows = _chosen(split)
-        halving(work, rows, len(rows))
+        retry_with_smaller_batches(work, rows, len(rows))
     return found
 
 
@@ -66,8 +66,8 @@ def of_attacks(
 
     with borrowed(model, device):
         target = Target(simplify(model, sample(split, device, Target(model).dtype)))
-        with chosen_threads(target):
-            halving(work, rows, len(rows))
+        with tune_threads(target):
+            retry_with_smaller_batches(work, rows, len(rows))
     return found
 
 

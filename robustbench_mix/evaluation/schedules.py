@@ -11,7 +11,7 @@ from robustbench_mix.attacks.base import check_norm
 from robustbench_mix.attacks.native import ensembles
 from robustbench_mix.attacks.native.ensembles import Rung
 from robustbench_mix.attacks.voting import DRAWS
-from robustbench_mix.config.catalog import backend_of, recorded_as
+from robustbench_mix.config.catalog import backend_of, recorded_backend
 from robustbench_mix.config.protocols import Protocol
 from robustbench_mix.evaluation.fast import search_all
 from robustbench_mix.evaluation.reference import attack_all
@@ -46,7 +46,7 @@ def schedule_of(
     """
     name, options = protocol.algorithm, protocol.options
     wishes = {"exhaustive": exhaustive, "randomised": randomised}
-    words = recorded_as(name, backend, **wishes)
+    words = recorded_backend(name, backend, **wishes)
     backend = backend_of(name, backend, **wishes)
     if exhaustive:
         rungs = ensembles.ladder(name, classes, options, early_stop=False)

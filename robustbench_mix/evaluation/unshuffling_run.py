@@ -10,23 +10,25 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from robustbench_mix.config.specs import Decoder, Recipe, as_json, short_hash
-from robustbench_mix.data.dataset import Dataset, Split, balanced
+from robustbench_mix.config.canonical import as_json, short_hash
+from robustbench_mix.config.model import Unshuffler
+from robustbench_mix.config.training import Recipe
+from robustbench_mix.data.dataset import Dataset, Split, balanced_subset
 from robustbench_mix.errors import RbmixError
 from robustbench_mix.results.unshuffling import DECODED, PICTURES, path_for
 from robustbench_mix.runtime import provenance
-from robustbench_mix.runtime.devices import conditions, training_threads
-from robustbench_mix.runtime.progress import doing, say
+from robustbench_mix.runtime.devices import compute_environment, training_threads
+from robustbench_mix.runtime.progress import report_if_slow, say
 from robustbench_mix.storage import parquet_table
-from robustbench_mix.storage.locks import alone
-from robustbench_mix.training.resume import Unfinished, forget
-from robustbench_mix.training.unshuffling import build, permutation, shuffle, train, warnings
+from robustbench_mix.storage.locks import exclusive_lock
+from robustbench_mix.training.resume import ResumeState, delete_resume_state
+from robustbench_mix.training.unshuffling import build, describe_limits, permutation, shuffle, train
 
 BATCH = 256
 
 
 def unshuffle(
-    decoder: Decoder,
+    unshuffler: Unshuffler,
     dataset: Dataset,
     recipe: Recipe,
     results: Path,
@@ -41,20 +43,22 @@ def unshuffle(
     does not divide the image.
     """
     height, width = dataset.train.images.shape[2:]
-    if height % decoder.patch or width % decoder.patch:
-        raise RbmixError(f"patch {decoder.patch} does not divide images of {height} x {width}")
-    train_split, split, path = place(decoder, dataset, recipe, results, train_examples, examples)
-    with alone(path):
+    if height % unshuffler.patch or width % unshuffler.patch:
+        raise RbmixError(f"patch {unshuffler.patch} does not divide images of {height} x {width}")
+    train_split, split, path = splits_and_path(
+        unshuffler, dataset, recipe, results, train_examples, examples
+    )
+    with exclusive_lock(path):
         if path.exists():
             say(f"already un-shuffled, see {path}")
         else:
-            _solve(decoder, dataset, recipe, train_split, split, path, device)
-        forget(path)
+            _train_and_decode(unshuffler, dataset, recipe, train_split, split, path, device)
+        delete_resume_state(path)
     return path
 
 
-def _solve(
-    decoder: Decoder,
+def _train_and_decode(
+    unshuffler: Unshuffler,
     dataset: Dataset,
     recipe: Recipe,
     train_split: Split,
@@ -64,37 +68,37 @@ def _solve(
 ) -> None:
     """Train the network, from where a killed training stopped, and decode the test images."""
     height, width = dataset.train.images.shape[2:]
-    for line in warnings(decoder, height, width):
+    for line in describe_limits(unshuffler, height, width):
         say(f"warning: {line}")
-    order = permutation(height * width, decoder.seed)
-    model = build(decoder, dataset.channels, *dataset.statistics())
+    order = permutation(height * width, unshuffler.seed)
+    model = build(unshuffler, dataset.channels, *dataset.statistics())
     with training_threads(device):
-        made_with = conditions(device)
-        unfinished = Unfinished(path, made_with)
-        seconds = train(model, decoder, recipe, train_split, order, device, unfinished)
+        made_with = compute_environment(device)
+        resume_state = ResumeState(path, made_with)
+        seconds = train(model, unshuffler, recipe, train_split, order, device, resume_state)
         started = time.perf_counter()
-        with doing(f"decoding {len(split):,} test images"):
+        with report_if_slow(f"decoding {len(split):,} test images"):
             table = _decode(model, split, order, device)
     header = {
-        "model": decoder.name,
-        **asdict(decoder),
+        "model": unshuffler.name,
+        **asdict(unshuffler),
         "dataset": dataset.name,
         "image": [dataset.channels, height, width],
-        "levels": split.levels,
+        "levels": split.grey_levels,
         "n": len(split),
         "train_examples": len(train_split),
         "epochs": recipe.epochs,
         "recipe": as_json(recipe),
         "data_hash": split.hash,
-        "reach": decoder.reach,
+        "reach": unshuffler.reach,
         **made_with,
     }
     seconds += time.perf_counter() - started
     parquet_table.write(path, header, table, {"date": provenance.today(), "time_seconds": seconds})
 
 
-def place(
-    decoder: Decoder,
+def splits_and_path(
+    unshuffler: Unshuffler,
     dataset: Dataset,
     recipe: Recipe,
     results: Path,
@@ -102,10 +106,14 @@ def place(
     examples: int,
 ) -> tuple[Split, Split, Path]:
     """The images to train on and to decode, and where the records of these settings belong."""
-    train_split = balanced(dataset.train, train_examples) if train_examples else dataset.train
-    split = balanced(dataset.test, examples)
-    key = short_hash([asdict(decoder), as_json(recipe), train_split.hash, split.hash])
-    path = path_for(results, dataset.name, decoder.name, decoder.spatial, decoder.seed, key)
+    train_split = (
+        balanced_subset(dataset.train, train_examples) if train_examples else dataset.train
+    )
+    split = balanced_subset(dataset.test, examples)
+    key = short_hash([asdict(unshuffler), as_json(recipe), train_split.hash, split.hash])
+    path = path_for(
+        results, dataset.name, unshuffler.name, unshuffler.spatial, unshuffler.seed, key
+    )
     return train_split, split, path
 
 
@@ -121,11 +129,11 @@ def _decode(model: nn.Module, split: Split, order: Tensor, device: torch.device)
     for start in range(0, len(split), BATCH):
         x = split.pixels(start, start + BATCH).to(device)
         errors += ((decoded(x)[1] - x) ** 2).flatten(1).mean(1).tolist()
-    shown = balanced(split, DECODED)
+    shown = balanced_subset(split, DECODED)
     x = shown.pixels().to(device)
     columns: dict[str, list[bytes | None]] = {name: [None] * len(split) for name in PICTURES}
     for name, images in zip(PICTURES, (x, *decoded(x)), strict=True):
-        for row, image in zip(split.rows_of(shown), images.cpu(), strict=True):
+        for row, image in zip(split.positions_of(shown), images.cpu(), strict=True):
             levels = (255 * image).round().to(torch.uint8)
             columns[name][row] = levels.contiguous().numpy().tobytes()
     return pd.DataFrame({"image": split.index.tolist(), "mse": errors, **columns})

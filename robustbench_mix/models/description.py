@@ -29,10 +29,10 @@ def describe(
     )  # fmt: skip
     registry.parse(model).check()
     shape = factory.Shape(3, 32, classes or 10) if dataset is None else loaders.shape(dataset)
-    network = factory.sketch(spec, shape)
-    fitted = factory.fitting(spec, shape)
+    network = factory.build_on_meta_device(spec, shape)
+    fitted = factory.input_shape(spec, shape)
     return {
         "model": model, "spatial": spatial, "channel": channel,
         "image": list(fitted.image), "classes": fitted.classes,
-        **summary.anatomy(network, fitted).as_json(),
+        **summary.summarize(network, fitted).as_json(),
     }  # fmt: skip

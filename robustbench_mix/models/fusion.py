@@ -3,7 +3,7 @@
 Separable convolutions are composed, norms are folded into the convolution before them, and
 a convolution over a map with fewer positions than its kernel has taps becomes the smaller
 matrix that it is there. Each is exact up to rounding, and is kept only if the logits of
-real images agree. `halve` goes further and rounds the convolutions to bfloat16.
+real images agree. `convert_to_bfloat16` goes further and rounds the convolutions to bfloat16.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from robustbench_mix.models.mixers import compose
-from robustbench_mix.runtime.progress import doing
+from robustbench_mix.models.separable import compose
+from robustbench_mix.runtime.progress import report_if_slow
 
-EXACT = 1e-4  # largest difference of logits, as a share of the largest logit
-COARSE = 0.1
+EXACT_TOLERANCE = 1e-4  # largest difference of logits, as a share of the largest logit
+COARSE_TOLERANCE = 0.1
 Change = Callable[[nn.Module], nn.Module]
 
 
@@ -33,24 +33,29 @@ def simplify(model: nn.Module, x: Tensor) -> nn.Module:
     """
     if any(module.training for module in model.modules()):  # a part that refuses eval mode
         return model
-    with doing("looking for the cheapest network that computes the same"):
-        for change in (compose, partial(_fold_norms, x=x), partial(_shrink, x=x), _flatten_norms):
-            model = _if_equal(model, x, change, EXACT)
+    with report_if_slow("looking for the cheapest network that computes the same"):
+        for change in (
+            compose,
+            partial(_fold_norms, x=x),
+            partial(_shrink_convolutions, x=x),
+            _flatten_norms,
+        ):
+            model = _keep_if_equal(model, x, change, EXACT_TOLERANCE)
     return model
 
 
 @torch.no_grad()
-def halve(model: nn.Module, x: Tensor) -> nn.Module | None:
+def convert_to_bfloat16(model: nn.Module, x: Tensor) -> nn.Module | None:
     """A copy whose convolutions but the first run in bfloat16, norms and head in float32.
 
     None if that cannot be run or is too far from the model. The result is for searching
     only: what it believes needs the verdict of the original.
     """
-    halved = _if_equal(model, x, _halved, COARSE)
+    halved = _keep_if_equal(model, x, _to_bfloat16_model, COARSE_TOLERANCE)
     return None if halved is model else halved
 
 
-def _if_equal(model: nn.Module, x: Tensor, change: Change, tolerance: float) -> nn.Module:
+def _keep_if_equal(model: nn.Module, x: Tensor, change: Change, tolerance: float) -> nn.Module:
     """The changed copy if its logits are those of the model, else the model."""
     try:
         changed = change(copy.deepcopy(model)).requires_grad_(False)
@@ -58,7 +63,7 @@ def _if_equal(model: nn.Module, x: Tensor, change: Change, tolerance: float) -> 
     except (RuntimeError, TypeError, ValueError, AttributeError):
         # A network that cannot be copied or rebuilt is searched as it is.
         return model
-    return changed if nearly(before, after, tolerance) else model
+    return changed if nearly_equal(before, after, tolerance) else model
 
 
 def _fold_norms(model: nn.Module, x: Tensor) -> nn.Module:
@@ -91,9 +96,9 @@ def _fold_norms(model: nn.Module, x: Tensor) -> nn.Module:
             folded = fuse_conv_bn_eval(convolution, norm)  # type: ignore[arg-type]
             change = {convolution: folded, norm: nn.Identity()}
             before = model(x[:2])
-            replace(model, change)
-            if not nearly(before, model(x[:2]), EXACT):
-                replace(model, {new: old for old, new in change.items()})
+            replace_modules(model, change)
+            if not nearly_equal(before, model(x[:2]), EXACT_TOLERANCE):
+                replace_modules(model, {new: old for old, new in change.items()})
     return model
 
 
@@ -102,7 +107,7 @@ def _flatten_norms(model: nn.Module) -> nn.Module:
     norms = [module for module in model.modules() if type(module) is nn.BatchNorm2d]
     for norm in norms:
         if norm.running_mean is not None:
-            replace(model, {norm: Affine(norm)})
+            replace_modules(model, {norm: Affine(norm)})
     return model
 
 
@@ -128,7 +133,7 @@ class Affine(nn.Module):
         return torch.addcmul(self.shift, x, self.scale)
 
 
-def _shrink(model: nn.Module, x: Tensor) -> nn.Module:
+def _shrink_convolutions(model: nn.Module, x: Tensor) -> nn.Module:
     """Turn convolutions over maps with fewer positions than taps into matrices."""
     seen: list[tuple[nn.Conv2d, tuple[int, int]]] = []
 
@@ -148,7 +153,7 @@ def _shrink(model: nn.Module, x: Tensor) -> nn.Module:
     for convolution, (height, width) in seen:
         taps = convolution.kernel_size[0] * convolution.kernel_size[1]
         if height * width < taps and uses[id(convolution)] == 1:
-            replace(model, {convolution: MapLinear(convolution, height, width)})
+            replace_modules(model, {convolution: MapLinear(convolution, height, width)})
     return model
 
 
@@ -179,7 +184,7 @@ class MapLinear(nn.Module):
         return flat.view(len(x), *self.out_shape).permute(0, 3, 1, 2)
 
 
-def _halved(model: nn.Module) -> nn.Module:
+def _to_bfloat16_model(model: nn.Module) -> nn.Module:
     convolutions = [m for m in model.modules() if type(m) in (nn.Conv2d, MapLinear)]
     # Not the first: rounding pixels to 8 bits would swallow a perturbation of half a grey level.
     for module in convolutions[:1]:
@@ -206,13 +211,13 @@ def _to_float32(_: nn.Module, given: tuple[Tensor]) -> Tensor:
     return given[0].float()
 
 
-def nearly(before: Tensor, after: Tensor, tolerance: float) -> bool:
+def nearly_equal(before: Tensor, after: Tensor, tolerance: float) -> bool:
     """Whether no value differs by more than `tolerance` times the largest of `before`."""
     difference = (before - after).abs().amax()
     return bool(difference <= tolerance * before.abs().amax())
 
 
-def replace(model: nn.Module, change: dict[nn.Module, nn.Module]) -> None:
+def replace_modules(model: nn.Module, change: dict[nn.Module, nn.Module]) -> None:
     """Put the new module wherever `model` holds the old one."""
     for parent in list(model.modules()):
         for name, child in list(parent.named_children()):

@@ -11,61 +11,65 @@ from typing import Any
 
 from robustbench_mix.evaluation import plan
 from robustbench_mix.storage import remote
-from robustbench_mix.sweeps.definition import Puzzle
-from robustbench_mix.sweeps.executors.base import Runner
-from robustbench_mix.sweeps.plan import UNSHUFFLED, Piece, Setting
-from robustbench_mix.sweeps.scheduler import Note, unnoted
+from robustbench_mix.sweeps.definition import UnshufflingCell
+from robustbench_mix.sweeps.executors.base import Executor
+from robustbench_mix.sweeps.plan import UNSHUFFLING_EXAMPLES, SweepSetting, Task
+from robustbench_mix.sweeps.scheduler import OnState, ignore_state
 
 
-def run(pieces: list[Piece], setting: Setting, runner: Runner, note: Note = unnoted) -> list[str]:
+def run_sweep(
+    tasks: list[Task], setting: SweepSetting, executor: Executor, on_state: OnState = ignore_state
+) -> list[str]:
     """Do what is not done; the messages of pieces that failed, the others are finished."""
-    missing = [piece for piece in pieces if not piece.done]
-    return runner.run(missing, partial(_do, setting=setting), note)
+    missing = [task for task in tasks if not task.is_done]
+    return executor.run(missing, partial(_run_task, setting=setting), on_state)
 
 
-def to_json(pieces: list[Piece], failures: list[str], written: list[Path]) -> dict[str, Any]:
+def to_json(tasks: list[Task], failures: list[str], written: list[Path]) -> dict[str, Any]:
     """The plan, what failed and what was written, as plain values."""
     planned = [
-        {"kind": p.kind, "words": p.words, "done": p.done, "seconds": p.seconds} for p in pieces
+        {"kind": p.kind, "words": p.description, "done": p.is_done, "seconds": p.estimated_seconds}
+        for p in tasks
     ]
     return {"pieces": planned, "failures": failures, "paths": [str(path) for path in written]}
 
 
-def _do(piece: Piece, setting: Setting) -> None:
+def _run_task(task: Task, setting: SweepSetting) -> None:
     """Do a piece on whatever machine this is, with what it needs from where the results are."""
-    results = remote.folder(setting.out)
+    results = remote.local_folder(setting.out)
     # Caches lie elsewhere on other machines: of a checkpoint's path, the name counts.
-    remote.bring((Path(one).name for one in piece.needs), results)
-    _work(piece, setting, results)
-    if piece.kind == "train":
-        remote.give(Path(piece.makes).name, results)
+    remote.download_checkpoints((Path(one).name for one in task.needs), results)
+    _run_kind(task, setting, results)
+    if task.kind == "train":
+        remote.upload_checkpoint(Path(task.makes).name, results)
 
 
-def _work(piece: Piece, setting: Setting, results: Path) -> None:
-    task = piece.task
+def _run_kind(task: Task, setting: SweepSetting, results: Path) -> None:
+    cell = task.cell
     common: dict[str, Any] = {
-        "dataset": task.dataset, "training": setting.training(task),
+        "dataset": cell.dataset, "training": setting.training(cell),
         "device": str(setting.device), "quiet": setting.quiet,
     }  # fmt: skip
-    if isinstance(task, Puzzle):
+    if isinstance(cell, UnshufflingCell):
         plan.unshuffle(
-            widths=[task.width], depths=[task.depth], kernels=[task.kernel], patch=1,
-            spatial=[task.spatial], seed=task.seed, examples=UNSHUFFLED, results=results, **common,
+            widths=[cell.width], depths=[cell.depth], kernels=[cell.kernel], patch=1,
+            spatial=[cell.spatial], seed=cell.seed, examples=UNSHUFFLING_EXAMPLES,
+            results=results, **common,
         )  # fmt: skip
         return
-    spec = task.spec
+    spec = cell.spec
     common |= {
         "model": spec.model, "spatial": spec.spatial, "channel": spec.channel, "seed": spec.seed
     }  # fmt: skip
-    if piece.kind == "train":
+    if task.kind == "train":
         plan.train(**common)
         return
-    common |= {"examples": task.examples, "results": results}
-    if piece.kind == "explain":
+    common |= {"examples": cell.examples, "results": results}
+    if task.kind == "explain":
         plan.explain(eps=None, **common)
-    elif piece.shard is not None:
-        plan.attack_shard(attack=piece.attack, shard=piece.shard, **common)
+    elif task.shard is not None:
+        plan.attack_shard(attack=task.attack, shard=task.shard, **common)
     else:
         plan.evaluate(
-            attack=piece.attack, eps=None, norm=None, batch_size=None, weights=None, **common
+            attack=task.attack, eps=None, norm=None, batch_size=None, weights=None, **common
         )

@@ -13,7 +13,7 @@ from robustbench_mix.attacks import registry
 from robustbench_mix.attacks.base import Target
 from robustbench_mix.attacks.reference.autoattack import NORM, STANDARD, _library_attack
 from robustbench_mix.config import protocols
-from robustbench_mix.config.specs import parse_grid
+from robustbench_mix.config.epsilon import parse_grid
 from robustbench_mix.evaluation.reference import attack_all
 
 CPU = torch.device("cpu")

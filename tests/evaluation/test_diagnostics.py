@@ -24,7 +24,7 @@ from robustbench_mix.evaluation.identity import Label
 from robustbench_mix.results import flags, records
 from robustbench_mix.results.probes import Probe
 from robustbench_mix.results.records import Run
-from robustbench_mix.training.load_or_train import Obtained
+from robustbench_mix.training.load_or_train import TrainedModel
 
 pytestmark = pytest.mark.default
 
@@ -60,7 +60,7 @@ def run_of(digits: Dataset, tmp_path: Path) -> Callable[..., Run]:
         )
         asked = task(
             Label("planted", "external", "external", 0),
-            Obtained(net.eval(), Path(), header or {}, 0.0),
+            TrainedModel(net.eval(), Path(), header or {}, 0.0),
             dataset, protocol, tmp_path, CPU, examples=64, batch_size=64,
             randomised=randomised,
         )  # fmt: skip

@@ -21,7 +21,8 @@ from robustbench_mix.attacks.native.fab import onto_hyperplane
 from robustbench_mix.attacks.native.square import square
 from robustbench_mix.attacks.native.square_cache import square_recalled
 from robustbench_mix.config import protocols
-from robustbench_mix.config.specs import ModelSpec, parse_grid
+from robustbench_mix.config.epsilon import parse_grid
+from robustbench_mix.config.model import ModelSpec
 from robustbench_mix.data import loaders
 from robustbench_mix.data.dataset import Split
 from robustbench_mix.errors import RbmixError
@@ -106,7 +107,7 @@ def test_curve_is_the_references(
 ) -> None:
     """Image by image: at most one image better off than under the libraries, per epsilon."""
     kind, network = trained
-    split = loaders.balanced(loaders.load("digits").test, 60)
+    split = loaders.balanced_subset(loaders.load("digits").test, 60)
     protocol = protocol_of("autoattack", norm, PARITY[kind, norm])
     options = {"steps": 30, "queries": 100, "targets": 3}
     common = {"seed": 0, "device": CPU, "batch_size": 256}

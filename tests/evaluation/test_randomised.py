@@ -17,7 +17,7 @@ from robustbench_mix.attacks.base import Target
 from robustbench_mix.attacks.reference.autoattack import NORM, _library_attack
 from robustbench_mix.attacks.voting import DRAWS, answers, misclassified, predicted
 from robustbench_mix.config import protocols
-from robustbench_mix.config.specs import parse_grid
+from robustbench_mix.config.epsilon import parse_grid
 from robustbench_mix.errors import RbmixError
 from robustbench_mix.evaluation.reference import attack_all
 from robustbench_mix.evaluation.schedules import schedule_of

@@ -110,15 +110,15 @@ def test_other_threads_pass(kept: Path, capsys) -> None:
 
 def nudged(monkeypatch: pytest.MonkeyPatch) -> None:
     """One layer's weights are a little different."""
-    load = load_or_train.from_checkpoint
+    load = load_or_train.load_checkpoint
 
     def changed(*words):
-        obtained = load(*words)
+        trained = load(*words)
         with torch.no_grad():
-            next(obtained.model.parameters()).mul_(1.02)
-        return obtained
+            next(trained.model.parameters()).mul_(1.02)
+        return trained
 
-    monkeypatch.setattr(plan, "from_checkpoint", changed)
+    monkeypatch.setattr(plan, "load_checkpoint", changed)
 
 
 def without_normalisation(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,7 @@ from scipy.stats import binom
 
 from robustbench_mix.attacks.native import ensembles
 from robustbench_mix.config import protocols
-from robustbench_mix.config.specs import parse_grid
+from robustbench_mix.config.epsilon import parse_grid
 from robustbench_mix.evaluation import sample_audit
 from robustbench_mix.evaluation.fast import search_all
 from robustbench_mix.results.intervals import at_most

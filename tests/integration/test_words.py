@@ -189,7 +189,7 @@ def test_names_are_those_of_what_they_name() -> None:
     assert set(catalog.REFERENCE) == set(registry.ALGORITHMS)
     assert set(catalog.SOURCES) == set(sources.SOURCES)
     for word in ("resnet14", "torchvision:x", "timm:x", "hf:a/b", "python:a:b", "my.nets:make"):
-        assert catalog.brings_weights(word) == sources.parse(word).source.BRINGS_WEIGHTS
+        assert catalog.comes_with_weights(word) == sources.parse(word).source.COMES_WITH_WEIGHTS
         assert catalog.is_code(word) == sources.parse(word).is_code
         assert catalog.is_builtin(word) == sources.parse(word).is_builtin
 

@@ -51,7 +51,7 @@ from robustbench_mix.results.agreement import (
 from robustbench_mix.results.markdown import head, line
 from robustbench_mix.results.records import Run
 from robustbench_mix.runtime import progress
-from robustbench_mix.training.load_or_train import Obtained
+from robustbench_mix.training.load_or_train import TrainedModel
 
 MODEL = "resnet14_w4"
 NETWORKS = ("learned", "frozen", "learned adversarial", "frozen adversarial")
@@ -162,7 +162,7 @@ class Bench:
         self.dataset, self.out = dataset, out / network.replace(" ", "-")
         self.protocol = protocols.load(attack, dataset.name)
         with under(Condition()):
-            self.obtained = plan.train(
+            self.trained = plan.train(
                 model=MODEL, spatial=spatial, channel="learned", seed=0, dataset=dataset.name,
                 training=plan.Training(epochs, adversarial=bool(adversarial)),
                 device="cpu", quiet=True,
@@ -174,13 +174,13 @@ class Bench:
         """The run of this network under a condition, read if it is there."""
         grid = self.protocol.eps if eps is None else tuple(protocols.parse_grid(eps, "linf"))
         protocol: Protocol = replace(self.protocol, eps=grid)
-        model = copy.deepcopy(self.obtained.model)
+        model = copy.deepcopy(self.trained.model)
         if condition.search == "fp64":
             model = model.double()
         with under(condition), progress.silenced():
             asked = task(
                 replace(self.label, seed=seed),
-                Obtained(model, Path(), self.obtained.header, 0.0), self.dataset,
+                TrainedModel(model, Path(), self.trained.header, 0.0), self.dataset,
                 protocol, self.out / condition.name, torch.device(condition.device),
                 examples=images, batch_size=condition.batch,
             )  # fmt: skip

@@ -25,7 +25,7 @@ from robustbench_mix.attacks.reference.third_party import (
     one_line,
 )
 from robustbench_mix.config.catalog import FOOLBOX
-from robustbench_mix.config.specs import NORMS
+from robustbench_mix.config.epsilon import NORMS
 from robustbench_mix.errors import RbmixError, unknown
 
 NORM = {2: "l2", math.inf: "linf"}
