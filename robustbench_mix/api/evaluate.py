@@ -66,8 +66,9 @@ def evaluate(
         data: The name of a data set, a folder of images, a `Dataset`, or a pair of tensors:
             images (n, C, H, W), floating point, in [0, 1], and labels (n,), integers from 0.
         protocol: The attack: a name, a path to a TOML file, or a `Protocol`.
-        spatial: The spatial mixers of a named model: `"learned"`, `"frozen"`, `"same"`, `"box"`,
-            `"identity"`, `"smoothed:S"` or `"smoothed:S:rescaled"`.
+        spatial: The spatial mixers of a named model: `"learned"`, `"frozen"`, `"same"`,
+            `"single"`, `"repeated"`, `"box"`, `"identity"`, `"impulse"`, `"gaussian"`,
+            `"smoothed:S"` or `"smoothed:S:rescaled"`.
         channel: The channel mixers of a named model: `"learned"` or `"frozen"`.
         seed: Seed of the weights, the training and the attack.
         examples: Number of test images, a fixed subset that is balanced over the classes. By

@@ -47,8 +47,8 @@ SpatialWord = Annotated[
     str,
     typer.Option(
         autocompletion=completion.spatial,
-        help="Spatial mixers: learned, frozen, same, box, identity, smoothed:S or "
-        "smoothed:S:rescaled.",
+        help="Spatial mixers: learned, frozen, same, single, repeated, box, identity, impulse, "
+        "gaussian, smoothed:S or smoothed:S:rescaled.",
     ),
 ]
 ChannelWord = Annotated[
