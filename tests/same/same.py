@@ -39,7 +39,7 @@ from robustbench_mix.config.protocols import Protocol
 from robustbench_mix.config.training import Training
 from robustbench_mix.data import loaders
 from robustbench_mix.data.dataset import Dataset
-from robustbench_mix.evaluation import fast
+from robustbench_mix.evaluation import search_model
 from robustbench_mix.evaluation.evaluate import Evaluation
 from robustbench_mix.evaluation.identity import Label
 from robustbench_mix.evaluation.inputs import Inputs
@@ -147,14 +147,14 @@ def comparisons() -> list[Comparison]:
 @contextmanager
 def under(condition: Condition) -> Iterator[None]:
     """Compute as the condition says within the block."""
-    threads, has_bfloat16 = torch.get_num_threads(), fast.has_fast_bfloat16
+    threads, has_bfloat16 = torch.get_num_threads(), search_model.has_fast_bfloat16
     torch.set_num_threads(condition.threads)
-    fast.has_fast_bfloat16 = lambda _: condition.search == "bf16"
+    search_model.has_fast_bfloat16 = lambda _: condition.search == "bf16"
     try:
         yield
     finally:
         torch.set_num_threads(threads)
-        fast.has_fast_bfloat16 = has_bfloat16
+        search_model.has_fast_bfloat16 = has_bfloat16
 
 
 class Bench:
