@@ -18,9 +18,9 @@ from torch import Tensor, nn
 from robustbench_mix.attacks import registry
 from robustbench_mix.attacks.autoattack import STANDARD
 from robustbench_mix.attacks.counted_model import CountedModel
+from robustbench_mix.config.epsilon import Eps
 from robustbench_mix.config.norms import FROM_ROBUSTBENCH, NORMS
 from robustbench_mix.config.protocols import Protocol
-from robustbench_mix.config.specs import Eps
 from robustbench_mix.data.dataset import Split
 from robustbench_mix.errors import RbmixError, unknown
 from robustbench_mix.evaluation import diagnostics
@@ -28,7 +28,7 @@ from robustbench_mix.evaluation.fast import FastOptions, search_all
 from robustbench_mix.evaluation.harness import Settings, borrow, classes_of, sample
 from robustbench_mix.evaluation.state import State
 from robustbench_mix.results import flags, records
-from robustbench_mix.runtime.devices import fitting_batch
+from robustbench_mix.runtime.devices import default_batch_size
 from robustbench_mix.runtime.progress import silenced
 
 VERSIONS = ("standard", "custom")
@@ -222,7 +222,7 @@ def _search(
     with silenced():
         classes = classes_of(model, split, home)
         stages = registry.fast_stages(protocol.algorithm, classes, protocol.options)
-        settings = Settings(seed, home, batch_size or fitting_batch(min(x.shape[2:]), home))
+        settings = Settings(seed, home, batch_size or default_batch_size(min(x.shape[2:]), home))
         options = FastOptions(found=found, place=place)
         state = search_all(model, split, protocol, stages, settings, options=options)
     return state, found

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from robustbench_mix.attacks.counted_model import CountedModel
 from robustbench_mix.attacks.passes import Count, PassCounter
-from robustbench_mix.runtime.progress import bar
+from robustbench_mix.runtime.progress import progress_bar
 
 
 @contextmanager
@@ -24,7 +24,7 @@ def show_passes(description: str, expected: Count, *models: CountedModel) -> Ite
         return sum(Count(one.passes.forward, one.passes.gradient).work for one in models)
 
     before, about = work(), expected.work
-    with bar(description, about) as update:
+    with progress_bar(description, about) as update:
 
         def move(_: PassCounter) -> None:
             done = work() - before

@@ -65,4 +65,4 @@ def reference_stages(algorithm: str, classes: int, options: dict[str, Any]) -> l
     if algorithm in ALGORITHMS:
         make = pkgutil.resolve_name(ALGORITHMS[algorithm].reference)
         return call_with_options(make, algorithm, classes, options)
-    return third_party_stages(algorithm, plugins.algorithms()[algorithm](), options)
+    return third_party_stages(algorithm, plugins.attack_loaders()[algorithm](), options)

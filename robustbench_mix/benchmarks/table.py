@@ -34,20 +34,20 @@ class Part:
     skipped: list[str] = field(default_factory=list)
 
 
-def _cell(value: Any) -> bool:
+def _is_cell_text(value: Any) -> bool:
     """A text that is printed, and stays in its cell of the table."""
     return isinstance(value, str) and value.isprintable() and not re.search(r"[|<]|\]\(", value)
 
 
 PART = validation.holding(
-    where=_cell,
+    where=_is_cell_text,
     rows=validation.listed(
         validation.holding(
-            **dict.fromkeys(("work", "against", "target", "note", "unit"), _cell),
+            **dict.fromkeys(("work", "against", "target", "note", "unit"), _is_cell_text),
             values=validation.listed(validation.number()),
         )
     ),
-    skipped=validation.listed(_cell),
+    skipped=validation.listed(_is_cell_text),
 )
 
 Table = dict[str, Part]  # by the name of the part, in the order of the table
@@ -86,7 +86,7 @@ def to_markdown(table: Table) -> str:
             "| --- | --- | --- | --- | --- |",
         ]
         lines += [
-            f"| {row.work} | {row.against} | {row.target} | {reached(row)} | {row.note} |"
+            f"| {row.work} | {row.against} | {row.target} | {format_values(row)} | {row.note} |"
             for part in here
             for row in part.rows
         ]
@@ -95,7 +95,7 @@ def to_markdown(table: Table) -> str:
     return "\n".join(lines) + "\n"
 
 
-def reached(row: Row) -> str:
+def format_values(row: Row) -> str:
     """The median, and the range of more than one value."""
     if not row.values:
         return "-"

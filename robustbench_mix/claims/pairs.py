@@ -13,7 +13,7 @@ from robustbench_mix.claims.claim import Finding
 from robustbench_mix.results.leaderboard import PAIRED
 from robustbench_mix.results.records import Run
 from robustbench_mix.results.statistics import difference
-from robustbench_mix.runtime.provenance import alike
+from robustbench_mix.runtime.provenance import comparable_values
 
 Kind = tuple[str, str]  # spatial, channel
 MULTIPLIER = 9  # the depth multiplier of the paper's ResNets
@@ -70,7 +70,7 @@ def pairs(runs: list[Run], first: Kind, second: Kind) -> list[Pair]:
         kind = (run.header["spatial"], run.header["channel"])
         left_out = run.header.get("adversarial") or run.header.get("weights")
         if kind in (first, second) and not left_out:
-            key = alike(run.header, SHARED)
+            key = comparable_values(run.header, SHARED)
             groups[key][kind][run.header["seed"]] = run
     found = [_pair(group[first], group[second]) for group in groups.values()]
     best: dict[tuple[Any, ...], Pair] = {}

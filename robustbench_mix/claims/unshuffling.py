@@ -11,7 +11,7 @@ from robustbench_mix.claims import paper
 from robustbench_mix.claims.claim import Claim, Finding, judged, not_below
 from robustbench_mix.results.statistics import Difference, crossed_bootstrap
 from robustbench_mix.results.unshuffling import PAIRED, Decoding
-from robustbench_mix.runtime.provenance import alike
+from robustbench_mix.runtime.provenance import comparable_values
 
 MARGIN = 2.0  # dB; the paper's own gaps are 0.3 to 2.2
 
@@ -22,7 +22,7 @@ def nearly_as_well(decodings: list[Decoding]) -> Claim:
         lambda: defaultdict(dict)
     )
     for one in decodings:
-        key = alike(one.header, (name for name in PAIRED if name != "seed"))
+        key = comparable_values(one.header, (name for name in PAIRED if name != "seed"))
         groups[key][one.header["spatial"]][one.header["seed"]] = one
     findings = [
         finding

@@ -80,7 +80,7 @@ def evaluation_json(
         "audit": run.header.get("audit", []),
         "flags": flags.of_run(run),
         "randomised": run.header.get("randomised", 0),
-        "records": remote.name(path),
+        "records": remote.display_name(path),
         "paths": [str(path) for path in written],
     }
 
@@ -134,8 +134,8 @@ def claims(found: list[Claim], written: list[Path]) -> None:
 
 def saved(written: Iterable[Path], read: Iterable[Path] = ()) -> None:
     """Which files were written, and which records were there before."""
-    lines(f"read {remote.name(path)}" for path in read)
-    lines(f"wrote {remote.name(path)}" for path in written)
+    lines(f"read {remote.display_name(path)}" for path in read)
+    lines(f"wrote {remote.display_name(path)}" for path in written)
 
 
 def regenerated(written: list[Path]) -> None:

@@ -13,10 +13,9 @@ from importlib.machinery import PathFinder
 from pathlib import Path
 from typing import NamedTuple
 
-from robustbench_mix.config.specs import BACKENDS
 from robustbench_mix.errors import RbmixError, unknown
 from robustbench_mix.runtime import plugins
-from robustbench_mix.storage.paths import is_folder, path_of
+from robustbench_mix.storage.paths import is_folder, parse_path
 
 MODELS = {
     "resnet14": "the paper's CIFAR ResNet, n = 2",
@@ -44,6 +43,8 @@ GRAMMAR = (
 )
 FOOLBOX = "foolbox:"
 DEVICES = ("auto", "cpu", "cuda", "mps")
+RUNNERS = ("local", "ray")
+BACKENDS = ("reference", "fast")
 
 
 class Algorithm(NamedTuple):
@@ -94,7 +95,9 @@ def architecture(name: str) -> Architecture:
     """Take the name apart; raises RbmixError, with the nearest known one, for anything else."""
     match = re.fullmatch(r"(resnet|convmixer)(\d{1,4})(?:_(\d{1,3}))?((?:_[wdkp]\d{1,3})*)", name)
     if not match:
-        raise unknown("model", name, [*MODELS, *plugins.packages("model")], also=f"or {FORMS}")
+        raise unknown(
+            "model", name, [*MODELS, *plugins.registering_packages("model")], also=f"or {FORMS}"
+        )
     kind, first, second = match[1], int(match[2]), match[3]
     options = [(part[0], int(part[1:])) for part in match[4].split("_") if part]
     given = dict(options)
@@ -128,10 +131,12 @@ def is_code(word: str) -> bool:
 
 def is_builtin(word: str) -> bool:
     """Whether a model word is a name from `rbmix models` that no other package gives."""
-    return ":" not in word and (is_architecture(word) or word not in plugins.packages("model"))
+    return ":" not in word and (
+        is_architecture(word) or word not in plugins.registering_packages("model")
+    )
 
 
-def brings_weights(word: str) -> bool:
+def comes_with_weights(word: str) -> bool:
     """Whether a network of this word is ready unless a variant is asked for."""
     prefix, colon, _ = word.partition(":")
     if not colon:
@@ -144,7 +149,7 @@ def check_model(word: str) -> None:
     prefix, colon, rest = word.partition(":")
     if is_builtin(word):
         architecture(word)
-        plugins.check_free("model", word, [word])
+        plugins.check_not_taken("model", word, [word])
     elif prefix == "hf":
         check_repository(rest)
     elif is_code(word):
@@ -176,19 +181,31 @@ def check_code(path: str) -> None:
 
 def check_dataset(name: str) -> None:
     """Raise RbmixError unless a name is one of `DATASETS` or a folder."""
-    if name in DATASETS or is_folder(path_of(name)):
+    if name in DATASETS or is_folder(parse_path(name)):
         return
     if "/" in name or "\\" in name or name.startswith((".", "~")):
         raise RbmixError(f"data set folder {name!r} does not exist")
     raise unknown("data set", name, DATASETS, also="or a folder with train/ and test/ inside")
 
 
+def dataset_name(word: str) -> str:
+    """The name of a data set in records: its own, or that of its folder.
+
+    A folder named like one of `DATASETS` gets `-folder` appended, so that its results never pass
+    for theirs.
+    """
+    if word in DATASETS:
+        return word
+    name = parse_path(word).resolve().name
+    return f"{name}-folder" if name in DATASETS else name
+
+
 def check_algorithm(name: str) -> None:
     """Raise RbmixError unless exactly one algorithm has this name; foolbox knows its own."""
     if name.startswith(FOOLBOX):
         return
-    plugins.check_free("algorithm", name, ALGORITHMS)
-    known = [*sorted(ALGORITHMS), *plugins.packages("algorithm")]
+    plugins.check_not_taken("algorithm", name, ALGORITHMS)
+    known = [*sorted(ALGORITHMS), *plugins.registering_packages("algorithm")]
     if name not in known:
         raise unknown("algorithm", name, known, also=f"or {FOOLBOX}NAME")
 
@@ -245,16 +262,6 @@ def backend_of(
         raise RbmixError(f"--exhaustive goes with the fast backend, not with {backend!r}")
     (check_fast if backend == "fast" else check_reference)(algorithm)
     return backend
-
-
-def recorded_as(
-    algorithm: str, backend: str | None, *, exhaustive: bool = False, randomised: bool = False
-) -> str:
-    """What records say of the backend; arguments and errors as `backend_of`."""
-    found = backend_of(algorithm, backend, exhaustive=exhaustive, randomised=randomised)
-    if exhaustive:
-        return f"{found}, exhaustive"
-    return f"{found}, randomised" if randomised else found
 
 
 def check_device(name: str) -> None:

@@ -22,10 +22,10 @@ from torch import Tensor, nn
 from robustbench_mix.attacks.counted_model import CountedModel
 from robustbench_mix.attacks.passes import Count
 from robustbench_mix.data.shape import Shape
-from robustbench_mix.models.fusion import COARSE, EXACT, nearly
-from robustbench_mix.models.operations import operations
+from robustbench_mix.models.fusion import COARSE_TOLERANCE, EXACT_TOLERANCE, nearly_equal
+from robustbench_mix.models.operations import count_multiply_adds
 from robustbench_mix.models.prepacked import plain
-from robustbench_mix.runtime.progress import doing
+from robustbench_mix.runtime.progress import report_if_slow
 
 CHUNK = 64  # images that the compiled program takes at once
 # Multiplications and additions of a run of such passes that are worth the compilation: it takes
@@ -101,20 +101,20 @@ class ForwardOnly:
             return 0.0
         _, channels, size, _ = self.x.shape
         try:
-            done = operations(plain(self.model.net), Shape(channels, size, 0))
+            done = count_multiply_adds(plain(self.model.net), Shape(channels, size, 0))
         except Exception:  # a network that cannot be looked into is not compiled either
             return 0.0
-        return 2.0 * (done.rest + sum(cost.taken for cost in done.separable))
+        return 2.0 * (done.rest + sum(cost.as_it_runs for cost in done.separable))
 
     @cached_property
     def _compiled(self) -> Chunked | None:
-        with doing("compiling the network for forward passes"):
+        with report_if_slow("compiling the network for forward passes"):
             return compile_model(self.model.net, self.x, tolerance_of(self.model), self.compile)
 
 
 def tolerance_of(model: CountedModel) -> float:
     """Return how far logits may be from those of the network, as a share of the largest."""
-    return EXACT if model.judge is None else COARSE
+    return EXACT_TOLERANCE if model.judge is None else COARSE_TOLERANCE
 
 
 def compile_model(net: nn.Module, x: Tensor, tolerance: float, compile_: Compile) -> Chunked | None:
@@ -135,7 +135,7 @@ def compile_model(net: nn.Module, x: Tensor, tolerance: float, compile_: Compile
             made = Chunked(net, compile_(copy.deepcopy(plain(net)), chunk), chunk)
             # Not on the images alone that it was made with, nor at its own size alone.
             for batch in (chunk, fresh, fresh.flip(0)[: CHUNK - 1], fresh[:2]):
-                if not nearly(net(batch), made(batch), tolerance):
+                if not nearly_equal(net(batch), made(batch), tolerance):
                     return None
     except Exception:  # compilers fail in many ways
         return None

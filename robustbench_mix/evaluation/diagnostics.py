@@ -28,7 +28,7 @@ from robustbench_mix.attacks.passes import Count
 from robustbench_mix.attacks.progress import show_passes
 from robustbench_mix.attacks.random import derive, signs
 from robustbench_mix.evaluation.measures import margins_and_gradients
-from robustbench_mix.runtime.threads import chosen_threads
+from robustbench_mix.runtime.threads import tune_threads
 
 SAMPLE = 64  # images that are looked at
 PASSES = 4  # that must agree
@@ -59,7 +59,7 @@ def of_network(net: nn.Module, x: Tensor, y: Tensor, mean: Tensor, std: Tensor) 
     model = CountedModel(net)
     # A few passes of the images, in other orders and scales, and two gradients.
     passes = Count((PASSES + 4) * len(x) + ALONE, 2 * len(x))
-    with chosen_threads(model), show_passes("checking the network", passes, model):
+    with tune_threads(model), show_passes("checking the network", passes, model):
         return _of_network(model, x, y, mean, std)
 
 

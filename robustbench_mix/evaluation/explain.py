@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,20 +16,26 @@ from robustbench_mix.attacks.counted_model import CountedModel
 from robustbench_mix.attacks.passes import Count
 from robustbench_mix.attacks.progress import show_passes
 from robustbench_mix.attacks.streams import stream
-from robustbench_mix.config.specs import Eps, short_hash
-from robustbench_mix.data.dataset import Dataset, Split, balanced
+from robustbench_mix.config.canonical import short_hash
+from robustbench_mix.config.epsilon import Eps
+from robustbench_mix.data.dataset import Split, balanced_subset
 from robustbench_mix.evaluation import measures
 from robustbench_mix.evaluation.harness import borrow
 from robustbench_mix.evaluation.identity import Label, made_of
+from robustbench_mix.evaluation.inputs import Inputs, load_inputs
+from robustbench_mix.evaluation.load_model import check_exists, label_of, train_model
+from robustbench_mix.evaluation.plan import ExplanationPlan, ModelPlan
 from robustbench_mix.models.checkpoint import weights_hash
-from robustbench_mix.models.mixers import SeparableConv2d, spatial_mixers
+from robustbench_mix.models.mixers import spatial_mixers
+from robustbench_mix.models.separable import SeparableConv2d
 from robustbench_mix.results import probes
 from robustbench_mix.runtime import provenance
 from robustbench_mix.runtime.progress import say
-from robustbench_mix.runtime.threads import chosen_threads
+from robustbench_mix.runtime.threads import tune_threads
 from robustbench_mix.storage import parquet_table
-from robustbench_mix.storage.locks import alone
-from robustbench_mix.training.load_or_train import Obtained
+from robustbench_mix.storage.files import check_writable
+from robustbench_mix.storage.locks import exclusive_lock
+from robustbench_mix.training.load_or_train import TrainedModel
 
 BATCH = 250
 WAVE_NORM = 0.125  # l2 norm of a wave, as a share of the square root of the pixel count
@@ -35,23 +43,52 @@ HEAT_MAP_IMAGES = 100
 PADDED = 16  # filters are padded to this size before their spectrum is taken
 
 
-def probe(
-    label: Label,
-    obtained: Obtained,
-    dataset: Dataset,
-    split: Split,
-    eps: list[str],
-    results: Path,
-    device: torch.device,
-) -> Path:
-    """Measure one network on the images of `split`; the path of the records.
+def explain(plan: ExplanationPlan, results: Path) -> list[Path]:
+    """Measure a network, its learned twin, and how their examples transfer.
 
-    What is on disk for the same network and images is left as it is.
+    Both are trained if need be. What is on disk for the same networks and images is left as it is.
+
+    Args:
+        plan: The network, the images and the epsilons.
+        results: The results folder.
+
+    Returns:
+        The paths of the records.
+
+    Raises:
+        RbmixError: For what a user can mend.
     """
-    model = obtained.model
-    header = header_of("probe", label, obtained.header, dataset, split, eps, device)
+    check_exists(plan.model)
+    check_writable(results)
+    inputs = load_inputs(plan)
+    paths = []
+    twins = []
+    for model in models_of(plan):
+        trained = train_model(model, inputs.dataset, inputs.device)
+        label = label_of(model)
+        paths.append(probe(label, trained, inputs, plan.eps, results))
+        twins.append((label, trained))
+    if len(twins) == 2:
+        (_, learned), (label, other) = twins
+        paths.append(transfer(label, other, learned, inputs, plan.eps, results))
+    return paths
+
+
+def models_of(plan: ExplanationPlan) -> list[ModelPlan]:
+    """The learned twin of a network and the network, or one where they are the same."""
+    spec = plan.model.spec
+    modes = dict.fromkeys(("learned", spec.spatial))
+    return [replace(plan.model, spec=replace(spec, spatial=mode)) for mode in modes]
+
+
+def probe(
+    label: Label, trained: TrainedModel, inputs: Inputs, eps: Sequence[str], results: Path
+) -> Path:
+    """Measure one network; the path of the records."""
+    model, split, device = trained.model, inputs.split, inputs.device
+    header = header_of("probe", label, trained.header, inputs, eps)
     path = path_of(header, results, weights_hash(model))
-    with alone(path):
+    with exclusive_lock(path):
         if path.exists():
             say(f"already measured, see {path}")
         else:
@@ -77,7 +114,7 @@ def _probe(
         words = f"measuring {label.model}, spatial {label.spatial}, seed {label.seed}"
         height, width = split.images.shape[2:]
         passes = probe_passes(len(split), len(sizes), height, width)
-        with chosen_threads(counted), show_passes(words, passes, counted):
+        with tune_threads(counted), show_passes(words, passes, counted):
             for start in range(0, len(split), BATCH):
                 x = split.pixels(start, start + BATCH).to(device)
                 y = split.labels[start : start + BATCH].to(device)
@@ -105,7 +142,7 @@ def probe_passes(images: int, levels: int, height: int, width: int) -> Count:
     """About the passes of measuring one network."""
     waves = min(HEAT_MAP_IMAGES, images) * height * (width // 2 + 1)
     walk = measures.FMN_STEPS + 4
-    return Count(images * (walk + len(measures.STRETCHES) + levels) + waves, images * walk)
+    return Count(images * (walk + len(measures.STEP_FACTORS) + levels) + waves, images * walk)
 
 
 def transfer_passes(images: int, levels: int) -> Count:
@@ -117,22 +154,21 @@ def transfer_passes(images: int, levels: int) -> Count:
 
 def transfer(
     label: Label,
-    obtained: Obtained,
-    twin: Obtained,
-    dataset: Dataset,
-    split: Split,
-    eps: list[str],
+    trained: TrainedModel,
+    twin: TrainedModel,
+    inputs: Inputs,
+    eps: Sequence[str],
     results: Path,
-    device: torch.device,
 ) -> Path:
     """Try the adversarial examples of a network and of its learned twin on both."""
-    header = header_of("transfer", label, obtained.header, dataset, split, eps, device)
-    path = path_of(header, results, *(weights_hash(one.model) for one in (twin, obtained)))
-    with alone(path):
+    dataset, split, device = inputs.dataset, inputs.split, inputs.device
+    header = header_of("transfer", label, trained.header, inputs, eps)
+    path = path_of(header, results, *(weights_hash(one.model) for one in (twin, trained)))
+    with exclusive_lock(path):
         if path.exists():
             say(f"already measured, see {path}")
         else:
-            nets = (twin.model, obtained.model)
+            nets = (twin.model, trained.model)
             seen = {"classes": list(dataset.classes), "shape": list(split.images.shape[1:])}
             _transfer(label, nets, {**header, **seen}, split, path, device)
     return path
@@ -153,7 +189,7 @@ def _transfer(
         parts = []
         words = f"transfer between {label.model}s, spatial learned and {label.spatial}"
         passes, both = transfer_passes(len(split), len(header["eps"])), models.values()
-        with chosen_threads(*both), show_passes(words, passes, *both):
+        with tune_threads(*both), show_passes(words, passes, *both):
             for start in range(0, len(split), BATCH):
                 x = split.pixels(start, start + BATCH).to(device)
                 y = split.labels[start : start + BATCH].to(device)
@@ -171,7 +207,7 @@ def _measured(
 ) -> tuple[pd.DataFrame, Tensor]:
     """The columns of a probe, and the perturbations that FMN found."""
     value, gradient = measures.margins_and_gradients(model, x, y)
-    real, predicted = measures.along_fgsm(model, x, y, sizes)
+    real, predicted = measures.margins_along_fgsm(model, x, y, sizes)
     distance, x_adv = measures.minimal_distance(model, x, y)
     table = pd.DataFrame(
         {
@@ -199,7 +235,7 @@ def _crossed(
         broken: dict[str, list[Tensor]] = {}
         for text in eps:
             for made, source in models.items():
-                examples = measures.adversarial_examples(source, x, y, Eps(text).value, seeds)
+                examples = measures.craft_transfer_examples(source, x, y, Eps(text).value, seeds)
                 for attack, x_adv in examples.items():
                     for judged, judge in models.items():
                         wrong = judge(x_adv).argmax(1) != y
@@ -219,8 +255,8 @@ def _pictures(
     columns: dict[str, list[Any]] = {name: [None] * len(split) for name in probes.PICTURES}
     if not both.any():
         return pd.DataFrame(columns)
-    chosen = balanced(split.take(torch.nonzero(both).flatten()), probes.SHOWN)
-    rows = split.rows_of(chosen)
+    chosen = balanced_subset(split.take(torch.nonzero(both).flatten()), probes.SHOWN)
+    rows = split.positions_of(chosen)
     x, y = chosen.pixels().to(device), chosen.labels.to(device)
     shown = {"label": y, "clean": x}
     for made, source in models.items():
@@ -256,19 +292,13 @@ def _filter_spectrum(model: nn.Module, *, composed: bool) -> list[float]:
 
 
 def header_of(
-    kind: str,
-    label: Label,
-    checkpoint: dict[str, Any],
-    dataset: Dataset,
-    split: Split,
-    eps: list[str],
-    device: torch.device,
+    kind: str, label: Label, checkpoint: dict[str, Any], inputs: Inputs, eps: Sequence[str]
 ) -> dict[str, Any]:
     """What decides the outcome, and how it was made; `checkpoint` is the network's header."""
     return {
-        **made_of(label, checkpoint, device),
-        "kind": kind, "dataset": dataset.name, "eps": eps, "n": len(split),
-        "data_hash": split.hash,
+        **made_of(label, checkpoint, inputs.device),
+        "kind": kind, "dataset": inputs.dataset.name, "eps": list(eps), "n": len(inputs.split),
+        "data_hash": inputs.split.hash,
     }  # fmt: skip
 
 

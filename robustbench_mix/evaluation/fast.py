@@ -45,9 +45,9 @@ from robustbench_mix.evaluation.harness import Settings, add_passes, borrow, cle
 from robustbench_mix.evaluation.meter import Meter
 from robustbench_mix.evaluation.search_model import search_model
 from robustbench_mix.evaluation.state import State
-from robustbench_mix.runtime.memory import halving
-from robustbench_mix.runtime.progress import bar
-from robustbench_mix.runtime.threads import chosen_threads
+from robustbench_mix.runtime.memory import retry_with_smaller_batches
+from robustbench_mix.runtime.progress import progress_bar
+from robustbench_mix.runtime.threads import tune_threads
 
 
 @dataclass(frozen=True)
@@ -141,7 +141,7 @@ def _attack_open(job: _Job, state: State, settings: Settings) -> None:
     plan = job.plan
     done = remaining_passes.work_done(state)
     about = done + remaining_passes.work_of(passes_left(plan, state))
-    with bar(settings.description, about, done) as update, chosen_threads(job.model):
+    with progress_bar(settings.description, about, done) as update, tune_threads(job.model):
         job.model.on_pass = meter = Meter(update)
         while attempts := open_attempts(plan, state):
             first = min(one.stage(state) for one in attempts)
@@ -153,7 +153,7 @@ def _attack_open(job: _Job, state: State, settings: Settings) -> None:
             meter.begin(remaining_passes.work_done(state), ahead, own, note)
             started = time.perf_counter()
             work = partial(_attack_batch, job, state)
-            state.batch_size = halving(work, batch, state.batch_size)
+            state.batch_size = retry_with_smaller_batches(work, batch, state.batch_size)
             state.attack_seconds += time.perf_counter() - started
             if settings.save is not None:
                 settings.save(state)

@@ -16,8 +16,8 @@ from robustbench_mix.attacks.voting import draw_logits, majority_label, mean_mar
 from robustbench_mix.data.dataset import Split
 from robustbench_mix.errors import RbmixError
 from robustbench_mix.evaluation.state import State
-from robustbench_mix.runtime.memory import halving
-from robustbench_mix.runtime.progress import bar
+from robustbench_mix.runtime.memory import retry_with_smaller_batches
+from robustbench_mix.runtime.progress import progress_bar
 
 Save = Callable[[State], None]
 
@@ -111,9 +111,9 @@ def clean_state(
         prediction.extend(majority_label(logits, y).tolist())
         margin.extend(mean_margins(logits, y).tolist())
 
-    with bar(f"classifying {len(split)} images", len(split)) as update:
+    with progress_bar(f"classifying {len(split)} images", len(split)) as update:
         while rows := list(range(len(prediction), len(split)))[:batch_size]:
-            batch_size = halving(work, rows, batch_size)
+            batch_size = retry_with_smaller_batches(work, rows, batch_size)
             update(len(prediction))
     correct = [p == t for p, t in zip(prediction, split.labels.tolist(), strict=True)]
     n = len(split)

@@ -8,13 +8,13 @@ from typing import Any
 
 import torch
 
+from robustbench_mix.config.canonical import short_hash
 from robustbench_mix.config.protocols import Protocol
-from robustbench_mix.config.specs import short_hash
 from robustbench_mix.data.dataset import Split
 from robustbench_mix.results import records
 from robustbench_mix.results.records import Run
-from robustbench_mix.runtime.devices import conditions
-from robustbench_mix.runtime.provenance import alike
+from robustbench_mix.runtime.devices import compute_environment
+from robustbench_mix.runtime.provenance import comparable_values
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ def made_of(label: Label, checkpoint: dict[str, Any], device: torch.device) -> d
         "train_examples": checkpoint.get("train_examples"),
         "epochs": recipe.get("epochs"),
         "adversarial": recipe.get("adversarial", {}).get("eps", ""),
-        **conditions(device),
+        **compute_environment(device),
     }
 
 
@@ -98,7 +98,7 @@ def agree(kept: dict[str, Any], wanted: dict[str, Any]) -> bool:
     """Whether two headers are of one run; the commit and the number of threads may differ."""
     found = {"passes", "checked", "audit", "diagnostics", "smallest_batch", "commit"}
     first, second = (
-        {name: alike(header, [name]) for name in header if name not in found}
+        {name: comparable_values(header, [name]) for name in header if name not in found}
         for header in (kept, wanted)
     )
     return first == second

@@ -1,6 +1,6 @@
 """What about a network explains its robustness: margins, gradients, linearity, frequencies.
 
-Each function takes a `CountedModel` (pixels in [0, 1] to logits) and images x
+Each function takes a network as `CountedModel` (pixels in [0, 1] to logits) and images x
 (B, C, H, W) with labels y (B,), and returns one value or list of values per image unless
 it says otherwise.
 """
@@ -20,9 +20,9 @@ from robustbench_mix.attacks.native.fgsm import fgsm_direction
 from robustbench_mix.attacks.native.pgd import pgd
 from robustbench_mix.attacks.norms import distance
 
-PGD_STEPS, PGD_STEP = 20, 0.125
+PGD_STEPS, PGD_STEP_SIZE = 20, 0.125
 FMN_STEPS = 100
-STRETCHES = (1.01, 1.1, 1.5, 2.5)  # of the distance predicted to first order
+STEP_FACTORS = (1.01, 1.1, 1.5, 2.5)  # of the distance predicted to first order
 BANDS = 8
 
 
@@ -40,7 +40,7 @@ def margins_and_gradients(model: CountedModel, x: Tensor, y: Tensor) -> tuple[Te
 
 
 @torch.no_grad()
-def along_fgsm(
+def margins_along_fgsm(
     model: CountedModel, x: Tensor, y: Tensor, eps: list[float]
 ) -> tuple[Tensor, Tensor]:
     """Margins one FGSM step of each size away, (B, len(eps)), and what the gradient predicts.
@@ -74,7 +74,7 @@ def minimal_distance(model: CountedModel, x: Tensor, y: Tensor) -> tuple[Tensor,
     value, gradient = margins_and_gradients(model, x, y)
     predicted = value / gradient.norm(p=1, dim=1).clamp_min(1e-12)
     step = predicted[:, None, None, None] * -gradient.sign().view_as(x)
-    moves = [found.detach() - x, *(stretch * step for stretch in STRETCHES)]
+    moves = [found.detach() - x, *(stretch * step for stretch in STEP_FACTORS)]
     best, norms = x.clone(), torch.full((len(x),), torch.inf, dtype=torch.float64, device=x.device)
     with torch.no_grad():
         for move in moves:
@@ -86,13 +86,13 @@ def minimal_distance(model: CountedModel, x: Tensor, y: Tensor) -> tuple[Tensor,
     return norms.masked_fill(value <= 0, 0.0), best
 
 
-def adversarial_examples(
+def craft_transfer_examples(
     model: CountedModel, x: Tensor, y: Tensor, eps: float, seeds: Tensor
 ) -> dict[str, Tensor]:
     """Adversarial examples to try on another network: one FGSM step, and the end of PGD-20."""
     radius = torch.full((len(x),), eps, device=x.device)
     walked = pgd(
-        model, Batch(x, y, radius, seeds, "linf"), steps=PGD_STEPS, step_size=PGD_STEP,
+        model, Batch(x, y, radius, seeds, "linf"), steps=PGD_STEPS, step_size=PGD_STEP_SIZE,
         random_start=True, early_stop=False,
     )  # fmt: skip
     step = (x + eps * fgsm_direction(model, x, y, "linf")).clamp(0, 1)

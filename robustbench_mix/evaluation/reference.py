@@ -32,9 +32,9 @@ from robustbench_mix.evaluation.remaining_passes import StagePasses, is_known, w
 from robustbench_mix.evaluation.remaining_reference import ReferenceWork, reference_work_left
 from robustbench_mix.evaluation.state import State
 from robustbench_mix.models.fusion import simplify
-from robustbench_mix.runtime.memory import halving
-from robustbench_mix.runtime.progress import bar
-from robustbench_mix.runtime.threads import chosen_threads
+from robustbench_mix.runtime.memory import retry_with_smaller_batches
+from robustbench_mix.runtime.progress import progress_bar
+from robustbench_mix.runtime.threads import tune_threads
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ def attack_all(
         expected = _expected(job, plan, exhaustive)
         done = work_done(state)
         about = done + sum(reference_work_left(state, expected))
-        with bar(settings.description, about, done) as update, chosen_threads(job.model):
+        with progress_bar(settings.description, about, done) as update, tune_threads(job.model):
             job.model.on_pass = meter = Meter(update)
             for number, (level, stage) in enumerate(plan, start=1):
                 where = "nearest" if stage.nearest else f"eps {protocol.eps[level].text}"
@@ -107,7 +107,7 @@ def attack_all(
                         is_known=is_known(state, expected.plan[number - 1][1]),
                     )  # fmt: skip
                     started = time.perf_counter()
-                    state.batch_size = halving(work, rows, state.batch_size)
+                    state.batch_size = retry_with_smaller_batches(work, rows, state.batch_size)
                     for row in rows[: state.batch_size]:
                         state.stage[row] = number
                     state.attack_seconds += time.perf_counter() - started

@@ -19,7 +19,7 @@ from robustbench_mix.evaluation.state import State, restored
 from robustbench_mix.runtime.progress import say
 from robustbench_mix.storage import reading
 from robustbench_mix.storage.files import remove, write_text
-from robustbench_mix.training.resume import PARTIAL
+from robustbench_mix.training.resume import ATTACK_SUFFIX
 
 SAVE_EVERY_SECONDS = 2.0
 
@@ -76,7 +76,7 @@ class Saver:
 
 def partial_of(path: Path) -> Path:
     """Where the state is kept of the unfinished run that will give `path`."""
-    return path.with_suffix(PARTIAL)
+    return path.with_suffix(ATTACK_SUFFIX)
 
 
 def resumed(path: Path, header: dict[str, Any], sizes: Sizes) -> State | None:
@@ -87,7 +87,7 @@ def resumed(path: Path, header: dict[str, Any], sizes: Sizes) -> State | None:
     kept = _read(path)
     if kept is None:
         return None
-    with reading.parsing(*_refusal(path)):
+    with reading.refuse_on_error(*_refusal(path)):
         if kept["header"] == header:
             return restored(kept["state"], **asdict(sizes))
     say(f"{path} was made with other versions or on another device: starting over")
@@ -97,15 +97,15 @@ def resumed(path: Path, header: dict[str, Any], sizes: Sizes) -> State | None:
 def is_of(path: Path, header: dict[str, Any]) -> bool:
     """Whether the state of such a run is kept there; raises RbmixError as `resumed` does."""
     kept = _read(path)
-    with reading.parsing(*_refusal(path)):
+    with reading.refuse_on_error(*_refusal(path)):
         return kept is not None and agree(kept["header"], header)
 
 
 def _read(path: Path) -> Any:
     if not path.exists():
         return None
-    raw = reading.content(path, "unfinished run", reading.STATE)
-    return reading.from_json(raw, *_refusal(path))
+    raw = reading.read_bytes(path, "unfinished run", reading.MAX_STATE_BYTES)
+    return reading.parse_json(raw, *_refusal(path))
 
 
 def _refusal(path: Path) -> tuple[str, str]:

@@ -16,8 +16,8 @@ from robustbench_mix.evaluation.diagnostics import SAMPLE, Measured
 from robustbench_mix.evaluation.harness import borrow, sample
 from robustbench_mix.models.fusion import simplify
 from robustbench_mix.results.records import Run
-from robustbench_mix.runtime.memory import halving
-from robustbench_mix.runtime.threads import chosen_threads
+from robustbench_mix.runtime.memory import retry_with_smaller_batches
+from robustbench_mix.runtime.threads import tune_threads
 
 MORE_STEPS = 100  # at least, to ask whether PGD had enough
 
@@ -33,7 +33,7 @@ def of_network(model: nn.Module, dataset: Dataset, split: Split, device: torch.d
 
     with borrow(model, device):
         rows = _chosen(split)
-        halving(work, rows, len(rows))
+        retry_with_smaller_batches(work, rows, len(rows))
     return found
 
 
@@ -65,8 +65,8 @@ def of_attacks(
     with borrow(model, device):
         few = sample(split, device, CountedModel(model).dtype)
         counted = CountedModel(simplify(model, few))
-        with chosen_threads(counted):
-            halving(work, rows, len(rows))
+        with tune_threads(counted):
+            retry_with_smaller_batches(work, rows, len(rows))
     return found
 
 

@@ -11,11 +11,11 @@ from torch import nn
 from robustbench_mix.attacks import registry
 from robustbench_mix.attacks.base import Stage, check_norm
 from robustbench_mix.attacks.voting import DRAWS
-from robustbench_mix.config.catalog import backend_of, recorded_as
 from robustbench_mix.config.protocols import Protocol
 from robustbench_mix.data.dataset import Split
 from robustbench_mix.evaluation.fast import FastOptions, search_all
 from robustbench_mix.evaluation.harness import Settings
+from robustbench_mix.evaluation.plan import AttackPlan
 from robustbench_mix.evaluation.reference import attack_all
 from robustbench_mix.evaluation.state import State
 
@@ -36,57 +36,43 @@ class Engine(Interface):
 
 @dataclass(frozen=True)
 class Schedule:
-    """The stages of a protocol, and the engine that runs them.
+    """The stages of a plan, and the engine that runs them.
 
     Args:
-        backend: What records say of the engine.
         stages: The stages.
         engine: The engine.
         steps: How many pairs of an epsilon and a stage an image can pass, or stages on the fast
             engine.
     """
 
-    backend: str
     stages: list[Stage]
     engine: Engine
     steps: int
 
 
-def schedule_of(
-    protocol: Protocol,
-    classes: int,
-    backend: str | None = None,
-    *,
-    exhaustive: bool = False,
-    randomised: bool = False,
-    images: int = 0,
-) -> Schedule:
-    """Choose the engine of a protocol.
+def schedule_of(plan: AttackPlan, classes: int, images: int = 0) -> Schedule:
+    """Choose the stages and the engine for a model of so many classes.
 
     Args:
-        protocol: The protocol.
+        plan: The protocol, and how it is run.
         classes: Number of classes of the model.
-        backend: `fast` or `reference`; None for the fast one where the algorithm has it.
-        exhaustive: Whether to run the fast engine's attacks with every saving off.
-        randomised: Whether the model draws random numbers.
         images: How many images there are in all, also where parts of them are attacked.
 
     Raises:
-        RbmixError: If the protocol does not go with it.
+        RbmixError: If the protocol's options are wrong, or do not go with so many classes.
     """
+    protocol = plan.protocol
     name, options = protocol.algorithm, protocol.options
-    words = recorded_as(name, backend, exhaustive=exhaustive, randomised=randomised)
-    backend = backend_of(name, backend, exhaustive=exhaustive, randomised=randomised)
-    if backend == "fast" and not exhaustive:
+    if plan.backend == "fast" and not plan.exhaustive:
         stages = registry.fast_stages(name, classes, options)
         engine = partial(search_all, options=FastOptions(images=images))
-        return Schedule(words, stages, engine, len(stages))
-    if exhaustive:
+        return Schedule(stages, engine, len(stages))
+    if plan.exhaustive:
         stages = registry.fast_stages(name, classes, options, early_stop=False)
         engine = partial(attack_all, exhaustive=True)
     else:
         stages = registry.reference_stages(name, classes, options)
         check_norm(stages, protocol.norm)
         # On the reference engine: the fast one believes whatever a single pass says.
-        engine = partial(attack_all, draws=DRAWS if randomised else 1)
-    return Schedule(words, stages, engine, len(stages) * len(protocol.eps))
+        engine = partial(attack_all, draws=DRAWS if plan.randomised else 1)
+    return Schedule(stages, engine, len(stages) * len(protocol.eps))

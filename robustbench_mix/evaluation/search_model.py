@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from robustbench_mix.attacks.counted_model import CountedModel
-from robustbench_mix.models.cuda_graphs import graphed
-from robustbench_mix.models.fusion import halve, simplify
+from robustbench_mix.models.cuda_graphs import with_cuda_graphs
+from robustbench_mix.models.fusion import convert_to_bfloat16, simplify
 from robustbench_mix.models.prepacked import prepack
 from robustbench_mix.runtime.devices import has_fast_bfloat16
 
@@ -30,9 +30,9 @@ def search_model(model: nn.Module, x: Tensor, *, exact: bool = False) -> Counted
     cheapest = simplify(model, x)
     halved = None
     if not exact and x.dtype == torch.float32 and has_fast_bfloat16(x.device):
-        halved = halve(cheapest, x)
-    exact_net = graphed(prepack(cheapest, x), x)
+        halved = convert_to_bfloat16(cheapest, x)
+    exact_net = with_cuda_graphs(prepack(cheapest, x), x)
     if halved is None:
         return CountedModel(exact_net)
-    halved_net = graphed(prepack(halved, x), x)
+    halved_net = with_cuda_graphs(prepack(halved, x), x)
     return CountedModel(halved_net, judge=CountedModel(exact_net), doubt=DOUBT)

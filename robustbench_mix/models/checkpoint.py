@@ -14,12 +14,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from robustbench_mix.config.specs import ModelSpec, Recipe, as_json, short_hash
+from robustbench_mix.config.canonical import as_json, short_hash
+from robustbench_mix.config.model import ModelSpec
+from robustbench_mix.config.training import Recipe
 from robustbench_mix.errors import RbmixError
 from robustbench_mix.models import state_dict
 from robustbench_mix.storage import reading
 from robustbench_mix.storage.files import safe_name, write_bytes
-from robustbench_mix.storage.paths import home
+from robustbench_mix.storage.paths import cache_folder
 from robustbench_mix.storage.validation import Check, count, holding, is_name, maybe, number, verify
 
 KEY = "rbmix"
@@ -38,7 +40,7 @@ def path_for(spec: ModelSpec, recipe: Recipe, dataset: str, data_hash: str) -> P
     """The cache path that belongs to exactly these settings."""
     key = short_hash([FORMAT, as_json(spec), as_json(recipe), data_hash])
     words = (spec.model, spec.spatial.replace(":", ""), spec.channel, f"s{spec.seed}", dataset, key)
-    return home() / "checkpoints" / f"{safe_name('-'.join(words))}.safetensors"
+    return cache_folder() / "checkpoints" / f"{safe_name('-'.join(words))}.safetensors"
 
 
 def weights_hash(model: nn.Module) -> str:
@@ -65,13 +67,13 @@ def read_header(path: Path) -> dict[str, Any]:
     if not path.exists():
         raise RbmixError(f"checkpoint {path} does not exist")
     refusal = f"checkpoint {path} is damaged or not rbmix's"
-    reading.check(path, "checkpoint", reading.WEIGHTS)
-    with reading.parsing(refusal), safe_open(path, framework="pt") as file:
+    reading.check_file(path, "checkpoint", reading.MAX_WEIGHTS_BYTES)
+    with reading.refuse_on_error(refusal), safe_open(path, framework="pt") as file:
         raw = (file.metadata() or {})[KEY].encode()
-    return verify(reading.from_json(raw, refusal), HEADER, refusal)
+    return verify(reading.parse_json(raw, refusal), HEADER, refusal)
 
 
-def is_ours(path: Path) -> bool:
+def is_rbmix_checkpoint(path: Path) -> bool:
     """Whether this is a checkpoint that rbmix wrote, with the header that it has."""
     try:
         return "spec" in read_header(path)

@@ -12,9 +12,9 @@ from robustbench_mix.results import unshuffling
 from robustbench_mix.results.intervals import mean_interval
 from robustbench_mix.results.markdown import line
 from robustbench_mix.results.unshuffling import Decoding, twin_of
-from robustbench_mix.runtime.provenance import alike
-from robustbench_mix.storage.files import safe_name, write_changed
-from robustbench_mix.storage.locks import alone
+from robustbench_mix.runtime.provenance import comparable_values
+from robustbench_mix.storage.files import safe_name, write_if_changed
+from robustbench_mix.storage.locks import exclusive_lock
 
 SCALE = 96  # pixels that an image's longer side is drawn with, at least
 GAP = 4
@@ -23,10 +23,10 @@ GAP = 4
 def write(results: Path) -> list[Path]:
     """Regenerate unshuffle.md and the pictures, one for each pair; the files that changed."""
     path = results / "unshuffle.md"
-    with alone(path):
+    with exclusive_lock(path):
         found = unshuffling.read_all(results)
         pictures = {place(group, results): picture(group) for group in pairs(found)}
-        return write_changed({path: to_markdown(found), **pictures})
+        return write_if_changed({path: to_markdown(found), **pictures})
 
 
 def rows(paths: list[Path]) -> list[dict[str, Any]]:
@@ -103,7 +103,7 @@ def pairs(found: list[Decoding]) -> list[list[Decoding]]:
     """
     groups: dict[tuple[Any, ...], list[Decoding]] = {}
     for one in sorted((one for one in found if one.pictures("original")), key=_order):
-        groups.setdefault(alike(one.header, unshuffling.PAIRED), []).append(one)
+        groups.setdefault(comparable_values(one.header, unshuffling.PAIRED), []).append(one)
     return list(groups.values())
 
 

@@ -15,9 +15,9 @@ from robustbench_mix.results.intervals import paired_difference, wilson
 from robustbench_mix.results.markdown import head, line, plain
 from robustbench_mix.results.probes import Probe
 from robustbench_mix.results.records import Run
-from robustbench_mix.runtime.provenance import PACKAGES, alike
-from robustbench_mix.storage.files import differing, write_changed
-from robustbench_mix.storage.locks import alone
+from robustbench_mix.runtime.provenance import PACKAGES, comparable_values
+from robustbench_mix.storage.files import files_that_differ, write_if_changed
+from robustbench_mix.storage.locks import exclusive_lock
 from robustbench_mix.storage.paths import is_folder
 
 CELL = ["model", "spatial", "channel", "seed", "dataset", "protocol"]
@@ -117,13 +117,15 @@ def to_markdown(runs: list[Run], transfers: Sequence[Probe] = ()) -> str:
 
 def write(results: Path) -> list[Path]:
     """Regenerate leaderboard.csv and leaderboard.md from the records; which of them changed."""
-    with alone(results / "leaderboard.csv"):  # or one of two at once would miss the other's run
-        return write_changed(_content(results))
+    with exclusive_lock(
+        results / "leaderboard.csv"
+    ):  # or one of two at once would miss the other's run
+        return write_if_changed(_content(results))
 
 
 def stale(results: Path) -> list[Path]:
     """The leaderboard files that differ from what the records give."""
-    return differing(_content(results))
+    return files_that_differ(_content(results))
 
 
 def twin_of(run: Run, runs: list[Run]) -> Run | None:
@@ -131,9 +133,9 @@ def twin_of(run: Run, runs: list[Run]) -> Run | None:
     if run.header["spatial"] in ("learned", "external"):
         return None
     for other in runs:
-        if other.header["spatial"] == "learned" and alike(other.header, PAIRED) == alike(
-            run.header, PAIRED
-        ):
+        if other.header["spatial"] == "learned" and comparable_values(
+            other.header, PAIRED
+        ) == comparable_values(run.header, PAIRED):
             return other
     return None
 

@@ -10,15 +10,15 @@ from typing import Any
 
 import numpy as np
 
-from robustbench_mix.config.specs import Eps
+from robustbench_mix.config.epsilon import Eps
 from robustbench_mix.results import leaderboard, records, svg
 from robustbench_mix.results.intervals import wilson
 from robustbench_mix.results.leaderboard import ORDER, PAIRED
 from robustbench_mix.results.records import Run
 from robustbench_mix.results.statistics import crossed_bootstrap
-from robustbench_mix.runtime.provenance import alike
-from robustbench_mix.storage.files import safe_name, write_changed
-from robustbench_mix.storage.locks import alone
+from robustbench_mix.runtime.provenance import comparable_values
+from robustbench_mix.storage.files import safe_name, write_if_changed
+from robustbench_mix.storage.locks import exclusive_lock
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ def write(results: Path, *, only_missing: bool = False) -> list[Path]:
     With `only_missing` those alone that are not there.
     """
     folder = results / "curves"
-    with alone(folder):
+    with exclusive_lock(folder):
         wanted = {
             folder / f"{stem}.svg": runs for stem, runs in groups(records.read_all(results)).items()
         }
@@ -64,7 +64,7 @@ def write(results: Path, *, only_missing: bool = False) -> list[Path]:
             for path, runs in wanted.items()
             if not (only_missing and path.is_file())
         }
-        return write_changed(drawings)
+        return write_if_changed(drawings)
 
 
 def groups(runs: list[Run]) -> dict[str, list[Run]]:
@@ -82,7 +82,7 @@ def curves(runs: list[Run]) -> list[Curve]:
     """One for each kind of network; of several trainings or subsets, what has most records."""
     kinds: dict[str, dict[tuple[Any, ...], dict[int, Run]]] = defaultdict(lambda: defaultdict(dict))
     for run in runs:
-        key = alike(run.header, (name for name in PAIRED if name != "seed"))
+        key = comparable_values(run.header, (name for name in PAIRED if name != "seed"))
         kinds[_name(run)][key][run.header["seed"]] = run
     found = []
     for name, sets in kinds.items():

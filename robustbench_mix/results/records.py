@@ -18,8 +18,8 @@ from typing import Any
 
 import pandas as pd
 
-from robustbench_mix.config.specs import Eps
-from robustbench_mix.errors import MANY, RbmixError, unknown
+from robustbench_mix.config.epsilon import Eps
+from robustbench_mix.errors import MAX_LISTED, RbmixError, unknown
 from robustbench_mix.results import schemas
 from robustbench_mix.results.intervals import wilson
 from robustbench_mix.storage import parquet_table, reading, validation
@@ -180,7 +180,9 @@ def read(path: Path) -> Run:
     if not beside.exists():
         return Run(header, frame)
     refusal = f"{beside} is damaged"
-    extra = reading.from_json(reading.content(beside, "durations", reading.COMPANION), refusal)
+    extra = reading.parse_json(
+        reading.read_bytes(beside, "durations", reading.MAX_COMPANION_BYTES), refusal
+    )
     validation.verify(extra, BESIDE, refusal)
     return Run(header, frame, extra["date"], extra["time_seconds"])
 
@@ -217,7 +219,7 @@ def only(results: Path, wanted: dict[str, Any]) -> Run:
     if len(fit) > 1:
         raise RbmixError(
             f"{len(fit)} runs fit: say more of it, or give its file instead of {results}",
-            [str(path) for path, _, _ in fit[:MANY]],
+            [str(path) for path, _, _ in fit[:MAX_LISTED]],
         )
     return fit[0][2]
 

@@ -12,7 +12,7 @@ import pandas as pd
 
 from robustbench_mix.errors import RbmixError
 from robustbench_mix.results import schemas
-from robustbench_mix.runtime.provenance import alike
+from robustbench_mix.runtime.provenance import comparable_values
 from robustbench_mix.storage import parquet_table
 from robustbench_mix.storage.files import safe_name
 
@@ -94,8 +94,8 @@ def twin_of(decoding: Decoding, decodings: list[Decoding]) -> Decoding | None:
     if decoding.header["spatial"] == "learned":
         return None
     for other in decodings:
-        if other.header["spatial"] == "learned" and alike(other.header, PAIRED) == alike(
-            decoding.header, PAIRED
-        ):
+        if other.header["spatial"] == "learned" and comparable_values(
+            other.header, PAIRED
+        ) == comparable_values(decoding.header, PAIRED):
             return other
     return None

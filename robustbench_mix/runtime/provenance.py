@@ -40,7 +40,7 @@ def commit() -> str:
     return f"{head}-dirty" if changed else head
 
 
-def alike(header: dict[str, Any], names: Iterable[str]) -> tuple[Any, ...]:
+def comparable_values(header: dict[str, Any], names: Iterable[str]) -> tuple[Any, ...]:
     """These values of a header, to compare it by; '' where there is none.
 
     A processor is the same with any number of threads: only rounding differs.

@@ -14,8 +14,8 @@ from robustbench_mix.attacks.autoattack import STANDARD, Options
 from robustbench_mix.attacks.counted_model import CountedModel
 from robustbench_mix.attacks.reference.autoattack import library_attack
 from robustbench_mix.config import protocols
+from robustbench_mix.config.epsilon import parse_grid
 from robustbench_mix.config.norms import ROBUSTBENCH
-from robustbench_mix.config.specs import parse_grid
 from robustbench_mix.evaluation.harness import Settings
 from robustbench_mix.evaluation.reference import attack_all
 

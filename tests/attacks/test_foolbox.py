@@ -13,8 +13,8 @@ from robustbench_mix import cli
 from robustbench_mix.attacks import registry
 from robustbench_mix.attacks.reference import foolbox as from_foolbox
 from robustbench_mix.config import protocols
+from robustbench_mix.config.epsilon import parse_grid
 from robustbench_mix.config.protocols import Protocol
-from robustbench_mix.config.specs import parse_grid
 from robustbench_mix.errors import RbmixError
 from robustbench_mix.evaluation.harness import Settings
 from robustbench_mix.evaluation.reference import attack_all

@@ -11,8 +11,8 @@ from robustbench_mix.attacks.base import Batch, Stage
 from robustbench_mix.attacks.counted_model import CountedModel
 from robustbench_mix.attacks.native.geometry import wide
 from robustbench_mix.config import catalog
+from robustbench_mix.config.epsilon import parse_grid
 from robustbench_mix.config.protocols import Protocol
-from robustbench_mix.config.specs import parse_grid
 from robustbench_mix.data.dataset import Split
 from robustbench_mix.errors import RbmixError
 from robustbench_mix.evaluation.fast import FastOptions, search_all

@@ -13,7 +13,7 @@ from robustbench_mix.attacks.base import Batch
 from robustbench_mix.attacks.counted_model import CountedModel
 from robustbench_mix.attacks.native import ensembles
 from robustbench_mix.attacks.passes import Count
-from robustbench_mix.config.specs import ModelSpec
+from robustbench_mix.config.model import ModelSpec
 from robustbench_mix.evaluation import compiled_model
 from robustbench_mix.evaluation.compiled_model import (
     CHUNK,
@@ -24,7 +24,7 @@ from robustbench_mix.evaluation.compiled_model import (
 )
 from robustbench_mix.evaluation.search_model import search_model
 from robustbench_mix.models import factory
-from robustbench_mix.models.fusion import EXACT
+from robustbench_mix.models.fusion import EXACT_TOLERANCE
 
 LONG = Count(1e12)
 
@@ -104,8 +104,8 @@ def failing_program(x: Tensor) -> Tensor:
 def test_what_goes_wrong_means_the_network(compile_) -> None:
     """A compiler that fails, or a program that differs on any images."""
     x = torch.rand(8, 2, 5, 5)
-    assert compile_model(Net(), x, EXACT, compile_) is None
-    assert isinstance(compile_model(Net(), x, EXACT, same), Chunked)
+    assert compile_model(Net(), x, EXACT_TOLERANCE, compile_) is None
+    assert isinstance(compile_model(Net(), x, EXACT_TOLERANCE, same), Chunked)
 
 
 @pytest.mark.quick
@@ -169,7 +169,7 @@ def test_the_compiler_gives_the_same_logits(exact: bool) -> None:
     model = model.to(memory_format=torch.channels_last).eval().requires_grad_(False)
     x = torch.rand(8, 3, 8, 8)
     counted = search_model(model, x, exact=exact)
-    made = compile_model(counted.net, x, EXACT if exact else 0.1, compile_ahead)
+    made = compile_model(counted.net, x, EXACT_TOLERANCE if exact else 0.1, compile_ahead)
     assert made is not None
     before = torch.get_num_threads()
     try:

@@ -12,7 +12,8 @@ from robustbench_mix.attacks import registry
 from robustbench_mix.attacks.base import Stage
 from robustbench_mix.attacks.native.pgd import pgd_stages
 from robustbench_mix.config import protocols
-from robustbench_mix.config.specs import ModelSpec, parse_grid
+from robustbench_mix.config.epsilon import parse_grid
+from robustbench_mix.config.model import ModelSpec
 from robustbench_mix.data import loaders
 from robustbench_mix.data.dataset import Split
 from robustbench_mix.errors import RbmixError
@@ -89,7 +90,7 @@ def test_curve_is_the_references(
 ) -> None:
     """Image by image: at most one image better off than under the libraries, per epsilon."""
     kind, network = trained
-    split = loaders.balanced(loaders.load("digits").test, 60)
+    split = loaders.balanced_subset(loaders.load("digits").test, 60)
     protocol = protocol_of("autoattack", norm, PARITY[kind, norm])
     options = {"steps": 30, "queries": 100, "targets": 3}
     stages = registry.fast_stages("autoattack", 10, options)

@@ -38,7 +38,7 @@ def test_a_linear_network_is_its_first_order(linear_case) -> None:
     assert torch.allclose(value / gradient.norm(p=1, dim=1), exact.float(), rtol=1e-4)
     exact = model.distances(x, y, "l2")
     assert torch.allclose(value / gradient.norm(dim=1), exact.float(), rtol=1e-4)
-    real, predicted = measures.along_fgsm(CountedModel(model), x, y, [0.01, 0.1])
+    real, predicted = measures.margins_along_fgsm(CountedModel(model), x, y, [0.01, 0.1])
     assert real.shape == (len(x), 2)
     assert torch.allclose(real, predicted, atol=1e-4)
     assert (real[:, 1] < real[:, 0]).all()
@@ -62,7 +62,7 @@ def test_crafted_examples_stay_in_the_ball_and_break(linear_case) -> None:
     model, split = linear_case(10)
     x, y = split.pixels(), split.labels
     eps = 1.5 * float(model.distances(x, y, "linf").max())
-    for x_adv in measures.adversarial_examples(
+    for x_adv in measures.craft_transfer_examples(
         CountedModel(model), x, y, eps, torch.arange(len(x))
     ).values():
         assert (x_adv - x).abs().max() <= eps + 1e-6

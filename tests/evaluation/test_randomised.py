@@ -18,10 +18,11 @@ from robustbench_mix.attacks.counted_model import CountedModel
 from robustbench_mix.attacks.reference.autoattack import library_attack
 from robustbench_mix.attacks.voting import DRAWS, draw_logits, majority_is_wrong, majority_label
 from robustbench_mix.config import protocols
+from robustbench_mix.config.epsilon import parse_grid
 from robustbench_mix.config.norms import ROBUSTBENCH
-from robustbench_mix.config.specs import parse_grid
 from robustbench_mix.errors import RbmixError
 from robustbench_mix.evaluation.harness import Settings
+from robustbench_mix.evaluation.plan import attack_plan
 from robustbench_mix.evaluation.reference import attack_all
 from robustbench_mix.evaluation.schedules import schedule_of
 from robustbench_mix.results import flags, records
@@ -178,7 +179,8 @@ def test_what_a_protocol_says_itself_stays() -> None:
     noise = protocols.load("noise", "")
     assert protocols.randomised(noise) == noise
     with pytest.raises(RbmixError, match="eot = 0 must be a whole number"):
-        schedule_of(replace(own, algorithm="pgd", options={"eot": 0}), 10, randomised=True)
+        wrong = replace(own, algorithm="pgd", options={"eot": 0})
+        schedule_of(attack_plan(wrong, randomised=True), 10)
 
 
 @pytest.mark.quick

@@ -11,7 +11,8 @@ from torch import nn
 from robustbench_mix.attacks import registry
 from robustbench_mix.attacks.base import Stage
 from robustbench_mix.config import protocols
-from robustbench_mix.config.specs import ModelSpec, parse_grid
+from robustbench_mix.config.epsilon import parse_grid
+from robustbench_mix.config.model import ModelSpec
 from robustbench_mix.data.dataset import Split
 from robustbench_mix.errors import RbmixError
 from robustbench_mix.evaluation.harness import Settings, classes_of

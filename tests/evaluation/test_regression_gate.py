@@ -11,7 +11,7 @@ import torch
 
 from robustbench_mix import cli
 from robustbench_mix.attacks.native import pgd
-from robustbench_mix.evaluation import fast, plan
+from robustbench_mix.evaluation import fast, load_model
 from robustbench_mix.models import factory
 from robustbench_mix.results.regression import baselines
 from robustbench_mix.training import load_or_train
@@ -110,15 +110,15 @@ def test_other_threads_pass(kept: Path, capsys) -> None:
 
 def nudged(monkeypatch: pytest.MonkeyPatch) -> None:
     """One layer's weights are a little different."""
-    load = load_or_train.from_checkpoint
+    load = load_or_train.load_checkpoint
 
     def changed(*words):
-        obtained = load(*words)
+        trained = load(*words)
         with torch.no_grad():
-            next(obtained.model.parameters()).mul_(1.02)
-        return obtained
+            next(trained.model.parameters()).mul_(1.02)
+        return trained
 
-    monkeypatch.setattr(plan, "from_checkpoint", changed)
+    monkeypatch.setattr(load_model, "load_checkpoint", changed)
 
 
 def without_normalisation(monkeypatch: pytest.MonkeyPatch) -> None:

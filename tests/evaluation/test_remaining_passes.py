@@ -20,7 +20,7 @@ from robustbench_mix.attacks.counted_model import CountedModel
 from robustbench_mix.attacks.native.square import expected_queries, square
 from robustbench_mix.attacks.passes import Count
 from robustbench_mix.config import protocols
-from robustbench_mix.config.specs import Eps
+from robustbench_mix.config.epsilon import Eps
 from robustbench_mix.evaluation import diagnostics, explain, fast, reference
 from robustbench_mix.evaluation.harness import Settings
 from robustbench_mix.evaluation.identity import Label
@@ -258,8 +258,8 @@ def test_the_share_never_falls_and_ends_at_one(name: str) -> None:
     pace = Pace(run.seen[0][1])
     shares = []
     for done, total in run.seen:
-        pace.see(done, total)
-        shares.append(pace.share)
+        pace.update(done, total)
+        shares.append(pace.fraction)
         assert pace.percent < 100 or done == total
     assert shares == sorted(shares)
     assert (shares[-1], pace.percent) == (1, 100)
@@ -327,8 +327,8 @@ def test_a_search_counts_up_to_what_it_took(linear_case: Callable, monkeypatch) 
     def bar(description: str, total: float, done: float = 0.0) -> Iterator[Any]:
         yield lambda done, note="", total=None: seen.append((done, total))
 
-    monkeypatch.setattr(fast, "bar", bar)
-    monkeypatch.setattr(reference, "bar", bar)
+    monkeypatch.setattr(fast, "progress_bar", bar)
+    monkeypatch.setattr(reference, "progress_bar", bar)
     model, split = linear_case(10)
     protocol = protocols.load("pgd", "", eps=["0.002", "0.01", "0.04"])
     settings = Settings(0, torch.device("cpu"), 4)

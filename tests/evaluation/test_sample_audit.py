@@ -11,7 +11,7 @@ from scipy.stats import binom
 from robustbench_mix.attacks import registry
 from robustbench_mix.attacks.base import Stage
 from robustbench_mix.config import protocols
-from robustbench_mix.config.specs import parse_grid
+from robustbench_mix.config.epsilon import parse_grid
 from robustbench_mix.evaluation import sample_audit
 from robustbench_mix.evaluation.fast import search_all
 from robustbench_mix.evaluation.harness import Settings

@@ -9,7 +9,7 @@ import torch
 
 from robustbench_mix.attacks import registry
 from robustbench_mix.config import protocols
-from robustbench_mix.config.specs import parse_grid
+from robustbench_mix.config.epsilon import parse_grid
 from robustbench_mix.evaluation.harness import Settings
 from robustbench_mix.evaluation.reference import attack_all
 

@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from robustbench_mix.config.specs import ModelSpec
+from robustbench_mix.config.model import ModelSpec
 from robustbench_mix.config.training import recipe_for
 from robustbench_mix.errors import RbmixError
 from robustbench_mix.models import checkpoint

@@ -10,7 +10,7 @@ import numpy as np
 
 from robustbench_mix.claims.explanations.table import Explanation, interval, percent
 from robustbench_mix.results.probes import ATTACKS, PAIRED, SIDES, Probe
-from robustbench_mix.runtime.provenance import alike
+from robustbench_mix.runtime.provenance import comparable_values
 
 T = TypeVar("T")
 Twins = list[tuple[Probe, Probe]]
@@ -21,7 +21,7 @@ def twins(probes: list[Probe]) -> dict[tuple[str, str, str], Twins]:
     by_key: dict[tuple[Any, ...], dict[str, Probe]] = defaultdict(dict)
     for probe in probes:
         if not probe.header.get("adversarial"):
-            key = (*alike(probe.header, PAIRED), *probe.header["eps"])
+            key = (*comparable_values(probe.header, PAIRED), *probe.header["eps"])
             by_key[key][probe.header["spatial"]] = probe
     found: dict[tuple[str, str, str], Twins] = defaultdict(list)
     for group in by_key.values():

@@ -15,8 +15,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from robustbench_mix.config.epsilon import Eps, parse_eps
 from robustbench_mix.config.norms import FROM_ROBUSTBENCH, NORMS, ROBUSTBENCH
-from robustbench_mix.config.specs import Eps, parse_eps
 from robustbench_mix.errors import RbmixError
 from robustbench_mix.results import schemas
 from robustbench_mix.results.records import Run
@@ -142,8 +142,8 @@ def read(path: Path) -> dict[str, Any]:
     Raises RbmixError for anything else: nothing in it is trusted.
     """
     refusal = f"{path} is no entry of RobustBench"
-    raw = reading.content(path, "entry", reading.COMPANION)
-    entry = validation.verify(reading.from_json(raw, refusal), ENTRY, refusal)
+    raw = reading.read_bytes(path, "entry", reading.MAX_COMPANION_BYTES)
+    entry = validation.verify(reading.parse_json(raw, refusal), ENTRY, refusal)
     if not is_name(path.stem):
         raise RbmixError(f"{refusal} (its file's name is no Model ID, which is printed)")
     own = entry["rbmix"]["norm"] if entry.get("rbmix") else None

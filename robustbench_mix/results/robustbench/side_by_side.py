@@ -15,8 +15,8 @@ from typing import Any
 
 import pandas as pd
 
+from robustbench_mix.config.epsilon import parse_eps
 from robustbench_mix.config.norms import ROBUSTBENCH
-from robustbench_mix.config.specs import parse_eps
 from robustbench_mix.errors import RbmixError
 from robustbench_mix.results import flags, records
 from robustbench_mix.results.intervals import wilson
