@@ -52,7 +52,7 @@ LONG_SIGNATURES = {
     "attacks.native.ensembles._untargeted", "attacks.native.fab.fab", "attacks.native.pgd._walk",
     "attacks.native.pgd.ascend", "attacks.reference.autoattack._library_attack",
     "attacks.reference.gradient_descent.descend", "evaluation.fast.search_all",
-    "evaluation.identity.header_of", "evaluation.reference.attack_all", "models.mixers.__init__",
+    "evaluation.identity.header_of", "evaluation.reference.attack_all", "models.separable.__init__",
 }  # fmt: skip
 # What everybody calls by another name, and the collisions that are left.
 ALIASES = {

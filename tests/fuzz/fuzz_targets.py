@@ -165,7 +165,7 @@ def read_sweep(folder: Path) -> str:
         for cell in sweep.cells[:20]:
             planning.check_buildable(cell)
         setting = planning.SweepSetting(str(folder / "results"), CPU)
-        few = replace(sweep, cells=sweep.cells[:4], puzzles=sweep.puzzles[:4])
+        few = replace(sweep, cells=sweep.cells[:4], unshuffling_cells=sweep.unshuffling_cells[:4])
         planning.summarize_by_network(planning.plan_tasks(few, setting))
 
     with boundary():

@@ -242,9 +242,12 @@ def test_costs_grow_with_the_work() -> None:
     costs = CostModel(torch.device("cpu"))
     spec, shape = ModelSpec("resnet14_w4"), Shape(1, 8, 10)
     recipe = recipe_for("resnet", "digits")
-    cost = costs.training(spec, shape, recipe, 640)
-    assert costs.training(spec, shape, recipe, 1280) == pytest.approx(2 * cost)
-    assert costs.training(spec, shape, replace(recipe, adversarial=Adversarial("1/16")), 640) > cost
+    cost = costs.training_seconds(spec, shape, recipe, 640)
+    assert costs.training_seconds(spec, shape, recipe, 1280) == pytest.approx(2 * cost)
+    assert (
+        costs.training_seconds(spec, shape, replace(recipe, adversarial=Adversarial("1/16")), 640)
+        > cost
+    )
 
 
 SPLIT = """
