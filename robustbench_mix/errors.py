@@ -5,8 +5,8 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
-LONGEST = 1000  # characters of a message
-MANY = 30  # names that are still listed one by one
+MAX_CHARACTERS = 1000  # characters of a message
+MAX_LISTED = 30  # names that are still listed one by one
 
 
 class RbmixError(Exception):
@@ -26,8 +26,8 @@ def one_line(text: str) -> str:
     Names come from files and folders that others may have made.
     """
     words = " ".join(text.split())
-    if len(words) > LONGEST:
-        words = f"{words[: 7 * LONGEST // 10]} ... {words[-LONGEST // 4 :]}"
+    if len(words) > MAX_CHARACTERS:
+        words = f"{words[: 7 * MAX_CHARACTERS // 10]} ... {words[-MAX_CHARACTERS // 4 :]}"
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in words)
 
 
@@ -41,7 +41,9 @@ def unknown(kind: str, name: str, allowed: Iterable[str], also: str = "") -> Rbm
     names = list(allowed)
     near = difflib.get_close_matches(name, names, n=4, cutoff=0.5)
     hint = f"; did you mean {near[0]!r}?" if near else ""
-    shown = names if len(names) <= MANY else [*(near or names[:4]), f"... {len(names):,} in all"]
+    shown = (
+        names if len(names) <= MAX_LISTED else [*(near or names[:4]), f"... {len(names):,} in all"]
+    )
     listed = ", ".join(shown) + (f", {also}" if also else "")
     return RbmixError(f"unknown {kind} {name!r}{hint} (allowed: {listed})")
 

@@ -11,13 +11,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from robustbench_mix.attacks.base import Target
+from robustbench_mix.attacks.counted_model import CountedModel
 
 Curve = list[int]  # robust images at each epsilon
 Pgd = Callable[[nn.Module, Tensor, Tensor, list[float], int, float], Curve]
 
 
-def installed(package: str) -> str | None:
+def installed_version(package: str) -> str | None:
     """The version of a distribution, None if it is not there."""
     try:
         return version(package)
@@ -33,7 +33,7 @@ def pyautoattack_curve(model: nn.Module, x: Tensor, y: Tensor, grid: list[float]
     for eps in grid:
         adversary = AutoAttack(model, norm="Linf", eps=eps, seed=0, device=x.device)
         x_adv, _ = adversary.run_standard_evaluation(x, y, batch_size=len(x))
-        robust.append(_robust(model, x_adv, y))
+        robust.append(_count_robust(model, x_adv, y))
     return robust
 
 
@@ -48,7 +48,7 @@ def foolbox_pgd(
     wrapped = foolbox.PyTorchModel(model.eval(), bounds=(0, 1), device=x.device)
     attack = foolbox.attacks.LinfPGD(rel_stepsize=step, steps=steps, random_start=False)
     _, clipped, _ = attack(wrapped, x, y, epsilons=grid)
-    return [_robust(model, x_adv, y) for x_adv in clipped]
+    return [_count_robust(model, x_adv, y) for x_adv in clipped]
 
 
 def torchattacks_pgd(
@@ -60,7 +60,7 @@ def torchattacks_pgd(
     robust = []
     for eps in grid:
         attack = torchattacks.PGD(model, eps=eps, alpha=step * eps, steps=steps, random_start=False)
-        robust.append(_robust(model, attack(x, y), y))
+        robust.append(_count_robust(model, attack(x, y), y))
     return robust
 
 
@@ -84,16 +84,16 @@ def art_pgd(
             verbose=False,
         )  # fmt: skip
         x_adv = torch.from_numpy(attack.generate(x.cpu().numpy(), y.cpu().numpy()))
-        robust.append(_robust(model, x_adv.to(x), y))
+        robust.append(_count_robust(model, x_adv.to(x), y))
     return robust
 
 
 MODULES = {"adversarial-robustness-toolbox": "art.attacks.evasion"}
 
 
-def usable(package: str) -> bool:
+def is_usable(package: str) -> bool:
     """Whether a peer is installed and can be imported with everything it needs."""
-    if installed(package) is None:
+    if installed_version(package) is None:
         return False
     try:
         with warnings.catch_warnings():
@@ -118,11 +118,11 @@ def timm_convmixer(width: int, depth: int, kernel: int, patch: int, classes: int
     return ConvMixer(width, depth, kernel_size=kernel, patch_size=patch, num_classes=classes)
 
 
-def counted(model: nn.Module) -> Target:
+def with_pass_counter(model: nn.Module) -> CountedModel:
     """A network that counts its passes, contiguous at the border as the peers need it."""
-    return Target(model)
+    return CountedModel(model)
 
 
 @torch.no_grad()
-def _robust(model: nn.Module, x_adv: Tensor, y: Tensor) -> int:
+def _count_robust(model: nn.Module, x_adv: Tensor, y: Tensor) -> int:
     return int((model(x_adv).argmax(1) == y).sum())

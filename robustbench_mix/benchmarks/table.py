@@ -52,7 +52,7 @@ def from_json(plain: Any) -> Table:
     except msgspec.ValidationError as error:
         raise ValueError(f"no parts with rows of texts and numbers: {error}") from error
     for name, part in table.items():
-        if not is_name(name) or not all(map(_is_cell, _texts(part))):
+        if not is_name(name) or not all(map(_is_cell_text, _texts(part))):
             raise ValueError(f"no parts with rows of texts that fit a table: {name!r}")
     return table
 
@@ -62,7 +62,7 @@ def _texts(part: Part) -> list[str]:
     return [part.where, *part.skipped, *(text for row in rows for text in row)]
 
 
-def _is_cell(text: str) -> bool:
+def _is_cell_text(text: str) -> bool:
     """Whether a text can be printed, and stays in its cell of the table."""
     return text.isprintable() and not re.search(r"[|<]|\]\(", text)
 
@@ -85,7 +85,7 @@ def to_markdown(table: Table) -> str:
             "| --- | --- | --- | --- | --- |",
         ]
         lines += [
-            f"| {row.work} | {row.against} | {row.target} | {reached(row)} | {row.note} |"
+            f"| {row.work} | {row.against} | {row.target} | {format_values(row)} | {row.note} |"
             for part in here
             for row in part.rows
         ]
@@ -94,7 +94,7 @@ def to_markdown(table: Table) -> str:
     return "\n".join(lines) + "\n"
 
 
-def reached(row: Row) -> str:
+def format_values(row: Row) -> str:
     """The median, and the range of more than one value."""
     if not row.values:
         return "-"

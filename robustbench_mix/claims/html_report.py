@@ -21,8 +21,8 @@ from robustbench_mix.results.intervals import wilson
 from robustbench_mix.results.probes import Transfer
 from robustbench_mix.results.records import Run
 from robustbench_mix.results.unshuffling import Decoding
-from robustbench_mix.storage.files import write_changed
-from robustbench_mix.storage.locks import alone
+from robustbench_mix.storage.files import write_if_changed
+from robustbench_mix.storage.locks import exclusive_lock
 
 NAME = "report.html"
 AMPLIFIED = 127  # what a perturbation is scaled to, in grey levels, around the middle
@@ -32,8 +32,8 @@ SIDE = 96  # pixels of a picture, at least
 def write(results: Path) -> list[Path]:
     """Regenerate report.html from the records under `results`; empty if nothing changed."""
     path = results / NAME
-    with alone(path):
-        return write_changed({path: to_html(results)})
+    with exclusive_lock(path):
+        return write_if_changed({path: to_html(results)})
 
 
 def to_html(results: Path) -> str:

@@ -10,8 +10,8 @@ from robustbench_mix.claims.explanations.overview import Explanation
 from robustbench_mix.claims.explanations.table import draw
 from robustbench_mix.claims.explanations.table import to_markdown as explained
 from robustbench_mix.results.markdown import head, line, plain
-from robustbench_mix.storage.files import write_changed
-from robustbench_mix.storage.locks import alone
+from robustbench_mix.storage.files import write_if_changed
+from robustbench_mix.storage.locks import exclusive_lock
 
 NAME = "claims.md"
 
@@ -19,9 +19,9 @@ NAME = "claims.md"
 def write(results: Path, found: list[Claim], why: list[Explanation]) -> list[Path]:
     """Write claims.md under `results`, and the drawings that it shows; the files that changed."""
     path = results / NAME
-    with alone(path):
+    with exclusive_lock(path):
         drawn = draw(results, why)
-        return [*write_changed({path: to_markdown(found, why)}), *drawn]
+        return [*write_if_changed({path: to_markdown(found, why)}), *drawn]
 
 
 def stale(results: Path, found: list[Claim], why: list[Explanation]) -> bool:

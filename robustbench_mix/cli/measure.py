@@ -55,5 +55,5 @@ def bench(
 
     from robustbench_mix.benchmarks import run, table
 
-    measured = run.bench(**words, quick=quick, results=results)
+    measured = run.run_benchmarks(**words, quick=quick, results=results)
     answer(as_json, quiet, table.to_json(measured), lambda: print(table.to_markdown(measured)))

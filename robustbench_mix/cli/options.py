@@ -11,12 +11,11 @@ from typing import Annotated, Any, Optional
 import typer
 
 from robustbench_mix.cli import completion
-from robustbench_mix.config.specs import Interface
+from robustbench_mix.config.model import Interface
 from robustbench_mix.errors import RbmixError
 from robustbench_mix.runtime import progress
-from robustbench_mix.storage import paths as places
 from robustbench_mix.storage import remote
-from robustbench_mix.storage.paths import is_folder
+from robustbench_mix.storage.paths import default_results_folder, is_folder
 
 
 def number(kind: Callable[[str], Any], what: str) -> Callable[[Any], Any]:
@@ -153,7 +152,7 @@ Quiet = Annotated[
 
 def results_folder(text: Any) -> Path:
     """The folder that is meant; of a URL, its mirror brought up to date."""
-    return remote.folder(str(text))
+    return remote.local_folder(str(text))
 
 
 results_folder.__name__ = "path or URL"
@@ -177,7 +176,7 @@ def chosen(given: Path | None, quiet: bool, *inside: str) -> Path:
     progress.set_quiet(quiet)
     if given is not None:
         return given
-    usual = places.usual_results()
+    usual = default_results_folder()
     if usual != Path("results"):
         progress.say(
             f"in this checkout of rbmix results are kept in {usual}, apart from the committed "
@@ -189,8 +188,8 @@ def chosen(given: Path | None, quiet: bool, *inside: str) -> Path:
 def load_torch(quiet: bool) -> None:
     """Say that PyTorch is about to be imported, which takes seconds, unless it is there.
 
-    Commands check their words before (`command_checks`). `quiet` holds for all that is said from
-    now on.
+    Commands check their words before, by making a plan of them. `quiet` holds for
+    all that is said from now on.
     """
     progress.set_quiet(quiet)
     if "torch" not in sys.modules:
@@ -211,7 +210,7 @@ def answer(as_json: bool, quiet: bool, data: Any, show: Callable[[], None]) -> N
 
 def names(paths: Iterable[Path]) -> dict[str, list[str]]:
     """What a command wrote, as its JSON says it."""
-    return {"paths": [remote.name(path) for path in paths]}
+    return {"paths": [remote.display_name(path) for path in paths]}
 
 
 def listed(text: str, kind: Callable[[str], Any] = str) -> list[Any]:
@@ -222,6 +221,11 @@ def listed(text: str, kind: Callable[[str], Any] = str) -> list[Any]:
     except ValueError:
         wanted = "numbers, as in 0.5,0.25" if kind is float else "whole numbers, as in 3,5"
         raise typer.BadParameter(f"{text!r} is not a list of {wanted}") from None
+
+
+def eps_grid(text: str | None) -> list[str] | None:
+    """The epsilons of `--eps`, None where it is not given."""
+    return None if text is None else listed(text)
 
 
 def interface(

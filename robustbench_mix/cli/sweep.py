@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Optional
+from typing import Annotated, Optional
 
 import typer
 
@@ -28,7 +28,9 @@ from robustbench_mix.cli.options import (
     results_folder,
     whole,
 )
+from robustbench_mix.config.training import Training
 from robustbench_mix.errors import RbmixError
+from robustbench_mix.evaluation.plan import DataPlan, UnshufflingPlan, unshufflers_of
 from robustbench_mix.runtime import progress
 from robustbench_mix.storage import remote
 
@@ -61,29 +63,28 @@ def unshuffle(
     quiet: Quiet = False,
 ) -> None:
     """Teach ConvMixers to undo a fixed permutation of the pixels: learned against frozen."""
-    from robustbench_mix.config import command_checks
-    from robustbench_mix.config.training import Training
-
-    words: dict[str, Any] = {
-        "widths": listed(width, int), "depths": listed(depth, int), "kernels": listed(kernel, int),
-        "patch": patch, "spatial": listed(spatial), "seed": seed, "dataset": dataset,
-        "examples": examples, "training": Training(epochs, train_examples, lr, precision),
-        "device": device,
-    }  # fmt: skip
-    command_checks.unshufflers(**words)
+    planned = UnshufflingPlan(
+        data=DataPlan(dataset, examples),
+        device=device,
+        unshufflers=unshufflers_of(
+            listed(width, int), listed(depth, int), listed(kernel, int), patch, listed(spatial),
+            seed,
+        ),
+        training=Training(epochs, train_examples, lr, precision),
+    )  # fmt: skip
     results = chosen(out, as_json or quiet)
     load_torch(as_json or quiet)
 
     from robustbench_mix.cli import render
-    from robustbench_mix.evaluation import plan as jobs
+    from robustbench_mix.evaluation import unshuffling_run
     from robustbench_mix.results import gallery
     from robustbench_mix.storage import files
 
-    with files.noted() as changed:
-        paths = jobs.unshuffle(**words, results=results, quiet=as_json or quiet)
+    with files.record_written_files() as changed:
+        paths = unshuffling_run.unshuffle(planned, results)
     rows = gallery.rows(paths)
     read = [path for path in paths if path not in changed]
-    with progress.doing("drawing what was decoded"):
+    with progress.report_if_slow("drawing what was decoded"):
         written = [*(path for path in paths if path in changed), *gallery.write(results)]
     answer(
         as_json, quiet, {"rows": rows, **names(written)},
@@ -165,7 +166,7 @@ def sweep(
         "examples": examples, "epochs": epochs, "train_examples": train_examples,
     }  # fmt: skip
     wanted = definition.load(spec, {name: v for name, v in changes.items() if v is not None})
-    sweep_checks.sweep(
+    sweep_checks.check_sweep(
         wanted, runner=runner, workers=workers, address=address, precision=precision, device=device
     )
     results = chosen(out, is_silent)
@@ -173,32 +174,30 @@ def sweep(
 
     from robustbench_mix.cli import render_sweeps
     from robustbench_mix.results import gallery, plots
-    from robustbench_mix.sweeps import plan as planning
     from robustbench_mix.sweeps import run
-    from robustbench_mix.sweeps import status as ongoing
     from robustbench_mix.sweeps.executors import choose
+    from robustbench_mix.sweeps.plan import makespan_seconds, plan_here, summarize_by_network
+    from robustbench_mix.sweeps.status import start
 
     failures: list[str] = []
-    with choose.running(runner, workers=workers, address=address, device=device) as found:
-        setting, pieces = found.ask(
-            planning.planned, wanted, remote.spelled(results), device, precision, is_silent
+    with choose.open_executor(runner, workers=workers, address=address, device=device) as found:
+        setting, tasks = found.call(
+            plan_here, wanted, remote.portable_name(results), device, precision
         )
         if not is_silent:
-            wall = planning.makespan(pieces, found.room)
-            render_sweeps.plan(
-                wanted.name, wanted.summary, planning.summary(pieces), found.room, wall
-            )
+            rows, wall = summarize_by_network(tasks), makespan_seconds(tasks, found.capacity)
+            render_sweeps.plan(wanted.name, wanted.summary, rows, found.capacity, wall)
         if not plan:
-            state = ongoing.begin(results, wanted.name, found.words, pieces)
-            failures = run.run(pieces, setting, found, state.note)
+            state = start(results, wanted.name, found.description, tasks)
+            failures = run.run_sweep(tasks, setting, found, state.set_state)
     written = []
     if not plan:
-        results_folder(remote.spelled(results))  # what other machines wrote
-        with progress.doing("bringing leaderboard, curves and pictures up to date"):
-            written = plots.refresh(results) if any(p.attack for p in pieces) else []
-            written += gallery.write(results) if wanted.puzzles else []
+        results_folder(remote.portable_name(results))  # what other machines wrote
+        with progress.report_if_slow("bringing leaderboard, curves and pictures up to date"):
+            written = plots.refresh(results) if any(p.attack for p in tasks) else []
+            written += gallery.write(results) if wanted.unshuffling_cells else []
     answer(
-        as_json, quiet, run.to_json(pieces, failures, written),
+        as_json, quiet, run.to_json(tasks, failures, written),
         lambda: render_sweeps.sweep(failures, written),
     )  # fmt: skip
     if failures:
@@ -213,10 +212,10 @@ def status(
 ) -> None:
     """Show how far sweeps into a results folder are, from any machine that sees it."""
     from robustbench_mix.cli import render_sweeps
-    from robustbench_mix.sweeps import status as ongoing
+    from robustbench_mix.sweeps.status import read_all
 
     folder = existing(chosen(results, as_json or quiet))
-    found = ongoing.read_all(folder)
+    found = read_all(folder)
     if not found:
-        raise RbmixError(f"no sweep has been run into {remote.spelled(folder)}")
+        raise RbmixError(f"no sweep has been run into {remote.portable_name(folder)}")
     answer(as_json, quiet, {"sweeps": found}, lambda: render_sweeps.status(found))

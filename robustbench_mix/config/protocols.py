@@ -10,10 +10,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from robustbench_mix.config.specs import NORMS, Eps, check_name, parse_grid, short_hash
+from robustbench_mix.config.canonical import short_hash
+from robustbench_mix.config.epsilon import Eps, parse_grid
+from robustbench_mix.config.limits import check_name
+from robustbench_mix.config.norms import NORMS
 from robustbench_mix.errors import RbmixError, unknown
 from robustbench_mix.storage import reading
-from robustbench_mix.storage.paths import path_of
+from robustbench_mix.storage.paths import parse_path
 
 FIELDS = {"summary", "algorithm", "norm", "eps", "options"}
 
@@ -66,11 +69,11 @@ def load(
     epsilons or norms that are not allowed.
     """
     is_path = name.endswith(".toml") or "/" in name
-    path = path_of(name) if is_path else folder() / f"{name}.toml"
+    path = parse_path(name) if is_path else folder() / f"{name}.toml"
     if not is_path and name not in names():
         raise unknown("attack", name, names(), also="or a path to a .toml file")
     stem = check_name("protocol", path.stem)
-    raw = reading.toml(path, "protocol")
+    raw = reading.read_toml(path, "protocol")
     return parse(raw, stem, dataset, eps=eps, norm=norm, source=str(path))
 
 

@@ -7,18 +7,69 @@ for ConvMixer as its authors do (arXiv 2201.09792), shortened to what a laptop c
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
-from robustbench_mix.config.specs import (
-    MAX_EPOCHS,
-    MAX_EXAMPLES,
-    Recipe,
-    check_count,
-    check_precision,
-    check_rate,
-    parse_eps,
-)
-from robustbench_mix.errors import RbmixError
+from robustbench_mix.config.epsilon import parse_eps
+from robustbench_mix.config.limits import MAX_BATCH_SIZE, MAX_EPOCHS, MAX_EXAMPLES, check_count
+from robustbench_mix.errors import RbmixError, unknown
+
+PRECISIONS = ("fp32", "bf16")
+
+
+def check_rate(rate: float) -> None:
+    """Raise RbmixError unless a learning rate is a positive number."""
+    if not (math.isfinite(rate) and rate > 0):
+        raise RbmixError(f"learning rate {rate} must be a positive number")
+
+
+def check_precision(name: str) -> None:
+    """Raise RbmixError unless it is one of `PRECISIONS`."""
+    if name not in PRECISIONS:
+        raise unknown("precision", name, PRECISIONS)
+
+
+@dataclass(frozen=True)
+class Adversarial:
+    """Training on PGD examples (Madry et al., arXiv 1706.06083) instead of the images.
+
+    `eps` is an l-infinity radius as text; `step_size` is a share of it.
+    """
+
+    eps: str
+    steps: int = 7
+    step_size: float = 0.25
+
+    def __post_init__(self) -> None:
+        parse_eps(self.eps, "linf")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a network is trained; one readable set of numbers, the same for every variant.
+
+    `lr` is the peak of a schedule that rises linearly for the first `warmup` share of
+    the steps and then falls to zero along a cosine. `pad` is the reach of the random
+    shift in pixels; `flip` mirrors half of the images.
+    """
+
+    epochs: int
+    batch_size: int
+    optimizer: str
+    lr: float
+    weight_decay: float
+    warmup: float
+    pad: int
+    flip: bool
+    precision: str = "fp32"
+    adversarial: Adversarial | None = None
+
+    def __post_init__(self) -> None:
+        check_count("epochs", self.epochs, MAX_EPOCHS)
+        check_count("batch size", self.batch_size, MAX_BATCH_SIZE)
+        check_rate(self.lr)
+        check_precision(self.precision)
+
 
 RESNET = Recipe(
     epochs=20,
@@ -42,12 +93,14 @@ CONVMIXER = Recipe(
 )
 
 
-def recipe_for(family: str, dataset: str) -> Recipe:
-    """The recipe of a model family (`resnet` or `convmixer`) on a data set.
+def recipe_for(model: str, dataset: str) -> Recipe:
+    """The recipe of a model word on a data set.
 
+    ConvMixer's is for every architecture with `mixer` in its name, the ResNets' for all others.
     Digits are small, few, and change their meaning when mirrored.
     """
-    recipe = CONVMIXER if family == "convmixer" else RESNET
+    name = model.rpartition(":")[2]
+    recipe = CONVMIXER if "mixer" in name.lower() else RESNET
     if dataset == "digits":
         recipe = replace(recipe, epochs=8, pad=1, flip=False)
     return recipe
@@ -63,6 +116,9 @@ class Training:
     """What the user wants changed in the recipe; None keeps it.
 
     `adversarial` trains on PGD examples, within `adversarial_eps` if that is given.
+
+    Raises:
+        RbmixError: For a number out of range, and a radius that nothing would use.
     """
 
     epochs: int | None = None
@@ -72,8 +128,7 @@ class Training:
     adversarial: bool = False
     adversarial_eps: str | None = None
 
-    def check(self) -> None:
-        """Raises RbmixError for numbers out of range and a radius that nothing would use."""
+    def __post_init__(self) -> None:
         check_count("epochs", self.epochs, MAX_EPOCHS)
         check_count("number of examples", self.examples, MAX_EXAMPLES)
         if self.lr is not None:
@@ -86,10 +141,22 @@ class Training:
         if not self.adversarial:
             raise RbmixError(f"--adversarial-eps {self.adversarial_eps} needs --adversarial")
 
+    def applied_to(self, recipe: Recipe, precision: str) -> Recipe:
+        """The recipe with these epochs and this learning rate, in a precision that was chosen."""
+        return replace(
+            recipe,
+            epochs=recipe.epochs if self.epochs is None else self.epochs,
+            lr=recipe.lr if self.lr is None else self.lr,
+            precision=precision,
+        )
+
     def check_idle(self, model: str) -> None:
         """Raises RbmixError if anything is to be changed for a network that is not trained."""
-        if replace(self, precision="auto") != Training():
+        if replace(self, precision="auto") != UNCHANGED:
             raise RbmixError(
                 f"model {model!r} comes with its weights: --epochs, --train-examples, --lr and "
                 "--adversarial go with training"
             )
+
+
+UNCHANGED = Training()

@@ -14,28 +14,28 @@ from robustbench_mix.errors import RbmixError
 
 @dataclass(frozen=True)
 class Split:
-    """Images (N, C, H, W) uint8 in 0..levels, labels (N,) int64, and their positions.
+    """Images (N, C, H, W) uint8 in 0..grey_levels, labels (N,) int64, and their positions.
 
-    Images may be float32 in [0, 1] as well; `levels` is 1 then.
+    Images may be float32 in [0, 1] as well; `grey_levels` is 1 then.
     `index` (N,) int64 is each image's position in the whole split; it names the image.
     """
 
     images: Tensor
     labels: Tensor
     index: Tensor
-    levels: int
+    grey_levels: int
 
     def __len__(self) -> int:
         return len(self.labels)
 
     def pixels(self, start: int = 0, stop: int | None = None) -> Tensor:
         """Images start..stop as float32 in [0, 1], (n, C, H, W)."""
-        return self.images[start:stop].float() / self.levels
+        return self.images[start:stop].float() / self.grey_levels
 
     @cached_property
     def hash(self) -> str:
         """Twelve hexadecimal digits of the SHA-256 of everything in the split."""
-        digest = hashlib.sha256(f"{tuple(self.images.shape)} {self.levels}".encode())
+        digest = hashlib.sha256(f"{tuple(self.images.shape)} {self.grey_levels}".encode())
         for tensor in (self.images, self.labels, self.index):
             digest.update(tensor.contiguous().numpy().data)  # without a copy
         return digest.hexdigest()[:12]
@@ -49,7 +49,7 @@ class Split:
             index=self.index[chosen],
         )
 
-    def rows_of(self, chosen: Split) -> list[int]:
+    def positions_of(self, chosen: Split) -> list[int]:
         """Where the images of `chosen`, a part of this split, stand in it."""
         return torch.nonzero(torch.isin(self.index, chosen.index)).flatten().tolist()
 
@@ -78,7 +78,7 @@ class Dataset:
         if self.train.images.is_floating_point():
             pixels = self.train.pixels().double().transpose(0, 1).flatten(1)
             return pixels.mean(1).float(), pixels.std(1, correction=0).clamp_min(1e-6).float()
-        values = torch.arange(256, dtype=torch.float64) / self.train.levels
+        values = torch.arange(256, dtype=torch.float64) / self.train.grey_levels
         means, stds = [], []
         for channel in range(self.channels):
             # A few images at a time: counting takes eight bytes a pixel.
@@ -91,7 +91,7 @@ class Dataset:
         return torch.stack(means).float(), torch.stack(stds).float()
 
 
-def balanced(split: Split, n: int) -> Split:
+def balanced_subset(split: Split, n: int) -> Split:
     """A fixed, class-balanced subset of `n` images, the same on every machine.
 
     Each class gives its images in the order of a hash of their positions; classes take
@@ -102,7 +102,7 @@ def balanced(split: Split, n: int) -> Split:
         raise RbmixError(f"number of examples {n} must be at least 1")
     if n >= len(split):
         return split
-    keys = [_order(int(i)) for i in split.index]
+    keys = [_shuffle_key(int(i)) for i in split.index]
     by_class: dict[int, list[int]] = {}
     for position, label in enumerate(split.labels.tolist()):
         by_class.setdefault(label, []).append(position)
@@ -114,5 +114,5 @@ def balanced(split: Split, n: int) -> Split:
     return split.take(torch.tensor(chosen, dtype=torch.int64))
 
 
-def _order(index: int) -> str:
+def _shuffle_key(index: int) -> str:
     return hashlib.sha256(str(index).encode()).hexdigest()

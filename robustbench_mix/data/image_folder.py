@@ -8,32 +8,29 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from robustbench_mix.config.specs import check_name
+from robustbench_mix.config.catalog import dataset_name
+from robustbench_mix.config.limits import check_name
 from robustbench_mix.data.dataset import Dataset, Split
 from robustbench_mix.errors import RbmixError
-from robustbench_mix.runtime.memory import memory_size
+from robustbench_mix.runtime.memory import total_memory_bytes
 from robustbench_mix.runtime.progress import track
 from robustbench_mix.storage import reading
 from robustbench_mix.storage.files import replacing, safe_name
-from robustbench_mix.storage.locks import alone
-from robustbench_mix.storage.paths import home, is_folder
+from robustbench_mix.storage.locks import exclusive_lock
+from robustbench_mix.storage.paths import cache_folder, is_folder
 
 SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".ppm", ".webp")
-FORMATS = ("BMP", "JPEG", "PNG", "PPM", "WEBP")  # by content: no other decoder is ever started
+FORMATS = ("BMP", "JPEG", "PNG", "PPM", "WEBP")  # by content: no other unshuffler is ever started
 MAX_PIXELS = 2**24  # of one image
 
 
-def load_folder(path: Path, reserved: Collection[str] = ()) -> Dataset:
-    """Read a class folder; the data set is named after the folder.
-
-    A folder named like one of the `reserved` data sets gets `-folder` appended, so that
-    its results never pass for theirs.
+def load_folder(path: Path) -> Dataset:
+    """Read a class folder; the data set is named after the folder (`catalog.dataset_name`).
 
     Raises RbmixError if `train` or `test` is missing, classes differ or are fewer than
     two, an image cannot be decoded, or image sizes differ.
@@ -43,26 +40,32 @@ def load_folder(path: Path, reserved: Collection[str] = ()) -> Dataset:
     files = {split: _list_images(path, split) for split in ("train", "test")}
     classes = _classes(path, files)
     stem = safe_name(f"{path.name}-{_listing_hash(path, files)}")
-    cached = home() / "data" / f"{stem}.safetensors"
+    cached = cache_folder() / "data" / f"{stem}.safetensors"
     if not cached.exists():
-        with alone(cached):
+        with exclusive_lock(cached):
             if not cached.exists():
-                _decode(files, classes, cached)
-    splits = _cached(cached, {split: len(images) for split, images in files.items()}, len(classes))
-    name = f"{path.name}-folder" if path.name in reserved else path.name
-    return Dataset(name, classes, *splits)
+                _decode_to_cache(files, classes, cached)
+    splits = _read_cache(
+        cached, {split: len(images) for split, images in files.items()}, len(classes)
+    )
+    return Dataset(dataset_name(str(path)), classes, *splits)
 
 
-def _cached(path: Path, counts: dict[str, int], classes: int) -> list[Split]:
+def _read_cache(path: Path, counts: dict[str, int], classes: int) -> list[Split]:
     """The splits that `_decode` wrote; raises RbmixError if they are not such as it writes."""
     from safetensors.torch import load_file
 
     hint = "; delete it"
-    reading.check(path, "cached data", reading.WEIGHTS)
-    with reading.parsing(f"cached data {path} is damaged", hint):
+    reading.check_file(path, "cached data", reading.MAX_WEIGHTS_BYTES)
+    with reading.refuse_on_error(f"cached data {path} is damaged", hint):
         tensors = load_file(path)
         splits = [
-            Split(tensors[f"{s}.images"], tensors[f"{s}.labels"], tensors[f"{s}.index"], levels=255)
+            Split(
+                tensors[f"{s}.images"],
+                tensors[f"{s}.labels"],
+                tensors[f"{s}.index"],
+                grey_levels=255,
+            )
             for s in counts
         ]
         for split, count in zip(splits, counts.values(), strict=True):
@@ -105,18 +108,18 @@ def _classes(path: Path, files: dict[str, list[Path]]) -> tuple[str, ...]:
 def _listing_hash(path: Path, files: dict[str, list[Path]]) -> str:
     """Changes when a file is added, removed, renamed, resized or written again."""
     listing = [
-        (str(f.relative_to(path)), (stat := _stat(f)).st_size, stat.st_mtime_ns)
+        (str(f.relative_to(path)), (stat := _file_status(f)).st_size, stat.st_mtime_ns)
         for split in files.values()
         for f in split
     ]
     return hashlib.sha256(json.dumps(listing).encode()).hexdigest()[:12]
 
 
-def _stat(file: Path) -> os.stat_result:
-    return reading.check(file, "image", reading.IMAGE)
+def _file_status(file: Path) -> os.stat_result:
+    return reading.check_file(file, "image", reading.MAX_IMAGE_BYTES)
 
 
-def _decode(files: dict[str, list[Path]], classes: tuple[str, ...], cached: Path) -> None:
+def _decode_to_cache(files: dict[str, list[Path]], classes: tuple[str, ...], cached: Path) -> None:
     from safetensors import SafetensorError
     from safetensors.torch import save_file
 
@@ -126,7 +129,7 @@ def _decode(files: dict[str, list[Path]], classes: tuple[str, ...], cached: Path
     for split, images in files.items():
         decoded = np.empty(0, np.uint8)
         for i, file in enumerate(track(images, f"decoding {split}")):
-            pixels = _read(file)
+            pixels = _read_image(file)
             if size is None:
                 size = pixels.shape[:2]
             if pixels.shape[:2] != size:
@@ -151,7 +154,7 @@ def _decode(files: dict[str, list[Path]], classes: tuple[str, ...], cached: Path
 def _check_memory(images: list[Path], one: np.ndarray) -> None:
     """Raise RbmixError if so many images cannot lie in this machine's memory."""
     needed = len(images) * one.nbytes
-    there = memory_size()
+    there = total_memory_bytes()
     if there is not None and needed > there:
         raise RbmixError(
             f"{images[0].parent.parent}: {len(images):,} images of {one.shape[1]}x{one.shape[0]} "
@@ -159,14 +162,14 @@ def _check_memory(images: list[Path], one: np.ndarray) -> None:
         )
 
 
-def _read(file: Path) -> np.ndarray:
+def _read_image(file: Path) -> np.ndarray:
     """The pixels, (height, width, 3) uint8; raises RbmixError before too large ones are decoded."""
     import warnings
 
     from PIL import Image
 
     limit = f"(allowed: up to {MAX_PIXELS:,} pixels)"
-    with reading.parsing(f"cannot decode {file}"), warnings.catch_warnings():
+    with reading.refuse_on_error(f"cannot decode {file}"), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about sizes that are refused here, and odd metadata
         try:
             image = Image.open(file, formats=FORMATS)

@@ -8,14 +8,14 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from robustbench_mix.config.catalog import DATASETS, check_dataset
-from robustbench_mix.data.dataset import Dataset, Split, balanced
+from robustbench_mix.config.catalog import check_dataset
+from robustbench_mix.data.dataset import Dataset, Split, balanced_subset
 from robustbench_mix.data.image_folder import load_folder
 from robustbench_mix.data.shape import Shape, shape_of
 from robustbench_mix.errors import RbmixError, first_line
-from robustbench_mix.runtime.progress import doing
-from robustbench_mix.storage.locks import alone
-from robustbench_mix.storage.paths import home, path_of
+from robustbench_mix.runtime.progress import report_if_slow
+from robustbench_mix.storage.locks import exclusive_lock
+from robustbench_mix.storage.paths import cache_folder, parse_path
 
 # Colour channels, pixels a side, classes: known before anything is downloaded.
 SHAPES = {
@@ -31,44 +31,44 @@ def shape(name: str) -> Shape:
 
 
 def load(name: str) -> Dataset:
-    """Load a data set by name (`DATASETS`) or from a class folder by path.
+    """Load a data set by name (`catalog.DATASETS`) or from a class folder by path.
 
     Raises RbmixError for an unknown name, a folder that is not there or is not a class
     folder, and for CIFAR when it is neither on disk nor can be downloaded.
     """
     check_dataset(name)
-    with doing(f"reading data set {name}"):
+    with report_if_slow(f"reading data set {name}"):
         if name == "digits":
-            return _digits()
+            return _load_digits()
         if name in ("cifar10", "cifar100"):
-            return _cifar(name)
-        return load_folder(path_of(name), reserved=DATASETS)
+            return _load_cifar(name)
+        return load_folder(parse_path(name))
 
 
-def _split(images: np.ndarray, labels: np.ndarray, levels: int) -> Split:
+def _make_split(images: np.ndarray, labels: np.ndarray, grey_levels: int) -> Split:
     return Split(
         images=torch.from_numpy(np.ascontiguousarray(images, dtype=np.uint8)),
         labels=torch.from_numpy(np.asarray(labels, dtype=np.int64)),
         index=torch.arange(len(labels)),
-        levels=levels,
+        grey_levels=grey_levels,
     )
 
 
-def _digits() -> Dataset:
+def _load_digits() -> Dataset:
     """scikit-learn's digits, 30 images a class held out for testing.
 
     The source is the 1,797-image test part of the UCI optical digits (Alpaydin & Kaynak,
     1998); it names no split of its own, so a hash of the positions decides.
     """
-    images, labels = _shipped_digits()
-    whole = _split(images[:, None], labels, levels=16)
-    test = balanced(whole, 300)
+    images, labels = _read_digits()
+    whole = _make_split(images[:, None], labels, grey_levels=16)
+    test = balanced_subset(whole, 300)
     held_out = torch.isin(whole.index, test.index)
     train = whole.take(torch.nonzero(~held_out).flatten())
     return Dataset("digits", tuple(str(digit) for digit in range(10)), train, test)
 
 
-def _shipped_digits() -> tuple[np.ndarray, np.ndarray]:
+def _read_digits() -> tuple[np.ndarray, np.ndarray]:
     """Images (1797, 8, 8) and labels, as scikit-learn has them.
 
     Its file is read where it lies, for importing the library takes a second.
@@ -84,15 +84,15 @@ def _shipped_digits() -> tuple[np.ndarray, np.ndarray]:
     return table[:, :-1].reshape(-1, 8, 8), table[:, -1].astype(np.int64)
 
 
-def _cifar(name: str) -> Dataset:
+def _load_cifar(name: str) -> Dataset:
     import torchvision
 
-    root = home() / "data"
+    root = cache_folder() / "data"
     source = {"cifar10": torchvision.datasets.CIFAR10, "cifar100": torchvision.datasets.CIFAR100}
     splits = []
     for train in (True, False):
         try:
-            with alone(root / f"{name}.download"):
+            with exclusive_lock(root / f"{name}.download"):
                 raw = source[name](str(root), train=train, download=True)
         except (OSError, RuntimeError) as error:
             raise RbmixError(
@@ -100,5 +100,5 @@ def _cifar(name: str) -> Dataset:
                 f"({first_line(error)[:80]}); without a network use --dataset digits"
             ) from error
         images = np.asarray(raw.data).transpose(0, 3, 1, 2)
-        splits.append(_split(images, np.asarray(raw.targets), levels=255))
+        splits.append(_make_split(images, np.asarray(raw.targets), grey_levels=255))
     return Dataset(name, tuple(raw.classes), *splits)

@@ -36,14 +36,14 @@ def shape_of(dataset: Dataset) -> Shape:
     return Shape(dataset.channels, dataset.size, len(dataset.classes), sides)
 
 
-def resized(height: int, width: int, size: int) -> tuple[int, int]:
+def scaled_sides(height: int, width: int, size: int) -> tuple[int, int]:
     """Height and width when the shorter side becomes `size`, the proportions kept."""
     shorter = min(height, width)
     return round(height * size / shorter), round(width * size / shorter)
 
 
 @torch.no_grad()
-def send(net: nn.Module, shape: Shape) -> Any:
+def run_on_blank_image(net: nn.Module, shape: Shape) -> Any:
     """What the network, in eval mode, gives for one black image of this shape.
 
     The image is on the network's device and in its memory format; modes are put back afterwards.

@@ -8,15 +8,15 @@ from typing import Any
 
 import torch
 
+from robustbench_mix.config.canonical import short_hash
 from robustbench_mix.config.protocols import Protocol
-from robustbench_mix.config.specs import short_hash
 from robustbench_mix.data.dataset import Split
 from robustbench_mix.models.checkpoint import CheckpointHeader
 from robustbench_mix.results import records
 from robustbench_mix.results.headers import ProtocolSpec, RunIdentity
 from robustbench_mix.results.records import Run
 from robustbench_mix.results.twins import without_threads
-from robustbench_mix.runtime.devices import conditions
+from robustbench_mix.runtime.devices import compute_environment
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ def made_of(label: Label, checkpoint: CheckpointHeader, device: torch.device) ->
         "train_examples": checkpoint.train_examples,
         "epochs": recipe.epochs if recipe else None,
         "adversarial": adversarial.eps if adversarial else "",
-        **conditions(device),
+        **compute_environment(device),
     }
 
 

@@ -24,7 +24,7 @@ from robustbench_mix.runtime.progress import say
 from robustbench_mix.storage import reading, validation
 from robustbench_mix.storage.files import remove, write_text
 from robustbench_mix.storage.validation import Header
-from robustbench_mix.training.resume import PARTIAL
+from robustbench_mix.training.resume import ATTACK_SUFFIX
 
 SAVE_EVERY_SECONDS = 2.0
 
@@ -91,7 +91,7 @@ class Saver:
 
 def partial_of(path: Path) -> Path:
     """Where the state is kept of the unfinished run that will give `path`."""
-    return path.with_suffix(PARTIAL)
+    return path.with_suffix(ATTACK_SUFFIX)
 
 
 def resumed(path: Path, header: RunIdentity, sizes: Sizes) -> State | None:
@@ -103,7 +103,7 @@ def resumed(path: Path, header: RunIdentity, sizes: Sizes) -> State | None:
     if kept is None:
         return None
     if kept.header == msgspec.to_builtins(header):
-        with reading.parsing(*_refusal(path)):
+        with reading.refuse_on_error(*_refusal(path)):
             return restored(kept.state, **asdict(sizes))
     say(f"{path} was made with other versions or on another device: starting over")
     return None
@@ -124,8 +124,8 @@ def _read(path: Path) -> Kept | None:
     if not path.exists():
         return None
     refusal, hint = _refusal(path)
-    raw = reading.content(path, "unfinished run", reading.STATE)
-    return validation.decode(reading.from_json(raw, refusal, hint), Kept, refusal, hint=hint)
+    raw = reading.read_bytes(path, "unfinished run", reading.MAX_STATE_BYTES)
+    return validation.decode(reading.parse_json(raw, refusal, hint), Kept, refusal, hint=hint)
 
 
 def _refusal(path: Path) -> tuple[str, str]:

@@ -16,12 +16,14 @@ import torch
 from msgspec.structs import replace
 from torch import Tensor, nn
 
-from robustbench_mix.config.specs import ModelSpec, Recipe, as_json, short_hash
+from robustbench_mix.config.canonical import as_json, short_hash
+from robustbench_mix.config.model import ModelSpec
+from robustbench_mix.config.training import Recipe
 from robustbench_mix.errors import RbmixError
 from robustbench_mix.models import state_dict
 from robustbench_mix.storage import reading
 from robustbench_mix.storage.files import safe_name, write_bytes
-from robustbench_mix.storage.paths import home
+from robustbench_mix.storage.paths import cache_folder
 from robustbench_mix.storage.validation import (
     Header,
     Name,
@@ -77,7 +79,7 @@ def path_for(spec: ModelSpec, recipe: Recipe, dataset: str, data_hash: str) -> P
     """The cache path that belongs to exactly these settings."""
     key = short_hash([FORMAT, as_json(spec), as_json(recipe), data_hash])
     words = (spec.model, spec.spatial.replace(":", ""), spec.channel, f"s{spec.seed}", dataset, key)
-    return home() / "checkpoints" / f"{safe_name('-'.join(words))}.safetensors"
+    return cache_folder() / "checkpoints" / f"{safe_name('-'.join(words))}.safetensors"
 
 
 def weights_hash(model: nn.Module) -> str:
@@ -108,16 +110,16 @@ def read_header(path: Path) -> CheckpointHeader:
     if not path.exists():
         raise RbmixError(f"checkpoint {path} does not exist")
     refusal = f"checkpoint {path} is damaged or not rbmix's"
-    reading.check(path, "checkpoint", reading.WEIGHTS)
-    with reading.parsing(refusal), safe_open(path, framework="pt") as file:
+    reading.check_file(path, "checkpoint", reading.MAX_WEIGHTS_BYTES)
+    with reading.refuse_on_error(refusal), safe_open(path, framework="pt") as file:
         raw = (file.metadata() or {})[KEY].encode()
-    header = decode(reading.from_json(raw, refusal), CheckpointHeader, refusal)
+    header = decode(reading.parse_json(raw, refusal), CheckpointHeader, refusal)
     if not header.weights_hash:
         raise RbmixError(f"{refusal} (header: no weights_hash)")
     return header
 
 
-def is_ours(path: Path) -> bool:
+def is_rbmix_checkpoint(path: Path) -> bool:
     """Whether this is a checkpoint that rbmix wrote, with the header that it has."""
     try:
         return read_header(path).spec is not None

@@ -12,13 +12,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from robustbench_mix.models.fusion import nearly
+from robustbench_mix.models.fusion import nearly_equal
 
-LARGEST = 256  # images in a batch that is replayed
-AGREE = 0.1  # largest difference, as a share of the largest value: bfloat16 rounds coarsely
+MAX_BATCH = 256  # images in a batch that is replayed
+TOLERANCE = 0.1  # largest difference, as a share of the largest value: bfloat16 rounds coarsely
 
 
-class Graphed(nn.Module):
+class GraphedModel(nn.Module):
     """`net` (B, C, H, W) -> (B, classes), replayed as a CUDA graph with its input gradient.
 
     Each batch size is captured at its first use. A network that cannot be captured (its
@@ -37,7 +37,7 @@ class Graphed(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         size = 1 << (len(x) - 1).bit_length()
-        if size > LARGEST or not self.works or not len(x):
+        if size > MAX_BATCH or not self.works or not len(x):
             return self.net(x)  # type: ignore[no-any-return]
         padded = torch.cat([x, x[-1:].expand(size - len(x), -1, -1, -1)])
         shape = tuple(padded.shape)
@@ -56,27 +56,27 @@ class Graphed(nn.Module):
         return self.graphs[shape](padded)[: len(x)].clone()
 
 
-def graphed(net: nn.Module, x: Tensor) -> nn.Module:
+def with_cuda_graphs(net: nn.Module, x: Tensor) -> nn.Module:
     """`net` as CUDA graphs if `x` (B, C, H, W) is on a card and both agree there, else `net`."""
     if x.device.type != "cuda":
         return net
-    replayed = Graphed(net)
+    replayed = GraphedModel(net)
     try:
-        return replayed if agree(net, replayed, x) and replayed.works else net
+        return replayed if outputs_agree(net, replayed, x) and replayed.works else net
     except RuntimeError:
         return net  # without an input gradient, say: the attack tells
 
 
-def agree(net: nn.Module, other: nn.Module, x: Tensor) -> bool:
+def outputs_agree(net: nn.Module, other: nn.Module, x: Tensor) -> bool:
     """Whether two networks give the same logits and input gradients, on unlike batches in turn."""
     batches = [x, x.flip(0), x[: len(x) // 2 + 1].flip(3)]
     # All of one before the other: what is remembered instead of computed shows.
-    expected = [value for batch in batches for value in _answers(net, batch)]
-    given = [value for batch in batches for value in _answers(other, batch)]
-    return all(nearly(a, b, AGREE) for a, b in zip(expected, given, strict=True))
+    expected = [value for batch in batches for value in _logits_and_gradient(net, batch)]
+    given = [value for batch in batches for value in _logits_and_gradient(other, batch)]
+    return all(nearly_equal(a, b, TOLERANCE) for a, b in zip(expected, given, strict=True))
 
 
-def _answers(net: nn.Module, x: Tensor) -> tuple[Tensor, Tensor]:
+def _logits_and_gradient(net: nn.Module, x: Tensor) -> tuple[Tensor, Tensor]:
     """The logits, and the gradient of their highest."""
     x = x.detach().clone().requires_grad_()
     with torch.enable_grad():

@@ -15,50 +15,34 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from robustbench_mix.config.catalog import GRAMMAR, MODELS
-from robustbench_mix.config.specs import Interface, ModelSpec, check_channel, parse_spatial
-from robustbench_mix.data.shape import Shape, resized, send, shape_of
+from robustbench_mix.config.model import Interface, ModelSpec, check_channel, parse_spatial
+from robustbench_mix.data.shape import Shape, run_on_blank_image, scaled_sides, shape_of
 from robustbench_mix.errors import RbmixError, first_line, is_out_of_memory
 from robustbench_mix.models.mixers import (
     channel_mixers,
     count_trainable,
-    separate,
-    set_mixing,
+    set_mixers,
     spatial_mixers,
 )
 from robustbench_mix.models.normalize import Normalized
+from robustbench_mix.models.separable import separate
 from robustbench_mix.models.sources import registry
-from robustbench_mix.models.sources.builtin import parse_name
-from robustbench_mix.runtime.progress import doing
+from robustbench_mix.runtime.progress import report_if_slow
 
 MAX_PARAMETERS = 10**9
 
 __all__ = [
-    "GRAMMAR",
-    "MODELS",
     "Normalized",
     "Shape",
     "build",
-    "check_size",
-    "check_takes",
-    "family",
-    "network",
-    "parse_name",
+    "build_on_meta_device",
+    "build_without_normalization",
+    "check_parameter_count",
+    "count_outputs",
     "shape_of",
-    "sketch",
     "trainable_parameters",
-    "wrap",
+    "wrap_normalized",
 ]
-
-
-def family(word: str) -> str:
-    """The family whose recipe a network is trained with; checks the word.
-
-    `convmixer` for every architecture with `mixer` in its name, `resnet` for all others.
-    """
-    registry.parse(word).check()
-    name = word.rpartition(":")[2]
-    return "convmixer" if "mixer" in name.lower() else "resnet"
 
 
 def build(spec: ModelSpec, shape: Shape, mean: Tensor, std: Tensor) -> Normalized:
@@ -68,31 +52,36 @@ def build(spec: ModelSpec, shape: Shape, mean: Tensor, std: Tensor) -> Normalize
     one seed share all initial weights they have in common. The caller's random state is
     left alone. `spec.interface` goes before what the data set says.
     """
-    return wrap(network(spec, shape), spec.interface or Interface(), mean.clone(), std.clone())
+    return wrap_normalized(
+        build_without_normalization(spec, shape),
+        spec.interface or Interface(),
+        mean.clone(),
+        std.clone(),
+    )
 
 
-def network(spec: ModelSpec, shape: Shape) -> nn.Module:
+def build_without_normalization(spec: ModelSpec, shape: Shape) -> nn.Module:
     """The same without normalisation: separated, and its mixers set.
 
     Raises RbmixError for an architecture that cannot take such images, or that has none of
     the mixers that `spec` wants to be other than learned.
     """
-    with doing(f"building {spec.model}"):
-        return _network(spec, fitting(spec, shape))
+    with report_if_slow(f"building {spec.model}"):
+        return _build_network(spec, input_shape(spec, shape))
 
 
-def _network(spec: ModelSpec, shape: Shape) -> nn.Module:
+def _build_network(spec: ModelSpec, shape: Shape) -> nn.Module:
     """The same for the shape that it must fit."""
     origin = registry.parse(spec.model)
     spatial, channel = parse_spatial(spec.spatial), check_channel(spec.channel)
     if origin.is_builtin:
-        check_size(spec.model, partial(origin.fresh, shape))
+        check_parameter_count(spec.model, partial(origin.build, shape))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(spec.seed)
-        net = origin.fresh(shape)
+        net = origin.build(shape)
         if not origin.is_builtin:
             separate(net).to(memory_format=torch.channels_last)
-            check_outputs(check_takes(net, shape, spec.model), shape, spec.model)
+            check_output_count(count_outputs(net, shape, spec.model), shape, spec.model)
     for option, mode, mixers, what in (
         ("spatial", spec.spatial, spatial_mixers, "depthwise or dense spatial convolution"),
         ("channel", channel, channel_mixers, "1x1 or dense spatial convolution"),
@@ -102,18 +91,20 @@ def _network(spec: ModelSpec, shape: Shape) -> nn.Module:
                 f"model {spec.model!r} has nothing for --{option} {mode} to set: no {what} "
                 "(rbmix describe shows what it has)"
             )
-    return set_mixing(net, spatial, channel)
+    return set_mixers(net, spatial, channel)
 
 
-def sketch(spec: ModelSpec, shape: Shape) -> nn.Module:
+def build_on_meta_device(spec: ModelSpec, shape: Shape) -> nn.Module:
     """The same without storage, on the meta device, or with fresh weights if that fails."""
     with suppress(Exception), warnings.catch_warnings(), torch.device("meta"):
         warnings.simplefilter("ignore")  # about weights that are not copied
-        return network(spec, shape)
-    return network(spec, shape)  # some want numbers; and what is wrong in earnest comes again
+        return build_without_normalization(spec, shape)
+    return build_without_normalization(
+        spec, shape
+    )  # some want numbers; and what is wrong in earnest comes again
 
 
-def wrap(
+def wrap_normalized(
     net: nn.Module,
     interface: Interface,
     mean: Tensor,
@@ -127,7 +118,7 @@ def wrap(
     return Normalized(net, mean, std, interface.input_size, channels_last=channels_last)
 
 
-def fitting(spec: ModelSpec, shape: Shape) -> Shape:
+def input_shape(spec: ModelSpec, shape: Shape) -> Shape:
     """What the architecture must fit, where `spec.interface` changes the data set's shape.
 
     Raises RbmixError for fewer outputs than classes, and for a mean of other channels.
@@ -138,17 +129,17 @@ def fitting(spec: ModelSpec, shape: Shape) -> Shape:
     if classes < shape.classes:
         raise RbmixError(f"--classes {classes} is less than the data set's {shape.classes} classes")
     size = interface.input_size or shape.size
-    sides = shape.sides and resized(*shape.sides, size)
+    sides = shape.sides and scaled_sides(*shape.sides, size)
     return replace(shape, size=size, classes=classes, sides=sides)
 
 
-def check_takes(net: nn.Module, shape: Shape, word: str) -> int:
+def count_outputs(net: nn.Module, shape: Shape, word: str) -> int:
     """The number of logits that the network gives for an image of this shape, tried on one.
 
     Raises RbmixError if it cannot take the image, or gives anything but one row of logits.
     """
     try:
-        logits = send(net, shape)
+        logits = run_on_blank_image(net, shape)
     except Exception as error:  # whatever a foreign network raises
         if is_out_of_memory(error):
             raise
@@ -162,7 +153,7 @@ def check_takes(net: nn.Module, shape: Shape, word: str) -> int:
     return logits.shape[1]
 
 
-def check_outputs(outputs: int, shape: Shape, word: str) -> None:
+def check_output_count(outputs: int, shape: Shape, word: str) -> None:
     """Raise RbmixError unless the network has as many outputs as it should have."""
     if outputs != shape.classes:
         raise RbmixError(
@@ -171,7 +162,7 @@ def check_outputs(outputs: int, shape: Shape, word: str) -> None:
         )
 
 
-def check_size(name: str, make: Callable[[], nn.Module]) -> None:
+def check_parameter_count(name: str, make: Callable[[], nn.Module]) -> None:
     """Raise RbmixError if the network has more parameters than `MAX_PARAMETERS`."""
     with torch.device("meta"):  # shapes without storage
         count = sum(parameter.numel() for parameter in make().parameters())
@@ -190,6 +181,6 @@ def trainable_parameters(name: str, shape: Shape | None = None) -> dict[str, int
         "space": ("learned", "frozen"),
     }
     return {
-        variant: count_trainable(sketch(ModelSpec(name, *mixers), shape))
+        variant: count_trainable(build_on_meta_device(ModelSpec(name, *mixers), shape))
         for variant, mixers in variants.items()
     }

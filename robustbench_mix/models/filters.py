@@ -10,11 +10,11 @@ import math
 import torch
 from torch import Tensor, nn
 
-from robustbench_mix.config.specs import Spatial
+from robustbench_mix.config.model import Spatial
 from robustbench_mix.errors import RbmixError
 
 
-def filters(conv: nn.Conv2d, spatial: Spatial) -> Tensor:
+def spatial_filters(conv: nn.Conv2d, spatial: Spatial) -> Tensor:
     """The filters of a depthwise convolution under a spatial mode, like its weight.
 
     Raises RbmixError if `smoothed:S` keeps more coefficients than a kernel has.
@@ -33,11 +33,11 @@ def filters(conv: nn.Conv2d, spatial: Spatial) -> Tensor:
         delta[:, :, (height - 1) // 2, (width - 1) // 2] = 1
         return delta
     if spatial.mode == "smoothed":
-        return smooth(weight, spatial.keep, rescale=spatial.rescaled)
+        return low_pass(weight, spatial.keep, rescale=spatial.rescaled)
     return weight
 
 
-def smooth(weight: Tensor, keep: int, *, rescale: bool = False) -> Tensor:
+def low_pass(weight: Tensor, keep: int, *, rescale: bool = False) -> Tensor:
     """Low-pass filters (..., k, k): keep the lowest `keep` x `keep` DCT-II coefficients.
 
     `rescale` restores each filter's l2 norm. The truncation is what fits the smoothed

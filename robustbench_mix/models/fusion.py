@@ -3,7 +3,7 @@
 Separable convolutions are composed, norms are folded into the convolution before them, and
 a convolution over a map with fewer positions than its kernel has taps becomes the smaller
 matrix that it is there. Each is exact up to rounding, and is kept only if the logits of
-real images agree. `halve` goes further and rounds the convolutions to bfloat16.
+real images agree. `convert_to_bfloat16` goes further and rounds the convolutions to bfloat16.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from robustbench_mix.models.mixers import compose
-from robustbench_mix.runtime.progress import doing
+from robustbench_mix.models.separable import compose
+from robustbench_mix.runtime.progress import report_if_slow
 
-EXACT = 1e-4  # largest difference of logits, as a share of the largest logit
-COARSE = 0.1
+EXACT_TOLERANCE = 1e-4  # largest difference of logits, as a share of the largest logit
+COARSE_TOLERANCE = 0.1
 Change = Callable[[nn.Module], nn.Module]
 
 
@@ -33,24 +33,29 @@ def simplify(model: nn.Module, x: Tensor) -> nn.Module:
     """
     if any(module.training for module in model.modules()):  # a part that refuses eval mode
         return model
-    with doing("looking for the cheapest network that computes the same"):
-        for change in (compose, partial(_fold_norms, x=x), partial(_shrink, x=x), _flatten_norms):
-            model = _if_equal(model, x, change, EXACT)
+    with report_if_slow("looking for the cheapest network that computes the same"):
+        for change in (
+            compose,
+            partial(_fold_norms, x=x),
+            partial(_shrink_convolutions, x=x),
+            _flatten_norms,
+        ):
+            model = _keep_if_equal(model, x, change, EXACT_TOLERANCE)
     return model
 
 
 @torch.no_grad()
-def halve(model: nn.Module, x: Tensor) -> nn.Module | None:
+def convert_to_bfloat16(model: nn.Module, x: Tensor) -> nn.Module | None:
     """A copy whose convolutions but the first run in bfloat16, norms and head in float32.
 
     None if that cannot be run or is too far from the model. The result is for searching
     only: what it believes needs the verdict of the original.
     """
-    halved = _if_equal(model, x, _halved, COARSE)
+    halved = _keep_if_equal(model, x, _to_bfloat16_model, COARSE_TOLERANCE)
     return None if halved is model else halved
 
 
-def _if_equal(model: nn.Module, x: Tensor, change: Change, tolerance: float) -> nn.Module:
+def _keep_if_equal(model: nn.Module, x: Tensor, change: Change, tolerance: float) -> nn.Module:
     """The changed copy if its logits are those of the model, else the model."""
     try:
         changed = change(copy.deepcopy(model)).requires_grad_(False)
@@ -58,7 +63,7 @@ def _if_equal(model: nn.Module, x: Tensor, change: Change, tolerance: float) -> 
     except (RuntimeError, TypeError, ValueError, AttributeError):
         # A network that cannot be copied or rebuilt is searched as it is.
         return model
-    return changed if nearly(before, after, tolerance) else model
+    return changed if nearly_equal(before, after, tolerance) else model
 
 
 def _fold_norms(model: nn.Module, x: Tensor) -> nn.Module:
@@ -92,7 +97,7 @@ def _fold_norms(model: nn.Module, x: Tensor) -> nn.Module:
             change = {convolution: folded, norm: nn.Identity()}
             before = model(x[:2])
             replace(model, change)
-            if not nearly(before, model(x[:2]), EXACT):
+            if not nearly_equal(before, model(x[:2]), EXACT_TOLERANCE):
                 replace(model, {new: old for old, new in change.items()})
     return model
 
@@ -128,7 +133,7 @@ class Affine(nn.Module):
         return torch.addcmul(self.shift, x, self.scale)
 
 
-def _shrink(model: nn.Module, x: Tensor) -> nn.Module:
+def _shrink_convolutions(model: nn.Module, x: Tensor) -> nn.Module:
     """Turn convolutions over maps with fewer positions than taps into matrices."""
     seen: list[tuple[nn.Conv2d, tuple[int, int]]] = []
 
@@ -179,7 +184,7 @@ class MapLinear(nn.Module):
         return flat.view(len(x), *self.out_shape).permute(0, 3, 1, 2)
 
 
-def _halved(model: nn.Module) -> nn.Module:
+def _to_bfloat16_model(model: nn.Module) -> nn.Module:
     convolutions = [m for m in model.modules() if type(m) in (nn.Conv2d, MapLinear)]
     # Not the first: rounding pixels to 8 bits would swallow a perturbation of half a grey level.
     for module in convolutions[:1]:
@@ -206,7 +211,7 @@ def _to_float32(_: nn.Module, given: tuple[Tensor]) -> Tensor:
     return given[0].float()
 
 
-def nearly(before: Tensor, after: Tensor, tolerance: float) -> bool:
+def nearly_equal(before: Tensor, after: Tensor, tolerance: float) -> bool:
     """Whether no value differs by more than `tolerance` times the largest of `before`."""
     difference = (before - after).abs().amax()
     return bool(difference <= tolerance * before.abs().amax())

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from robustbench_mix.data.shape import resized
+from robustbench_mix.data.shape import scaled_sides
 
 
 class Normalized(nn.Module):
@@ -49,6 +49,6 @@ def _resize(x: Tensor, size: int) -> Tensor:
     shorter = min(x.shape[2:])
     if size == shorter:
         return x
-    target = resized(x.shape[2], x.shape[3], size)
+    target = scaled_sides(x.shape[2], x.shape[3], size)
     # Shrinking averages over all pixels: without that, those between the samples would not count.
     return F.interpolate(x, target, mode="bilinear", align_corners=False, antialias=size < shorter)

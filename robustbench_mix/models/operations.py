@@ -12,12 +12,12 @@ from typing import Any
 from torch import nn
 from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
 
-from robustbench_mix.data.shape import Shape, send
-from robustbench_mix.models.mixers import SeparableConv2d
+from robustbench_mix.data.shape import Shape, run_on_blank_image
+from robustbench_mix.models.separable import SeparableConv2d
 
 
 @dataclass(frozen=True)
-class Cost:
+class SeparableCost:
     """Multiply-adds of a separable convolution for one image, in both forms.
 
     `runs` is the form that it takes here. Composing the kernel takes `composing` more, once
@@ -31,24 +31,24 @@ class Cost:
     runs: str
 
     @property
-    def taken(self) -> int:
+    def as_it_runs(self) -> int:
         """Those of the form that it takes."""
         return self.composed if self.runs == "composed" else self.two_step
 
 
 @dataclass(frozen=True)
-class Operations:
+class OperationCounts:
     """The costs of the separable convolutions, of all other layers, and what those met.
 
     `on_maps` are the linear layers that were given more than one vector an image.
     """
 
-    separable: list[Cost]
+    separable: list[SeparableCost]
     rest: int
     on_maps: set[nn.Module]
 
 
-def operations(model: nn.Module, shape: Shape) -> Operations:
+def count_multiply_adds(model: nn.Module, shape: Shape) -> OperationCounts:
     """Send one image of `shape` through the network, in eval mode, and count."""
     separable = {m: name for name, m in model.named_modules() if isinstance(m, SeparableConv2d)}
     inside = {part for module in separable for part in module.modules()} - separable.keys()
@@ -74,23 +74,23 @@ def operations(model: nn.Module, shape: Shape) -> Operations:
         if module in separable or (isinstance(module, nn.Linear | _ConvNd) and module not in inside)
     ]
     try:
-        send(model, shape)
+        run_on_blank_image(model, shape)
     finally:
         for handle in handles:
             handle.remove()
     costs = [_cost(name, module, positions[module]) for module, name in separable.items()]
-    return Operations(costs, sum(others.values()), on_maps)
+    return OperationCounts(costs, sum(others.values()), on_maps)
 
 
-def _cost(name: str, module: SeparableConv2d, positions: int) -> Cost:
+def _cost(name: str, module: SeparableConv2d, positions: int) -> SeparableCost:
     depthwise, pointwise = module.depthwise.weight, module.pointwise.weight
     taps = depthwise[0].numel()
     fan_in = module.depthwise.in_channels // module.groups
     fan_out = module.pointwise.out_channels // module.groups
-    return Cost(
+    return SeparableCost(
         name,
         composed=positions * module.pointwise.out_channels * fan_in * taps,
         two_step=positions * (depthwise.numel() + pointwise.numel()),
         composing=depthwise.numel() * fan_out,
-        runs="composed" if module.composes else "two-step",
+        runs="composed" if module.runs_composed else "two-step",
     )

@@ -16,10 +16,10 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from robustbench_mix.models.fusion import COARSE, EXACT, nearly, replace
+from robustbench_mix.models.fusion import COARSE_TOLERANCE, EXACT_TOLERANCE, nearly_equal, replace
 
 # Largest difference of logits and gradients, as a share of the largest, by the type of numbers.
-TOLERANCE = {torch.float32: EXACT, torch.bfloat16: COARSE}
+TOLERANCE = {torch.float32: EXACT_TOLERANCE, torch.bfloat16: COARSE_TOLERANCE}
 
 
 class Prepacked(nn.Module):
@@ -67,7 +67,7 @@ def prepack(net: nn.Module, x: Tensor) -> nn.Module:
         replace(packed, change)
         tolerance = max(TOLERANCE[one.weight.dtype] for one in shapes)
         agree = all(
-            nearly(before, after, tolerance)
+            nearly_equal(before, after, tolerance)
             for before, after in zip(_answers(net, x), _answers(packed, x), strict=True)
         )
     except (RuntimeError, TypeError, ValueError, AttributeError):

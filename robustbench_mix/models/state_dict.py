@@ -18,7 +18,7 @@ from robustbench_mix.storage import reading
 # Where training scripts keep the state dict, and what wrappers put before its names.
 NESTED = ("state_dict", "model_state_dict", "model", "net")
 PREFIXES = ("module.", "_orig_mod.", "model.", "net.")
-LISTED = 20  # misfits named one by one
+MAX_LISTED = 20  # misfits named one by one
 
 
 def load(model: nn.Module, path: Path) -> None:
@@ -29,8 +29,8 @@ def load(model: nn.Module, path: Path) -> None:
     does not fit the network; then its `details` list what is missing, unexpected or misshapen.
     """
     wanted = model.state_dict()
-    state = _renamed(_read(path), wanted)
-    given, needed = ({name: _form(t) for name, t in side.items()} for side in (state, wanted))
+    state = _match_names(_read_state(path), wanted)
+    given, needed = ({name: _signature(t) for name, t in side.items()} for side in (state, wanted))
     misfits = [f"missing: {name}, {needed[name]}" for name in wanted if name not in state]
     misfits += [f"unexpected: {name}, {given[name]}" for name in state if name not in wanted]
     wrong = [name for name in wanted if name in state and given[name] != needed[name]]
@@ -38,14 +38,14 @@ def load(model: nn.Module, path: Path) -> None:
     if misfits:
         raise RbmixError(
             f"weights {path} do not fit the model: {len(misfits)} differ in name or shape"
-            f"{_other_head(wrong, misfits, state, wanted)}",
+            f"{_hint_for_outputs(wrong, misfits, state, wanted)}",
             _shortened(misfits),
         )
-    with reading.parsing(f"weights {path} do not fit the model"):
+    with reading.refuse_on_error(f"weights {path} do not fit the model"):
         model.load_state_dict(state)
 
 
-def _renamed(state: dict[str, Tensor], wanted: dict[str, Tensor]) -> dict[str, Tensor]:
+def _match_names(state: dict[str, Tensor], wanted: dict[str, Tensor]) -> dict[str, Tensor]:
     """The state under the names that fit best: prefixes stripped, counters of no effect mended."""
     candidates = [state]
     for one in candidates:  # grows on the way; names only get shorter
@@ -59,11 +59,11 @@ def _renamed(state: dict[str, Tensor], wanted: dict[str, Tensor]) -> dict[str, T
     return counters | {n: tensor for n, tensor in best.items() if n in wanted or n != "n_averaged"}
 
 
-def _other_head(
+def _hint_for_outputs(
     wrong: list[str], misfits: list[str], state: dict[str, Tensor], wanted: dict[str, Tensor]
 ) -> str:
     """What to do about a network that fits but for its number of outputs."""
-    if not all(_form(state[name]).startswith("(") for name in wrong):
+    if not all(_signature(state[name]).startswith("(") for name in wrong):
         return ""
     outputs = {len(state[name]) for name in wrong if state[name].ndim > 0}
     same_inside = all(state[name].shape[1:] == wanted[name].shape[1:] for name in wrong)
@@ -73,10 +73,14 @@ def _other_head(
 
 
 def _shortened(lines: list[str]) -> list[str]:
-    return lines if len(lines) <= LISTED else [*lines[:LISTED], f"and {len(lines) - LISTED} more"]
+    return (
+        lines
+        if len(lines) <= MAX_LISTED
+        else [*lines[:MAX_LISTED], f"and {len(lines) - MAX_LISTED} more"]
+    )
 
 
-def _form(tensor: Tensor) -> str:
+def _signature(tensor: Tensor) -> str:
     """What must be alike for one tensor to be copied into another: shape, kind and layout."""
     if tensor.layout != torch.strided or tensor.is_quantized or tensor.is_meta or tensor.is_nested:
         return "in a layout of its own"  # which may have no shape either
@@ -84,7 +88,7 @@ def _form(tensor: Tensor) -> str:
     return f"{tuple(tensor.shape)}{kind}"
 
 
-def _read(path: Path) -> dict[str, Tensor]:
+def _read_state(path: Path) -> dict[str, Tensor]:
     import pickle
     import warnings
 
@@ -94,9 +98,9 @@ def _read(path: Path) -> dict[str, Tensor]:
         raise RbmixError(f"checkpoint {path} does not exist")
     if path.suffix not in (".safetensors", ".pt", ".pth"):
         raise RbmixError(f"checkpoint {path} must end in .safetensors, .pt or .pth")
-    reading.check(path, "checkpoint", reading.WEIGHTS)
+    reading.check_file(path, "checkpoint", reading.MAX_WEIGHTS_BYTES)
     loaded: Any
-    with reading.parsing(f"checkpoint {path} is damaged"):
+    with reading.refuse_on_error(f"checkpoint {path} is damaged"):
         if path.suffix == ".safetensors":
             loaded = load_file(path)
         else:

@@ -9,13 +9,9 @@ from torch import Tensor, nn
 from torch.nn.modules.conv import _ConvNd
 
 from robustbench_mix.data.shape import Shape
-from robustbench_mix.models.mixers import (
-    SeparableConv2d,
-    channel_mixers,
-    patch_embedding,
-    spatial_mixers,
-)
-from robustbench_mix.models.operations import Cost, operations
+from robustbench_mix.models.mixers import channel_mixers, patch_embedding, spatial_mixers
+from robustbench_mix.models.operations import SeparableCost, count_multiply_adds
+from robustbench_mix.models.separable import SeparableConv2d
 
 SPATIAL, CHANNEL, EMBEDDING = "spatial", "channel", "patch embedding"
 UNSET = "not set"  # a convolution that neither --spatial nor --channel reaches
@@ -35,11 +31,11 @@ class Layer:
 
 
 @dataclass(frozen=True)
-class Anatomy:
+class ModelSummary:
     """The layers of a network, the costs of the separable ones, and of all others together."""
 
     layers: list[Layer]
-    costs: list[Cost]
+    costs: list[SeparableCost]
     rest: int
 
     def parameters(self) -> dict[str, int | None]:
@@ -59,7 +55,7 @@ class Anatomy:
         return {
             "composed": self.rest + sum(cost.composed for cost in self.costs),
             "two_step": self.rest + sum(cost.two_step for cost in self.costs),
-            "as_it_runs": self.rest + sum(cost.taken for cost in self.costs),
+            "as_it_runs": self.rest + sum(cost.as_it_runs for cost in self.costs),
             "composing_a_batch": sum(c.composing for c in self.costs if c.runs == "composed"),
         }
 
@@ -75,13 +71,13 @@ class Anatomy:
         }
 
 
-def anatomy(model: nn.Module, shape: Shape) -> Anatomy:
+def summarize(model: nn.Module, shape: Shape) -> ModelSummary:
     """Take apart a network, separated and with its mixers set, that takes images of `shape`."""
-    done = operations(model, shape)
-    return Anatomy(_layers(model, done.on_maps), done.separable, done.rest)
+    done = count_multiply_adds(model, shape)
+    return ModelSummary(_layers(model, done.on_maps), done.separable, done.rest)
 
 
-def unset(model: nn.Module) -> list[Layer]:
+def unreached_convolutions(model: nn.Module) -> list[Layer]:
     """The convolutions that no variant reaches."""
     return [layer for layer in _layers(model, set()) if layer.kind == UNSET]
 
@@ -105,15 +101,15 @@ def _layers(model: nn.Module, linear_on_maps: set[nn.Module]) -> list[Layer]:
             kind, note = CHANNEL, notes.get(module, "")
         elif module is embedding:
             kind, note = EMBEDDING, "cuts the image into patches: neither spatial nor channel"
-        elif isinstance(module, _ConvNd) and _spreads(module) and hasattr(module, "weight"):
-            kind, note = UNSET, _why(module)
+        elif isinstance(module, _ConvNd) and _mixes_positions(module) and hasattr(module, "weight"):
+            kind, note = UNSET, _why_unreached(module)
         else:
-            note = _aside(module, linear_on_maps)
+            note = _note_of_other(module, linear_on_maps)
             if own or note:
                 groups.setdefault((type(module).__name__, note), []).append((trainable, frozen))
             continue
         assert isinstance(module, _ConvNd)
-        what = _words(module)
+        what = _describe(module)
         found.append(Layer(name, kind, what, trainable, frozen, note))
     for (kind_of, note), counts in groups.items():
         trainable, frozen = (sum(column) for column in zip(*counts, strict=True))
@@ -135,18 +131,18 @@ def _notes_of_separable(model: nn.Module) -> dict[nn.Module, str]:
     return notes
 
 
-def _spreads(module: _ConvNd) -> bool:
+def _mixes_positions(module: _ConvNd) -> bool:
     return max(module.kernel_size) > 1
 
 
-def _why(module: _ConvNd) -> str:
+def _why_unreached(module: _ConvNd) -> str:
     """Why a convolution that mixes positions could not be made separable."""
     if not isinstance(module, nn.Conv2d):
         return f"{type(module).__name__} is no Conv2d: stays as it is, learned"
     return "its weight is computed from other parameters: stays as it is, learned"
 
 
-def _aside(module: nn.Module, linear_on_maps: set[nn.Module]) -> str:
+def _note_of_other(module: nn.Module, linear_on_maps: set[nn.Module]) -> str:
     """What a reader should know of a layer that is no convolution."""
     if "attention" in type(module).__name__.lower():
         return "mixes positions without filters: nothing for --spatial to set"
@@ -155,7 +151,7 @@ def _aside(module: nn.Module, linear_on_maps: set[nn.Module]) -> str:
     return ""
 
 
-def _words(conv: _ConvNd) -> str:
+def _describe(conv: _ConvNd) -> str:
     kernel = "x".join(str(side) for side in conv.kernel_size)
     parts = [f"{kernel}, {conv.in_channels} -> {conv.out_channels}"]
     if conv.groups > 1:

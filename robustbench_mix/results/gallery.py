@@ -12,8 +12,8 @@ from robustbench_mix.results import twins, unshuffling
 from robustbench_mix.results.intervals import mean_interval
 from robustbench_mix.results.markdown import line
 from robustbench_mix.results.unshuffling import Decoding
-from robustbench_mix.storage.files import safe_name, write_changed
-from robustbench_mix.storage.locks import alone
+from robustbench_mix.storage.files import safe_name, write_if_changed
+from robustbench_mix.storage.locks import exclusive_lock
 
 SCALE = 96  # pixels that an image's longer side is drawn with, at least
 GAP = 4
@@ -22,10 +22,10 @@ GAP = 4
 def write(results: Path) -> list[Path]:
     """Regenerate unshuffle.md and the pictures, one for each pair; the files that changed."""
     path = results / "unshuffle.md"
-    with alone(path):
+    with exclusive_lock(path):
         found = unshuffling.read_all(results)
         pictures = {place(group, results): picture(group) for group in pairs(found)}
-        return write_changed({path: to_markdown(found), **pictures})
+        return write_if_changed({path: to_markdown(found), **pictures})
 
 
 def rows(paths: list[Path]) -> list[dict[str, Any]]:

@@ -17,8 +17,8 @@ from robustbench_mix.results.probes import Transfer
 from robustbench_mix.results.records import Run
 from robustbench_mix.results.twins import twin_of
 from robustbench_mix.runtime.provenance import PACKAGES
-from robustbench_mix.storage.files import differing, write_changed
-from robustbench_mix.storage.locks import alone
+from robustbench_mix.storage.files import files_that_differ, write_if_changed
+from robustbench_mix.storage.locks import exclusive_lock
 from robustbench_mix.storage.paths import is_folder
 
 CELL = ["model", "spatial", "channel", "seed", "dataset", "protocol"]
@@ -115,13 +115,15 @@ def to_markdown(runs: list[Run], transfers: Sequence[Transfer] = ()) -> str:
 
 def write(results: Path) -> list[Path]:
     """Regenerate leaderboard.csv and leaderboard.md from the records; which of them changed."""
-    with alone(results / "leaderboard.csv"):  # or one of two at once would miss the other's run
-        return write_changed(_content(results))
+    with exclusive_lock(
+        results / "leaderboard.csv"
+    ):  # or one of two at once would miss the other's run
+        return write_if_changed(_content(results))
 
 
 def stale(results: Path) -> list[Path]:
     """The leaderboard files that differ from what the records give."""
-    return differing(_content(results))
+    return files_that_differ(_content(results))
 
 
 def _content(results: Path) -> dict[Path, str]:

@@ -9,14 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from robustbench_mix.config.specs import Eps
+from robustbench_mix.config.epsilon import Eps
 from robustbench_mix.results import leaderboard, records, svg, twins
 from robustbench_mix.results.intervals import wilson
 from robustbench_mix.results.leaderboard import ORDER
 from robustbench_mix.results.records import Run
 from robustbench_mix.results.statistics import crossed_bootstrap
-from robustbench_mix.storage.files import safe_name, write_changed
-from robustbench_mix.storage.locks import alone
+from robustbench_mix.storage.files import safe_name, write_if_changed
+from robustbench_mix.storage.locks import exclusive_lock
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ def write(results: Path, *, only_missing: bool = False) -> list[Path]:
     With `only_missing` those alone that are not there.
     """
     folder = results / "curves"
-    with alone(folder):
+    with exclusive_lock(folder):
         wanted = {
             folder / f"{stem}.svg": runs for stem, runs in groups(records.read_all(results)).items()
         }
@@ -62,7 +62,7 @@ def write(results: Path, *, only_missing: bool = False) -> list[Path]:
             for path, runs in wanted.items()
             if not (only_missing and path.is_file())
         }
-        return write_changed(drawings)
+        return write_if_changed(drawings)
 
 
 def groups(runs: list[Run]) -> dict[str, list[Run]]:

@@ -18,8 +18,8 @@ from typing import Any
 
 import pandas as pd
 
-from robustbench_mix.config.specs import Eps
-from robustbench_mix.errors import MANY, RbmixError, unknown
+from robustbench_mix.config.epsilon import Eps
+from robustbench_mix.errors import MAX_LISTED, RbmixError, unknown
 from robustbench_mix.results.headers import RunHeader, RunIdentity
 from robustbench_mix.results.intervals import wilson
 from robustbench_mix.storage import parquet_table, reading, validation
@@ -185,7 +185,9 @@ def read(path: Path) -> Run:
     if not beside.exists():
         return Run(header, frame)
     refusal = f"{beside} is damaged"
-    plain = reading.from_json(reading.content(beside, "durations", reading.COMPANION), refusal)
+    plain = reading.parse_json(
+        reading.read_bytes(beside, "durations", reading.MAX_COMPANION_BYTES), refusal
+    )
     extra = validation.decode(plain, Companion, refusal)
     return Run(header, frame, extra.date, extra.time_seconds)
 
@@ -223,7 +225,7 @@ def only(results: Path, wanted: dict[str, Any]) -> Run:
     if len(fit) > 1:
         raise RbmixError(
             f"{len(fit)} runs fit: say more of it, or give its file instead of {results}",
-            [str(path) for path, _ in fit[:MANY]],
+            [str(path) for path, _ in fit[:MAX_LISTED]],
         )
     return fit[0][1]
 

@@ -65,7 +65,7 @@ def describe(device: torch.device) -> str:
     return device.type
 
 
-def conditions(device: torch.device) -> dict[str, Any]:
+def compute_environment(device: torch.device) -> dict[str, Any]:
     """What numbers that are computed now depend on, besides their inputs; plain JSON values."""
     return {
         "device": describe(device),
@@ -74,7 +74,7 @@ def conditions(device: torch.device) -> dict[str, Any]:
     }
 
 
-def fitting_batch(size: int, device: torch.device) -> int:
+def default_batch_size(size: int, device: torch.device) -> int:
     """How many images of `size` x `size` pixels to attack at once, unless told otherwise.
 
     Enough to keep the device busy, on a processor not more than its caches hold; the fast

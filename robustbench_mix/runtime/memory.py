@@ -15,7 +15,9 @@ from robustbench_mix.runtime.progress import say
 T = TypeVar("T")
 
 
-def halving(work: Callable[[int, list[T]], None], batch: list[T], batch_size: int) -> int:
+def retry_with_smaller_batches(
+    work: Callable[[int, list[T]], None], batch: list[T], batch_size: int
+) -> int:
     """Do `work(batch_size, batch)` on as much as fits into memory; the batch size that did.
 
     Starts with all of it and halves both after running out of memory. What does not fit one
@@ -39,7 +41,7 @@ def halving(work: Callable[[int, list[T]], None], batch: list[T], batch_size: in
         say(f"out of memory: going on with batches of {batch_size}")
 
 
-def memory_size() -> int | None:
+def total_memory_bytes() -> int | None:
     """Bytes of this machine's memory, None where the system does not tell."""
     try:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
@@ -48,11 +50,11 @@ def memory_size() -> int | None:
 
 
 @contextmanager
-def told(doing: str) -> Iterator[None]:
+def report_out_of_memory(activity: str) -> Iterator[None]:
     """Running out of memory within the block is an RbmixError that says while `doing` what."""
     try:
         yield
     except (RuntimeError, MemoryError) as error:
         if not is_out_of_memory(error):
             raise
-        raise RbmixError(f"out of memory {doing}") from error
+        raise RbmixError(f"out of memory {activity}") from error

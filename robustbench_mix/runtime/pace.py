@@ -6,8 +6,10 @@ from collections import deque
 from collections.abc import Callable
 from time import monotonic
 
-SHORTEST = 5.0  # seconds of work that a speed is measured over, at least, if there were so many
-KEPT = 200  # measurements, about
+MIN_WINDOW_SECONDS = (
+    5.0  # seconds of work that a speed is measured over, at least, if there were so many
+)
+MAX_MEASUREMENTS = 200  # measurements, about
 
 
 class Pace:
@@ -25,20 +27,20 @@ class Pace:
         self._seen = deque([(clock(), done)])
         self._began = self._now = clock()
         self.done, self.total = done, total
-        self.share = 0.0
-        self.see(done, total)
+        self.fraction = 0.0
+        self.update(done, total)
 
-    def see(self, done: float, total: float | None = None) -> None:
+    def update(self, done: float, total: float | None = None) -> None:
         """Take note of how much is done, and of what now."""
         self._now = self._clock()
         self.done = done
         self.total = self.total if total is None else total
-        share = 1.0 if self.is_over else min(done / self.total, 1.0)
-        self.share = max(self.share, share)
+        fraction = 1.0 if self.is_over else min(done / self.total, 1.0)
+        self.fraction = max(self.fraction, fraction)
         elapsed = self._now - self._began
-        if self._now - self._seen[-1][0] >= elapsed / KEPT:
+        if self._now - self._seen[-1][0] >= elapsed / MAX_MEASUREMENTS:
             self._seen.append((self._now, done))
-        half = self._now - max(elapsed / 2, SHORTEST)
+        half = self._now - max(elapsed / 2, MIN_WINDOW_SECONDS)
         while len(self._seen) > 2 and self._seen[1][0] <= half:
             self._seen.popleft()
 
@@ -50,10 +52,10 @@ class Pace:
     @property
     def percent(self) -> int:
         """The share in whole per cent; 100 only when all is done."""
-        return 100 if self.is_over else min(int(100 * self.share), 99)
+        return 100 if self.is_over else min(int(100 * self.fraction), 99)
 
     @property
-    def seconds(self) -> float:
+    def elapsed_seconds(self) -> float:
         """Since the work was first seen."""
         return self._clock() - self._began
 
@@ -66,7 +68,7 @@ class Pace:
         return (self.total - self.done) * (self._now - since) / (self.done - before)
 
 
-def duration(seconds: float) -> str:
+def format_duration(seconds: float) -> str:
     """As 40 s, 2.5 min, 12 min, 3.5 h or 2.1 days."""
     for limit, unit, size in ((100, "s", 1), (6000, "min", 60), (172_800, "h", 3600)):
         if seconds < limit:

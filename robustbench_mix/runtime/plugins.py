@@ -17,24 +17,24 @@ from robustbench_mix.errors import RbmixError
 GROUPS = {"algorithm": "robustbench_mix.algorithms", "model": "robustbench_mix.models"}
 
 
-def algorithms() -> dict[str, Callable[[], Any]]:
+def attack_loaders() -> dict[str, Callable[[], Any]]:
     """By name, a function that imports the attack; raises RbmixError as `_load`."""
-    return _loaders("algorithm")
+    return _importers("algorithm")
 
 
-def models() -> dict[str, Callable[[], Any]]:
+def model_loaders() -> dict[str, Callable[[], Any]]:
     """By name, a function that imports what makes the network; raises RbmixError as `_load`."""
-    return _loaders("model")
+    return _importers("model")
 
 
-def packages(kind: str) -> dict[str, str]:
+def registering_packages(kind: str) -> dict[str, str]:
     """Which packages register each name of a kind (`GROUPS`): `mypackage 1.0`."""
-    return {name: _owners(entries) for name, entries in _registered(kind).items()}
+    return {name: _package_names(entries) for name, entries in _entry_points(kind).items()}
 
 
-def check_free(kind: str, name: str, taken: Iterable[str]) -> None:
+def check_not_taken(kind: str, name: str, taken: Iterable[str]) -> None:
     """Raise RbmixError if a package registers a name that is rbmix's own."""
-    owners = packages(kind)
+    owners = registering_packages(kind)
     if name in owners and name in taken:
         raise RbmixError(
             f"{kind} {name!r} is rbmix's own, and {owners[name]} registers another of that name "
@@ -42,27 +42,27 @@ def check_free(kind: str, name: str, taken: Iterable[str]) -> None:
         )
 
 
-def _loaders(kind: str) -> dict[str, Callable[[], Any]]:
+def _importers(kind: str) -> dict[str, Callable[[], Any]]:
     return {
-        name: partial(_load, kind, name, entries) for name, entries in _registered(kind).items()
+        name: partial(_import, kind, name, entries) for name, entries in _entry_points(kind).items()
     }
 
 
-def _registered(kind: str) -> dict[str, list[EntryPoint]]:
+def _entry_points(kind: str) -> dict[str, list[EntryPoint]]:
     found: dict[str, list[EntryPoint]] = {}
     for entry in entry_points(group=GROUPS[kind]):
         found.setdefault(entry.name, []).append(entry)
     return dict(sorted(found.items()))
 
 
-def _owners(entries: list[EntryPoint]) -> str:
+def _package_names(entries: list[EntryPoint]) -> str:
     names = (f"{e.dist.name} {e.dist.version}" if e.dist else e.value for e in entries)
     return " and ".join(names)
 
 
-def _load(kind: str, name: str, entries: list[EntryPoint]) -> Any:
+def _import(kind: str, name: str, entries: list[EntryPoint]) -> Any:
     """Import what is registered; raises RbmixError if it cannot be, or is no function."""
-    words = f"{kind} {name!r} of {_owners(entries)}"
+    words = f"{kind} {name!r} of {_package_names(entries)}"
     if len(entries) > 1:
         raise RbmixError(f"{words}: several packages register that name")
     try:

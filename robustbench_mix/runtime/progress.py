@@ -11,15 +11,15 @@ from time import monotonic
 from typing import Protocol, TypeVar
 
 from robustbench_mix.errors import one_line
-from robustbench_mix.runtime.pace import Pace, duration
+from robustbench_mix.runtime.pace import Pace, format_duration
 
 T = TypeVar("T")
-PATIENCE = 1.0  # seconds: what takes longer is not done in silence
-BETWEEN = 20.0  # seconds from one plain line to the next, at most about
-TENTHS = 2.0  # seconds between lines that say that another tenth is done, at least
-REDRAWN = 0.1  # seconds between two looks of a bar
+PATIENCE_SECONDS = 1.0  # seconds: what takes longer is not done in silence
+LINE_INTERVAL_SECONDS = 20.0  # seconds from one plain line to the next, at most about
+TENTH_INTERVAL_SECONDS = 2.0  # seconds between lines that say that another tenth is done, at least
+REDRAW_INTERVAL_SECONDS = 0.1  # seconds between two looks of a bar
 _quiet = False
-_tag = ""
+_prefix = ""
 
 
 def set_quiet(quiet: bool) -> None:
@@ -33,15 +33,15 @@ def is_quiet() -> bool:
     return _quiet
 
 
-def hush_libraries() -> None:
+def ignore_library_warnings() -> None:
     """Ignore what PyTorch says of kernels of even size, which no user can change."""
     warnings.filterwarnings("ignore", "Using padding='same' with even kernel")
 
 
-def lines_only(tag: str) -> None:
+def set_line_prefix(tag: str) -> None:
     """Show no bars, and begin every line with `tag`: one of several that speak at once."""
     global _tag
-    _tag = tag
+    _prefix = tag
 
 
 @contextmanager
@@ -58,12 +58,12 @@ def silenced() -> Iterator[None]:
 def say(text: str) -> None:
     """One line on standard error, unless quiet."""
     if not _quiet:
-        sys.stderr.write(f"{_tag} {one_line(text)}\n" if _tag else f"{one_line(text)}\n")
+        sys.stderr.write(f"{_prefix} {one_line(text)}\n" if _prefix else f"{one_line(text)}\n")
         sys.stderr.flush()
 
 
 @contextmanager
-def doing(text: str) -> Iterator[None]:
+def report_if_slow(text: str) -> Iterator[None]:
     """Say what the block does if it takes longer than a moment, and again if it takes long."""
     began = said = monotonic()
 
@@ -72,13 +72,13 @@ def doing(text: str) -> Iterator[None]:
         now = monotonic()
         if said == began:
             say(text)
-        elif now - said >= BETWEEN:
-            say(f"{text}: {duration(now - began)} so far")
+        elif now - said >= LINE_INTERVAL_SECONDS:
+            say(f"{text}: {format_duration(now - began)} so far")
         else:
             return
         said = now
 
-    with _every(PATIENCE, speak):
+    with _calling_every(PATIENCE_SECONDS, speak):
         yield
 
 
@@ -92,15 +92,15 @@ class Update(Protocol):
 
 
 @contextmanager
-def bar(description: str, total: float, done: float = 0.0) -> Iterator[Update]:
+def progress_bar(description: str, total: float, done: float = 0.0) -> Iterator[Update]:
     """Yield a function that moves the bar from `done` on; plain lines where there is no terminal.
 
     A line comes after a moment, at every tenth, and at least every 30 seconds however long a
     step takes; work that is done in a moment says nothing. Call it as often as you like.
     """
     if _quiet:
-        yield _silent
-    elif sys.stderr.isatty() and not _tag:
+        yield _show_nothing
+    elif sys.stderr.isatty() and not _prefix:
         from rich.console import Console
         from rich.progress import BarColumn, Progress, TextColumn
 
@@ -111,46 +111,49 @@ def bar(description: str, total: float, done: float = 0.0) -> Iterator[Update]:
         )
         with Progress(*columns, console=Console(stderr=True)) as display:
             task = display.add_task(one_line(description), total=1.0, words="")
-            yield _Shown(
+            yield _BarOnTerminal(
                 Pace(total, done),
-                lambda share, words: display.update(task, completed=share, words=words),
+                lambda fraction, words: display.update(task, completed=fraction, words=words),
             )
     else:
-        lines = _Lines(description, Pace(total, done))
-        with _every(PATIENCE, lines.speak):
+        lines = _PlainLines(description, Pace(total, done))
+        with _calling_every(PATIENCE_SECONDS, lines.speak):
             yield lines
         lines.end()
 
 
 def track(items: Sequence[T], description: str) -> Iterator[T]:
     """Iterate over `items` with a bar."""
-    with bar(description, len(items)) as update:
+    with progress_bar(description, len(items)) as update:
         for i, item in enumerate(items):
             yield item
             update(i + 1)
 
 
-def _silent(done: float, note: str = "", total: float | None = None) -> None:
+def _show_nothing(done: float, note: str = "", total: float | None = None) -> None:
     """Show nothing."""
 
 
-class _Shown:
+class _BarOnTerminal:
     """Draws the bar anew, but not more often than one can see."""
 
     def __init__(self, pace: Pace, draw: Callable[[float, str], None]) -> None:
         self._pace, self._draw = pace, draw
         self._note = ""
-        self._drawn = -REDRAWN
+        self._drawn = -REDRAW_INTERVAL_SECONDS
 
     def __call__(self, done: float, note: str = "", total: float | None = None) -> None:
         self._note = note or self._note
-        self._pace.see(done, total)
-        if self._pace.is_over or self._pace.seconds - self._drawn >= REDRAWN:
-            self._drawn = self._pace.seconds
-            self._draw(self._pace.share, _words(self._pace, self._note))
+        self._pace.update(done, total)
+        if (
+            self._pace.is_over
+            or self._pace.elapsed_seconds - self._drawn >= REDRAW_INTERVAL_SECONDS
+        ):
+            self._drawn = self._pace.elapsed_seconds
+            self._draw(self._pace.fraction, _describe(self._pace, self._note))
 
 
-class _Lines:
+class _PlainLines:
     """Says how far the work is, now and then; called by the work and by a clock."""
 
     def __init__(self, description: str, pace: Pace) -> None:
@@ -164,7 +167,7 @@ class _Lines:
     def __call__(self, done: float, note: str = "", total: float | None = None) -> None:
         with self._lock:
             self._note = note or self._note
-            self._pace.see(done, total)
+            self._pace.update(done, total)
         self.speak()
 
     def speak(self) -> None:
@@ -175,33 +178,35 @@ class _Lines:
 
     def end(self) -> None:
         """Say the last line, unless it was over in a moment."""
-        if self._pace.is_over and (not self._first or self._pace.seconds >= PATIENCE):
+        if self._pace.is_over and (
+            not self._first or self._pace.elapsed_seconds >= PATIENCE_SECONDS
+        ):
             self._say()
 
     def _is_time(self) -> bool:
-        waited = self._pace.seconds - self._said
-        if self._first and not _tag:
-            return waited >= PATIENCE
+        waited = self._pace.elapsed_seconds - self._said
+        if self._first and not _prefix:
+            return waited >= PATIENCE_SECONDS
         # Of several that speak at once each says little.
-        is_further = self._pace.percent // 10 > self._tenth and not _tag
-        return waited >= (TENTHS if is_further else BETWEEN)
+        is_further = self._pace.percent // 10 > self._tenth and not _prefix
+        return waited >= (TENTH_INTERVAL_SECONDS if is_further else LINE_INTERVAL_SECONDS)
 
     def _say(self) -> None:
         self._first = False
-        self._said = self._pace.seconds
+        self._said = self._pace.elapsed_seconds
         self._tenth = self._pace.percent // 10
-        say(f"{self._description}: {_words(self._pace, self._note)}")
+        say(f"{self._description}: {_describe(self._pace, self._note)}")
 
 
-def _words(pace: Pace, note: str) -> str:
+def _describe(pace: Pace, note: str) -> str:
     """As `45 %, 12 min left (square, 3 open)`."""
     left = pace.seconds_left
-    time_left = "" if left is None else f", {duration(left)} left"
+    time_left = "" if left is None else f", {format_duration(left)} left"
     return f"{pace.percent} %{time_left}{f' ({note})' if note else ''}"
 
 
 @contextmanager
-def _every(seconds: float, call: Callable[[], None]) -> Iterator[None]:
+def _calling_every(seconds: float, call: Callable[[], None]) -> Iterator[None]:
     """Call something every so often, from a thread of its own, while the block runs."""
     over = Event()
 

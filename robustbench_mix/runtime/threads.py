@@ -15,13 +15,13 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
-EVERY_SECONDS = 20.0  # between two choices
-SHARE = 0.02  # of the time that choosing may take
+INTERVAL_SECONDS = 20.0  # between two choices
+MAX_TIME_SHARE = 0.02  # of the time that choosing may take
 REPEATS = 3
-IMAGES = 16  # that a step takes
+MAX_IMAGES = 16  # that a step takes
 
 
-class ThreadChoice:
+class ThreadTuner:
     """Set the number of threads that a step is fastest with, and ask again now and then.
 
     Args:
@@ -33,11 +33,11 @@ class ThreadChoice:
     def __init__(
         self,
         step: Callable[[Tensor], object],
-        most: int,
+        max_threads: int,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         self.step = step
-        self.counts = candidates(most)
+        self.counts = thread_counts(max_threads)
         self.clock = clock
         self.due = clock()
 
@@ -46,10 +46,10 @@ class ThreadChoice:
         if len(self.counts) == 1 or x.device.type != "cpu" or self.clock() < self.due:
             return
         started = self.clock()
-        seconds = {count: self._seconds(count, x[:IMAGES].detach()) for count in self.counts}
+        seconds = {count: self._seconds(count, x[:MAX_IMAGES].detach()) for count in self.counts}
         torch.set_num_threads(min(self.counts, key=seconds.__getitem__))
         spent = self.clock() - started
-        self.due = self.clock() + max(EVERY_SECONDS, spent / SHARE)
+        self.due = self.clock() + max(INTERVAL_SECONDS, spent / MAX_TIME_SHARE)
 
     def _seconds(self, count: int, x: Tensor) -> float:
         torch.set_num_threads(count)
@@ -60,15 +60,15 @@ class ThreadChoice:
         return self.clock() - started
 
 
-def candidates(most: int) -> list[int]:
+def thread_counts(max_threads: int) -> list[int]:
     """Numbers of threads to try: `most`, halved down to 1."""
-    counts = [max(most, 1)]
+    counts = [max(max_threads, 1)]
     while counts[-1] > 1:
         counts.append(counts[-1] // 2)
     return counts
 
 
-class Watched(Protocol):
+class HookedModel(Protocol):
     """A network that calls `before_pass` with the images of each forward pass."""
 
     net: nn.Module
@@ -77,14 +77,14 @@ class Watched(Protocol):
 
 
 @contextmanager
-def chosen_threads(*targets: Watched) -> Iterator[None]:
+def tune_threads(*targets: HookedModel) -> Iterator[None]:
     """Choose threads while networks are attacked within the block; as before after it.
 
     Up to as many threads as were set before are tried.
     """
     before = torch.get_num_threads()
     for target in targets:
-        target.before_pass = ThreadChoice(partial(_gradient, target), before)
+        target.before_pass = ThreadTuner(partial(_gradient_step, target), before)
     try:
         yield
     finally:
@@ -93,7 +93,7 @@ def chosen_threads(*targets: Watched) -> Iterator[None]:
             target.before_pass = None
 
 
-def _gradient(target: Watched, x: Tensor) -> None:
+def _gradient_step(target: HookedModel, x: Tensor) -> None:
     """A forward pass and an input gradient, where there is one."""
     point = x.to(target.dtype, memory_format=torch.channels_last, copy=True).requires_grad_()
     # What a network draws for this is not missing elsewhere; what it refuses, the attack tells.

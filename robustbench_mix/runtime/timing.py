@@ -13,7 +13,7 @@ from torch.nn import functional as F
 Step = Callable[[], object]
 
 
-def seconds(job: Callable[[], Any], device: torch.device) -> tuple[float, Any]:
+def time_call(job: Callable[[], Any], device: torch.device) -> tuple[float, Any]:
     """Wall time of a job, with the device's queue empty before and after, and its result."""
     _wait(device)
     started = time.perf_counter()
@@ -22,15 +22,15 @@ def seconds(job: Callable[[], Any], device: torch.device) -> tuple[float, Any]:
     return time.perf_counter() - started, result
 
 
-def ratios(
+def time_ratios(
     slow: Callable[[], Any], fast: Callable[[], Any], repeats: int, device: torch.device
 ) -> tuple[list[float], Any, Any]:
     """Time of `slow` over time of `fast`, in alternation, and the last result of each."""
     found = []
     first = second = None
     for _ in range(repeats):
-        slow_time, first = seconds(slow, device)
-        fast_time, second = seconds(fast, device)
+        slow_time, first = time_call(slow, device)
+        fast_time, second = time_call(fast, device)
         found.append(slow_time / fast_time)
     return found, first, second
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from robustbench_mix.errors import RbmixError
 
 
-def part() -> str:
+def partial_suffix() -> str:
     """How a file ends while this machine writes it."""
     return f".{re.sub('[^A-Za-z0-9-]', '_', socket.gethostname())[:40]}.part"
 
@@ -28,7 +28,9 @@ def replacing(path: Path) -> Iterator[Path]:
     temporary = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=part(), dir=path.parent)
+        handle, name = tempfile.mkstemp(
+            prefix=f".{path.name}.", suffix=partial_suffix(), dir=path.parent
+        )
         os.close(handle)
         temporary = Path(name)
         yield temporary
@@ -39,12 +41,12 @@ def replacing(path: Path) -> Iterator[Path]:
             os.fsync(written.fileno())
         temporary.replace(path)
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
-        raise RbmixError(f"cannot write {path}: {reason(error)}") from error
+        raise RbmixError(f"cannot write {path}: {error_reason(error)}") from error
     finally:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
 
 
-def reason(error: Exception) -> str:
+def error_reason(error: Exception) -> str:
     """What the system says of it."""
     return getattr(error, "strerror", None) or str(error)

@@ -12,8 +12,8 @@ from pathlib import Path
 from robustbench_mix.errors import RbmixError
 from robustbench_mix.storage import atomic, remote
 
-LONGEST = 150  # characters of a name; systems allow 255 bytes, and endings are added
-_notes: list[set[Path]] = []
+MAX_NAME_CHARACTERS = 150  # characters of a name; systems allow 255 bytes, and endings are added
+_recorders: list[set[Path]] = []
 
 
 @contextmanager
@@ -25,20 +25,20 @@ def replacing(path: Path) -> Iterator[Path]:
     """
     with atomic.replacing(path) as temporary:
         yield temporary
-        remote.put(temporary, path)
-    for found in _notes:
+        remote.upload(temporary, path)
+    for found in _recorders:
         found.add(path)
 
 
 @contextmanager
-def noted() -> Iterator[set[Path]]:
+def record_written_files() -> Iterator[set[Path]]:
     """The files that this process has written within the block so far."""
     found: set[Path] = set()
-    _notes.append(found)
+    _recorders.append(found)
     try:
         yield found
     finally:
-        _notes.remove(found)
+        _recorders.remove(found)
 
 
 def remove(path: Path) -> None:
@@ -58,24 +58,24 @@ def write_text(path: Path, text: str) -> None:
     write_bytes(path, text.encode())
 
 
-def write_changed(content: Mapping[Path, str | bytes]) -> list[Path]:
+def write_if_changed(content: Mapping[Path, str | bytes]) -> list[Path]:
     """Write the files that do not hold this already; which those are."""
-    changed = differing(content)
+    changed = files_that_differ(content)
     for path in changed:
-        write_bytes(path, _bytes(content[path]))
+        write_bytes(path, _encode(content[path]))
     return changed
 
 
-def differing(content: Mapping[Path, str | bytes]) -> list[Path]:
+def files_that_differ(content: Mapping[Path, str | bytes]) -> list[Path]:
     """The files that do not hold this."""
     return [
         path
         for path, wanted in content.items()
-        if not path.is_file() or path.read_bytes() != _bytes(wanted)
+        if not path.is_file() or path.read_bytes() != _encode(wanted)
     ]
 
 
-def _bytes(content: str | bytes) -> bytes:
+def _encode(content: str | bytes) -> bytes:
     return content.encode() if isinstance(content, str) else content
 
 
@@ -86,10 +86,10 @@ def safe_name(text: str) -> str:
     becomes a hash of the whole.
     """
     name = re.sub(r"^\.|[^A-Za-z0-9_.+-]", "_", text)
-    if len(name) <= LONGEST:
+    if len(name) <= MAX_NAME_CHARACTERS:
         return name
     digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:12]
-    return f"{name[: LONGEST - 13]}-{digest}"
+    return f"{name[: MAX_NAME_CHARACTERS - 13]}-{digest}"
 
 
 def check_writable(folder: Path) -> None:
@@ -99,5 +99,5 @@ def check_writable(folder: Path) -> None:
         with tempfile.TemporaryFile(dir=folder):
             pass
     except (OSError, ValueError) as error:
-        raise RbmixError(f"cannot write to {folder}: {atomic.reason(error)}") from error
+        raise RbmixError(f"cannot write to {folder}: {atomic.error_reason(error)}") from error
     remote.check_writable(folder)

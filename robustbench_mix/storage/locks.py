@@ -11,12 +11,12 @@ from pathlib import Path
 
 from robustbench_mix.errors import RbmixError, first_line
 from robustbench_mix.runtime.progress import say
-from robustbench_mix.storage.atomic import part
-from robustbench_mix.storage.paths import home
+from robustbench_mix.storage.atomic import partial_suffix
+from robustbench_mix.storage.paths import cache_folder
 
 
 @contextmanager
-def alone(path: Path) -> Iterator[None]:
+def exclusive_lock(path: Path) -> Iterator[None]:
     """Hold `path`, a file or (without a suffix) a folder, until the end of the block.
 
     Waits for another process of this user that holds it; the system lets go of what a killed
@@ -30,7 +30,7 @@ def alone(path: Path) -> Iterator[None]:
         key = hashlib.sha256(os.fsencode(path.resolve())).hexdigest()[:24]
     except (OSError, RuntimeError) as error:  # a loop of links
         raise RbmixError(f"cannot lock {path}: {first_line(error)}") from error
-    place = home() / "locks" / f"{key}.lock"
+    place = cache_folder() / "locks" / f"{key}.lock"
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
         lock = FileLock(place)
@@ -42,14 +42,14 @@ def alone(path: Path) -> Iterator[None]:
     except OSError as error:
         raise RbmixError(f"cannot lock {place}: {error.strerror or error}") from error
     try:
-        _clear(path)
+        _remove_partial_files(path)
         yield
     finally:
         lock.release()
 
 
-def _clear(path: Path) -> None:
+def _remove_partial_files(path: Path) -> None:
     """Remove what writers on this machine that are dead now left half-written."""
     folder, stem = (path.parent, f".{glob.escape(path.stem)}.") if path.suffix else (path, ".")
-    for left in folder.glob(f"{stem}*{part()}"):
+    for left in folder.glob(f"{stem}*{partial_suffix()}"):
         left.unlink(missing_ok=True)

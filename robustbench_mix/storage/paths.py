@@ -9,29 +9,29 @@ from pathlib import Path
 
 from robustbench_mix.errors import RbmixError
 
-LOCAL = "local-results"  # ignored by git
+LOCAL_RESULTS = "local-results"  # ignored by git
 
 
-def home() -> Path:
+def cache_folder() -> Path:
     """The cache folder: `RBMIX_HOME`, else the platform's user cache."""
     from platformdirs import user_cache_path
 
     override = os.environ.get("RBMIX_HOME")
-    return path_of(override) if override else user_cache_path("rbmix", appauthor=False)
+    return parse_path(override) if override else user_cache_path("rbmix", appauthor=False)
 
 
-def usual_results() -> Path:
+def default_results_folder() -> Path:
     """Where results are unless a folder is named: `./results`, in a checkout of rbmix `LOCAL`.
 
     There `results/` is committed evidence, which no run joins unasked.
     """
-    root = checkout()
+    root = checkout_root()
     if root is None:
         return Path("results")
-    return Path(LOCAL) if root == Path.cwd() else root / LOCAL
+    return Path(LOCAL_RESULTS) if root == Path.cwd() else root / LOCAL_RESULTS
 
 
-def checkout() -> Path | None:
+def checkout_root() -> Path | None:
     """The root of the checkout of rbmix that the current folder lies in, if it does."""
     here = Path.cwd()
     for folder in (here, *here.parents):
@@ -51,7 +51,7 @@ def _is_ours(project: Path) -> bool:
     return False
 
 
-def path_of(text: str) -> Path:
+def parse_path(text: str) -> Path:
     """The path that a user wrote, `~` included; raises RbmixError for one that cannot be."""
     if "\0" in text:
         raise RbmixError(f"{text!r} is no path")

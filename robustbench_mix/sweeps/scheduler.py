@@ -8,35 +8,35 @@ from typing import Any, Protocol
 from robustbench_mix.errors import RbmixError, is_out_of_memory
 from robustbench_mix.runtime.progress import say
 
-WAITING, AT_WORK, DONE, FAILED = STATES = ("waiting", "at work", "done", "failed")
+WAITING, RUNNING, DONE, FAILED = STATES = ("waiting", "at work", "done", "failed")
 
 
-class Piece(Protocol):
+class Task(Protocol):
     """Something to do: `words` name it, `makes` what others may need ('' if nothing)."""
 
     @property
-    def words(self) -> str: ...
+    def description(self) -> str: ...
     @property
     def makes(self) -> str: ...
     @property
     def needs(self) -> tuple[str, ...]: ...
 
 
-Do = Callable[[Any], None]  # raises RbmixError
-Note = Callable[[Any, str, str], None]  # a piece, its state, and why it failed
+RunTask = Callable[[Any], None]  # raises RbmixError
+OnState = Callable[[Any, str, str], None]  # a piece, its state, and why it failed
 
 
-def unnoted(piece: Piece, state: str, error: str) -> None:
+def ignore_state(task: Task, state: str, error: str) -> None:
     """Nobody asks how far it is."""
 
 
-class Agenda:
+class Scheduler:
     """The pieces that wait or are at work, by their number from 1, and what failed."""
 
-    def __init__(self, pieces: Sequence[Piece], note: Note = unnoted) -> None:
-        self._note = note
-        self.waiting = dict(enumerate(pieces, start=1))
-        self.total = len(pieces)
+    def __init__(self, tasks: Sequence[Task], on_state: OnState = ignore_state) -> None:
+        self._on_state = on_state
+        self.waiting = dict(enumerate(tasks, start=1))
+        self.total = len(tasks)
         self._making: dict[int, str] = {}
         self._lost: set[str] = set()
         self._failures: dict[int, str] = {}
@@ -46,45 +46,45 @@ class Agenda:
         """What failed and why, in the order of the pieces."""
         return [self._failures[number] for number in sorted(self._failures)]
 
-    def take(self) -> tuple[int, Piece] | None:
+    def next_task(self) -> tuple[int, Task] | None:
         """The first piece that can be started, None if all wait for what is being made."""
         pending = set(self._making.values()) - {""}
-        for number, piece in list(self.waiting.items()):
-            if self._lost & set(piece.needs):
+        for number, task in list(self.waiting.items()):
+            if self._lost & set(task.needs):
                 del self.waiting[number]
-                self._fail(number, piece, "not tried, what it needs failed")
-            elif not pending & {piece.makes, *piece.needs}:
+                self._fail(number, task, "not tried, what it needs failed")
+            elif not pending & {task.makes, *task.needs}:
                 del self.waiting[number]
-                self._making[number] = piece.makes
-                say(f"{self.tag(number)} {piece.words}")
-                self._note(piece, AT_WORK, "")
-                return number, piece
-            pending |= {piece.makes} - {""}
+                self._making[number] = task.makes
+                say(f"{self.prefix(number)} {task.description}")
+                self._on_state(task, RUNNING, "")
+                return number, task
+            pending |= {task.makes} - {""}
         return None
 
-    def done(self, number: int, piece: Piece, error: str = "") -> None:
+    def finish(self, number: int, task: Task, error: str = "") -> None:
         """Note that a piece ended, and how."""
         del self._making[number]
         if error:
-            self._fail(number, piece, error)
+            self._fail(number, task, error)
         else:
-            self._note(piece, DONE, "")
+            self._on_state(task, DONE, "")
 
-    def tag(self, number: int) -> str:
+    def prefix(self, number: int) -> str:
         """What its lines begin with."""
         return f"[{number}/{self.total}]"
 
-    def _fail(self, number: int, piece: Piece, error: str) -> None:
-        self._lost |= {piece.makes} - {""}
-        self._failures[number] = f"{piece.words}: {error}"
-        say(f"{self.tag(number)} failed: {error}")
-        self._note(piece, FAILED, error)
+    def _fail(self, number: int, task: Task, error: str) -> None:
+        self._lost |= {task.makes} - {""}
+        self._failures[number] = f"{task.description}: {error}"
+        say(f"{self.prefix(number)} failed: {error}")
+        self._on_state(task, FAILED, error)
 
 
-def attempt(do: Do, piece: Piece) -> str:
+def try_task(run_task: RunTask, task: Task) -> str:
     """Do a piece; what went wrong that others need not care about, '' if nothing."""
     try:
-        do(piece)
+        run_task(task)
     except RbmixError as error:
         return str(error)
     except (MemoryError, RuntimeError) as error:

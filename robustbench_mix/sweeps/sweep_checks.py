@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from robustbench_mix.config import catalog, protocols
 from robustbench_mix.config.command_checks import check_runner
-from robustbench_mix.config.specs import check_precision
+from robustbench_mix.config.training import check_precision
 from robustbench_mix.errors import RbmixError
 from robustbench_mix.sweeps.definition import Cell, Sweep
 
 
-def sweep(
+def check_sweep(
     chosen: Sweep,
     *,
     runner: str,
@@ -25,7 +25,10 @@ def sweep(
     catalog.check_device(device)
     for cell in chosen.cells:
         check_cell(cell)
-    datasets = [*(cell.dataset for cell in chosen.cells), *(one.dataset for one in chosen.puzzles)]
+    datasets = [
+        *(cell.dataset for cell in chosen.cells),
+        *(one.dataset for one in chosen.unshuffling_cells),
+    ]
     for dataset in dict.fromkeys(datasets):
         catalog.check_dataset(dataset)
 

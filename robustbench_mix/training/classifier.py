@@ -8,18 +8,20 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from robustbench_mix.attacks.base import Target
-from robustbench_mix.attacks.native.pgd import ascend
-from robustbench_mix.config.specs import Adversarial, Eps, Recipe
+from robustbench_mix.attacks.base import Batch
+from robustbench_mix.attacks.counted_model import CountedModel
+from robustbench_mix.attacks.native.pgd import pgd
+from robustbench_mix.config.epsilon import Eps
+from robustbench_mix.config.training import Adversarial, Recipe
 from robustbench_mix.data.dataset import Split
 from robustbench_mix.runtime.devices import training_threads
-from robustbench_mix.runtime.progress import doing
-from robustbench_mix.training.loop import Loss, fit
-from robustbench_mix.training.resume import Unfinished
+from robustbench_mix.runtime.progress import report_if_slow
+from robustbench_mix.training.loop import BatchLoss, fit
+from robustbench_mix.training.resume import ResumeState
 
 
 @dataclass(frozen=True)
-class Trained:
+class TrainingOutcome:
     """What came out: accuracy on the test split, in [0, 1], and the seconds of training."""
 
     test_accuracy: float
@@ -34,14 +36,14 @@ def train(
     seed: int,
     device: torch.device,
     description: str = "training",
-    unfinished: Unfinished | None = None,
-) -> Trained:
+    resume_state: ResumeState | None = None,
+) -> TrainingOutcome:
     """Train `model` in place on `device` and leave it there, in eval mode; as `loop.fit`."""
     images, labels = train_split.images.to(device), train_split.labels.to(device)
 
-    def loss_of(rows: Tensor, generator: torch.Generator, autocast: torch.autocast) -> Loss:
+    def loss_of(rows: Tensor, generator: torch.Generator, autocast: torch.autocast) -> BatchLoss:
         x = augment(images[rows], recipe.pad, recipe.flip, generator)
-        x = x.float().div_(train_split.levels).to(memory_format=torch.channels_last)
+        x = x.float().div_(train_split.grey_levels).to(memory_format=torch.channels_last)
         if recipe.adversarial is not None:
             x = perturb(model, x, labels[rows], recipe.adversarial, generator, autocast)
         with autocast:
@@ -55,9 +57,9 @@ def train(
         return loss, note
 
     with training_threads(device):
-        seconds = fit(model, len(labels), recipe, seed, device, loss_of, description, unfinished)
-        with doing(f"classifying {len(test_split):,} test images"):
-            return Trained(accuracy(model, test_split, device), seconds)
+        seconds = fit(model, len(labels), recipe, seed, device, loss_of, description, resume_state)
+        with report_if_slow(f"classifying {len(test_split):,} test images"):
+            return TrainingOutcome(accuracy(model, test_split, device), seconds)
 
 
 def perturb(
@@ -77,8 +79,8 @@ def perturb(
     eps = torch.full((len(x),), Eps(how.eps).value, device=x.device)
     model.eval()
     with autocast:
-        x_adv = ascend(
-            Target(model), x, y, seeds, eps=eps, norm="linf", steps=how.steps,
+        x_adv = pgd(
+            CountedModel(model), Batch(x, y, eps, seeds, "linf"), steps=how.steps,
             step_size=how.step_size, random_start=True, early_stop=False,
         )  # fmt: skip
     model.train()

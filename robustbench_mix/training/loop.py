@@ -13,15 +13,15 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from robustbench_mix.config.specs import Recipe
+from robustbench_mix.config.training import Recipe
 from robustbench_mix.errors import RbmixError
-from robustbench_mix.runtime.memory import told
-from robustbench_mix.runtime.progress import bar
-from robustbench_mix.training.resume import Unfinished
+from robustbench_mix.runtime.memory import report_out_of_memory
+from robustbench_mix.runtime.progress import progress_bar
+from robustbench_mix.training.resume import ResumeState
 
 # The loss of a batch, and what the progress display says about it, when asked.
-Loss = tuple[Tensor, Callable[[], str]]
-LossOf = Callable[[Tensor, torch.Generator, torch.autocast], Loss]
+BatchLoss = tuple[Tensor, Callable[[], str]]
+BatchLossFunction = Callable[[Tensor, torch.Generator, torch.autocast], BatchLoss]
 
 
 def fit(
@@ -30,9 +30,9 @@ def fit(
     recipe: Recipe,
     seed: int,
     device: torch.device,
-    loss_of: LossOf,
+    loss_of: BatchLossFunction,
     description: str = "training",
-    unfinished: Unfinished | None = None,
+    resume_state: ResumeState | None = None,
 ) -> float:
     """Train `model` in place on `device` and leave it there, in eval mode; the seconds it took.
 
@@ -47,16 +47,18 @@ def fit(
     steps = recipe.epochs * math.ceil(count / recipe.batch_size)
     optimizer = _optimizer(model, recipe)
     done, seconds = (
-        unfinished.restore(model, optimizer, device, recipe.epochs) if unfinished else (0, 0.0)
+        resume_state.restore(model, optimizer, device, recipe.epochs) if resume_state else (0, 0.0)
     )
     started -= seconds
     step = done * math.ceil(count / recipe.batch_size)
     schedule = torch.optim.lr_scheduler.LambdaLR(
-        optimizer, lambda step: learning_rate(step, steps, recipe.warmup), last_epoch=step - 1
+        optimizer,
+        lambda step: learning_rate_factor(step, steps, recipe.warmup),
+        last_epoch=step - 1,
     )
     autocast = torch.autocast(device.type, dtype=torch.bfloat16, enabled=recipe.precision == "bf16")
     words = f"in training with batches of {recipe.batch_size} images"
-    with bar(description, steps, step) as update, told(words):
+    with progress_bar(description, steps, step) as update, report_out_of_memory(words):
         for epoch in range(done, recipe.epochs):
             generator = torch.Generator().manual_seed(seed * 100_003 + epoch)
             order = torch.randperm(count, generator=generator).to(device)
@@ -75,13 +77,13 @@ def fit(
                             f"(lr {recipe.lr}); try a smaller --lr"
                         )
                     update(step, note())
-            if unfinished is not None and epoch + 1 < recipe.epochs:
-                unfinished.save(model, optimizer, epoch + 1, time.perf_counter() - started)
+            if resume_state is not None and epoch + 1 < recipe.epochs:
+                resume_state.save(model, optimizer, epoch + 1, time.perf_counter() - started)
     model.eval()
     return time.perf_counter() - started
 
 
-def learning_rate(step: int, steps: int, warmup: float) -> float:
+def learning_rate_factor(step: int, steps: int, warmup: float) -> float:
     """The share of the peak rate at a step: linear up, then a cosine down to zero."""
     rise = max(1, round(warmup * steps))
     if step < rise:

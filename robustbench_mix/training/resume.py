@@ -14,16 +14,16 @@ from torch import nn
 from robustbench_mix.runtime.progress import say
 from robustbench_mix.storage import reading
 from robustbench_mix.storage.files import write_bytes
-from robustbench_mix.storage.remote import STAYS_HERE
+from robustbench_mix.storage.remote import LOCAL_SUFFIX
 from robustbench_mix.storage.validation import is_number
 
 SUFFIX = ".unfinished.pt"
-PARTIAL = STAYS_HERE  # of an attack
+ATTACK_SUFFIX = LOCAL_SUFFIX  # of an attack
 SAVE_EVERY_SECONDS = 5.0
 
 
 @dataclass
-class Unfinished:
+class ResumeState:
     """The state of a training, beside what it will give, and what made it.
 
     `made_with` are plain values: another version or device starts from the beginning.
@@ -67,8 +67,8 @@ class Unfinished:
         if not self.path.exists():
             return 0, 0.0
         refusal = f"unfinished training {self.path} is damaged; delete it"
-        reading.check(self.path, "unfinished training", reading.WEIGHTS)
-        with reading.parsing(refusal):
+        reading.check_file(self.path, "unfinished training", reading.MAX_WEIGHTS_BYTES)
+        with reading.refuse_on_error(refusal):
             state = torch.load(self.path, map_location=device, weights_only=True)
             if state["made_with"] != self.made_with:
                 say(f"{self.path} was made with other versions or on another device: starting over")
@@ -104,14 +104,14 @@ def _check_optimizer(state: dict[str, Any], fresh: torch.optim.Optimizer) -> Non
                 raise ValueError(f"{name} of another shape")
 
 
-def is_left(result: Path) -> bool:
+def has_resume_state(result: Path) -> bool:
     """Whether there still is what a process kept of the work that gave, or will give, `result`.
 
     One that is killed just after it finished leaves it; whoever comes to the result removes it.
     """
-    return any(result.with_suffix(suffix).exists() for suffix in (SUFFIX, PARTIAL))
+    return any(result.with_suffix(suffix).exists() for suffix in (SUFFIX, ATTACK_SUFFIX))
 
 
-def forget(result: Path) -> None:
+def delete_resume_state(result: Path) -> None:
     """Remove what was kept of a training whose result is there."""
     result.with_suffix(SUFFIX).unlink(missing_ok=True)

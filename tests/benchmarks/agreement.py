@@ -20,9 +20,9 @@ from torch import Tensor, nn
 
 import robustbench_mix as rbmix
 from robustbench_mix.config import protocols
-from robustbench_mix.config.specs import Eps
+from robustbench_mix.config.epsilon import Eps
 from robustbench_mix.data import loaders
-from robustbench_mix.data.dataset import balanced
+from robustbench_mix.data.dataset import balanced_subset
 
 LEVELS = 16  # scikit-learn's digits are 0 to 16
 PROTOCOLS = {"autoattack": "Linf", "autoattack-l2": "L2"}
@@ -143,7 +143,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--examples", type=int, default=300)
     arguments = parser.parse_args()
-    split = balanced(loaders.load("digits").test, arguments.examples)
+    split = balanced_subset(loaders.load("digits").test, arguments.examples)
     x, y = split.pixels(), split.labels
     print(INTRO)
     made_with = ", ".join(f"{name} {version(name)}" for name in PACKAGES)

@@ -35,19 +35,19 @@ NOTHING = """
 import sys, time
 from functools import partial
 from pathlib import Path
-import pieces
+import tasks
 from robustbench_mix.runtime import progress
 from robustbench_mix.sweeps.executors import choose
-from robustbench_mix.sweeps.scheduler import unnoted
+from robustbench_mix.sweeps.scheduler import ignore_state
 progress.set_quiet(True)
 name, address, count = sys.argv[1], sys.argv[2] or None, int(sys.argv[3])
-with choose.running(name, workers=2, address=address, device="cpu") as runner:
-    do = partial(pieces.do, folder=Path())
-    runner.run([pieces.Piece(str(n), "nothing") for n in range(4)], do, unnoted)
+with choose.open_executor(name, workers=2, address=address, device="cpu") as executor:
+    do = partial(tasks.do, folder=Path())
+    executor.run([tasks.Task(str(n), "nothing") for n in range(4)], do, ignore_state)
     for number in (4, count):  # workers of this machine are started by each run, Ray's stay
-        asked = [pieces.Piece(str(n), "nothing") for n in range(number)]
+        asked = [tasks.Task(str(n), "nothing") for n in range(number)]
         started = time.perf_counter()
-        runner.run(asked, do, unnoted)
+        executor.run(asked, do, ignore_state)
         print(time.perf_counter() - started)
 """
 

@@ -32,12 +32,12 @@ def test_composed_benchmark_prints_its_ratios(run, monkeypatch) -> None:
     """Both steps in both layouts, each with the median and the range of what was measured."""
     measured: list[list[float]] = []
 
-    def ratios(*given):
-        found, *results = timing.ratios(*given)
+    def time_ratios(*given):
+        found, *results = timing.time_ratios(*given)
         measured.append(found)
         return found, *results
 
-    monkeypatch.setattr(bench_composed, "ratios", ratios)
+    monkeypatch.setattr(bench_composed, "time_ratios", time_ratios)
     out = run(bench_composed, "--quick", "--device", "cpu")
     rows = [[cell.strip() for cell in line.split("|")] for line in out.splitlines()[4:]]
     assert [(row[1], *row[4:6]) for row in rows] == [

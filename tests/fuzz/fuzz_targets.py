@@ -40,12 +40,20 @@ from robustbench_mix.claims import html_report, verdicts
 from robustbench_mix.claims import page as markdown
 from robustbench_mix.claims.explanations import overview
 from robustbench_mix.config import protocols
-from robustbench_mix.config.specs import as_json, short_hash
+from robustbench_mix.config.canonical import as_json, short_hash
 from robustbench_mix.config.training import recipe_for
 from robustbench_mix.data import image_folder, loaders
-from robustbench_mix.data.dataset import Split, balanced
+from robustbench_mix.data.dataset import Split, balanced_subset
 from robustbench_mix.errors import RbmixError
-from robustbench_mix.evaluation import outcome, plan, regression_gate, resume
+from robustbench_mix.evaluation import (
+    evaluate,
+    load_model,
+    outcome,
+    regression_gate,
+    resume,
+    unshuffling_run,
+)
+from robustbench_mix.evaluation.plan import EvaluationPlan, attack_plan
 from robustbench_mix.evaluation.schedules import schedule_of
 from robustbench_mix.evaluation.state import State
 from robustbench_mix.models import checkpoint, state_dict
@@ -58,7 +66,7 @@ from robustbench_mix.storage import files, validation
 from robustbench_mix.sweeps import definition
 from robustbench_mix.sweeps import plan as planning
 from robustbench_mix.sweeps import run as sweeping
-from robustbench_mix.training.resume import Unfinished
+from robustbench_mix.training.resume import ResumeState
 
 CPU = torch.device("cpu")
 
@@ -141,7 +149,7 @@ def read_protocol(folder: Path) -> str:
         protocol = protocols.load(str(folder / "mine.toml"), dataset or "", eps=eps, norm=norm)
         assert len(protocol.hash) == 12
         for backend, exhaustive in ((None, False), ("reference", False), ("fast", True)):
-            schedule_of(protocol, 10, backend, exhaustive=exhaustive)
+            schedule_of(attack_plan(protocol, backend=backend, exhaustive=exhaustive), 10)
 
     return check(call, folder)
 
@@ -157,10 +165,10 @@ def read_sweep(folder: Path) -> str:
     def call() -> None:
         sweep = definition.load(str(folder / "sweep.toml"), {})
         for cell in sweep.cells[:20]:
-            planning.check(cell)
-        setting = planning.Setting(str(folder / "results"), CPU)
-        few = replace(sweep, cells=sweep.cells[:4], puzzles=sweep.puzzles[:4])
-        planning.summary(planning.plan(few, setting))
+            planning.check_buildable(cell)
+        setting = planning.SweepSetting(str(folder / "results"), CPU)
+        few = replace(sweep, cells=sweep.cells[:4], unshuffling_cells=sweep.unshuffling_cells[:4])
+        planning.summarize_by_network(planning.plan_tasks(few, setting))
 
     with boundary():
         return check(call, folder)
@@ -257,17 +265,18 @@ def in_folder(folder: Path) -> Iterator[None]:
 @contextmanager
 def boundary() -> Iterator[None]:
     """Training, attacks, timing and downloads answer at once; everything before them is real."""
-    from robustbench_mix.sweeps.cost_model import Costs
+    from robustbench_mix.sweeps.cost_model import CostModel
 
     _digits()  # once, and before anybody measures the time
     with ExitStack() as stack:
         for owner, name, stub in (
-            (plan, "obtain", _refuse), (plan.evaluation, "evaluate", _refuse),
-            (plan.unshuffling_run, "unshuffle", _refuse),
-            (sweeping, "_do", _refuse), (loaders, "_cifar", _refuse), (loaders, "_digits", _digits),
+            (load_model, "load_or_train", _refuse), (evaluate, "make_run", _refuse),
+            (unshuffling_run, "_unshuffle_with", _refuse),
+            (sweeping, "_run_task", _refuse), (loaders, "_load_cifar", _refuse),
+            (loaders, "_load_digits", _digits),
             (bench_run._Bench, "part", _refuse), (cli, "app", _commands()),
-            (Costs, "_time_training_step", lambda *_: 1.0),
-            (Costs, "_time_attack_passes", lambda *_: (1.0, 1.0)),
+            (CostModel, "_time_training_step", lambda *_: 1.0),
+            (CostModel, "_time_attack_passes", lambda *_: (1.0, 1.0)),
         ):  # fmt: skip
             stack.enter_context(mock.patch.object(owner, name, stub))
         yield
@@ -286,7 +295,7 @@ def _commands() -> Any:
     return typer.main.get_command(cli.app)
 
 
-_real_digits = loaders._digits
+_real_digits = loaders._load_digits
 
 
 @cache
@@ -462,7 +471,7 @@ def read_decodings(folder: Path) -> str:
             assert path.resolve().parent.parent == (folder / "unshuffle").resolve()
         verdicts.every([], found)
 
-    with mock.patch.object(gallery, "alone", lambda _: SimpleContext()):
+    with mock.patch.object(gallery, "exclusive_lock", lambda _: SimpleContext()):
         return check(call, folder)
 
 
@@ -521,7 +530,7 @@ def read_model_info(folder: Path) -> str:
 
 @cache
 def _some_digits() -> Split:
-    return balanced(_digits().test, 4)
+    return balanced_subset(_digits().test, 4)
 
 
 def _gated(eps: list[str]) -> Run:
@@ -578,14 +587,14 @@ def make_baseline(choices: Choices, folder: Path) -> None:
 _really_evaluated = regression_gate._evaluated
 
 
-def _evaluated_at_once(words: dict[str, Any], *arguments: Any, **how: Any) -> Run:
+def _evaluated_at_once(plan: EvaluationPlan) -> Run:
     """All the words are looked at as ever; instead of the work there is a run at once."""
     try:
-        _really_evaluated(words, *arguments, **how)
+        _really_evaluated(plan)
     except RbmixError as error:
         if str(error) != WORK:
             raise
-    return _gated(words["eps"])
+    return _gated([eps.text for eps in plan.attack.protocol.eps])
 
 
 def read_baseline(folder: Path) -> str:
@@ -774,8 +783,8 @@ def read_training(folder: Path) -> str:
     model, optimizer = _training()
 
     def call() -> None:
-        unfinished = Unfinished(folder / "net.safetensors", {"commit": "a"})
-        epoch, seconds = unfinished.restore(model, optimizer, CPU, 4)
+        resume_state = ResumeState(folder / "net.safetensors", {"commit": "a"})
+        epoch, seconds = resume_state.restore(model, optimizer, CPU, 4)
         assert 0 <= epoch < 4
         assert seconds >= 0
         model(torch.rand(4, 2)).sum().backward()
@@ -847,8 +856,8 @@ def make_folder(choices: Choices, folder: Path) -> None:
 
 def read_folder(folder: Path) -> str:
     def call() -> None:
-        loaded = image_folder.load_folder(folder / "set", loaders.DATASETS)
-        again = image_folder.load_folder(folder / "set", loaders.DATASETS)
+        loaded = image_folder.load_folder(folder / "set")
+        again = image_folder.load_folder(folder / "set")
         assert loaded.test.hash == again.test.hash
 
     with in_folder(folder):
@@ -876,7 +885,7 @@ def make_cache(choices: Choices, folder: Path) -> None:
 
 def read_cache(folder: Path) -> str:
     def call() -> None:
-        for split in image_folder._cached(folder / "cache", {"train": 3, "test": 2}, 2):
+        for split in image_folder._read_cache(folder / "cache", {"train": 3, "test": 2}, 2):
             assert len(split.hash) == 12
             assert split.pixels().shape[1:] == (3, *split.images.shape[2:])
 

@@ -23,7 +23,7 @@ from robustbench_mix.results.agreement import (
     is_rounding,
     is_undecided,
 )
-from robustbench_mix.training.load_or_train import Obtained
+from robustbench_mix.training.load_or_train import TrainedModel
 
 IMAGES = 12
 
@@ -108,8 +108,8 @@ class Leaky(nn.Module):
 def test_a_defect_does_not_pass_for_rounding(same: ModuleType, bench, search: str) -> None:
     """Neighbours that leak move radii further than rounding does, in double precision too."""
     bench = bench("fgsm")
-    model = Leaky(bench.obtained.model)
-    bench.obtained = Obtained(model, Path(), bench.obtained.header, 0.0)
+    model = Leaky(bench.trained.model)
+    bench.trained = TrainedModel(model, Path(), bench.trained.header, 0.0)
     base = same.Condition(search)
     one = same.Comparison("batch", "", base, replace(base, batch=7), exactly=search == "fp64")
     row = bench.compare(one, IMAGES)

@@ -17,11 +17,12 @@ from scipy.stats import binomtest
 
 from robustbench_mix import cli
 from robustbench_mix.cli import render
-from robustbench_mix.config.specs import short_hash
+from robustbench_mix.config.canonical import short_hash
 from robustbench_mix.data import loaders
-from robustbench_mix.data.dataset import balanced
+from robustbench_mix.data.dataset import balanced_subset
 from robustbench_mix.errors import RbmixError
 from robustbench_mix.evaluation import regression_gate
+from robustbench_mix.evaluation.plan import baseline_plan
 from robustbench_mix.results.regression import baselines, ci_report, comparison
 from robustbench_mix.results.regression.baselines import ELSEWHERE, Baseline
 from robustbench_mix.results.regression.comparison import Check, Verdict, judged
@@ -199,7 +200,7 @@ def test_weights_in_a_loop_of_links_are_refused(run, tmp_path: Path) -> None:
     (tmp_path / "loop.pt").symlink_to(tmp_path / "loop.pt")
     with pytest.raises(RbmixError, match="loop.pt"):
         named = baselines.weights_of(kept_of(run, weights="loop.pt"), tmp_path / "kept.csv")
-        reading.check(named, "weights", reading.WEIGHTS)
+        reading.check_file(named, "weights", reading.MAX_WEIGHTS_BYTES)
 
 
 def test_what_could_not_be_read_is_not_written(run, tmp_path: Path) -> None:
@@ -216,21 +217,21 @@ def test_a_baseline_of_a_whole_test_set_is_read(make_run, tmp_path: Path) -> Non
     run = make_run(levels, **HEADER)
     path = tmp_path / "kept.csv"
     baselines.write(kept_of(run), path)
-    assert path.stat().st_size > reading.COMPANION
+    assert path.stat().st_size > reading.MAX_COMPANION_BYTES
     assert len(baselines.read(path).images) == 10_000
 
 
 def test_the_images_of_a_baseline_are_those_of_its_data(make_run, tmp_path: Path) -> None:
     """A file that names the data but holds other images or labels is refused before any work."""
-    split = balanced(loaders.load("digits").test, 3)
+    split = balanced_subset(loaders.load("digits").test, 3)
     run = make_run([0, 1, 2], data_hash=split.hash, **HEADER)
     images, labels = split.index.tolist(), split.labels.tolist()
     for numbers, named in (([*images[:2], 10**6], labels), (images, [*labels[:2], 99])):
         table = run.table.assign(image=numbers, label=named, prediction=named)
         kept = kept_of(replace(run, table=table))
-        how = {"examples": None, "weights": None, "batch_size": None, "device": "cpu"}
+        path = tmp_path / "kept.csv"
         with pytest.raises(RbmixError, match="not those of its data_hash"):
-            regression_gate.rerun(kept, tmp_path / "kept.csv", **how)
+            regression_gate.rerun(baseline_plan(kept, path), kept, path)
 
 
 def found(verdict: Verdict) -> dict[str, str]:

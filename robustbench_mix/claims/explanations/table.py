@@ -12,8 +12,8 @@ import numpy as np
 from robustbench_mix.results import svg
 from robustbench_mix.results.markdown import head, line, plain
 from robustbench_mix.results.statistics import crossed_bootstrap
-from robustbench_mix.storage.files import write_changed
-from robustbench_mix.storage.locks import alone
+from robustbench_mix.storage.files import write_if_changed
+from robustbench_mix.storage.locks import exclusive_lock
 
 FOLDER = "why"  # of the drawings, in a results folder
 
@@ -43,9 +43,9 @@ class Explanation:
 
 def draw(results: Path, explanations: list[Explanation]) -> list[Path]:
     """Write the drawings to which the Markdown points; the files that changed."""
-    with alone(results / FOLDER):
+    with exclusive_lock(results / FOLDER):
         drawings = [each for one in explanations for each in one.drawings]
-        return write_changed(
+        return write_if_changed(
             {results / FOLDER / each.file: svg.svg(each.draw) for each in drawings}
         )
 

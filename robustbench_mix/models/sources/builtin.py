@@ -10,12 +10,12 @@ from robustbench_mix.config.catalog import architecture
 from robustbench_mix.data.shape import Shape
 from robustbench_mix.errors import RbmixError
 from robustbench_mix.models.convmixer import ConvMixer
-from robustbench_mix.models.mixers import separate
 from robustbench_mix.models.resnet import ResNet
-from robustbench_mix.models.sources.common import Published
+from robustbench_mix.models.separable import separate
+from robustbench_mix.models.sources.common import Pretrained
 from robustbench_mix.runtime import plugins
 
-BRINGS_WEIGHTS = False
+COMES_WITH_WEIGHTS = False
 
 
 def check(name: str) -> None:
@@ -23,21 +23,21 @@ def check(name: str) -> None:
 
     And for a name that another package registers too.
     """
-    parse_name(name)
-    plugins.check_free("model", name, [name])
+    builder_for(name)
+    plugins.check_not_taken("model", name, [name])
 
 
-def fresh(name: str, shape: Shape) -> nn.Module:
+def build(name: str, shape: Shape) -> nn.Module:
     """The named architecture for a shape."""
-    return parse_name(name)(shape)
+    return builder_for(name)(shape)
 
 
-def published(name: str) -> Published:
+def load_pretrained(name: str) -> Pretrained:
     """Raises RbmixError: these have no weights but those that are trained here."""
     raise RbmixError(f"model {name!r} has no published weights: rbmix trains it")
 
 
-def parse_name(name: str) -> Callable[[Shape], nn.Module]:
+def builder_for(name: str) -> Callable[[Shape], nn.Module]:
     """A function that builds the named architecture for a shape.
 
     Raises RbmixError, with the nearest known name, for anything else.

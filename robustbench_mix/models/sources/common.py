@@ -14,7 +14,7 @@ from robustbench_mix.runtime.progress import say
 
 
 @dataclass(frozen=True)
-class Published:
+class Pretrained:
     """A network as its makers published it.
 
     `weights` names them, empty for a network that came as it is; `mean` and `std` are the
@@ -27,7 +27,7 @@ class Published:
     std: tuple[float, ...] | None = None
 
 
-def optional(package: str, word: str, extra: str) -> Any:
+def import_optional(package: str, word: str, extra: str) -> Any:
     """Import a package that is not always there.
 
     Raises RbmixError, with the extra of rbmix that brings it, if it is missing.
@@ -40,14 +40,14 @@ def optional(package: str, word: str, extra: str) -> Any:
         ) from error
 
 
-def fetching(word: str) -> None:
+def announce_download(word: str) -> None:
     """Say what is about to be downloaded unless it is on disk, which can take its time."""
     # The hub's client would tell of every attempt, whatever comes of it.
     logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
     say(f"fetching {word}")
 
 
-def not_downloaded(word: str, error: BaseException) -> RbmixError:
+def download_error(word: str, error: BaseException) -> RbmixError:
     """The error for weights that are neither on disk nor to be had."""
     return RbmixError(
         f"model {word!r} is not on this machine and could not be downloaded ({first_line(error)}); "

@@ -9,22 +9,22 @@ from torch import nn
 
 from robustbench_mix.data.shape import Shape
 from robustbench_mix.models.sources import importable
-from robustbench_mix.models.sources.common import Published
+from robustbench_mix.models.sources.common import Pretrained
 from robustbench_mix.runtime import plugins
 
-BRINGS_WEIGHTS = True
+COMES_WITH_WEIGHTS = True
 
 
 def check(name: str) -> None:
     """Raise RbmixError unless it can be imported."""
-    plugins.models()[name]()
+    plugins.model_loaders()[name]()
 
 
-def fresh(name: str, shape: Shape) -> nn.Module:
-    """What the callable makes for a shape, as `importable.fresh`."""
-    return importable.built(name, plugins.models()[name](), shape)
+def build(name: str, shape: Shape) -> nn.Module:
+    """What the callable makes for a shape, as `importable.build`."""
+    return importable.build_for_shape(name, plugins.model_loaders()[name](), shape)
 
 
-def published(name: str) -> Published:
+def load_pretrained(name: str) -> Pretrained:
     """The network as it comes, its weights included."""
-    return Published(importable.made(name, plugins.models()[name](), {}))
+    return Pretrained(importable.call_builder(name, plugins.model_loaders()[name](), {}))

@@ -24,7 +24,7 @@ from robustbench_mix.models.sources import (
     timm_models,
     torchvision_models,
 )
-from robustbench_mix.models.sources.common import Published
+from robustbench_mix.models.sources.common import Pretrained
 
 __all__ = ["FORMS", "SOURCES", "Origin", "Source", "parse"]
 
@@ -35,15 +35,15 @@ class Source(Protocol):
     `BRINGS_WEIGHTS` says that its networks are ready unless a variant is asked for.
     """
 
-    BRINGS_WEIGHTS: bool
+    COMES_WITH_WEIGHTS: bool
 
     def check(self, name: str) -> None:
         """Raise RbmixError unless there is such a network; downloads nothing."""
 
-    def fresh(self, name: str, shape: Shape) -> nn.Module:
+    def build(self, name: str, shape: Shape) -> nn.Module:
         """The architecture for a shape, its weights drawn from the global random state."""
 
-    def published(self, name: str) -> Published:
+    def load_pretrained(self, name: str) -> Pretrained:
         """The network with the weights that it was published with."""
 
 
@@ -77,13 +77,13 @@ class Origin:
         """Raise RbmixError unless there is such a network; downloads nothing."""
         self.source.check(self.name)
 
-    def fresh(self, shape: Shape) -> nn.Module:
+    def build(self, shape: Shape) -> nn.Module:
         """The architecture for a shape, its weights drawn from the global random state."""
-        return self.source.fresh(self.name, shape)
+        return self.source.build(self.name, shape)
 
-    def published(self) -> Published:
+    def load_pretrained(self) -> Pretrained:
         """The network with the weights that it was published with, downloaded if need be."""
-        return self.source.published(self.name)
+        return self.source.load_pretrained(self.name)
 
 
 def parse(word: str) -> Origin:

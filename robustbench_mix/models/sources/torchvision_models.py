@@ -8,9 +8,9 @@ from torch import nn
 
 from robustbench_mix.data.shape import Shape
 from robustbench_mix.errors import unknown
-from robustbench_mix.models.sources.common import Published, fetching, not_downloaded
+from robustbench_mix.models.sources.common import Pretrained, announce_download, download_error
 
-BRINGS_WEIGHTS = False
+COMES_WITH_WEIGHTS = False
 # Their second heads are for training alone, and their own initialisation is slow and warned of.
 INCEPTIONS = ("googlenet", "inception_v3")
 
@@ -24,7 +24,7 @@ def check(name: str) -> None:
         raise unknown("torchvision model", name, names)
 
 
-def fresh(name: str, shape: Shape) -> nn.Module:
+def build(name: str, shape: Shape) -> nn.Module:
     """The architecture with so many outputs; other than three channels change its stem."""
     from torchvision import models
 
@@ -33,25 +33,25 @@ def fresh(name: str, shape: Shape) -> nn.Module:
         {"aux_logits": False, "init_weights": False} if name in INCEPTIONS else {}
     )
     model: nn.Module = models.get_model(name, weights=None, num_classes=shape.classes, **extra)
-    return _recoloured(model, shape.channels)
+    return _with_channels(model, shape.channels)
 
 
-def published(name: str) -> Published:
+def load_pretrained(name: str) -> Pretrained:
     """The network with torchvision's best weights; raises RbmixError if they cannot be had."""
     from torchvision import models
 
     check(name)
     weights = models.get_model_weights(name).DEFAULT
-    fetching(f"torchvision:{name}")
+    announce_download(f"torchvision:{name}")
     try:
         model = models.get_model(name, weights=weights)
     except (OSError, RuntimeError) as error:  # RuntimeError: a file that is not what it should be
-        raise not_downloaded(f"torchvision:{name}", error) from error
+        raise download_error(f"torchvision:{name}", error) from error
     transform = weights.transforms()
-    return Published(model, weights.name, tuple(transform.mean), tuple(transform.std))
+    return Pretrained(model, weights.name, tuple(transform.mean), tuple(transform.std))
 
 
-def _recoloured(model: nn.Module, channels: int) -> nn.Module:
+def _with_channels(model: nn.Module, channels: int) -> nn.Module:
     """The network with a fresh first convolution for another number of colour channels."""
     for name, module in model.named_modules():
         if isinstance(module, nn.Conv2d):

@@ -18,7 +18,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from robustbench_mix.config.specs import Eps, short_hash
+from robustbench_mix.config.canonical import short_hash
+from robustbench_mix.config.epsilon import Eps
 from robustbench_mix.errors import RbmixError
 from robustbench_mix.results import flags
 from robustbench_mix.results.headers import ProtocolSpec, check_grid
@@ -156,8 +157,8 @@ def read(path: Path) -> Baseline:
     """
     if not path.is_file():
         raise RbmixError(f"baseline {path} does not exist (rbmix baseline writes one)")
-    raw = reading.content(path, "baseline", reading.BASELINE)
-    with reading.parsing(f"baseline {path} is damaged"):
+    raw = reading.read_bytes(path, "baseline", reading.MAX_BASELINE_BYTES)
+    with reading.refuse_on_error(f"baseline {path} is damaged"):
         lines = list(csv.reader(io.StringIO(raw.decode("utf-8"), newline=""), strict=True))
     title, rows = (lines[0], lines[1:]) if lines else ([], [])
     if "format" not in title or title[: len(IMAGE)] != list(IMAGE):
@@ -175,7 +176,7 @@ def read(path: Path) -> Baseline:
     checksum = short_hash([row[:-1] for row in [title, *rows]])
     if title[-1] != CHECKSUM or any(row[-1] != checksum for row in rows):
         raise RbmixError(f"baseline {path} was edited: its checksum does not match")
-    with reading.parsing(f"baseline {path} is damaged"):
+    with reading.refuse_on_error(f"baseline {path} is damaged"):
         baseline = _parsed(pd.DataFrame(rows, columns=title))
     _check(baseline, path)
     return baseline
@@ -192,7 +193,7 @@ def weights_of(baseline: Baseline, path: Path) -> Path | None:
     if named == ELSEWHERE:
         raise RbmixError(f"baseline {path} was written with --weights; give the file again")
     folder = path.resolve().parent
-    with reading.parsing(f"baseline {path} names weights {named!r}, which are no path"):
+    with reading.refuse_on_error(f"baseline {path} names weights {named!r}, which are no path"):
         found = (folder / named).resolve()  # a loop of links raises
     if not found.is_relative_to(folder):
         raise RbmixError(f"baseline {path} names weights outside of its folder: {named}")

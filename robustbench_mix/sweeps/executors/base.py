@@ -6,19 +6,19 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from robustbench_mix.sweeps.scheduler import Do, Note, Piece
+from robustbench_mix.sweeps.scheduler import OnState, RunTask, Task
 
-Run = Callable[[Sequence[Piece], Do, Note], list[str]]
+RunTasks = Callable[[Sequence[Task], RunTask, OnState], list[str]]
 
 
 @dataclass(frozen=True)
-class Runner:
+class Executor:
     """`run` does pieces and returns what failed; `ask` calls a function where they are done.
 
     `words` say who does them, `room` how many they do at once.
     """
 
-    run: Run
-    ask: Callable[..., Any]
-    words: str
-    room: int
+    run: RunTasks
+    call: Callable[..., Any]
+    description: str
+    capacity: int

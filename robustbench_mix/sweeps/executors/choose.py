@@ -15,15 +15,22 @@ from functools import partial
 import torch
 
 from robustbench_mix.config.command_checks import check_runner
-from robustbench_mix.sweeps.executors.base import Runner
-from robustbench_mix.sweeps.executors.processes import SEEN, in_processes
-from robustbench_mix.sweeps.scheduler import Agenda, Do, Note, Piece, attempt, unnoted
+from robustbench_mix.sweeps.executors.base import Executor
+from robustbench_mix.sweeps.executors.processes import VISIBLE_DEVICES, run_in_processes
+from robustbench_mix.sweeps.scheduler import (
+    OnState,
+    RunTask,
+    Scheduler,
+    Task,
+    ignore_state,
+    try_task,
+)
 
 
 @contextmanager
-def running(
+def open_executor(
     name: str, *, workers: int | None = None, address: str | None = None, device: str = "auto"
-) -> Iterator[Runner]:
+) -> Iterator[Executor]:
     """The runner of this name for the block; nothing that it started is left afterwards.
 
     `workers` is how many pieces are done at once; unless given, one on this machine, or one for
@@ -32,23 +39,23 @@ def running(
     """
     check_runner(name, workers, address)
     if name == "ray":
-        from robustbench_mix.sweeps.executors.ray_cluster import connected
+        from robustbench_mix.sweeps.executors.ray_cluster import connect
 
-        with connected(address, workers, device) as found:
+        with connect(address, workers, device) as found:
             yield found
         return
-    yield local(workers, gpus(device))
+    yield local_executor(workers, visible_gpus(device))
 
 
-def local(workers: int | None = None, cards: Sequence[str] = ()) -> Runner:
+def local_executor(workers: int | None = None, cards: Sequence[str] = ()) -> Executor:
     """Pieces are done on this machine, on the GPUs of these numbers where there are several."""
     count = workers or max(len(cards), 1)
-    run = in_turn if count == 1 else partial(in_processes, workers=count, cards=cards)
+    run = run_in_turn if count == 1 else partial(run_in_processes, workers=count, cards=cards)
     words = f"{count} {'workers' if count > 1 else 'process'}"
-    return Runner(run, lambda function, *args: function(*args), words, count)
+    return Executor(run, lambda function, *args: function(*args), words, count)
 
 
-def gpus(device: str) -> list[str]:
+def visible_gpus(device: str) -> list[str]:
     """The numbers of the GPUs that `device` leaves to choose from, if there are several.
 
     Where `CUDA_VISIBLE_DEVICES` is set, what it holds.
@@ -56,14 +63,16 @@ def gpus(device: str) -> list[str]:
     if device not in ("auto", "cuda") or not torch.cuda.is_available():
         return []
     count = torch.cuda.device_count()
-    visible = [one for one in os.environ.get(SEEN, "").split(",") if one]
+    visible = [one for one in os.environ.get(VISIBLE_DEVICES, "").split(",") if one]
     return (visible[:count] or [str(one) for one in range(count)]) if count > 1 else []
 
 
-def in_turn(pieces: Sequence[Piece], do: Do, note: Note = unnoted) -> list[str]:
+def run_in_turn(
+    tasks: Sequence[Task], run_task: RunTask, on_state: OnState = ignore_state
+) -> list[str]:
     """Do the pieces one after the other, in this process."""
-    agenda = Agenda(pieces, note)
-    while taken := agenda.take():
-        number, piece = taken
-        agenda.done(number, piece, attempt(do, piece))
-    return agenda.failures
+    scheduler = Scheduler(tasks, on_state)
+    while taken := scheduler.next_task():
+        number, task = taken
+        scheduler.finish(number, task, try_task(run_task, task))
+    return scheduler.failures

@@ -13,47 +13,47 @@ from pathlib import Path
 import torch
 
 from robustbench_mix.errors import RbmixError
-from robustbench_mix.sweeps.executors.processes import in_processes
+from robustbench_mix.sweeps.executors.processes import run_in_processes
 
 
 @dataclass(frozen=True)
-class Piece:
+class Task:
     """What `do` does with it: `write`, `nothing`, `card`, `wait`, or a way to fail below."""
 
-    words: str
+    description: str
     act: str = "write"
     makes: str = ""
     needs: tuple[str, ...] = ()
 
 
-def do(piece: Piece, folder: Path) -> None:
+def do(task: Task, folder: Path) -> None:
     """Leave a file that says when, where and with how many threads this was done."""
-    if piece.act == "nothing":
+    if task.act == "nothing":
         return
-    (folder / f"{piece.words}.pid").write_text(str(os.getpid()))
-    if piece.act == "wait":  # until somebody says `go`; who is asked again need not
-        with (folder / f"{piece.words}.starts").open("a") as starts:
+    (folder / f"{task.description}.pid").write_text(str(os.getpid()))
+    if task.act == "wait":  # until somebody says `go`; who is asked again need not
+        with (folder / f"{task.description}.starts").open("a") as starts:
             starts.write("start\n")
         while not (folder / "go").exists():
             time.sleep(0.05)
     started = time.monotonic()
-    if piece.act == "die":
+    if task.act == "die":
         os.kill(os.getpid(), signal.SIGKILL)
-    if piece.act == "fail":
+    if task.act == "fail":
         raise RbmixError("it is too small")
-    if piece.act == "memory":
+    if task.act == "memory":
         raise MemoryError
-    if piece.act == "card":
+    if task.act == "card":
         time.sleep(0.5)  # so that the other worker takes the other piece
-        (folder / piece.words).write_text(os.environ.get("CUDA_VISIBLE_DEVICES", "none"))
+        (folder / task.description).write_text(os.environ.get("CUDA_VISIBLE_DEVICES", "none"))
         return
-    if piece.act == "raise":
+    if task.act == "raise":
         raise ValueError("a bug")
-    time.sleep(600 if piece.act == "sleep" else 0.05)
-    words = f"{started} {time.monotonic()} {os.getpid()} {torch.get_num_threads()}"
-    (folder / piece.words).write_text(words)
+    time.sleep(600 if task.act == "sleep" else 0.05)
+    description = f"{started} {time.monotonic()} {os.getpid()} {torch.get_num_threads()}"
+    (folder / task.description).write_text(description)
 
 
 if __name__ == "__main__":
-    sleepers = [Piece(words, "sleep") for words in "ab"]
-    in_processes(sleepers, partial(do, folder=Path(sys.argv[1])), workers=2)
+    sleepers = [Task(description, "sleep") for description in "ab"]
+    run_in_processes(sleepers, partial(do, folder=Path(sys.argv[1])), workers=2)
