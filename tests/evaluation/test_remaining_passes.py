@@ -360,7 +360,7 @@ def ends(monkeypatch) -> list[tuple[float, float]]:
         assert last == sorted(last)
         found.append((total, last[-1]))
 
-    monkeypatch.setattr(progress, "bar", bar)
+    monkeypatch.setattr(progress, "progress_bar", bar)
     return found
 
 
