@@ -46,14 +46,8 @@ TORCH_FREE = (
 )  # fmt: skip
 TORCH = {"torch", "torchvision"}
 MAX_PARAMETERS = 8  # below the command line and the Python interface
-# Those with the signature of a class of PyTorch; and the attacks, the engines and the header.
-LONG_SIGNATURES = {
-    "attacks.native.apgd._walk", "attacks.native.apgd.apgd", "attacks.native.ensembles._targeted",
-    "attacks.native.ensembles._untargeted", "attacks.native.fab.fab", "attacks.native.pgd._walk",
-    "attacks.native.pgd.ascend", "attacks.reference.autoattack._library_attack",
-    "attacks.reference.gradient_descent.descend", "evaluation.fast.search_all",
-    "evaluation.identity.header_of", "evaluation.reference.attack_all", "models.separable.__init__",
-}  # fmt: skip
+# That with the signature of a class of PyTorch; and the header.
+LONG_SIGNATURES = {"evaluation.identity.header_of", "models.separable.__init__"}
 # What everybody calls by another name, and the collisions that are left.
 ALIASES = {
     "numpy as np", "pandas as pd", "pyarrow as pa", "torch.nn.functional as F",

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import typing
 from dataclasses import dataclass
 from functools import partial
-from typing import Protocol as Interface
 
 from torch import nn
 
@@ -20,7 +20,7 @@ from robustbench_mix.evaluation.reference import attack_all
 from robustbench_mix.evaluation.state import State
 
 
-class Engine(Interface):
+class Engine(typing.Protocol):
     """Attack every image under a protocol; arguments as `reference.attack_all`."""
 
     def __call__(

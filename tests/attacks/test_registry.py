@@ -17,6 +17,7 @@ from robustbench_mix.data.dataset import Split
 from robustbench_mix.errors import RbmixError
 from robustbench_mix.evaluation.fast import FastOptions, search_all
 from robustbench_mix.evaluation.harness import Settings
+from robustbench_mix.evaluation.plan import attack_plan
 from robustbench_mix.evaluation.reference import attack_all
 from robustbench_mix.evaluation.schedules import schedule_of
 
@@ -51,7 +52,8 @@ def test_one_line_adds_an_attack_to_both_engines(monkeypatch) -> None:
     needed = ((levels / 255 - 0.5) / 0.9).tolist()
     expected = [sum(float(eps) <= one for eps in GRID) for one in needed]
     assert set(expected) == {0, 1, 2, 3}
-    stages = {name: schedule_of(protocol, 2, name).stages for name in ("fast", "reference")}
+    plans = {name: attack_plan(protocol, backend=name) for name in ("fast", "reference")}
+    stages = {name: schedule_of(plan, 2).stages for name, plan in plans.items()}
     settings = Settings(0, CPU, 3)
     # Without placing, which is an attack of its own.
     options = FastOptions(place=False)
