@@ -18,7 +18,7 @@ from robustbench_mix.evaluation.compiled_model import (
 )
 from robustbench_mix.evaluation.search_model import search_model
 from robustbench_mix.models import factory
-from robustbench_mix.models.prepacked import plain
+from robustbench_mix.models.prepacked import unpacked
 from robustbench_mix.models.separable import SeparableConv2d, compose
 from robustbench_mix.runtime.timing import Step, gradient_step, time_ratios, training_step
 
@@ -113,7 +113,7 @@ def forward_rows(name: str, size: int, device: torch.device, repeats: int) -> li
     for exact, words in ((True, "float32 search"), (False, "bfloat16 search where that is faster")):
         model = build_untrained(name, size).to(device).eval().requires_grad_(False)
         counted = search_model(model, x[:8], exact=exact)
-        eager = plain(counted.net)
+        eager = unpacked(counted.net)
         made = compile_model(counted.net, x, tolerance_of(counted), compile_ahead)
         for how, net in (("packed", counted.net), ("compiled", made)):
             if net is None or net is eager:

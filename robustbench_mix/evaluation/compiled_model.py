@@ -24,7 +24,7 @@ from robustbench_mix.attacks.passes import Count
 from robustbench_mix.data.shape import Shape
 from robustbench_mix.models.fusion import COARSE_TOLERANCE, EXACT_TOLERANCE, nearly_equal
 from robustbench_mix.models.operations import count_multiply_adds
-from robustbench_mix.models.prepacked import plain
+from robustbench_mix.models.prepacked import unpacked
 from robustbench_mix.runtime.progress import report_if_slow
 
 CHUNK = 64  # images that the compiled program takes at once
@@ -101,7 +101,7 @@ class ForwardOnly:
             return 0.0
         _, channels, size, _ = self.x.shape
         try:
-            done = count_multiply_adds(plain(self.model.net), Shape(channels, size, 0))
+            done = count_multiply_adds(unpacked(self.model.net), Shape(channels, size, 0))
         except Exception:  # a network that cannot be looked into is not compiled either
             return 0.0
         return 2.0 * (done.rest + sum(cost.as_it_runs for cost in done.separable))
@@ -132,7 +132,7 @@ def compile_model(net: nn.Module, x: Tensor, tolerance: float, compile_: Compile
     fresh = torch.rand(chunk.shape, generator=generator).to(chunk)
     try:
         with torch.no_grad():
-            made = Chunked(net, compile_(copy.deepcopy(plain(net)), chunk), chunk)
+            made = Chunked(net, compile_(copy.deepcopy(unpacked(net)), chunk), chunk)
             # Not on the images alone that it was made with, nor at its own size alone.
             for batch in (chunk, fresh, fresh.flip(0)[: CHUNK - 1], fresh[:2]):
                 if not nearly_equal(net(batch), made(batch), tolerance):

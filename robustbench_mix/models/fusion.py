@@ -96,9 +96,9 @@ def _fold_norms(model: nn.Module, x: Tensor) -> nn.Module:
             folded = fuse_conv_bn_eval(convolution, norm)  # type: ignore[arg-type]
             change = {convolution: folded, norm: nn.Identity()}
             before = model(x[:2])
-            replace(model, change)
+            replace_modules(model, change)
             if not nearly_equal(before, model(x[:2]), EXACT_TOLERANCE):
-                replace(model, {new: old for old, new in change.items()})
+                replace_modules(model, {new: old for old, new in change.items()})
     return model
 
 
@@ -107,7 +107,7 @@ def _flatten_norms(model: nn.Module) -> nn.Module:
     norms = [module for module in model.modules() if type(module) is nn.BatchNorm2d]
     for norm in norms:
         if norm.running_mean is not None:
-            replace(model, {norm: Affine(norm)})
+            replace_modules(model, {norm: Affine(norm)})
     return model
 
 
@@ -153,7 +153,7 @@ def _shrink_convolutions(model: nn.Module, x: Tensor) -> nn.Module:
     for convolution, (height, width) in seen:
         taps = convolution.kernel_size[0] * convolution.kernel_size[1]
         if height * width < taps and uses[id(convolution)] == 1:
-            replace(model, {convolution: MapLinear(convolution, height, width)})
+            replace_modules(model, {convolution: MapLinear(convolution, height, width)})
     return model
 
 
@@ -217,7 +217,7 @@ def nearly_equal(before: Tensor, after: Tensor, tolerance: float) -> bool:
     return bool(difference <= tolerance * before.abs().amax())
 
 
-def replace(model: nn.Module, change: dict[nn.Module, nn.Module]) -> None:
+def replace_modules(model: nn.Module, change: dict[nn.Module, nn.Module]) -> None:
     """Put the new module wherever `model` holds the old one."""
     for parent in list(model.modules()):
         for name, child in list(parent.named_children()):

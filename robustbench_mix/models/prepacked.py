@@ -16,7 +16,12 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from robustbench_mix.models.fusion import COARSE_TOLERANCE, EXACT_TOLERANCE, nearly_equal, replace
+from robustbench_mix.models.fusion import (
+    COARSE_TOLERANCE,
+    EXACT_TOLERANCE,
+    nearly_equal,
+    replace_modules,
+)
 
 # Largest difference of logits and gradients, as a share of the largest, by the type of numbers.
 TOLERANCE = {torch.float32: EXACT_TOLERANCE, torch.bfloat16: COARSE_TOLERANCE}
@@ -38,7 +43,7 @@ class Prepacked(nn.Module):
         return self.packed(x)  # type: ignore[no-any-return]
 
 
-def plain(net: nn.Module) -> nn.Module:
+def unpacked(net: nn.Module) -> nn.Module:
     """The network that `net` was made from by `prepack`, or `net` itself."""
     return net.plain if isinstance(net, Prepacked) else net
 
@@ -64,12 +69,10 @@ def prepack(net: nn.Module, x: Tensor) -> nn.Module:
         change: dict[nn.Module, nn.Module] = {
             one: PackedConv2d(one, shape) for one, shape in shapes.items()
         }
-        replace(packed, change)
+        replace_modules(packed, change)
         tolerance = max(TOLERANCE[one.weight.dtype] for one in shapes)
-        agree = all(
-            nearly_equal(before, after, tolerance)
-            for before, after in zip(_answers(net, x), _answers(packed, x), strict=True)
-        )
+        before, after = _logits_and_gradient(net, x), _logits_and_gradient(packed, x)
+        agree = all(nearly_equal(*pair, tolerance) for pair in zip(before, after, strict=True))
     except (RuntimeError, TypeError, ValueError, AttributeError):
         return net  # a network that cannot be copied, or operators that PyTorch no longer has
     return Prepacked(packed, net) if agree else net
@@ -98,7 +101,7 @@ def _input_shapes(net: nn.Module, x: Tensor) -> dict[nn.Conv2d, list[int]]:
     return shapes
 
 
-def _answers(net: nn.Module, x: Tensor) -> tuple[Tensor, Tensor]:
+def _logits_and_gradient(net: nn.Module, x: Tensor) -> tuple[Tensor, Tensor]:
     """Logits, and the gradient of the largest of each image."""
     with torch.enable_grad():
         given = x.detach().clone().requires_grad_()

@@ -173,4 +173,4 @@ def test_quick_runs_every_part(here: Path, capsys) -> None:
         assert words in text
     assert "OUTSIDE" not in text
     assert "peak memory" in text
-    assert set(run.PARTS) >= {"two-step", "audited", "command"}
+    assert set(run.BENCHMARKS) >= {"two-step", "audited", "command"}

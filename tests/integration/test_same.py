@@ -159,9 +159,9 @@ def test_a_clean_mistake_is_one_dispute(make_run) -> None:
 
 def test_only_the_same_thing_is_compared(make_run) -> None:
     """Another protocol, seed or set of images is an error, not a difference."""
-    for name in ("protocol_hash", "seed", "data_hash"):
+    for name, other in (("protocol_hash", "q"), ("seed", 7), ("data_hash", "e")):
         with pytest.raises(RbmixError, match=f"runs of different {name} cannot be compared"):
-            disputes(make_run([0]), make_run([0], **{name: 7}))
+            disputes(make_run([0]), make_run([0], **{name: other}))
 
 
 @pytest.mark.parametrize(

@@ -223,7 +223,7 @@ def test_only_regular_files_are_read(tmp_path: Path) -> None:
             lambda p: protocols.load(str(p), "digits"),
             lambda p: definition.load(str(p), {}),
             lambda p: records.read(p),
-            lambda p: probes.read(p),
+            lambda p: probes.read_probe(p),
             lambda p: unshuffling.read(p),
             lambda p: checkpoint.read_header(p),
             lambda p: state_dict.load(nn.Linear(1, 1), p),

@@ -15,7 +15,7 @@ from robustbench_mix.models.fusion import (
     convert_to_bfloat16,
     simplify,
 )
-from robustbench_mix.models.prepacked import PackedConv2d, Prepacked, plain, prepack
+from robustbench_mix.models.prepacked import PackedConv2d, Prepacked, prepack, unpacked
 
 pytestmark = [
     pytest.mark.quick,
@@ -64,7 +64,7 @@ def test_a_packed_network_is_equal(name: str, network) -> None:
     before = sum(type(module) is nn.Conv2d for module in net.modules())
     packed = prepack(net, torch.rand(4, 3, 8, 8))
     assert isinstance(packed, Prepacked)
-    assert plain(packed) is net
+    assert unpacked(packed) is net
     assert sum(isinstance(module, PackedConv2d) for module in packed.packed.modules()) == before
     assert not any(isinstance(module, PackedConv2d) for module in net.modules())
     x = torch.rand(7, 3, 8, 8)
