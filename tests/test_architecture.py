@@ -52,9 +52,8 @@ LONG_SIGNATURES = {"evaluation.identity.header_of", "models.separable.__init__"}
 ALIASES = {
     "numpy as np", "pandas as pd", "pyarrow as pa", "torch.nn.functional as F",
     "xml.etree.ElementTree as ET",
-    "robustbench_mix.claims.explanations.table.to_markdown as explained",
     "robustbench_mix.config.training.recipe_for as classifier_recipe",
-    "robustbench_mix.results.unshuffling as decodings", "safetensors.torch.save as to_bytes",
+    "safetensors.torch.save as to_bytes",
 }  # fmt: skip
 
 

@@ -27,7 +27,7 @@ class Result:
         `eps` as exact text, `n` images, `correct` of them classified correctly and not broken
         within eps, `accuracy`, and its 95 % Wilson interval `low`, `high`.
         """
-        survived = self.run.survived()
+        survived = self.run.standing()
         return records.curve({eps: int(survived[eps].sum()) for eps in survived}, len(survived))
 
     @property
@@ -37,7 +37,7 @@ class Result:
         That is the smallest epsilon within which an adversarial example was verified, as text:
         `0` where the image is misclassified as it is, empty where it stands.
         """
-        survived = self.run.survived()
+        survived = self.run.standing()
         fallen = [
             next((eps for eps, stands in zip(survived, row, strict=True) if not stands), "")
             for row in survived.to_numpy()
@@ -69,5 +69,5 @@ class Result:
 
         raised = (f"<li>{escape(f'{name}: {words}')}</li>" for name, words in self.flags.items())
         table = self.curve.to_html(index=False, float_format="{:.3f}".format)
-        drawn = svg.svg(partial(plots.figure, [self.run]))
+        drawn = svg.render(partial(plots.figure, [self.run]))
         return f"{table}{drawn[drawn.index('<svg') :]}<ul>{''.join(raised)}</ul>"

@@ -7,8 +7,7 @@ from pathlib import Path
 from robustbench_mix.claims import paper
 from robustbench_mix.claims.claim import Claim, Finding
 from robustbench_mix.claims.explanations.overview import Explanation
-from robustbench_mix.claims.explanations.table import draw
-from robustbench_mix.claims.explanations.table import to_markdown as explained
+from robustbench_mix.claims.explanations.table import draw, section_lines
 from robustbench_mix.results.markdown import head, line, plain
 from robustbench_mix.storage.files import write_if_changed
 from robustbench_mix.storage.locks import exclusive_lock
@@ -62,7 +61,7 @@ def to_markdown(found: list[Claim], why: list[Explanation]) -> str:
             lines += ["", *_table(claim)]
     lines += ["", "## Why"]
     for one in why:
-        lines += ["", *explained(one)]
+        lines += ["", *section_lines(one)]
     return "\n".join(lines) + "\n"
 
 

@@ -93,14 +93,14 @@ def kind_of(run: Run) -> Kind:
     return run.header.spatial, run.header.channel
 
 
-def words(pair: Pair, *, protocol: bool = False) -> dict[str, str]:
+def describe_pair(pair: Pair, *, protocol: bool = False) -> dict[str, str]:
     """What a reader needs to know of where a pair is from."""
     h = pair.header
-    found = {"model": h.model, "trained on": trained_on(h)}
+    found = {"model": h.model, "trained on": training_words(h)}
     return {**found, "attack": h.protocol} if protocol else found
 
 
-def trained_on(header: NetworkHeader) -> str:
+def training_words(header: NetworkHeader) -> str:
     """Images x epochs of a training, `?` where it was not ours."""
     if not header.train_examples:
         return "?"
@@ -111,7 +111,7 @@ def _pair(first: dict[int, Run], second: dict[int, Run]) -> Pair | None:
     seeds = sorted(first.keys() & second.keys())
     if not seeds:
         return None
-    sides = [[side[seed].survived() for seed in seeds] for side in (first, second)]
+    sides = [[side[seed].standing() for seed in seeds] for side in (first, second)]
     ones, twos = (
         {eps: np.stack([table[eps].to_numpy() for table in side]) for eps in side[0]}
         for side in sides
@@ -119,12 +119,12 @@ def _pair(first: dict[int, Run], second: dict[int, Run]) -> Pair | None:
     return Pair(first[seeds[0]].header, seeds, ones, twos)
 
 
-def multiplier(model: str) -> tuple[str, int] | None:
+def depth_multiplier(model: str) -> tuple[str, int] | None:
     """A CIFAR ResNet's family and its depth multiplier, which is the paper's unless named."""
     match = re.fullmatch(r"(resnet(?:14|20|26|32|38))(_w\d+)?(?:_d(\d+))?", model)
     return (match[1], int(match[3] or MULTIPLIER)) if match else None
 
 
-def names_multiplier(model: str) -> bool:
+def names_depth_multiplier(model: str) -> bool:
     """Whether a CIFAR ResNet is there to have that depth multiplier, be it the paper's."""
-    return multiplier(model) is not None and "_d" in model
+    return depth_multiplier(model) is not None and "_d" in model

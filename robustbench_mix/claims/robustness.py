@@ -6,8 +6,8 @@ import re
 
 from robustbench_mix.claims import paper
 from robustbench_mix.claims.accuracy import CHANS, FULL
-from robustbench_mix.claims.claim import Claim, Finding, greater, judged, not_below
-from robustbench_mix.claims.pairs import Pair, clean_pairs, pairs, words
+from robustbench_mix.claims.claim import Claim, Finding, is_greater, is_not_below, with_verdict
+from robustbench_mix.claims.pairs import Pair, clean_pairs, describe_pair, pairs
 from robustbench_mix.results.records import Run
 
 ATTACKS = {
@@ -27,7 +27,7 @@ def more_robust(runs: list[Run], attack: str) -> Claim:
             continue
         for eps in list(pair.first)[1:]:
             gap = _paper_gap(pair, eps) if attack == "fgsm" else None
-            findings.append(pair.finding(eps, gap, {**words(pair), "eps": eps}))
+            findings.append(pair.finding(eps, gap, {**describe_pair(pair), "eps": eps}))
     claim = Claim(
         number, f"Random spatial mixers are more robust: {name}",
         "Within each epsilon, a network with frozen spatial mixers keeps more images than its "
@@ -36,7 +36,7 @@ def more_robust(runs: list[Run], attack: str) -> Claim:
         "interval above 0. It does not hold where the interval rules out a gain of 1 point.",
         findings,
     )  # fmt: skip
-    return judged(claim, greater)
+    return with_verdict(claim, is_greater)
 
 
 def smoothing_gains(runs: list[Run]) -> Claim:
@@ -47,7 +47,7 @@ def smoothing_gains(runs: list[Run]) -> Claim:
         "As claim 3, against the frozen twin, under every attack.",
         _smoothing(runs, clean=False), sides=("frozen", "smoothed"),
     )  # fmt: skip
-    return judged(claim, greater)
+    return with_verdict(claim, is_greater)
 
 
 def smoothing_is_free(runs: list[Run]) -> Claim:
@@ -59,7 +59,7 @@ def smoothing_is_free(runs: list[Run]) -> Claim:
         "point (holds) or below (does not hold).",
         _smoothing(runs, clean=True), sides=("frozen", "smoothed"), margin=COST,
     )  # fmt: skip
-    return judged(claim, not_below(COST))
+    return with_verdict(claim, is_not_below(COST))
 
 
 def _smoothing(runs: list[Run], *, clean: bool) -> list[Finding]:
@@ -70,7 +70,7 @@ def _smoothing(runs: list[Run], *, clean: bool) -> list[Finding]:
         for pair in twins:
             grid = ["0"] if clean else list(pair.first)[1:]
             for eps in grid:
-                where = {**words(pair, protocol=not clean), "filters": mode}
+                where = {**describe_pair(pair, protocol=not clean), "filters": mode}
                 where |= {} if clean else {"eps": eps}
                 findings.append(pair.finding(eps, _smoothing_gap(pair, mode, eps), where))
     return findings

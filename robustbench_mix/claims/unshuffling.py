@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from robustbench_mix.claims import paper
-from robustbench_mix.claims.claim import Claim, Finding, judged, not_below
+from robustbench_mix.claims.claim import Claim, Finding, is_not_below, with_verdict
 from robustbench_mix.results import twins
 from robustbench_mix.results.statistics import Difference, crossed_bootstrap
 from robustbench_mix.results.unshuffling import Decoding
@@ -33,7 +33,7 @@ def nearly_as_well(decodings: list[Decoding]) -> Claim:
         "(does not hold).",
         findings, unit="dB", margin=MARGIN,
     )  # fmt: skip
-    return judged(claim, not_below(MARGIN))
+    return with_verdict(claim, is_not_below(MARGIN))
 
 
 def _finding(learned: dict[int, Decoding], frozen: dict[int, Decoding]) -> Finding | None:

@@ -51,7 +51,7 @@ def evaluation(run: Run, rows: pd.DataFrame, path: Path, written: list[Path]) ->
         f"attacked in {run.time_seconds.get('attacking', 0):.0f} s on {h.device}",
     )
     if h.randomised is not None and h.diagnostics is not None:
-        drawn = flags.draws(h.diagnostics)
+        drawn = flags.draws_random_numbers(h.diagnostics)
         console.print(
             f"said to be randomised: each verdict is the majority of {h.randomised} passes"
             + ("" if drawn else "; but it is deterministic, two passes agree"),

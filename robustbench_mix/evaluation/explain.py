@@ -155,7 +155,7 @@ def probe_passes(images: int, levels: int, height: int, width: int) -> Count:
 def transfer_passes(images: int, levels: int) -> Count:
     """About the passes of trying the examples of two networks on both."""
     walk = 2 * levels * (measures.PGD_STEPS + 1)
-    pictures = min(probes.SHOWN, images) * 2 * measures.FMN_STEPS
+    pictures = min(probes.MAX_PICTURES, images) * 2 * measures.FMN_STEPS
     return Count(images * (2 + walk + 8 * levels) + pictures, images * walk + pictures)
 
 
@@ -267,7 +267,7 @@ def _pictures(
     columns: dict[str, list[Any]] = {name: [None] * len(split) for name in probes.PICTURES}
     if not both.any():
         return pd.DataFrame(columns)
-    chosen = balanced_subset(split.take(torch.nonzero(both).flatten()), probes.SHOWN)
+    chosen = balanced_subset(split.take(torch.nonzero(both).flatten()), probes.MAX_PICTURES)
     rows = split.positions_of(chosen)
     x, y = chosen.pixels().to(device), chosen.labels.to(device)
     shown = {"label": y, "clean": x}

@@ -135,7 +135,7 @@ def make_run(pending: PendingRun, *, fresh: bool = False) -> tuple[Run, bool]:
         if run is not None:
             return run, True
         run = _attacked(pending, fresh)
-        if aside := records.set_aside(pending.path, pending.results, run):
+        if aside := records.archive_replaced(pending.path, pending.results, run):
             say(f"what other versions or another device gave is kept as {aside}")
         records.write(run, pending.path)
         resume.forget(pending.path)
@@ -248,11 +248,11 @@ def _measure(pending: PendingRun) -> Diagnostics:
 def _check_network(pending: PendingRun) -> Diagnostics:
     """Measure the network and say what is odd; raises RbmixError for one that draws unannounced."""
     measured = _measure(pending)
-    is_announced, draws = pending.attack.randomised, flags.draws(measured)
+    is_announced, draws = pending.attack.randomised, flags.draws_random_numbers(measured)
     if is_announced and not draws:
         say("said to be randomised, but deterministic: two passes of the same images agree")
     if draws and not is_announced:
-        raise flags.unsaid(measured.unrepeatable)
+        raise flags.undeclared_randomness(measured.unrepeatable)
     for name, words in flags.of_network(measured, randomised=is_announced).items():
         say(f"flag {name}: {words} (docs/flags.md)")
     return measured
@@ -264,7 +264,7 @@ def _with_diagnostics(run: Run, pending: PendingRun, measured: Diagnostics | Non
     measured = measured or _measure(pending)
     counts: dict[str, int] = {}
     # Other attacks judge by one pass: of a network that draws, that says nothing about verdicts.
-    if not (pending.attack.randomised and flags.draws(measured)):
+    if not (pending.attack.randomised and flags.draws_random_numbers(measured)):
         seed = run.header.seed
         counts = sanity_checks.of_attacks(model, run, inputs.split, inputs.device, seed)
     found = structs.replace(

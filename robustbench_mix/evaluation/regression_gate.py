@@ -74,7 +74,7 @@ def update(plan: EvaluationPlan, run: Run, path: Path) -> list[Path]:
     Returns:
         The files that were written.
     """
-    nearby = plan.attack.on_grid(baselines.edges(run.eps, plan.attack.protocol.norm))
+    nearby = plan.attack.on_grid(baselines.nearby_grid(run.eps, plan.attack.protocol.norm))
     around = _evaluated(replace(plan, attack=nearby))
     weights = plan.model.file
     words = {"dataset": str(plan.data.dataset), "attack": plan.attack.word}

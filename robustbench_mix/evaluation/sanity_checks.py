@@ -46,7 +46,7 @@ def of_attacks(
     Within the epsilon of its grid at which nearest to half of the images stand. Empty where
     none of the images that are looked at is classified correctly.
     """
-    survived = run.survived()
+    survived = run.standing()
     rows = [row for row in _chosen(split) if survived["0"].iloc[row]]
     if not rows:
         return {}

@@ -65,7 +65,7 @@ def disputes(first: Run, second: Run) -> list[Dispute]:
         if values[0] != values[1]:
             raise RbmixError(f"runs of different {name} cannot be compared: {values}")
     found = []
-    one, other = first.survived(), second.survived()
+    one, other = first.standing(), second.standing()
     for row, image in enumerate(one.index):
         differing = tuple(eps for eps in one if one[eps].iloc[row] != other[eps].iloc[row])
         if differing:
@@ -94,7 +94,7 @@ def is_rounding(dispute: Dispute, bracketed: tuple[Run, Run] | None = None) -> b
     if not dispute.needs_bracket or bracketed is None:
         return False
     for run in bracketed:
-        survived = run.survived().loc[dispute.image]
+        survived = run.standing().loc[dispute.image]
         if survived[run.eps[0]] != 1 or survived[run.eps[1]] != 0:
             return False
     return True
@@ -105,7 +105,7 @@ def is_undecided(runs: list[Run]) -> bool:
 
     The runs are of that image alone and of the epsilon in question, with `SEEDS` seeds.
     """
-    falls = [not bool(run.survived().iloc[0, 1]) for run in runs]
+    falls = [not bool(run.standing().iloc[0, 1]) for run in runs]
     return OFTEN <= sum(falls) < len(falls)
 
 

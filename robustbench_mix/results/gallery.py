@@ -24,7 +24,7 @@ def write(results: Path) -> list[Path]:
     path = results / "unshuffle.md"
     with exclusive_lock(path):
         found = unshuffling.read_all(results)
-        pictures = {place(group, results): picture(group) for group in pairs(found)}
+        pictures = {picture_path(group, results): to_png(group) for group in twin_groups(found)}
         return write_if_changed({path: to_markdown(found), **pictures})
 
 
@@ -58,15 +58,15 @@ def to_markdown(found: list[Decoding]) -> str:
         h = one.header
         words = [h.dataset, h.depth, h.width, h.kernel, h.reach]
         trained = f"{h.train_examples:,} x {h.epochs}"
-        lines.append(line([*words, h.spatial, h.seed, trained, h.n, _decibels(one.psnr)]))
+        lines.append(line([*words, h.spatial, h.seed, trained, h.n, _format_psnr(one.psnr)]))
         twin = twins.twin_of(one, found)
         if twin is not None:
-            gain = _decibels(one.psnr - twin.psnr, sign="+")
+            gain = _format_psnr(one.psnr - twin.psnr, sign="+")
             lines.append(line([""] * 5 + ["*difference*", "", "", "", gain]))
     return "\n".join(lines) + "\n"
 
 
-def place(group: list[Decoding], results: Path) -> Path:
+def picture_path(group: list[Decoding], results: Path) -> Path:
     """Where the sheet of a pair belongs: beside its records."""
     h = group[0].header
     words = "-".join([h.model, *(one.header.spatial.replace(":", "") for one in group)])
@@ -74,7 +74,7 @@ def place(group: list[Decoding], results: Path) -> Path:
     return results / "unshuffle" / safe_name(h.dataset) / f"{stem}.png"
 
 
-def picture(group: list[Decoding]) -> bytes:
+def to_png(group: list[Decoding]) -> bytes:
     """The sheet of a pair as PNG."""
     from PIL import Image
 
@@ -91,11 +91,11 @@ def sheet(group: list[Decoding]) -> np.ndarray:
     rows = [group[0].pictures("original"), group[0].pictures("shuffled")]
     rows += [one.pictures("decoded") for one in group]
     scale = max(1, round(SCALE / max(group[0].header.image[1:])))
-    bands = [_beside([enlarged(image, scale) for image in row]) for row in rows]
-    return np.concatenate([band for row in bands for band in (row, _white(row))][:-1])
+    bands = [_side_by_side([enlarge(image, scale) for image in row]) for row in rows]
+    return np.concatenate([band for row in bands for band in (row, _white_band(row))][:-1])
 
 
-def pairs(found: list[Decoding]) -> list[list[Decoding]]:
+def twin_groups(found: list[Decoding]) -> list[list[Decoding]]:
     """The decodings of one shape, seed and training together, the learned one first.
 
     Those that kept no pictures are left out.
@@ -111,22 +111,22 @@ def _order(one: Decoding) -> tuple[Any, ...]:
     return *shape, *trained, h.seed, h.spatial != "learned", h.spatial
 
 
-def _decibels(values: np.ndarray, sign: str = "") -> str:
+def _format_psnr(values: np.ndarray, sign: str = "") -> str:
     low, high = mean_interval(values)
     return f"{values.mean():{sign}.2f} [{low:{sign}.2f}, {high:{sign}.2f}]"
 
 
-def enlarged(image: np.ndarray, scale: int) -> np.ndarray:
+def enlarge(image: np.ndarray, scale: int) -> np.ndarray:
     """(H, W, C) -> (scale H, scale W, 3), grey repeated."""
     if image.shape[2] != 3:
         image = np.repeat(image[:, :, :1], 3, axis=2)
     return image.repeat(scale, axis=0).repeat(scale, axis=1)
 
 
-def _beside(images: list[np.ndarray]) -> np.ndarray:
+def _side_by_side(images: list[np.ndarray]) -> np.ndarray:
     gap = np.full((images[0].shape[0], GAP, 3), 255, np.uint8)
     return np.concatenate([part for image in images for part in (image, gap)][:-1], axis=1)
 
 
-def _white(band: np.ndarray) -> np.ndarray:
+def _white_band(band: np.ndarray) -> np.ndarray:
     return np.full((GAP, band.shape[1], 3), 255, np.uint8)

@@ -58,7 +58,7 @@ def write(results: Path, *, only_missing: bool = False) -> list[Path]:
             folder / f"{stem}.svg": runs for stem, runs in groups(records.read_all(results)).items()
         }
         drawings = {
-            path: svg.svg(partial(figure, runs))
+            path: svg.render(partial(figure, runs))
             for path, runs in wanted.items()
             if not (only_missing and path.is_file())
         }
@@ -79,7 +79,7 @@ def groups(runs: list[Run]) -> dict[str, list[Run]]:
 def curves(runs: list[Run]) -> list[Curve]:
     """One for each kind of network; of several trainings or subsets, what has most records."""
     sets = [list(twins.by_seed(group).values()) for group in twins.groups(runs, "seed").values()]
-    kinds = twins.largest(sets, lambda seeds: _name(seeds[0]), twins.images)
+    kinds = twins.largest(sets, lambda seeds: _kind_name(seeds[0]), twins.images)
     found = [_curve(name, seeds) for name, seeds in kinds.items()]
     return sorted(found, key=lambda curve: (ORDER.get(curve.name, len(ORDER)), curve.name))
 
@@ -120,7 +120,7 @@ def draw(runs: list[Run], axes: Any) -> None:
 
 
 def _curve(name: str, runs: list[Run]) -> Curve:
-    survived = [run.survived() for run in runs]
+    survived = [run.standing() for run in runs]
     shares = {}
     for eps in survived[0]:
         kept = np.stack([table[eps].to_numpy() for table in survived])
@@ -133,7 +133,7 @@ def _curve(name: str, runs: list[Run]) -> Curve:
     return Curve(name, len(runs), len(survived[0]), shares)
 
 
-def _name(run: Run) -> str:
+def _kind_name(run: Run) -> str:
     spatial, channel = run.header.spatial, run.header.channel
     name = str(spatial) if channel in ("learned", "external") else f"{spatial}, channel {channel}"
     return f"{name}, adversarial" if run.header.adversarial else name

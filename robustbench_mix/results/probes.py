@@ -20,7 +20,7 @@ from robustbench_mix.storage.files import safe_name
 
 SIDES = ("first", "second")
 ATTACKS = ("fgsm", "pgd")
-SHOWN = 6  # images whose smallest perturbations are kept
+MAX_PICTURES = 6  # images whose smallest perturbations are kept
 PICTURES = (
     "label", "clean", "adversarial_first", "adversarial_second", "says_first_first",
     "says_first_second", "says_second_first", "says_second_second",

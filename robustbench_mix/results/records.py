@@ -40,8 +40,8 @@ COLUMNS = {
     "forward": "int64?",
     "gradient": "int64?",
 }
-LATER = {"inferred", "forward", "gradient"}  # columns that older files lack
-PER_EPS = ("broken", "component", "norm", "inferred")
+OPTIONAL_COLUMNS = {"inferred", "forward", "gradient"}  # columns that older files lack
+LISTS_BY_EPS = ("broken", "component", "norm", "inferred")
 
 
 class Companion(Header, frozen=True, kw_only=True):
@@ -93,7 +93,7 @@ class Run:
             return math.nan
         return 0.0 if eps == "0" else audit[self.eps.index(eps)].bound
 
-    def survived(self) -> pd.DataFrame:
+    def standing(self) -> pd.DataFrame:
         """Clean-correct and not broken, (n images) x ('0' and every epsilon), bool."""
         columns = {"0": self.table["correct"].to_numpy(bool)}
         for position, eps in enumerate(self.eps):
@@ -143,12 +143,14 @@ def write(run: Run, path: Path) -> None:
         ],
         metadata={KEY: validation.encode(run.header).encode()},
     )
-    table = pa.Table.from_pydict({name: _plain(run.table[name]) for name in COLUMNS}, schema=schema)
+    table = pa.Table.from_pydict(
+        {name: _plain_values(run.table[name]) for name in COLUMNS}, schema=schema
+    )
     with replacing(path) as temporary:
         parquet.write_table(table, temporary)
 
 
-def set_aside(path: Path, results: Path, by: Run) -> Path | None:
+def archive_replaced(path: Path, results: Path, by: Run) -> Path | None:
     """Keep what is at `path` under `replaced/` before `by` takes its place; where it is kept.
 
     None if there is nothing, or nothing else: the conditions that it was made under are the
@@ -174,8 +176,8 @@ def set_aside(path: Path, results: Path, by: Run) -> Path | None:
 
 def read(path: Path) -> Run:
     """Read one run; raises RbmixError if the file is damaged or contradicts itself."""
-    header, frame = parquet_table.read(path, COLUMNS, RunHeader, LATER)
-    _check(frame, len(header.eps), path)
+    header, frame = parquet_table.read(path, COLUMNS, RunHeader, OPTIONAL_COLUMNS)
+    _check_table(frame, len(header.eps), path)
     if "inferred" not in frame:  # from before there was anything to infer
         frame["inferred"] = [[False] * len(header.eps)] * len(frame)
     for name in ("forward", "gradient"):
@@ -200,12 +202,12 @@ def read_all(results: Path) -> list[Run]:
     paths = _paths(results)
     runs = [read(path) for path in paths]
     parquet_table.check_agreement(
-        fact for path, run in zip(paths, runs, strict=True) for fact in _facts(path, run)
+        fact for path, run in zip(paths, runs, strict=True) for fact in _comparable_facts(path, run)
     )
     return runs
 
 
-def only(results: Path, wanted: dict[str, Any]) -> Run:
+def select_run(results: Path, wanted: dict[str, Any]) -> Run:
     """The one run under a results folder whose header has these values.
 
     Raises RbmixError, naming what there is, if none fits or several do.
@@ -239,17 +241,17 @@ def _paths(results: Path) -> list[Path]:
     return sorted((results / "runs").glob("*/*.parquet"))
 
 
-def _facts(path: Path, run: Run) -> Iterator[tuple[Path, str, Any]]:
+def _comparable_facts(path: Path, run: Run) -> Iterator[tuple[Path, str, Any]]:
     h = run.header
     yield path, f"data {h.data_hash}", (run.table["image"].tolist(), run.table["label"].tolist())
     yield path, f"protocol {h.protocol_hash}", (h.norm, run.eps)
 
 
-def _check(frame: pd.DataFrame, levels: int, path: Path) -> None:
+def _check_table(frame: pd.DataFrame, levels: int, path: Path) -> None:
     """The law of the curve: lists as long as the grid, and what is broken stays broken."""
     refusal = f"records {path} are damaged"
     for row in frame.itertuples():
-        lists = [getattr(row, name) for name in PER_EPS if name in frame]
+        lists = [getattr(row, name) for name in LISTS_BY_EPS if name in frame]
         if any(len(values) != levels for values in lists):
             raise RbmixError(f"{refusal} (image {row.image}: short list)")
         broken = list(row.broken)
@@ -262,7 +264,7 @@ def _check(frame: pd.DataFrame, levels: int, path: Path) -> None:
     parquet_table.check_values(path, frame, levels, finite=["margin"])
 
 
-def _plain(column: pd.Series) -> list[Any]:
+def _plain_values(column: pd.Series) -> list[Any]:
     return [None if value is pd.NA else value for value in column.tolist()]
 
 

@@ -23,7 +23,7 @@ def colours(names: list[str]) -> dict[str, str]:
     return found
 
 
-def svg(draw: Callable[[Any], None]) -> str:
+def render(draw: Callable[[Any], None]) -> str:
     """What `draw` makes of an empty figure of matplotlib; the same drawing, the same text."""
     import warnings
 

@@ -94,7 +94,7 @@ def test_the_claims_file_has_the_same_tables(results: Path, capsys) -> None:
     assert cli.main(["claims", str(results)]) == 0
     capsys.readouterr()
     text = (results / "claims.md").read_text(encoding="utf-8")
-    for one in overview.of(results, records.read_all(results)):
+    for one in overview.explanations_of(results, records.read_all(results)):
         assert f"### {one.title}" in text
         assert one.shows in text
         assert one.cannot in text
@@ -108,7 +108,7 @@ def test_the_claims_file_has_the_same_tables(results: Path, capsys) -> None:
 
 def test_explanations_have_rows_where_there_are_records(results: Path) -> None:
     """Everything that one pair under FGSM and one `explain` can say."""
-    found = overview.of(results, records.read_all(results))
+    found = overview.explanations_of(results, records.read_all(results))
     filled = {one.name: len(one.rows) for one in found}
     eps = len(probes.read_probes(results)[0].header.eps)
     assert filled["strength"] == eps
@@ -138,7 +138,7 @@ def test_texts_from_records_are_escaped(make_run, tmp_path: Path) -> None:
 def test_an_empty_folder_gives_a_page(tmp_path: Path, capsys) -> None:
     """With nothing in it but the claims; a missing folder is named."""
     (tmp_path / "results").mkdir()
-    tables = overview.of(tmp_path / "results", [])
+    tables = overview.explanations_of(tmp_path / "results", [])
     # Nor are there curves, rows or un-shuffled pictures.
     assert html_report.to_html(tmp_path / "results").count("No records.") == len(tables) + 3
     assert cli.main(["report", str(tmp_path / "nowhere")]) == 2
@@ -151,7 +151,7 @@ def test_a_heat_map_in_bands() -> None:
 
     heat_map = np.zeros((8, 5))
     heat_map[0, 0] = 1.0
-    bands = local.heat_bands(heat_map)
+    bands = local.heat_map_bands(heat_map)
     assert bands[0] == pytest.approx(1.0)
     assert bands[1:] == [0.0, 0.0, 0.0]
 

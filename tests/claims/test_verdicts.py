@@ -125,7 +125,7 @@ def test_capacity_is_a_table_and_no_claim(planted) -> None:
     ours = planted(alike)
     runs = ours + planted(worse, model="resnet14_d1") + planted(alike, model="resnet14_d18")
     runs += planted(worse, model="resnet14_d9", epochs=1)
-    assert verdicts.every(runs, []) == verdicts.every(ours, [])
+    assert verdicts.all_claims(runs, []) == verdicts.all_claims(ours, [])
     table = attacks.capacity(runs)
     assert [row[2:5] for row in table.rows] == [
         [d, f"100 x {epochs}", "4 x 400"] for d, epochs in (("1", 3), ("9", 3), ("9", 1), ("18", 3))
@@ -319,7 +319,7 @@ def test_command_writes_the_verdicts(results: Path, capsys) -> None:
 def test_no_records_no_verdicts(tmp_path: Path, capsys) -> None:
     """An empty folder has every claim open; a missing one is named."""
     (tmp_path / "results").mkdir()
-    found = verdicts.of(tmp_path / "results", [])
+    found = verdicts.claims_of(tmp_path / "results", [])
     assert {(c.verdict, c.reason) for c in found} == {(OPEN, "no records")}
     assert len(found) == 9
     assert cli.main(["claims", str(tmp_path / "nowhere")]) == 2
@@ -329,12 +329,12 @@ def test_no_records_no_verdicts(tmp_path: Path, capsys) -> None:
 def test_every_claim_appears_once_for_each_data_set(results: Path) -> None:
     """In the order of the paper, also where there are no records for it."""
     runs = records.read_all(results)
-    found = verdicts.of(results, runs)
+    found = verdicts.claims_of(results, runs)
     assert list(dict.fromkeys(c.number for c in found)) == [
         "1", "1, contrast", "2", "3a", "3b", "3c", "4a", "4b", "5",
     ]  # fmt: skip
     assert len({(c.number, c.data) for c in found}) == len(found)
-    text = page.to_markdown(found, overview.of(results, runs))
+    text = page.to_markdown(found, overview.explanations_of(results, runs))
     assert text.count("**not enough evidence**, no records") == 0
     assert "no records" in text
 

@@ -410,11 +410,11 @@ def read_records(folder: Path) -> str:
     def call() -> None:
         runs = records.read_all(folder)
         leaderboard._content(folder)
-        found = verdicts.every(runs, [])
-        markdown.to_markdown(found, overview.every(runs, [], []))
+        found = verdicts.all_claims(runs, [])
+        markdown.to_markdown(found, overview.all_explanations(runs, [], []))
         for group in plots.groups(runs).values():
             plots.curves(group)
-            html_report._described(group)
+            html_report._describe_curves(group)
         for one in runs:
             html_report._provenance(one)
             path = records.run_path(folder, one.header, "key")
@@ -443,7 +443,7 @@ def make_probes(choices: Choices, folder: Path) -> None:
 def read_probes(folder: Path) -> str:
     def call() -> None:
         probed, transferred = probes.read_probes(folder), probes.read_transfers(folder)
-        for one in overview.every([], probed, transferred):
+        for one in overview.all_explanations([], probed, transferred):
             assert all(len(row) == len(one.columns) for row in one.rows)
         for probe in transferred:
             html_report._examples(probe)
@@ -465,11 +465,11 @@ def read_decodings(folder: Path) -> str:
         found = unshuffling.read_all(folder)
         gallery.to_markdown(found)
         gallery.rows(sorted((folder / "unshuffle").glob("*/*.parquet")))
-        for group in gallery.pairs(found):
-            path = gallery.place(group, folder)
-            files.write_bytes(path, gallery.picture(group))
+        for group in gallery.twin_groups(found):
+            path = gallery.picture_path(group, folder)
+            files.write_bytes(path, gallery.to_png(group))
             assert path.resolve().parent.parent == (folder / "unshuffle").resolve()
-        verdicts.every([], found)
+        verdicts.all_claims([], found)
 
     with mock.patch.object(gallery, "exclusive_lock", lambda _: SimpleContext()):
         return check(call, folder)
@@ -554,7 +554,7 @@ def _gated(eps: list[str]) -> Run:
 @cache
 def _baseline() -> dict[str, Any]:
     """The parts of a valid one: titles, the cells of each image, and what all rows repeat."""
-    around = _gated(baselines.edges(GRID, "linf"))
+    around = _gated(baselines.nearby_grid(GRID, "linf"))
     kept = baselines.of_run(_gated(GRID), around, dataset="digits", attack="pgd", weights="")
     written = io.StringIO()
     with mock.patch.object(baselines, "write_text", lambda _, text: written.write(text)):

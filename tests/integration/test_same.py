@@ -71,7 +71,7 @@ def check(bench, comparisons: list) -> None:
     rows = [bench.compare(one, IMAGES) for one in comparisons]
     assert [row for row in rows if row.failed] == []
     assert {row.images for row in rows} == {IMAGES}
-    survived = bench.run(comparisons[0].first, IMAGES).run.survived()
+    survived = bench.run(comparisons[0].first, IMAGES).run.standing()
     assert 0 < survived["4/16"].sum() + survived["1/16"].sum() < 2 * IMAGES
 
 

@@ -461,7 +461,7 @@ def test_probes_on_other_grids_are_kept_apart(tmp_path: Path) -> None:
                 **dict.fromkeys(("real", "predicted"), [[0.1] * len(eps)] * 4),
             }
             made._write_records(made.probe_path(tmp_path, header), header, columns)
-    found = overview.every([], probes.read_probes(tmp_path), [])
+    found = overview.all_explanations([], probes.read_probes(tmp_path), [])
     (linear,) = (one for one in found if one.name == "linearity")
     assert [row[3:5] for row in linear.rows] == [["1/255", "2"], ["2/255", "2"]]
 
@@ -627,5 +627,5 @@ def test_every_string_of_a_record_is_escaped(tmp_path: Path, make_run, name: str
 def test_a_name_in_a_drawing_is_no_formula() -> None:
     """Dollars and backslashes are drawn as they are, whether or not they are a formula."""
     for name in ("$\\frac{", "$x^2$", "a $ b"):
-        text = svg.svg(lambda figure, name=name: figure.suptitle(name))
+        text = svg.render(lambda figure, name=name: figure.suptitle(name))
         assert name in text

@@ -34,12 +34,16 @@ def linearity(probes: list[Probe]) -> Explanation:
     rows = []
     for (dataset, model, spatial), pairs in pairs_of(probes).items():
         for at, eps in enumerate(pairs[0][0].header.eps):
-            sides = [[_kept(side, at) for side in column] for column in zip(*pairs, strict=True)]
+            sides = [
+                [_linearity(side, at) for side in column] for column in zip(*pairs, strict=True)
+            ]
             cells = [f"{np.mean([np.mean(kept) for kept in side]):.2f}" for side in sides]
             gain = [
                 np.mean(other) - np.mean(learned) for learned, other in zip(*sides, strict=True)
             ]
-            rows.append([dataset, model, spatial, eps, str(len(pairs)), *cells, _seeds(gain)])
+            rows.append(
+                [dataset, model, spatial, eps, str(len(pairs)), *cells, _format_by_seed(gain)]
+            )
     return Explanation(
         "linearity", "Linearity along the attack",
         "Shows how much of the fall of the margin that the gradient predicts, one FGSM step of "
@@ -101,9 +105,11 @@ def transfers(measured: list[Transfer]) -> Explanation:
         for attack in ATTACKS:
             for at, eps in enumerate(found[0].header.eps):
                 cells = [
-                    percent(np.concatenate([_fooled(p, attack, made, judged, at) for p in found]))
+                    percent(
+                        np.concatenate([_fooled_images(p, attack, made, judge, at) for p in found])
+                    )
                     for made in SIDES
-                    for judged in SIDES
+                    for judge in SIDES
                 ]
                 rows.append([dataset, model, spatial, attack, eps, str(len(found)), *cells])
     return Explanation(
@@ -147,7 +153,7 @@ def waves(probes: list[Probe]) -> Explanation:
     rows = []
     for (dataset, model, spatial), pairs in pairs_of(probes).items():
         for side, column in zip(("learned", spatial), zip(*pairs, strict=True), strict=True):
-            by_band = np.mean([heat_bands(np.array(p.header.heat_map)) for p in column], axis=0)
+            by_band = np.mean([heat_map_bands(np.array(p.header.heat_map)) for p in column], axis=0)
             h = column[0].header
             size = [str(len(column)), str(h.heat_map_n), f"{h.wave_norm:.2f}"]
             cells = [f"{100 * share:.1f}" for share in by_band]
@@ -162,7 +168,7 @@ def waves(probes: list[Probe]) -> Explanation:
     )  # fmt: skip
 
 
-def heat_bands(heat_map: np.ndarray, bands: int = 4) -> list[float]:
+def heat_map_bands(heat_map: np.ndarray, bands: int = 4) -> list[float]:
     """Mean accuracy of a heat map (H, W // 2 + 1) in square rings of frequency, NaN if empty."""
     height, width = heat_map.shape
     rows = np.abs(np.fft.fftfreq(height)) * 2
@@ -193,7 +199,7 @@ def _comparable(found: list[T], record_of: Callable[[T], Probe | Transfer]) -> l
     return sets[key]
 
 
-def _kept(probe: Probe, at: int) -> np.ndarray:
+def _linearity(probe: Probe, at: int) -> np.ndarray:
     """The share of the predicted fall that happens, for images that are classified correctly."""
     correct = probe.table["correct"].to_numpy(bool)
     margin = probe.table["margin"].to_numpy()[correct]
@@ -209,10 +215,10 @@ def _values(probe: Probe, name: str) -> np.ndarray:
     return np.asarray(probe.table[name], float)
 
 
-def _fooled(probe: Transfer, attack: str, made: str, judged: str, at: int) -> np.ndarray:
+def _fooled_images(probe: Transfer, attack: str, made: str, judge: str, at: int) -> np.ndarray:
     both = probe.table["first"].to_numpy(bool) & probe.table["second"].to_numpy(bool)
-    return np.asarray(probe.matrix(f"{attack}_{made}_{judged}")[both, at])
+    return np.asarray(probe.matrix(f"{attack}_{made}_{judge}")[both, at])
 
 
-def _seeds(values: list[Any]) -> str:
+def _format_by_seed(values: list[Any]) -> str:
     return ", ".join(f"{float(value):+.2f}" for value in values)

@@ -46,12 +46,12 @@ def draw(results: Path, explanations: list[Explanation]) -> list[Path]:
     with exclusive_lock(results / FOLDER):
         drawings = [each for one in explanations for each in one.drawings]
         return write_if_changed(
-            {results / FOLDER / each.file: svg.svg(each.draw) for each in drawings}
+            {results / FOLDER / each.file: svg.render(each.draw) for each in drawings}
         )
 
 
-def to_markdown(explanation: Explanation) -> list[str]:
-    """The lines of a section."""
+def section_lines(explanation: Explanation) -> list[str]:
+    """Return the lines of a section in Markdown."""
     lines = [f"### {explanation.title}", "", f"{explanation.shows} {explanation.cannot}", ""]
     if not explanation.rows:
         return [*lines, "No records."]

@@ -88,14 +88,14 @@ class Baseline:
         return {**kept, **mixers, **numbers, "backend": self.identity["backend"], "eps": self.eps}
 
 
-def edges(eps: list[str], norm: str) -> list[str]:
+def nearby_grid(eps: list[str], norm: str) -> list[str]:
     """The grid on which close verdicts show: both sides of each epsilon, ascending."""
-    inside = {side for text in eps for side in _sides(text) if norm != "linf" or side <= 1}
+    inside = {side for text in eps for side in _nearby_radii(text) if norm != "linf" or side <= 1}
     return [f"{value.numerator}/{value.denominator}" for value in sorted(inside)]
 
 
 def of_run(run: Run, around: Run, *, dataset: str, attack: str, weights: str) -> Baseline:
-    """The baseline of a run; `around` is the same run on the grid of `edges`.
+    """The baseline of a run; `around` is the same run on the grid of `nearby_grid`.
 
     `dataset` and `attack` are the words that were asked for, names or paths; `weights` is a
     path relative to the baseline's folder, '' or `ELSEWHERE`.
@@ -116,12 +116,12 @@ def of_run(run: Run, around: Run, *, dataset: str, attack: str, weights: str) ->
     }
     identity = {name: "" if given[name] is None else str(given[name]) for name in IDENTITY}
     images = run.table.set_index("image")[["label", "prediction", "margin"]]
-    stands, beside = run.survived(), around.survived()
+    stands, beside = run.standing(), around.standing()
     limit = ROUNDING * float(images["margin"].abs().median())
     clear = pd.DataFrame({"0": images["margin"].abs() > limit})
     at = {Eps(text).exact: beside[text] for text in around.eps}
     for eps in run.eps:
-        below, above = _sides(eps)
+        below, above = _nearby_radii(eps)
         withstands = at.get(above, stands[eps])  # there is nothing above the whole pixel range
         clear[eps] = np.where(stands[eps], withstands, ~at[below])
     return Baseline(identity, images, stands, clear.astype(bool))
@@ -140,7 +140,9 @@ def write(baseline: Baseline, path: Path) -> None:
     rows = [[*IMAGE, *baseline.eps, *IDENTITY]]
     for image, about in zip(baseline.images.index, baseline.images.itertuples(), strict=True):
         right = about.prediction == about.label
-        verdicts = [_word(baseline, image, eps) if right else "wrong" for eps in baseline.eps]
+        verdicts = [
+            _verdict_word(baseline, image, eps) if right else "wrong" for eps in baseline.eps
+        ]
         first = [str(image), str(about.label), str(about.prediction), repr(float(about.margin))]
         rows.append([*first, *verdicts, *(baseline.identity[name] for name in IDENTITY)])
     buffer = io.StringIO()
@@ -177,7 +179,7 @@ def read(path: Path) -> Baseline:
     if title[-1] != CHECKSUM or any(row[-1] != checksum for row in rows):
         raise RbmixError(f"baseline {path} was edited: its checksum does not match")
     with reading.refuse_on_error(f"baseline {path} is damaged"):
-        baseline = _parsed(pd.DataFrame(rows, columns=title))
+        baseline = _parse(pd.DataFrame(rows, columns=title))
     _check(baseline, path)
     return baseline
 
@@ -200,7 +202,7 @@ def weights_of(baseline: Baseline, path: Path) -> Path | None:
     return path.parent / named
 
 
-def _parsed(table: pd.DataFrame) -> Baseline:
+def _parse(table: pd.DataFrame) -> Baseline:
     """A table of text, whose checksum is right, as what it means; errors of any kind if nothing."""
     if tuple(table.columns[-len(IDENTITY) - 1 : -1]) != IDENTITY:
         raise ValueError("its columns are others")
@@ -238,12 +240,12 @@ def _check_identity(identity: dict[str, str], path: Path) -> None:
             raise RbmixError(f"baseline {path}: {name} {text!r} cannot be printed")
 
 
-def _word(baseline: Baseline, image: int, eps: str) -> str:
+def _verdict_word(baseline: Baseline, image: int, eps: str) -> str:
     cells = (bool(baseline.stands.at[image, eps]), bool(baseline.clear.at[image, eps]))
     return next(word for word, meaning in VERDICTS.items() if meaning == cells)
 
 
-def _sides(eps: str) -> tuple[Fraction, Fraction]:
+def _nearby_radii(eps: str) -> tuple[Fraction, Fraction]:
     """The radii on both sides of an epsilon that tell whether a verdict is close."""
     exact = Eps(eps).exact
     below, above = ((exact * (1 + side)).limit_denominator(10**9) for side in (-CLOSE, CLOSE))

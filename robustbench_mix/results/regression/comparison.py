@@ -63,7 +63,7 @@ class Verdict:
         return [check for check in self.checks if check.worse]
 
 
-def judged(
+def compare(
     path: Path, baseline: Baseline, run: Run, *, tolerance: int = TOLERANCE, replaced: bool = False
 ) -> Verdict:
     """Hold a run against the baseline at `path`.
@@ -74,11 +74,11 @@ def judged(
     """
     same = run.header.checkpoint_hash == baseline.identity["checkpoint_hash"]
     checks = [
-        _protocol(baseline, run),
-        _weights(baseline, run, replaced),
-        _logits(baseline, run, same),
-        *_levels(baseline, run, tolerance, same),
-        _flags(baseline, run),
+        _protocol_check(baseline, run),
+        _weights_check(baseline, run, replaced),
+        _logits_check(baseline, run, same),
+        *_epsilon_checks(baseline, run, tolerance, same),
+        _flags_check(baseline, run),
     ]
     return Verdict(path, checks, _notes(baseline, run))
 
@@ -95,7 +95,7 @@ def to_json(verdicts: list[Verdict], written: list[Path]) -> dict[str, Any]:
     }
 
 
-def _protocol(baseline: Baseline, run: Run) -> Check:
+def _protocol_check(baseline: Baseline, run: Run) -> Check:
     h, kept = run.header, baseline.identity
     before, now = kept["protocol_hash"], h.protocol_hash
     worse = ""
@@ -107,7 +107,7 @@ def _protocol(baseline: Baseline, run: Run) -> Check:
     return Check("protocol", before, now, worse=worse)
 
 
-def _weights(baseline: Baseline, run: Run, replaced: bool) -> Check:
+def _weights_check(baseline: Baseline, run: Run, replaced: bool) -> Check:
     """Your own model may have learned something new; a checkpoint that is kept here may not."""
     before, now = baseline.identity["checkpoint_hash"], run.header.checkpoint_hash
     kept = baseline.identity["spatial"] != "external" and not replaced
@@ -117,7 +117,7 @@ def _weights(baseline: Baseline, run: Run, replaced: bool) -> Check:
     return Check("weights", before, now, worse=worse)
 
 
-def _logits(baseline: Baseline, run: Run, same: bool) -> Check:
+def _logits_check(baseline: Baseline, run: Run, same: bool) -> Check:
     """Whether the same weights still give the same clean margins, up to rounding."""
     if not same:
         return Check("clean logits", skipped="the weights differ")
@@ -135,23 +135,23 @@ def _logits(baseline: Baseline, run: Run, same: bool) -> Check:
     return Check("clean logits", now=f"moved by up to {moved.max():.1g}", worse=worse)
 
 
-def _levels(baseline: Baseline, run: Run, tolerance: int, same: bool) -> list[Check]:
-    found = [_change(baseline, run, eps, same) for eps in ["0", *run.eps]]
+def _epsilon_checks(baseline: Baseline, run: Run, tolerance: int, same: bool) -> list[Check]:
+    found = [_epsilon_check(baseline, run, eps, same) for eps in ["0", *run.eps]]
     if same:
-        return [replace(check, worse=_drift(check, tolerance)) for check in found]
+        return [replace(check, worse=_worse_same_weights(check, tolerance)) for check in found]
     corrected = holm([mcnemar(len(check.lost), len(check.gained)) for check in found])
     return [
-        replace(check, p=p, worse=_decline(check, p, tolerance))
+        replace(check, p=p, worse=_worse_other_weights(check, p, tolerance))
         for check, p in zip(found, corrected, strict=True)
     ]
 
 
-def _change(baseline: Baseline, run: Run, eps: str, same: bool) -> Check:
+def _epsilon_check(baseline: Baseline, run: Run, eps: str, same: bool) -> Check:
     """Which images stand at this epsilon that did not, and the other way round.
 
     With the same weights close calls are counted apart: rounding decides them.
     """
-    now = run.survived()[eps]
+    now = run.standing()[eps]
     before = baseline.stands[eps].loc[now.index]
     counted = baseline.clear[eps].loc[now.index] | (not same)
     n = len(now)
@@ -169,7 +169,7 @@ def _images(which: pd.Series) -> list[int]:
     return [int(image) for image in which.index[which]]
 
 
-def _drift(check: Check, tolerance: int) -> str:
+def _worse_same_weights(check: Check, tolerance: int) -> str:
     """With the same weights any change is one of the code, whichever way it goes."""
     if check.name == "clean":
         sides = [
@@ -181,28 +181,28 @@ def _drift(check: Check, tolerance: int) -> str:
             (check.lost, "fall that stood: another network, or a stronger attack"),
             (check.gained, "stand that fell: the attack became weaker"),
         ]
-    said = [f"{_counted(images)} {words}" for images, words in sides if len(images) > tolerance]
+    said = [f"{_list_images(images)} {words}" for images, words in sides if len(images) > tolerance]
     return f"the weights are the same, but {'; '.join(said)}" if said else ""
 
 
-def _decline(check: Check, p: float, tolerance: int) -> str:
+def _worse_other_weights(check: Check, p: float, tolerance: int) -> str:
     """With other weights: fewer images stand than chance and the tolerance explain."""
     lost, gained = len(check.lost), len(check.gained)
     if lost - gained <= tolerance or p >= LEVEL:
         return ""
     words = "classified correctly" if check.name == "clean" else "standing"
     return (
-        f"the network is worse: {_counted(check.lost)} are no longer {words}, {gained} are that "
-        f"were not (p = {p:.2g}, exact McNemar test, Holm)"
+        f"the network is worse: {_list_images(check.lost)} are no longer {words}, {gained} are "
+        f"that were not (p = {p:.2g}, exact McNemar test, Holm)"
     )
 
 
-def _counted(images: list[int]) -> str:
+def _list_images(images: list[int]) -> str:
     named = ", ".join(str(image) for image in images[:NAMED])
     return f"{len(images)} images ({named}{', ...' if len(images) > NAMED else ''})"
 
 
-def _flags(baseline: Baseline, run: Run) -> Check:
+def _flags_check(baseline: Baseline, run: Run) -> Check:
     """A flag that was not there before speaks against the run, whatever its accuracy."""
     before, now = baseline.identity["flags"].split(), flags.of_run(run)
     fresh = [f"{name}: {words}" for name, words in now.items() if name not in before]
@@ -231,7 +231,7 @@ def mcnemar(lost: int, gained: int) -> float:
     return float(binomtest(lost, pairs, alternative="greater").pvalue) if pairs else 1.0
 
 
-def notices(images: int, share: float, tolerance: int = TOLERANCE) -> float:
+def power_same_weights(images: int, share: float, tolerance: int = TOLERANCE) -> float:
     """With the same weights: the probability that a check fails at an epsilon.
 
     `images` of its verdicts are clear, and each changes with probability `share`.
@@ -241,7 +241,7 @@ def notices(images: int, share: float, tolerance: int = TOLERANCE) -> float:
     return float(binom.sf(tolerance, images, share))
 
 
-def finds(
+def power_other_weights(
     images: int, lost: float, gained: float, levels: int, tolerance: int = TOLERANCE
 ) -> float:
     """With other weights: the least probability that a check fails at an epsilon.

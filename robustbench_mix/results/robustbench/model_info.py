@@ -84,11 +84,11 @@ class Entry(Header, frozen=True, kw_only=True):
                 raise RbmixError(f"{name} = {getattr(self, name)!r} cannot be printed")
         for name in ("name", "authors", "venue", "link", "architecture", "footnote"):
             text = getattr(self, name)
-            if text is not None and not _text(text):
+            if text is not None and not _is_long_text(text):
                 raise RbmixError(f"{name} = {text[:SHOWN]!r} cannot be printed")
         for name in ("clean_acc", "autoattack_acc"):
             figure = getattr(self, name)
-            if share(figure) is None:
+            if parse_percent(figure) is None:
                 shown = str(figure)[:SHOWN]
                 raise RbmixError(f"{name} = {shown!r} is not a figure in per cent, as 56.30")
 
@@ -102,7 +102,7 @@ class ReadEntry:
     model_id: str
 
 
-def refusal(run: Run) -> str:
+def why_no_entry(run: Run) -> str:
     """Why a run gives no `autoattack_acc`, '' if it does: only AutoAttack's standard version."""
     spec = run.header.protocol_spec
     if spec.algorithm != "autoattack":
@@ -117,23 +117,25 @@ def refusal(run: Run) -> str:
     return ""
 
 
-def of(run: Run, eps: str | None, raised: dict[str, str], told: dict[str, Any]) -> dict[str, Any]:
+def entry_of(
+    run: Run, eps: str | None, raised: dict[str, str], given: dict[str, Any]
+) -> dict[str, Any]:
     """The entry of a run at an epsilon of its grid, with the flags that were `raised`.
 
     No epsilon is that of RobustBench's leaderboard, or the only one.
-    `told` are the fields that no record knows; those that are missing or None are marked to be
+    `given` are the fields that no record knows; those that are missing or None are marked to be
     filled. Raises RbmixError for a run that is no full AutoAttack, for an epsilon that it lacks,
     and for texts that cannot be printed.
     """
-    if why := refusal(run):
+    if why := why_no_entry(run):
         raise RbmixError(f"{run.header.model}: no entry of RobustBench ({why})")
-    _check(told)
-    eps = _radius(run, eps)
-    h, survived = run.header, run.survived()
+    _check_given(given)
+    eps = _pick_eps(run, eps)
+    h, survived = run.header, run.standing()
     clean, robust = ({"correct": int(survived[e].sum()), "n": len(survived)} for e in ("0", eps))
-    told = {name: value for name, value in told.items() if value is not None}
+    given = {name: value for name, value in given.items() if value is not None}
     missing = {name: f"{TO_FILL}: {name}" for name in ("link", "name", "authors", "venue")}
-    fields = {**missing, "architecture": _architecture(h), "reported": "", **told}
+    fields = {**missing, "architecture": _architecture(h), "reported": "", **given}
     # A network that rbmix trained has seen the training images and nothing else.
     fields.setdefault("additional_data", False if h.train_examples else None)
     flagged = [f"rbmix flags {name}: {words}." for name, words in raised.items()]
@@ -147,9 +149,9 @@ def of(run: Run, eps: str | None, raised: dict[str, str], told: dict[str, Any]) 
         "venue": fields["venue"],
         "architecture": fields["architecture"],
         "eps": eps,
-        "clean_acc": _percent(clean),
+        "clean_acc": _format_percent(clean),
         "reported": fields["reported"],
-        "autoattack_acc": _percent(robust),
+        "autoattack_acc": _format_percent(robust),
         "footnote": " ".join([*filter(None, [fields.get("footnote")]), *flagged]),
         "unreliable": bool(raised),
         "rbmix": {
@@ -163,7 +165,7 @@ def of(run: Run, eps: str | None, raised: dict[str, str], told: dict[str, Any]) 
     }
 
 
-def to_fill(entry: dict[str, Any]) -> list[str]:
+def missing_fields(entry: dict[str, Any]) -> list[str]:
     """The fields that somebody still has to fill."""
     return [
         name
@@ -223,16 +225,16 @@ def read(path: Path) -> ReadEntry:
     return ReadEntry(entry, norm, path.stem)
 
 
-def _check(told: dict[str, Any]) -> None:
+def _check_given(given: dict[str, Any]) -> None:
     """Raise RbmixError unless texts can be printed and `reported` is a figure in per cent."""
-    for name, value in told.items():
-        if isinstance(value, str) and not _text(value):
+    for name, value in given.items():
+        if isinstance(value, str) and not _is_long_text(value):
             raise RbmixError(f"{name} {value!r} must be a text that can be printed")
-    if told.get("reported") and share(told["reported"]) is None:
-        raise RbmixError(f"reported {told['reported']!r} is not a figure in per cent, as 56.30")
+    if given.get("reported") and parse_percent(given["reported"]) is None:
+        raise RbmixError(f"reported {given['reported']!r} is not a figure in per cent, as 56.30")
 
 
-def _radius(run: Run, wanted: str | None) -> str:
+def _pick_eps(run: Run, wanted: str | None) -> str:
     """The epsilon of an entry, as the run spells it: the wanted one, or RobustBench's own.
 
     Raises RbmixError if the run has no such epsilon.
@@ -257,7 +259,7 @@ def _architecture(header: RunHeader) -> str:
     return f"{header.model} (spatial mixers {header.spatial}, channel mixers {header.channel})"
 
 
-def _text(value: Any) -> bool:
+def _is_long_text(value: Any) -> bool:
     """A text that is short enough, and printable but for white space."""
     return (
         isinstance(value, str)
@@ -266,7 +268,7 @@ def _text(value: Any) -> bool:
     )
 
 
-def share(value: Any) -> float | None:
+def parse_percent(value: Any) -> float | None:
     """The share behind a figure in per cent, None if it is no such figure: '86.46' is 0.8646."""
     if isinstance(value, bool) or not isinstance(value, str | int | float) or len(str(value)) > 30:
         return None
@@ -277,5 +279,5 @@ def share(value: Any) -> float | None:
     return float(number / 100) if number.is_finite() and 0 <= number <= 100 else None
 
 
-def _percent(counts: dict[str, int]) -> str:
+def _format_percent(counts: dict[str, int]) -> str:
     return f"{100 * counts['correct'] / counts['n']:.2f}"
