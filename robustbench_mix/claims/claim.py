@@ -74,7 +74,12 @@ class Claim:
 
 
 def with_verdict(claim: Claim, decide: Callable[[Finding], str]) -> Claim:
-    """The claim with p-values corrected for their number, answers, needs and a verdict."""
+    """Return the claim with p-values corrected for their number, answers, needs and a verdict.
+
+    Args:
+        claim: The claim with its findings.
+        decide: Answers one finding, as `is_greater` does.
+    """
     corrected = holm([finding.difference.p for finding in claim.findings])
     findings = []
     for finding, p in zip(claim.findings, corrected, strict=True):

@@ -39,7 +39,14 @@ class Pair:
 def compare(
     first: np.ndarray, second: np.ndarray, paper: float | None, where: dict[str, str]
 ) -> Finding:
-    """The finding for two bool arrays (seeds, images) of twins."""
+    """Return the finding for twins.
+
+    Args:
+        first: Which images stand, bool (seeds, images).
+        second: The same of the other model.
+        paper: The difference that the paper reports, as a share; None where it has none.
+        where: What a reader needs to know of where this was measured.
+    """
     by_seed = second.mean(1) - first.mean(1)
     return Finding(
         where=where,
@@ -53,12 +60,17 @@ def compare(
 
 
 def pairs(runs: list[Run], first: Kind, second: Kind) -> list[Pair]:
-    """Every set of twins that differ in these kinds of mixers and in nothing else.
+    """Return every set of twins that differ in these kinds of mixers and in nothing else.
 
-    Adversarially trained networks are left out: the paper's claims are of standard training.
-    So are networks that brought their weights: what such twins share is not known.
-    Where the same networks met the same protocol more than once (another backend, more
-    images), the set that rests on the most records is taken.
+    Adversarially trained models are left out: the paper's claims are of standard training.
+    So are models with pretrained weights: what such twins share is not known. Where the same
+    models met the same protocol more than once (another backend, more images), the set that
+    rests on the most records is taken.
+
+    Args:
+        runs: All runs.
+        first: Spatial and channel mixers of the first side.
+        second: Those of the second side.
     """
     chosen = [
         run
@@ -79,7 +91,7 @@ def pairs(runs: list[Run], first: Kind, second: Kind) -> list[Pair]:
 
 
 def clean_pairs(runs: list[Run], first: Kind, second: Kind) -> list[Pair]:
-    """The same without the protocol: each network's largest clean evaluation."""
+    """Return the same without the protocol: each model's largest clean evaluation."""
     largest = twins.largest(
         pairs(runs, first, second),
         lambda pair: (pair.header.dataset, pair.header.model),
@@ -94,14 +106,19 @@ def kind_of(run: Run) -> Kind:
 
 
 def describe_pair(pair: Pair, *, protocol: bool = False) -> dict[str, str]:
-    """What a reader needs to know of where a pair is from."""
+    """Return what a reader needs to know of where a pair is from.
+
+    Args:
+        pair: The pair.
+        protocol: Whether to name the attack.
+    """
     h = pair.header
     found = {"model": h.model, "trained on": training_words(h)}
     return {**found, "attack": h.protocol} if protocol else found
 
 
 def training_words(header: NetworkHeader) -> str:
-    """Images x epochs of a training, `?` where it was not ours."""
+    """Return images x epochs of a training, `?` where rbmix did not train."""
     if not header.train_examples:
         return "?"
     return f"{header.train_examples:,} x {header.epochs}"
@@ -120,7 +137,7 @@ def _pair(first: dict[int, Run], second: dict[int, Run]) -> Pair | None:
 
 
 def depth_multiplier(model: str) -> tuple[str, int] | None:
-    """A CIFAR ResNet's family and its depth multiplier, which is the paper's unless named."""
+    """Return a CIFAR ResNet's family and its depth multiplier, the paper's unless named."""
     match = re.fullmatch(r"(resnet(?:14|20|26|32|38))(_w\d+)?(?:_d(\d+))?", model)
     return (match[1], int(match[3] or MULTIPLIER)) if match else None
 

@@ -15,10 +15,14 @@ __all__ = ["Claim", "all_claims", "claims_of"]
 
 
 def all_claims(runs: list[Run], found: list[Decoding]) -> list[Claim]:
-    """All of them, in the order of the paper, each on every data set that has records for it.
+    """Return every claim in the order of the paper, on every data set that has records for it.
 
     A pure function of the records. ResNets that name a depth multiplier are left to the table of
     capacity, which explains a claim and does not test one.
+
+    Args:
+        runs: All runs.
+        found: All un-shufflings.
     """
     named: dict[str, tuple[list[Run], list[Decoding]]] = {}
     for run in runs:
@@ -38,7 +42,7 @@ def all_claims(runs: list[Run], found: list[Decoding]) -> list[Claim]:
 
 
 def claims_of(results: Path, runs: list[Run]) -> list[Claim]:
-    """All of them, from these runs and the un-shufflings under `results`."""
+    """Return every claim, from these runs and the un-shufflings in the results folder."""
     return all_claims(runs, read_all(results))
 
 

@@ -56,9 +56,14 @@ class Dispute:
 
 
 def disputes(first: Run, second: Run) -> list[Dispute]:
-    """The images on which they differ, in the order of the first.
+    """Return the images on which two runs differ, in the order of the first.
 
-    Raises RbmixError unless both are of one protocol, with one seed, on the same images.
+    Args:
+        first: A run.
+        second: A run of the same protocol, with the same seed, on the same images.
+
+    Raises:
+        RbmixError: The runs are not comparable.
     """
     for name in ("protocol_hash", "seed", "dataset", "data_hash"):
         values = [getattr(run.header, name) for run in (first, second)]
@@ -88,7 +93,12 @@ def bracket(eps: str) -> list[str]:
 
 
 def is_rounding(dispute: Dispute, bracketed: tuple[Run, Run] | None = None) -> bool:
-    """Whether rounding explains it; `bracketed` are both runs repeated with `bracket`'s grid."""
+    """Return whether rounding explains a dispute.
+
+    Args:
+        dispute: The image on which two runs differ.
+        bracketed: Both runs repeated on the grid of `bracket`, where that is needed.
+    """
     if dispute.eps == ("0",):
         return abs(dispute.margins[0] - dispute.margins[1]) <= MARGIN
     if not dispute.needs_bracket or bracketed is None:
@@ -110,9 +120,13 @@ def is_undecided(runs: list[Run]) -> bool:
 
 
 def is_one_sided(first: int, second: int) -> bool:
-    """Whether of the images that the draws decide too many fell to one of two conditions alone.
+    """Return whether too many of the images that the draws decide fell to one condition alone.
 
     An exact two-sided binomial test; eight to none are too many, seven are not.
+
+    Args:
+        first: How many fell to the first condition alone.
+        second: How many fell to the second alone.
     """
     from scipy.stats import binomtest
 

@@ -1,4 +1,6 @@
-"""What is suspicious about a run: thresholds over what was measured; pure functions of records.
+"""Flags, reasons not to believe a run yet: thresholds over what was measured.
+
+Pure functions of records.
 
 docs/flags.md says of each flag what it means and what to do about it.
 """
@@ -29,10 +31,12 @@ KNOWN_WEAK = ("fgsm", "noise")  # nobody takes these for converged
 
 
 def of_run(run: Run, transfers: Sequence[Transfer] = ()) -> dict[str, str]:
-    """The flags of a run, by name, each with the figure that raised it.
+    """Return the flags of a run, by name, each with the figure that raised it.
 
-    `transfers` are what `rbmix explain` measured of how the examples of twins transfer, of
-    any networks.
+    Args:
+        run: The run.
+        transfers: What `rbmix explain` measured of how the examples of twins transfer, of any
+            models.
     """
     found = run.header.diagnostics
     if not found:
@@ -44,9 +48,12 @@ def of_run(run: Run, transfers: Sequence[Transfer] = ()) -> dict[str, str]:
 
 
 def of_network(found: Diagnostics, *, randomised: bool = False) -> dict[str, str]:
-    """The flags that do not need records: also of what was measured before the attack.
+    """Return the flags that can be raised before the attack.
 
-    Of a network that is said to be `randomised`, and is, not those that only say so.
+    Args:
+        found: What was measured on the model.
+        randomised: Whether the model is said to draw random numbers. If it does, flags of what is
+            in its nature are left out.
     """
     return _without_expected(
         {name: judge(found) for name, judge in BEFORE_ATTACK.items()}, found, randomised
@@ -54,12 +61,12 @@ def of_network(found: Diagnostics, *, randomised: bool = False) -> dict[str, str
 
 
 def draws_random_numbers(found: Diagnostics) -> bool:
-    """Whether two passes of the same images differ by more than rounding."""
+    """Return whether two passes of the same images differ by more than rounding."""
     return bool(found.unrepeatable > ROUNDING)
 
 
 def undeclared_randomness(unrepeatable: float) -> RbmixError:
-    """The error for a network that draws and was not said to."""
+    """Return the error for a model that draws random numbers and was not said to."""
     return RbmixError(
         f"two passes of the same images differ, by {unrepeatable:.3g} of the spread of the logits: "
         "the network draws random numbers (dropout, noise) or changes itself; switch that off, or "

@@ -29,7 +29,7 @@ def write(results: Path) -> list[Path]:
 
 
 def rows(paths: list[Path]) -> list[dict[str, Any]]:
-    """One row for each network: what it is, and its PSNR in dB with a 95 % interval."""
+    """Return one row for each network: what it is, and its PSNR in dB with a 95 % interval."""
     words = ("dataset", "depth", "width", "kernel", "reach", "spatial", "seed", "epochs", "n")
     found = []
     for path in paths:
@@ -41,7 +41,7 @@ def rows(paths: list[Path]) -> list[dict[str, Any]]:
 
 
 def to_markdown(found: list[Decoding]) -> str:
-    """One line per network, and the difference to its learned twin."""
+    """Return one line per network, and the difference to its learned twin."""
     lines = [
         "# Un-shuffling",
         "",
@@ -67,7 +67,7 @@ def to_markdown(found: list[Decoding]) -> str:
 
 
 def picture_path(group: list[Decoding], results: Path) -> Path:
-    """Where the sheet of a pair belongs: beside its records."""
+    """Return where the sheet of a pair belongs: beside its records."""
     h = group[0].header
     words = "-".join([h.model, *(one.header.spatial.replace(":", "") for one in group)])
     stem = safe_name(f"{words}-s{h.seed}-{h.train_examples}x{h.epochs}")
@@ -75,7 +75,7 @@ def picture_path(group: list[Decoding], results: Path) -> Path:
 
 
 def to_png(group: list[Decoding]) -> bytes:
-    """The sheet of a pair as PNG."""
+    """Return the sheet of a pair as PNG."""
     from PIL import Image
 
     buffer = io.BytesIO()
@@ -84,9 +84,13 @@ def to_png(group: list[Decoding]) -> bytes:
 
 
 def sheet(group: list[Decoding]) -> np.ndarray:
-    """Original, shuffled, and decoded by each network of the group, one column per image.
+    """Return original, shuffled, and decoded images, one column per image.
 
-    (height, width, 3) uint8.
+    Args:
+        group: The decodings of a pair, of one shape, seed and training.
+
+    Returns:
+        Pixels, (height, width, 3) uint8.
     """
     rows = [group[0].pictures("original"), group[0].pictures("shuffled")]
     rows += [one.pictures("decoded") for one in group]
@@ -96,7 +100,7 @@ def sheet(group: list[Decoding]) -> np.ndarray:
 
 
 def twin_groups(found: list[Decoding]) -> list[list[Decoding]]:
-    """The decodings of one shape, seed and training together, the learned one first.
+    """Return the decodings of one shape, seed and training together, the learned one first.
 
     Those that kept no pictures are left out.
     """
@@ -117,7 +121,7 @@ def _format_psnr(values: np.ndarray, sign: str = "") -> str:
 
 
 def enlarge(image: np.ndarray, scale: int) -> np.ndarray:
-    """(H, W, C) -> (scale H, scale W, 3), grey repeated."""
+    """Return an image (H, W, C) as (scale H, scale W, 3), grey repeated."""
     if image.shape[2] != 3:
         image = np.repeat(image[:, :, :1], 3, axis=2)
     return image.repeat(scale, axis=0).repeat(scale, axis=1)

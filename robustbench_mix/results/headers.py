@@ -273,7 +273,7 @@ class UnshufflingHeader(NetworkHeader, frozen=True, kw_only=True):
 
 
 def check_grid(eps: list[str], norm: str) -> None:
-    """Raise RbmixError unless these texts are an epsilon grid that ascends."""
+    """Raise RbmixError unless these texts are an epsilon grid of the norm, ascending."""
     if [one.text for one in parse_grid(eps, norm)] != eps:
         raise RbmixError(f"eps = {eps} does not ascend, or is not spelled as rbmix does")
 

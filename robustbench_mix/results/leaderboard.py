@@ -35,9 +35,14 @@ ORDER = {"learned": 0, "frozen": 1}
 
 
 def rows(runs: list[Run], transfers: Sequence[Transfer] = ()) -> pd.DataFrame:
-    """One row per run and epsilon (0, the clean accuracy, included); `COLUMNS`.
+    """Return one row per run and epsilon, 0 (the clean accuracy) included.
 
-    `transfers` are those of `rbmix explain`, which may raise a flag.
+    Args:
+        runs: The runs.
+        transfers: Those of `rbmix explain`, which may raise a flag.
+
+    Returns:
+        A table with `COLUMNS`, numbers unrounded.
     """
     found: list[dict[str, Any]] = []
     for run in sorted(runs, key=_sort_key):
@@ -69,14 +74,19 @@ def rows(runs: list[Run], transfers: Sequence[Transfer] = ()) -> pd.DataFrame:
 
 
 def to_csv(runs: list[Run], transfers: Sequence[Transfer] = ()) -> str:
-    """The rows as CSV, numbers unrounded."""
+    """Return the rows as CSV, numbers unrounded; as `rows`."""
     buffer = io.StringIO()
     rows(runs, transfers).to_csv(buffer, index=False, lineterminator="\n")
     return buffer.getvalue()
 
 
 def to_markdown(runs: list[Run], transfers: Sequence[Transfer] = ()) -> str:
-    """One line per curve, the members of a pair together with their difference."""
+    """Return one line per curve, the members of a pair together with their difference.
+
+    Args:
+        runs: The runs.
+        transfers: Those of `rbmix explain`, which may raise a flag.
+    """
     lines = [
         "# Leaderboard",
         "",
@@ -129,7 +139,7 @@ def write(results: Path) -> list[Path]:
 
 
 def stale(results: Path) -> list[Path]:
-    """The leaderboard files that differ from what the records give."""
+    """Return the leaderboard files that differ from what the records give."""
     return files_that_differ(_content(results))
 
 

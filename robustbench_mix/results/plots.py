@@ -48,9 +48,14 @@ def refresh(results: Path) -> list[Path]:
 
 
 def write(results: Path, *, only_missing: bool = False) -> list[Path]:
-    """Redraw every curve from the records, into `results/curves`; the files that changed.
+    """Redraw every curve from the records, into `results/curves`.
 
-    With `only_missing` those alone that are not there.
+    Args:
+        results: The results folder.
+        only_missing: Draw only what is not there.
+
+    Returns:
+        The files that changed.
     """
     folder = results / "curves"
     with exclusive_lock(folder):
@@ -66,7 +71,7 @@ def write(results: Path, *, only_missing: bool = False) -> list[Path]:
 
 
 def groups(runs: list[Run]) -> dict[str, list[Run]]:
-    """The runs of one data set, model, protocol and backend, by the stem of their drawing."""
+    """Return the runs of each drawing: one data set, model, protocol and backend, by its stem."""
     found: dict[str, list[Run]] = {}
     for run in runs:
         h = run.header
@@ -77,7 +82,10 @@ def groups(runs: list[Run]) -> dict[str, list[Run]]:
 
 
 def curves(runs: list[Run]) -> list[Curve]:
-    """One for each kind of network; of several trainings or subsets, what has most records."""
+    """Return one curve for each kind of model.
+
+    Of several trainings or choices of images, the one with the most records.
+    """
     sets = [list(twins.by_seed(group).values()) for group in twins.groups(runs, "seed").values()]
     kinds = twins.largest(sets, lambda seeds: _kind_name(seeds[0]), twins.images)
     found = [_curve(name, seeds) for name, seeds in kinds.items()]
@@ -85,7 +93,7 @@ def curves(runs: list[Run]) -> list[Curve]:
 
 
 def title(runs: list[Run]) -> str:
-    """What a group's drawing shows."""
+    """Return the title of a group's drawing."""
     header, backend = runs[0].header, runs[0].backend
     words = f"{header.model} on {header.dataset}, {header.protocol}"
     return words if backend == "fast" else f"{words} ({backend})"

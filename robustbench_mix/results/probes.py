@@ -86,7 +86,13 @@ class Transfer:
 
 
 def path_for(results: Path, header: ProbeIdentity, key: str) -> Path:
-    """Where this belongs under a results folder."""
+    """Return where the records with this header belong.
+
+    Args:
+        results: The results folder.
+        header: What decides the outcome.
+        key: A hash of it, for what its words do not say.
+    """
     spatial = header.spatial.replace(":", "")
     words = (header.kind, header.model, spatial, header.channel, f"s{header.seed}")
     stem = safe_name("-".join([*words, key]))

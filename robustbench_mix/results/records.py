@@ -1,4 +1,4 @@
-"""What came out: one record per image, in one Parquet file per run.
+"""Records of runs: one record per image, in one Parquet file per run.
 
 A run is a model under a protocol on a fixed set of images. The file's metadata holds the
 header (what was run, on what, with which versions); everything in it is a function of the
@@ -103,9 +103,11 @@ class Run:
 
 
 def curve(correct: dict[str, int], n: int) -> pd.DataFrame:
-    """One row per epsilon: `eps`, `n`, `correct`, `accuracy`, 95 % Wilson bounds `low`, `high`.
+    """Return one row per epsilon: `eps`, `n`, `correct`, `accuracy`, Wilson bounds `low`, `high`.
 
-    `correct` counts, for 0 and every epsilon as text, the images that are correct and not broken.
+    Args:
+        correct: How many images are correct and not broken, for 0 and every epsilon as text.
+        n: How many images there are.
     """
     rows = [
         (eps, n, count, accuracy(count, n), *wilson(count, n)) for eps, count in correct.items()
@@ -114,7 +116,13 @@ def curve(correct: dict[str, int], n: int) -> pd.DataFrame:
 
 
 def run_path(results: Path, header: RunIdentity, key: str) -> Path:
-    """Where the records of this run belong under a results folder."""
+    """Return where the records of this run belong.
+
+    Args:
+        results: The results folder.
+        header: What decides the outcome.
+        key: A hash of it, for what its words do not say.
+    """
     words = [header.model, header.spatial, header.channel, f"s{header.seed}"]
     stem = "-".join([*words, header.protocol, key])
     return results / "runs" / safe_name(header.dataset) / f"{safe_name(stem)}.parquet"
@@ -151,11 +159,18 @@ def write(run: Run, path: Path) -> None:
 
 
 def archive_replaced(path: Path, results: Path, by: Run) -> Path | None:
-    """Keep what is at `path` under `replaced/` before `by` takes its place; where it is kept.
+    """Keep the records at `path` under `replaced/` before others take their place.
 
-    None if there is nothing, or nothing else: the conditions that it was made under are the
-    same. A damaged file is kept too. What lies there is read by nobody, so that no network
-    counts twice.
+    What lies there is read by nobody, so that no model counts twice. A damaged file is kept too.
+
+    Args:
+        path: The Parquet file.
+        results: The results folder.
+        by: The run that will take its place.
+
+    Returns:
+        Where the records are kept. None if there are none, or if they were made under the same
+        conditions.
     """
     if not path.exists():
         return None
@@ -195,9 +210,10 @@ def read(path: Path) -> Run:
 
 
 def read_all(results: Path) -> list[Run]:
-    """Every run under a results folder, in the order of the paths.
+    """Read every run under a results folder, in the order of the paths.
 
-    Raises RbmixError also where two contradict each other.
+    Raises:
+        RbmixError: A file is damaged, or two contradict each other.
     """
     paths = _paths(results)
     runs = [read(path) for path in paths]
@@ -208,9 +224,14 @@ def read_all(results: Path) -> list[Run]:
 
 
 def select_run(results: Path, wanted: dict[str, Any]) -> Run:
-    """The one run under a results folder whose header has these values.
+    """Return the one run under a results folder whose header has these values.
 
-    Raises RbmixError, naming what there is, if none fits or several do.
+    Args:
+        results: The results folder.
+        wanted: Values by the name of their field.
+
+    Raises:
+        RbmixError: No run fits, or several do; the message names what there is.
     """
 
     def value_of(run: Run, name: str) -> Any:
@@ -269,5 +290,5 @@ def _plain_values(column: pd.Series) -> list[Any]:
 
 
 def accuracy(correct: int, n: int) -> float:
-    """correct / n, NaN for an empty set."""
+    """Return correct / n, NaN for an empty set."""
     return correct / n if n else math.nan

@@ -128,7 +128,14 @@ def _kind(type_: Any) -> str:
 
 
 def check_values(path: Path, table: pd.DataFrame, length: int, *, finite: Iterable[str]) -> None:
-    """Raise RbmixError unless lists are `length` long and these columns hold finite numbers."""
+    """Raise RbmixError for a list of another length or a number that is not finite.
+
+    Args:
+        path: The file, for the message.
+        table: Its table.
+        length: How long every list is.
+        finite: The columns that hold finite numbers.
+    """
     for name in table:
         first = table[name].iloc[0]
         if isinstance(first, list) and any(len(one) != length for one in table[name]):

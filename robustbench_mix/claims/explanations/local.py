@@ -30,7 +30,7 @@ def pairs_of(probes: list[Probe]) -> dict[tuple[str, str, str], Twins]:
 
 
 def linearity(probes: list[Probe]) -> Explanation:
-    """How far the margin falls along the FGSM direction, over what the gradient promises."""
+    """Explain how much of the fall of the margin that the gradient promises really happens."""
     rows = []
     for (dataset, model, spatial), pairs in pairs_of(probes).items():
         for at, eps in enumerate(pairs[0][0].header.eps):
@@ -56,7 +56,7 @@ def linearity(probes: list[Probe]) -> Explanation:
 
 
 def distances(probes: list[Probe]) -> Explanation:
-    """Margins, gradients, the distance they predict, and the smallest perturbation found."""
+    """Explain margins, gradients, and the distances that they predict and that FMN found."""
     rows = []
     for (dataset, model, spatial), pairs in pairs_of(probes).items():
         for name, unit, scale in (
@@ -93,7 +93,7 @@ def distances(probes: list[Probe]) -> Explanation:
 
 
 def transfers(measured: list[Transfer]) -> Explanation:
-    """Whose examples fool whom."""
+    """Explain whose adversarial examples fool which model."""
     groups: dict[tuple[str, str, str], list[Transfer]] = defaultdict(list)
     for probe in measured:
         h = probe.header
@@ -125,7 +125,7 @@ def transfers(measured: list[Transfer]) -> Explanation:
 
 
 def frequencies(probes: list[Probe]) -> Explanation:
-    """Where filters, the kernels they make up, and perturbations have their power."""
+    """Explain where filters, composed kernels and perturbations have their power."""
     rows = []
     for (dataset, model, spatial), pairs in pairs_of(probes).items():
         for side, column in zip(("learned", spatial), zip(*pairs, strict=True), strict=True):
@@ -149,7 +149,7 @@ def frequencies(probes: list[Probe]) -> Explanation:
 
 
 def waves(probes: list[Probe]) -> Explanation:
-    """Accuracy under noise of one frequency at a time, by band."""
+    """Explain the accuracy under noise of one frequency at a time, by band."""
     rows = []
     for (dataset, model, spatial), pairs in pairs_of(probes).items():
         for side, column in zip(("learned", spatial), zip(*pairs, strict=True), strict=True):
@@ -169,7 +169,12 @@ def waves(probes: list[Probe]) -> Explanation:
 
 
 def heat_map_bands(heat_map: np.ndarray, bands: int = 4) -> list[float]:
-    """Mean accuracy of a heat map (H, W // 2 + 1) in square rings of frequency, NaN if empty."""
+    """Return the mean accuracy in square rings of frequency, lowest first; NaN for an empty ring.
+
+    Args:
+        heat_map: Accuracies, (H, W // 2 + 1).
+        bands: How many rings.
+    """
     height, width = heat_map.shape
     rows = np.abs(np.fft.fftfreq(height)) * 2
     columns = np.arange(width) / max(width - 1, 1)
@@ -180,7 +185,12 @@ def heat_map_bands(heat_map: np.ndarray, bands: int = 4) -> list[float]:
 
 
 def spectrum(probe: Probe, name: str) -> list[float]:
-    """One of the spectra of a probe, by its name; empty where there was nothing to measure."""
+    """Return one of the spectra of a probe, empty where there was nothing to measure.
+
+    Args:
+        probe: The probe.
+        name: `filters`, `composed` or `perturbation`.
+    """
     h = probe.header
     return {"filters": h.filters, "composed": h.composed, "perturbation": h.perturbation}[name]
 

@@ -17,7 +17,13 @@ __all__ = ["Explanation", "all_explanations", "explanations_of"]
 def all_explanations(
     runs: list[Run], probed: list[Probe], transferred: list[Transfer]
 ) -> list[Explanation]:
-    """All of them, in the order of the argument."""
+    """Return every explanation, in the order of the argument.
+
+    Args:
+        runs: All runs.
+        probed: All probes.
+        transferred: All transfers.
+    """
     drawn = drawings.all_drawings(probed)
     tables = [
         attacks.strength(runs),
@@ -33,5 +39,5 @@ def all_explanations(
 
 
 def explanations_of(results: Path, runs: list[Run]) -> list[Explanation]:
-    """All of them, from these runs and the probes under `results`."""
+    """Return every explanation, from these runs and the probes in the results folder."""
     return all_explanations(runs, probes.read_probes(results), probes.read_transfers(results))

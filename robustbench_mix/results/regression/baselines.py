@@ -89,16 +89,25 @@ class Baseline:
 
 
 def nearby_grid(eps: list[str], norm: str) -> list[str]:
-    """The grid on which close verdicts show: both sides of each epsilon, ascending."""
+    """Return the grid on which close verdicts show: both sides of each epsilon, ascending.
+
+    Args:
+        eps: An epsilon grid.
+        norm: Its norm.
+    """
     inside = {side for text in eps for side in _nearby_radii(text) if norm != "linf" or side <= 1}
     return [f"{value.numerator}/{value.denominator}" for value in sorted(inside)]
 
 
 def of_run(run: Run, around: Run, *, dataset: str, attack: str, weights: str) -> Baseline:
-    """The baseline of a run; `around` is the same run on the grid of `nearby_grid`.
+    """Return the baseline of a run.
 
-    `dataset` and `attack` are the words that were asked for, names or paths; `weights` is a
-    path relative to the baseline's folder, '' or `ELSEWHERE`.
+    Args:
+        run: The run.
+        around: The same run on the grid of `nearby_grid`.
+        dataset: The word that was asked for, a name or a path.
+        attack: The word that was asked for, a name or a path.
+        weights: A path relative to the baseline's folder, '' or `ELSEWHERE`.
     """
     h = run.header
     spec = h.protocol_spec
@@ -135,7 +144,11 @@ def options(spec: ProtocolSpec) -> str:
 
 
 def write(baseline: Baseline, path: Path) -> None:
-    """Write the CSV, whole or not at all; raises RbmixError if `read` would not take it."""
+    """Write the CSV, whole or not at all.
+
+    Raises:
+        RbmixError: `read` would not take it.
+    """
     _check_identity(baseline.identity, path)
     rows = [[*IMAGE, *baseline.eps, *IDENTITY]]
     for image, about in zip(baseline.images.index, baseline.images.itertuples(), strict=True):
@@ -185,9 +198,14 @@ def read(path: Path) -> Baseline:
 
 
 def weights_of(baseline: Baseline, path: Path) -> Path | None:
-    """The weights that the baseline names, None if none.
+    """Return the weights that the baseline names, None if none.
 
-    Raises RbmixError if they lie outside of its folder.
+    Args:
+        baseline: The baseline.
+        path: Its file.
+
+    Raises:
+        RbmixError: They lie outside of its folder.
     """
     named = baseline.identity["weights"]
     if not named:

@@ -66,11 +66,15 @@ class Verdict:
 def compare(
     path: Path, baseline: Baseline, run: Run, *, tolerance: int = TOLERANCE, replaced: bool = False
 ) -> Verdict:
-    """Hold a run against the baseline at `path`.
+    """Hold a run against a baseline.
 
-    The run is over the baseline's images or some of them, on its epsilon grid. `tolerance`
-    is a number of images at each epsilon. `replaced` says that the run was given weights of
-    its own instead of the checkpoint that belongs to the baseline.
+    Args:
+        path: The file of the baseline.
+        baseline: What it holds.
+        run: A run over the baseline's images or some of them, on its epsilon grid.
+        tolerance: How many images may change at each epsilon.
+        replaced: Whether the run was given weights of its own instead of the checkpoint that
+            belongs to the baseline.
     """
     same = run.header.checkpoint_hash == baseline.identity["checkpoint_hash"]
     checks = [
@@ -84,7 +88,12 @@ def compare(
 
 
 def to_json(verdicts: list[Verdict], written: list[Path]) -> dict[str, Any]:
-    """The same as plain JSON values."""
+    """Return the verdicts as plain JSON values.
+
+    Args:
+        verdicts: One for each baseline.
+        written: The files that were written.
+    """
     return {
         "worse": any(verdict.worse for verdict in verdicts),
         "baselines": [
@@ -224,7 +233,14 @@ def _notes(baseline: Baseline, run: Run) -> list[str]:
 
 
 def mcnemar(lost: int, gained: int) -> float:
-    """One-sided exact p that more images were lost than gained (McNemar, Psychometrika 1947)."""
+    """Return the one-sided exact p that more images were lost than gained.
+
+    McNemar, Psychometrika 1947.
+
+    Args:
+        lost: How many images no longer stand.
+        gained: How many stand that did not.
+    """
     from scipy.stats import binomtest
 
     pairs = lost + gained
@@ -232,9 +248,12 @@ def mcnemar(lost: int, gained: int) -> float:
 
 
 def power_same_weights(images: int, share: float, tolerance: int = TOLERANCE) -> float:
-    """With the same weights: the probability that a check fails at an epsilon.
+    """Return the probability that a check fails at an epsilon, with the same weights.
 
-    `images` of its verdicts are clear, and each changes with probability `share`.
+    Args:
+        images: How many of its verdicts are clear.
+        share: The probability that one of them changes.
+        tolerance: How many images may change.
     """
     from scipy.stats import binom
 
@@ -244,10 +263,16 @@ def power_same_weights(images: int, share: float, tolerance: int = TOLERANCE) ->
 def power_other_weights(
     images: int, lost: float, gained: float, levels: int, tolerance: int = TOLERANCE
 ) -> float:
-    """With other weights: the least probability that a check fails at an epsilon.
+    """Return the least probability that a check fails at an epsilon, with other weights.
 
-    `lost` and `gained` are the shares of images that really change sides there. Holm's
-    correction over `levels` is at its strictest: as if nothing changed at the others.
+    Holm's correction is at its strictest: as if nothing changed at the other epsilons.
+
+    Args:
+        images: How many images there are.
+        lost: The share of images that really fall.
+        gained: The share of images that really stand again.
+        levels: How many epsilons are tested.
+        tolerance: How many images may change.
     """
     from scipy.stats import binom
 

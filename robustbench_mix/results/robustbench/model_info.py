@@ -103,7 +103,10 @@ class ReadEntry:
 
 
 def why_no_entry(run: Run) -> str:
-    """Why a run gives no `autoattack_acc`, '' if it does: only AutoAttack's standard version."""
+    """Return why a run gives no `autoattack_acc`, '' if it does.
+
+    Only AutoAttack's standard version gives one.
+    """
     spec = run.header.protocol_spec
     if spec.algorithm != "autoattack":
         return f"protocol {run.header.protocol!r} runs {spec.algorithm}, not AutoAttack"
@@ -120,12 +123,17 @@ def why_no_entry(run: Run) -> str:
 def entry_of(
     run: Run, eps: str | None, raised: dict[str, str], given: dict[str, Any]
 ) -> dict[str, Any]:
-    """The entry of a run at an epsilon of its grid, with the flags that were `raised`.
+    """Return the entry of a run at an epsilon of its grid.
 
-    No epsilon is that of RobustBench's leaderboard, or the only one.
-    `given` are the fields that no record knows; those that are missing or None are marked to be
-    filled. Raises RbmixError for a run that is no full AutoAttack, for an epsilon that it lacks,
-    and for texts that cannot be printed.
+    Args:
+        run: A run under the full AutoAttack.
+        eps: The epsilon; None for that of RobustBench's leaderboard, or the only one.
+        raised: The flags of the run.
+        given: The fields that no record knows. Those that are missing or None are marked to be
+            filled.
+
+    Raises:
+        RbmixError: The run is no full AutoAttack, lacks the epsilon, or a text cannot be printed.
     """
     if why := why_no_entry(run):
         raise RbmixError(f"{run.header.model}: no entry of RobustBench ({why})")
@@ -166,7 +174,7 @@ def entry_of(
 
 
 def missing_fields(entry: dict[str, Any]) -> list[str]:
-    """The fields that somebody still has to fill."""
+    """Return the fields that somebody still has to fill."""
     return [
         name
         for name, value in entry.items()
@@ -175,7 +183,7 @@ def missing_fields(entry: dict[str, Any]) -> list[str]:
 
 
 def remarks(entry: dict[str, Any]) -> list[str]:
-    """What, besides, keeps the entry from being one of RobustBench's leaderboards."""
+    """Return what else keeps the entry from being one of RobustBench's leaderboards."""
     dataset, norm, n = entry["dataset"], entry["rbmix"]["norm"], entry["rbmix"]["clean"]["n"]
     board = RADIUS.get((dataset, norm))
     if board is None:
@@ -189,13 +197,22 @@ def remarks(entry: dict[str, Any]) -> list[str]:
 
 
 def default_id(run: Run) -> str:
-    """A Model ID from the words of the run."""
+    """Return a Model ID from the words of the run."""
     h = run.header
     return f"{h.model}-{h.spatial}-{h.channel}-s{h.seed}"
 
 
 def write(folder: Path, model_id: str, entry: dict[str, Any]) -> Path:
-    """Write an entry to its place under `folder`, as RobustBench lays them out."""
+    """Write an entry to its place, as RobustBench lays them out.
+
+    Args:
+        folder: The folder `model_info`.
+        model_id: The name of the file.
+        entry: The entry.
+
+    Returns:
+        Its path.
+    """
     norm = ROBUSTBENCH[entry["rbmix"]["norm"]]
     path = folder / safe_name(entry["dataset"]) / norm / f"{safe_name(model_id)}.json"
     write_text(path, json.dumps(entry, indent=2, ensure_ascii=False) + "\n")
@@ -205,7 +222,8 @@ def write(folder: Path, model_id: str, entry: dict[str, Any]) -> Path:
 def read(path: Path) -> ReadEntry:
     """Read an entry; its norm is that of its folder, or what rbmix wrote.
 
-    Raises RbmixError for anything else: nothing in it is trusted.
+    Raises:
+        RbmixError: The file is anything else: nothing in it is trusted.
     """
     refusal = f"{path} is no entry of RobustBench"
     raw = reading.read_bytes(path, "entry", reading.MAX_COMPANION_BYTES)

@@ -54,10 +54,15 @@ def entries(path: Path) -> list[ReadEntry]:
 
 
 def rows(runs: Sequence[Run], theirs: Sequence[ReadEntry]) -> pd.DataFrame:
-    """`COLUMNS`, accuracies as shares, best AutoAttack accuracy first within each table.
+    """Return our runs and their entries, best AutoAttack accuracy first within each table.
 
-    Of our runs those under the full AutoAttack, at the epsilons for which there are entries;
-    of theirs those for which there is such a run.
+    Args:
+        runs: Our runs. Those under the full AutoAttack are taken, at the epsilons for which there
+            are entries.
+        theirs: Entries of others. Those are taken for which there is such a run.
+
+    Returns:
+        A table with `COLUMNS`, accuracies as shares.
     """
     ours = [row for run in runs if not model_info.why_no_entry(run) for row in _our_rows(run)]
     others = [_their_row(entry) for entry in theirs]
@@ -99,9 +104,14 @@ def to_markdown(frame: pd.DataFrame) -> str:
 
 
 def content(results: Path, theirs: Path) -> dict[Path, str]:
-    """What beside.csv and beside.md in the results folder hold.
+    """Return what beside.csv and beside.md in the results folder hold.
 
-    Raises RbmixError where nothing is comparable.
+    Args:
+        results: The results folder.
+        theirs: A file or a folder of entries.
+
+    Raises:
+        RbmixError: Nothing is comparable.
     """
     read = entries(theirs)
     found = rows(records.read_all(results), read)
