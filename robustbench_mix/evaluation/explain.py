@@ -21,7 +21,7 @@ from robustbench_mix.config.epsilon import Eps
 from robustbench_mix.data.dataset import Split, balanced_subset
 from robustbench_mix.evaluation import measures
 from robustbench_mix.evaluation.harness import borrow
-from robustbench_mix.evaluation.identity import Label, made_of
+from robustbench_mix.evaluation.identity import Label, network_fields
 from robustbench_mix.evaluation.inputs import Inputs, load_inputs
 from robustbench_mix.evaluation.load_model import check_exists, label_of, train_model
 from robustbench_mix.evaluation.plan import ExplanationPlan, ModelPlan
@@ -312,7 +312,7 @@ def header_of(
 ) -> ProbeIdentity:
     """What decides the outcome, and how it was made; `checkpoint` is the network's header."""
     return ProbeIdentity(
-        **made_of(label, checkpoint, inputs.device),
+        **network_fields(label, checkpoint, inputs.device),
         kind=kind,
         dataset=inputs.dataset.name,
         eps=list(eps),

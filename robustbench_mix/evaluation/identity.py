@@ -42,14 +42,23 @@ def header_of(
     device: torch.device,
     randomised: int = 0,
 ) -> RunIdentity:
-    """Everything that decides the outcome, and how it was made.
+    """Return everything that decides the outcome of a run, and how it was made.
 
-    `checkpoint` is the header of the network's checkpoint, empty where there is none;
-    `weights` is the hash of its weights; `randomised` is how many passes a verdict rests on,
-    0 where the network is not said to draw random numbers.
+    Args:
+        label: The words that the model goes by.
+        checkpoint: The header of its checkpoint, empty where there is none.
+        weights: The hash of its weights.
+        dataset: The name of the data set.
+        split: The images.
+        protocol: What they are attacked under.
+        batch_size: How many images are attacked at once.
+        backend: The backend, as records name it.
+        device: Where it is computed.
+        randomised: How many passes a verdict rests on, 0 where the model is not said to draw
+            random numbers.
     """
     return RunIdentity(
-        **made_of(label, checkpoint, device),
+        **network_fields(label, checkpoint, device),
         dataset=dataset,
         protocol=protocol.name,
         norm=protocol.norm,
@@ -65,8 +74,16 @@ def header_of(
     )
 
 
-def made_of(label: Label, checkpoint: CheckpointHeader, device: torch.device) -> dict[str, Any]:
-    """Which network, how it was trained, and what measures it: fields of every header."""
+def network_fields(
+    label: Label, checkpoint: CheckpointHeader, device: torch.device
+) -> dict[str, Any]:
+    """Return the fields of every header: which model, how it was trained, what measures it.
+
+    Args:
+        label: The words that the model goes by.
+        checkpoint: The header of its checkpoint, empty where there is none.
+        device: Where it is computed.
+    """
     recipe = checkpoint.recipe
     adversarial = recipe.adversarial if recipe else None
     return {
@@ -80,7 +97,7 @@ def made_of(label: Label, checkpoint: CheckpointHeader, device: torch.device) ->
 
 
 def path_of(header: RunIdentity, results: Path) -> Path:
-    """Where the records of the run with this header belong."""
+    """Return where the records of the run with this header belong."""
     parts = [
         header.checkpoint_hash, header.data_hash, header.batch_size, header.backend,
         header.protocol_hash, header.seed,
@@ -88,19 +105,24 @@ def path_of(header: RunIdentity, results: Path) -> Path:
     return records.run_path(results, header, short_hash(parts))
 
 
-def finished(path: Path, header: RunIdentity) -> Run | None:
-    """The run at `path` if it is what this header would give.
+def read_finished(path: Path, header: RunIdentity) -> Run | None:
+    """Return the run at `path` if it is what this header would give.
 
-    Raises RbmixError if the file is damaged.
+    Args:
+        path: Where its records belong.
+        header: What decides the outcome.
+
+    Raises:
+        RbmixError: The file is damaged.
     """
     if not path.exists():
         return None
     run = records.read(path)
-    return run if agree(run.header, header) else None
+    return run if are_of_one_run(run.header, header) else None
 
 
-def agree(kept: RunIdentity, wanted: RunIdentity) -> bool:
-    """Whether two headers are of one run; the commit and the number of threads may differ."""
+def are_of_one_run(kept: RunIdentity, wanted: RunIdentity) -> bool:
+    """Return whether two headers are of one run; commit and number of threads may differ."""
     return _outcome(kept) == _outcome(wanted)
 
 

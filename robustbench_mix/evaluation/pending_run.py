@@ -13,7 +13,7 @@ from robustbench_mix.config.protocols import Protocol
 from robustbench_mix.data.dataset import Split
 from robustbench_mix.evaluation import outcome, resume, sanity_checks
 from robustbench_mix.evaluation.harness import Settings, check_classes, classes_of
-from robustbench_mix.evaluation.identity import Label, finished, header_of, path_of
+from robustbench_mix.evaluation.identity import Label, header_of, path_of, read_finished
 from robustbench_mix.evaluation.inputs import Inputs
 from robustbench_mix.evaluation.plan import AttackPlan
 from robustbench_mix.evaluation.resume import Saver, Shard, Sizes
@@ -114,7 +114,7 @@ def run_header(
 def finished_run(header: RunIdentity, results: Path) -> Run | None:
     """The run with this header if it is on disk, complete, and nothing is left of its making."""
     path = path_of(header, results)
-    run = finished(path, header)
+    run = read_finished(path, header)
     if run is None or run.header.diagnostics is None or resume.is_left(path):
         return None
     return run
@@ -167,7 +167,7 @@ def _kept(pending: PendingRun) -> Run | None:
     """The finished run if it is on disk, with its diagnostics."""
     if not pending.path.exists():
         return None
-    run = finished(pending.path, pending.header)
+    run = read_finished(pending.path, pending.header)
     if run is None:
         say(f"{pending.path} was made with other versions or on another device: attacking again")
         return None
@@ -201,7 +201,7 @@ def _attacked(pending: PendingRun, fresh: bool) -> Run:
         pending.header,
         RunHeader,
         passes={stage: Passes(**spent) for stage, spent in state.passes.items()},
-        checked=outcome.checked(state),
+        checked=outcome.count_conclusions(state),
         audit=audit or None,
         smallest_batch=state.batch_size if state.batch_size < sizes.batch_size else None,
     )

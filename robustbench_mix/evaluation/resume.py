@@ -17,8 +17,8 @@ from typing import Any
 import msgspec
 
 from robustbench_mix.errors import RbmixError
-from robustbench_mix.evaluation.identity import agree
-from robustbench_mix.evaluation.state import State, restored
+from robustbench_mix.evaluation.identity import are_of_one_run
+from robustbench_mix.evaluation.state import State, state_from_json
 from robustbench_mix.results.headers import RunIdentity
 from robustbench_mix.runtime.progress import say
 from robustbench_mix.storage import reading, validation
@@ -104,7 +104,7 @@ def resumed(path: Path, header: RunIdentity, sizes: Sizes) -> State | None:
         return None
     if kept.header == msgspec.to_builtins(header):
         with reading.refuse_on_error(*_refusal(path)):
-            return restored(kept.state, **asdict(sizes))
+            return state_from_json(kept.state, **asdict(sizes))
     say(f"{path} was made with other versions or on another device: starting over")
     return None
 
@@ -115,7 +115,7 @@ def is_of(path: Path, header: RunIdentity) -> bool:
     if kept is None:
         return False
     try:
-        return agree(msgspec.convert(kept.header, RunIdentity), header)
+        return are_of_one_run(msgspec.convert(kept.header, RunIdentity), header)
     except (msgspec.ValidationError, RbmixError):  # of a version with other headers
         return False
 

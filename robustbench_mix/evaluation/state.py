@@ -44,11 +44,18 @@ class State:
     batch_size: int = 0
 
 
-def restored(plain: object, images: int, levels: int, steps: int, batch_size: int) -> State:
-    """The state of an unfinished run, from what `asdict` gave; not trusted.
+def state_from_json(plain: object, images: int, levels: int, steps: int, batch_size: int) -> State:
+    """Return the state of an unfinished run, from what `asdict` gave; not trusted.
 
-    `levels` is the length of the grid, `steps` how many an image can pass. Raises ValueError
-    unless everything lies where a run of these sizes can have left it.
+    Args:
+        plain: The JSON value.
+        images: How many images the run has.
+        levels: The length of the epsilon grid.
+        steps: How many (epsilon, stage) pairs an image can pass.
+        batch_size: How many images at once the run began with.
+
+    Raises:
+        ValueError: Something does not lie where a run of these sizes can have left it.
     """
     state = msgspec.convert(plain, State)
     bounds = {

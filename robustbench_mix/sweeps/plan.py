@@ -20,7 +20,7 @@ from robustbench_mix.data.dataset import Dataset
 from robustbench_mix.evaluation import explain, resume, unshuffling_run
 from robustbench_mix.evaluation.evaluate import batch_size_of
 from robustbench_mix.evaluation.explain import models_of
-from robustbench_mix.evaluation.identity import finished, path_of
+from robustbench_mix.evaluation.identity import path_of, read_finished
 from robustbench_mix.evaluation.inputs import Inputs
 from robustbench_mix.evaluation.load_model import check_exists, label_of, recipe_of
 from robustbench_mix.evaluation.pending_run import run_header
@@ -205,7 +205,7 @@ def _tasks_of_cell(cell: Cell, dataset: Dataset, context: _Context) -> Iterator[
         if checkpoint is not None:
             header = run_header(label_of(model), checkpoint, inputs, attack, batch_size)
             records = path_of(header, context.results)
-            if finished(records, header) is not None:
+            if read_finished(records, header) is not None:
                 yield replace(whole, is_done=not resume.is_left(records))
                 continue
         cost = costs.attack_seconds(spec, shape, attack.protocol, len(inputs.split))

@@ -820,7 +820,7 @@ def read_run(folder: Path) -> str:
         state = resume.resumed(folder / "run.partial.json", IDENTITY, sizes)
         if state is not None:
             outcome.table(split, state, 2, True)
-            outcome.checked(state)
+            outcome.count_conclusions(state)
             assert 1 <= state.batch_size <= 4
 
     return check(call, folder)
