@@ -42,12 +42,12 @@ DIRECTION = {
 TORCH_FREE = (
     "config", "storage", "results", "claims", "cli",
     "evaluation.plan",
-    "sweeps.definition", "sweeps.sweep_checks", "sweeps.scheduler", "sweeps.status",
+    "sweeps.cell_plans", "sweeps.definition", "sweeps.scheduler", "sweeps.status",
 )  # fmt: skip
 TORCH = {"torch", "torchvision"}
 MAX_PARAMETERS = 8  # below the command line and the Python interface
-# That with the signature of a class of PyTorch; and the header.
-LONG_SIGNATURES = {"evaluation.identity.header_of", "models.separable.__init__"}
+# That with the signature of a class of PyTorch.
+LONG_SIGNATURES = {"models.separable.__init__"}
 # What everybody calls by another name, and the collisions that are left.
 ALIASES = {
     "numpy as np", "pandas as pd", "pyarrow as pa", "torch.nn.functional as F",

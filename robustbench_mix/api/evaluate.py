@@ -129,7 +129,8 @@ def evaluate(
     )  # fmt: skip
     with silenced(), tempfile.TemporaryDirectory() as passing:
         set_quiet(quiet)
-        done = evaluate.evaluate(planned, Path(results or passing), fresh=fresh)
+        folder = Path(passing if results is None else results)
+        done = evaluate.evaluate(planned, folder, fresh=fresh)
     return Result(done.run, None if results is None else done.path)
 
 

@@ -28,6 +28,7 @@ from robustbench_mix.cli.options import (
     results_folder,
     whole,
 )
+from robustbench_mix.config.command_checks import check_runner
 from robustbench_mix.config.training import Training
 from robustbench_mix.errors import RbmixError
 from robustbench_mix.evaluation.plan import DataPlan, UnshufflingPlan, unshufflers_of
@@ -155,7 +156,8 @@ def sweep(
     quiet: Quiet = False,
 ) -> None:
     """Train and attack a whole grid; a second call does only what is missing."""
-    from robustbench_mix.sweeps import definition, sweep_checks
+    from robustbench_mix.sweeps import definition
+    from robustbench_mix.sweeps.cell_plans import plan_sweep
 
     is_silent = as_json or quiet
     changes = {
@@ -166,9 +168,8 @@ def sweep(
         "examples": examples, "epochs": epochs, "train_examples": train_examples,
     }  # fmt: skip
     wanted = definition.load(spec, {name: v for name, v in changes.items() if v is not None})
-    sweep_checks.check_sweep(
-        wanted, runner=runner, workers=workers, address=address, precision=precision, device=device
-    )
+    check_runner(runner, workers, address)
+    planned = plan_sweep(wanted, device, precision)
     results = chosen(out, is_silent)
     load_torch(is_silent)
 
@@ -181,9 +182,7 @@ def sweep(
 
     failures: list[str] = []
     with choose.open_executor(runner, workers=workers, address=address, device=device) as found:
-        setting, tasks = found.call(
-            plan_here, wanted, remote.portable_name(results), device, precision
-        )
+        setting, tasks = found.call(plan_here, planned, remote.portable_name(results), device)
         if not is_silent:
             rows, wall = summarize_by_network(tasks), makespan_seconds(tasks, found.capacity)
             render_sweeps.plan(wanted.name, wanted.summary, rows, found.capacity, wall)

@@ -149,12 +149,12 @@ def _of_attacks(
             return logits.argmax(1) != y[rows]
 
     everything = torch.arange(len(x), device=x.device)
-    fgsm = falls(x + eps * fgsm_direction(model, x, y, norm), everything)
-    pgd_ = falls(pgd(model, batch, **how), everything)
+    by_fgsm = falls(x + eps * fgsm_direction(model, x, y, norm), everything)
+    by_pgd = falls(pgd(model, batch, **how), everything)
     half_ball = Batch(x, y, torch.full_like(batch.eps, HALF), derive(seeds, 1), "linf")
     half = falls(pgd(model, half_ball, **how), everything, HALF, "linf")
     blind = torch.zeros(len(x), dtype=torch.bool, device=x.device)
-    left = (~fgsm & ~pgd_).nonzero().squeeze(1)
+    left = (~by_fgsm & ~by_pgd).nonzero().squeeze(1)
     if len(left):
         blind[left] = falls(_random_corner(x[left], seeds[left], eps, norm, 0), left)
         for draw in range(1, CORNERS):
@@ -178,9 +178,9 @@ def _of_attacks(
             own["own_gained"] = int(falls(found, stood).sum())
     return {
         "attacked": len(x),
-        "fgsm": int(fgsm.sum()),
-        "pgd": int(pgd_.sum()),
-        "fgsm_only": int((fgsm & ~pgd_).sum()),
+        "fgsm": int(by_fgsm.sum()),
+        "pgd": int(by_pgd.sum()),
+        "fgsm_only": int((by_fgsm & ~by_pgd).sum()),
         "blind": int(blind.sum()),
         "half": int((~half).sum()),
         "stood": len(stood),

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from robustbench_mix.data.shape import Shape, shape_of
-from robustbench_mix.evaluation.identity import path_of
+from robustbench_mix.evaluation.identity import header_of, path_of
 from robustbench_mix.evaluation.inputs import Inputs, load_inputs
 from robustbench_mix.evaluation.load_model import (
     check_exists,
@@ -20,7 +20,6 @@ from robustbench_mix.evaluation.pending_run import (
     make_run,
     make_shard,
     pending_run,
-    run_header,
     tell_reused,
 )
 from robustbench_mix.evaluation.plan import EvaluationPlan
@@ -99,7 +98,8 @@ def _recorded(
     checkpoint = kept_header(plan.model, inputs.dataset, inputs.device)
     if checkpoint is None:
         return None
-    header = run_header(label_of(plan.model), checkpoint, inputs, plan.attack, batch_size)
+    label, weights = label_of(plan.model), checkpoint.weights_hash
+    header = header_of(label, checkpoint, weights, inputs, plan.attack, batch_size)
     run, path = finished_run(header, results), path_of(header, results)
     if run is None:
         return None

@@ -8,9 +8,10 @@ from typing import Any
 
 import torch
 
+from robustbench_mix.attacks.voting import DRAWS
 from robustbench_mix.config.canonical import short_hash
-from robustbench_mix.config.protocols import Protocol
-from robustbench_mix.data.dataset import Split
+from robustbench_mix.evaluation.inputs import Inputs
+from robustbench_mix.evaluation.plan import AttackPlan
 from robustbench_mix.models.checkpoint import CheckpointHeader
 from robustbench_mix.results import records
 from robustbench_mix.results.headers import ProtocolSpec, RunIdentity
@@ -33,14 +34,9 @@ def header_of(
     label: Label,
     checkpoint: CheckpointHeader,
     weights: str,
-    dataset: str,
-    split: Split,
-    protocol: Protocol,
-    *,
+    inputs: Inputs,
+    attack: AttackPlan,
     batch_size: int,
-    backend: str,
-    device: torch.device,
-    randomised: int = 0,
 ) -> RunIdentity:
     """Return everything that decides the outcome of a run, and how it was made.
 
@@ -48,18 +44,14 @@ def header_of(
         label: The words that the model goes by.
         checkpoint: The header of its checkpoint, empty where there is none.
         weights: The hash of its weights.
-        dataset: The name of the data set.
-        split: The images.
-        protocol: What they are attacked under.
+        inputs: The images, and the device.
+        attack: The protocol, and how it is run.
         batch_size: How many images are attacked at once.
-        backend: The backend, as records name it.
-        device: Where it is computed.
-        randomised: How many passes a verdict rests on, 0 where the model is not said to draw
-            random numbers.
     """
+    protocol, split = attack.protocol, inputs.split
     return RunIdentity(
-        **network_fields(label, checkpoint, device),
-        dataset=dataset,
+        **network_fields(label, checkpoint, inputs.device),
+        dataset=inputs.dataset.name,
         protocol=protocol.name,
         norm=protocol.norm,
         eps=[eps.text for eps in protocol.eps],
@@ -69,8 +61,9 @@ def header_of(
         checkpoint_hash=weights,
         data_hash=split.hash,
         batch_size=batch_size,
-        backend=backend,
-        randomised=randomised or None,
+        backend=attack.recorded_backend,
+        # How many passes a verdict rests on.
+        randomised=DRAWS if attack.randomised else None,
     )
 
 

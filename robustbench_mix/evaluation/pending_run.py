@@ -8,7 +8,6 @@ from pathlib import Path
 import torch
 from msgspec import structs
 
-from robustbench_mix.attacks.voting import DRAWS
 from robustbench_mix.config.protocols import Protocol
 from robustbench_mix.data.dataset import Split
 from robustbench_mix.evaluation import outcome, resume, sanity_checks
@@ -20,7 +19,7 @@ from robustbench_mix.evaluation.resume import Saver, Shard, Sizes
 from robustbench_mix.evaluation.sample_audit import findings
 from robustbench_mix.evaluation.schedules import Schedule, schedule_of
 from robustbench_mix.evaluation.state import State
-from robustbench_mix.models.checkpoint import CheckpointHeader, weights_hash
+from robustbench_mix.models.checkpoint import weights_hash
 from robustbench_mix.results import flags, records
 from robustbench_mix.results.headers import Diagnostics, Passes, RunHeader, RunIdentity
 from robustbench_mix.results.records import Run
@@ -87,28 +86,9 @@ def pending_run(
         classes = classes_of(trained.model, inputs.split, inputs.device)
         check_classes(classes, inputs.split)
         schedule = schedule_of(attack, classes, len(inputs.split))
-    hashed = structs.replace(trained.header, weights_hash=weights_hash(trained.model))
-    header = run_header(label, hashed, inputs, attack, batch_size)
+    weights = weights_hash(trained.model)
+    header = header_of(label, trained.header, weights, inputs, attack, batch_size)
     return PendingRun(trained, inputs, attack, schedule, header, results, path_of(header, results))
-
-
-def run_header(
-    label: Label,
-    checkpoint: CheckpointHeader,
-    inputs: Inputs,
-    attack: AttackPlan,
-    batch_size: int,
-) -> RunIdentity:
-    """The header of the run that a network with this checkpoint gives.
-
-    `checkpoint` is the header of it, which says what its weights hash to: the network itself is
-    not needed.
-    """
-    return header_of(
-        label, checkpoint, checkpoint.weights_hash, inputs.dataset.name, inputs.split,
-        attack.protocol, batch_size=batch_size, backend=attack.recorded_backend,
-        device=inputs.device, randomised=DRAWS if attack.randomised else 0,
-    )  # fmt: skip
 
 
 def finished_run(header: RunIdentity, results: Path) -> Run | None:

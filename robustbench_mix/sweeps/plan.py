@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from heapq import heappop, heappush
@@ -13,28 +13,21 @@ from typing import Any, Literal, NamedTuple
 import torch
 
 from robustbench_mix.attacks import registry
-from robustbench_mix.config.model import Unshuffler
-from robustbench_mix.config.training import Training
 from robustbench_mix.data import loaders
 from robustbench_mix.data.dataset import Dataset
 from robustbench_mix.evaluation import explain, resume, unshuffling_run
 from robustbench_mix.evaluation.evaluate import batch_size_of
 from robustbench_mix.evaluation.explain import models_of
-from robustbench_mix.evaluation.identity import path_of, read_finished
+from robustbench_mix.evaluation.identity import header_of, path_of, read_finished
 from robustbench_mix.evaluation.inputs import Inputs
 from robustbench_mix.evaluation.load_model import check_exists, label_of, recipe_of
-from robustbench_mix.evaluation.pending_run import run_header
 from robustbench_mix.evaluation.plan import (
     AttackPlan,
-    DataPlan,
     EvaluationPlan,
     ExplanationPlan,
-    ModelPlan,
+    Plan,
     TrainingPlan,
     UnshufflingPlan,
-    attack_plan,
-    explanation_plan,
-    trained_model,
 )
 from robustbench_mix.evaluation.resume import Shard
 from robustbench_mix.models import factory
@@ -44,15 +37,13 @@ from robustbench_mix.runtime.devices import pick_device
 from robustbench_mix.runtime.progress import report_if_slow, silenced
 from robustbench_mix.storage import remote
 from robustbench_mix.storage.files import check_writable
-from robustbench_mix.sweeps import sweep_checks
+from robustbench_mix.sweeps.cell_plans import CellPlan, SweepPlan
 from robustbench_mix.sweeps.cost_model import CostModel
-from robustbench_mix.sweeps.definition import Cell, Sweep, UnshufflingCell
 from robustbench_mix.sweeps.scheduler import Scheduler
 from robustbench_mix.training.load_or_train import split_and_checkpoint_path
 from robustbench_mix.training.resume import has_resume_state
 
 TaskPlan = TrainingPlan | EvaluationPlan | ExplanationPlan | UnshufflingPlan
-UNSHUFFLING_EXAMPLES = 1000  # test images of an un-shuffling
 ATTACK_KINDS = ("attack", "shard", "explain")  # what a plan counts as attacking
 MAX_ATTACK_SECONDS = 3600.0  # of an attack, before it is split
 
@@ -89,46 +80,32 @@ class SweepSetting:
 
     out: str
     device: torch.device
-    precision: str = "auto"
-
-    def training(self, cell: Cell | UnshufflingCell) -> Training:
-        """What the task changes in the recipe."""
-        adversarial = isinstance(cell, Cell) and cell.adversarial
-        return Training(
-            cell.epochs, cell.train_examples, None, self.precision, adversarial=adversarial
-        )
-
-    def model(self, cell: Cell) -> ModelPlan:
-        """The network of a cell."""
-        return trained_model(cell.spec, self.training(cell))
 
 
-def plan_here(
-    sweep: Sweep, out: str, device: str, precision: str
-) -> tuple[SweepSetting, list[Task]]:
-    """The plan, and the setting that these words mean on the machine that makes it.
+def plan_here(sweep: SweepPlan, out: str, device: str) -> tuple[SweepSetting, list[Task]]:
+    """The tasks of a sweep, and its setting, on the machine that this is called on.
 
-    Raises RbmixError for a bad word, or a folder that cannot be written.
+    Raises RbmixError for a device that is not there, or a folder that cannot be written.
     """
     check_writable(remote.local_folder(out))
-    setting = SweepSetting(out, pick_device(device), precision)
+    setting = SweepSetting(out, pick_device(device))
     return setting, plan_tasks(sweep, setting)
 
 
-def plan_tasks(sweep: Sweep, setting: SweepSetting) -> list[Task]:
-    """Every piece, in order; raises RbmixError for a name that is wrong before anything runs."""
+def plan_tasks(sweep: SweepPlan, setting: SweepSetting) -> list[Task]:
+    """Every task, in order; raises RbmixError for a network that its library does not have."""
     for cell in sweep.cells:
-        check_buildable(cell)
+        check_exists(cell.training.model)
     load = lru_cache(maxsize=None)(loaders.load)
-    context = _Context(setting, remote.local_folder(setting.out), CostModel(setting.device))
+    context = _Context(setting, remote.local_folder(setting.out), CostModel(setting.device), load)
     tasks: list[Task] = []
     with report_if_slow("planning: what is there, and a few steps of what is not, timed"):
         for cell in sweep.cells:
-            tasks += _tasks_of_cell(cell, load(cell.dataset), context)
-        tasks += [
-            _unshuffling_task(cell, load(cell.dataset), context) for cell in sweep.unshuffling_cells
-        ]
-    return tasks
+            tasks += _tasks_of_cell(cell, context)
+        tasks += [_unshuffling_task(plan, context) for plan in sweep.unshufflings]
+    # All do their work where this was planned, or on a device of that kind.
+    device = str(setting.device)
+    return [replace(task, plan=replace(task.plan, device=device)) for task in tasks]
 
 
 def makespan_seconds(tasks: list[Task], at_once: int) -> float:
@@ -153,12 +130,13 @@ class _Context(NamedTuple):
     setting: SweepSetting
     results: Path
     costs: CostModel
+    load: Callable[[str], Dataset]
 
-
-def check_buildable(cell: Cell) -> None:
-    """Raises RbmixError for a model or an attack that does not exist, and for a model of code."""
-    sweep_checks.check_cell(cell)
-    check_exists(trained_model(cell.spec))
+    def inputs(self, plan: Plan) -> Inputs:
+        """The data of a plan, loaded once for all, and the device."""
+        word = plan.data.dataset
+        dataset = self.load(word) if isinstance(word, str) else word
+        return Inputs(dataset, plan.data.count, self.setting.device)
 
 
 def summarize_by_network(tasks: list[Task]) -> list[dict[str, Any]]:
@@ -176,34 +154,32 @@ def summarize_by_network(tasks: list[Task]) -> list[dict[str, Any]]:
     return list(rows.values())
 
 
-def _tasks_of_cell(cell: Cell, dataset: Dataset, context: _Context) -> Iterator[Task]:
-    spec, setting, costs = cell.spec, context.setting, context.costs
-    model, data, device = setting.model(cell), DataPlan(cell.dataset, cell.examples), setting.device
-    inputs = Inputs(dataset, data.count, device)
-    recipe = recipe_of(model, dataset.name, device)
-    split, path = split_and_checkpoint_path(spec, dataset, recipe, cell.train_examples)
+def _tasks_of_cell(cell: CellPlan, context: _Context) -> Iterator[Task]:
+    model, inputs, costs = cell.training.model, context.inputs(cell.training), context.costs
+    spec, training, dataset = model.spec, model.training, inputs.dataset
+    recipe = recipe_of(model, dataset.name, inputs.device)
+    split, path = split_and_checkpoint_path(spec, dataset, recipe, training.examples)
     remote.download_checkpoints([path.name], context.results)
     shape = factory.shape_of(dataset)
     network = f"{spec.model}, spatial {spec.spatial}, channel {spec.channel}, {dataset.name}"
-    network += ", adversarial" if cell.adversarial else ""
+    network += ", adversarial" if training.adversarial else ""
     description = f"{network}, seed {spec.seed}"
     trained = path.exists()
     ready = (
         trained and not has_resume_state(path) and remote.has_checkpoint(path.name, context.results)
     )
     cost = 0.0 if trained else costs.training_seconds(spec, shape, recipe, len(split))
-    plan = TrainingPlan(data=data, device=str(device), model=model)
-    yield Task("train", network, f"train {description}", plan, ready, cost, makes=str(path))
+    words = f"train {description}"
+    yield Task("train", network, words, cell.training, ready, cost, makes=str(path))
     checkpoint = read_header(path) if trained else None
-    for word in cell.attacks:
-        attack = attack_plan(word, data.name)
-        attacking = EvaluationPlan(data=data, device=str(device), model=model, attack=attack)
+    for plan in cell.attacks:
+        attack, batch_size = plan.attack, batch_size_of(plan, inputs)
         named = f"{attack.protocol.name} on {description}"
-        whole = Task("attack", network, named, attacking, False, 0.0, needs=(str(path),))
-        batch_size = batch_size_of(attacking, inputs)
+        whole = Task("attack", network, named, plan, False, 0.0, needs=(str(path),))
         records, header = Path(), None
         if checkpoint is not None:
-            header = run_header(label_of(model), checkpoint, inputs, attack, batch_size)
+            label, weights = label_of(model), checkpoint.weights_hash
+            header = header_of(label, checkpoint, weights, inputs, attack, batch_size)
             records = path_of(header, context.results)
             if read_finished(records, header) is not None:
                 yield replace(whole, is_done=not resume.is_left(records))
@@ -213,9 +189,8 @@ def _tasks_of_cell(cell: Cell, dataset: Dataset, context: _Context) -> Iterator[
         yield from _split_attack(
             replace(whole, estimated_seconds=cost), attack, records, header, most
         )
-    if cell.explain:
-        explanation = explanation_plan(model, data, device=str(device))
-        yield _explanation_task(explanation, inputs, network, context)
+    if cell.explanation is not None:
+        yield _explanation_task(cell.explanation, inputs, network, context)
 
 
 def _split_attack(
@@ -296,28 +271,14 @@ def _explanation_task(
     return Task("explain", network, description, plan, is_done, cost, needs=tuple(needs))
 
 
-def _unshuffling_task(cell: UnshufflingCell, dataset: Dataset, context: _Context) -> Task:
-    unshuffler = Unshuffler(
-        cell.width,
-        cell.depth,
-        cell.kernel,
-        spatial=cell.spatial,
-        seed=cell.seed,
-    )
-    setting = context.setting
-    plan = UnshufflingPlan(
-        data=DataPlan(cell.dataset, UNSHUFFLING_EXAMPLES), device=str(setting.device),
-        unshufflers=(unshuffler,), training=setting.training(cell),
-    )  # fmt: skip
-    inputs = Inputs(dataset, plan.data.count, setting.device)
+def _unshuffling_task(plan: UnshufflingPlan, context: _Context) -> Task:
+    (unshuffler,), inputs = plan.unshufflers, context.inputs(plan)
     recipe = unshuffling_run.recipe_of(plan, inputs)
-    split = unshuffling_run.train_split_of(plan, dataset)
+    split = unshuffling_run.train_split_of(plan, inputs.dataset)
     path = unshuffling_run.path_of(unshuffler, inputs, recipe, split, context.results)
-    shape = factory.shape_of(dataset)
-    network = f"{unshuffler.name}, spatial {cell.spatial}, un-shuffling {dataset.name}"
-    description = f"{network}, seed {cell.seed}"
+    network = f"{unshuffler.name}, spatial {unshuffler.spatial}, un-shuffling {inputs.dataset.name}"
+    description = f"{network}, seed {unshuffler.seed}"
     is_done = path.exists() and not has_resume_state(path)
-    cost = (
-        0.0 if is_done else context.costs.unshuffling_seconds(unshuffler, shape, recipe, len(split))
-    )
+    shape, costs = factory.shape_of(inputs.dataset), context.costs
+    cost = 0.0 if is_done else costs.unshuffling_seconds(unshuffler, shape, recipe, len(split))
     return Task("unshuffle", network, description, plan, is_done, cost)

@@ -66,6 +66,7 @@ from robustbench_mix.storage import files, validation
 from robustbench_mix.sweeps import definition
 from robustbench_mix.sweeps import plan as planning
 from robustbench_mix.sweeps import run as sweeping
+from robustbench_mix.sweeps.cell_plans import plan_sweep
 from robustbench_mix.training.resume import ResumeState
 
 CPU = torch.device("cpu")
@@ -164,11 +165,10 @@ def make_sweep(choices: Choices, folder: Path) -> None:
 def read_sweep(folder: Path) -> str:
     def call() -> None:
         sweep = definition.load(str(folder / "sweep.toml"), {})
-        for cell in sweep.cells[:20]:
-            planning.check_buildable(cell)
+        plan_sweep(replace(sweep, cells=sweep.cells[:20], unshuffling_cells=[]))
         setting = planning.SweepSetting(str(folder / "results"), CPU)
         few = replace(sweep, cells=sweep.cells[:4], unshuffling_cells=sweep.unshuffling_cells[:4])
-        planning.summarize_by_network(planning.plan_tasks(few, setting))
+        planning.summarize_by_network(planning.plan_tasks(plan_sweep(few), setting))
 
     with boundary():
         return check(call, folder)

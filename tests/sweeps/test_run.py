@@ -13,11 +13,12 @@ from robustbench_mix import cli
 from robustbench_mix.config.model import ModelSpec
 from robustbench_mix.errors import RbmixError
 from robustbench_mix.evaluation import evaluate
+from robustbench_mix.evaluation.load_model import check_exists
 from robustbench_mix.evaluation.plan import DataPlan, TrainingPlan, trained_model
 from robustbench_mix.evaluation.resume import Shard
 from robustbench_mix.results import records
 from robustbench_mix.runtime import devices
-from robustbench_mix.sweeps import definition
+from robustbench_mix.sweeps import cell_plans, definition
 from robustbench_mix.sweeps import plan as planning
 from robustbench_mix.sweeps.cost_model import CostModel
 from robustbench_mix.sweeps.definition import Cell, UnshufflingCell, parse
@@ -81,8 +82,10 @@ def test_shipped_sweeps_can_be_read(name: str) -> None:
     sweep = definition.load(name, {})
     assert sweep.summary
     assert sweep.cells or sweep.unshuffling_cells
-    for cell in sweep.cells:
-        planning.check_buildable(cell)
+    planned = cell_plans.plan_sweep(sweep)
+    for plan in planned.cells:
+        check_exists(plan.training.model)
+    assert len(planned.cells) == len(sweep.cells)
 
 
 @pytest.mark.quick
@@ -187,7 +190,7 @@ def test_the_tasks_of_a_sweep_are_those_of_the_commands(here: Path, capsys) -> N
     words = ["--model", "resnet14_w4", "--epochs", "1", "--train-examples", "60"]
     assert cli.main(["evaluate", *words, "--attack", "fgsm", "--examples", "10"]) == 0
     setting = planning.SweepSetting(str(here / "results"), torch.device("cpu"))
-    tasks = planning.plan_tasks(definition.load("tiny.toml", {}), setting)
+    tasks = planning.plan_tasks(cell_plans.plan_sweep(definition.load("tiny.toml", {})), setting)
     done = [(p.kind, p.attack) for p in tasks if p.is_done and "spatial learned" in p.description]
     assert ("attack", "fgsm") in done
     assert ("attack", "smoke") not in done
