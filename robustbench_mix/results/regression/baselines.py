@@ -226,7 +226,10 @@ def _parse(table: pd.DataFrame) -> Baseline:
         raise ValueError("its columns are others")
     identity = {name: str(table[name][0]) for name in IDENTITY}
     grid = list(table.columns[len(IMAGE) : -len(IDENTITY) - 1])
-    check_grid(grid, identity["norm"])
+    try:
+        check_grid(grid, identity["norm"])
+    except RbmixError as error:
+        raise ValueError(f"its columns are no epsilon grid: {error}") from error
     images = table[list(IMAGE)].astype(dict.fromkeys(IMAGE[:3], int) | {"margin": float})
     images = images.set_index("image")
     right = images["label"] == images["prediction"]
