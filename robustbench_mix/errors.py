@@ -10,9 +10,11 @@ MAX_LISTED = 30  # names that are still listed one by one
 
 
 class RbmixError(Exception):
-    """Wrong input or surroundings: one line that names the value and what is allowed.
+    """An error that the user can fix.
 
-    `details` are lines below it, for what is wrong in several places.
+    Args:
+        message: One line that names the wrong value and the allowed ones.
+        details: Further lines, if several things are wrong.
     """
 
     def __init__(self, message: str, details: Iterable[str] = ()) -> None:

@@ -10,16 +10,16 @@ from robustbench_mix.evaluation.identity import header_of, path_of
 from robustbench_mix.evaluation.inputs import Inputs, load_inputs
 from robustbench_mix.evaluation.load_model import (
     check_exists,
-    kept_header,
+    checkpoint_header,
     label_of,
     load_model,
     train_model,
 )
 from robustbench_mix.evaluation.pending_run import (
-    finished_run,
     make_run,
     make_shard,
     pending_run,
+    read_finished_run,
     tell_reused,
 )
 from robustbench_mix.evaluation.plan import EvaluationPlan
@@ -56,7 +56,7 @@ def evaluate(plan: EvaluationPlan, results: Path, *, fresh: bool = False) -> Eva
     if plan.model.is_trained:
         # Before it is trained: its classes are known, and options may be wrong.
         schedule = schedule_of(plan.attack, fitted.classes, len(inputs.split))
-        if not fresh and (done := _recorded(plan, inputs, results, batch_size)):
+        if not fresh and (done := _find_recorded(plan, inputs, results, batch_size)):
             return done
     label, trained = load_model(plan.model, inputs.dataset, inputs.device)
     pending = pending_run(
@@ -91,16 +91,16 @@ def batch_size_of(plan: EvaluationPlan, inputs: Inputs) -> int:
     return asked or default_batch_size(fitted_shape(plan, inputs).size, inputs.device)
 
 
-def _recorded(
+def _find_recorded(
     plan: EvaluationPlan, inputs: Inputs, results: Path, batch_size: int
 ) -> Evaluation | None:
     """The finished run of a network whose checkpoint is cached, found without loading it."""
-    checkpoint = kept_header(plan.model, inputs.dataset, inputs.device)
+    checkpoint = checkpoint_header(plan.model, inputs.dataset, inputs.device)
     if checkpoint is None:
         return None
     label, weights = label_of(plan.model), checkpoint.weights_hash
     header = header_of(label, checkpoint, weights, inputs, plan.attack, batch_size)
-    run, path = finished_run(header, results), path_of(header, results)
+    run, path = read_finished_run(header, results), path_of(header, results)
     if run is None:
         return None
     tell_reused(path)

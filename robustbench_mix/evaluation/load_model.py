@@ -95,7 +95,9 @@ def recipe_of(plan: ModelPlan, dataset: str, device: torch.device) -> Recipe:
     return training.applied_to(recipe, pick_precision(training.precision, device))
 
 
-def kept_header(plan: ModelPlan, dataset: Dataset, device: torch.device) -> CheckpointHeader | None:
+def checkpoint_header(
+    plan: ModelPlan, dataset: Dataset, device: torch.device
+) -> CheckpointHeader | None:
     """The header of the checkpoint of exactly these settings, None where there is none."""
     recipe = recipe_of(plan, dataset.name, device)
     _, path = split_and_checkpoint_path(plan.spec, dataset, recipe, plan.training.examples)

@@ -91,11 +91,11 @@ def pending_run(
     return PendingRun(trained, inputs, attack, schedule, header, results, path_of(header, results))
 
 
-def finished_run(header: RunIdentity, results: Path) -> Run | None:
+def read_finished_run(header: RunIdentity, results: Path) -> Run | None:
     """The run with this header if it is on disk, complete, and nothing is left of its making."""
     path = path_of(header, results)
     run = read_finished(path, header)
-    if run is None or run.header.diagnostics is None or resume.is_left(path):
+    if run is None or run.header.diagnostics is None or resume.has_resume_state(path):
         return None
     return run
 
@@ -111,14 +111,14 @@ def make_run(pending: PendingRun, *, fresh: bool = False) -> tuple[Run, bool]:
         RbmixError: For what a user can mend.
     """
     with exclusive_lock(pending.path):
-        run = None if fresh else _kept(pending)
+        run = None if fresh else _read_kept(pending)
         if run is not None:
             return run, True
-        run = _attacked(pending, fresh)
+        run = _attack(pending, fresh)
         if aside := records.archive_replaced(pending.path, pending.results, run):
             say(f"what other versions or another device gave is kept as {aside}")
         records.write(run, pending.path)
-        resume.forget(pending.path)
+        resume.delete_resume_state(pending.path)
     return run, False
 
 
@@ -132,18 +132,18 @@ def make_shard(pending: PendingRun, shard: Shard) -> None:
     split = pending.split.take(torch.tensor(rows))
     path, sizes = shard.path(pending.path), pending.sizes(len(rows))
     with exclusive_lock(path):
-        if resume.resumed(path, pending.header, sizes) is not None:
+        if resume.read_state(path, pending.header, sizes) is not None:
             return
         _check_network(pending)
-        partial = resume.partial_of(path)
-        state = _search(pending, split, partial, resume.resumed(partial, pending.header, sizes))
-        finished_shard = Saver(path, pending.header)
-        finished_shard(state)
-        finished_shard.flush()
+        partial = resume.resume_state_path(path)
+        state = _search(pending, split, partial, resume.read_state(partial, pending.header, sizes))
+        saver = Saver(path, pending.header)
+        saver(state)
+        saver.flush()
         partial.unlink(missing_ok=True)
 
 
-def _kept(pending: PendingRun) -> Run | None:
+def _read_kept(pending: PendingRun) -> Run | None:
     """The finished run if it is on disk, with its diagnostics."""
     if not pending.path.exists():
         return None
@@ -155,7 +155,7 @@ def _kept(pending: PendingRun) -> Run | None:
     if run.header.diagnostics is None:
         run = _with_diagnostics(run, pending, None)
         records.write(run, pending.path)
-    resume.forget(pending.path)  # of a process that was killed just after writing
+    resume.delete_resume_state(pending.path)  # of a process that was killed just after writing
     return run
 
 
@@ -164,15 +164,15 @@ def tell_reused(path: Path) -> None:
     say(f"already evaluated, read {path} (--fresh attacks again)")
 
 
-def _attacked(pending: PendingRun, fresh: bool) -> Run:
+def _attack(pending: PendingRun, fresh: bool) -> Run:
     """Attack every image, from where an unfinished run stopped unless `fresh`."""
     split, seed = pending.split, pending.header.seed
     measured = _check_network(pending)
-    sizes, partial = pending.sizes(len(split)), resume.partial_of(pending.path)
+    sizes, partial = pending.sizes(len(split)), resume.resume_state_path(pending.path)
     state = None
     if not fresh:
-        state = resume.resumed(partial, pending.header, sizes)
-        state = state or resume.joined(pending.path, pending.header, sizes)
+        state = resume.read_state(partial, pending.header, sizes)
+        state = state or resume.join_shards(pending.path, pending.header, sizes)
     state = _search(pending, split, partial, state)
     stages = pending.schedule.stages
     concludes = pending.attack.recorded_backend == "fast" and bool(stages)
@@ -201,14 +201,13 @@ def _search(pending: PendingRun, split: Split, partial: Path, state: State | Non
     """Attack these images to the end, from this state if there is one, which `partial` keeps."""
     if state is not None:
         say(f"going on with the unfinished run {partial}")
-    header = pending.header
+    header, schedule = pending.header, pending.schedule
     saver = Saver(partial, header)
+    settings = Settings(
+        header.seed, pending.inputs.device, header.batch_size, save=saver,
+        description=f"{pending.protocol.name} on {len(split)} images",
+    )  # fmt: skip
     try:
-        settings = Settings(
-            header.seed, pending.inputs.device, header.batch_size, save=saver,
-            description=f"{pending.protocol.name} on {len(split)} images",
-        )  # fmt: skip
-        schedule = pending.schedule
         return schedule.engine(
             pending.trained.model, split, pending.protocol, schedule.stages, settings, state
         )

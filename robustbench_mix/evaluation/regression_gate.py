@@ -36,7 +36,7 @@ def write(plan: EvaluationPlan, folder: Path, *, overwrite: bool = False) -> lis
     if path.exists() and not overwrite:
         raise RbmixError(f"baseline {path} exists; --replace writes it anew")
     check_writable(folder)
-    run = _evaluated(plan)
+    run = _evaluate_afresh(plan)
     if plan.model.is_trained:
         kept = train(TrainingPlan(data=plan.data, device=plan.device, model=plan.model)).path
         plan = replace(plan, model=plan.model.with_weights(kept))
@@ -63,7 +63,7 @@ def rerun(plan: EvaluationPlan, baseline: Baseline, path: Path) -> Run:
         zip(split.index.tolist(), split.labels.tolist(), strict=True)
     ):
         raise RbmixError(f"baseline {path} is damaged: its images are not those of its data_hash")
-    return _evaluated(replace(plan, data=replace(plan.data, dataset=dataset)))
+    return _evaluate_afresh(replace(plan, data=replace(plan.data, dataset=dataset)))
 
 
 def update(plan: EvaluationPlan, run: Run, path: Path) -> list[Path]:
@@ -75,11 +75,11 @@ def update(plan: EvaluationPlan, run: Run, path: Path) -> list[Path]:
         The files that were written.
     """
     nearby = plan.attack.on_grid(baselines.nearby_grid(run.eps, plan.attack.protocol.norm))
-    around = _evaluated(replace(plan, attack=nearby))
+    around = _evaluate_afresh(replace(plan, attack=nearby))
     weights = plan.model.file
     words = {"dataset": str(plan.data.dataset), "attack": plan.attack.word}
     if weights is None or not checkpoint.is_rbmix_checkpoint(weights):
-        named = _named(weights, path.parent)
+        named = _weights_name(weights, path.parent)
         baselines.write(baselines.of_run(run, around, **words, weights=named), path)
         return [path]
     beside = path.parent / _checkpoint_name(weights)
@@ -90,7 +90,7 @@ def update(plan: EvaluationPlan, run: Run, path: Path) -> list[Path]:
     return [beside, path]
 
 
-def _evaluated(plan: EvaluationPlan) -> Run:
+def _evaluate_afresh(plan: EvaluationPlan) -> Run:
     """One evaluation that reads and leaves nothing."""
     with tempfile.TemporaryDirectory() as results:
         return evaluate(plan, Path(results), fresh=True).run
@@ -105,7 +105,7 @@ def _stem(plan: EvaluationPlan) -> str:
     return "-".join([model.spec.model, *mixers, seed, dataset, Path(plan.attack.word).stem])
 
 
-def _named(weights: Path | None, folder: Path) -> str:
+def _weights_name(weights: Path | None, folder: Path) -> str:
     """How a baseline in `folder` names these weights."""
     if weights is None:
         return ""

@@ -51,7 +51,7 @@ class Schedule:
 
 
 def schedule_of(plan: AttackPlan, classes: int, images: int = 0) -> Schedule:
-    """Choose the stages and the engine for a model of so many classes.
+    """Choose the stages and the engine of a plan.
 
     Args:
         plan: The protocol, and how it is run.

@@ -30,9 +30,9 @@ from robustbench_mix.training.unshuffling import (
     build,
     describe_limits,
     permutation,
-    recipe_for,
     shuffle,
     train,
+    unshuffling_recipe,
 )
 
 BATCH = 256
@@ -62,7 +62,7 @@ def recipe_of(plan: UnshufflingPlan, inputs: Inputs) -> Recipe:
     """The un-shufflers' recipe with the user's changes."""
     training = plan.training
     precision = pick_precision(training.precision, inputs.device)
-    return training.applied_to(recipe_for(inputs.dataset.name), precision)
+    return training.applied_to(unshuffling_recipe(inputs.dataset.name), precision)
 
 
 def _unshuffle_with(

@@ -96,11 +96,11 @@ def save(model: nn.Module, header: CheckpointHeader, path: Path) -> None:
 
     The format and the hash of the weights are set in the header.
     """
-    from safetensors.torch import save as to_bytes
+    import safetensors.torch
 
     complete = replace(header, format=FORMAT, weights_hash=weights_hash(model))
     text = json.dumps(as_plain(complete), sort_keys=True)
-    write_bytes(path, to_bytes(_tensors(model), {KEY: text}))
+    write_bytes(path, safetensors.torch.save(_tensors(model), {KEY: text}))
 
 
 def read_header(path: Path) -> CheckpointHeader:

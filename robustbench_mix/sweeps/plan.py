@@ -182,7 +182,7 @@ def _tasks_of_cell(cell: CellPlan, context: _Context) -> Iterator[Task]:
             header = header_of(label, checkpoint, weights, inputs, attack, batch_size)
             records = path_of(header, context.results)
             if read_finished(records, header) is not None:
-                yield replace(whole, is_done=not resume.is_left(records))
+                yield replace(whole, is_done=not resume.has_resume_state(records))
                 continue
         cost = costs.attack_seconds(spec, shape, attack.protocol, len(inputs.split))
         most = ceil(len(inputs.split) / batch_size)
@@ -200,14 +200,14 @@ def _split_attack(
 
     `header` is None before the training; `most` is how many batches there are.
     """
-    parts = resume.shards(records) if header is not None else []
+    parts = resume.find_shards(records) if header is not None else []
     if not parts and whole.estimated_seconds > MAX_ATTACK_SECONDS and _can_be_split(attack):
         of = min(ceil(whole.estimated_seconds / MAX_ATTACK_SECONDS), most)
         parts = [Shard(number, of) for number in range(1, of + 1)] if of > 1 else []
     shards = []
     for part in parts:
         named = f"part {part.number}/{part.of} of {whole.description}"
-        is_done = header is not None and resume.is_of(part.path(records), header)
+        is_done = header is not None and resume.has_state_of(part.path(records), header)
         cost = 0.0 if is_done else whole.estimated_seconds / part.of
         shards.append(
             replace(

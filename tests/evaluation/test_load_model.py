@@ -12,8 +12,8 @@ from robustbench_mix.config.training import Adversarial, Training, recipe_for
 from robustbench_mix.data import loaders
 from robustbench_mix.evaluation.identity import Label
 from robustbench_mix.evaluation.load_model import (
+    checkpoint_header,
     is_pretrained,
-    kept_header,
     label_of,
     load_model,
     recipe_of,
@@ -54,10 +54,10 @@ def test_a_checkpoint_takes_the_place_of_training() -> None:
 def test_the_header_of_a_kept_checkpoint(home: Path) -> None:
     """Of exactly these settings; None before there is one."""
     plan, digits = trained_model(networks.SPECS["learned"]), loaders.load("digits")
-    assert kept_header(plan, digits, CPU) is None
+    assert checkpoint_header(plan, digits, CPU) is None
     recipe = recipe_of(plan, "digits", CPU)
     _, path = split_and_checkpoint_path(plan.spec, digits, recipe)
     write_bytes(path, networks.path("learned").read_bytes())
-    assert kept_header(plan, digits, CPU).spec.model == networks.MODEL
+    assert checkpoint_header(plan, digits, CPU).spec.model == networks.MODEL
     write_bytes(path, networks.path("frozen").read_bytes())
-    assert kept_header(plan, digits, CPU) is None
+    assert checkpoint_header(plan, digits, CPU) is None

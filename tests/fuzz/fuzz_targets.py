@@ -584,7 +584,7 @@ def make_baseline(choices: Choices, folder: Path) -> None:
     (folder / "kept.csv").write_bytes(mangled(raw, choices) if choices.one_in(4) else raw)
 
 
-_really_evaluated = regression_gate._evaluated
+_really_evaluated = regression_gate._evaluate_afresh
 
 
 def _evaluated_at_once(plan: EvaluationPlan) -> Run:
@@ -602,7 +602,7 @@ def read_baseline(folder: Path) -> str:
     runner = {"GITHUB_ACTIONS": "true", "GITHUB_STEP_SUMMARY": str(page)}
     with (
         boundary(), in_folder(folder), mock.patch.dict(os.environ, runner),
-        mock.patch.object(regression_gate, "_evaluated", _evaluated_at_once),
+        mock.patch.object(regression_gate, "_evaluate_afresh", _evaluated_at_once),
     ):  # fmt: skip
         outcome = check_command(["check", "--baseline", "kept.csv", "--junit", str(told)], folder)
     assert (outcome == "done") == told.exists() == page.exists(), "written, though refused"
@@ -817,7 +817,7 @@ def read_run(folder: Path) -> str:
     sizes = resume.Sizes(images=3, levels=len(GRID), steps=3, batch_size=4)
 
     def call() -> None:
-        state = resume.resumed(folder / "run.partial.json", IDENTITY, sizes)
+        state = resume.read_state(folder / "run.partial.json", IDENTITY, sizes)
         if state is not None:
             outcome.table(split, state, 2, True)
             outcome.count_conclusions(state)
