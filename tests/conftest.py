@@ -28,9 +28,11 @@ from torch.optim.optimizer import register_optimizer_step_post_hook
 
 from robustbench_mix.data.dataset import Split
 from robustbench_mix.evaluation import sanity_checks
+from robustbench_mix.results.headers import RunHeader
 from robustbench_mix.results.records import Run
 from robustbench_mix.runtime import progress
 from robustbench_mix.runtime.provenance import PACKAGES, commit
+from robustbench_mix.storage import validation
 from robustbench_mix.training.load_or_train import TrainedModel
 
 # How long an example takes says nothing on a shared machine.
@@ -290,7 +292,8 @@ def _make_run(levels: list[int], correct: list[bool] | None = None, **header) ->
         "versions": dict.fromkeys(PACKAGES, "1.0"), "protocol_spec": {"algorithm": "pgd"},
         "passes": {"pgd-0": {"forward": 5 * n, "gradient": 4 * n}},
     }  # fmt: skip
-    return Run({**words, **header}, table, date="2026-01-31", time_seconds={"attack": 1.5})
+    typed = validation.decode({**words, **header}, RunHeader, "a run made by hand is wrong")
+    return Run(typed, table, date="2026-01-31", time_seconds={"attack": 1.5})
 
 
 @pytest.fixture(scope="session")

@@ -51,8 +51,6 @@ LONG_SIGNATURES = {"models.separable.__init__"}  # that of PyTorch's Conv2d
 ALIASES = {
     "numpy as np", "pandas as pd", "pyarrow as pa", "torch.nn.functional as F",
     "xml.etree.ElementTree as ET",
-    "robustbench_mix.claims.explanations.table.to_markdown as explained",
-    "robustbench_mix.results.unshuffling as decodings",
 }  # fmt: skip
 
 

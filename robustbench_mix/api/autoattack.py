@@ -308,7 +308,7 @@ def _check_repeatable(model: nn.Module, split: Split, device: torch.device) -> N
     with borrow(model, device):
         differ = diagnostics.of_passes(CountedModel(model), sample(split, device))
     if differ > flags.ROUNDING:
-        raise flags.unsaid(differ)
+        raise flags.undeclared_randomness(differ)
 
 
 def split_of(x: Tensor, y: Tensor) -> Split:

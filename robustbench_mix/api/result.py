@@ -34,7 +34,7 @@ class Result:
             (images that are classified correctly and not broken within `eps`), `accuracy` (a
             share from 0 to 1), and the bounds `low` and `high` of its 95 % Wilson interval.
         """
-        survived = self.run.survived()
+        survived = self.run.standing()
         return records.curve({eps: int(survived[eps].sum()) for eps in survived}, len(survived))
 
     @property
@@ -46,7 +46,7 @@ class Result:
             smallest epsilon within which an adversarial example was verified, as text. It is
             `"0"` where the clean image is misclassified, and empty where nothing broke it.
         """
-        survived = self.run.survived()
+        survived = self.run.standing()
         fallen = [
             next((eps for eps, stands in zip(survived, row, strict=True) if not stands), "")
             for row in survived.to_numpy()
@@ -89,5 +89,5 @@ class Result:
 
         raised = (f"<li>{escape(f'{name}: {words}')}</li>" for name, words in self.flags.items())
         table = self.curve.to_html(index=False, float_format="{:.3f}".format)
-        drawn = svg.svg(partial(plots.figure, [self.run]))
+        drawn = svg.render(partial(plots.figure, [self.run]))
         return f"{table}{drawn[drawn.index('<svg') :]}<ul>{''.join(raised)}</ul>"

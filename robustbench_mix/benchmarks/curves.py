@@ -138,10 +138,10 @@ def audited_row(
     bounds = sample_audit.findings(quick, split, stages, 0, epsilons)
     exact, cheap = count_robust(state, epsilons), count_robust(quick, epsilons)
     inside = all(
-        (c - e) / len(split) <= bound["bound"] + 1e-12
+        (c - e) / len(split) <= bound.bound + 1e-12
         for c, e, bound in zip(cheap, exact, bounds, strict=True)
     )
-    bound = "/".join(f"{100 * one['bound']:.1f}" for one in bounds)
+    bound = "/".join(f"{100 * one.bound:.1f}" for one in bounds)
     note = (
         f"{len(split)} images, {_join(cheap)} robust against {_join(exact)}; bound "
         f"{bound} pp: the full answer is {'inside' if inside else 'OUTSIDE'}"

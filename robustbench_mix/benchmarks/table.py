@@ -5,9 +5,12 @@ from __future__ import annotations
 import re
 import statistics
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Annotated, Any
 
-from robustbench_mix.storage import validation
+import msgspec
+from msgspec import Meta
+
+from robustbench_mix.storage.validation import Name, is_name
 
 
 @dataclass(frozen=True)
@@ -20,7 +23,7 @@ class Row:
     work: str
     against: str
     target: str
-    values: list[float]
+    values: list[Annotated[float, Meta(ge=0)]]
     note: str = ""
     unit: str = "x"
 
@@ -34,22 +37,6 @@ class Part:
     skipped: list[str] = field(default_factory=list)
 
 
-def _is_cell_text(value: Any) -> bool:
-    """A text that is printed, and stays in its cell of the table."""
-    return isinstance(value, str) and value.isprintable() and not re.search(r"[|<]|\]\(", value)
-
-
-PART = validation.holding(
-    where=_is_cell_text,
-    rows=validation.listed(
-        validation.holding(
-            **dict.fromkeys(("work", "against", "target", "note", "unit"), _is_cell_text),
-            values=validation.listed(validation.number()),
-        )
-    ),
-    skipped=validation.listed(_is_cell_text),
-)
-
 Table = dict[str, Part]  # by the name of the part, in the order of the table
 
 
@@ -58,14 +45,26 @@ def to_json(table: Table) -> dict[str, Any]:
     return {name: asdict(part) for name, part in table.items()}
 
 
-def from_json(plain: dict[str, Any]) -> Table:
-    """What `to_json` gave; raises ValueError or TypeError for anything else."""
-    if not validation.mapped(PART)(plain):
-        raise ValueError("no parts with rows of texts and numbers")
-    return {
-        name: Part(part["where"], [Row(**row) for row in part["rows"]], part["skipped"])
-        for name, part in plain.items()
-    }
+def from_json(plain: Any) -> Table:
+    """What `to_json` gave; raises ValueError for anything else."""
+    try:
+        table = msgspec.convert(plain, dict[Name, Part])
+    except msgspec.ValidationError as error:
+        raise ValueError(f"no parts with rows of texts and numbers: {error}") from error
+    for name, part in table.items():
+        if not is_name(name) or not all(map(_is_cell_text, _texts(part))):
+            raise ValueError(f"no parts with rows of texts that fit a table: {name!r}")
+    return table
+
+
+def _texts(part: Part) -> list[str]:
+    rows = [(row.work, row.against, row.target, row.note, row.unit) for row in part.rows]
+    return [part.where, *part.skipped, *(text for row in rows for text in row)]
+
+
+def _is_cell_text(text: str) -> bool:
+    """Whether a text can be printed, and stays in its cell of the table."""
+    return text.isprintable() and not re.search(r"[|<]|\]\(", text)
 
 
 def to_markdown(table: Table) -> str:

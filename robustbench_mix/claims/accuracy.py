@@ -5,8 +5,8 @@ from __future__ import annotations
 from itertools import pairwise
 
 from robustbench_mix.claims import paper
-from robustbench_mix.claims.claim import Claim, greater, judged, not_below
-from robustbench_mix.claims.pairs import Kind, clean_pairs, words
+from robustbench_mix.claims.claim import Claim, is_greater, is_not_below, with_verdict
+from robustbench_mix.claims.pairs import Kind, clean_pairs, describe_pair
 from robustbench_mix.results.records import Run
 
 MARGIN = 0.04  # the paper's own largest gap is 3.3 points
@@ -39,16 +39,16 @@ def _margin_claim(runs: list[Run], kind: Kind, number: str, title: str, statemen
     findings = []
     for pair in clean_pairs(runs, FULL, kind):
         h = pair.header
-        ours, theirs = (paper.clean(h["model"], h["dataset"], *side) for side in (kind, FULL))
+        ours, theirs = (paper.clean(h.model, h.dataset, *side) for side in (kind, FULL))
         gap = None if ours is None or theirs is None else ours - theirs
-        findings.append(pair.finding("0", gap, words(pair)))
+        findings.append(pair.finding("0", gap, describe_pair(pair)))
     claim = Claim(
         number, title, statement,
         f"The 95 % interval of the difference lies above -{100 * MARGIN:.0f} points (holds) or "
         "below (does not hold).",
         findings, sides=("learned", "frozen" if kind == CHANS else "channel frozen"), margin=MARGIN,
     )  # fmt: skip
-    return judged(claim, not_below(MARGIN))
+    return with_verdict(claim, is_not_below(MARGIN))
 
 
 def static_structure(runs: list[Run]) -> Claim:
@@ -56,12 +56,12 @@ def static_structure(runs: list[Run]) -> Claim:
     findings = []
     for better, worse in pairwise(LADDER):
         for pair in clean_pairs(runs, (worse, "learned"), (better, "learned")):
-            values = [paper.static(pair.header["dataset"], name) for name in (better, worse)]
+            values = [paper.static(pair.header.dataset, name) for name in (better, worse)]
             gap = None if None in values else values[0] - values[1]  # type: ignore[operator]
-            if pair.header["model"] != "resnet14":
+            if pair.header.model != "resnet14":
                 gap = None
             step = f"{NAMES.get(better)} over {NAMES.get(worse, 'Identity')}"
-            findings.append(pair.finding("0", gap, {**words(pair), "step": step}))
+            findings.append(pair.finding("0", gap, {**describe_pair(pair), "step": step}))
     claim = Claim(
         "2", "The structure of static filters matters",
         "Clean accuracy falls from learned filters to different random ones, to one random set "
@@ -70,4 +70,4 @@ def static_structure(runs: list[Run]) -> Claim:
         "and a 95 % interval above 0.",
         findings, sides=("worse", "better"),
     )  # fmt: skip
-    return judged(claim, greater)
+    return with_verdict(claim, is_greater)

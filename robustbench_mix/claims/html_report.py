@@ -18,14 +18,14 @@ from robustbench_mix.claims import page, paper, verdicts
 from robustbench_mix.claims.explanations import overview
 from robustbench_mix.results import gallery, plots, probes, records, svg, unshuffling
 from robustbench_mix.results.intervals import wilson
-from robustbench_mix.results.probes import Probe
+from robustbench_mix.results.probes import Transfer
 from robustbench_mix.results.records import Run
 from robustbench_mix.results.unshuffling import Decoding
 from robustbench_mix.storage.files import write_if_changed
 from robustbench_mix.storage.locks import exclusive_lock
 
 NAME = "report.html"
-AMPLIFIED = 127  # what a perturbation is scaled to, in grey levels, around the middle
+AMPLITUDE = 127  # what a perturbation is scaled to, in grey levels, around the middle
 SIDE = 96  # pixels of a picture, at least
 
 
@@ -41,7 +41,7 @@ def to_html(results: Path) -> str:
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     runs, decoded = records.read_all(results), unshuffling.read_all(results)
-    probed, transferred = (probes.read_all(results, kind) for kind in ("probe", "transfer"))
+    probed, transferred = probes.read_probes(results), probes.read_transfers(results)
     environment = Environment(
         loader=PackageLoader("robustbench_mix.claims", "pages"),
         autoescape=True,
@@ -49,18 +49,18 @@ def to_html(results: Path) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    found = verdicts.every(runs, decoded)
+    found = verdicts.all_claims(runs, decoded)
     return environment.get_template("report.html").render(
         claims=found,
         tables=[page.table(claim) for claim in found],
         curves=[
-            {"alt": _described(group), "src": _svg(partial(plots.figure, group))}
+            {"alt": _describe_curves(group), "src": _svg(partial(plots.figure, group))}
             for group in plots.groups(runs).values()
         ],
         drawn=_svg,
-        explanations=overview.every(runs, probed, transferred),
+        explanations=overview.all_explanations(runs, probed, transferred),
         examples=[_examples(one) for one in _first_pairs(transferred)],
-        puzzles=_puzzles(decoded),
+        puzzles=_unshuffling_sheets(decoded),
         runs=[_provenance(run) for run in runs],
         source=paper.source(),
     )
@@ -68,11 +68,11 @@ def to_html(results: Path) -> str:
 
 def _svg(draw: Callable[[Any], None]) -> str:
     """A drawing as a data URI."""
-    data = base64.b64encode(svg.svg(draw).encode()).decode()
+    data = base64.b64encode(svg.render(draw).encode()).decode()
     return f"data:image/svg+xml;base64,{data}"
 
 
-def _described(group: list[Run]) -> str:
+def _describe_curves(group: list[Run]) -> str:
     """The curves of a group in words, for who cannot see them."""
     parts = [f"{plots.title(group)}: accuracy by epsilon."]
     for curve in plots.curves(group):
@@ -81,21 +81,19 @@ def _described(group: list[Run]) -> str:
     return " ".join(parts)
 
 
-def _first_pairs(transferred: list[Probe]) -> list[Probe]:
+def _first_pairs(transferred: list[Transfer]) -> list[Transfer]:
     """One pair of each network on each data set: the frozen twin and the first seed, if there."""
-    order = sorted(
-        transferred, key=lambda one: (one.header["spatial"] != "frozen", one.header["seed"])
-    )
-    chosen: dict[tuple[str, str], Probe] = {}
+    order = sorted(transferred, key=lambda one: (one.header.spatial != "frozen", one.header.seed))
+    chosen: dict[tuple[str, str], Transfer] = {}
     for one in order:
-        chosen.setdefault((one.header["dataset"], one.header["model"]), one)
+        chosen.setdefault((one.header.dataset, one.header.model), one)
     return [chosen[name] for name in sorted(chosen)]
 
 
-def _examples(probe: Probe) -> dict[str, Any]:
+def _examples(probe: Transfer) -> dict[str, Any]:
     """Clean, perturbed and the difference, with what each network says of it."""
     h = probe.header
-    classes = h["classes"]
+    classes = h.classes
     kept = probe.table["clean"].notna().to_numpy()
     table = probe.table[kept]
     clean = probe.pixels("clean")
@@ -108,11 +106,11 @@ def _examples(probe: Probe) -> dict[str, Any]:
             perturbed = adversarial[made][at]
             moved = perturbed - clean[at]
             size = float(np.abs(moved).max())
-            scale = AMPLIFIED / 255 / max(size, 1e-12)
-            says = [classes[int(row[f"says_{made}_{judged}"])] for judged in probes.SIDES]
+            scale = AMPLITUDE / 255 / max(size, 1e-12)
+            says = [classes[int(row[f"says_{made}_{judge}"])] for judge in probes.SIDES]
             views.append(
                 {
-                    "made": "learned" if made == "first" else h["spatial"],
+                    "made": "learned" if made == "first" else h.spatial,
                     "perturbed": _picture(perturbed),
                     "difference": _picture(0.5 + scale * moved),
                     "norm": f"{255 * size:.2f}/255",
@@ -122,19 +120,19 @@ def _examples(probe: Probe) -> dict[str, Any]:
             )
         label = classes[int(row["label"])]
         rows.append({"label": label, "clean": _picture(clean[at]), "views": views})
-    return {"title": f"{h['model']} on {h['dataset']}, seed {h['seed']}", "rows": rows,
-            "spatial": h["spatial"]}  # fmt: skip
+    return {"title": f"{h.model} on {h.dataset}, seed {h.seed}", "rows": rows,
+            "spatial": h.spatial}  # fmt: skip
 
 
-def _puzzles(found: list[Decoding]) -> list[dict[str, Any]]:
+def _unshuffling_sheets(found: list[Decoding]) -> list[dict[str, Any]]:
     pages = []
-    for group in gallery.pairs(found):
+    for group in gallery.twin_groups(found):
         h = group[0].header
-        names = ["original", "shuffled", *(one.header["spatial"] for one in group)]
-        shown = [f"{one.header['spatial']} {one.psnr.mean():.2f} dB" for one in group]
+        names = ["original", "shuffled", *(one.header.spatial for one in group)]
+        shown = [f"{one.header.spatial} {one.psnr.mean():.2f} dB" for one in group]
         pages.append(
             {
-                "title": f"{h['model']} on {h['dataset']}, seed {h['seed']}: {', '.join(shown)}",
+                "title": f"{h.model} on {h.dataset}, seed {h.seed}: {', '.join(shown)}",
                 "rows": ", ".join(names),
                 "src": _png(gallery.sheet(group)),
             }
@@ -144,19 +142,19 @@ def _puzzles(found: list[Decoding]) -> list[dict[str, Any]]:
 
 def _provenance(run: Run) -> dict[str, Any]:
     h = run.header
-    survived = run.survived()
+    survived = run.standing()
     shares = []
     for eps, kept in survived.items():
         low, high = wilson(int(kept.sum()), len(kept))
         shares.append(f"{eps}: {100 * kept.mean():.1f} [{100 * low:.1f}, {100 * high:.1f}]")
     return {
-        "network": f"{h['model']}, {h['spatial']} / {h['channel']}, seed {h['seed']}",
-        "data": f"{h['dataset']}, {h['n']} images",
-        "trained": f"{h['train_examples'] or '?'} x {h['epochs'] or '?'}",
-        "attack": f"{h['protocol']} ({run.backend})",
+        "network": f"{h.model}, {h.spatial} / {h.channel}, seed {h.seed}",
+        "data": f"{h.dataset}, {h.n} images",
+        "trained": f"{h.train_examples or '?'} x {h.epochs or '?'}",
+        "attack": f"{h.protocol} ({run.backend})",
         "accuracy": "; ".join(shares),
-        "hashes": f"{h['checkpoint_hash']} {h['protocol_hash']} {h['data_hash']}",
-        "where": f"{h['device']}; torch {h['versions'].get('torch', '?')}; {h['commit']}",
+        "hashes": f"{h.checkpoint_hash} {h.protocol_hash} {h.data_hash}",
+        "where": f"{h.device}; torch {h.versions.get('torch', '?')}; {h.commit}",
         "date": run.date,
     }
 
@@ -164,7 +162,7 @@ def _provenance(run: Run) -> dict[str, Any]:
 def _picture(pixels: np.ndarray) -> str:
     levels = (255 * pixels.clip(0, 1)).round().astype(np.uint8)
     scale = max(1, round(SIDE / max(levels.shape[:2])))
-    return _png(gallery.enlarged(levels, scale))
+    return _png(gallery.enlarge(levels, scale))
 
 
 def _png(pixels: np.ndarray) -> str:

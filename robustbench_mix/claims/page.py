@@ -7,8 +7,7 @@ from pathlib import Path
 from robustbench_mix.claims import paper
 from robustbench_mix.claims.claim import Claim, Finding
 from robustbench_mix.claims.explanations.overview import Explanation
-from robustbench_mix.claims.explanations.table import draw
-from robustbench_mix.claims.explanations.table import to_markdown as explained
+from robustbench_mix.claims.explanations.table import draw, section_lines
 from robustbench_mix.results.markdown import head, line, plain
 from robustbench_mix.storage.files import write_if_changed
 from robustbench_mix.storage.locks import exclusive_lock
@@ -17,7 +16,16 @@ NAME = "claims.md"
 
 
 def write(results: Path, found: list[Claim], why: list[Explanation]) -> list[Path]:
-    """Write claims.md under `results`, and the drawings that it shows; the files that changed."""
+    """Write claims.md and the drawings that it shows.
+
+    Args:
+        results: The results folder.
+        found: The claims with their verdicts.
+        why: The explanations.
+
+    Returns:
+        The files that changed.
+    """
     path = results / NAME
     with exclusive_lock(path):
         drawn = draw(results, why)
@@ -25,13 +33,18 @@ def write(results: Path, found: list[Claim], why: list[Explanation]) -> list[Pat
 
 
 def stale(results: Path, found: list[Claim], why: list[Explanation]) -> bool:
-    """Whether claims.md is not what these claims and explanations give."""
+    """Return whether claims.md differs from what these claims and explanations give."""
     path = results / NAME
     return not path.is_file() or path.read_bytes() != to_markdown(found, why).encode()
 
 
 def to_markdown(found: list[Claim], why: list[Explanation]) -> str:
-    """A table of verdicts, one section for each claim, and the tables that explain."""
+    """Return the page: a table of verdicts, a section for each claim, and the explanations.
+
+    Args:
+        found: The claims with their verdicts.
+        why: The explanations.
+    """
     lines = [
         "# The claims, tested",
         "",
@@ -62,12 +75,12 @@ def to_markdown(found: list[Claim], why: list[Explanation]) -> str:
             lines += ["", *_table(claim)]
     lines += ["", "## Why"]
     for one in why:
-        lines += ["", *explained(one)]
+        lines += ["", *section_lines(one)]
     return "\n".join(lines) + "\n"
 
 
 def table(claim: Claim) -> tuple[list[str], list[list[str]]]:
-    """Titles and rows of what a claim rests on."""
+    """Return titles and rows of the table of findings that a claim rests on."""
     places = list(dict.fromkeys(key for finding in claim.findings for key in finding.where))
     titles = [
         *places, "seeds x images", *claim.sides, f"difference, {claim.unit}", "paper", "p",

@@ -3,28 +3,25 @@
 from __future__ import annotations
 
 import re
-from collections import defaultdict
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from robustbench_mix.claims.claim import Finding
-from robustbench_mix.results.leaderboard import PAIRED
+from robustbench_mix.results import twins
+from robustbench_mix.results.headers import NetworkHeader, RunHeader
 from robustbench_mix.results.records import Run
 from robustbench_mix.results.statistics import difference
-from robustbench_mix.runtime.provenance import comparable_values
 
 Kind = tuple[str, str]  # spatial, channel
 MULTIPLIER = 9  # the depth multiplier of the paper's ResNets
-SHARED = [name for name in PAIRED if name not in ("seed", "channel")]
 
 
 @dataclass(frozen=True)
 class Pair:
     """`first` and `second` map '0' and each epsilon to bool arrays (seeds, images)."""
 
-    header: dict[str, Any]
+    header: RunHeader
     seeds: list[int]
     first: dict[str, np.ndarray]
     second: dict[str, np.ndarray]
@@ -32,7 +29,7 @@ class Pair:
     @property
     def weight(self) -> int:
         """How many records it rests on."""
-        return len(self.seeds) * int(self.header["n"])
+        return len(self.seeds) * self.header.n
 
     def finding(self, eps: str, paper: float | None, where: dict[str, str]) -> Finding:
         """The difference at one epsilon, second minus first."""
@@ -42,7 +39,14 @@ class Pair:
 def compare(
     first: np.ndarray, second: np.ndarray, paper: float | None, where: dict[str, str]
 ) -> Finding:
-    """The finding for two bool arrays (seeds, images) of twins."""
+    """Return the finding for twins.
+
+    Args:
+        first: Which images stand, bool (seeds, images).
+        second: The same of the other model.
+        paper: The difference that the paper reports, as a share; None where it has none.
+        where: What a reader needs to know of where this was measured.
+    """
     by_seed = second.mean(1) - first.mean(1)
     return Finding(
         where=where,
@@ -56,63 +60,75 @@ def compare(
 
 
 def pairs(runs: list[Run], first: Kind, second: Kind) -> list[Pair]:
-    """Every set of twins that differ in these kinds of mixers and in nothing else.
+    """Return every set of twins that differ in these kinds of mixers and in nothing else.
 
-    Adversarially trained networks are left out: the paper's claims are of standard training.
-    So are networks that brought their weights: what such twins share is not known.
-    Where the same networks met the same protocol more than once (another backend, more
-    images), the set that rests on the most records is taken.
+    Adversarially trained models are left out: the paper's claims are of standard training.
+    So are models with pretrained weights: what such twins share is not known. Where the same
+    models met the same protocol more than once (another backend, more images), the set that
+    rests on the most records is taken.
+
+    Args:
+        runs: All runs.
+        first: Spatial and channel mixers of the first side.
+        second: Those of the second side.
     """
-    groups: dict[tuple[Any, ...], dict[Kind, dict[int, Run]]] = defaultdict(
-        lambda: defaultdict(dict)
+    chosen = [
+        run
+        for run in runs
+        if kind_of(run) in (first, second) and not (run.header.adversarial or run.header.weights)
+    ]
+    groups = twins.groups(chosen, "spatial", "channel", "seed").values()
+    found = [
+        _pair(*(twins.by_seed(r for r in group if kind_of(r) == kind) for kind in (first, second)))
+        for group in groups
+    ]
+    largest = twins.largest(
+        (pair for pair in found if pair is not None),
+        lambda pair: (pair.header.dataset, pair.header.model, pair.header.protocol),
+        lambda pair: pair.weight,
     )
-    for run in runs:
-        kind = (run.header["spatial"], run.header["channel"])
-        left_out = run.header.get("adversarial") or run.header.get("weights")
-        if kind in (first, second) and not left_out:
-            key = comparable_values(run.header, SHARED)
-            groups[key][kind][run.header["seed"]] = run
-    found = [_pair(group[first], group[second]) for group in groups.values()]
-    best: dict[tuple[Any, ...], Pair] = {}
-    for pair in found:
-        if pair is None:
-            continue
-        h = pair.header
-        key = (h["dataset"], h["model"], h["protocol"])
-        if key not in best or pair.weight > best[key].weight:
-            best[key] = pair
-    return [best[key] for key in sorted(best)]
+    return [largest[key] for key in sorted(largest)]
 
 
 def clean_pairs(runs: list[Run], first: Kind, second: Kind) -> list[Pair]:
-    """The same without the protocol: each network's largest clean evaluation."""
-    best: dict[tuple[str, str], Pair] = {}
-    for pair in pairs(runs, first, second):
-        key = (pair.header["dataset"], pair.header["model"])
-        if key not in best or pair.weight > best[key].weight:
-            best[key] = pair
-    return list(best.values())
+    """Return the same without the protocol: each model's largest clean evaluation."""
+    largest = twins.largest(
+        pairs(runs, first, second),
+        lambda pair: (pair.header.dataset, pair.header.model),
+        lambda pair: pair.weight,
+    )
+    return list(largest.values())
 
 
-def words(pair: Pair, *, protocol: bool = False) -> dict[str, str]:
-    """What a reader needs to know of where a pair is from."""
+def kind_of(run: Run) -> Kind:
+    """The words for the spatial and the channel mixers of a run's model."""
+    return run.header.spatial, run.header.channel
+
+
+def describe_pair(pair: Pair, *, protocol: bool = False) -> dict[str, str]:
+    """Return what a reader needs to know of where a pair is from.
+
+    Args:
+        pair: The pair.
+        protocol: Whether to name the attack.
+    """
     h = pair.header
-    found = {"model": h["model"], "trained on": trained_on(h)}
-    return {**found, "attack": h["protocol"]} if protocol else found
+    found = {"model": h.model, "trained on": training_words(h)}
+    return {**found, "attack": h.protocol} if protocol else found
 
 
-def trained_on(header: dict[str, Any]) -> str:
-    """Images x epochs of a training, `?` where it was not ours."""
-    if not header.get("train_examples"):
+def training_words(header: NetworkHeader) -> str:
+    """Return images x epochs of a training, `?` where rbmix did not train."""
+    if not header.train_examples:
         return "?"
-    return f"{header['train_examples']:,} x {header['epochs']}"
+    return f"{header.train_examples:,} x {header.epochs}"
 
 
 def _pair(first: dict[int, Run], second: dict[int, Run]) -> Pair | None:
     seeds = sorted(first.keys() & second.keys())
     if not seeds:
         return None
-    sides = [[side[seed].survived() for seed in seeds] for side in (first, second)]
+    sides = [[side[seed].standing() for seed in seeds] for side in (first, second)]
     ones, twos = (
         {eps: np.stack([table[eps].to_numpy() for table in side]) for eps in side[0]}
         for side in sides
@@ -120,12 +136,12 @@ def _pair(first: dict[int, Run], second: dict[int, Run]) -> Pair | None:
     return Pair(first[seeds[0]].header, seeds, ones, twos)
 
 
-def multiplier(model: str) -> tuple[str, int] | None:
-    """A CIFAR ResNet's family and its depth multiplier, which is the paper's unless named."""
+def depth_multiplier(model: str) -> tuple[str, int] | None:
+    """Return a CIFAR ResNet's family and its depth multiplier, the paper's unless named."""
     match = re.fullmatch(r"(resnet(?:14|20|26|32|38))(_w\d+)?(?:_d(\d+))?", model)
     return (match[1], int(match[3] or MULTIPLIER)) if match else None
 
 
-def names_multiplier(model: str) -> bool:
+def names_depth_multiplier(model: str) -> bool:
     """Whether a CIFAR ResNet is there to have that depth multiplier, be it the paper's."""
-    return multiplier(model) is not None and "_d" in model
+    return depth_multiplier(model) is not None and "_d" in model

@@ -6,8 +6,8 @@ import re
 
 from robustbench_mix.claims import paper
 from robustbench_mix.claims.accuracy import CHANS, FULL
-from robustbench_mix.claims.claim import Claim, Finding, greater, judged, not_below
-from robustbench_mix.claims.pairs import Pair, clean_pairs, pairs, words
+from robustbench_mix.claims.claim import Claim, Finding, is_greater, is_not_below, with_verdict
+from robustbench_mix.claims.pairs import Pair, clean_pairs, describe_pair, pairs
 from robustbench_mix.results.records import Run
 
 ATTACKS = {
@@ -23,11 +23,11 @@ def more_robust(runs: list[Run], attack: str) -> Claim:
     number, name = ATTACKS[attack]
     findings = []
     for pair in pairs(runs, FULL, CHANS):
-        if pair.header["protocol"] != attack:
+        if pair.header.protocol != attack:
             continue
         for eps in list(pair.first)[1:]:
             gap = _paper_gap(pair, eps) if attack == "fgsm" else None
-            findings.append(pair.finding(eps, gap, {**words(pair), "eps": eps}))
+            findings.append(pair.finding(eps, gap, {**describe_pair(pair), "eps": eps}))
     claim = Claim(
         number, f"Random spatial mixers are more robust: {name}",
         "Within each epsilon, a network with frozen spatial mixers keeps more images than its "
@@ -36,7 +36,7 @@ def more_robust(runs: list[Run], attack: str) -> Claim:
         "interval above 0. It does not hold where the interval rules out a gain of 1 point.",
         findings,
     )  # fmt: skip
-    return judged(claim, greater)
+    return with_verdict(claim, is_greater)
 
 
 def smoothing_gains(runs: list[Run]) -> Claim:
@@ -47,7 +47,7 @@ def smoothing_gains(runs: list[Run]) -> Claim:
         "As claim 3, against the frozen twin, under every attack.",
         _smoothing(runs, clean=False), sides=("frozen", "smoothed"),
     )  # fmt: skip
-    return judged(claim, greater)
+    return with_verdict(claim, is_greater)
 
 
 def smoothing_is_free(runs: list[Run]) -> Claim:
@@ -59,18 +59,18 @@ def smoothing_is_free(runs: list[Run]) -> Claim:
         "point (holds) or below (does not hold).",
         _smoothing(runs, clean=True), sides=("frozen", "smoothed"), margin=COST,
     )  # fmt: skip
-    return judged(claim, not_below(COST))
+    return with_verdict(claim, is_not_below(COST))
 
 
 def _smoothing(runs: list[Run], *, clean: bool) -> list[Finding]:
-    modes = sorted({r.header["spatial"] for r in runs if r.header["spatial"].startswith("smooth")})
+    modes = sorted({r.header.spatial for r in runs if r.header.spatial.startswith("smooth")})
     findings = []
     for mode in modes:
         twins = (clean_pairs if clean else pairs)(runs, CHANS, (mode, "learned"))
         for pair in twins:
             grid = ["0"] if clean else list(pair.first)[1:]
             for eps in grid:
-                where = {**words(pair, protocol=not clean), "filters": mode}
+                where = {**describe_pair(pair, protocol=not clean), "filters": mode}
                 where |= {} if clean else {"eps": eps}
                 findings.append(pair.finding(eps, _smoothing_gap(pair, mode, eps), where))
     return findings
@@ -79,8 +79,8 @@ def _smoothing(runs: list[Run], *, clean: bool) -> list[Finding]:
 def _smoothing_gap(pair: Pair, mode: str, eps: str) -> float | None:
     """The paper's relative change, as points of this network's accuracy; for FGSM alone."""
     match = re.fullmatch(r"smoothed:(\d+)(:rescaled)?", mode)
-    wanted = pair.header["protocol"] == "fgsm" or eps == "0"
-    if not match or not wanted or not pair.header["model"].startswith("convmixer"):
+    wanted = pair.header.protocol == "fgsm" or eps == "0"
+    if not match or not wanted or not pair.header.model.startswith("convmixer"):
         return None
     change = paper.smoothing(int(match[1]), eps)
     return None if change is None else change * float(pair.first[eps].mean())
@@ -88,5 +88,5 @@ def _smoothing_gap(pair: Pair, mode: str, eps: str) -> float | None:
 
 def _paper_gap(pair: Pair, eps: str) -> float | None:
     h = pair.header
-    ours, theirs = (paper.fgsm(h["model"], h["dataset"], eps, *side) for side in (CHANS, FULL))
+    ours, theirs = (paper.fgsm(h.model, h.dataset, eps, *side) for side in (CHANS, FULL))
     return None if ours is None or theirs is None else ours - theirs

@@ -2,33 +2,29 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from typing import Any
-
 import numpy as np
 
 from robustbench_mix.claims import paper
-from robustbench_mix.claims.claim import Claim, Finding, judged, not_below
+from robustbench_mix.claims.claim import Claim, Finding, is_not_below, with_verdict
+from robustbench_mix.results import twins
 from robustbench_mix.results.statistics import Difference, crossed_bootstrap
-from robustbench_mix.results.unshuffling import PAIRED, Decoding
-from robustbench_mix.runtime.provenance import comparable_values
+from robustbench_mix.results.unshuffling import Decoding
 
 MARGIN = 2.0  # dB; the paper's own gaps are 0.3 to 2.2
 
 
 def nearly_as_well(decodings: list[Decoding]) -> Claim:
     """PSNR of the frozen twin against the learned one, over seeds and images."""
-    groups: dict[tuple[Any, ...], dict[str, dict[int, Decoding]]] = defaultdict(
-        lambda: defaultdict(dict)
-    )
-    for one in decodings:
-        key = comparable_values(one.header, (name for name in PAIRED if name != "seed"))
-        groups[key][one.header["spatial"]][one.header["seed"]] = one
-    findings = [
-        finding
-        for key in sorted(groups, key=str)
-        if (finding := _finding(groups[key]["learned"], groups[key]["frozen"]))
-    ]
+    groups = twins.groups(decodings, "spatial", "seed")
+    findings = []
+    for key in sorted(groups, key=str):
+        learned, frozen = (
+            twins.by_seed(one for one in groups[key] if one.header.spatial == spatial)
+            for spatial in ("learned", "frozen")
+        )
+        finding = _finding(learned, frozen)
+        if finding is not None:
+            findings.append(finding)
     claim = Claim(
         "5", "Random spatial mixers un-shuffle nearly as well",
         "A ConvMixer with frozen spatial mixers decodes pixel-shuffled images nearly as well as a "
@@ -37,7 +33,7 @@ def nearly_as_well(decodings: list[Decoding]) -> Claim:
         "(does not hold).",
         findings, unit="dB", margin=MARGIN,
     )  # fmt: skip
-    return judged(claim, not_below(MARGIN))
+    return with_verdict(claim, is_not_below(MARGIN))
 
 
 def _finding(learned: dict[int, Decoding], frozen: dict[int, Decoding]) -> Finding | None:
@@ -50,13 +46,12 @@ def _finding(learned: dict[int, Decoding], frozen: dict[int, Decoding]) -> Findi
     low, high = crossed_bootstrap(gain)
     by_seed = gain.mean(1)
     ours, theirs = (
-        paper.psnr(h["dataset"], h["depth"], h["width"], h["kernel"], name)
-        for name in ("frozen", "learned")
+        paper.psnr(h.dataset, h.depth, h.width, h.kernel, name) for name in ("frozen", "learned")
     )
     return Finding(
         where={
-            "model": h["model"],
-            "trained on": f"{h['train_examples']:,} x {h['epochs']}",
+            "model": h.model,
+            "trained on": f"{h.train_examples:,} x {h.epochs}",
         },
         first=float(sides[0].mean()),
         second=float(sides[1].mean()),

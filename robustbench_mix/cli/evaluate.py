@@ -187,9 +187,10 @@ def train(
 
     from robustbench_mix.cli import render
     from robustbench_mix.evaluation import load_model
+    from robustbench_mix.models.checkpoint import as_plain
 
     trained = load_model.train(planned)
-    found = {**trained.header, "checkpoint": str(trained.path)}
+    found = {**as_plain(trained.header), "checkpoint": str(trained.path)}
     print_answer(as_json, quiet, found, lambda: render.training(trained.header, trained.path))
 
 

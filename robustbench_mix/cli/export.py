@@ -109,14 +109,14 @@ def export(
     if source.suffix == ".parquet":
         run, transfers = records.read(source), []
     else:
-        run = records.only(
+        run = records.select_run(
             require_folder(source), {k: v for k, v in wanted.items() if v is not None}
         )
-        transfers = probes.read_all(source, "transfer")
+        transfers = probes.read_transfers(source)
     raised = flags.of_run(run, transfers)
-    entry = model_info.of(run, eps, raised, told)
+    entry = model_info.entry_of(run, eps, raised, told)
     path = model_info.write(out, model_id or model_info.default_id(run), entry)
-    lacks, remarks = model_info.to_fill(entry), model_info.remarks(entry)
+    lacks, remarks = model_info.missing_fields(entry), model_info.remarks(entry)
     found = {"entry": entry, "to_fill": lacks, "remarks": remarks, **paths_json([path])}
     flagged = [f"flag {name}: {words} (docs/flags.md)" for name, words in raised.items()]
     still = [f"still to be filled: {', '.join(lacks)}"] if lacks else []

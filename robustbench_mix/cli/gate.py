@@ -156,7 +156,7 @@ def check(
         check_writable(junit.parent)
     runs = {path: regression_gate.rerun(plans[path], one, path) for path, one in kept.items()}
     verdicts = [
-        comparison.judged(path, kept[path], run, tolerance=tolerance, replaced=weights is not None)
+        comparison.compare(path, kept[path], run, tolerance=tolerance, replaced=weights is not None)
         for path, run in runs.items()
     ]
     written = []

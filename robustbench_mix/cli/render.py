@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
+from msgspec import to_builtins
 from rich.console import Console
 from rich.table import Table
 
@@ -20,11 +21,16 @@ from robustbench_mix.results.regression import ci_report
 from robustbench_mix.results.regression.comparison import Verdict
 from robustbench_mix.storage import remote
 
+if TYPE_CHECKING:  # it imports torch
+    from robustbench_mix.models.checkpoint import CheckpointHeader
+
 
 def evaluation(run: Run, rows: pd.DataFrame, path: Path, written: list[Path]) -> None:
     """The curve, what it was measured on, and where everything is; the records at `path`."""
     h = run.header
-    table = Table(title=f"{_name(h)} on {h['dataset']} under {h['protocol']} ({h['norm']})")
+    table = Table(
+        title=f"{_name(h.model, h.spatial, h.channel)} on {h.dataset} under {h.protocol} ({h.norm})"
+    )
     for column in ("eps", "correct", "accuracy", "95 % interval", "broken by"):
         table.add_column(column, justify="left" if column == "broken by" else "right")
     for row in rows.itertuples():
@@ -40,30 +46,30 @@ def evaluation(run: Run, rows: pd.DataFrame, path: Path, written: list[Path]) ->
     console.print(table)
     passes = passes_per_image(run)
     console.print(
-        f"{h['n']} test images (more with --examples N); "
+        f"{h.n} test images (more with --examples N); "
         f"{passes['forward']:,.0f} forward and {passes['gradient']:,.0f} gradient passes an image; "
-        f"attacked in {run.time_seconds.get('attacking', 0):.0f} s on {h['device']}",
+        f"attacked in {run.time_seconds.get('attacking', 0):.0f} s on {h.device}",
     )
-    if "randomised" in h:
-        drawn = flags.draws(h["diagnostics"])
+    if h.randomised is not None and h.diagnostics is not None:
+        drawn = flags.draws_random_numbers(h.diagnostics)
         console.print(
-            f"said to be randomised: each verdict is the majority of {h['randomised']} passes"
+            f"said to be randomised: each verdict is the majority of {h.randomised} passes"
             + ("" if drawn else "; but it is deterministic, two passes agree"),
             highlight=False,
         )
     for name, words in flags.of_run(run).items():
         console.print(f"flag {name}: {words} (docs/flags.md)")
-    checked = h.get("checked", {"confirmed": 0, "refuted": 0})
-    if h.get("backend") == "fast":
+    confirmed, refuted = (h.checked.confirmed, h.checked.refuted) if h.checked else (0, 0)
+    if h.backend == "fast":
         console.print(
-            f"of the conclusions from larger to smaller epsilons, {sum(checked.values())} were "
-            f"attacked outright and {checked['refuted']} refuted",
+            f"of the conclusions from larger to smaller epsilons, {confirmed + refuted} were "
+            f"attacked outright and {refuted} refuted",
         )
-    for eps, found in zip(run.eps, h.get("audit", []), strict=False):
+    for eps, found in zip(run.eps, h.audit or [], strict=False):
         console.print(
-            f"eps {eps}: {found['broken']} of {found['sampled']} audited survivors fell to FAB-T "
+            f"eps {eps}: {found.broken} of {found.sampled} audited survivors fell to FAB-T "
             f"or Square; with 95 % confidence the full ensemble would break at most "
-            f"{100 * found['bound']:.1f} pp more",
+            f"{100 * found.bound:.1f} pp more",
         )
     saved(written, [] if path in written else [path])
 
@@ -76,10 +82,10 @@ def evaluation_json(
         "rows": json.loads(rows.to_json(orient="records")),
         "time_seconds": run.time_seconds,
         "passes_per_image": passes_per_image(run),
-        "passes": run.header["passes"],
-        "audit": run.header.get("audit", []),
+        "passes": to_builtins(run.header.passes),
+        "audit": to_builtins(run.header.audit or []),
         "flags": flags.of_run(run),
-        "randomised": run.header.get("randomised", 0),
+        "randomised": run.header.randomised or 0,
         "records": remote.display_name(path),
         "paths": [str(path) for path in written],
     }
@@ -87,23 +93,22 @@ def evaluation_json(
 
 def passes_per_image(run: Run) -> dict[str, float]:
     """Forward and gradient passes spent on attacking, over all images of the run."""
-    spent = run.header["passes"].values()
+    spent = run.header.passes.values()
     return {
-        kind: sum(component[kind] for component in spent) / run.header["n"]
-        for kind in ("forward", "gradient")
+        "forward": sum(stage.forward for stage in spent) / run.header.n,
+        "gradient": sum(stage.gradient for stage in spent) / run.header.n,
     }
 
 
-def training(header: dict[str, Any], path: Path) -> None:
+def training(header: CheckpointHeader, path: Path) -> None:
     """What a checkpoint holds."""
-    recipe = header["recipe"]
-    attacked = (
-        f" on PGD examples ({recipe['adversarial']['eps']})" if "adversarial" in recipe else ""
-    )
+    spec, recipe = header.spec, header.recipe
+    assert spec is not None and recipe is not None  # it was trained here
+    attacked = f" on PGD examples ({recipe.adversarial.eps})" if recipe.adversarial else ""
     screen().print(
-        f"{header['spec']['model']} on {header['train_examples']:,} images of "
-        f"{header['dataset']}, {recipe['epochs']} epochs{attacked}: "
-        f"{header['test_accuracy']:.2%} clean accuracy\n{one_line(str(path))}",
+        f"{spec.model} on {header.train_examples:,} images of "
+        f"{header.dataset}, {recipe.epochs} epochs{attacked}: "
+        f"{header.test_accuracy:.2%} clean accuracy\n{one_line(str(path))}",
         soft_wrap=True,
     )
 
@@ -194,7 +199,8 @@ def models(
 def description(found: dict[str, Any]) -> None:
     """The layers of a network, its separable convolutions, and what it comes to."""
     images = " x ".join(str(length) for length in found["image"])
-    layers = Table(title=f"{_name(found)} for images of {images}, {found['classes']} classes")
+    name = _name(found["model"], found["spatial"], found["channel"])
+    layers = Table(title=f"{name} for images of {images}, {found['classes']} classes")
     for column in ("layer", "kind", "what"):
         layers.add_column(column, overflow="fold")
     for column in ("trainable", "frozen"):
@@ -252,10 +258,8 @@ def screen() -> Console:
     return Console(markup=False, emoji=False, highlight=False)
 
 
-def _name(header: dict[str, Any]) -> str:
-    if header["spatial"] == "external":
-        return str(header["model"])
-    return f"{header['model']} (spatial {header['spatial']}, channel {header['channel']})"
+def _name(model: str, spatial: str, channel: str) -> str:
+    return model if spatial == "external" else f"{model} (spatial {spatial}, channel {channel})"
 
 
 def _broken_by(run: Run, eps: str) -> str:

@@ -118,7 +118,7 @@ def claims(
         from robustbench_mix.results import records
 
         runs = records.read_all(folder)
-        found, why = verdicts.of(folder, runs), overview.of(folder, runs)
+        found, why = verdicts.claims_of(folder, runs), overview.explanations_of(folder, runs)
         is_stale = check and page.stale(folder, found, why)
     if check:
         stale = [folder / page.NAME] if is_stale else []

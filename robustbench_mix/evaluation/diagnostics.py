@@ -28,6 +28,7 @@ from robustbench_mix.attacks.passes import Count
 from robustbench_mix.attacks.progress import show_passes
 from robustbench_mix.attacks.random import derive, signs
 from robustbench_mix.evaluation.measures import margins_and_gradients
+from robustbench_mix.results.headers import Diagnostics
 from robustbench_mix.runtime.threads import tune_threads
 
 SAMPLE = 64  # images that are looked at
@@ -43,10 +44,8 @@ NUDGE = 0.05  # of the distance to the boundary to first order
 HALF = 0.5  # an l-infinity ball in which every image can turn grey
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 
-Measured = dict[str, float | None]
 
-
-def of_network(net: nn.Module, x: Tensor, y: Tensor, mean: Tensor, std: Tensor) -> Measured:
+def of_network(net: nn.Module, x: Tensor, y: Tensor, mean: Tensor, std: Tensor) -> Diagnostics:
     """How a network behaves on images before anybody attacks it.
 
     x (B, C, H, W) in [0, 1], y (B,), `mean` and `std` (C,) of the training pixels; the
@@ -63,7 +62,9 @@ def of_network(net: nn.Module, x: Tensor, y: Tensor, mean: Tensor, std: Tensor) 
         return _of_network(model, x, y, mean, std)
 
 
-def _of_network(model: CountedModel, x: Tensor, y: Tensor, mean: Tensor, std: Tensor) -> Measured:
+def _of_network(
+    model: CountedModel, x: Tensor, y: Tensor, mean: Tensor, std: Tensor
+) -> Diagnostics:
     """The same, of a model whose passes are shown."""
     net = model.net
     before = [tensor.clone() for tensor in net.state_dict().values()]
@@ -77,19 +78,23 @@ def _of_network(model: CountedModel, x: Tensor, y: Tensor, mean: Tensor, std: Te
     spread = _spread(first)
     apart = torch.cat([(turned - first) / spread, (alone - first[:ALONE]) / spread[:ALONE]])
     predicted = first.argmax(1) == y
-    return {
-        "images": len(x),
-        "classes": first.shape[1],
-        "unrepeatable": unrepeatable,
-        "batch": float(apart.abs().max()),
-        "changed": float(moved),
-        "training": float(any(module.training for module in net.modules())),
-        "probabilities": float(bool((first >= 0).all() and _near(first.sum(1), 1))),
-        "not_finite": _not_finite(model, x),
-        "accuracy": float(predicted.float().mean()),
-        "rescaled": _rescaled(model, x, y, mean, std),
-        **_gradients(model, x, y),
-    }
+    not_finite, rescaled = _not_finite(model, x), _rescaled(model, x, y, mean, std)
+    zero_gradient, slope = _gradients(model, x, y)
+    return Diagnostics(
+        images=len(x),
+        classes=first.shape[1],
+        unrepeatable=unrepeatable,
+        batch=float(apart.abs().max()),
+        changed=float(moved),
+        training=float(any(module.training for module in net.modules())),
+        probabilities=float(bool((first >= 0).all() and _near(first.sum(1), 1))),
+        not_finite=not_finite,
+        accuracy=float(predicted.float().mean()),
+        rescaled=rescaled,
+        zero_gradient=zero_gradient,
+        slope=slope,
+        trained_accuracy=None,
+    )
 
 
 @torch.no_grad()
@@ -105,7 +110,7 @@ def of_passes(model: CountedModel, x: Tensor, first: Tensor | None = None) -> fl
 
 def of_attacks(
     model: CountedModel, batch: Batch, standing: Tensor, more_steps: int = 0
-) -> Measured:
+) -> dict[str, int]:
     """Measure how other attacks fare on correctly classified images.
 
     Args:
@@ -116,7 +121,8 @@ def of_attacks(
             0 for none.
 
     Returns:
-        Counts of images. `fgsm` and `pgd` were broken by these, `fgsm_only` by FGSM alone of the
+        Counts of images, by the names that `Diagnostics` has for them. `fgsm` and `pgd` were
+        broken by these, `fgsm_only` by FGSM alone of the
         two; `blind` by random corners or a short Square where neither found anything; `half`
         withstood PGD in the l-infinity ball of radius 0.5; `gained` fell to another APGD although
         they stood. With `more_steps`, `own_gained` fell to so many steps on the same loss,
@@ -129,7 +135,9 @@ def of_attacks(
         return _of_attacks(model, batch, standing, more_steps)
 
 
-def _of_attacks(model: CountedModel, batch: Batch, standing: Tensor, more_steps: int) -> Measured:
+def _of_attacks(
+    model: CountedModel, batch: Batch, standing: Tensor, more_steps: int
+) -> dict[str, int]:
     """The same, of a model whose passes are shown."""
     x, y, seeds, norm, eps = batch.x, batch.y, batch.seeds, batch.norm, batch.one_eps()
     batch = replace(batch, eps=batch.radius)
@@ -159,7 +167,7 @@ def _of_attacks(model: CountedModel, batch: Batch, standing: Tensor, more_steps:
         if len(stood):
             again = _reseeded(batch.take(stood), 3 + number)
             gained |= falls(apgd(model, again, loss, steps=APGD_STEPS), stood)
-    own: dict[str, Any] = {}
+    own: dict[str, int] = {}
     if more_steps:
         own["own_gained"] = 0
         if len(stood):
@@ -201,8 +209,8 @@ def _random_corner(x: Tensor, seeds: Tensor, eps: float, norm: str, draw: int) -
     return x + scale * signs(derive(seeds, 10), draw, count).view_as(x).to(x)
 
 
-def _gradients(model: CountedModel, x: Tensor, y: Tensor) -> Measured:
-    """Whether there are gradients, and whether they say where the margin falls."""
+def _gradients(model: CountedModel, x: Tensor, y: Tensor) -> tuple[float, float | None]:
+    """The share of images without a gradient, and the slope; as `Diagnostics` has them."""
     with torch.enable_grad():
         point = x.detach().clone().requires_grad_()
         loss = F.cross_entropy(model(point), y, reduction="sum")
@@ -211,7 +219,7 @@ def _gradients(model: CountedModel, x: Tensor, y: Tensor) -> Measured:
     value, slope = margins_and_gradients(model, x, y)
     ask = (value > 0) & (slope.abs().amax(1) > 0)
     if not bool(ask.any()):
-        return {"zero_gradient": float(vanished.float().mean()), "slope": None}
+        return float(vanished.float().mean()), None
     x, y, value, slope = x[ask], y[ask], value[ask], slope[ask]
     size = NUDGE * value / slope.norm(p=1, dim=1)
     moved = (x - size[:, None, None, None] * slope.sign().view_as(x)).clamp(0, 1)
@@ -220,10 +228,7 @@ def _gradients(model: CountedModel, x: Tensor, y: Tensor) -> Measured:
         real = value - losses.margin(model(moved), y)
     there = promised > 0
     ratio = (real[there] / promised[there]).median() if bool(there.any()) else None
-    return {
-        "zero_gradient": float(vanished.float().mean()),
-        "slope": None if ratio is None else float(ratio),
-    }
+    return float(vanished.float().mean()), None if ratio is None else float(ratio)
 
 
 @torch.no_grad()

@@ -96,9 +96,9 @@ def _find_recorded(
 ) -> Evaluation | None:
     """The finished run of a network whose checkpoint is cached, found without loading it."""
     checkpoint = checkpoint_header(plan.model, inputs.dataset, inputs.device)
-    if not checkpoint:
+    if checkpoint is None:
         return None
-    label, weights = label_of(plan.model), checkpoint["weights_hash"]
+    label, weights = label_of(plan.model), checkpoint.weights_hash
     header = header_of(label, checkpoint, weights, inputs, plan.attack, batch_size)
     run, path = read_finished_run(header, results), path_of(header, results)
     if run is None:

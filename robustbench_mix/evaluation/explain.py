@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pandas as pd
 import torch
@@ -21,20 +21,23 @@ from robustbench_mix.config.epsilon import Eps
 from robustbench_mix.data.dataset import Split, balanced_subset
 from robustbench_mix.evaluation import measures
 from robustbench_mix.evaluation.harness import borrow
-from robustbench_mix.evaluation.identity import Label, made_of
+from robustbench_mix.evaluation.identity import Label, network_fields
 from robustbench_mix.evaluation.inputs import Inputs, load_inputs
 from robustbench_mix.evaluation.load_model import check_exists, label_of, train_model
 from robustbench_mix.evaluation.plan import ExplanationPlan, ModelPlan
-from robustbench_mix.models.checkpoint import weights_hash
+from robustbench_mix.models.checkpoint import CheckpointHeader, weights_hash
 from robustbench_mix.models.mixers import spatial_mixers
 from robustbench_mix.models.separable import SeparableConv2d
 from robustbench_mix.results import probes
+from robustbench_mix.results.headers import ProbeHeader, ProbeIdentity, TransferHeader
 from robustbench_mix.runtime import provenance
 from robustbench_mix.runtime.progress import say
 from robustbench_mix.runtime.threads import tune_threads
 from robustbench_mix.storage import parquet_table
 from robustbench_mix.storage.files import check_writable
 from robustbench_mix.storage.locks import exclusive_lock
+from robustbench_mix.storage.parquet_table import TableHeader
+from robustbench_mix.storage.validation import extend
 from robustbench_mix.training.load_or_train import TrainedModel
 
 BATCH = 250
@@ -99,7 +102,7 @@ def probe(
 def _probe(
     label: Label,
     model: nn.Module,
-    header: dict[str, Any],
+    header: ProbeIdentity,
     split: Split,
     path: Path,
     device: torch.device,
@@ -108,7 +111,7 @@ def _probe(
     started = time.perf_counter()
     parts: list[pd.DataFrame] = []
     perturbations: list[Tensor] = []
-    sizes = [Eps(text).value for text in header["eps"]]
+    sizes = [Eps(text).value for text in header.eps]
     with borrow(model, device):
         counted = CountedModel(model)
         words = f"measuring {label.model}, spatial {label.spatial}, seed {label.seed}"
@@ -127,15 +130,19 @@ def _probe(
             norm = WAVE_NORM * pixels**0.5
             x, y = split.pixels(0, few).to(device), split.labels[:few].to(device)
             heat_map = measures.fourier_heat_map(counted, x, y, norm, generator)
-    found = {
-        "filters": _filter_spectrum(model, composed=False),
-        "composed": _filter_spectrum(model, composed=True),
-        "perturbation": measures.radial_spectrum(torch.cat(perturbations)),
-        "heat_map": heat_map.tolist(), "heat_map_n": few, "wave_norm": norm,
-    }  # fmt: skip
+    complete = extend(
+        header,
+        ProbeHeader,
+        filters=_filter_spectrum(model, composed=False),
+        composed=_filter_spectrum(model, composed=True),
+        perturbation=measures.radial_spectrum(torch.cat(perturbations)),
+        heat_map=heat_map.tolist(),
+        heat_map_n=few,
+        wave_norm=norm,
+    )
     table = pd.concat(parts, ignore_index=True)
     table.insert(0, "image", split.index.numpy())
-    _write(path, {**header, **found}, table, started)
+    _write(path, complete, table, started)
 
 
 def probe_passes(images: int, levels: int, height: int, width: int) -> Count:
@@ -148,7 +155,7 @@ def probe_passes(images: int, levels: int, height: int, width: int) -> Count:
 def transfer_passes(images: int, levels: int) -> Count:
     """About the passes of trying the examples of two networks on both."""
     walk = 2 * levels * (measures.PGD_STEPS + 1)
-    pictures = min(probes.SHOWN, images) * 2 * measures.FMN_STEPS
+    pictures = min(probes.MAX_PICTURES, images) * 2 * measures.FMN_STEPS
     return Count(images * (2 + walk + 8 * levels) + pictures, images * walk + pictures)
 
 
@@ -169,15 +176,20 @@ def transfer(
             say(f"already measured, see {path}")
         else:
             nets = (twin.model, trained.model)
-            seen = {"classes": list(dataset.classes), "shape": list(split.images.shape[1:])}
-            _transfer(label, nets, {**header, **seen}, split, path, device)
+            complete = extend(
+                header,
+                TransferHeader,
+                classes=list(dataset.classes),
+                shape=list(split.images.shape[1:]),
+            )
+            _transfer(label, nets, complete, split, path, device)
     return path
 
 
 def _transfer(
     label: Label,
     nets: tuple[nn.Module, nn.Module],
-    header: dict[str, Any],
+    header: ProbeIdentity,
     split: Split,
     path: Path,
     device: torch.device,
@@ -188,14 +200,14 @@ def _transfer(
         models = dict(zip(probes.SIDES, map(CountedModel, nets), strict=True))
         parts = []
         words = f"transfer between {label.model}s, spatial learned and {label.spatial}"
-        passes, both = transfer_passes(len(split), len(header["eps"])), models.values()
+        passes, both = transfer_passes(len(split), len(header.eps)), models.values()
         with tune_threads(*both), show_passes(words, passes, *both):
             for start in range(0, len(split), BATCH):
                 x = split.pixels(start, start + BATCH).to(device)
                 y = split.labels[start : start + BATCH].to(device)
                 names = split.index[start : start + BATCH].tolist()
                 seeds = torch.tensor([stream(label.seed, "transfer", name) for name in names])
-                parts.append(_crossed(models, x, y, header["eps"], seeds.to(device)))
+                parts.append(_crossed(models, x, y, header.eps, seeds.to(device)))
             table = pd.concat(parts, ignore_index=True)
             table.insert(0, "image", split.index.numpy())
             table = table.join(_pictures(models, split, table, device))
@@ -255,7 +267,7 @@ def _pictures(
     columns: dict[str, list[Any]] = {name: [None] * len(split) for name in probes.PICTURES}
     if not both.any():
         return pd.DataFrame(columns)
-    chosen = balanced_subset(split.take(torch.nonzero(both).flatten()), probes.SHOWN)
+    chosen = balanced_subset(split.take(torch.nonzero(both).flatten()), probes.MAX_PICTURES)
     rows = split.positions_of(chosen)
     x, y = chosen.pixels().to(device), chosen.labels.to(device)
     shown = {"label": y, "clean": x}
@@ -292,22 +304,29 @@ def _filter_spectrum(model: nn.Module, *, composed: bool) -> list[float]:
 
 
 def header_of(
-    kind: str, label: Label, checkpoint: dict[str, Any], inputs: Inputs, eps: Sequence[str]
-) -> dict[str, Any]:
+    kind: Literal["probe", "transfer"],
+    label: Label,
+    checkpoint: CheckpointHeader,
+    inputs: Inputs,
+    eps: Sequence[str],
+) -> ProbeIdentity:
     """What decides the outcome, and how it was made; `checkpoint` is the network's header."""
-    return {
-        **made_of(label, checkpoint, inputs.device),
-        "kind": kind, "dataset": inputs.dataset.name, "eps": list(eps), "n": len(inputs.split),
-        "data_hash": inputs.split.hash,
-    }  # fmt: skip
+    return ProbeIdentity(
+        **network_fields(label, checkpoint, inputs.device),
+        kind=kind,
+        dataset=inputs.dataset.name,
+        eps=list(eps),
+        n=len(inputs.split),
+        data_hash=inputs.split.hash,
+    )
 
 
-def path_of(header: dict[str, Any], results: Path, *weights: str) -> Path:
+def path_of(header: ProbeIdentity, results: Path, *weights: str) -> Path:
     """Where the records of networks with these weights belong."""
-    key = short_hash([header["data_hash"], header["eps"], *weights])
+    key = short_hash([header.data_hash, header.eps, *weights])
     return probes.path_for(results, header, key)
 
 
-def _write(path: Path, header: dict[str, Any], table: pd.DataFrame, started: float) -> None:
+def _write(path: Path, header: TableHeader, table: pd.DataFrame, started: float) -> None:
     beside = {"date": provenance.today(), "time_seconds": time.perf_counter() - started}
     parquet_table.write(path, header, table, beside)

@@ -12,10 +12,12 @@ from robustbench_mix.attacks.voting import DRAWS
 from robustbench_mix.config.canonical import short_hash
 from robustbench_mix.evaluation.inputs import Inputs
 from robustbench_mix.evaluation.plan import AttackPlan
+from robustbench_mix.models.checkpoint import CheckpointHeader
 from robustbench_mix.results import records
+from robustbench_mix.results.headers import ProtocolSpec, RunIdentity
 from robustbench_mix.results.records import Run
+from robustbench_mix.results.twins import without_threads
 from robustbench_mix.runtime.devices import compute_environment
-from robustbench_mix.runtime.provenance import comparable_values
 
 
 @dataclass(frozen=True)
@@ -30,77 +32,93 @@ class Label:
 
 def header_of(
     label: Label,
-    checkpoint: dict[str, Any],
+    checkpoint: CheckpointHeader,
     weights: str,
     inputs: Inputs,
     attack: AttackPlan,
     batch_size: int,
-) -> dict[str, Any]:
-    """Everything that decides the outcome, and how it was made.
+) -> RunIdentity:
+    """Return everything that decides the outcome of a run, and how it was made.
 
     Args:
-        label: The words that the network goes by.
+        label: The words that the model goes by.
         checkpoint: The header of its checkpoint, empty where there is none.
         weights: The hash of its weights.
         inputs: The images, and the device.
         attack: The protocol, and how it is run.
-        batch_size: Images attacked at once.
+        batch_size: How many images are attacked at once.
     """
     protocol, split = attack.protocol, inputs.split
-    return {
-        **made_of(label, checkpoint, inputs.device),
-        "dataset": inputs.dataset.name,
-        "protocol": protocol.name,
-        "norm": protocol.norm,
-        "eps": [eps.text for eps in protocol.eps],
-        "n": len(split),
-        "protocol_spec": protocol.as_json(),
-        "protocol_hash": protocol.hash,
-        "checkpoint_hash": weights,
-        "data_hash": split.hash,
-        "batch_size": batch_size,
-        "backend": attack.recorded_backend,
+    return RunIdentity(
+        **network_fields(label, checkpoint, inputs.device),
+        dataset=inputs.dataset.name,
+        protocol=protocol.name,
+        norm=protocol.norm,
+        eps=[eps.text for eps in protocol.eps],
+        n=len(split),
+        protocol_spec=ProtocolSpec(**protocol.as_json()),
+        protocol_hash=protocol.hash,
+        checkpoint_hash=weights,
+        data_hash=split.hash,
+        batch_size=batch_size,
+        backend=attack.recorded_backend,
         # How many passes a verdict rests on.
-        **({"randomised": DRAWS} if attack.randomised else {}),
-    }
+        randomised=DRAWS if attack.randomised else None,
+    )
 
 
-def made_of(label: Label, checkpoint: dict[str, Any], device: torch.device) -> dict[str, Any]:
-    """Which network, how it was trained, and what measures it: the part of every header."""
-    recipe = checkpoint.get("recipe", {})
+def network_fields(
+    label: Label, checkpoint: CheckpointHeader, device: torch.device
+) -> dict[str, Any]:
+    """Return the fields of every header: which model, how it was trained, what measures it.
+
+    Args:
+        label: The words that the model goes by.
+        checkpoint: The header of its checkpoint, empty where there is none.
+        device: Where it is computed.
+    """
+    recipe = checkpoint.recipe
+    adversarial = recipe.adversarial if recipe else None
     return {
         **asdict(label),
-        # Where weights come from that were not trained here.
-        **({"weights": checkpoint["weights"]} if "weights" in checkpoint else {}),
-        "train_examples": checkpoint.get("train_examples"),
-        "epochs": recipe.get("epochs"),
-        "adversarial": recipe.get("adversarial", {}).get("eps", ""),
+        "weights": checkpoint.weights,
+        "train_examples": checkpoint.train_examples,
+        "epochs": recipe.epochs if recipe else None,
+        "adversarial": adversarial.eps if adversarial else "",
         **compute_environment(device),
     }
 
 
-def path_of(header: dict[str, Any], results: Path) -> Path:
-    """Where the records of the run with this header belong."""
-    parts = ("checkpoint_hash", "data_hash", "batch_size", "backend", "protocol_hash", "seed")
-    return records.run_path(results, header, short_hash([header[name] for name in parts]))
+def path_of(header: RunIdentity, results: Path) -> Path:
+    """Return where the records of the run with this header belong."""
+    parts = [
+        header.checkpoint_hash, header.data_hash, header.batch_size, header.backend,
+        header.protocol_hash, header.seed,
+    ]  # fmt: skip
+    return records.run_path(results, header, short_hash(parts))
 
 
-def finished(path: Path, header: dict[str, Any]) -> Run | None:
-    """The run at `path` if it is what this header would give.
+def read_finished(path: Path, header: RunIdentity) -> Run | None:
+    """Return the run at `path` if it is what this header would give.
 
-    Raises RbmixError if the file is damaged.
+    Args:
+        path: Where its records belong.
+        header: What decides the outcome.
+
+    Raises:
+        RbmixError: The file is damaged.
     """
     if not path.exists():
         return None
     run = records.read(path)
-    return run if agree(run.header, header) else None
+    return run if are_of_one_run(run.header, header) else None
 
 
-def agree(kept: dict[str, Any], wanted: dict[str, Any]) -> bool:
-    """Whether two headers are of one run; the commit and the number of threads may differ."""
-    found = {"passes", "checked", "audit", "diagnostics", "smallest_batch", "commit"}
-    first, second = (
-        {name: comparable_values(header, [name]) for name in header if name not in found}
-        for header in (kept, wanted)
-    )
-    return first == second
+def are_of_one_run(kept: RunIdentity, wanted: RunIdentity) -> bool:
+    """Return whether two headers are of one run; commit and number of threads may differ."""
+    return _outcome(kept) == _outcome(wanted)
+
+
+def _outcome(header: RunIdentity) -> dict[str, object]:
+    fields = {name: getattr(header, name) for name in RunIdentity.__struct_fields__}
+    return {**fields, "commit": "", "device": without_threads(header.device)}

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import nn
 
-from robustbench_mix.config.canonical import as_json
 from robustbench_mix.config.training import Adversarial, Recipe, adversarial_eps, recipe_for
 from robustbench_mix.data.dataset import Dataset
 from robustbench_mix.evaluation.identity import Label
@@ -17,6 +15,7 @@ from robustbench_mix.evaluation.inputs import load_inputs
 from robustbench_mix.evaluation.plan import ModelPlan, TrainingPlan
 from robustbench_mix.evaluation.pretrained import load_pretrained
 from robustbench_mix.models import checkpoint
+from robustbench_mix.models.checkpoint import CheckpointHeader
 from robustbench_mix.models.sources import registry
 from robustbench_mix.runtime.devices import pick_precision
 from robustbench_mix.storage.files import check_writable
@@ -58,7 +57,7 @@ def load_model(
     spec = plan.spec
     if isinstance(plan.module, nn.Module):
         label = Label(spec.model, "external", "external", spec.seed)
-        return label, TrainedModel(plan.module, Path(), {}, 0.0)
+        return label, TrainedModel(plan.module, Path(), CheckpointHeader(), 0.0)
     if is_pretrained(plan):
         return load_pretrained(plan, dataset)
     if plan.file is not None:
@@ -96,9 +95,11 @@ def recipe_of(plan: ModelPlan, dataset: str, device: torch.device) -> Recipe:
     return training.applied_to(recipe, pick_precision(training.precision, device))
 
 
-def checkpoint_header(plan: ModelPlan, dataset: Dataset, device: torch.device) -> dict[str, Any]:
-    """The header of the checkpoint of exactly these settings, empty where there is none."""
+def checkpoint_header(
+    plan: ModelPlan, dataset: Dataset, device: torch.device
+) -> CheckpointHeader | None:
+    """The header of the checkpoint of exactly these settings, None where there is none."""
     recipe = recipe_of(plan, dataset.name, device)
     _, path = split_and_checkpoint_path(plan.spec, dataset, recipe, plan.training.examples)
-    header = checkpoint.read_header(path) if path.exists() else {}
-    return header if header.get("spec") == as_json(plan.spec) else {}
+    header = checkpoint.read_header(path) if path.exists() else None
+    return header if header is not None and header.spec == plan.spec else None

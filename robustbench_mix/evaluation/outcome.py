@@ -6,16 +6,17 @@ import pandas as pd
 
 from robustbench_mix.data.dataset import Split
 from robustbench_mix.evaluation.state import State
+from robustbench_mix.results.headers import Conclusions
 
 
-def checked(state: State) -> dict[str, int]:
-    """How many conclusions about smaller epsilons were attacked outright, and how many fell."""
+def count_conclusions(state: State) -> Conclusions:
+    """Count the conclusions about smaller epsilons that were attacked outright, and that fell."""
     confirmed = [
         row
         for row, outcome in enumerate(state.checked)
         if outcome == "confirmed" and state.check[row] < state.failed[row]
     ]
-    return {"confirmed": len(confirmed), "refuted": state.checked.count("refuted")}
+    return Conclusions(confirmed=len(confirmed), refuted=state.checked.count("refuted"))
 
 
 def table(split: Split, state: State, levels: int, concludes: bool) -> pd.DataFrame:

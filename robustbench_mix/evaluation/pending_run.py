@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import torch
+from msgspec import structs
 
 from robustbench_mix.config.protocols import Protocol
 from robustbench_mix.data.dataset import Split
 from robustbench_mix.evaluation import outcome, resume, sanity_checks
-from robustbench_mix.evaluation.diagnostics import Measured
 from robustbench_mix.evaluation.harness import Settings, check_classes, classes_of
-from robustbench_mix.evaluation.identity import Label, finished, header_of, path_of
+from robustbench_mix.evaluation.identity import Label, header_of, path_of, read_finished
 from robustbench_mix.evaluation.inputs import Inputs
 from robustbench_mix.evaluation.plan import AttackPlan
 from robustbench_mix.evaluation.resume import Saver, Shard, Sizes
@@ -22,10 +21,12 @@ from robustbench_mix.evaluation.schedules import Schedule, schedule_of
 from robustbench_mix.evaluation.state import State
 from robustbench_mix.models.checkpoint import weights_hash
 from robustbench_mix.results import flags, records
+from robustbench_mix.results.headers import Diagnostics, Passes, RunHeader, RunIdentity
 from robustbench_mix.results.records import Run
 from robustbench_mix.runtime import provenance
 from robustbench_mix.runtime.progress import say
 from robustbench_mix.storage.locks import exclusive_lock
+from robustbench_mix.storage.validation import extend
 from robustbench_mix.training.load_or_train import TrainedModel
 
 
@@ -37,7 +38,7 @@ class PendingRun:
     inputs: Inputs
     attack: AttackPlan
     schedule: Schedule
-    header: dict[str, Any]
+    header: RunIdentity
     results: Path
     path: Path
 
@@ -54,7 +55,7 @@ class PendingRun:
     def sizes(self, images: int) -> Sizes:
         """What the state of an attack on so many images must fit."""
         levels, steps = len(self.protocol.eps), self.schedule.steps
-        return Sizes(images, levels, steps, self.header["batch_size"])
+        return Sizes(images, levels, steps, self.header.batch_size)
 
 
 def pending_run(
@@ -90,11 +91,11 @@ def pending_run(
     return PendingRun(trained, inputs, attack, schedule, header, results, path_of(header, results))
 
 
-def read_finished_run(header: dict[str, Any], results: Path) -> Run | None:
+def read_finished_run(header: RunIdentity, results: Path) -> Run | None:
     """The run with this header if it is on disk, complete, and nothing is left of its making."""
     path = path_of(header, results)
-    run = finished(path, header)
-    if run is None or "diagnostics" not in run.header or resume.has_resume_state(path):
+    run = read_finished(path, header)
+    if run is None or run.header.diagnostics is None or resume.has_resume_state(path):
         return None
     return run
 
@@ -114,7 +115,7 @@ def make_run(pending: PendingRun, *, fresh: bool = False) -> tuple[Run, bool]:
         if run is not None:
             return run, True
         run = _attack(pending, fresh)
-        if aside := records.set_aside(pending.path, pending.results, run):
+        if aside := records.archive_replaced(pending.path, pending.results, run):
             say(f"what other versions or another device gave is kept as {aside}")
         records.write(run, pending.path)
         resume.delete_resume_state(pending.path)
@@ -146,12 +147,12 @@ def _read_kept(pending: PendingRun) -> Run | None:
     """The finished run if it is on disk, with its diagnostics."""
     if not pending.path.exists():
         return None
-    run = finished(pending.path, pending.header)
+    run = read_finished(pending.path, pending.header)
     if run is None:
         say(f"{pending.path} was made with other versions or on another device: attacking again")
         return None
     tell_reused(pending.path)
-    if "diagnostics" not in run.header:
+    if run.header.diagnostics is None:
         run = _with_diagnostics(run, pending, None)
         records.write(run, pending.path)
     resume.delete_resume_state(pending.path)  # of a process that was killed just after writing
@@ -165,7 +166,7 @@ def tell_reused(path: Path) -> None:
 
 def _attack(pending: PendingRun, fresh: bool) -> Run:
     """Attack every image, from where an unfinished run stopped unless `fresh`."""
-    split, seed = pending.split, pending.header["seed"]
+    split, seed = pending.split, pending.header.seed
     measured = _check_network(pending)
     sizes, partial = pending.sizes(len(split)), resume.resume_state_path(pending.path)
     state = None
@@ -175,17 +176,21 @@ def _attack(pending: PendingRun, fresh: bool) -> Run:
     state = _search(pending, split, partial, state)
     stages = pending.schedule.stages
     concludes = pending.attack.recorded_backend == "fast" and bool(stages)
-    found: dict[str, Any] = {"passes": state.passes, "checked": outcome.checked(state)}
-    if concludes and (audit := findings(state, split, stages, seed, sizes.levels)):
-        found["audit"] = audit
-    if state.batch_size < sizes.batch_size:
-        found["smallest_batch"] = state.batch_size
+    audit = findings(state, split, stages, seed, sizes.levels) if concludes else []
+    header = extend(
+        pending.header,
+        RunHeader,
+        passes={stage: Passes(**spent) for stage, spent in state.passes.items()},
+        checked=outcome.count_conclusions(state),
+        audit=audit or None,
+        smallest_batch=state.batch_size if state.batch_size < sizes.batch_size else None,
+    )
     run = Run(
-        header={**pending.header, **found},
+        header=header,
         table=outcome.table(split, state, sizes.levels, concludes),
         date=provenance.today(),
         time_seconds={
-            "training": float(pending.trained.header.get("time_seconds", 0.0)),
+            "training": pending.trained.header.time_seconds or 0.0,
             "attacking": state.attack_seconds,
         },
     )
@@ -199,7 +204,7 @@ def _search(pending: PendingRun, split: Split, partial: Path, state: State | Non
     header, schedule = pending.header, pending.schedule
     saver = Saver(partial, header)
     settings = Settings(
-        header["seed"], pending.inputs.device, header["batch_size"], save=saver,
+        header.seed, pending.inputs.device, header.batch_size, save=saver,
         description=f"{pending.protocol.name} on {len(split)} images",
     )  # fmt: skip
     try:
@@ -211,7 +216,7 @@ def _search(pending: PendingRun, split: Split, partial: Path, state: State | Non
         raise
 
 
-def _measure(pending: PendingRun) -> Measured:
+def _measure(pending: PendingRun) -> Diagnostics:
     """What there is to say of the network before it is attacked."""
     inputs = pending.inputs
     return sanity_checks.of_network(
@@ -219,27 +224,29 @@ def _measure(pending: PendingRun) -> Measured:
     )
 
 
-def _check_network(pending: PendingRun) -> Measured:
+def _check_network(pending: PendingRun) -> Diagnostics:
     """Measure the network and say what is odd; raises RbmixError for one that draws unannounced."""
     measured = _measure(pending)
-    is_announced, draws = pending.attack.randomised, flags.draws(measured)
+    is_announced, draws = pending.attack.randomised, flags.draws_random_numbers(measured)
     if is_announced and not draws:
         say("said to be randomised, but deterministic: two passes of the same images agree")
     if draws and not is_announced:
-        raise flags.unsaid(measured["unrepeatable"] or 0.0)
+        raise flags.undeclared_randomness(measured.unrepeatable)
     for name, words in flags.of_network(measured, randomised=is_announced).items():
         say(f"flag {name}: {words} (docs/flags.md)")
     return measured
 
 
-def _with_diagnostics(run: Run, pending: PendingRun, measured: Measured | None) -> Run:
+def _with_diagnostics(run: Run, pending: PendingRun, measured: Diagnostics | None) -> Run:
     """The run with its diagnostics; `measured` is what was known before the attack."""
     model, inputs = pending.trained.model, pending.inputs
     measured = measured or _measure(pending)
-    found: dict[str, Any] = {**measured}
+    counts: dict[str, int] = {}
     # Other attacks judge by one pass: of a network that draws, that says nothing about verdicts.
-    if not (pending.attack.randomised and flags.draws(measured)):
-        seed = run.header["seed"]
-        found |= sanity_checks.of_attacks(model, run, inputs.split, inputs.device, seed)
-    found["trained_accuracy"] = pending.trained.header.get("test_accuracy")
-    return replace(run, header={**run.header, "diagnostics": found})
+    if not (pending.attack.randomised and flags.draws_random_numbers(measured)):
+        seed = run.header.seed
+        counts = sanity_checks.of_attacks(model, run, inputs.split, inputs.device, seed)
+    found = structs.replace(
+        measured, trained_accuracy=pending.trained.header.test_accuracy, **counts
+    )
+    return replace(run, header=structs.replace(run.header, diagnostics=found))

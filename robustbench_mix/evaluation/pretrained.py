@@ -11,6 +11,7 @@ from robustbench_mix.data.dataset import Dataset
 from robustbench_mix.evaluation.identity import Label
 from robustbench_mix.evaluation.plan import ModelPlan
 from robustbench_mix.models import factory, state_dict
+from robustbench_mix.models.checkpoint import CheckpointHeader
 from robustbench_mix.models.sources import registry
 from robustbench_mix.models.sources.common import Pretrained
 from robustbench_mix.runtime.progress import say
@@ -52,6 +53,6 @@ def load_pretrained(plan: ModelPlan, dataset: Dataset) -> tuple[Label, TrainedMo
             channels_last=False,
         )  # fmt: skip
     mixers = (spec.spatial, spec.channel) if plan.is_variant else ("external", "external")
-    header = {"weights": found.weights} if found.weights else {}
+    header = CheckpointHeader(weights=found.weights or None)
     label = Label(spec.name, *mixers, spec.seed)
     return label, TrainedModel(model.eval(), file or Path(), header, 0.0)

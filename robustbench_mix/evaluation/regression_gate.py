@@ -74,7 +74,7 @@ def update(plan: EvaluationPlan, run: Run, path: Path) -> list[Path]:
     Returns:
         The files that were written.
     """
-    nearby = plan.attack.on_grid(baselines.edges(run.eps, plan.attack.protocol.norm))
+    nearby = plan.attack.on_grid(baselines.nearby_grid(run.eps, plan.attack.protocol.norm))
     around = _evaluate_afresh(replace(plan, attack=nearby))
     weights = plan.model.file
     words = {"dataset": str(plan.data.dataset), "attack": plan.attack.word}
@@ -118,6 +118,7 @@ def _weights_name(weights: Path | None, folder: Path) -> str:
 def _checkpoint_name(weights: Path) -> str:
     """One file for all baselines of one network: its name changes with the weights."""
     header = checkpoint.read_header(weights)
-    spec = header["spec"]
-    words = [spec["model"], spec["spatial"], spec["channel"], f"s{spec['seed']}", header["dataset"]]
-    return safe_name("-".join([*words, header["weights_hash"]])) + ".safetensors"
+    spec = header.spec
+    assert spec is not None  # `checkpoint.is_rbmix_checkpoint` has looked
+    words = [spec.model, spec.spatial, spec.channel, f"s{spec.seed}", str(header.dataset)]
+    return safe_name("-".join([*words, header.weights_hash])) + ".safetensors"

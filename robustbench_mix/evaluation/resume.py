@@ -14,11 +14,16 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from robustbench_mix.evaluation.identity import agree
-from robustbench_mix.evaluation.state import State, restored
+import msgspec
+
+from robustbench_mix.errors import RbmixError
+from robustbench_mix.evaluation.identity import are_of_one_run
+from robustbench_mix.evaluation.state import State, state_from_json
+from robustbench_mix.results.headers import RunIdentity
 from robustbench_mix.runtime.progress import say
-from robustbench_mix.storage import reading
+from robustbench_mix.storage import reading, validation
 from robustbench_mix.storage.files import remove, write_text
+from robustbench_mix.storage.validation import Header
 from robustbench_mix.training.resume import ATTACK_SUFFIX
 
 SAVE_EVERY_SECONDS = 2.0
@@ -50,12 +55,22 @@ class Shard:
         return records.with_suffix(f".shard-{self.number}-of-{self.of}.json")
 
 
+class Kept(Header, frozen=True, kw_only=True):
+    """What a file of an unfinished run holds: a `RunIdentity` and a `State` as JSON values.
+
+    They are looked at one after the other: of a run of another version, only the header is.
+    """
+
+    header: dict[str, object]
+    state: dict[str, object]
+
+
 @dataclass
 class Saver:
     """Writes the state of an unfinished run, but not more often than every few seconds."""
 
     path: Path
-    header: dict[str, Any]
+    header: RunIdentity
     saved_at: float = field(default_factory=time.monotonic)
     latest: dict[str, Any] | None = None
 
@@ -69,7 +84,7 @@ class Saver:
     def flush(self) -> None:
         """Write what is kept."""
         if self.latest is not None:
-            content = {"header": self.header, "state": self.latest}
+            content = {"header": msgspec.to_builtins(self.header), "state": self.latest}
             write_text(self.path, json.dumps(content))
             self.saved_at = time.monotonic()
 
@@ -79,7 +94,7 @@ def resume_state_path(path: Path) -> Path:
     return path.with_suffix(ATTACK_SUFFIX)
 
 
-def read_state(path: Path, header: dict[str, Any], sizes: Sizes) -> State | None:
+def read_state(path: Path, header: RunIdentity, sizes: Sizes) -> State | None:
     """The state at `path` of a run with this header, None if there is none.
 
     Raises RbmixError if the file is damaged.
@@ -87,25 +102,30 @@ def read_state(path: Path, header: dict[str, Any], sizes: Sizes) -> State | None
     kept = _read(path)
     if kept is None:
         return None
-    with reading.refuse_on_error(*_refusal(path)):
-        if kept["header"] == header:
-            return restored(kept["state"], **asdict(sizes))
+    if kept.header == msgspec.to_builtins(header):
+        with reading.refuse_on_error(*_refusal(path)):
+            return state_from_json(kept.state, **asdict(sizes))
     say(f"{path} was made with other versions or on another device: starting over")
     return None
 
 
-def has_state_of(path: Path, header: dict[str, Any]) -> bool:
+def has_state_of(path: Path, header: RunIdentity) -> bool:
     """Whether the state of such a run is kept there; raises RbmixError as `read_state` does."""
     kept = _read(path)
-    with reading.refuse_on_error(*_refusal(path)):
-        return kept is not None and agree(kept["header"], header)
+    if kept is None:
+        return False
+    try:
+        return are_of_one_run(msgspec.convert(kept.header, RunIdentity), header)
+    except (msgspec.ValidationError, RbmixError):  # of a version with other headers
+        return False
 
 
-def _read(path: Path) -> Any:
+def _read(path: Path) -> Kept | None:
     if not path.exists():
         return None
+    refusal, hint = _refusal(path)
     raw = reading.read_bytes(path, "unfinished run", reading.MAX_STATE_BYTES)
-    return reading.parse_json(raw, *_refusal(path))
+    return validation.decode(reading.parse_json(raw, refusal, hint), Kept, refusal, hint=hint)
 
 
 def _refusal(path: Path) -> tuple[str, str]:
@@ -125,7 +145,7 @@ def find_shards(records: Path) -> list[Shard]:
     return [Shard(number, of) for number in range(1, of + 1)]
 
 
-def join_shards(records: Path, header: dict[str, Any], sizes: Sizes) -> State | None:
+def join_shards(records: Path, header: RunIdentity, sizes: Sizes) -> State | None:
     """The state of a run whose shards are all on disk, None if one is missing."""
     states = []
     for shard in find_shards(records):

@@ -8,12 +8,11 @@ the share of them that the expensive stages would have broken.
 
 from __future__ import annotations
 
-from typing import Any
-
 from robustbench_mix.attacks.base import Stage
 from robustbench_mix.attacks.streams import stream
 from robustbench_mix.data.dataset import Split
 from robustbench_mix.evaluation.state import State
+from robustbench_mix.results.headers import Audit
 from robustbench_mix.results.intervals import at_most
 
 
@@ -36,7 +35,7 @@ def rows_broken_by_sample(state: State, sampled: set[int]) -> list[int]:
 
 def findings(
     state: State, split: Split, stages: list[Stage], seed: int, levels: int
-) -> list[dict[str, Any]]:
+) -> list[Audit]:
     """Return what the sample says at each epsilon; nothing if no stage was for a sample.
 
     `sampled` survivors of the cheap stages met the expensive ones, `broken` of them fell; at most
@@ -55,5 +54,5 @@ def findings(
         unmet = sum(cheap[row] > at for row in rows) - len(sampled)
         broken = sum(state.level[row] <= at for row in sampled)
         bound = 0.0 if went_on or not unmet else at_most(broken, len(sampled)) * unmet / len(split)
-        found.append({"sampled": len(sampled), "broken": broken, "bound": bound})
+        found.append(Audit(sampled=len(sampled), broken=broken, bound=bound))
     return found

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import nn
 
@@ -12,9 +10,10 @@ from robustbench_mix.attacks.counted_model import CountedModel
 from robustbench_mix.attacks.streams import stream
 from robustbench_mix.data.dataset import Dataset, Split
 from robustbench_mix.evaluation import diagnostics
-from robustbench_mix.evaluation.diagnostics import SAMPLE, Measured
+from robustbench_mix.evaluation.diagnostics import SAMPLE
 from robustbench_mix.evaluation.harness import borrow, sample
 from robustbench_mix.models.fusion import simplify
+from robustbench_mix.results.headers import Diagnostics, ProtocolSpec
 from robustbench_mix.results.records import Run
 from robustbench_mix.runtime.memory import retry_with_smaller_batches
 from robustbench_mix.runtime.threads import tune_threads
@@ -22,44 +21,46 @@ from robustbench_mix.runtime.threads import tune_threads
 MORE_STEPS = 100  # at least, to ask whether PGD had enough
 
 
-def of_network(model: nn.Module, dataset: Dataset, split: Split, device: torch.device) -> Measured:
+def of_network(
+    model: nn.Module, dataset: Dataset, split: Split, device: torch.device
+) -> Diagnostics:
     """What can be told before the attack; values as `diagnostics.of_network`."""
-    found: Measured = {}
+    found: list[Diagnostics] = []
     mean, std = dataset.statistics()
 
     def work(_: int, rows: list[int]) -> None:
         x, y = _images(split, rows, device)
-        found.update(diagnostics.of_network(model, x, y, mean, std))
+        found.append(diagnostics.of_network(model, x, y, mean, std))
 
     with borrow(model, device):
         rows = _chosen(split)
         retry_with_smaller_batches(work, rows, len(rows))
-    return found
+    return found[-1]
 
 
 def of_attacks(
     model: nn.Module, run: Run, split: Split, device: torch.device, seed: int
-) -> Measured:
+) -> dict[str, int]:
     """What other attacks say about what this run found; as `diagnostics.of_attacks`.
 
     Within the epsilon of its grid at which nearest to half of the images stand. Empty where
     none of the images that are looked at is classified correctly.
     """
-    survived = run.survived()
+    survived = run.standing()
     rows = [row for row in _chosen(split) if survived["0"].iloc[row]]
     if not rows:
         return {}
     shares = [abs(survived[eps].iloc[rows].mean() - 0.5) for eps in run.eps]
     at = shares.index(min(shares))
     standing = torch.tensor(survived[run.eps[at]].to_numpy(bool))
-    found: dict[str, Any] = {"eps": at}
-    more_steps = _more_steps(run.header["protocol_spec"])
+    found = {"eps": at}
+    more_steps = _more_steps(run.header.protocol_spec)
 
     def work(_: int, rows: list[int]) -> None:
         x, y = _images(split, rows, device)
         seeds = [stream(seed, "diagnostics", int(split.index[row])) for row in rows]
         eps = torch.full((len(rows),), run.radius(at), dtype=torch.float64)
-        batch = Batch(x, y, eps, torch.tensor(seeds, device=device), run.header["norm"])
+        batch = Batch(x, y, eps, torch.tensor(seeds, device=device), run.header.norm)
         found.update(diagnostics.of_attacks(counted, batch, standing[rows], more_steps))
 
     with borrow(model, device):
@@ -70,11 +71,11 @@ def of_attacks(
     return found
 
 
-def _more_steps(protocol: dict[str, Any]) -> int:
+def _more_steps(protocol: ProtocolSpec) -> int:
     """How many steps are more than the protocol's, 0 where it does not have one loss of ours."""
-    if protocol["algorithm"] != "pgd":
+    if protocol.algorithm != "pgd":
         return 0
-    return max(MORE_STEPS, 2 * int(protocol["options"].get("steps", 40)))
+    return max(MORE_STEPS, 2 * int((protocol.options or {}).get("steps", 40)))
 
 
 def _chosen(split: Split) -> list[int]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
-from typing import Any
 
-from robustbench_mix.results import schemas
-from robustbench_mix.storage import validation
+import msgspec
+
+from robustbench_mix.storage.validation import LARGEST, Count, NonNegative, is_name
 
 
 @dataclass
@@ -38,35 +39,44 @@ class State:
     cheap: list[int]
     forward: list[int | None]
     gradient: list[int | None]
-    passes: dict[str, dict[str, int]] = field(default_factory=dict)
-    attack_seconds: float = 0.0
+    passes: dict[str, dict[str, Count]] = field(default_factory=dict)
+    attack_seconds: NonNegative = 0.0
     batch_size: int = 0
 
 
-def restored(plain: Any, images: int, levels: int, steps: int, batch_size: int) -> State:
-    """The state of an unfinished run, from what `asdict` gave; not trusted.
+def state_from_json(plain: object, images: int, levels: int, steps: int, batch_size: int) -> State:
+    """Return the state of an unfinished run, from what `asdict` gave; not trusted.
 
-    `levels` is the length of the grid, `steps` how many an image can pass. Raises ValueError
-    unless everything lies where a run of these sizes can have left it.
+    Args:
+        plain: The JSON value.
+        images: How many images the run has.
+        levels: The length of the epsilon grid.
+        steps: How many (epsilon, stage) pairs an image can pass.
+        batch_size: How many images at once the run began with.
+
+    Raises:
+        ValueError: Something does not lie where a run of these sizes can have left it.
     """
-    level = validation.count(-1, levels)
-    passed = validation.count(-1, steps)
-    name, spent, whole = validation.text, validation.maybe(validation.count()), validation.count()
-    each = {
-        "prediction": whole, "margin": validation.number(), "level": validation.count(0, levels),
-        "correct": lambda value: type(value) is bool, "component": name,
-        "norm": validation.measured, "stage": passed, "failed": level, "check": level,
-        "check_stage": passed, "cheap": level,
-        "checked": validation.among("", "confirmed", "refuted"), "forward": spent,
-        "gradient": spent,
+    state = msgspec.convert(plain, State)
+    bounds = {
+        "prediction": (0, LARGEST), "margin": (-math.inf, math.inf), "level": (0, levels),
+        "stage": (-1, steps), "failed": (-1, levels), "check": (-1, levels),
+        "check_stage": (-1, steps), "cheap": (-1, levels), "forward": (0, LARGEST),
+        "gradient": (0, LARGEST),
     }  # fmt: skip
-    checks = {key: validation.listed(check, images, images) for key, check in each.items()}
-    checks["passes"] = schemas.PASSES
-    checks["attack_seconds"] = validation.number(0)
-    checks["batch_size"] = validation.count(1, batch_size)
-    if wrong := [key for key, check in checks.items() if not check(plain.get(key))]:
-        raise ValueError(f"{wrong[0]} is not of such a run")
-    state = State(**plain)
+    for name in ("correct", "component", "norm", "checked", *bounds):
+        values = getattr(state, name)
+        low, high = bounds.get(name, (0, 0))
+        if len(values) != images:
+            raise ValueError(f"{name} has {len(values)} values (allowed: {images})")
+        if name in bounds and not all(v is None or low <= v <= high for v in values):
+            raise ValueError(f"{name} is not of such a run (allowed: {low} to {high})")
+    if not all(name == "" or is_name(name) for name in (*state.component, *state.passes)):
+        raise ValueError("component is not of such a run")
+    if not set(state.checked) <= {"", "confirmed", "refuted"}:
+        raise ValueError("checked is not of such a run")
+    if not 1 <= state.batch_size <= batch_size:
+        raise ValueError(f"batch_size {state.batch_size} is not in 1 to {batch_size}")
     for check, step, found in zip(state.check, state.check_stage, state.checked, strict=True):
         if check >= 0 and not found and step >= steps:
             raise ValueError("a check that never ends")

@@ -17,6 +17,7 @@ from robustbench_mix.data.dataset import Dataset, Split, balanced_subset
 from robustbench_mix.errors import RbmixError
 from robustbench_mix.evaluation.inputs import Inputs, load_inputs
 from robustbench_mix.evaluation.plan import UnshufflingPlan
+from robustbench_mix.results.headers import UnshufflingHeader
 from robustbench_mix.results.unshuffling import DECODED, PICTURES, path_for
 from robustbench_mix.runtime import provenance
 from robustbench_mix.runtime.devices import compute_environment, pick_precision, training_threads
@@ -99,20 +100,20 @@ def _train_and_decode(
         started = time.perf_counter()
         with report_if_slow(f"decoding {len(split):,} test images"):
             table = _decode(model, split, order, device)
-    header = {
-        "model": unshuffler.name,
+    header = UnshufflingHeader(
+        model=unshuffler.name,
         **asdict(unshuffler),
-        "dataset": dataset.name,
-        "image": [dataset.channels, height, width],
-        "levels": split.grey_levels,
-        "n": len(split),
-        "train_examples": len(train_split),
-        "epochs": recipe.epochs,
-        "recipe": as_json(recipe),
-        "data_hash": split.hash,
-        "reach": unshuffler.reach,
+        dataset=dataset.name,
+        image=[dataset.channels, height, width],
+        levels=split.grey_levels,
+        n=len(split),
+        train_examples=len(train_split),
+        epochs=recipe.epochs,
+        recipe=as_json(recipe),
+        data_hash=split.hash,
+        reach=unshuffler.reach,
         **made_with,
-    }
+    )
     seconds += time.perf_counter() - started
     parquet_table.write(path, header, table, {"date": provenance.today(), "time_seconds": seconds})
 

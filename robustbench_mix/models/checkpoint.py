@@ -11,7 +11,9 @@ import json
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import torch
+from msgspec.structs import replace
 from torch import Tensor, nn
 
 from robustbench_mix.config.canonical import as_json, short_hash
@@ -22,18 +24,55 @@ from robustbench_mix.models import state_dict
 from robustbench_mix.storage import reading
 from robustbench_mix.storage.files import safe_name, write_bytes
 from robustbench_mix.storage.paths import cache_folder
-from robustbench_mix.storage.validation import Check, count, holding, is_name, maybe, number, verify
+from robustbench_mix.storage.validation import (
+    Header,
+    Name,
+    NonNegative,
+    Positive,
+    Share,
+    Text,
+    decode,
+)
 
 KEY = "rbmix"
 FORMAT = 1
-HEADER: dict[str, Check] = {
-    "weights_hash": is_name,
-    "recipe": maybe(holding(epochs=count(1), adversarial=maybe(holding(eps=is_name)))),
-    "dataset": maybe(is_name),
-    "train_examples": maybe(count(1)),
-    "test_accuracy": maybe(number(0, 1)),
-    "time_seconds": maybe(number(0)),
-}
+
+
+class CheckpointHeader(Header, frozen=True, kw_only=True):
+    """What a checkpoint says of its weights; None and '' for what nobody knows.
+
+    `train_hash` is of the training images, `image` their channels, height and width.
+    `test_accuracy` is a share. `weights` names the file or tag of weights that were not trained
+    here; such a header is in no file.
+    """
+
+    format: int | None = None
+    weights_hash: Text = ""
+    spec: ModelSpec | None = None
+    recipe: Recipe | None = None
+    dataset: Name | None = None
+    classes: list[str] | None = None
+    image: list[int] | None = None
+    train_examples: Positive | None = None
+    train_hash: str | None = None
+    test_accuracy: Share | None = None
+    time_seconds: NonNegative | None = None
+    device: str | None = None
+    versions: dict[str, str] | None = None
+    commit: str | None = None
+    date: str | None = None
+    weights: str | None = None
+
+
+def as_plain(header: CheckpointHeader) -> dict[str, Any]:
+    """Return the header as plain JSON values with sorted names, as files have it."""
+    plain = msgspec.to_builtins(header)
+    if header.spec is not None:
+        plain["spec"] = as_json(header.spec)
+    if header.recipe is not None:
+        plain["recipe"] = as_json(header.recipe)
+    found: dict[str, Any] = json.loads(json.dumps(plain, sort_keys=True))
+    return found
 
 
 def path_for(spec: ModelSpec, recipe: Recipe, dataset: str, data_hash: str) -> Path:
@@ -52,17 +91,20 @@ def weights_hash(model: nn.Module) -> str:
     return digest.hexdigest()[:12]
 
 
-def save(model: nn.Module, header: dict[str, Any], path: Path) -> None:
-    """Write weights and header (plain JSON values) to `path`, whole or not at all."""
+def save(model: nn.Module, header: CheckpointHeader, path: Path) -> None:
+    """Write weights and header to `path`, whole or not at all.
+
+    The format and the hash of the weights are set in the header.
+    """
     import safetensors.torch
 
-    header = {"format": FORMAT, **header, "weights_hash": weights_hash(model)}
-    raw = safetensors.torch.save(_tensors(model), {KEY: json.dumps(header, sort_keys=True)})
-    write_bytes(path, raw)
+    complete = replace(header, format=FORMAT, weights_hash=weights_hash(model))
+    text = json.dumps(as_plain(complete), sort_keys=True)
+    write_bytes(path, safetensors.torch.save(_tensors(model), {KEY: text}))
 
 
-def read_header(path: Path) -> dict[str, Any]:
-    """The JSON header of a checkpoint; raises RbmixError if there is none to read."""
+def read_header(path: Path) -> CheckpointHeader:
+    """Read the header of a checkpoint; raises RbmixError if there is none to read."""
     from safetensors import safe_open
 
     if not path.exists():
@@ -71,18 +113,21 @@ def read_header(path: Path) -> dict[str, Any]:
     reading.check_file(path, "checkpoint", reading.MAX_WEIGHTS_BYTES)
     with reading.refuse_on_error(refusal), safe_open(path, framework="pt") as file:
         raw = (file.metadata() or {})[KEY].encode()
-    return verify(reading.parse_json(raw, refusal), HEADER, refusal)
+    header = decode(reading.parse_json(raw, refusal), CheckpointHeader, refusal)
+    if not header.weights_hash:
+        raise RbmixError(f"{refusal} (header: no weights_hash)")
+    return header
 
 
 def is_rbmix_checkpoint(path: Path) -> bool:
     """Whether this is a checkpoint that rbmix wrote, with the header that it has."""
     try:
-        return "spec" in read_header(path)
+        return read_header(path).spec is not None
     except RbmixError:
         return False
 
 
-def load(model: nn.Module, path: Path) -> dict[str, Any]:
+def load(model: nn.Module, path: Path) -> CheckpointHeader:
     """Load a checkpoint into `model` and return its header.
 
     Raises RbmixError if the file is damaged, belongs to another network, or its weights
@@ -90,7 +135,7 @@ def load(model: nn.Module, path: Path) -> dict[str, Any]:
     """
     header = read_header(path)
     state_dict.load(model, path)
-    if header.get("weights_hash") != weights_hash(model):
+    if header.weights_hash != weights_hash(model):
         raise RbmixError(f"checkpoint {path}: the weights do not match the header's hash")
     return header
 

@@ -13,19 +13,15 @@ from robustbench_mix.errors import RbmixError
 from robustbench_mix.results import flags, probes, records
 from robustbench_mix.results.intervals import paired_difference, wilson
 from robustbench_mix.results.markdown import head, line, plain
-from robustbench_mix.results.probes import Probe
+from robustbench_mix.results.probes import Transfer
 from robustbench_mix.results.records import Run
-from robustbench_mix.runtime.provenance import PACKAGES, comparable_values
+from robustbench_mix.results.twins import twin_of
+from robustbench_mix.runtime.provenance import PACKAGES
 from robustbench_mix.storage.files import files_that_differ, write_if_changed
 from robustbench_mix.storage.locks import exclusive_lock
 from robustbench_mix.storage.paths import is_folder
 
 CELL = ["model", "spatial", "channel", "seed", "dataset", "protocol"]
-# What two runs must share, besides their spatial mode, to be members of one pair.
-PAIRED = [
-    "model", "channel", "seed", "dataset", "protocol_hash", "data_hash",
-    "train_examples", "epochs", "adversarial", "device", "backend",
-]  # fmt: skip
 VERSIONS = {
     package: package.replace("robustbench-mix", "rbmix") + "_version" for package in PACKAGES
 }
@@ -38,20 +34,27 @@ COLUMNS = [
 ORDER = {"learned": 0, "frozen": 1}
 
 
-def rows(runs: list[Run], transfers: Sequence[Probe] = ()) -> pd.DataFrame:
-    """One row per run and epsilon (0, the clean accuracy, included); `COLUMNS`.
+def rows(runs: list[Run], transfers: Sequence[Transfer] = ()) -> pd.DataFrame:
+    """Return one row per run and epsilon, 0 (the clean accuracy) included.
 
-    `transfers` are those of `rbmix explain`, which may raise a flag.
+    Args:
+        runs: The runs.
+        transfers: Those of `rbmix explain`, which may raise a flag.
+
+    Returns:
+        A table with `COLUMNS`, numbers unrounded.
     """
     found: list[dict[str, Any]] = []
-    for run in sorted(runs, key=_order):
+    for run in sorted(runs, key=_sort_key):
         header = run.header
-        common = {name: header.get(name) for name in COLUMNS if name in header}
+        common: dict[str, Any] = {
+            name: getattr(header, name) for name in COLUMNS if name in header.__struct_fields__
+        }
         common["backend"] = run.backend
-        common.setdefault("adversarial", "")
+        common["adversarial"] = header.adversarial or ""
         common["flags"] = " ".join(flags.of_run(run, transfers))
-        common |= {column: header["versions"].get(p, "") for p, column in VERSIONS.items()}
-        for eps, survived in run.survived().items():
+        common |= {column: header.versions.get(p, "") for p, column in VERSIONS.items()}
+        for eps, survived in run.standing().items():
             correct, n = int(survived.sum()), len(survived)
             found.append(
                 {
@@ -70,15 +73,20 @@ def rows(runs: list[Run], transfers: Sequence[Probe] = ()) -> pd.DataFrame:
     return frame
 
 
-def to_csv(runs: list[Run], transfers: Sequence[Probe] = ()) -> str:
-    """The rows as CSV, numbers unrounded."""
+def to_csv(runs: list[Run], transfers: Sequence[Transfer] = ()) -> str:
+    """Return the rows as CSV, numbers unrounded; as `rows`."""
     buffer = io.StringIO()
     rows(runs, transfers).to_csv(buffer, index=False, lineterminator="\n")
     return buffer.getvalue()
 
 
-def to_markdown(runs: list[Run], transfers: Sequence[Probe] = ()) -> str:
-    """One line per curve, the members of a pair together with their difference."""
+def to_markdown(runs: list[Run], transfers: Sequence[Transfer] = ()) -> str:
+    """Return one line per curve, the members of a pair together with their difference.
+
+    Args:
+        runs: The runs.
+        transfers: Those of `rbmix explain`, which may raise a flag.
+    """
     lines = [
         "# Leaderboard",
         "",
@@ -90,10 +98,10 @@ def to_markdown(runs: list[Run], transfers: Sequence[Probe] = ()) -> str:
         "an audited run promises with 95 % confidence of the ensemble that only a sample met.",
         "*Flags* are reasons not to believe a row yet (docs/flags.md explains them).",
     ]
-    for group in _groups(runs):
+    for group in _tables(runs):
         header = group[0].header
-        words = f"{header['norm']}, {group[0].backend} backend"
-        lines += ["", plain(f"## {header['dataset']} · {header['protocol']} ({words})"), ""]
+        words = f"{header.norm}, {group[0].backend} backend"
+        lines += ["", plain(f"## {header.dataset} · {header.protocol} ({words})"), ""]
         titles = [
             "model",
             "spatial",
@@ -107,11 +115,18 @@ def to_markdown(runs: list[Run], transfers: Sequence[Probe] = ()) -> str:
         ]
         lines += head(titles)
         for run in group:
-            cells = [_share(s) + _audited(run, eps) for eps, s in run.survived().items()]
-            lines.append(line([*_words(run), *cells, ", ".join(flags.of_run(run, transfers))]))
+            cells = [
+                _format_share(s) + _format_audit_bound(run, eps)
+                for eps, s in run.standing().items()
+            ]
+            lines.append(
+                line([*_model_cells(run), *cells, ", ".join(flags.of_run(run, transfers))])
+            )
             twin = twin_of(run, group)
             if twin is not None:
-                lines.append(line(["", "*difference*", *[""] * 4, *_differences(twin, run), ""]))
+                lines.append(
+                    line(["", "*difference*", *[""] * 4, *_difference_cells(twin, run), ""])
+                )
     return "\n".join(lines) + "\n"
 
 
@@ -124,20 +139,8 @@ def write(results: Path) -> list[Path]:
 
 
 def stale(results: Path) -> list[Path]:
-    """The leaderboard files that differ from what the records give."""
+    """Return the leaderboard files that differ from what the records give."""
     return files_that_differ(_content(results))
-
-
-def twin_of(run: Run, runs: list[Run]) -> Run | None:
-    """The run of the learned twin: the same in everything but the spatial mode."""
-    if run.header["spatial"] in ("learned", "external"):
-        return None
-    for other in runs:
-        if other.header["spatial"] == "learned" and comparable_values(
-            other.header, PAIRED
-        ) == comparable_values(run.header, PAIRED):
-            return other
-    return None
 
 
 def _content(results: Path) -> dict[Path, str]:
@@ -146,71 +149,71 @@ def _content(results: Path) -> dict[Path, str]:
     runs = records.read_all(results)
     if not runs:
         raise RbmixError(f"{results} holds no records (looked for runs/*/*.parquet)")
-    transfers = probes.read_all(results, "transfer")
+    transfers = probes.read_transfers(results)
     return {
         results / "leaderboard.csv": to_csv(runs, transfers),
         results / "leaderboard.md": to_markdown(runs, transfers),
     }
 
 
-def _order(run: Run) -> tuple[Any, ...]:
+def _sort_key(run: Run) -> tuple[Any, ...]:
     h = run.header
-    spatial = (ORDER.get(h["spatial"], 2), h["spatial"])
-    training = (h.get("train_examples") or 0, h.get("epochs") or 0, h.get("adversarial") or "")
+    spatial = (ORDER.get(h.spatial, 2), h.spatial)
+    training = (h.train_examples or 0, h.epochs or 0, h.adversarial or "")
     rest = (
-        h["protocol_hash"],
-        h["data_hash"],
-        h["checkpoint_hash"],
+        h.protocol_hash,
+        h.data_hash,
+        h.checkpoint_hash,
         run.backend,
-        h["batch_size"],
-        h["device"],
+        h.batch_size,
+        h.device,
     )
     return (
-        h["dataset"], h["protocol"], h["model"], training, h["channel"], h["seed"], spatial, rest
+        h.dataset, h.protocol, h.model, training, h.channel, h.seed, spatial, rest
     )  # fmt: skip
 
 
-def _groups(runs: list[Run]) -> list[list[Run]]:
+def _tables(runs: list[Run]) -> list[list[Run]]:
     """Runs that fit one table: the same data set, protocol name, norm and grid."""
     groups: dict[tuple[Any, ...], list[Run]] = {}
-    for run in sorted(runs, key=_order):
+    for run in sorted(runs, key=_sort_key):
         h = run.header
-        key = (h["dataset"], h["protocol"], h["norm"], run.backend, *run.eps)
+        key = (h.dataset, h.protocol, h.norm, run.backend, *run.eps)
         groups.setdefault(key, []).append(run)
     return list(groups.values())
 
 
-def _words(run: Run) -> list[str]:
+def _model_cells(run: Run) -> list[str]:
     h = run.header
     trained = ""
-    if h.get("train_examples"):
-        trained = f"{h['train_examples']:,} x {h['epochs']}"
-        if h.get("adversarial"):
-            trained += f", PGD {h['adversarial']}"
-    elif h.get("weights"):
-        trained = h["weights"]
+    if h.train_examples:
+        trained = f"{h.train_examples:,} x {h.epochs}"
+        if h.adversarial:
+            trained += f", PGD {h.adversarial}"
+    elif h.weights:
+        trained = h.weights
     return [
-        h["model"], h["spatial"], h["channel"], str(h["seed"]), trained, str(h["n"])
+        h.model, h.spatial, h.channel, str(h.seed), trained, str(h.n)
     ]  # fmt: skip
 
 
-def _share(survived: Any) -> str:
+def _format_share(survived: Any) -> str:
     correct, n = int(survived.sum()), len(survived)
     low, high = wilson(correct, n)
     return f"{100 * correct / n:.1f} [{100 * low:.1f}, {100 * high:.1f}]"
 
 
-def _audited(run: Run, eps: str) -> str:
+def _format_audit_bound(run: Run, eps: str) -> str:
     """What the full ensemble would leave at least, where only a sample met it."""
     bound = run.audit_bound(eps)
     if not bound > 0:  # NaN: not audited
         return ""
-    survived = run.survived()[eps]
+    survived = run.standing()[eps]
     return f", full ≥ {100 * max(survived.mean() - bound, 0):.1f}"
 
 
-def _differences(twin: Run, run: Run) -> list[str]:
-    first, second = twin.survived(), run.survived()
+def _difference_cells(twin: Run, run: Run) -> list[str]:
+    first, second = twin.standing(), run.standing()
     cells = []
     for eps in second:
         difference = paired_difference(first[eps].to_numpy(), second[eps].to_numpy())

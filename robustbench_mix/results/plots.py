@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -11,12 +10,11 @@ from typing import Any
 import numpy as np
 
 from robustbench_mix.config.epsilon import Eps
-from robustbench_mix.results import leaderboard, records, svg
+from robustbench_mix.results import leaderboard, records, svg, twins
 from robustbench_mix.results.intervals import wilson
-from robustbench_mix.results.leaderboard import ORDER, PAIRED
+from robustbench_mix.results.leaderboard import ORDER
 from robustbench_mix.results.records import Run
 from robustbench_mix.results.statistics import crossed_bootstrap
-from robustbench_mix.runtime.provenance import comparable_values
 from robustbench_mix.storage.files import safe_name, write_if_changed
 from robustbench_mix.storage.locks import exclusive_lock
 
@@ -50,9 +48,14 @@ def refresh(results: Path) -> list[Path]:
 
 
 def write(results: Path, *, only_missing: bool = False) -> list[Path]:
-    """Redraw every curve from the records, into `results/curves`; the files that changed.
+    """Redraw every curve from the records, into `results/curves`.
 
-    With `only_missing` those alone that are not there.
+    Args:
+        results: The results folder.
+        only_missing: Draw only what is not there.
+
+    Returns:
+        The files that changed.
     """
     folder = results / "curves"
     with exclusive_lock(folder):
@@ -60,7 +63,7 @@ def write(results: Path, *, only_missing: bool = False) -> list[Path]:
             folder / f"{stem}.svg": runs for stem, runs in groups(records.read_all(results)).items()
         }
         drawings = {
-            path: svg.svg(partial(figure, runs))
+            path: svg.render(partial(figure, runs))
             for path, runs in wanted.items()
             if not (only_missing and path.is_file())
         }
@@ -68,33 +71,31 @@ def write(results: Path, *, only_missing: bool = False) -> list[Path]:
 
 
 def groups(runs: list[Run]) -> dict[str, list[Run]]:
-    """The runs of one data set, model, protocol and backend, by the stem of their drawing."""
+    """Return the runs of each drawing: one data set, model, protocol and backend, by its stem."""
     found: dict[str, list[Run]] = {}
     for run in runs:
         h = run.header
         backend = () if run.backend == "fast" else (run.backend,)
-        words = "-".join((h["dataset"], h["model"], h["protocol"], *backend))
+        words = "-".join((h.dataset, h.model, h.protocol, *backend))
         found.setdefault(safe_name(words), []).append(run)
     return found
 
 
 def curves(runs: list[Run]) -> list[Curve]:
-    """One for each kind of network; of several trainings or subsets, what has most records."""
-    kinds: dict[str, dict[tuple[Any, ...], dict[int, Run]]] = defaultdict(lambda: defaultdict(dict))
-    for run in runs:
-        key = comparable_values(run.header, (name for name in PAIRED if name != "seed"))
-        kinds[_name(run)][key][run.header["seed"]] = run
-    found = []
-    for name, sets in kinds.items():
-        most = max(sets.values(), key=lambda seeds: sum(r.header["n"] for r in seeds.values()))
-        found.append(_curve(name, list(most.values())))
+    """Return one curve for each kind of model.
+
+    Of several trainings or choices of images, the one with the most records.
+    """
+    sets = [list(twins.by_seed(group).values()) for group in twins.groups(runs, "seed").values()]
+    kinds = twins.largest(sets, lambda seeds: _kind_name(seeds[0]), twins.images)
+    found = [_curve(name, seeds) for name, seeds in kinds.items()]
     return sorted(found, key=lambda curve: (ORDER.get(curve.name, len(ORDER)), curve.name))
 
 
 def title(runs: list[Run]) -> str:
-    """What a group's drawing shows."""
+    """Return the title of a group's drawing."""
     header, backend = runs[0].header, runs[0].backend
-    words = f"{header['model']} on {header['dataset']}, {header['protocol']}"
+    words = f"{header.model} on {header.dataset}, {header.protocol}"
     return words if backend == "fast" else f"{words} ({backend})"
 
 
@@ -118,7 +119,7 @@ def draw(runs: list[Run], axes: Any) -> None:
         axes.plot(x, mean, marker="o", color=colour[curve.name], clip_on=False, label=curve.label)
     sizes = sorted({curve.images for curve in shown})
     axes.set_title(title(runs))
-    axes.set_xlabel(f"{runs[0].header['norm']} epsilon ({', '.join(map(str, sizes))} images)")
+    axes.set_xlabel(f"{runs[0].header.norm} epsilon ({', '.join(map(str, sizes))} images)")
     axes.set_ylabel("accuracy, %")
     axes.set_ylim(0, 100)
     axes.set_xticks(list(ticks.values()), list(ticks), rotation=45, ha="right")
@@ -127,7 +128,7 @@ def draw(runs: list[Run], axes: Any) -> None:
 
 
 def _curve(name: str, runs: list[Run]) -> Curve:
-    survived = [run.survived() for run in runs]
+    survived = [run.standing() for run in runs]
     shares = {}
     for eps in survived[0]:
         kept = np.stack([table[eps].to_numpy() for table in survived])
@@ -140,7 +141,7 @@ def _curve(name: str, runs: list[Run]) -> Curve:
     return Curve(name, len(runs), len(survived[0]), shares)
 
 
-def _name(run: Run) -> str:
-    spatial, channel = run.header["spatial"], run.header["channel"]
+def _kind_name(run: Run) -> str:
+    spatial, channel = run.header.spatial, run.header.channel
     name = str(spatial) if channel in ("learned", "external") else f"{spatial}, channel {channel}"
-    return f"{name}, adversarial" if run.header.get("adversarial") else name
+    return f"{name}, adversarial" if run.header.adversarial else name

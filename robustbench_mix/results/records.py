@@ -1,4 +1,4 @@
-"""What came out: one record per image, in one Parquet file per run.
+"""Records of runs: one record per image, in one Parquet file per run.
 
 A run is a model under a protocol on a fixed set of images. The file's metadata holds the
 header (what was run, on what, with which versions); everything in it is a function of the
@@ -20,11 +20,12 @@ import pandas as pd
 
 from robustbench_mix.config.epsilon import Eps
 from robustbench_mix.errors import MAX_LISTED, RbmixError, unknown
-from robustbench_mix.results import schemas
+from robustbench_mix.results.headers import RunHeader, RunIdentity
 from robustbench_mix.results.intervals import wilson
 from robustbench_mix.storage import parquet_table, reading, validation
 from robustbench_mix.storage.files import replacing, safe_name, write_bytes, write_text
 from robustbench_mix.storage.parquet_table import KEY
+from robustbench_mix.storage.validation import Header, Name, NonNegative, Text, is_name
 
 COLUMNS = {
     "image": "int64",
@@ -39,10 +40,15 @@ COLUMNS = {
     "forward": "int64?",
     "gradient": "int64?",
 }
-LATER = {"inferred", "forward", "gradient"}  # columns that older files lack
-CONDITIONS = ("device", "versions", "commit")  # what else numbers depend on
-BESIDE = {"date": validation.text, "time_seconds": validation.mapped(validation.number())}
-PER_EPS = ("broken", "component", "norm", "inferred")
+OPTIONAL_COLUMNS = {"inferred", "forward", "gradient"}  # columns that older files lack
+LISTS_BY_EPS = ("broken", "component", "norm", "inferred")
+
+
+class Companion(Header, frozen=True, kw_only=True):
+    """What lies beside the records in a JSON file: it is not a function of the inputs."""
+
+    date: Text
+    time_seconds: dict[Name, NonNegative]
 
 
 @dataclass(frozen=True)
@@ -58,7 +64,7 @@ class Run:
     missing where a library does not tell. A clean-misclassified image is never attacked.
     """
 
-    header: dict[str, Any]
+    header: RunHeader
     table: pd.DataFrame
     date: str = ""
     time_seconds: dict[str, float] = field(default_factory=dict)
@@ -66,7 +72,7 @@ class Run:
     @property
     def eps(self) -> list[str]:
         """The epsilon grid as exact text, ascending, without 0."""
-        return list(self.header["eps"])
+        return list(self.header.eps)
 
     def radius(self, position: int) -> float:
         """The epsilon at a position of the grid, in pixel units."""
@@ -75,19 +81,19 @@ class Run:
     @property
     def backend(self) -> str:
         """`reference` or `fast`; files from before there was a choice do not name it."""
-        return str(self.header.get("backend", "reference"))
+        return self.header.backend or "reference"
 
     def audit_bound(self, eps: str) -> float:
         """The share of images that may stand only because an audited run spared them.
 
         With 95 % confidence at most this share; NaN for a run that was not audited.
         """
-        audit = self.header.get("audit")
+        audit = self.header.audit
         if not audit:
             return math.nan
-        return 0.0 if eps == "0" else float(audit[self.eps.index(eps)]["bound"])
+        return 0.0 if eps == "0" else audit[self.eps.index(eps)].bound
 
-    def survived(self) -> pd.DataFrame:
+    def standing(self) -> pd.DataFrame:
         """Clean-correct and not broken, (n images) x ('0' and every epsilon), bool."""
         columns = {"0": self.table["correct"].to_numpy(bool)}
         for position, eps in enumerate(self.eps):
@@ -97,9 +103,11 @@ class Run:
 
 
 def curve(correct: dict[str, int], n: int) -> pd.DataFrame:
-    """One row per epsilon: `eps`, `n`, `correct`, `accuracy`, 95 % Wilson bounds `low`, `high`.
+    """Return one row per epsilon: `eps`, `n`, `correct`, `accuracy`, Wilson bounds `low`, `high`.
 
-    `correct` counts, for 0 and every epsilon as text, the images that are correct and not broken.
+    Args:
+        correct: How many images are correct and not broken, for 0 and every epsilon as text.
+        n: How many images there are.
     """
     rows = [
         (eps, n, count, accuracy(count, n), *wilson(count, n)) for eps, count in correct.items()
@@ -107,11 +115,17 @@ def curve(correct: dict[str, int], n: int) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["eps", "n", "correct", "accuracy", "low", "high"])
 
 
-def run_path(results: Path, header: dict[str, Any], key: str) -> Path:
-    """Where the records of this run belong under a results folder."""
-    words = [header["model"], header["spatial"], header["channel"], f"s{header['seed']}"]
-    stem = "-".join([*words, header["protocol"], key])
-    return results / "runs" / safe_name(header["dataset"]) / f"{safe_name(stem)}.parquet"
+def run_path(results: Path, header: RunIdentity, key: str) -> Path:
+    """Return where the records of this run belong.
+
+    Args:
+        results: The results folder.
+        header: What decides the outcome.
+        key: A hash of it, for what its words do not say.
+    """
+    words = [header.model, header.spatial, header.channel, f"s{header.seed}"]
+    stem = "-".join([*words, header.protocol, key])
+    return results / "runs" / safe_name(header.dataset) / f"{safe_name(stem)}.parquet"
 
 
 def write(run: Run, path: Path) -> None:
@@ -135,29 +149,37 @@ def write(run: Run, path: Path) -> None:
             ("forward", pa.int64()),
             ("gradient", pa.int64()),
         ],
-        metadata={KEY: json.dumps(run.header, sort_keys=True).encode()},
+        metadata={KEY: validation.encode(run.header).encode()},
     )
-    table = pa.Table.from_pydict({name: _plain(run.table[name]) for name in COLUMNS}, schema=schema)
+    table = pa.Table.from_pydict(
+        {name: _plain_values(run.table[name]) for name in COLUMNS}, schema=schema
+    )
     with replacing(path) as temporary:
         parquet.write_table(table, temporary)
 
 
-def set_aside(path: Path, results: Path, by: Run) -> Path | None:
-    """Keep what is at `path` under `replaced/` before `by` takes its place; where it is kept.
+def archive_replaced(path: Path, results: Path, by: Run) -> Path | None:
+    """Keep the records at `path` under `replaced/` before others take their place.
 
-    None if there is nothing, or nothing else: the conditions that it was made under are the
-    same. A damaged file is kept too. What lies there is read by nobody, so that no network
-    counts twice.
+    What lies there is read by nobody, so that no model counts twice. A damaged file is kept too.
+
+    Args:
+        path: The Parquet file.
+        results: The results folder.
+        by: The run that will take its place.
+
+    Returns:
+        Where the records are kept. None if there are none, or if they were made under the same
+        conditions.
     """
     if not path.exists():
         return None
     content = path.read_bytes()
     try:
-        old = read(path).header
+        if _conditions(read(path)) == _conditions(by):
+            return None
     except RbmixError:
-        old = {}
-    if all(old.get(name) == by.header[name] for name in CONDITIONS):
-        return None
+        pass
     key = hashlib.sha256(content).hexdigest()[:12]
     kept = results / "replaced" / path.parent.name / f"{path.stem}-{key}.parquet"
     beside = path.with_suffix(".json")
@@ -169,10 +191,10 @@ def set_aside(path: Path, results: Path, by: Run) -> Path | None:
 
 def read(path: Path) -> Run:
     """Read one run; raises RbmixError if the file is damaged or contradicts itself."""
-    header, frame = parquet_table.read(path, COLUMNS, schemas.RUN, LATER)
-    _check(header, frame, path)
+    header, frame = parquet_table.read(path, COLUMNS, RunHeader, OPTIONAL_COLUMNS)
+    _check_table(frame, len(header.eps), path)
     if "inferred" not in frame:  # from before there was anything to infer
-        frame["inferred"] = [[False] * len(header["eps"])] * len(frame)
+        frame["inferred"] = [[False] * len(header.eps)] * len(frame)
     for name in ("forward", "gradient"):
         values = frame[name] if name in frame else pd.Series([None] * len(frame))
         frame[name] = values.astype("Int64")
@@ -180,93 +202,93 @@ def read(path: Path) -> Run:
     if not beside.exists():
         return Run(header, frame)
     refusal = f"{beside} is damaged"
-    extra = reading.parse_json(
+    plain = reading.parse_json(
         reading.read_bytes(beside, "durations", reading.MAX_COMPANION_BYTES), refusal
     )
-    validation.verify(extra, BESIDE, refusal)
-    return Run(header, frame, extra["date"], extra["time_seconds"])
+    extra = validation.decode(plain, Companion, refusal)
+    return Run(header, frame, extra.date, extra.time_seconds)
 
 
 def read_all(results: Path) -> list[Run]:
-    """Every run under a results folder, in the order of the paths.
+    """Read every run under a results folder, in the order of the paths.
 
-    Raises RbmixError also where two contradict each other.
+    Raises:
+        RbmixError: A file is damaged, or two contradict each other.
     """
     paths = _paths(results)
     runs = [read(path) for path in paths]
     parquet_table.check_agreement(
-        fact for path, run in zip(paths, runs, strict=True) for fact in _facts(path, run)
+        fact for path, run in zip(paths, runs, strict=True) for fact in _comparable_facts(path, run)
     )
     return runs
 
 
-def only(results: Path, wanted: dict[str, Any]) -> Run:
-    """The one run under a results folder whose header has these values.
+def select_run(results: Path, wanted: dict[str, Any]) -> Run:
+    """Return the one run under a results folder whose header has these values.
 
-    Raises RbmixError, naming what there is, if none fits or several do.
+    Args:
+        results: The results folder.
+        wanted: Values by the name of their field.
+
+    Raises:
+        RbmixError: No run fits, or several do; the message names what there is.
     """
-    fit = [
-        (path, {**run.header, "backend": run.backend}, run)
-        for path, run in zip(_paths(results), read_all(results), strict=True)
-    ]
+
+    def value_of(run: Run, name: str) -> Any:
+        return run.backend if name == "backend" else getattr(run.header, name)
+
+    fit = list(zip(_paths(results), read_all(results), strict=True))
     if not fit:
         raise RbmixError(f"{results} holds no records (looked for runs/*/*.parquet)")
     for name, value in wanted.items():
-        there = sorted({str(header[name]) for _, header, _ in fit})
-        fit = [one for one in fit if one[1][name] == value]
+        there = sorted({str(value_of(run, name)) for _, run in fit})
+        fit = [(path, run) for path, run in fit if value_of(run, name) == value]
         if not fit:
             raise unknown(f"{name} of a run", str(value), there)
     if len(fit) > 1:
         raise RbmixError(
             f"{len(fit)} runs fit: say more of it, or give its file instead of {results}",
-            [str(path) for path, _, _ in fit[:MAX_LISTED]],
+            [str(path) for path, _ in fit[:MAX_LISTED]],
         )
-    return fit[0][2]
+    return fit[0][1]
+
+
+def _conditions(run: Run) -> tuple[object, ...]:
+    """What numbers depend on besides the inputs."""
+    return run.header.device, run.header.versions, run.header.commit
 
 
 def _paths(results: Path) -> list[Path]:
     return sorted((results / "runs").glob("*/*.parquet"))
 
 
-def _facts(path: Path, run: Run) -> Iterator[tuple[Path, str, Any]]:
+def _comparable_facts(path: Path, run: Run) -> Iterator[tuple[Path, str, Any]]:
     h = run.header
-    yield path, f"data {h['data_hash']}", (run.table["image"].tolist(), run.table["label"].tolist())
-    yield path, f"protocol {h['protocol_hash']}", (h["norm"], run.eps)
+    yield path, f"data {h.data_hash}", (run.table["image"].tolist(), run.table["label"].tolist())
+    yield path, f"protocol {h.protocol_hash}", (h.norm, run.eps)
 
 
-def _check(header: dict[str, Any], frame: pd.DataFrame, path: Path) -> None:
+def _check_table(frame: pd.DataFrame, levels: int, path: Path) -> None:
     """The law of the curve: lists as long as the grid, and what is broken stays broken."""
     refusal = f"records {path} are damaged"
-    grid = {"eps": schemas.grid(header["norm"])}
-    validation.verify(header, grid, refusal)
-    levels = len(header["eps"])
-    if len(header.get("audit") or []) not in (0, levels):
-        raise RbmixError(f"{refusal} (header: an audit of another grid)")
-    for found in header.get("audit") or []:
-        if found["broken"] > found["sampled"]:
-            raise RbmixError(f"{refusal} (header: more images broken than sampled)")
-    found = header.get("diagnostics") or {"images": 0}
-    met = found.get("attacked") or 0
-    if any((found.get(name) or 0) > met for name in ("fgsm_only", "blind", "half", "gained")):
-        raise RbmixError(f"{refusal} (header: more images in a diagnostic than were attacked)")
     for row in frame.itertuples():
-        lists = [getattr(row, name) for name in PER_EPS if name in frame]
+        lists = [getattr(row, name) for name in LISTS_BY_EPS if name in frame]
         if any(len(values) != levels for values in lists):
             raise RbmixError(f"{refusal} (image {row.image}: short list)")
         broken = list(row.broken)
         if broken != sorted(broken) or (broken[-1] and not row.correct):
             raise RbmixError(f"{refusal} (image {row.image}: not nested)")
-        if not all(map(validation.text, row.component)):
+        if not all(name == "" or is_name(name) for name in row.component):
             raise RbmixError(f"{refusal} (image {row.image}: a component without a name)")
     if ((frame["label"] == frame["prediction"]) != frame["correct"]).any():
         raise RbmixError(f"{refusal} (correct is not what the prediction says)")
     parquet_table.check_values(path, frame, levels, finite=["margin"])
 
 
-def _plain(column: pd.Series) -> list[Any]:
+def _plain_values(column: pd.Series) -> list[Any]:
     return [None if value is pd.NA else value for value in column.tolist()]
 
 
 def accuracy(correct: int, n: int) -> float:
-    """correct / n, NaN for an empty set."""
+    """Return correct / n, NaN for an empty set."""
     return correct / n if n else math.nan

@@ -1,27 +1,21 @@
-"""What came out of un-shuffling: one record per test image, in one Parquet file per network."""
+"""Records of un-shuffling: one record per test image, in one Parquet file per network."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from robustbench_mix.errors import RbmixError
-from robustbench_mix.results import schemas
-from robustbench_mix.runtime.provenance import comparable_values
+from robustbench_mix.results.headers import UnshufflingHeader
 from robustbench_mix.storage import parquet_table
 from robustbench_mix.storage.files import safe_name
 
 DECODED = 8  # images whose pixels are kept
 PICTURES = ("original", "shuffled", "decoded")
-# What two decodings must share to be of one pair.
-PAIRED = (
-    "model", "channel", "seed", "dataset", "data_hash", "train_examples", "epochs", "device"
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -30,10 +24,10 @@ class Decoding:
 
     `mse` is the mean over pixels, in squared pixel units of [0, 1]; `DECODED`
     images, of all classes in turn, also have their pixels, uint8 bytes of shape
-    header["image"], as `original`, `shuffled` and `decoded`.
+    header.image, as `original`, `shuffled` and `decoded`.
     """
 
-    header: dict[str, Any]
+    header: UnshufflingHeader
     table: pd.DataFrame
 
     @property
@@ -43,7 +37,7 @@ class Decoding:
 
     def pictures(self, name: str) -> list[np.ndarray]:
         """The kept images under one of the names of `PICTURES`, (H, W, C) uint8 each."""
-        channels, height, width = self.header["image"]
+        channels, height, width = self.header.image
         kept = [data for data in self.table[name] if data is not None]
         return [
             np.frombuffer(data, np.uint8).reshape(channels, height, width).transpose(1, 2, 0)
@@ -52,7 +46,16 @@ class Decoding:
 
 
 def path_for(results: Path, dataset: str, model: str, spatial: str, seed: int, key: str) -> Path:
-    """Where the records of this network belong under a results folder."""
+    """Return where the records of this network belong.
+
+    Args:
+        results: The results folder.
+        dataset: The name of the data set.
+        model: The name of the decoder.
+        spatial: Its spatial mixers.
+        seed: Its seed.
+        key: A hash of what these words do not say.
+    """
     stem = safe_name(f"{model}-{spatial.replace(':', '')}-s{seed}-{key}")
     return results / "unshuffle" / safe_name(dataset) / f"{stem}.parquet"
 
@@ -60,9 +63,9 @@ def path_for(results: Path, dataset: str, model: str, spatial: str, seed: int, k
 def read(path: Path) -> Decoding:
     """Read one; raises RbmixError if it is damaged or contradicts itself."""
     columns = {"image": "int64", "mse": "double", **dict.fromkeys(PICTURES, "binary?")}
-    header, table = parquet_table.read(path, columns, schemas.DECODING)
+    header, table = parquet_table.read(path, columns, UnshufflingHeader)
     parquet_table.check_values(path, table, 0, finite=["mse"])
-    size = math.prod(header["image"])
+    size = math.prod(header.image)
     sizes = {name: [0 if data is None else len(data) for data in table[name]] for name in PICTURES}
     first = sizes[PICTURES[0]]
     alike = all(one == first for one in sizes.values()) and set(first) <= {0, size}
@@ -72,30 +75,19 @@ def read(path: Path) -> Decoding:
 
 
 def read_all(results: Path) -> list[Decoding]:
-    """Every decoding under a results folder, in the order of the paths.
+    """Read every decoding under a results folder, in the order of the paths.
 
-    Raises RbmixError also where two contradict each other.
+    Raises:
+        RbmixError: A file is damaged, or two contradict each other.
     """
     paths = sorted((results / "unshuffle").glob("*/*.parquet"))
     found = [read(path) for path in paths]
     parquet_table.check_agreement(
         (
             path,
-            f"data {one.header['data_hash']}",
-            (one.table["image"].tolist(), one.header["image"]),
+            f"data {one.header.data_hash}",
+            (one.table["image"].tolist(), one.header.image),
         )
         for path, one in zip(paths, found, strict=True)
     )
     return found
-
-
-def twin_of(decoding: Decoding, decodings: list[Decoding]) -> Decoding | None:
-    """The learned twin: the same in everything but the spatial mode."""
-    if decoding.header["spatial"] == "learned":
-        return None
-    for other in decodings:
-        if other.header["spatial"] == "learned" and comparable_values(
-            other.header, PAIRED
-        ) == comparable_values(decoding.header, PAIRED):
-            return other
-    return None

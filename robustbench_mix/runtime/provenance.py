@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Iterable
 from datetime import UTC, datetime
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
 
 from robustbench_mix.errors import RbmixError
 
@@ -38,15 +36,6 @@ def commit() -> str:
         return ""
     changed = _git(here, "status", "--porcelain", "--untracked-files=no", "--", str(here))
     return f"{head}-dirty" if changed else head
-
-
-def comparable_values(header: dict[str, Any], names: Iterable[str]) -> tuple[Any, ...]:
-    """These values of a header, to compare it by; '' where there is none.
-
-    A processor is the same with any number of threads: only rounding differs.
-    """
-    values = [header.get(name) or "" for name in names]
-    return tuple(v.partition(" (threads")[0] if isinstance(v, str) else v for v in values)
 
 
 def today() -> str:

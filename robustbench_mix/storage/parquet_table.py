@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -13,52 +13,73 @@ import pandas as pd
 from robustbench_mix.errors import RbmixError
 from robustbench_mix.storage import reading, validation
 from robustbench_mix.storage.files import replacing, write_text
-from robustbench_mix.storage.validation import Check
+from robustbench_mix.storage.validation import Header, Positive
 
 KEY = b"rbmix"
 MAX_ROWS = 10**6
 MAX_VALUES = 10**8  # of one column
 
 
-def write(path: Path, header: dict[str, Any], table: pd.DataFrame, beside: dict[str, Any]) -> None:
-    """Write the columns of `table` and `header`, plain JSON values, as its metadata.
+class TableHeader(Header, frozen=True, kw_only=True):
+    """A header of a table with `n` images."""
 
-    What running again would change, dates and durations, goes `beside`: into a JSON file
-    of the same stem, first, so that the records come last.
+    n: Positive
+
+
+H = TypeVar("H", bound=TableHeader)
+
+
+def write(path: Path, header: TableHeader, table: pd.DataFrame, beside: dict[str, Any]) -> None:
+    """Write the columns of `table`, with `header` as JSON in the metadata.
+
+    Args:
+        path: The Parquet file.
+        header: What the table is of.
+        table: One row per image.
+        beside: What running again would change, dates and durations. It goes into a JSON file
+            of the same stem, which is written first, so that the records come last.
     """
     import pyarrow as pa
     from pyarrow import parquet
 
     write_text(path.with_suffix(".json"), json.dumps(beside, sort_keys=True) + "\n")
     columns = pa.Table.from_pandas(table, preserve_index=False)
-    metadata = {KEY: json.dumps(header, sort_keys=True).encode()}
+    metadata = {KEY: validation.encode(header).encode()}
     with replacing(path) as temporary:
         parquet.write_table(columns.replace_schema_metadata(metadata), temporary)
 
 
 def read(
-    path: Path, columns: Mapping[str, str], checks: Mapping[str, Check], lacking: Iterable[str] = ()
-) -> tuple[dict[str, Any], pd.DataFrame]:
-    """The header, of which `checks` hold, and these columns of the table.
+    path: Path, columns: Mapping[str, str], kind: type[H], optional: Iterable[str] = ()
+) -> tuple[H, pd.DataFrame]:
+    """Read the header and the columns of a table.
 
-    `columns` names the kinds that each may have, as in `int64|double`, `[bool]` for lists of
-    bool, with a `?` where values may be missing; those in `lacking` may be missing as a whole.
-    Images are numbered and there are header["n"] of them. Raises RbmixError for anything else,
-    and for a file that would take far more memory than its size.
+    Args:
+        path: The Parquet file.
+        columns: The kinds that each column may have, as in `int64|double`, `[bool]` for lists
+            of bool, with a `?` where values may be missing.
+        kind: The type of the header.
+        optional: Columns that may be missing as a whole.
+
+    Returns:
+        The header, and a table with one row per image, `header.n` of them.
+
+    Raises:
+        RbmixError: The file holds anything else, or would take far more memory than its size.
     """
     raw = reading.read_bytes(path, "records", reading.MAX_RECORDS_BYTES)
-    header, values = _opened(raw, columns, set(lacking), f"records {path} are damaged")
-    validation.verify(header, checks, f"records {path} are damaged")
-    header = {"train_examples": None, "epochs": None, **header}  # nobody knows, where not said
+    refusal = f"records {path} are damaged"
+    plain, values = _opened(raw, columns, set(optional), refusal)
+    header = validation.decode(plain, kind, refusal)
     table = pd.DataFrame(values)
     image = table["image"]
-    if header["n"] != len(table) or image.duplicated().any() or image.min() < 0:
-        raise RbmixError(f"records {path} are damaged (not one record for each image)")
+    if header.n != len(table) or image.duplicated().any() or image.min() < 0:
+        raise RbmixError(f"{refusal} (not one record for each image)")
     return header, table
 
 
 def _opened(
-    raw: bytes, columns: Mapping[str, str], lacking: set[str], refusal: str
+    raw: bytes, columns: Mapping[str, str], optional: set[str], refusal: str
 ) -> tuple[Any, dict[str, list[Any]]]:
     import pyarrow as pa
     from pyarrow import parquet
@@ -69,7 +90,7 @@ def _opened(
         if len(set(schema.names)) < len(schema.names):
             raise ValueError("a column occurs twice")
         chosen = {name: kind for name, kind in columns.items() if name in schema.names}
-        if missing := sorted(columns.keys() - chosen.keys() - lacking):
+        if missing := sorted(columns.keys() - chosen.keys() - optional):
             raise ValueError(f"no {missing[0]}")
         for name, kind in chosen.items():
             given = _kind(schema.field(name).type)
@@ -87,7 +108,7 @@ def _opened(
 
 
 def _check_size(metadata: Any) -> None:
-    """Raises ValueError for more rows, values or bytes than records have."""
+    """Raise ValueError for more rows, values or bytes than records have."""
     groups = [metadata.row_group(at) for at in range(metadata.num_row_groups)]
     sizes = [group.column(at) for group in groups for at in range(metadata.num_columns)]
     if metadata.num_rows > MAX_ROWS:
@@ -107,7 +128,14 @@ def _kind(type_: Any) -> str:
 
 
 def check_values(path: Path, table: pd.DataFrame, length: int, *, finite: Iterable[str]) -> None:
-    """Raise RbmixError unless lists are `length` long and these columns hold finite numbers."""
+    """Raise RbmixError for a list of another length or a number that is not finite.
+
+    Args:
+        path: The file, for the message.
+        table: Its table.
+        length: How long every list is.
+        finite: The columns that hold finite numbers.
+    """
     for name in table:
         first = table[name].iloc[0]
         if isinstance(first, list) and any(len(one) != length for one in table[name]):

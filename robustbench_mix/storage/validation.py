@@ -1,21 +1,42 @@
-"""What the headers of files may hold, and the kinds of values they are made of.
+"""Typed values from files that anybody may have made, checked field by field.
 
-A header comes from a file that anybody may have made. Its names are printed, drawn and made
-into file names, its numbers counted with: what is absent or of another kind is refused here,
-so that nobody above has to ask again.
+A header comes from a file that is not trusted. Its names are printed, drawn and made into file
+names, its numbers counted with: what is absent or of another kind is refused here, so that
+nobody above has to ask again. The types say what is allowed (msgspec's `Meta`).
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping
-from typing import Any
+import json
+import re
+from typing import Annotated, Any, TypeVar
 
-from robustbench_mix.errors import RbmixError
+import msgspec
+from msgspec import Meta, Struct
 
-Check = Callable[[Any], bool]
+from robustbench_mix.errors import RbmixError, first_line
+
 LARGEST = 2**53  # up to which a float64 counts exactly
 MAX_NAME = 255
+SHOWN = 100  # characters of a wrong value
+
+Count = Annotated[int, Meta(ge=0, le=LARGEST)]
+Positive = Annotated[int, Meta(ge=1, le=LARGEST)]
+Share = Annotated[float, Meta(ge=0, le=1)]  # NaN is within no bounds
+NonNegative = Annotated[float, Meta(ge=0)]
+Text = Annotated[str, Meta(max_length=MAX_NAME)]
+Name = Annotated[str, Meta(min_length=1, max_length=MAX_NAME)]
+
+T = TypeVar("T")
+S = TypeVar("S", bound=Struct)
+
+
+class Header(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Base of what is kept as a JSON object.
+
+    A field without a default is always written, null included; one with a default is left out
+    where it has it.
+    """
 
 
 def is_name(value: Any) -> bool:
@@ -23,65 +44,82 @@ def is_name(value: Any) -> bool:
     return isinstance(value, str) and 0 < len(value) <= MAX_NAME and value.isprintable()
 
 
-def count(low: int = 0, high: int = LARGEST) -> Check:
-    """A whole number within these."""
-    return lambda value: type(value) is int and low <= value <= high
+def is_number(value: Any, low: float, high: float) -> bool:
+    """Whether it is a number from `low` to `high`; NaN is none."""
+    return type(value) in (int, float) and low <= value <= high
 
 
-def number(low: float = -math.inf, high: float = math.inf) -> Check:
-    """A number within these; NaN is within none."""
-    return lambda value: type(value) in (int, float) and low <= value <= high
+def encode(header: Struct) -> str:
+    """The header as JSON text with sorted names."""
+    return json.dumps(msgspec.to_builtins(header), sort_keys=True)
 
 
-def measured(value: Any) -> bool:
-    """A number, NaN and infinity included."""
-    return type(value) is float or count(-LARGEST)(value)
+def decode(value: Any, kind: type[T], refusal: str, *, hint: str = "", printable: bool = True) -> T:
+    """Convert a JSON value to a type.
 
+    A field that is absent is read as null: the type says whether that is allowed. Unknown
+    fields are left out.
 
-def text(value: Any) -> bool:
-    """A text that can be printed, possibly empty."""
-    return value == "" or is_name(value)
+    Args:
+        value: What a JSON or TOML parser gave.
+        kind: A `Struct` or a dataclass.
+        refusal: How the error begins; it names the file.
+        hint: How the error ends.
+        printable: Whether to refuse texts that a terminal or a table would obey.
 
-
-def maybe(check: Check) -> Check:
-    """What passes the check, or nothing."""
-    return lambda value: value is None or check(value)
-
-
-def among(*allowed: str) -> Check:
-    """One of these texts."""
-    return lambda value: isinstance(value, str) and value in allowed
-
-
-def listed(check: Check, low: int = 0, high: int = LARGEST) -> Check:
-    """A list of so many that pass the check."""
-    return lambda value: (
-        isinstance(value, list) and low <= len(value) <= high and all(map(check, value))
-    )
-
-
-def mapped(check: Check) -> Check:
-    """An object of any names, whose values pass the check."""
-    return lambda value: (
-        isinstance(value, dict) and all(map(is_name, value)) and all(map(check, value.values()))
-    )
-
-
-def holding(**checks: Check) -> Check:
-    """An object that holds at least these."""
-    return lambda value: (
-        isinstance(value, dict) and all(check(value.get(name)) for name, check in checks.items())
-    )
-
-
-def verify(header: Any, checks: Mapping[str, Check], refusal: str) -> dict[str, Any]:
-    """The header, if it is an object in which everything passes; a missing value is None.
-
-    Raises RbmixError with the refusal and the name that is wrong.
+    Raises:
+        RbmixError: The value is not of that type. The message names the field, its value and
+            what is allowed.
     """
-    if not isinstance(header, dict):
-        raise RbmixError(f"{refusal} (no header)")
-    for name, check in checks.items():
-        if not check(header.get(name)):
-            raise RbmixError(f"{refusal} (header: {name} = {str(header.get(name))[:100]!r})")
-    return header
+    if not isinstance(value, dict):
+        raise RbmixError(f"{refusal} (no header){hint}")
+    absent = dict.fromkeys(_required(kind))
+    try:
+        found = msgspec.convert({**absent, **value}, kind)
+        if printable:
+            _check_texts(msgspec.to_builtins(found))
+        return found
+    except msgspec.ValidationError as error:
+        raise RbmixError(f"{refusal} (header: {_reason(value, str(error))}){hint}") from error
+    except Exception as error:  # of a check of the type's own, or too deep a nesting
+        words = str(error) if isinstance(error, RbmixError) else first_line(error)
+        raise RbmixError(f"{refusal} (header: {words}){hint}") from error
+
+
+def extend(header: Struct, kind: type[S], **fields: Any) -> S:
+    """Return a header of a type that has all fields of this one, and these besides."""
+    return kind(**msgspec.structs.asdict(header), **fields)
+
+
+def _required(kind: type) -> list[str]:
+    if not issubclass(kind, Struct):
+        return []
+    return [field.encode_name for field in msgspec.structs.fields(kind) if field.required]
+
+
+def _check_texts(value: Any) -> None:
+    """Raise RbmixError for a text at any depth that a terminal or a table would obey."""
+    left = [("", value)]
+    while left:
+        place, one = left.pop()
+        if isinstance(one, dict):
+            left += [("a name", name) for name in one]
+            left += [(place or str(name)[:SHOWN], inner) for name, inner in one.items()]
+        elif isinstance(one, list):
+            left += [(place, inner) for inner in one]
+        elif isinstance(one, str) and not one.isprintable():
+            raise RbmixError(f"{place} = {one[:SHOWN]!r} cannot be printed")
+
+
+def _reason(value: Any, message: str) -> str:
+    """A message of msgspec with the field and its value: `n = 0: expected int >= 1`."""
+    message, _, path = message.partition(" - at `")
+    words = message[:1].lower() + message[1:].replace("`", "")
+    steps = re.findall(r"[^.\[\]`$]+", path)
+    for step in steps:
+        try:
+            value = value[int(step)] if isinstance(value, list) else value.get(step)
+        except (AttributeError, IndexError, ValueError):
+            break  # of an object of any names msgspec does not say which
+    name = path.strip("`").removeprefix("$").lstrip(".")
+    return f"{name} = {repr(value)[:SHOWN]}: {words}" if name else words

@@ -8,7 +8,7 @@ from functools import lru_cache
 from heapq import heappop, heappush
 from math import ceil
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch
 
@@ -18,7 +18,7 @@ from robustbench_mix.data.dataset import Dataset
 from robustbench_mix.evaluation import explain, resume, unshuffling_run
 from robustbench_mix.evaluation.evaluate import batch_size_of
 from robustbench_mix.evaluation.explain import models_of
-from robustbench_mix.evaluation.identity import finished, header_of, path_of
+from robustbench_mix.evaluation.identity import header_of, path_of, read_finished
 from robustbench_mix.evaluation.inputs import Inputs
 from robustbench_mix.evaluation.load_model import check_exists, label_of, recipe_of
 from robustbench_mix.evaluation.plan import (
@@ -31,7 +31,8 @@ from robustbench_mix.evaluation.plan import (
 )
 from robustbench_mix.evaluation.resume import Shard
 from robustbench_mix.models import factory
-from robustbench_mix.models.checkpoint import read_header
+from robustbench_mix.models.checkpoint import CheckpointHeader, read_header
+from robustbench_mix.results.headers import RunIdentity
 from robustbench_mix.runtime.devices import pick_device
 from robustbench_mix.runtime.progress import report_if_slow, silenced
 from robustbench_mix.storage import remote
@@ -170,17 +171,17 @@ def _tasks_of_cell(cell: CellPlan, context: _Context) -> Iterator[Task]:
     cost = 0.0 if trained else costs.training_seconds(spec, shape, recipe, len(split))
     words = f"train {description}"
     yield Task("train", network, words, cell.training, ready, cost, makes=str(path))
-    checkpoint = read_header(path) if trained else {}
+    checkpoint = read_header(path) if trained else None
     for plan in cell.attacks:
         attack, batch_size = plan.attack, batch_size_of(plan, inputs)
         named = f"{attack.protocol.name} on {description}"
         whole = Task("attack", network, named, plan, False, 0.0, needs=(str(path),))
-        records, header = Path(), {}
-        if trained:
-            label, weights = label_of(model), checkpoint["weights_hash"]
+        records, header = Path(), None
+        if checkpoint is not None:
+            label, weights = label_of(model), checkpoint.weights_hash
             header = header_of(label, checkpoint, weights, inputs, attack, batch_size)
             records = path_of(header, context.results)
-            if finished(records, header) is not None:
+            if read_finished(records, header) is not None:
                 yield replace(whole, is_done=not resume.has_resume_state(records))
                 continue
         cost = costs.attack_seconds(spec, shape, attack.protocol, len(inputs.split))
@@ -193,20 +194,20 @@ def _tasks_of_cell(cell: CellPlan, context: _Context) -> Iterator[Task]:
 
 
 def _split_attack(
-    whole: Task, attack: AttackPlan, records: Path, header: dict[str, Any], most: int
+    whole: Task, attack: AttackPlan, records: Path, header: RunIdentity | None, most: int
 ) -> Iterator[Task]:
     """The attack, after its shards if it takes long or was split before.
 
-    `header` is empty before the training; `most` is how many batches there are.
+    `header` is None before the training; `most` is how many batches there are.
     """
-    parts = resume.find_shards(records) if header else []
+    parts = resume.find_shards(records) if header is not None else []
     if not parts and whole.estimated_seconds > MAX_ATTACK_SECONDS and _can_be_split(attack):
         of = min(ceil(whole.estimated_seconds / MAX_ATTACK_SECONDS), most)
         parts = [Shard(number, of) for number in range(1, of + 1)] if of > 1 else []
     shards = []
     for part in parts:
         named = f"part {part.number}/{part.of} of {whole.description}"
-        is_done = bool(header) and resume.has_state_of(part.path(records), header)
+        is_done = header is not None and resume.has_state_of(part.path(records), header)
         cost = 0.0 if is_done else whole.estimated_seconds / part.of
         shards.append(
             replace(
@@ -241,7 +242,7 @@ def _explanation_task(
 ) -> Task:
     """Measuring a network, its twin, and the transfer between them, as one piece."""
     spec, dataset = plan.model.spec, inputs.dataset
-    weights: dict[str, dict[str, Any]] = {}
+    weights: dict[str, CheckpointHeader] = {}
     needs = []
     models = {model.spec.spatial: model for model in models_of(plan)}
     for mode, model in models.items():
@@ -249,11 +250,14 @@ def _explanation_task(
         _, path = split_and_checkpoint_path(model.spec, dataset, recipe, model.training.examples)
         needs.append(str(path))
         remote.download_checkpoints([path.name], context.results)
-        weights[mode] = read_header(path) if path.exists() else {}
+        if path.exists():
+            weights[mode] = read_header(path)
     paths = []
-    if all(weights.values()):
-        hashes = {mode: header["weights_hash"] for mode, header in weights.items()}
-        wanted = [("probe", mode, [hashes[mode]]) for mode in weights]
+    if len(weights) == len(needs):
+        hashes = {mode: header.weights_hash for mode, header in weights.items()}
+        wanted: list[tuple[Literal["probe", "transfer"], str, list[str]]] = [
+            ("probe", mode, [hashes[mode]]) for mode in weights
+        ]
         if len(weights) == 2:
             wanted.append(("transfer", spec.spatial, list(hashes.values())))
         for kind, mode, of in wanted:

@@ -10,20 +10,40 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
 
+from robustbench_mix.errors import unknown
 from robustbench_mix.storage import reading, validation
 from robustbench_mix.storage.files import safe_name, write_text
 from robustbench_mix.storage.locks import exclusive_lock
+from robustbench_mix.storage.validation import Header, NonNegative, Text
 from robustbench_mix.sweeps.scheduler import DONE, FAILED, RUNNING, STATES, WAITING
 
 FOLDER = "progress"
-TASK = validation.holding(
-    words=validation.text, network=validation.text, state=validation.among(*STATES),
-    seconds=validation.number(0), since=validation.text, error=validation.text,
-)  # fmt: skip
-SWEEP = {
-    "sweep": validation.text, "runner": validation.text, "machine": validation.text,
-    "began": validation.text, "changed": validation.text, "pieces": validation.listed(TASK),
-}  # fmt: skip
+
+
+class _Task(Header, frozen=True, kw_only=True):
+    """What the file says of a task."""
+
+    words: Text
+    network: Text
+    state: Text
+    seconds: NonNegative
+    since: Text
+    error: Text
+
+    def __post_init__(self) -> None:
+        if self.state not in STATES:
+            raise unknown("state", self.state, STATES)
+
+
+class _Sweep(Header, frozen=True, kw_only=True):
+    """What a file holds."""
+
+    sweep: Text
+    runner: Text
+    machine: Text
+    began: Text
+    changed: Text
+    pieces: list[_Task]
 
 
 class PlannedTask(Protocol):
@@ -101,7 +121,9 @@ def read_all(results: Path) -> list[dict[str, Any]]:
     for path in sorted((results / FOLDER).glob("*.json")):
         refusal = f"progress {path} is damaged"
         raw = reading.read_bytes(path, "progress", reading.MAX_RECORDS_BYTES)
-        found.append(validation.verify(reading.parse_json(raw, refusal), SWEEP, refusal))
+        plain = reading.parse_json(raw, refusal)
+        validation.decode(plain, _Sweep, refusal)
+        found.append(plain)
     return found
 
 

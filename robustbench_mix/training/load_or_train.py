@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import nn
@@ -15,6 +14,7 @@ from robustbench_mix.config.training import Recipe
 from robustbench_mix.data.dataset import Dataset, Split, balanced_subset
 from robustbench_mix.errors import RbmixError
 from robustbench_mix.models import checkpoint, factory
+from robustbench_mix.models.checkpoint import CheckpointHeader
 from robustbench_mix.models.summary import unreached_convolutions
 from robustbench_mix.runtime import provenance
 from robustbench_mix.runtime.devices import compute_environment, training_threads
@@ -33,7 +33,7 @@ class TrainedModel:
 
     model: nn.Module
     path: Path
-    header: dict[str, Any]
+    header: CheckpointHeader
     train_seconds: float
 
 
@@ -58,10 +58,9 @@ def load_or_train(
             if not path.exists():
                 return _train_and_save(spec, dataset, split, recipe, device, path)
     trained = load_checkpoint(spec, dataset, path)
-    header, wanted = trained.header, {"recipe": as_json(recipe), "dataset": dataset.name}
-    if any(header.get(name) != value for name, value in wanted.items()) or None in (
-        header.get("train_examples"), header.get("test_accuracy")
-    ):  # fmt: skip
+    header = trained.header
+    is_other = (header.recipe, header.dataset) != (recipe, dataset.name)
+    if is_other or None in (header.train_examples, header.test_accuracy):
         raise RbmixError(f"checkpoint {path} is of other settings than its name says; delete it")
     delete_resume_state(path)  # what a process left that was killed just after training
     return trained
@@ -74,8 +73,9 @@ def load_checkpoint(spec: ModelSpec, dataset: Dataset, path: Path) -> TrainedMod
     """
     model = factory.build(spec, factory.shape_of(dataset), *dataset.statistics())
     header = checkpoint.load(model, path)
-    if header.get("spec") != as_json(spec):
-        raise RbmixError(f"checkpoint {path} is of {header.get('spec')}, not of {as_json(spec)}")
+    if header.spec != spec:
+        found = as_json(header.spec) if header.spec else None
+        raise RbmixError(f"checkpoint {path} is of {found}, not of {as_json(spec)}")
     say(f"loaded {path}")
     model.to(memory_format=torch.channels_last).eval()
     return TrainedModel(model, path, header, 0.0)
@@ -101,19 +101,19 @@ def _train_and_save(
     trained = train(
         model, split, dataset.test, recipe, spec.seed, device, resume_state=resume_state
     )
-    header = {
-        "spec": as_json(spec),
-        "recipe": as_json(recipe),
-        "dataset": dataset.name,
-        "classes": list(dataset.classes),
-        "image": list(dataset.train.images.shape[1:]),
-        "train_examples": len(split),
-        "train_hash": split.hash,
-        "test_accuracy": trained.test_accuracy,
-        "time_seconds": trained.time_seconds,
+    header = CheckpointHeader(
+        spec=spec,
+        recipe=recipe,
+        dataset=dataset.name,
+        classes=list(dataset.classes),
+        image=list(dataset.train.images.shape[1:]),
+        train_examples=len(split),
+        train_hash=split.hash,
+        test_accuracy=trained.test_accuracy,
+        time_seconds=trained.time_seconds,
         **made_with,
-        "date": provenance.today(),
-    }
+        date=provenance.today(),
+    )
     checkpoint.save(model, header, path)
     delete_resume_state(path)
     say(

@@ -12,9 +12,10 @@ import torch
 from torch import nn
 
 from robustbench_mix.runtime.progress import say
-from robustbench_mix.storage import reading, validation
+from robustbench_mix.storage import reading
 from robustbench_mix.storage.files import write_bytes
 from robustbench_mix.storage.remote import LOCAL_SUFFIX
+from robustbench_mix.storage.validation import is_number
 
 SUFFIX = ".unfinished.pt"
 ATTACK_SUFFIX = LOCAL_SUFFIX  # of an attack
@@ -73,7 +74,8 @@ class ResumeState:
                 say(f"{self.path} was made with other versions or on another device: starting over")
                 return 0, 0.0
             epoch, seconds = state["epoch"], state["seconds"]
-            if not (validation.count(1, epochs - 1)(epoch) and validation.number(0, 1e12)(seconds)):
+            is_epoch = type(epoch) is int and 1 <= epoch < epochs
+            if not (is_epoch and is_number(seconds, 0, 1e12)):
                 raise ValueError(f"{epoch} of {epochs} epochs in {seconds} seconds")
             _check_optimizer(state["optimizer"], optimizer)
             model.load_state_dict(state["model"])
@@ -92,7 +94,7 @@ def _check_optimizer(state: dict[str, Any], fresh: torch.optim.Optimizer) -> Non
     for group, own in zip(state["param_groups"], wanted, strict=True):
         if {**group, **dict.fromkeys(moving)} != {**own, **dict.fromkeys(moving)}:
             raise ValueError("another optimizer")
-        if not all(validation.number(0, 1e6)(group[name]) for name in moving):
+        if not all(is_number(group[name], 0, 1e6) for name in moving):
             raise ValueError("no learning rate")
     parameters = [p for group in fresh.param_groups for p in group["params"]]
     for position, moments in state["state"].items():

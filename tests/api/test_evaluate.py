@@ -173,7 +173,7 @@ def test_a_data_set_and_a_protocol_of_ones_own(net, write_folder, tmp_path: Path
     own = rbmix.Protocol("mine", "", "pgd", "linf", (), {"steps": 3})
     result = rbmix.evaluate(colour, folder, own, eps=[0.25, 8 / 255], norm="l2", examples=5)
     assert result.curve["eps"].tolist() == ["0", "0.03137254902", "0.25"]
-    assert result.run.header["norm"] == "l2"
+    assert result.run.header.norm == "l2"
     assert len(result.records) == 5
 
 

@@ -89,7 +89,7 @@ def trained(name: str) -> tuple[Any, Copied]:
 def here(net: nn.Module, x: Tensor, y: Tensor, protocol: protocols.Protocol) -> Tensor:
     """Which images stand at 0 and each epsilon, (levels, n) bool, by rbmix."""
     result = rbmix.evaluate(net, (x, y), protocol)
-    return torch.tensor(result.run.survived().to_numpy().T)
+    return torch.tensor(result.run.standing().to_numpy().T)
 
 
 def there(net: nn.Module, x: Tensor, y: Tensor, protocol: protocols.Protocol) -> Tensor:

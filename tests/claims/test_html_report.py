@@ -82,7 +82,7 @@ def test_the_page_is_whole_and_loads_nothing(results: Path, capsys) -> None:
     assert page.scripts == 0
     assert all(image["alt"] for image in page.images)
     # Two curves, three drawings that explain, one sheet, three pictures for each image and twin.
-    shown = [len(p.pixels("clean")) for p in probes.read_all(results, "transfer")]
+    shown = [len(p.pixels("clean")) for p in probes.read_transfers(results)]
     assert len(page.images) == 2 + 3 + 1 + 2 * 3 * sum(shown)
     for words in ("not enough evidence", "Linearity along the attack", " dB", "Provenance"):
         assert words in text
@@ -94,7 +94,7 @@ def test_the_claims_file_has_the_same_tables(results: Path, capsys) -> None:
     assert cli.main(["claims", str(results)]) == 0
     capsys.readouterr()
     text = (results / "claims.md").read_text(encoding="utf-8")
-    for one in overview.of(results, records.read_all(results)):
+    for one in overview.explanations_of(results, records.read_all(results)):
         assert f"### {one.title}" in text
         assert one.shows in text
         assert one.cannot in text
@@ -108,9 +108,9 @@ def test_the_claims_file_has_the_same_tables(results: Path, capsys) -> None:
 
 def test_explanations_have_rows_where_there_are_records(results: Path) -> None:
     """Everything that one pair under FGSM and one `explain` can say."""
-    found = overview.of(results, records.read_all(results))
+    found = overview.explanations_of(results, records.read_all(results))
     filled = {one.name: len(one.rows) for one in found}
-    eps = len(probes.read_all(results, "probe")[0].header["eps"])
+    eps = len(probes.read_probes(results)[0].header.eps)
     assert filled["strength"] == eps
     assert filled["linearity"] == eps
     assert filled["transfer"] == 2 * eps
@@ -138,7 +138,7 @@ def test_texts_from_records_are_escaped(make_run, tmp_path: Path) -> None:
 def test_an_empty_folder_gives_a_page(tmp_path: Path, capsys) -> None:
     """With nothing in it but the claims; a missing folder is named."""
     (tmp_path / "results").mkdir()
-    tables = overview.of(tmp_path / "results", [])
+    tables = overview.explanations_of(tmp_path / "results", [])
     # Nor are there curves, rows or un-shuffled pictures.
     assert html_report.to_html(tmp_path / "results").count("No records.") == len(tables) + 3
     assert cli.main(["report", str(tmp_path / "nowhere")]) == 2
@@ -151,14 +151,14 @@ def test_a_heat_map_in_bands() -> None:
 
     heat_map = np.zeros((8, 5))
     heat_map[0, 0] = 1.0
-    bands = local.heat_bands(heat_map)
+    bands = local.heat_map_bands(heat_map)
     assert bands[0] == pytest.approx(1.0)
     assert bands[1:] == [0.0, 0.0, 0.0]
 
 
 def test_the_pictures_are_of_the_networks(results: Path) -> None:
     """What is said to be made on a network fools that network."""
-    (found,) = probes.read_all(results, "transfer")
+    (found,) = probes.read_transfers(results)
     kept = found.table[found.table["clean"].notna()]
     for made in probes.SIDES:
         assert (kept[f"says_{made}_{made}"] != kept["label"]).mean() > 0.5

@@ -18,6 +18,7 @@ from robustbench_mix.claims.explanations import attacks, overview
 from robustbench_mix.claims.pairs import clean_pairs, pairs
 from robustbench_mix.results import records
 from robustbench_mix.results import unshuffling as decodings
+from robustbench_mix.results.headers import UnshufflingHeader
 from robustbench_mix.results.unshuffling import Decoding
 from robustbench_mix.storage import parquet_table
 
@@ -124,7 +125,7 @@ def test_capacity_is_a_table_and_no_claim(planted) -> None:
     ours = planted(alike)
     runs = ours + planted(worse, model="resnet14_d1") + planted(alike, model="resnet14_d18")
     runs += planted(worse, model="resnet14_d9", epochs=1)
-    assert verdicts.every(runs, []) == verdicts.every(ours, [])
+    assert verdicts.all_claims(runs, []) == verdicts.all_claims(ours, [])
     table = attacks.capacity(runs)
     assert [row[2:5] for row in table.rows] == [
         [d, f"100 x {epochs}", "4 x 400"] for d, epochs in (("1", 3), ("9", 3), ("9", 1), ("18", 3))
@@ -247,17 +248,17 @@ def test_twins_share_everything_but_their_mixers(planted, make_run) -> None:
     (pair,) = pairs(both, FULL, CHANS)
     assert pair.first["0"].shape == (4, 80)
     under = planted(shares, n=50) + planted(shares, n=60, protocol="fgsm", data_hash="more")
-    assert [p.header["n"] for p in clean_pairs(under, FULL, CHANS)] == [60]
+    assert [p.header.n for p in clean_pairs(under, FULL, CHANS)] == [60]
 
 
 def decoding(spatial: str, seed: int, psnr: float, n: int = 60) -> Decoding:
     """A record of un-shuffling whose images all come out about as well."""
     noise = np.random.default_rng([seed, len(spatial)]).normal(0, 0.3, n)
-    header = {
-        "model": "convmixer128_4_k5_p1", "channel": "learned", "seed": seed, "dataset": "cifar10",
-        "data_hash": "d", "train_examples": 9, "epochs": 2, "device": "cpu", "spatial": spatial,
-        "depth": 4, "width": 128, "kernel": 5, "patch": 1, "reach": 8, "n": n, "image": [1, 1, 1],
-    }  # fmt: skip
+    header = UnshufflingHeader(
+        model="convmixer128_4_k5_p1", channel="learned", seed=seed, dataset="cifar10",
+        data_hash="d", train_examples=9, epochs=2, device="cpu", spatial=spatial,
+        depth=4, width=128, kernel=5, patch=1, reach=8, n=n, image=[1, 1, 1],
+    )  # fmt: skip
     empty = dict.fromkeys(decodings.PICTURES, [None] * n)
     mse = 10 ** (-(psnr + noise) / 10)
     return Decoding(header, pd.DataFrame({"image": range(n), "mse": mse, **empty}))
@@ -287,11 +288,11 @@ def results(planted, tmp_path: Path) -> Path:
     shares = {"learned": (0.9, 0.6, 0.3), "frozen": (0.9, 0.65, 0.35)}
     for dataset in ("cifar10-jpeg", "digits"):
         for run in planted(shares, dataset=dataset, n=200):
-            key = f"{run.header['spatial']}{run.header['seed']}"
+            key = f"{run.header.spatial}{run.header.seed}"
             records.write(run, records.run_path(folder, run.header, key))
     for spatial in ("learned", "frozen"):
         one = decoding(spatial, 0, 18)
-        path = decodings.path_for(folder, "cifar10", one.header["model"], spatial, 0, "k")
+        path = decodings.path_for(folder, "cifar10", one.header.model, spatial, 0, "k")
         parquet_table.write(path, one.header, one.table, {})
     return folder
 
@@ -318,7 +319,7 @@ def test_command_writes_the_verdicts(results: Path, capsys) -> None:
 def test_no_records_no_verdicts(tmp_path: Path, capsys) -> None:
     """An empty folder has every claim open; a missing one is named."""
     (tmp_path / "results").mkdir()
-    found = verdicts.of(tmp_path / "results", [])
+    found = verdicts.claims_of(tmp_path / "results", [])
     assert {(c.verdict, c.reason) for c in found} == {(OPEN, "no records")}
     assert len(found) == 9
     assert cli.main(["claims", str(tmp_path / "nowhere")]) == 2
@@ -328,12 +329,12 @@ def test_no_records_no_verdicts(tmp_path: Path, capsys) -> None:
 def test_every_claim_appears_once_for_each_data_set(results: Path) -> None:
     """In the order of the paper, also where there are no records for it."""
     runs = records.read_all(results)
-    found = verdicts.of(results, runs)
+    found = verdicts.claims_of(results, runs)
     assert list(dict.fromkeys(c.number for c in found)) == [
         "1", "1, contrast", "2", "3a", "3b", "3c", "4a", "4b", "5",
     ]  # fmt: skip
     assert len({(c.number, c.data) for c in found}) == len(found)
-    text = page.to_markdown(found, overview.of(results, runs))
+    text = page.to_markdown(found, overview.explanations_of(results, runs))
     assert text.count("**not enough evidence**, no records") == 0
     assert "no records" in text
 

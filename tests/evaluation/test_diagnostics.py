@@ -12,6 +12,7 @@ import networks
 import pandas as pd
 import pytest
 import torch
+from msgspec import structs
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -23,8 +24,10 @@ from robustbench_mix.evaluation.identity import Label
 from robustbench_mix.evaluation.inputs import Inputs
 from robustbench_mix.evaluation.pending_run import make_run, pending_run
 from robustbench_mix.evaluation.plan import attack_plan
+from robustbench_mix.models.checkpoint import CheckpointHeader
 from robustbench_mix.results import flags, records
-from robustbench_mix.results.probes import Probe
+from robustbench_mix.results.headers import NetworkHeader, TransferHeader
+from robustbench_mix.results.probes import Transfer
 from robustbench_mix.results.records import Run
 from robustbench_mix.training.load_or_train import TrainedModel
 
@@ -62,7 +65,7 @@ def run_of(digits: Dataset, tmp_path: Path) -> Callable[..., Run]:
         )
         asked = pending_run(
             Label("planted", "external", "external", 0),
-            TrainedModel(net.eval(), Path(), header or {}, 0.0),
+            TrainedModel(net.eval(), Path(), header or CheckpointHeader(), 0.0),
             Inputs(dataset, 64, CPU), attack_plan(protocol, randomised=randomised), tmp_path,
             batch_size=64,
         )  # fmt: skip
@@ -290,7 +293,7 @@ def test_what_is_said_to_draw_is_not_flagged_for_it(plant, shipped, run_of) -> N
     """No flag of what a randomised network does by its nature."""
     net = plant(shipped(NETWORK).model)
     run = run_of(net, "smoke", randomised=True)
-    assert run.header["diagnostics"]["unrepeatable"] > flags.ROUNDING
+    assert run.header.diagnostics.unrepeatable > flags.ROUNDING
     assert flags.of_run(run) == {}
 
 
@@ -314,9 +317,9 @@ def test_a_short_pgd_is_flagged(steps: int, shipped, run_of) -> None:
     """More steps on its own loss break what it left, and the flag says how many."""
     run = run_of(shipped(NETWORK).model, "pgd", steps=steps, restarts=1)
     words = flags.of_run(run)["more-effort-gains"]
-    found = run.header["diagnostics"]
-    assert words == f"{found['own_gained']} of 64 images stood and fall to more steps"
-    assert found["own_gained"] >= 2
+    found = run.header.diagnostics
+    assert words == f"{found.own_gained} of 64 images stood and fall to more steps"
+    assert found.own_gained >= 2
 
 
 @pytest.mark.quick
@@ -328,7 +331,7 @@ def test_two_images_are_no_chance(make_run) -> None:
         assert list(flags.of_run(run)) == wanted
     # Records from before this was measured are judged by the other APGD, as they were.
     for count, wanted in ((6, []), (9, ["more-effort-gains"])):
-        found = {**SILENT, "images": 64, "gained": count}
+        found = {**SILENT, "images": 64, "attacked": 64, "gained": count}
         assert list(flags.of_run(make_run([2] * 64, passes={}, diagnostics=found))) == wanted
 
 
@@ -377,8 +380,8 @@ def test_older_records_are_unchecked_until_they_are_read_again(shipped, run_of, 
     (path,) = tmp_path.glob("runs/*/*.parquet")
     whole = path.read_bytes()
     run = records.read(path)
-    header = {name: value for name, value in run.header.items() if name != "diagnostics"}
-    records.write(replace(run, header=header), path)
+    older = structs.replace(run.header, diagnostics=None)
+    records.write(replace(run, header=older), path)
     assert list(flags.of_run(records.read(path))) == [flags.UNCHECKED]
     assert flags.UNCHECKED not in flags.of_run(run_of(net, "smoke"))
     assert path.read_bytes() == whole
@@ -394,13 +397,16 @@ def test_a_twin_whose_examples_fool_more(make_run) -> None:
             own = made == judged
             fooled[f"pgd_{made}_{judged}"] = [[own or i < 10] for i in range(n)]
     run = make_run([2] * n, spatial="frozen", passes={}, diagnostics=SILENT)
-    header = {**run.header, "eps": ["1/255"]}
-    assert flags.of_run(run, [Probe(header, pd.DataFrame(fooled))]) == {}
+    header = TransferHeader(
+        **{name: getattr(run.header, name) for name in NetworkHeader.__struct_fields__},
+        kind="transfer", eps=["1/255"], classes=["a"], shape=[1, 1, 1],
+    )  # fmt: skip
+    assert flags.of_run(run, [Transfer(header, pd.DataFrame(fooled))]) == {}
     fooled["pgd_second_second"] = [[i >= 20] for i in range(n)]
     fooled["pgd_first_second"] = [[True]] * n
-    found = flags.of_run(run, [Probe(header, pd.DataFrame(fooled))])
+    found = flags.of_run(run, [Transfer(header, pd.DataFrame(fooled))])
     assert list(found) == [flags.TRANSFER]
-    other = Probe({**header, "seed": 9}, pd.DataFrame(fooled))
+    other = Transfer(structs.replace(header, seed=9), pd.DataFrame(fooled))
     assert flags.of_run(run, [other]) == {}
 
 
@@ -409,7 +415,7 @@ def test_what_falls_to_square_or_fab_alone(make_run) -> None:
     """Raised by the records: an image or two is chance, many are masked gradients."""
     for part, flag in (("square", "square-alone"), ("fab-t", "fab-alone")):
         for count, wanted in ((1, []), (20, [flag])):
-            passes = {"apgd-ce": {}, part: {}}
+            passes = {stage: {"forward": 0, "gradient": 0} for stage in ("apgd-ce", part)}
             run = make_run([0] * count + [2] * (100 - count), passes=passes, diagnostics=SILENT)
             names = [[part, part] if at < count else ["", ""] for at in range(100)]
             run.table["component"] = names

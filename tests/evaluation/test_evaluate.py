@@ -57,7 +57,7 @@ def test_every_step_happens_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ):  # fmt: skip
         count(owner, name)
     found = evaluate(plan, tmp_path)
-    assert found.run.header["spatial"] == "frozen"
+    assert found.run.header.spatial == "frozen"
     assert calls == {"pick_device": 1, "load": 1, "schedule_of": 1}
 
 
@@ -89,6 +89,6 @@ def test_a_module_is_evaluated_as_it_is(tmp_path: Path) -> None:
     net = nn.Sequential(nn.Flatten(), nn.Linear(64, 10))
     found = evaluate(replace(plan_of(), model=module_plan(net, seed=3)), tmp_path)
     header = found.run.header
-    assert [header[name] for name in ("model", "spatial", "channel", "seed")] == [
+    assert [getattr(header, name) for name in ("model", "spatial", "channel", "seed")] == [
         "Sequential", "external", "external", 3
     ]  # fmt: skip

@@ -52,12 +52,12 @@ def test_a_checkpoint_takes_the_place_of_training() -> None:
 
 
 def test_the_header_of_a_kept_checkpoint(home: Path) -> None:
-    """Of exactly these settings; empty before there is one."""
+    """Of exactly these settings; None before there is one."""
     plan, digits = trained_model(networks.SPECS["learned"]), loaders.load("digits")
-    assert checkpoint_header(plan, digits, CPU) == {}
+    assert checkpoint_header(plan, digits, CPU) is None
     recipe = recipe_of(plan, "digits", CPU)
     _, path = split_and_checkpoint_path(plan.spec, digits, recipe)
     write_bytes(path, networks.path("learned").read_bytes())
-    assert checkpoint_header(plan, digits, CPU)["spec"]["model"] == networks.MODEL
+    assert checkpoint_header(plan, digits, CPU).spec.model == networks.MODEL
     write_bytes(path, networks.path("frozen").read_bytes())
-    assert checkpoint_header(plan, digits, CPU) == {}
+    assert checkpoint_header(plan, digits, CPU) is None

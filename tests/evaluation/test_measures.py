@@ -122,17 +122,17 @@ def test_explain_measures_both_twins_and_the_transfer(here: Path, capsys) -> Non
     assert cli.main(["explain", *words]) == 0
     assert capsys.readouterr().err.count("already measured") == 3
     assert [path.read_bytes() for path in paths] == before
-    box, learned = probes.read_all(here / "results", "probe")
-    assert (learned.header["spatial"], box.header["spatial"]) == ("learned", "box")
+    box, learned = probes.read_probes(here / "results")
+    assert (learned.header.spatial, box.header.spatial) == ("learned", "box")
     assert learned.matrix("real").shape == (12, 2)
-    assert np.array(learned.header["heat_map"]).shape == (8, 5)
+    assert np.array(learned.header.heat_map).shape == (8, 5)
     for name in ("filters", "composed", "perturbation"):
-        assert sum(learned.header[name]) == pytest.approx(1)
-    assert learned.header["filters"] != box.header["filters"]
+        assert sum(getattr(learned.header, name)) == pytest.approx(1)
+    assert learned.header.filters != box.header.filters
     table = learned.table
     assert (table["distance"][~table["correct"]] == 0).all()
     assert (table["distance"][table["correct"]] > 0).all()
-    (crossed,) = probes.read_all(here / "results", "transfer")
+    (crossed,) = probes.read_transfers(here / "results")
     made_here = crossed.matrix("pgd_second_second")
     assert made_here.shape == (12, 2)
     # What misclassifies the image as it is, misclassifies it attacked.
@@ -169,7 +169,7 @@ def test_a_record_of_another_kind_is_refused(here: Path) -> None:
     """A probe without its columns is damaged."""
     assert cli.main(["explain", *WORDS, "--spatial", "learned"]) == 0
     (path,) = here.rglob("probe-*.parquet")
-    found = probes.read(path)
+    found = probes.read_probe(path)
     probes.parquet_table.write(path, found.header, found.table.drop(columns="margin"), {})
     with pytest.raises(RbmixError, match="no margin"):
-        probes.read(path)
+        probes.read_probe(path)

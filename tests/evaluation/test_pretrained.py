@@ -24,9 +24,11 @@ from robustbench_mix.evaluation.load_model import is_pretrained
 from robustbench_mix.evaluation.plan import model_plan
 from robustbench_mix.evaluation.pretrained import load_pretrained
 from robustbench_mix.models import checkpoint, factory
+from robustbench_mix.models.checkpoint import CheckpointHeader
 from robustbench_mix.models.normalize import Normalized
 from robustbench_mix.models.sources.common import Pretrained
-from robustbench_mix.results import leaderboard, probes, records
+from robustbench_mix.results import probes, records, twins
+from robustbench_mix.results.headers import ProbeIdentity
 
 MODULE = """
 import torch
@@ -109,7 +111,7 @@ def test_a_network_as_it_is_stays_bare(here: Path) -> None:
     assert (label.model, label.spatial, label.channel) == ("net:make", "external", "external")
     assert type(trained.model) is nn.Sequential
     assert not trained.model.training
-    assert trained.header == {}
+    assert trained.header == CheckpointHeader()
 
 
 def test_the_interface_stands_before_the_network(here: Path) -> None:
@@ -128,7 +130,7 @@ def test_the_interface_stands_before_the_network(here: Path) -> None:
         expected = plain((resized - 0.25) / 0.5)
         torch.testing.assert_close(trained.model(x), expected)
     assert label.model == "net:make [16 px, mean 0.25 std 0.5]"
-    assert trained.header == {"weights": "w.safetensors"}
+    assert trained.header == CheckpointHeader(weights="w.safetensors")
 
 
 def test_resizing_keeps_the_shape_of_images_and_averages() -> None:
@@ -161,7 +163,7 @@ def test_published_standardisation_is_used_unless_another_is_given(here, monkeyp
         "robustbench_mix.models.sources.importable.load_pretrained", lambda _: found
     )
     _, trained = load("net:make")
-    assert trained.header == {"weights": "TAG"}
+    assert trained.header == CheckpointHeader(weights="TAG")
     assert (trained.model.mean.item(), trained.model.std.item()) == (0.5, 0.25)
     _, trained = load("net:make", interface=Interface(mean=(0.0,), std=(1.0,)))
     assert (trained.model.mean.item(), trained.model.std.item()) == (0.0, 1.0)
@@ -187,15 +189,13 @@ def test_a_brought_pair_becomes_twins_on_the_leaderboard(here: Path, capsys) -> 
         code, _, err = rbmix(capsys, "evaluate", *words, f"{spatial}.safetensors", *SMOKE)
         assert code == 0
         assert "training" not in err
-    frozen, learned = sorted(
-        records.read_all(here / "results"), key=lambda run: run.header["spatial"]
-    )
-    assert (learned.header["weights"], learned.header["spatial"]) == (
+    frozen, learned = sorted(records.read_all(here / "results"), key=lambda run: run.header.spatial)
+    assert (learned.header.weights, learned.header.spatial) == (
         "learned.safetensors",
         "learned",
     )
-    assert leaderboard.twin_of(frozen, [frozen, learned]) is learned
-    assert learned.header["checkpoint_hash"] != frozen.header["checkpoint_hash"]
+    assert twins.twin_of(frozen, [frozen, learned]) is learned
+    assert learned.header.checkpoint_hash != frozen.header.checkpoint_hash
     table = (here / "results" / "leaderboard.md").read_text()
     assert "| frozen.safetensors |" in table
     assert "*difference*" in table
@@ -226,8 +226,8 @@ def test_a_callable_is_trained_as_a_pair(here: Path, capsys) -> None:
     assert code == 0
     assert f"loaded {header['checkpoint']}" in err
     (run,) = records.read_all(here / "results")
-    assert (run.header["model"], run.header["spatial"]) == ("net:make [10 px]", "frozen")
-    assert "weights" not in run.header
+    assert (run.header.model, run.header.spatial) == ("net:make [10 px]", "frozen")
+    assert run.header.weights is None
 
 
 @pytest.mark.default
@@ -248,8 +248,12 @@ def test_file_names_of_foreign_words_are_safe(home: Path) -> None:
     path = checkpoint.path_for(spec, recipe_for("resnet", "digits"), "digits", "abc")
     assert path.parent == home / "checkpoints"
     assert path.name.startswith("hf_owner_name_v1-learned-")
-    words = {"model": spec.name, "spatial": "frozen", "channel": "learned", "seed": 0}
-    path = probes.path_for(home, {**words, "kind": "probe", "dataset": "digits"}, "key")
+    header = ProbeIdentity(
+        model=spec.name, spatial="frozen", channel="learned", seed=0, kind="probe",
+        dataset="digits", data_hash="d", n=1, train_examples=None, epochs=None, device="cpu",
+        eps=["1/255"],
+    )  # fmt: skip
+    path = probes.path_for(home, header, "key")
     assert path == home / "probes/digits/probe-hf_owner_name_v1-frozen-learned-s0-key.parquet"
 
 

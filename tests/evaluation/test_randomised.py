@@ -112,8 +112,8 @@ def test_said_it_is_evaluated_the_same_every_time(evaluate, tmp_path, algorithm:
     (path,) = tmp_path.glob("results/runs/*/*.parquet")
     before = path.read_bytes()
     run = records.read(path)
-    assert (run.header["randomised"], run.backend) == (DRAWS, "reference, randomised")
-    assert run.header["diagnostics"]["unrepeatable"] > flags.ROUNDING
+    assert (run.header.randomised, run.backend) == (DRAWS, "reference, randomised")
+    assert run.header.diagnostics.unrepeatable > flags.ROUNDING
     assert not flags.of_run(run).keys() & flags.EXPECTED
     assert "randomised" in (tmp_path / "results" / "leaderboard.md").read_text()
     torch.manual_seed(77)

@@ -21,9 +21,11 @@ from robustbench_mix.attacks.native.square import expected_queries, square
 from robustbench_mix.attacks.passes import Count
 from robustbench_mix.config import protocols
 from robustbench_mix.config.epsilon import Eps
+from robustbench_mix.data.dataset import Dataset
 from robustbench_mix.evaluation import diagnostics, explain, fast, reference
 from robustbench_mix.evaluation.harness import Settings
 from robustbench_mix.evaluation.identity import Label
+from robustbench_mix.evaluation.inputs import Inputs
 from robustbench_mix.evaluation.meter import Meter
 from robustbench_mix.evaluation.remaining_fast import FastWork, fast_passes_left
 from robustbench_mix.evaluation.remaining_passes import (
@@ -35,8 +37,11 @@ from robustbench_mix.evaluation.remaining_passes import (
 )
 from robustbench_mix.evaluation.remaining_reference import ReferenceWork, reference_work_left
 from robustbench_mix.evaluation.state import State
+from robustbench_mix.models.checkpoint import CheckpointHeader
 from robustbench_mix.results import records
+from robustbench_mix.results.headers import TransferHeader
 from robustbench_mix.runtime.pace import Pace
+from robustbench_mix.storage.validation import extend
 
 HONEST = 1.5  # by what factor an estimate may be wrong, after a tenth
 CIFAR = torch.zeros(8, 3, 32, 32)
@@ -200,7 +205,7 @@ def real(checkout: Path, protocol: str) -> Iterator[tuple[str, list[Image], list
     """The images of committed runs: which attack broke each, and at what epsilon."""
     for path in sorted((checkout / "results" / "runs").rglob(f"*-s0-{protocol}-*.parquet")):
         run = records.read(path)
-        if run.header["protocol"] == protocol and run.header.get("backend") == "fast":
+        if run.header.protocol == protocol and run.header.backend == "fast":
             names = ("component", "correct", "margin")
             columns = zip(*(run.table[name] for name in names), strict=True)
             images = [Image(list(by), bool(right), margin) for by, right, margin in columns]
@@ -369,9 +374,13 @@ def test_probes_take_what_is_expected(linear_case: Callable, ends, tmp_path: Pat
     model, split = linear_case(10, n=40)
     twin, _ = linear_case(10)
     label, cpu = Label("resnet14", "frozen", "learned", 0), torch.device("cpu")
-    header = {"eps": ["0.01", "0.02"], "classes": ["a"] * 10, "shape": [2, 5, 5]}
+    data, eps = Dataset("random", tuple("0123456789"), split, split), ["0.01", "0.02"]
+    wanted = (label, CheckpointHeader(), Inputs(data, len(split), cpu), eps)
+    header = explain.header_of("probe", *wanted)
     explain._probe(label, model, header, split, tmp_path / "probe.parquet", cpu)
-    explain._transfer(label, (model, twin), header, split, tmp_path / "t.parquet", cpu)
+    pair = explain.header_of("transfer", *wanted)
+    pair = extend(pair, TransferHeader, classes=["a"] * 10, shape=[2, 5, 5])
+    explain._transfer(label, (model, twin), pair, split, tmp_path / "t.parquet", cpu)
     assert len(ends) == 2
     for expected, took in ends:
         assert 1 / HONEST < took / expected < HONEST

@@ -57,10 +57,10 @@ def test_the_expensive_stages_are_for_a_sample(linear_case) -> None:
     for at, one in enumerate(found):
         sampled = sum(state.level[row] > at for row in chosen)
         standing = sum(level > at for level in state.level)
-        assert (one["sampled"], one["broken"]) == (sampled, 0)
+        assert (one.sampled, one.broken) == (sampled, 0)
         share = 1 - 0.05 ** (1 / sampled) if sampled else 1
-        assert one["bound"] == pytest.approx(share * (standing - sampled) / 40)
-    assert found[0]["bound"] > 0
+        assert one.bound == pytest.approx(share * (standing - sampled) / 40)
+    assert found[0].bound > 0
 
 
 def test_a_hit_in_the_sample_leads_to_the_full_run(linear_case) -> None:
@@ -72,8 +72,8 @@ def test_a_hit_in_the_sample_leads_to_the_full_run(linear_case) -> None:
     full = search(model, split, [Stage("idle", idle), real[1]])
     assert state.level == full.level
     found = sample_audit.findings(state, split, stages, 0, 3)
-    assert sum(one["broken"] for one in found) > 0
-    assert all(one["bound"] == 0 for one in found)
+    assert sum(one.broken for one in found) > 0
+    assert all(one.bound == 0 for one in found)
 
 
 def test_without_a_sample_there_is_nothing_to_report(linear_case) -> None:
@@ -83,7 +83,7 @@ def test_without_a_sample_there_is_nothing_to_report(linear_case) -> None:
     assert sample_audit.findings(search(model, split, stages), split, stages, 0, 3) == []
     stages = registry.fast_stages("autoattack-audited", 10, {**OPTIONS, "sample": 99})
     state = search(model, split, stages)
-    assert all(one["bound"] == 0 for one in sample_audit.findings(state, split, stages, 0, 3))
+    assert all(one.bound == 0 for one in sample_audit.findings(state, split, stages, 0, 3))
 
 
 @pytest.mark.parametrize(("count", "n"), [(0, 1), (0, 40), (3, 40), (39, 40)])

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
+import msgspec
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -57,10 +58,11 @@ from robustbench_mix.evaluation.schedules import schedule_of
 from robustbench_mix.evaluation.state import State
 from robustbench_mix.models import checkpoint, state_dict
 from robustbench_mix.results import gallery, leaderboard, plots, probes, records, unshuffling
+from robustbench_mix.results.headers import ProbeIdentity, RunHeader, RunIdentity
 from robustbench_mix.results.records import Run
 from robustbench_mix.results.regression import baselines
 from robustbench_mix.runtime.provenance import PACKAGES
-from robustbench_mix.storage import files
+from robustbench_mix.storage import files, validation
 from robustbench_mix.sweeps import definition
 from robustbench_mix.sweeps import plan as planning
 from robustbench_mix.sweeps import run as sweeping
@@ -346,7 +348,7 @@ PICTURE = np.full((1, 2, 2), 0.5, np.float32).tobytes()
 TRANSFER = {**NETWORK, "kind": "transfer", "classes": ["a", "b"], "shape": [1, 2, 2]}
 TRANSFER_COLUMNS: dict[str, list[Any]] = {
     "image": [0, 10, 20, 30], "first": [True, True, True, False], "second": [True] * 4,
-    **{name: [[False, True]] * 4 for name, kind in probes.COLUMNS["transfer"].items()
+    **{name: [[False, True]] * 4 for name, kind in probes.TRANSFER_COLUMNS.items()
        if kind == "[bool]"},
     **{name: [PICTURE if name in probes.PIXELS else 1, None, None, None]
        for name in probes.PICTURES},
@@ -408,17 +410,22 @@ def read_records(folder: Path) -> str:
     def call() -> None:
         runs = records.read_all(folder)
         leaderboard._content(folder)
-        found = verdicts.every(runs, [])
-        markdown.to_markdown(found, overview.every(runs, [], []))
+        found = verdicts.all_claims(runs, [])
+        markdown.to_markdown(found, overview.all_explanations(runs, [], []))
         for group in plots.groups(runs).values():
             plots.curves(group)
-            html_report._described(group)
+            html_report._describe_curves(group)
         for one in runs:
             html_report._provenance(one)
             path = records.run_path(folder, one.header, "key")
             assert path.resolve().parent.parent == (folder / "runs").resolve()
 
     return check(call, folder)
+
+
+def probe_path(folder: Path, header: dict[str, Any]) -> Path:
+    """Where the records with this header belong."""
+    return probes.path_for(folder, msgspec.convert(header, ProbeIdentity), "key")
 
 
 def make_probes(choices: Choices, folder: Path) -> None:
@@ -435,8 +442,8 @@ def make_probes(choices: Choices, folder: Path) -> None:
 
 def read_probes(folder: Path) -> str:
     def call() -> None:
-        probed, transferred = (probes.read_all(folder, kind) for kind in ("probe", "transfer"))
-        for one in overview.every([], probed, transferred):
+        probed, transferred = probes.read_probes(folder), probes.read_transfers(folder)
+        for one in overview.all_explanations([], probed, transferred):
             assert all(len(row) == len(one.columns) for row in one.rows)
         for probe in transferred:
             html_report._examples(probe)
@@ -458,11 +465,11 @@ def read_decodings(folder: Path) -> str:
         found = unshuffling.read_all(folder)
         gallery.to_markdown(found)
         gallery.rows(sorted((folder / "unshuffle").glob("*/*.parquet")))
-        for group in gallery.pairs(found):
-            path = gallery.place(group, folder)
-            files.write_bytes(path, gallery.picture(group))
+        for group in gallery.twin_groups(found):
+            path = gallery.picture_path(group, folder)
+            files.write_bytes(path, gallery.to_png(group))
             assert path.resolve().parent.parent == (folder / "unshuffle").resolve()
-        verdicts.every([], found)
+        verdicts.all_claims([], found)
 
     with mock.patch.object(gallery, "exclusive_lock", lambda _: SimpleContext()):
         return check(call, folder)
@@ -540,13 +547,14 @@ def _gated(eps: list[str]) -> Run:
     spec = {"algorithm": "pgd", "options": {"steps": 40}}
     header = {**RUN, "model": "resnet14_w4", "data_hash": split.hash, "eps": eps, "audit": None,
               "protocol_spec": spec}  # fmt: skip
-    return Run(header, pd.DataFrame(columns), "2026-01-31")
+    typed = validation.decode(header, RunHeader, "a run made by hand is wrong")
+    return Run(typed, pd.DataFrame(columns), "2026-01-31")
 
 
 @cache
 def _baseline() -> dict[str, Any]:
     """The parts of a valid one: titles, the cells of each image, and what all rows repeat."""
-    around = _gated(baselines.edges(GRID, "linf"))
+    around = _gated(baselines.nearby_grid(GRID, "linf"))
     kept = baselines.of_run(_gated(GRID), around, dataset="digits", attack="pgd", weights="")
     written = io.StringIO()
     with mock.patch.object(baselines, "write_text", lambda _, text: written.write(text)):
@@ -794,8 +802,11 @@ STATE = asdict(State(
 ))  # fmt: skip
 
 
+IDENTITY = msgspec.convert({**RUN, "batch_size": 4}, RunIdentity)
+
+
 def make_run(choices: Choices, folder: Path) -> None:
-    content = {"header": {"batch_size": 4}, "state": STATE}
+    content = {"header": msgspec.to_builtins(IDENTITY), "state": STATE}
     raw = json.dumps(mutated(content, choices)).encode()
     raw = mangled(raw, choices) if choices.one_in(3) else raw
     (folder / "run.partial.json").write_bytes(raw)
@@ -806,10 +817,10 @@ def read_run(folder: Path) -> str:
     sizes = resume.Sizes(images=3, levels=len(GRID), steps=3, batch_size=4)
 
     def call() -> None:
-        state = resume.read_state(folder / "run.partial.json", {"batch_size": 4}, sizes)
+        state = resume.read_state(folder / "run.partial.json", IDENTITY, sizes)
         if state is not None:
             outcome.table(split, state, 2, True)
-            outcome.checked(state)
+            outcome.count_conclusions(state)
             assert 1 <= state.batch_size <= 4
 
     return check(call, folder)

@@ -192,7 +192,7 @@ def test_fast_fgsm_infers_nothing(here: Path, capsys) -> None:
         words = ["evaluate", *SHIPPED, "--attack", attack, "--examples", "20", "--backend", "fast"]
         assert rbmix(capsys, *words, "--eps", "0.001,0.002,0.004")[0] == 0
     inferred = {
-        run.header["protocol"]: any(any(marks) for marks in run.table["inferred"])
+        run.header.protocol: any(any(marks) for marks in run.table["inferred"])
         for run in records.read_all(here / "results")
     }
     assert inferred == {"fgsm": False, "pgd": True}
@@ -473,12 +473,12 @@ def test_records_carry_their_provenance(here: Path, capsys) -> None:
     (run,) = records.read_all(here / "results")
     header = run.header
     for name in ("protocol_hash", "checkpoint_hash", "data_hash"):
-        assert len(header[name]) == 12
-    assert header["versions"]["torch"]
-    assert header["train_examples"] == 600
-    assert header["epochs"] == 5
-    assert "pgd-0" in header["passes"]
+        assert len(getattr(header, name)) == 12
+    assert header.versions["torch"]
+    assert header.train_examples == 600
+    assert header.epochs == 5
+    assert "pgd-0" in header.passes
     for kind in ("forward", "gradient"):
-        spent = sum(component[kind] for component in header["passes"].values())
+        spent = sum(getattr(stage, kind) for stage in header.passes.values())
         assert run.table[kind].sum() == spent
     assert run.date

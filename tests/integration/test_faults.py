@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from msgspec import structs
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -366,7 +367,7 @@ def test_memory_that_runs_out(here: Path, capsys, monkeypatch, backend: str) -> 
     assert cli.main(words) == 0
     (path,) = here.rglob("*.parquet")
     before = records.read(path)
-    assert "smallest_batch" not in before.header
+    assert before.header.smallest_batch is None
     limited = Small(fits=8)
     limited.forward = CountedModel.__call__
     monkeypatch.setattr(CountedModel, "__call__", lambda *given: limited(*given))
@@ -375,11 +376,11 @@ def test_memory_that_runs_out(here: Path, capsys, monkeypatch, backend: str) -> 
     assert "out of memory: going on with batches of" in capsys.readouterr().err
     assert limited.largest > 8
     after = records.read(path)
-    assert after.header["smallest_batch"] <= 8
+    assert after.header.smallest_batch <= 8
     for name in ("prediction", "correct", "broken"):
         assert after.table[name].tolist() == before.table[name].tolist()
     rows = leaderboard.rows([after, before])
-    assert rows["smallest_batch"].dropna().unique().tolist() == [after.header["smallest_batch"]]
+    assert rows["smallest_batch"].dropna().unique().tolist() == [after.header.smallest_batch]
 
 
 def test_memory_that_holds_no_image(here: Path, monkeypatch, capsys) -> None:
@@ -520,8 +521,8 @@ def test_what_other_versions_gave_is_kept(here: Path, capsys) -> None:
     assert cli.main(EVALUATE) == 0
     (path,) = here.rglob("*.parquet")
     run = records.read(path)
-    versions = {**run.header["versions"], "torch": "2.0.0"}
-    records.write(replace(run, header={**run.header, "versions": versions}), path)
+    versions = {**run.header.versions, "torch": "2.0.0"}
+    records.write(replace(run, header=structs.replace(run.header, versions=versions)), path)
     old = {one.suffix: one.read_bytes() for one in (path, path.with_suffix(".json"))}
     for words in (EVALUATE, [*EVALUATE, "--fresh"], EVALUATE):
         capsys.readouterr()
@@ -530,7 +531,7 @@ def test_what_other_versions_gave_is_kept(here: Path, capsys) -> None:
         assert {one.suffix: one.read_bytes() for one in kept} == old
         if words == EVALUATE and "attacking again" in (said := capsys.readouterr().err):
             assert f"kept as {Path('results/replaced/digits')}" in said
-    assert records.read(path).header["versions"] == run.header["versions"]
+    assert records.read(path).header.versions == run.header.versions
     assert len(records.read_all(here / "results")) == 1
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from msgspec import structs
 from PIL import Image
 from safetensors.torch import save
 from torch import nn
@@ -27,6 +28,7 @@ from robustbench_mix.errors import MAX_CHARACTERS, RbmixError, one_line
 from robustbench_mix.models import checkpoint, state_dict
 from robustbench_mix.models.sources import importable
 from robustbench_mix.results import gallery, probes, records, svg, unshuffling
+from robustbench_mix.results.headers import NetworkHeader, ProbeIdentity
 from robustbench_mix.results.markdown import line, plain
 from robustbench_mix.runtime import progress
 from robustbench_mix.storage import files, parquet_table, reading
@@ -178,17 +180,18 @@ NAMES = ["..", ".", "../../up", "/abs", "a/b", "a\\b", "x" * 400, "a\0b", "a\nb"
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_names_never_lead_elsewhere(tmp_path: Path, name: str) -> None:
+def test_names_never_lead_elsewhere(tmp_path: Path, make_run, name: str) -> None:
     """As part of a path they stay in their folder, short enough for any system."""
     assert len(files.safe_name(name)) <= files.MAX_NAME_CHARACTERS
     path = tmp_path / files.safe_name(name)
     assert path.resolve().parent == tmp_path.resolve()
-    header = {"kind": "probe", "model": name, "spatial": "frozen", "channel": "learned", "seed": 0,
-              "dataset": name, "protocol": "pgd"}  # fmt: skip
+    run = structs.replace(make_run([0]).header, model=name, dataset=name)
+    fields = {one: getattr(run, one) for one in NetworkHeader.__struct_fields__}
+    probe = ProbeIdentity(**fields, kind="probe", eps=["1/255"])
     for kind, made in (
-        ("probes", probes.path_for(tmp_path, header, "k")),
+        ("probes", probes.path_for(tmp_path, probe, "k")),
         ("unshuffle", unshuffling.path_for(tmp_path, name, name, "frozen", 0, "k")),
-        ("runs", records.run_path(tmp_path, header, "k")),
+        ("runs", records.run_path(tmp_path, run, "k")),
     ):
         assert made.resolve().parent.parent == (tmp_path / kind).resolve()
 
@@ -220,7 +223,7 @@ def test_only_regular_files_are_read(tmp_path: Path) -> None:
             lambda p: protocols.load(str(p), "digits"),
             lambda p: definition.load(str(p), {}),
             lambda p: records.read(p),
-            lambda p: probes.read(p),
+            lambda p: probes.read_probe(p),
             lambda p: unshuffling.read(p),
             lambda p: checkpoint.read_header(p),
             lambda p: state_dict.load(nn.Linear(1, 1), p),
@@ -377,8 +380,13 @@ def test_other_decoders_are_never_started(write_folder, home: Path, kind: str) -
 
 def damaged(path: Path, make_run, **header: object) -> None:
     """Write records whose header is changed after all checks."""
-    run = make_run([0, 1, 2])
-    records.write(type(run)({**run.header, **header}, run.table), path)
+    from pyarrow import parquet
+
+    records.write(make_run([0, 1, 2]), path)
+    table = parquet.read_table(path)
+    changed = {**json.loads(table.schema.metadata[parquet_table.KEY]), **header}
+    metadata = {parquet_table.KEY: json.dumps(changed).encode()}
+    parquet.write_table(table.replace_schema_metadata(metadata), path)
 
 
 LIES = [
@@ -416,7 +424,7 @@ def test_parquet_bombs_are_refused(tmp_path: Path, make_run, monkeypatch) -> Non
     parquet.write_table(pa.table(columns).replace_schema_metadata({b"rbmix": b"{}"}), path)
     assert path.stat().st_size < 10**6
     with pytest.raises(RbmixError, match=r"1,000,001 rows \(allowed: up to 1,000,000\)"):
-        parquet_table.read(path, {"image": "int64"}, {})
+        parquet_table.read(path, {"image": "int64"}, parquet_table.TableHeader)
     damaged(path, make_run)
     monkeypatch.setattr(parquet_table, "MAX_VALUES", 5)
     with pytest.raises(RbmixError, match="more than 5 values"):
@@ -452,8 +460,8 @@ def test_probes_on_other_grids_are_kept_apart(tmp_path: Path) -> None:
                 **made.PROBE_COLUMNS,
                 **dict.fromkeys(("real", "predicted"), [[0.1] * len(eps)] * 4),
             }
-            made._write_records(probes.path_for(tmp_path, header, "k"), header, columns)
-    found = overview.every([], probes.read_all(tmp_path, "probe"), [])
+            made._write_records(made.probe_path(tmp_path, header), header, columns)
+    found = overview.all_explanations([], probes.read_probes(tmp_path), [])
     (linear,) = (one for one in found if one.name == "linearity")
     assert [row[3:5] for row in linear.rows] == [["1/255", "2"], ["2/255", "2"]]
 
@@ -593,7 +601,7 @@ def test_every_string_of_a_record_is_escaped(tmp_path: Path, make_run, name: str
             ({**made.TRANSFER, "classes": [name, name]}, made.TRANSFER_COLUMNS),
         ):
             header = {**header, **words, "spatial": spatial}
-            made._write_records(probes.path_for(tmp_path, header, "k"), header, columns)
+            made._write_records(made.probe_path(tmp_path, header), header, columns)
         header = {**made.DECODING, **words, "spatial": spatial}
         path = unshuffling.path_for(tmp_path, name, name, spatial, 0, "k")
         made._write_records(path, header, made.DECODING_COLUMNS)
@@ -619,5 +627,5 @@ def test_every_string_of_a_record_is_escaped(tmp_path: Path, make_run, name: str
 def test_a_name_in_a_drawing_is_no_formula() -> None:
     """Dollars and backslashes are drawn as they are, whether or not they are a formula."""
     for name in ("$\\frac{", "$x^2$", "a $ b"):
-        text = svg.svg(lambda figure, name=name: figure.suptitle(name))
+        text = svg.render(lambda figure, name=name: figure.suptitle(name))
         assert name in text

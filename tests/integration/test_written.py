@@ -76,7 +76,7 @@ def test_derived_files_are_written_once(results: Path) -> None:
 
     def derive() -> list[Path]:
         runs = records.read_all(results)
-        found, why = verdicts.of(results, runs), overview.of(results, runs)
+        found, why = verdicts.claims_of(results, runs), overview.explanations_of(results, runs)
         return [
             *leaderboard.write(results), *plots.write(results),
             *page.write(results, found, why), *html_report.write(results),

@@ -14,6 +14,7 @@ from robustbench_mix.config.model import ModelSpec
 from robustbench_mix.config.training import recipe_for
 from robustbench_mix.errors import RbmixError
 from robustbench_mix.models import checkpoint
+from robustbench_mix.models.checkpoint import CheckpointHeader
 
 
 def net(width: int = 3) -> nn.Module:
@@ -24,12 +25,12 @@ def net(width: int = 3) -> nn.Module:
 def test_round_trip(tmp_path: Path) -> None:
     """Weights and header survive, and the hash is of the weights."""
     model, path = net(), tmp_path / "a.safetensors"
-    checkpoint.save(model, {"note": "ü"}, path)
+    checkpoint.save(model, CheckpointHeader(dataset="ü"), path)
     other = net()
     assert checkpoint.weights_hash(other) != checkpoint.weights_hash(model)
     header = checkpoint.load(other, path)
-    assert header["note"] == "ü"
-    assert header["weights_hash"] == checkpoint.weights_hash(other)
+    assert header.dataset == "ü"
+    assert header.weights_hash == checkpoint.weights_hash(other)
     assert checkpoint.weights_hash(other) == checkpoint.weights_hash(model)
 
 
@@ -44,9 +45,9 @@ def test_hash_sees_names_and_shapes() -> None:
 def test_swapped_weights_are_noticed(tmp_path: Path) -> None:
     """A file whose weights are not those of its header is refused."""
     path = tmp_path / "a.safetensors"
-    checkpoint.save(net(), {}, path)
+    checkpoint.save(net(), CheckpointHeader(), path)
     header = checkpoint.read_header(path)
-    save_file(net().state_dict(), path, {checkpoint.KEY: json.dumps(header)})
+    save_file(net().state_dict(), path, {checkpoint.KEY: json.dumps(checkpoint.as_plain(header))})
     with pytest.raises(RbmixError, match="do not match the header"):
         checkpoint.load(net(), path)
 
@@ -54,7 +55,7 @@ def test_swapped_weights_are_noticed(tmp_path: Path) -> None:
 def test_truncated_file(tmp_path: Path) -> None:
     """Half a file is damaged, in one line."""
     path = tmp_path / "a.safetensors"
-    checkpoint.save(net(), {}, path)
+    checkpoint.save(net(), CheckpointHeader(), path)
     path.write_bytes(path.read_bytes()[:-9])
     with pytest.raises(RbmixError, match="is damaged") as error:
         checkpoint.load(net(), path)
@@ -85,5 +86,21 @@ def test_path_depends_on_every_setting(home: Path) -> None:
 def test_written_files_can_be_read_back_by_safetensors(tmp_path: Path) -> None:
     """The file is ordinary safetensors."""
     model, path = net(), tmp_path / "a.safetensors"
-    checkpoint.save(model, {}, path)
+    checkpoint.save(model, CheckpointHeader(), path)
     assert load_file(path).keys() == model.state_dict().keys()
+
+
+def test_committed_headers_keep_their_bytes(checkout: Path) -> None:
+    """Read and written again: order, absent fields and the form of numbers stay."""
+    from safetensors import safe_open
+
+    folders = (checkout / "results" / "baselines", checkout / "tests" / "weights")
+    paths = [path for folder in folders for path in sorted(folder.glob("*.safetensors"))]
+    ours = [path for path in paths if checkpoint.is_rbmix_checkpoint(path)]
+    assert len(ours) > 2
+    for path in ours:
+        with safe_open(path, framework="pt") as file:
+            raw = file.metadata()[checkpoint.KEY]
+        plain = checkpoint.as_plain(checkpoint.read_header(path))
+        assert json.dumps(plain, sort_keys=True) == raw
+        assert json.dumps(plain) == raw

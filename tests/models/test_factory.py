@@ -14,6 +14,7 @@ from robustbench_mix.config.training import recipe_for
 from robustbench_mix.data.dataset import Split
 from robustbench_mix.errors import RbmixError
 from robustbench_mix.models import checkpoint, factory, mixers
+from robustbench_mix.models.checkpoint import CheckpointHeader
 from robustbench_mix.models.sources.builtin import builder_for
 from robustbench_mix.training.classifier import train
 
@@ -69,9 +70,9 @@ def test_every_model_in_every_mode_runs_and_round_trips(
     assert logits.shape == (2, 5)
     assert logits.isfinite().all()
     path = tmp_path / "model.safetensors"
-    checkpoint.save(model, {"spec": name}, path)
+    checkpoint.save(model, CheckpointHeader(spec=ModelSpec(name)), path)
     again = build(name, spatial, seed=1).eval()
-    assert checkpoint.load(again, path)["spec"] == name
+    assert checkpoint.load(again, path).spec == ModelSpec(name)
     with torch.no_grad():
         assert torch.equal(again(x), logits)
 

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from robustbench_mix.errors import RbmixError
-from robustbench_mix.results import leaderboard, records
+from robustbench_mix.results import leaderboard, records, twins
 from robustbench_mix.results import plots as plot
 from robustbench_mix.results.intervals import wilson
 
@@ -176,4 +176,4 @@ def test_twins_may_have_had_other_threads(make_run) -> None:
     frozen = make_run([0], spatial="frozen", device="cpu (threads: 1)")
     for device, wanted in (("cpu (threads: 4)", True), ("cuda (threads)", False)):
         learned = make_run([0], device=device)
-        assert (leaderboard.twin_of(frozen, [learned, frozen]) is learned) is wanted
+        assert (twins.twin_of(frozen, [learned, frozen]) is learned) is wanted

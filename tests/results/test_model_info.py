@@ -159,10 +159,10 @@ def test_what_is_exported_can_be_read(save, tmp_path: Path, capsys) -> None:
         path = save(tmp_path / norm, norm=norm)
         words = ["--eps", "1/255", "--out", tmp_path / "mi", "--model-id", "Me2025"]
         assert rbmix(capsys, "export", path, *words)[0] == 0
-        entry = model_info.read(tmp_path / "mi" / "cifar10" / folder / "Me2025.json")
-        assert (entry["norm"], entry["eps"], entry["model_id"]) == (norm, "1/255", "Me2025")
-        assert model_info.share(entry["autoattack_acc"]) == 0.75
-        assert model_info.share(entry["clean_acc"]) == 1.0
+        read = model_info.read(tmp_path / "mi" / "cifar10" / folder / "Me2025.json")
+        assert (read.norm, read.entry.eps, read.model_id) == (norm, "1/255", "Me2025")
+        assert model_info.parse_percent(read.entry.autoattack_acc) == 0.75
+        assert model_info.parse_percent(read.entry.clean_acc) == 1.0
     assert len(side_by_side.entries(tmp_path / "mi")) == 2
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from msgspec import structs
 
 from robustbench_mix.errors import RbmixError
 from robustbench_mix.results import records
@@ -21,7 +22,7 @@ def test_round_trip(tmp_path: Path, make_run) -> None:
     assert again.header == run.header
     assert (again.date, again.time_seconds) == (run.date, run.time_seconds)
     pd.testing.assert_frame_equal(again.table, run.table, check_dtype=False)
-    assert [r.header["n"] for r in records.read_all(tmp_path)] == [3]
+    assert [r.header.n for r in records.read_all(tmp_path)] == [3]
 
 
 def test_same_run_same_bytes(tmp_path: Path, make_run) -> None:
@@ -35,7 +36,7 @@ def test_same_run_same_bytes(tmp_path: Path, make_run) -> None:
 
 def test_survival_falls_along_the_grid(make_run) -> None:
     """Clean-correct and not broken, at 0 and at every epsilon."""
-    survived = make_run([0, 1, 2, 2], [True, True, True, False]).survived()
+    survived = make_run([0, 1, 2, 2], [True, True, True, False]).standing()
     assert survived.to_dict("list") == {
         "0": [True, True, True, False],
         "1/255": [False, True, True, False],
@@ -117,7 +118,7 @@ def test_missing_records_are_noticed(tmp_path: Path, make_run) -> None:
 
 def test_paths_cannot_escape(tmp_path: Path, make_run) -> None:
     """Names with separators stay inside the results folder."""
-    header = {**make_run([0]).header, "dataset": "../../up", "model": "a/b:c"}
+    header = structs.replace(make_run([0]).header, dataset="../../up", model="a/b:c")
     path = records.run_path(tmp_path, header, "key")
     assert path.resolve().is_relative_to(tmp_path / "runs")
     assert path.parent.parent == tmp_path / "runs"

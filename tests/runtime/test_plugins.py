@@ -108,7 +108,7 @@ def test_a_registered_attack_and_model_run(evaluate, tmp_path: Path) -> None:
     code, out, _ = evaluate(options="strength = 3.0")
     assert code == 0
     (run,) = records.read_all(tmp_path / "results")
-    assert (run.header["model"], run.header["spatial"], run.backend) == (
+    assert (run.header.model, run.header.spatial, run.backend) == (
         "flatnet", "external", "reference",
     )  # fmt: skip
     for row in run.table.itertuples():

@@ -132,7 +132,7 @@ def test_the_picture_shows_what_is_in_the_records(here: Path) -> None:
     """Four rows of eight: original, shuffled, and two decodings, pixel for pixel."""
     assert cli.main(["unshuffle", *WORDS, "--examples", "20"]) == 0
     learned, frozen = sorted(
-        unshuffling.read_all(here / "results"), key=lambda d: d.header["spatial"], reverse=True
+        unshuffling.read_all(here / "results"), key=lambda d: d.header.spatial, reverse=True
     )
     (path,) = (here / "results").rglob("*.png")
     sheet = np.asarray(Image.open(path))
@@ -165,7 +165,7 @@ def test_psnr_is_the_mean_squared_errors(tmp_path: Path) -> None:
     kept = found.table["original"].notna().to_numpy()
     assert kept.sum() == 8
     assert found.psnr[kept] == pytest.approx(-10 * np.log10(mse), abs=0.2)
-    assert found.header["train_examples"] == 64
+    assert found.header.train_examples == 64
     assert len(found.table) == 9
 
 

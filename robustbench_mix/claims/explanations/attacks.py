@@ -10,13 +10,16 @@ from robustbench_mix.claims.pairs import (
     MULTIPLIER,
     Pair,
     clean_pairs,
-    multiplier,
+    depth_multiplier,
+    kind_of,
     pairs,
-    trained_on,
+    training_words,
 )
+from robustbench_mix.results import twins
 from robustbench_mix.results.records import Run
 
 ATTACKS = ("fgsm", "pgd", "autoattack")
+MIXERS = ("spatial", "channel")
 ALIKE = 0.02  # clean accuracy by which matched networks may differ
 
 
@@ -53,10 +56,10 @@ def controls(runs: list[Run]) -> Explanation:
     """The frozen network against a learned one of its own clean accuracy, and against BN alone."""
     against: dict[tuple[str, ...], list[tuple[Run, Run]]] = {}
     for protocol in ATTACKS:
-        chosen = [r for r in runs if r.header["protocol"] == protocol and _plain(r)]
-        for frozen in (r for r in chosen if _kind(r) == CHANS):
+        chosen = [r for r in runs if r.header.protocol == protocol and _plain(r)]
+        for frozen in (r for r in chosen if kind_of(r) == CHANS):
             h = frozen.header
-            where = (h["dataset"], h["model"], trained_on(h), protocol, h["data_hash"])
+            where = (h.dataset, h.model, training_words(h), protocol, h.data_hash)
             others = {
                 "accuracy-matched": _matched(frozen, chosen),
                 "norms alone trained": _same(frozen, chosen, ("frozen", "frozen")),
@@ -65,18 +68,18 @@ def controls(runs: list[Run]) -> Explanation:
                 if other is not None:
                     against.setdefault((*where, name), []).append((frozen, other))
     rows = []
-    for (dataset, model, trained, protocol, _, name), twins in against.items():
-        mine, theirs = ([run.survived() for run in column] for column in zip(*twins, strict=True))
+    for (dataset, model, trained, protocol, _, name), matched in against.items():
+        mine, theirs = ([run.standing() for run in column] for column in zip(*matched, strict=True))
         gains = [
             points(np.stack([a[e].to_numpy(int) - b[e].to_numpy(int) for a, b in
                              zip(mine, theirs, strict=True)]))
             for e in mine[0]
         ]  # fmt: skip
-        which = {f"{o.header['model']}, {trained_on(o.header)}" for _, o in twins}
+        which = {f"{o.header.model}, {training_words(o.header)}" for _, o in matched}
         clean = " / ".join(
             percent(np.stack([table["0"].to_numpy() for table in side])) for side in (mine, theirs)
         )
-        size = f"{len(twins)} x {len(mine[0])}"
+        size = f"{len(matched)} x {len(mine[0])}"
         cells = [size, name, "; ".join(sorted(which)), clean, gains[0], "; ".join(gains[1:])]
         rows.append([dataset, model, trained, protocol, *cells, ", ".join(mine[0].columns[1:])])
     return Explanation(
@@ -98,16 +101,16 @@ def capacity(runs: list[Run]) -> Explanation:
     attacked = _attacked(runs)
     for pair in clean_pairs(runs, FULL, CHANS):
         h = pair.header
-        named = multiplier(h["model"])
+        named = depth_multiplier(h.model)
         if named is None:
             continue
         cells = {
             name: "; ".join(points(_gain(p, e)) for e in p.first if e != "0")
-            for name, p in attacked.get((h["dataset"], h["model"]), {}).items()
+            for name, p in attacked.get((h.dataset, h.model), {}).items()
         }
         family, depth = named
         rows.append(
-            [h["dataset"], family, str(depth), trained_on(h), f"{len(pair.seeds)} x {h['n']}",
+            [h.dataset, family, str(depth), training_words(h), f"{len(pair.seeds)} x {h.n}",
              points(_gain(pair, "0")), *(cells.get(name, "-") for name in ATTACKS)]
         )  # fmt: skip
     rows.sort(key=lambda row: (row[0], row[1], int(row[2])))
@@ -131,18 +134,19 @@ def _attacked(runs: list[Run]) -> dict[tuple[str, str], dict[str, Pair]]:
     """
     subsets: dict[str, list[Run]] = {}
     for run in runs:
-        if run.header["protocol"] in ATTACKS:
-            subsets.setdefault(run.header["data_hash"], []).append(run)
-    found: dict[tuple[str, str], dict[str, Pair]] = {}
-    for alike in subsets.values():
-        met: dict[tuple[str, str], dict[str, Pair]] = {}
-        for pair in pairs(alike, FULL, CHANS):
-            h = pair.header
-            met.setdefault((h["dataset"], h["model"]), {})[h["protocol"]] = pair
-        for network, by_attack in met.items():
-            if _size(by_attack) > _size(found.get(network, {})):
-                found[network] = by_attack
-    return found
+        if run.header.protocol in ATTACKS:
+            subsets.setdefault(run.header.data_hash, []).append(run)
+    sets: list[dict[str, Pair]] = []
+    for subset in subsets.values():
+        by_model: dict[tuple[str, str], dict[str, Pair]] = {}
+        for pair in pairs(subset, FULL, CHANS):
+            by_model.setdefault(_model(pair), {})[pair.header.protocol] = pair
+        sets += by_model.values()
+    return twins.largest(sets, lambda by_attack: _model(next(iter(by_attack.values()))), _size)
+
+
+def _model(pair: Pair) -> tuple[str, str]:
+    return pair.header.dataset, pair.header.model
 
 
 def _size(by_attack: dict[str, Pair]) -> tuple[int, int]:
@@ -154,37 +158,29 @@ def _gain(pair: Pair, eps: str) -> np.ndarray:
     return np.asarray(pair.second[eps].astype(int) - pair.first[eps])
 
 
-def _kind(run: Run) -> tuple[str, str]:
-    return run.header["spatial"], run.header["channel"]
-
-
 def _plain(run: Run) -> bool:
-    return not run.header.get("adversarial") and run.backend == "fast"
+    return not run.header.adversarial and run.backend == "fast"
 
 
 def _same(run: Run, runs: list[Run], kind: tuple[str, str]) -> Run | None:
     """The run of another kind of mixers under the same conditions."""
-    names = (
-        "dataset", "model", "seed", "protocol_hash", "data_hash", "train_examples", "epochs"
-    )  # fmt: skip
-    for other in runs:
-        if _kind(other) == kind and all(other.header[n] == run.header[n] for n in names):
-            return other
-    return None
+    others = (other for other in runs if kind_of(other) == kind)
+    same = (o for o in others if twins.are_same(o.header, run.header, *MIXERS, "device"))
+    return next(same, None)
 
 
 def _matched(run: Run, runs: list[Run]) -> Run | None:
     """The learned network, of another name or training, nearest in clean accuracy if near."""
-    names = ("dataset", "seed", "protocol_hash", "data_hash")
+    but = (*MIXERS, "model", "train_examples", "epochs", "device")
     twin = _same(run, runs, FULL)
     others = [
         other
         for other in runs
-        if _kind(other) == FULL
+        if kind_of(other) == FULL
         and other is not twin
-        and other.header["model"].split("_")[0] == run.header["model"].split("_")[0]
-        and multiplier(other.header["model"]) == multiplier(run.header["model"])
-        and all(other.header[name] == run.header[name] for name in names)
+        and other.header.model.split("_")[0] == run.header.model.split("_")[0]
+        and depth_multiplier(other.header.model) == depth_multiplier(run.header.model)
+        and twins.are_same(other.header, run.header, *but)
     ]
     target = float(run.table["correct"].mean())
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from robustbench_mix.claims.explanations.local import twins
+from robustbench_mix.claims.explanations.local import pairs_of, spectrum
 from robustbench_mix.claims.explanations.table import Drawing
 from robustbench_mix.results import svg
 from robustbench_mix.results.probes import Probe
@@ -19,7 +19,7 @@ Kinds = dict[str, list[Probe]]
 ACROSS = 4  # heat maps in a row
 
 
-def every(probes: list[Probe]) -> list[Drawing]:
+def all_drawings(probes: list[Probe]) -> list[Drawing]:
     """Three for each network that was probed beside its learned twin."""
     found = []
     for (dataset, model), kinds in _by_network(probes).items():
@@ -38,7 +38,7 @@ def every(probes: list[Probe]) -> list[Drawing]:
 def _by_network(probes: list[Probe]) -> dict[tuple[str, str], Kinds]:
     """By data and model; the learned probes are those with most twins."""
     found: dict[tuple[str, str], Kinds] = {}
-    for (dataset, model, spatial), pairs in twins(probes).items():
+    for (dataset, model, spatial), pairs in pairs_of(probes).items():
         kinds = found.setdefault((dataset, model), {"learned": []})
         learned, others = zip(*pairs, strict=True)
         kinds["learned"] = max(kinds["learned"], list(learned), key=len)
@@ -78,13 +78,13 @@ def _spectra(kinds: Kinds, title: str, figure: Any) -> None:
     shown = [
         what
         for what in ("filters", "composed", "perturbation")
-        if any(probe.header[what] for column in kinds.values() for probe in column)
+        if any(spectrum(probe, what) for column in kinds.values() for probe in column)
     ]
     panels = figure.subplots(1, max(len(shown), 1), sharey=True, squeeze=False)[0]
     colour = svg.colours(list(kinds))
     for axes, what in zip(panels, shown, strict=False):
         for name, column in kinds.items():
-            spectra = [probe.header[what] for probe in column if probe.header[what]]
+            spectra = [found for probe in column if (found := spectrum(probe, what))]
             if spectra:
                 mean = 100 * np.mean(spectra, axis=0)
                 bands = (np.arange(len(mean)) + 0.5) / len(mean)
@@ -107,7 +107,7 @@ def _heat_maps(kinds: Kinds, title: str, figure: Any) -> None:
     down = math.ceil(len(kinds) / ACROSS)
     panels = figure.subplots(down, min(len(kinds), ACROSS), sharex=True, sharey=True, squeeze=False)
     maps = {
-        name: 100 * np.mean([np.array(probe.header["heat_map"]) for probe in column], axis=0)
+        name: 100 * np.mean([np.array(probe.header.heat_map) for probe in column], axis=0)
         for name, column in kinds.items()
     }
     low, high = min(m.min() for m in maps.values()), max(m.max() for m in maps.values())

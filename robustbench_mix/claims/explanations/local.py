@@ -9,40 +9,41 @@ from typing import Any, TypeVar
 import numpy as np
 
 from robustbench_mix.claims.explanations.table import Explanation, interval, percent
-from robustbench_mix.results.probes import ATTACKS, PAIRED, SIDES, Probe
-from robustbench_mix.runtime.provenance import comparable_values
+from robustbench_mix.results import twins
+from robustbench_mix.results.probes import ATTACKS, SIDES, Probe, Transfer
 
 T = TypeVar("T")
 Twins = list[tuple[Probe, Probe]]
 
 
-def twins(probes: list[Probe]) -> dict[tuple[str, str, str], Twins]:
+def pairs_of(probes: list[Probe]) -> dict[tuple[str, str, str], Twins]:
     """Learned and other probes of the same seed, by (data, model, spatial), most images first."""
-    by_key: dict[tuple[Any, ...], dict[str, Probe]] = defaultdict(dict)
-    for probe in probes:
-        if not probe.header.get("adversarial"):
-            key = (*comparable_values(probe.header, PAIRED), *probe.header["eps"])
-            by_key[key][probe.header["spatial"]] = probe
+    standard = [probe for probe in probes if not probe.header.adversarial]
     found: dict[tuple[str, str, str], Twins] = defaultdict(list)
-    for group in by_key.values():
-        for spatial, probe in group.items():
-            if spatial != "learned" and "learned" in group:
+    for group in twins.groups(standard, "spatial").values():
+        kinds = {probe.header.spatial: probe for probe in group}
+        for spatial, probe in kinds.items():
+            if spatial != "learned" and "learned" in kinds:
                 h = probe.header
-                found[h["dataset"], h["model"], spatial].append((group["learned"], probe))
-    return {key: _alike(found[key]) for key in sorted(found)}
+                found[h.dataset, h.model, spatial].append((kinds["learned"], probe))
+    return {key: _comparable(found[key], lambda pair: pair[0]) for key in sorted(found)}
 
 
 def linearity(probes: list[Probe]) -> Explanation:
-    """How far the margin falls along the FGSM direction, over what the gradient promises."""
+    """Explain how much of the fall of the margin that the gradient promises really happens."""
     rows = []
-    for (dataset, model, spatial), pairs in twins(probes).items():
-        for at, eps in enumerate(pairs[0][0].header["eps"]):
-            sides = [[_kept(side, at) for side in column] for column in zip(*pairs, strict=True)]
+    for (dataset, model, spatial), pairs in pairs_of(probes).items():
+        for at, eps in enumerate(pairs[0][0].header.eps):
+            sides = [
+                [_linearity(side, at) for side in column] for column in zip(*pairs, strict=True)
+            ]
             cells = [f"{np.mean([np.mean(kept) for kept in side]):.2f}" for side in sides]
             gain = [
                 np.mean(other) - np.mean(learned) for learned, other in zip(*sides, strict=True)
             ]
-            rows.append([dataset, model, spatial, eps, str(len(pairs)), *cells, _seeds(gain)])
+            rows.append(
+                [dataset, model, spatial, eps, str(len(pairs)), *cells, _format_by_seed(gain)]
+            )
     return Explanation(
         "linearity", "Linearity along the attack",
         "Shows how much of the fall of the margin that the gradient predicts, one FGSM step of "
@@ -55,9 +56,9 @@ def linearity(probes: list[Probe]) -> Explanation:
 
 
 def distances(probes: list[Probe]) -> Explanation:
-    """Margins, gradients, the distance they predict, and the smallest perturbation found."""
+    """Explain margins, gradients, and the distances that they predict and that FMN found."""
     rows = []
-    for (dataset, model, spatial), pairs in twins(probes).items():
+    for (dataset, model, spatial), pairs in pairs_of(probes).items():
         for name, unit, scale in (
             ("margin", "logits", 1.0), ("grad_l1", "logits / unit", 1.0),
             ("predicted", "/255", 255.0), ("distance", "/255", 255.0),
@@ -91,22 +92,24 @@ def distances(probes: list[Probe]) -> Explanation:
     )  # fmt: skip
 
 
-def transfers(probes: list[Probe]) -> Explanation:
-    """Whose examples fool whom."""
-    groups: dict[tuple[str, str, str], list[Probe]] = defaultdict(list)
-    for probe in probes:
+def transfers(measured: list[Transfer]) -> Explanation:
+    """Explain whose adversarial examples fool which model."""
+    groups: dict[tuple[str, str, str], list[Transfer]] = defaultdict(list)
+    for probe in measured:
         h = probe.header
-        if not h.get("adversarial"):
-            groups[h["dataset"], h["model"], h["spatial"]].append(probe)
+        if not h.adversarial:
+            groups[h.dataset, h.model, h.spatial].append(probe)
     rows = []
     for (dataset, model, spatial), every in sorted(groups.items()):
-        found = _most(every, lambda probe: probe)
+        found = _comparable(every, lambda one: one)
         for attack in ATTACKS:
-            for at, eps in enumerate(found[0].header["eps"]):
+            for at, eps in enumerate(found[0].header.eps):
                 cells = [
-                    percent(np.concatenate([_fooled(p, attack, made, judged, at) for p in found]))
+                    percent(
+                        np.concatenate([_fooled_images(p, attack, made, judge, at) for p in found])
+                    )
                     for made in SIDES
-                    for judged in SIDES
+                    for judge in SIDES
                 ]
                 rows.append([dataset, model, spatial, attack, eps, str(len(found)), *cells])
     return Explanation(
@@ -122,12 +125,12 @@ def transfers(probes: list[Probe]) -> Explanation:
 
 
 def frequencies(probes: list[Probe]) -> Explanation:
-    """Where filters, the kernels they make up, and perturbations have their power."""
+    """Explain where filters, composed kernels and perturbations have their power."""
     rows = []
-    for (dataset, model, spatial), pairs in twins(probes).items():
+    for (dataset, model, spatial), pairs in pairs_of(probes).items():
         for side, column in zip(("learned", spatial), zip(*pairs, strict=True), strict=True):
             for name in ("filters", "composed", "perturbation"):
-                spectra = [probe.header[name] for probe in column if probe.header[name]]
+                spectra = [found for probe in column if (found := spectrum(probe, name))]
                 if spectra:
                     mean = np.mean(spectra, axis=0)
                     cells = [f"{100 * share:.1f}" for share in mean]
@@ -146,13 +149,13 @@ def frequencies(probes: list[Probe]) -> Explanation:
 
 
 def waves(probes: list[Probe]) -> Explanation:
-    """Accuracy under noise of one frequency at a time, by band."""
+    """Explain the accuracy under noise of one frequency at a time, by band."""
     rows = []
-    for (dataset, model, spatial), pairs in twins(probes).items():
+    for (dataset, model, spatial), pairs in pairs_of(probes).items():
         for side, column in zip(("learned", spatial), zip(*pairs, strict=True), strict=True):
-            by_band = np.mean([heat_bands(np.array(p.header["heat_map"])) for p in column], axis=0)
+            by_band = np.mean([heat_map_bands(np.array(p.header.heat_map)) for p in column], axis=0)
             h = column[0].header
-            size = [str(len(column)), str(h["heat_map_n"]), f"{h['wave_norm']:.2f}"]
+            size = [str(len(column)), str(h.heat_map_n), f"{h.wave_norm:.2f}"]
             cells = [f"{100 * share:.1f}" for share in by_band]
             rows.append([dataset, model, side, *size, *cells])
     return Explanation(
@@ -165,8 +168,13 @@ def waves(probes: list[Probe]) -> Explanation:
     )  # fmt: skip
 
 
-def heat_bands(heat_map: np.ndarray, bands: int = 4) -> list[float]:
-    """Mean accuracy of a heat map (H, W // 2 + 1) in square rings of frequency, NaN if empty."""
+def heat_map_bands(heat_map: np.ndarray, bands: int = 4) -> list[float]:
+    """Return the mean accuracy in square rings of frequency, lowest first; NaN for an empty ring.
+
+    Args:
+        heat_map: Accuracies, (H, W // 2 + 1).
+        bands: How many rings.
+    """
     height, width = heat_map.shape
     rows = np.abs(np.fft.fftfreq(height)) * 2
     columns = np.arange(width) / max(width - 1, 1)
@@ -176,21 +184,32 @@ def heat_bands(heat_map: np.ndarray, bands: int = 4) -> list[float]:
     return [float(ring.mean()) if ring.size else np.nan for ring in rings]
 
 
-def _alike(pairs: Twins) -> Twins:
-    """The pairs on the same images and epsilons: those of which there are most records."""
-    return _most(pairs, lambda pair: pair[0])
+def spectrum(probe: Probe, name: str) -> list[float]:
+    """Return one of the spectra of a probe, empty where there was nothing to measure.
+
+    Args:
+        probe: The probe.
+        name: `filters`, `composed` or `perturbation`.
+    """
+    h = probe.header
+    return {"filters": h.filters, "composed": h.composed, "perturbation": h.perturbation}[name]
 
 
-def _most(found: list[T], probe_of: Callable[[T], Probe]) -> list[T]:
+def _comparable(found: list[T], record_of: Callable[[T], Probe | Transfer]) -> list[T]:
+    """Those on the same images and epsilons, of which there are most records."""
     sets: dict[tuple[str, ...], list[T]] = defaultdict(list)
     for one in found:
-        header = probe_of(one).header
-        sets[header["data_hash"], *header["eps"]].append(one)
-    best = max(sets, key=lambda key: (sum(probe_of(one).header["n"] for one in sets[key]), key))
-    return sets[best]
+        header = record_of(one).header
+        sets[header.data_hash, *header.eps].append(one)
+
+    def size(key: tuple[str, ...]) -> tuple[int, tuple[str, ...]]:
+        return twins.images(map(record_of, sets[key])), key
+
+    (key,) = twins.largest(sets, lambda _: None, size).values()
+    return sets[key]
 
 
-def _kept(probe: Probe, at: int) -> np.ndarray:
+def _linearity(probe: Probe, at: int) -> np.ndarray:
     """The share of the predicted fall that happens, for images that are classified correctly."""
     correct = probe.table["correct"].to_numpy(bool)
     margin = probe.table["margin"].to_numpy()[correct]
@@ -206,10 +225,10 @@ def _values(probe: Probe, name: str) -> np.ndarray:
     return np.asarray(probe.table[name], float)
 
 
-def _fooled(probe: Probe, attack: str, made: str, judged: str, at: int) -> np.ndarray:
+def _fooled_images(probe: Transfer, attack: str, made: str, judge: str, at: int) -> np.ndarray:
     both = probe.table["first"].to_numpy(bool) & probe.table["second"].to_numpy(bool)
-    return np.asarray(probe.matrix(f"{attack}_{made}_{judged}")[both, at])
+    return np.asarray(probe.matrix(f"{attack}_{made}_{judge}")[both, at])
 
 
-def _seeds(values: list[Any]) -> str:
+def _format_by_seed(values: list[Any]) -> str:
     return ", ".join(f"{float(value):+.2f}" for value in values)

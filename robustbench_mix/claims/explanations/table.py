@@ -42,16 +42,24 @@ class Explanation:
 
 
 def draw(results: Path, explanations: list[Explanation]) -> list[Path]:
-    """Write the drawings to which the Markdown points; the files that changed."""
+    """Write the drawings to which the Markdown points.
+
+    Args:
+        results: The results folder.
+        explanations: The explanations with their drawings.
+
+    Returns:
+        The files that changed.
+    """
     with exclusive_lock(results / FOLDER):
         drawings = [each for one in explanations for each in one.drawings]
         return write_if_changed(
-            {results / FOLDER / each.file: svg.svg(each.draw) for each in drawings}
+            {results / FOLDER / each.file: svg.render(each.draw) for each in drawings}
         )
 
 
-def to_markdown(explanation: Explanation) -> list[str]:
-    """The lines of a section."""
+def section_lines(explanation: Explanation) -> list[str]:
+    """Return the lines of a section in Markdown."""
     lines = [f"### {explanation.title}", "", f"{explanation.shows} {explanation.cannot}", ""]
     if not explanation.rows:
         return [*lines, "No records."]
@@ -62,16 +70,21 @@ def to_markdown(explanation: Explanation) -> list[str]:
 
 
 def points(values: np.ndarray) -> str:
-    """A mean difference of shares (seeds, images) in percentage points, with its interval."""
+    """Format a mean difference of shares (seeds, images) in points, with its interval."""
     return interval(100 * values.astype(float), "+.1f")
 
 
 def interval(values: np.ndarray, form: str) -> str:
-    """A mean over seeds and images, with its 95 % interval by the crossed bootstrap."""
+    """Format a mean over seeds and images, with its 95 % interval by the crossed bootstrap.
+
+    Args:
+        values: One value for each seed and image, (seeds, images).
+        form: A format specification, as in `+.1f`.
+    """
     low, high = crossed_bootstrap(values)
     return f"{values.mean():{form}} [{low:{form}}, {high:{form}}]"
 
 
 def percent(values: np.ndarray) -> str:
-    """A share in %."""
+    """Format the mean of shares in %; `-` where there is none."""
     return f"{100 * values.mean():.1f}" if values.size else "-"

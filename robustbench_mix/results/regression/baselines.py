@@ -21,7 +21,8 @@ import pandas as pd
 from robustbench_mix.config.canonical import short_hash
 from robustbench_mix.config.epsilon import Eps
 from robustbench_mix.errors import RbmixError
-from robustbench_mix.results import flags, schemas
+from robustbench_mix.results import flags
+from robustbench_mix.results.headers import ProtocolSpec, check_grid
 from robustbench_mix.results.records import Run
 from robustbench_mix.runtime.provenance import PACKAGES
 from robustbench_mix.storage import reading
@@ -87,59 +88,74 @@ class Baseline:
         return {**kept, **mixers, **numbers, "backend": self.identity["backend"], "eps": self.eps}
 
 
-def edges(eps: list[str], norm: str) -> list[str]:
-    """The grid on which close verdicts show: both sides of each epsilon, ascending."""
-    inside = {side for text in eps for side in _sides(text) if norm != "linf" or side <= 1}
+def nearby_grid(eps: list[str], norm: str) -> list[str]:
+    """Return the grid on which close verdicts show: both sides of each epsilon, ascending.
+
+    Args:
+        eps: An epsilon grid.
+        norm: Its norm.
+    """
+    inside = {side for text in eps for side in _nearby_radii(text) if norm != "linf" or side <= 1}
     return [f"{value.numerator}/{value.denominator}" for value in sorted(inside)]
 
 
 def of_run(run: Run, around: Run, *, dataset: str, attack: str, weights: str) -> Baseline:
-    """The baseline of a run; `around` is the same run on the grid of `edges`.
+    """Return the baseline of a run.
 
-    `dataset` and `attack` are the words that were asked for, names or paths; `weights` is a
-    path relative to the baseline's folder, '' or `ELSEWHERE`.
+    Args:
+        run: The run.
+        around: The same run on the grid of `nearby_grid`.
+        dataset: The word that was asked for, a name or a path.
+        attack: The word that was asked for, a name or a path.
+        weights: A path relative to the baseline's folder, '' or `ELSEWHERE`.
     """
     h = run.header
-    spec = h["protocol_spec"]
+    spec = h.protocol_spec
     given = {
-        **{name: h.get(name) for name in IDENTITY},
+        **{name: getattr(h, name, None) for name in IDENTITY},
         "format": FORMAT,
         "dataset": dataset,
         "attack": attack,
         "weights": weights,
         "flags": " ".join(flags.of_run(run)),
-        "algorithm": spec["algorithm"],
+        "algorithm": spec.algorithm,
         "options": options(spec),
-        **{package: h["versions"].get(package, "") for package in PACKAGES},
+        **{package: h.versions.get(package, "") for package in PACKAGES},
         "date": run.date,
     }
     identity = {name: "" if given[name] is None else str(given[name]) for name in IDENTITY}
     images = run.table.set_index("image")[["label", "prediction", "margin"]]
-    stands, beside = run.survived(), around.survived()
+    stands, beside = run.standing(), around.standing()
     limit = ROUNDING * float(images["margin"].abs().median())
     clear = pd.DataFrame({"0": images["margin"].abs() > limit})
     at = {Eps(text).exact: beside[text] for text in around.eps}
     for eps in run.eps:
-        below, above = _sides(eps)
+        below, above = _nearby_radii(eps)
         withstands = at.get(above, stands[eps])  # there is nothing above the whole pixel range
         clear[eps] = np.where(stands[eps], withstands, ~at[below])
     return Baseline(identity, images, stands, clear.astype(bool))
 
 
-def options(spec: dict[str, Any]) -> str:
+def options(spec: ProtocolSpec) -> str:
     """The options of a protocol in one line, sorted: `restarts=5 steps=40`."""
     dense = (",", ":")
-    pairs = sorted(spec["options"].items())
+    pairs = sorted((spec.options or {}).items())
     return " ".join(f"{name}={json.dumps(value, separators=dense)}" for name, value in pairs)
 
 
 def write(baseline: Baseline, path: Path) -> None:
-    """Write the CSV, whole or not at all; raises RbmixError if `read` would not take it."""
+    """Write the CSV, whole or not at all.
+
+    Raises:
+        RbmixError: `read` would not take it.
+    """
     _check_identity(baseline.identity, path)
     rows = [[*IMAGE, *baseline.eps, *IDENTITY]]
     for image, about in zip(baseline.images.index, baseline.images.itertuples(), strict=True):
         right = about.prediction == about.label
-        verdicts = [_word(baseline, image, eps) if right else "wrong" for eps in baseline.eps]
+        verdicts = [
+            _verdict_word(baseline, image, eps) if right else "wrong" for eps in baseline.eps
+        ]
         first = [str(image), str(about.label), str(about.prediction), repr(float(about.margin))]
         rows.append([*first, *verdicts, *(baseline.identity[name] for name in IDENTITY)])
     buffer = io.StringIO()
@@ -176,15 +192,20 @@ def read(path: Path) -> Baseline:
     if title[-1] != CHECKSUM or any(row[-1] != checksum for row in rows):
         raise RbmixError(f"baseline {path} was edited: its checksum does not match")
     with reading.refuse_on_error(f"baseline {path} is damaged"):
-        baseline = _parsed(pd.DataFrame(rows, columns=title))
+        baseline = _parse(pd.DataFrame(rows, columns=title))
     _check(baseline, path)
     return baseline
 
 
 def weights_of(baseline: Baseline, path: Path) -> Path | None:
-    """The weights that the baseline names, None if none.
+    """Return the weights that the baseline names, None if none.
 
-    Raises RbmixError if they lie outside of its folder.
+    Args:
+        baseline: The baseline.
+        path: Its file.
+
+    Raises:
+        RbmixError: They lie outside of its folder.
     """
     named = baseline.identity["weights"]
     if not named:
@@ -199,14 +220,16 @@ def weights_of(baseline: Baseline, path: Path) -> Path | None:
     return path.parent / named
 
 
-def _parsed(table: pd.DataFrame) -> Baseline:
+def _parse(table: pd.DataFrame) -> Baseline:
     """A table of text, whose checksum is right, as what it means; errors of any kind if nothing."""
     if tuple(table.columns[-len(IDENTITY) - 1 : -1]) != IDENTITY:
         raise ValueError("its columns are others")
     identity = {name: str(table[name][0]) for name in IDENTITY}
     grid = list(table.columns[len(IMAGE) : -len(IDENTITY) - 1])
-    if not schemas.grid(identity["norm"])(grid):
-        raise ValueError("its columns are no epsilon grid")
+    try:
+        check_grid(grid, identity["norm"])
+    except RbmixError as error:
+        raise ValueError(f"its columns are no epsilon grid: {error}") from error
     images = table[list(IMAGE)].astype(dict.fromkeys(IMAGE[:3], int) | {"margin": float})
     images = images.set_index("image")
     right = images["label"] == images["prediction"]
@@ -238,12 +261,12 @@ def _check_identity(identity: dict[str, str], path: Path) -> None:
             raise RbmixError(f"baseline {path}: {name} {text!r} cannot be printed")
 
 
-def _word(baseline: Baseline, image: int, eps: str) -> str:
+def _verdict_word(baseline: Baseline, image: int, eps: str) -> str:
     cells = (bool(baseline.stands.at[image, eps]), bool(baseline.clear.at[image, eps]))
     return next(word for word, meaning in VERDICTS.items() if meaning == cells)
 
 
-def _sides(eps: str) -> tuple[Fraction, Fraction]:
+def _nearby_radii(eps: str) -> tuple[Fraction, Fraction]:
     """The radii on both sides of an epsilon that tell whether a verdict is close."""
     exact = Eps(eps).exact
     below, above = ((exact * (1 + side)).limit_denominator(10**9) for side in (-CLOSE, CLOSE))

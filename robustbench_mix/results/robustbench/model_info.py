@@ -11,18 +11,21 @@ under a key of our own, `rbmix`.
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
+
+from msgspec import Meta
 
 from robustbench_mix.config.epsilon import Eps, parse_eps
-from robustbench_mix.config.norms import FROM_ROBUSTBENCH, NORMS, ROBUSTBENCH
+from robustbench_mix.config.norms import FROM_ROBUSTBENCH, ROBUSTBENCH
 from robustbench_mix.errors import RbmixError
-from robustbench_mix.results import schemas
+from robustbench_mix.results.headers import EXTERNAL, RunHeader, check_grid
 from robustbench_mix.results.records import Run
 from robustbench_mix.storage import reading, validation
 from robustbench_mix.storage.files import safe_name, write_text
-from robustbench_mix.storage.validation import Check, is_name
+from robustbench_mix.storage.validation import SHOWN, Count, Header, Name, Positive, is_name
 
 # What its leaderboards are of: the radius of each, and how many test images they take.
 RADIUS = {
@@ -37,41 +40,112 @@ OWN = (
 )  # fmt: skip
 LONGEST = 10_000  # characters of a text: lists of authors and footnotes are long
 
+LongText = Annotated[str, Meta(max_length=LONGEST)]
+Percent = str | int | float
 
-def refusal(run: Run) -> str:
-    """Why a run gives no `autoattack_acc`, '' if it does: only AutoAttack's standard version."""
-    spec = run.header["protocol_spec"]
-    if spec["algorithm"] != "autoattack":
-        return f"protocol {run.header['protocol']!r} runs {spec['algorithm']}, not AutoAttack"
-    if run.header.get("randomised"):
+
+class Clean(Header, frozen=True, kw_only=True):
+    """How many of the images are classified correctly."""
+
+    correct: Count
+    n: Positive
+
+
+class Own(Header, frozen=True, kw_only=True):
+    """What is read of the fields that RobustBench does not ask for."""
+
+    norm: Literal["linf", "l2"]
+    clean: Clean
+
+
+class Entry(Header, frozen=True, kw_only=True):
+    """What is read of an entry, in RobustBench's own names."""
+
+    dataset: Name
+    eps: Name
+    clean_acc: Percent
+    autoattack_acc: Percent
+    name: LongText | None = None
+    authors: LongText | None = None
+    venue: LongText | None = None
+    link: LongText | None = None
+    architecture: LongText | None = None
+    footnote: LongText | None = None
+    additional_data: bool | None = None
+    unreliable: bool | None = None
+    external: object = None
+    reported: object = None
+    rbmix: Own | None = None
+
+    def __post_init__(self) -> None:
+        """Raise RbmixError for a text that cannot be printed and for no figure in per cent."""
+        for name in ("dataset", "eps"):
+            if not is_name(getattr(self, name)):
+                raise RbmixError(f"{name} = {getattr(self, name)!r} cannot be printed")
+        for name in ("name", "authors", "venue", "link", "architecture", "footnote"):
+            text = getattr(self, name)
+            if text is not None and not _is_long_text(text):
+                raise RbmixError(f"{name} = {text[:SHOWN]!r} cannot be printed")
+        for name in ("clean_acc", "autoattack_acc"):
+            figure = getattr(self, name)
+            if parse_percent(figure) is None:
+                shown = str(figure)[:SHOWN]
+                raise RbmixError(f"{name} = {shown!r} is not a figure in per cent, as 56.30")
+
+
+@dataclass(frozen=True)
+class ReadEntry:
+    """An entry of a file, with its norm and the Model ID that the file is named after."""
+
+    entry: Entry
+    norm: str
+    model_id: str
+
+
+def why_no_entry(run: Run) -> str:
+    """Return why a run gives no `autoattack_acc`, '' if it does.
+
+    Only AutoAttack's standard version gives one.
+    """
+    spec = run.header.protocol_spec
+    if spec.algorithm != "autoattack":
+        return f"protocol {run.header.protocol!r} runs {spec.algorithm}, not AutoAttack"
+    if run.header.randomised:
         return "its network was evaluated as randomised, RobustBench takes deterministic ones"
-    if options := spec.get("options"):
+    if options := spec.options:
         words = ", ".join(f"{name} = {value}" for name, value in options.items())
         return f"it changes AutoAttack's standard version ({words})"
-    if run.header.get("audit"):
+    if run.header.audit:
         return "only a sample of its images met all of AutoAttack"
     return ""
 
 
-def of(run: Run, eps: str | None, raised: dict[str, str], told: dict[str, Any]) -> dict[str, Any]:
-    """The entry of a run at an epsilon of its grid, with the flags that were `raised`.
+def entry_of(
+    run: Run, eps: str | None, raised: dict[str, str], given: dict[str, Any]
+) -> dict[str, Any]:
+    """Return the entry of a run at an epsilon of its grid.
 
-    No epsilon is that of RobustBench's leaderboard, or the only one.
-    `told` are the fields that no record knows; those that are missing or None are marked to be
-    filled. Raises RbmixError for a run that is no full AutoAttack, for an epsilon that it lacks,
-    and for texts that cannot be printed.
+    Args:
+        run: A run under the full AutoAttack.
+        eps: The epsilon; None for that of RobustBench's leaderboard, or the only one.
+        raised: The flags of the run.
+        given: The fields that no record knows. Those that are missing or None are marked to be
+            filled.
+
+    Raises:
+        RbmixError: The run is no full AutoAttack, lacks the epsilon, or a text cannot be printed.
     """
-    if why := refusal(run):
-        raise RbmixError(f"{run.header['model']}: no entry of RobustBench ({why})")
-    _check(told)
-    eps = _radius(run, eps)
-    h, survived = run.header, run.survived()
+    if why := why_no_entry(run):
+        raise RbmixError(f"{run.header.model}: no entry of RobustBench ({why})")
+    _check_given(given)
+    eps = _pick_eps(run, eps)
+    h, survived = run.header, run.standing()
     clean, robust = ({"correct": int(survived[e].sum()), "n": len(survived)} for e in ("0", eps))
-    told = {name: value for name, value in told.items() if value is not None}
+    given = {name: value for name, value in given.items() if value is not None}
     missing = {name: f"{TO_FILL}: {name}" for name in ("link", "name", "authors", "venue")}
-    fields = {**missing, "architecture": _architecture(h), "reported": "", **told}
+    fields = {**missing, "architecture": _architecture(h), "reported": "", **given}
     # A network that rbmix trained has seen the training images and nothing else.
-    fields.setdefault("additional_data", False if h["train_examples"] else None)
+    fields.setdefault("additional_data", False if h.train_examples else None)
     flagged = [f"rbmix flags {name}: {words}." for name, words in raised.items()]
     return {
         "link": fields["link"],
@@ -79,13 +153,13 @@ def of(run: Run, eps: str | None, raised: dict[str, str], told: dict[str, Any]) 
         "authors": fields["authors"],
         "additional_data": fields["additional_data"],
         "number_forward_passes": 1,
-        "dataset": h["dataset"],
+        "dataset": h.dataset,
         "venue": fields["venue"],
         "architecture": fields["architecture"],
         "eps": eps,
-        "clean_acc": _percent(clean),
+        "clean_acc": _format_percent(clean),
         "reported": fields["reported"],
-        "autoattack_acc": _percent(robust),
+        "autoattack_acc": _format_percent(robust),
         "footnote": " ".join([*filter(None, [fields.get("footnote")]), *flagged]),
         "unreliable": bool(raised),
         "rbmix": {
@@ -94,13 +168,13 @@ def of(run: Run, eps: str | None, raised: dict[str, str], told: dict[str, Any]) 
             "flags": raised,
             "date": run.date,
             "backend": run.backend,
-            **{name: h[name] for name in OWN},
+            **{name: getattr(h, name) for name in OWN},
         },
     }
 
 
-def to_fill(entry: dict[str, Any]) -> list[str]:
-    """The fields that somebody still has to fill."""
+def missing_fields(entry: dict[str, Any]) -> list[str]:
+    """Return the fields that somebody still has to fill."""
     return [
         name
         for name, value in entry.items()
@@ -109,7 +183,7 @@ def to_fill(entry: dict[str, Any]) -> list[str]:
 
 
 def remarks(entry: dict[str, Any]) -> list[str]:
-    """What, besides, keeps the entry from being one of RobustBench's leaderboards."""
+    """Return what else keeps the entry from being one of RobustBench's leaderboards."""
     dataset, norm, n = entry["dataset"], entry["rbmix"]["norm"], entry["rbmix"]["clean"]["n"]
     board = RADIUS.get((dataset, norm))
     if board is None:
@@ -123,75 +197,87 @@ def remarks(entry: dict[str, Any]) -> list[str]:
 
 
 def default_id(run: Run) -> str:
-    """A Model ID from the words of the run."""
+    """Return a Model ID from the words of the run."""
     h = run.header
-    return f"{h['model']}-{h['spatial']}-{h['channel']}-s{h['seed']}"
+    return f"{h.model}-{h.spatial}-{h.channel}-s{h.seed}"
 
 
 def write(folder: Path, model_id: str, entry: dict[str, Any]) -> Path:
-    """Write an entry to its place under `folder`, as RobustBench lays them out."""
+    """Write an entry to its place, as RobustBench lays them out.
+
+    Args:
+        folder: The folder `model_info`.
+        model_id: The name of the file.
+        entry: The entry.
+
+    Returns:
+        Its path.
+    """
     norm = ROBUSTBENCH[entry["rbmix"]["norm"]]
     path = folder / safe_name(entry["dataset"]) / norm / f"{safe_name(model_id)}.json"
     write_text(path, json.dumps(entry, indent=2, ensure_ascii=False) + "\n")
     return path
 
 
-def read(path: Path) -> dict[str, Any]:
-    """An entry, with its `norm`, that of its folder or what rbmix wrote, and `model_id`.
+def read(path: Path) -> ReadEntry:
+    """Read an entry; its norm is that of its folder, or what rbmix wrote.
 
-    Raises RbmixError for anything else: nothing in it is trusted.
+    Raises:
+        RbmixError: The file is anything else: nothing in it is trusted.
     """
     refusal = f"{path} is no entry of RobustBench"
     raw = reading.read_bytes(path, "entry", reading.MAX_COMPANION_BYTES)
-    entry = validation.verify(reading.parse_json(raw, refusal), ENTRY, refusal)
+    entry = validation.decode(reading.parse_json(raw, refusal), Entry, refusal, printable=False)
     if not is_name(path.stem):
         raise RbmixError(f"{refusal} (its file's name is no Model ID, which is printed)")
-    own = entry["rbmix"]["norm"] if entry.get("rbmix") else None
+    own = entry.rbmix.norm if entry.rbmix else None
     norm = FROM_ROBUSTBENCH.get(path.resolve().parent.name, own)
     if norm is None:
         raise RbmixError(f"{refusal} (the norm is the name of its folder, Linf or L2)")
-    if own not in (None, norm):
+    if own is not None and own != norm:
         raise RbmixError(f"{refusal} (it says {ROBUSTBENCH[own]} and lies in {ROBUSTBENCH[norm]})")
-    validation.verify(entry, {"eps": lambda text: schemas.grid(norm)([text])}, refusal)
-    return {**entry, "norm": norm, "model_id": path.stem}
+    try:
+        check_grid([entry.eps], norm)
+    except RbmixError as error:
+        raise RbmixError(f"{refusal} (eps: {error})") from error
+    return ReadEntry(entry, norm, path.stem)
 
 
-def _check(told: dict[str, Any]) -> None:
+def _check_given(given: dict[str, Any]) -> None:
     """Raise RbmixError unless texts can be printed and `reported` is a figure in per cent."""
-    for name, value in told.items():
-        if isinstance(value, str) and not _text(value):
+    for name, value in given.items():
+        if isinstance(value, str) and not _is_long_text(value):
             raise RbmixError(f"{name} {value!r} must be a text that can be printed")
-    if told.get("reported") and share(told["reported"]) is None:
-        raise RbmixError(f"reported {told['reported']!r} is not a figure in per cent, as 56.30")
+    if given.get("reported") and parse_percent(given["reported"]) is None:
+        raise RbmixError(f"reported {given['reported']!r} is not a figure in per cent, as 56.30")
 
 
-def _radius(run: Run, wanted: str | None) -> str:
+def _pick_eps(run: Run, wanted: str | None) -> str:
     """The epsilon of an entry, as the run spells it: the wanted one, or RobustBench's own.
 
     Raises RbmixError if the run has no such epsilon.
     """
     h = run.header
-    text = wanted or RADIUS.get((h["dataset"], h["norm"]), "")
+    text = wanted or RADIUS.get((h.dataset, h.norm), "")
     if not text and len(run.eps) == 1:
         text = run.eps[0]
     allowed = f"allowed: {', '.join(run.eps)}"
     if not text:
         raise RbmixError(f"an entry has one epsilon, choose it with --eps ({allowed})")
-    exact = parse_eps(text, h["norm"]).exact
+    exact = parse_eps(text, h.norm).exact
     for own in run.eps:
         if Eps(own).exact == exact:
             return own
     raise RbmixError(f"epsilon {text!r} is not of this run ({allowed})")
 
 
-def _architecture(header: dict[str, Any]) -> str:
-    model, spatial, channel = (str(header[name]) for name in ("model", "spatial", "channel"))
-    if spatial == schemas.EXTERNAL:
-        return model
-    return f"{model} (spatial mixers {spatial}, channel mixers {channel})"
+def _architecture(header: RunHeader) -> str:
+    if header.spatial == EXTERNAL:
+        return header.model
+    return f"{header.model} (spatial mixers {header.spatial}, channel mixers {header.channel})"
 
 
-def _text(value: Any) -> bool:
+def _is_long_text(value: Any) -> bool:
     """A text that is short enough, and printable but for white space."""
     return (
         isinstance(value, str)
@@ -200,12 +286,7 @@ def _text(value: Any) -> bool:
     )
 
 
-def _share(value: Any) -> bool:
-    """Per cent, as a text or a number."""
-    return share(value) is not None
-
-
-def share(value: Any) -> float | None:
+def parse_percent(value: Any) -> float | None:
     """The share behind a figure in per cent, None if it is no such figure: '86.46' is 0.8646."""
     if isinstance(value, bool) or not isinstance(value, str | int | float) or len(str(value)) > 30:
         return None
@@ -216,23 +297,5 @@ def share(value: Any) -> float | None:
     return float(number / 100) if number.is_finite() and 0 <= number <= 100 else None
 
 
-def _percent(counts: dict[str, int]) -> str:
+def _format_percent(counts: dict[str, int]) -> str:
     return f"{100 * counts['correct'] / counts['n']:.2f}"
-
-
-ENTRY: dict[str, Check] = {
-    **dict.fromkeys(("name", "authors", "venue", "link", "architecture"), validation.maybe(_text)),
-    "footnote": validation.maybe(_text),
-    "additional_data": lambda value: value is None or isinstance(value, bool),
-    "unreliable": lambda value: value is None or isinstance(value, bool),
-    "dataset": is_name,
-    "eps": is_name,
-    "clean_acc": _share,
-    "autoattack_acc": _share,
-    "rbmix": validation.maybe(
-        validation.holding(
-            norm=validation.among(*NORMS),
-            clean=validation.holding(correct=validation.count(), n=validation.count(1)),
-        )
-    ),
-}

@@ -1,0 +1,284 @@
+"""The headers of records, typed: what was run or measured, on what, with which versions.
+
+They are JSON in the metadata of a Parquet file. Reading checks every field here, so that what
+uses a header need not ask again. Records from before a field existed lack it: it is None.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, Any, Literal
+
+from msgspec import Meta
+
+from robustbench_mix.config.catalog import BACKENDS
+from robustbench_mix.config.epsilon import parse_grid
+from robustbench_mix.config.limits import MAX_EPS, MAX_SEED
+from robustbench_mix.config.model import CHANNEL, parse_spatial
+from robustbench_mix.config.norms import NORMS
+from robustbench_mix.errors import RbmixError, unknown
+from robustbench_mix.storage.parquet_table import TableHeader
+from robustbench_mix.storage.validation import (
+    Count,
+    Header,
+    Name,
+    NonNegative,
+    Positive,
+    Share,
+    Text,
+)
+
+PIXELS = 2**24  # of one picture
+BANDS = 8  # of a spectrum
+EXTERNAL = "external"  # mixers of a model that rbmix did not build
+RECORDED_BACKENDS = (*BACKENDS, "fast, exhaustive", "reference, randomised")
+
+Seed = Annotated[int, Meta(ge=0, le=MAX_SEED)]
+Grid = Annotated[list[Name], Meta(min_length=1, max_length=MAX_EPS)]
+Shape = Annotated[
+    list[Annotated[int, Meta(ge=1, le=PIXELS)]], Meta(min_length=3, max_length=3)
+]  # channels, height, width
+Versions = dict[Name, Text]
+
+
+class NetworkHeader(TableHeader, frozen=True, kw_only=True):
+    """Which model, how it was trained, and on which images and device it was measured.
+
+    `train_examples` and `epochs` are None where rbmix did not train it, `adversarial` is the
+    radius of the PGD examples it was trained on ('' for none), `weights` names the file or tag
+    of weights that were not trained here. `data_hash` is of the `n` images.
+    """
+
+    model: Name
+    spatial: Name
+    channel: Name
+    seed: Seed
+    dataset: Name
+    data_hash: Name
+    train_examples: Positive | None
+    epochs: Positive | None
+    device: Text
+    adversarial: Text | None = None
+    weights: Text | None = None
+    versions: Versions | None = None
+    commit: Text | None = None
+
+    def __post_init__(self) -> None:
+        """Raise RbmixError for mixers that do not exist."""
+        if self.spatial != EXTERNAL:
+            parse_spatial(self.spatial)
+        if self.channel not in (*CHANNEL, EXTERNAL):
+            raise unknown("channel", self.channel, (*CHANNEL, EXTERNAL))
+
+
+class ProtocolSpec(Header, frozen=True, kw_only=True):
+    """What a protocol was when it ran."""
+
+    algorithm: Name
+    name: Text | None = None
+    norm: Text | None = None
+    eps: list[Text] | None = None
+    options: dict[Name, Any] | None = None
+
+
+class Passes(Header, frozen=True, kw_only=True):
+    """Forward and gradient passes of one stage of an attack, over all images."""
+
+    forward: Count
+    gradient: Count
+
+
+class Conclusions(Header, frozen=True, kw_only=True):
+    """Conclusions from larger to smaller epsilons that were attacked outright."""
+
+    confirmed: Count
+    refuted: Count
+
+
+class Audit(Header, frozen=True, kw_only=True):
+    """At one epsilon: how many images of the sample met the whole ensemble, and fell.
+
+    At most the share `bound` of all images, with 95 % confidence, stand only because the rest
+    did not meet it.
+    """
+
+    sampled: Count
+    broken: Count
+    bound: Share
+
+
+class Diagnostics(Header, frozen=True, kw_only=True):
+    """What can make a robustness number wrong, measured on a few images.
+
+    `evaluation.diagnostics` measures it, `results.flags` judges it. The counts from `attacked`
+    on are of images under other attacks within the epsilon at position `eps` of the grid, None
+    where those attacks were not run.
+    """
+
+    images: Positive
+    classes: Positive
+    unrepeatable: float
+    batch: float
+    changed: float
+    training: float
+    probabilities: float
+    not_finite: float
+    accuracy: Share
+    rescaled: Share
+    zero_gradient: float
+    slope: float | None
+    trained_accuracy: Share | None
+    eps: Count | None = None
+    attacked: Count | None = None
+    fgsm: Count | None = None
+    pgd: Count | None = None
+    fgsm_only: Count | None = None
+    blind: Count | None = None
+    half: Count | None = None
+    stood: Count | None = None
+    gained: Count | None = None
+    own_gained: Count | None = None
+
+    def __post_init__(self) -> None:
+        """Raise RbmixError for more images in a count than were attacked."""
+        counts = (self.fgsm_only, self.blind, self.half, self.gained)
+        if any((count or 0) > (self.attacked or 0) for count in counts):
+            raise RbmixError("more images in a diagnostic than were attacked")
+
+
+class RunIdentity(NetworkHeader, frozen=True, kw_only=True):
+    """Everything that decides the outcome of a run, and the conditions it was made under.
+
+    `randomised` is how many passes a verdict rests on, for a model that draws random numbers.
+    """
+
+    versions: Versions
+    commit: Text
+    protocol: Name
+    norm: Name
+    eps: Grid
+    protocol_spec: ProtocolSpec
+    protocol_hash: Name
+    checkpoint_hash: Name
+    batch_size: Positive
+    backend: Text | None = None
+    randomised: Positive | None = None
+
+    def __post_init__(self) -> None:
+        """Raise RbmixError for a norm, grid or backend that does not exist."""
+        NetworkHeader.__post_init__(self)
+        if self.norm not in NORMS:
+            raise unknown("norm", self.norm, NORMS)
+        check_grid(self.eps, self.norm)
+        if self.backend is not None and self.backend not in RECORDED_BACKENDS:
+            raise unknown("backend", self.backend, RECORDED_BACKENDS)
+
+
+class RunHeader(RunIdentity, frozen=True, kw_only=True):
+    """The header of a run: its identity, and what was found out about the run as a whole.
+
+    `passes` has an entry for each stage of the attack, `audit` one for each epsilon.
+    `smallest_batch` is how many images at once fitted into memory, where it was fewer than
+    `batch_size`.
+    """
+
+    passes: dict[Name, Passes]
+    checked: Conclusions | None = None
+    audit: list[Audit] | None = None
+    diagnostics: Diagnostics | None = None
+    smallest_batch: Positive | None = None
+
+    def __post_init__(self) -> None:
+        """Raise RbmixError also for an audit that contradicts itself."""
+        RunIdentity.__post_init__(self)
+        if len(self.audit or []) not in (0, len(self.eps)):
+            raise RbmixError("an audit of another grid")
+        if any(one.broken > one.sampled for one in self.audit or []):
+            raise RbmixError("more images broken than sampled")
+
+
+class ProbeIdentity(NetworkHeader, frozen=True, kw_only=True):
+    """What decides the outcome of a probe or a transfer, and how it was made."""
+
+    kind: Literal["probe", "transfer"]
+    eps: Grid
+
+    def __post_init__(self) -> None:
+        """Raise RbmixError for a grid that is none."""
+        NetworkHeader.__post_init__(self)
+        check_grid(self.eps, "linf")
+
+
+class ProbeHeader(ProbeIdentity, frozen=True, kw_only=True):
+    """The header of a probe: spectra and a Fourier heat map of one model.
+
+    `filters`, `composed` and `perturbation` are shares of power per band of frequency, empty
+    where there is nothing to measure. `heat_map` is the accuracy on `heat_map_n` images under
+    a wave of l2 norm `wave_norm`.
+    """
+
+    kind: Literal["probe"]
+    filters: list[Share]
+    composed: list[Share]
+    perturbation: list[Share]
+    heat_map: Annotated[list[Annotated[list[Share], Meta(min_length=1)]], Meta(min_length=1)]
+    heat_map_n: Positive
+    wave_norm: NonNegative
+
+    def __post_init__(self) -> None:
+        """Raise RbmixError also for a spectrum or a heat map that is none."""
+        ProbeIdentity.__post_init__(self)
+        if any(len(one) not in (0, BANDS) for one in (self.filters, self.composed,
+                                                      self.perturbation)):  # fmt: skip
+            raise RbmixError(f"a spectrum has {BANDS} bands or none")
+        if len({len(row) for row in self.heat_map}) > 1:
+            raise RbmixError("heat map with rows of several lengths")
+
+
+class TransferHeader(ProbeIdentity, frozen=True, kw_only=True):
+    """The header of a transfer: a model beside its learned twin, on images of `shape`."""
+
+    kind: Literal["transfer"]
+    classes: Annotated[list[Name], Meta(min_length=1)]
+    shape: Shape
+
+    def __post_init__(self) -> None:
+        """Raise RbmixError also for pictures that are too large."""
+        ProbeIdentity.__post_init__(self)
+        check_shape(self.shape)
+
+
+class UnshufflingHeader(NetworkHeader, frozen=True, kw_only=True):
+    """The header of an un-shuffling: the decoder's shape, its training, and the images'.
+
+    `levels` is how many steps a pixel has above 0, `reach` how far a position can see, in
+    pixels.
+    """
+
+    train_examples: Positive
+    epochs: Positive
+    image: Shape
+    width: Positive
+    depth: Positive
+    kernel: Positive
+    patch: Positive
+    reach: Count
+    levels: Positive | None = None
+    recipe: dict[Name, object] | None = None
+
+    def __post_init__(self) -> None:
+        """Raise RbmixError for images of a size that nobody un-shuffles."""
+        NetworkHeader.__post_init__(self)
+        check_shape(self.image)
+
+
+def check_grid(eps: list[str], norm: str) -> None:
+    """Raise RbmixError unless these texts are an epsilon grid of the norm, ascending."""
+    if [one.text for one in parse_grid(eps, norm)] != eps:
+        raise RbmixError(f"eps = {eps} does not ascend, or is not spelled as rbmix does")
+
+
+def check_shape(shape: list[int]) -> None:
+    """Raise RbmixError for pictures of more than `PIXELS` pixels in three channels."""
+    if math.prod(shape) > 3 * PIXELS:
+        raise RbmixError(f"pictures of {shape} are larger than {3 * PIXELS:,} values")

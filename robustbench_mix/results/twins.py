@@ -1,0 +1,114 @@
+"""Twins: records that are the same but for a few fields, and which of several sets is used.
+
+This is the one definition of what makes two records comparable. `spatial` alone differs between
+a model and its learned twin; tables over seeds let `seed` differ too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterable
+from typing import Any, Protocol, TypeVar
+
+from robustbench_mix.results.headers import EXTERNAL, NetworkHeader
+
+LEARNED = "learned"
+# What decides a number. Two records are comparable where all of these but a few are the same.
+# Probes and un-shufflings lack some: what is absent is the same as what is absent.
+FIELDS = (
+    "model", "spatial", "channel", "seed", "dataset", "protocol_hash", "data_hash",
+    "train_examples", "epochs", "adversarial", "device", "backend", "eps",
+)  # fmt: skip
+# What belongs to the evaluation, and not to the model and its training.
+EVALUATION = ("protocol_hash", "data_hash", "device", "backend", "eps")
+
+
+class Record(Protocol):
+    """Anything with a header: a run, a probe, a transfer, an un-shuffling."""
+
+    @property
+    def header(self) -> NetworkHeader:
+        """What it is of."""
+
+
+R = TypeVar("R", bound=Record)
+T = TypeVar("T")
+K = TypeVar("K", bound=Hashable)
+
+
+def key(header: NetworkHeader, *but: str) -> tuple[Any, ...]:
+    """Return the values of `FIELDS` to compare headers by.
+
+    What is absent is ''. A processor is the same with any number of threads, because only
+    rounding differs.
+
+    Args:
+        header: The header of a record.
+        but: Fields to leave out.
+    """
+    values = {name: getattr(header, name, None) or "" for name in FIELDS if name not in but}
+    if "device" in values:
+        values["device"] = without_threads(values["device"])
+    return tuple(tuple(one) if isinstance(one, list) else one for one in values.values())
+
+
+def without_threads(device: str) -> str:
+    """Return the words for a device without its number of threads."""
+    return device.partition(" (threads")[0]
+
+
+def are_same(first: NetworkHeader, second: NetworkHeader, *but: str) -> bool:
+    """Return whether two headers are the same in all `FIELDS` but these."""
+    return key(first, *but) == key(second, *but)
+
+
+def twin_of(record: R, records: Iterable[R]) -> R | None:
+    """Return the learned twin: the same in everything but the spatial mixers.
+
+    Args:
+        record: A record.
+        records: Where to look for its twin.
+
+    Returns:
+        None for a learned or external model, and where there is no twin.
+    """
+    if record.header.spatial in (LEARNED, EXTERNAL):
+        return None
+    learned = (one for one in records if one.header.spatial == LEARNED)
+    return next((one for one in learned if are_same(one.header, record.header, "spatial")), None)
+
+
+def groups(records: Iterable[R], *but: str) -> dict[tuple[Any, ...], list[R]]:
+    """Return records that are the same but for these fields together, in order of appearance."""
+    found: dict[tuple[Any, ...], list[R]] = {}
+    for record in records:
+        found.setdefault(key(record.header, *but), []).append(record)
+    return found
+
+
+def by_seed(records: Iterable[R]) -> dict[int, R]:
+    """Return one record for each seed, the last one."""
+    return {record.header.seed: record for record in records}
+
+
+def images(records: Iterable[R]) -> int:
+    """Return how many rows the records have together, one per image and seed."""
+    return sum(record.header.n for record in records)
+
+
+def largest(sets: Iterable[T], group: Callable[[T], K], size: Callable[[T], Any]) -> dict[K, T]:
+    """Return the largest set of each group, of equals the first.
+
+    Args:
+        sets: Sets of records, for example all seeds on one choice of images.
+        group: What the sets compete for, for example the model and the data set.
+        size: How large a set is, usually its number of records.
+
+    Returns:
+        One set for each group, in order of appearance.
+    """
+    found: dict[K, T] = {}
+    for one in sets:
+        name = group(one)
+        if name not in found or size(one) > size(found[name]):
+            found[name] = one
+    return found
