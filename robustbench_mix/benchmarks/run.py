@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import platform
 from collections.abc import Callable, Iterator
@@ -20,9 +21,10 @@ from robustbench_mix.data.dataset import Split, balanced_subset
 from robustbench_mix.evaluation import plan
 from robustbench_mix.runtime import provenance
 from robustbench_mix.runtime.devices import describe, pick_device
-from robustbench_mix.runtime.progress import say
 from robustbench_mix.storage import reading
 from robustbench_mix.storage.files import check_writable, write_text
+
+logger = logging.getLogger(__name__)
 
 # Adversarial training costs eight times as much: fewer images, fewer epochs.
 ADVERSARIAL_EXAMPLES, ADVERSARIAL_EPOCHS = 20_000, 10
@@ -54,7 +56,7 @@ def run_benchmarks(
     table = _read_table(results)
     benchmark = _Bench(dataset, examples, quick, precision, device, where)
     for part in parts or BENCHMARKS:
-        say(f"measuring: {part}")
+        logger.info(f"measuring: {part}")
         rows, skipped = benchmark.part(part)
         table[part] = Part(_describe_machine(where), rows, skipped)
         table = {name: table[name] for name in BENCHMARKS if name in table}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -17,6 +18,8 @@ from robustbench_mix.runtime import progress
 from robustbench_mix.storage import paths as places
 from robustbench_mix.storage import remote
 from robustbench_mix.storage.paths import is_folder
+
+logger = logging.getLogger(__name__)
 
 
 def number(kind: Callable[[str], Any], what: str) -> Callable[[Any], Any]:
@@ -179,7 +182,7 @@ def chosen(given: Path | None, quiet: bool, *inside: str) -> Path:
         return given
     usual = places.default_results_folder()
     if usual != Path("results"):
-        progress.say(
+        logger.info(
             f"in this checkout of rbmix results are kept in {usual}, apart from the committed "
             "ones in results (which have to be named)"
         )
@@ -194,7 +197,7 @@ def load_torch(quiet: bool) -> None:
     """
     progress.set_quiet(quiet)
     if "torch" not in sys.modules:
-        progress.say("loading PyTorch")
+        logger.info("loading PyTorch")
 
 
 def answer(as_json: bool, quiet: bool, data: Any, show: Callable[[], None]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -25,9 +26,10 @@ from robustbench_mix.models.checkpoint import weights_hash
 from robustbench_mix.results import flags, records
 from robustbench_mix.results.records import Run
 from robustbench_mix.runtime import provenance
-from robustbench_mix.runtime.progress import say
 from robustbench_mix.storage.locks import exclusive_lock
 from robustbench_mix.training.load_or_train import TrainedModel
+
+logger = logging.getLogger(__name__)
 
 DEFAULT_EXAMPLES = {"digits": 40}
 OTHER_EXAMPLES = 1000
@@ -138,7 +140,7 @@ def recorded(
     run = finished(path, header)
     if run is None or "diagnostics" not in run.header or resume.is_left(path):
         return None
-    say(f"already evaluated, read {path} (--fresh attacks again)")
+    logger.info(f"already evaluated, read {path} (--fresh attacks again)")
     return Evaluation(run, path, reused=True)
 
 
@@ -155,7 +157,7 @@ def evaluate(task: Task, *, fresh: bool = False) -> Evaluation:
             return Evaluation(run, task.path, reused=True)
         run = _attacked(task, fresh)
         if aside := records.set_aside(task.path, task.results, run):
-            say(f"what other versions or another device gave is kept as {aside}")
+            logger.info(f"what other versions or another device gave is kept as {aside}")
         records.write(run, task.path)
         resume.forget(task.path)
     return Evaluation(run, task.path, reused=False)
@@ -187,9 +189,11 @@ def _kept(task: Task) -> Run | None:
         return None
     run = finished(task.path, task.header)
     if run is None:
-        say(f"{task.path} was made with other versions or on another device: attacking again")
+        logger.info(
+            f"{task.path} was made with other versions or on another device: attacking again"
+        )
         return None
-    say(f"already evaluated, read {task.path} (--fresh attacks again)")
+    logger.info(f"already evaluated, read {task.path} (--fresh attacks again)")
     if "diagnostics" not in run.header:
         run = _examined(run, task, None)
         records.write(run, task.path)
@@ -228,7 +232,7 @@ def _attacked(task: Task, fresh: bool) -> Run:
 def _searched(task: Task, split: Split, partial: Path, state: State | None) -> State:
     """Attack these images to the end, from this state if there is one, which `partial` keeps."""
     if state is not None:
-        say(f"going on with the unfinished run {partial}")
+        logger.info(f"going on with the unfinished run {partial}")
     saver = Saver(partial, task.header)
     try:
         return task.schedule.attack(
@@ -246,14 +250,14 @@ def _measured(task: Task) -> Measured:
     measured = sanity_checks.of_network(task.trained.model, task.dataset, task.split, task.device)
     _check_said(measured, said := "randomised" in task.header)
     for name, words in flags.of_network(measured, randomised=said).items():
-        say(f"flag {name}: {words} (docs/flags.md)")
+        logger.info(f"flag {name}: {words} (docs/flags.md)")
     return measured
 
 
 def _check_said(measured: Measured, said: bool) -> None:
     """Raise RbmixError for a network that draws and was not said to; say so if it does not."""
     if said and not flags.draws(measured):
-        say("said to be randomised, but deterministic: two passes of the same images agree")
+        logger.info("said to be randomised, but deterministic: two passes of the same images agree")
     if flags.draws(measured) and not said:
         raise flags.unsaid(measured["unrepeatable"] or 0.0)
 

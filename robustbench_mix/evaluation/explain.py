@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from pathlib import Path
 from typing import Any
@@ -24,11 +25,12 @@ from robustbench_mix.models.mixers import spatial_mixers
 from robustbench_mix.models.separable import SeparableConv2d
 from robustbench_mix.results import probes
 from robustbench_mix.runtime import provenance
-from robustbench_mix.runtime.progress import say
 from robustbench_mix.runtime.threads import tune_threads
 from robustbench_mix.storage import parquet_table
 from robustbench_mix.storage.locks import exclusive_lock
 from robustbench_mix.training.load_or_train import TrainedModel
+
+logger = logging.getLogger(__name__)
 
 BATCH = 250
 WAVE_NORM = 0.125  # l2 norm of a wave, as a share of the square root of the pixel count
@@ -54,7 +56,7 @@ def probe(
     path = path_of(header, results, weights_hash(model))
     with exclusive_lock(path):
         if path.exists():
-            say(f"already measured, see {path}")
+            logger.info(f"already measured, see {path}")
         else:
             _probe(label, model, header, split, path, device)
     return path
@@ -131,7 +133,7 @@ def transfer(
     path = path_of(header, results, *(weights_hash(one.model) for one in (twin, trained)))
     with exclusive_lock(path):
         if path.exists():
-            say(f"already measured, see {path}")
+            logger.info(f"already measured, see {path}")
         else:
             nets = (twin.model, trained.model)
             seen = {"classes": list(dataset.classes), "shape": list(split.images.shape[1:])}

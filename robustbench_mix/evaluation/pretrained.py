@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 import torch
@@ -13,8 +14,9 @@ from robustbench_mix.evaluation.identity import Label
 from robustbench_mix.models import checkpoint, factory, state_dict
 from robustbench_mix.models.sources import registry
 from robustbench_mix.models.sources.common import Pretrained
-from robustbench_mix.runtime.progress import say
 from robustbench_mix.training.load_or_train import TrainedModel
+
+logger = logging.getLogger(__name__)
 
 
 def comes_with_weights(
@@ -79,7 +81,7 @@ def load_network(
         factory.check_output_count(outputs, shape, word)
     model, mean, std = found.model, interface.mean or found.mean, interface.std or found.std
     if mean is None and found.weights:
-        say(f"{word} gets pixels in [0, 1] as they are; --mean and --std standardise them")
+        logger.info(f"{word} gets pixels in [0, 1] as they are; --mean and --std standardise them")
     if mean is not None or interface.input_size is not None:
         model = factory.wrap_normalized(
             model, interface, torch.tensor(mean or (0.0,)), torch.tensor(std or (1.0,)),

@@ -7,6 +7,7 @@ backend, so that the states of all shards, one behind the other, are the state o
 from __future__ import annotations
 
 import json
+import logging
 import re
 import time
 from collections import Counter
@@ -16,10 +17,11 @@ from typing import Any
 
 from robustbench_mix.evaluation.identity import agree
 from robustbench_mix.evaluation.state import State, restored
-from robustbench_mix.runtime.progress import say
 from robustbench_mix.storage import reading
 from robustbench_mix.storage.files import remove, write_text
 from robustbench_mix.training.resume import ATTACK_SUFFIX
+
+logger = logging.getLogger(__name__)
 
 SAVE_EVERY_SECONDS = 2.0
 
@@ -90,7 +92,7 @@ def resumed(path: Path, header: dict[str, Any], sizes: Sizes) -> State | None:
     with reading.refuse_on_error(*_refusal(path)):
         if kept["header"] == header:
             return restored(kept["state"], **asdict(sizes))
-    say(f"{path} was made with other versions or on another device: starting over")
+    logger.info(f"{path} was made with other versions or on another device: starting over")
     return None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from dataclasses import asdict
 from pathlib import Path
@@ -18,11 +19,13 @@ from robustbench_mix.errors import RbmixError
 from robustbench_mix.results.unshuffling import DECODED, PICTURES, path_for
 from robustbench_mix.runtime import provenance
 from robustbench_mix.runtime.devices import compute_environment, training_threads
-from robustbench_mix.runtime.progress import report_if_slow, say
+from robustbench_mix.runtime.progress import report_if_slow
 from robustbench_mix.storage import parquet_table
 from robustbench_mix.storage.locks import exclusive_lock
 from robustbench_mix.training.resume import ResumeState, delete_resume_state
 from robustbench_mix.training.unshuffling import build, describe_limits, permutation, shuffle, train
+
+logger = logging.getLogger(__name__)
 
 BATCH = 256
 
@@ -50,7 +53,7 @@ def unshuffle(
     )
     with exclusive_lock(path):
         if path.exists():
-            say(f"already un-shuffled, see {path}")
+            logger.info(f"already un-shuffled, see {path}")
         else:
             _train_and_decode(unshuffler, dataset, recipe, train_split, split, path, device)
         delete_resume_state(path)
@@ -69,7 +72,7 @@ def _train_and_decode(
     """Train the network, from where a killed training stopped, and decode the test images."""
     height, width = dataset.train.images.shape[2:]
     for line in describe_limits(unshuffler, height, width):
-        say(f"warning: {line}")
+        logger.info(f"warning: {line}")
     order = permutation(height * width, unshuffler.seed)
     model = build(unshuffler, dataset.channels, *dataset.statistics())
     with training_threads(device):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,7 +11,8 @@ from typing import TypeVar
 import torch
 
 from robustbench_mix.errors import RbmixError, is_out_of_memory
-from robustbench_mix.runtime.progress import say
+
+logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -38,7 +40,7 @@ def retry_with_smaller_batches(
             torch.cuda.empty_cache()
         batch_size = (batch_size + 1) // 2
         batch = batch[:batch_size]
-        say(f"out of memory: going on with batches of {batch_size}")
+        logger.info(f"out of memory: going on with batches of {batch_size}")
 
 
 def total_memory_bytes() -> int | None:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import glob
 import hashlib
+import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from robustbench_mix.errors import RbmixError, first_line
-from robustbench_mix.runtime.progress import say
 from robustbench_mix.storage.atomic import partial_suffix
 from robustbench_mix.storage.paths import cache_folder
+
+logger = logging.getLogger(__name__)
 
 
 @contextmanager
@@ -37,7 +39,7 @@ def exclusive_lock(path: Path) -> Iterator[None]:
         try:
             lock.acquire(timeout=0)
         except Timeout:
-            say(f"another process is at {path}: waiting for it")
+            logger.info(f"another process is at {path}: waiting for it")
             lock.acquire()
     except OSError as error:
         raise RbmixError(f"cannot lock {place}: {error.strerror or error}") from error

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from robustbench_mix.errors import RbmixError, is_out_of_memory
-from robustbench_mix.runtime.progress import say
+
+logger = logging.getLogger(__name__)
 
 WAITING, RUNNING, DONE, FAILED = STATES = ("waiting", "at work", "done", "failed")
 
@@ -56,7 +58,7 @@ class Scheduler:
             elif not pending & {task.makes, *task.needs}:
                 del self.waiting[number]
                 self._making[number] = task.makes
-                say(f"{self.prefix(number)} {task.description}")
+                logger.info(f"{self.prefix(number)} {task.description}")
                 self._on_state(task, RUNNING, "")
                 return number, task
             pending |= {task.makes} - {""}
@@ -77,7 +79,7 @@ class Scheduler:
     def _fail(self, number: int, task: Task, error: str) -> None:
         self._lost |= {task.makes} - {""}
         self._failures[number] = f"{task.description}: {error}"
-        say(f"{self.prefix(number)} failed: {error}")
+        logger.info(f"{self.prefix(number)} failed: {error}")
         self._on_state(task, FAILED, error)
 
 

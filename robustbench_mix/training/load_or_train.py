@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,10 +19,11 @@ from robustbench_mix.models import checkpoint, factory
 from robustbench_mix.models.summary import unreached_convolutions
 from robustbench_mix.runtime import provenance
 from robustbench_mix.runtime.devices import compute_environment, training_threads
-from robustbench_mix.runtime.progress import say
 from robustbench_mix.storage.locks import exclusive_lock
 from robustbench_mix.training.classifier import train
 from robustbench_mix.training.resume import ResumeState, delete_resume_state
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -76,7 +78,7 @@ def load_checkpoint(spec: ModelSpec, dataset: Dataset, path: Path) -> TrainedMod
     header = checkpoint.load(model, path)
     if header.get("spec") != as_json(spec):
         raise RbmixError(f"checkpoint {path} is of {header.get('spec')}, not of {as_json(spec)}")
-    say(f"loaded {path}")
+    logger.info(f"loaded {path}")
     model.to(memory_format=torch.channels_last).eval()
     return TrainedModel(model, path, header, 0.0)
 
@@ -91,13 +93,13 @@ def _train_and_save(
 ) -> TrainedModel:
     """Train the network, from where a killed training stopped, and keep it."""
     name = f"{spec.model} (spatial {spec.spatial}, channel {spec.channel}, seed {spec.seed})"
-    say(f"training {name} on {len(split):,} images of {dataset.name}: no checkpoint yet")
+    logger.info(f"training {name} on {len(split):,} images of {dataset.name}: no checkpoint yet")
     with training_threads(device):
         made_with = compute_environment(device)  # the commit is that of the code that trains
     resume_state = ResumeState(path, made_with)
     model = factory.build(spec, factory.shape_of(dataset), *dataset.statistics())
     for layer in unreached_convolutions(model) if spec.spatial != "learned" else []:
-        say(f"{layer.name} is left out: {layer.note}")
+        logger.info(f"{layer.name} is left out: {layer.note}")
     trained = train(
         model, split, dataset.test, recipe, spec.seed, device, resume_state=resume_state
     )
@@ -116,7 +118,7 @@ def _train_and_save(
     }
     checkpoint.save(model, header, path)
     delete_resume_state(path)
-    say(
+    logger.info(
         f"trained in {trained.time_seconds:.0f} s to {trained.test_accuracy:.1%} clean "
         f"accuracy, kept as {path}"
     )

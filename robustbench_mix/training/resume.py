@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,10 +12,11 @@ from typing import Any
 import torch
 from torch import nn
 
-from robustbench_mix.runtime.progress import say
 from robustbench_mix.storage import reading, validation
 from robustbench_mix.storage.files import write_bytes
 from robustbench_mix.storage.remote import LOCAL_SUFFIX
+
+logger = logging.getLogger(__name__)
 
 SUFFIX = ".unfinished.pt"
 ATTACK_SUFFIX = LOCAL_SUFFIX  # of an attack
@@ -70,7 +72,9 @@ class ResumeState:
         with reading.refuse_on_error(refusal):
             state = torch.load(self.path, map_location=device, weights_only=True)
             if state["made_with"] != self.made_with:
-                say(f"{self.path} was made with other versions or on another device: starting over")
+                logger.info(
+                    f"{self.path} was made with other versions or on another device: starting over"
+                )
                 return 0, 0.0
             epoch, seconds = state["epoch"], state["seconds"]
             if not (validation.count(1, epochs - 1)(epoch) and validation.number(0, 1e12)(seconds)):
@@ -78,7 +82,7 @@ class ResumeState:
             _check_optimizer(state["optimizer"], optimizer)
             model.load_state_dict(state["model"])
             optimizer.load_state_dict(state["optimizer"])
-        say(f"going on with the unfinished training {self.path}, {epoch} epochs done")
+        logger.info(f"going on with the unfinished training {self.path}, {epoch} epochs done")
         return epoch, float(seconds)
 
 

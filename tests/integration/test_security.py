@@ -517,7 +517,7 @@ def test_a_terminal_is_not_commanded(capsys) -> None:
     assert str(RbmixError(hostile)) == one_line(hostile)
     assert one_line("a\x1b[2Jb\r\nc\ud800") == "a\\x1b[2Jb c\\ud800"
     assert len(one_line(hostile)) < MAX_CHARACTERS + 50
-    progress.say(hostile)
+    progress.logger.info(hostile)
     assert capsys.readouterr().err.rstrip("\n").isprintable()
 
 

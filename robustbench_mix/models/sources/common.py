@@ -10,7 +10,8 @@ from typing import Any
 from torch import nn
 
 from robustbench_mix.errors import RbmixError, first_line
-from robustbench_mix.runtime.progress import say
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ def announce_download(word: str) -> None:
     """Say what is about to be downloaded unless it is on disk, which can take its time."""
     # The hub's client would tell of every attempt, whatever comes of it.
     logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
-    say(f"fetching {word}")
+    logger.info(f"fetching {word}")
 
 
 def download_error(word: str, error: BaseException) -> RbmixError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import threading
@@ -14,7 +15,6 @@ from typing import Any
 import torch
 
 from robustbench_mix.runtime import progress
-from robustbench_mix.runtime.progress import say
 from robustbench_mix.sweeps.scheduler import (
     OnState,
     RunTask,
@@ -23,6 +23,8 @@ from robustbench_mix.sweeps.scheduler import (
     ignore_state,
     try_task,
 )
+
+logger = logging.getLogger(__name__)
 
 VISIBLE_DEVICES = "CUDA_VISIBLE_DEVICES"
 PATIENCE_SECONDS = 10.0  # for a worker to keep what it has when it is told to stop
@@ -65,7 +67,7 @@ def run_in_processes(
                 error, is_alive = worker.outcome()
                 scheduler.finish(number, task, error)
                 if not error:
-                    say(f"{scheduler.prefix(number)} done")
+                    logger.info(f"{scheduler.prefix(number)} done")
                 if is_alive:
                     idle.append(worker)
     finally:

@@ -23,10 +23,11 @@ import torch
 
 from robustbench_mix.errors import RbmixError, first_line
 from robustbench_mix.runtime import progress, provenance
-from robustbench_mix.runtime.progress import say
 from robustbench_mix.storage.paths import cache_folder
 from robustbench_mix.sweeps.executors.base import Executor
 from robustbench_mix.sweeps.scheduler import OnState, RunTask, Scheduler, Task, try_task
+
+logger = logging.getLogger(__name__)
 
 SHARED_VARIABLES = ("RBMIX_HOME", "OMP_NUM_THREADS", "SOURCE_DATE_EPOCH")  # what tasks take over
 UNLIMITED = 10**6  # more than any cluster does at once
@@ -184,7 +185,7 @@ def _run_tasks(
             error, _ = _outcome(ray, one)
             scheduler.finish(number, task, error)
             if not error:
-                say(f"{scheduler.prefix(number)} done")
+                logger.info(f"{scheduler.prefix(number)} done")
 
 
 def _call_on_node(
