@@ -83,7 +83,11 @@ def set_line_prefix(prefix: str) -> None:
 
 @contextmanager
 def report_if_slow(text: str) -> Iterator[None]:
-    """Say what the block does if it takes longer than a moment, and again if it takes long."""
+    """Log what the block does if it takes longer than `PATIENCE_SECONDS`, and again now and then.
+
+    Args:
+        text: What it does, for example `reading data set digits`.
+    """
     began = said = monotonic()
 
     def speak() -> None:
@@ -102,9 +106,12 @@ def report_if_slow(text: str) -> Iterator[None]:
 
 
 class Update(Protocol):
-    """Moves a bar to `done`, of a new `total` if there is one, and shows `note` behind it.
+    """Move a progress bar.
 
-    Without a note the last one stays.
+    Args:
+        done: How much is done by now.
+        note: Shown behind the bar; '' keeps the last one.
+        total: The new total; None keeps the last one.
     """
 
     def __call__(self, done: float, note: str = "", total: float | None = None) -> None: ...
@@ -112,10 +119,18 @@ class Update(Protocol):
 
 @contextmanager
 def progress_bar(description: str, total: float, done: float = 0.0) -> Iterator[Update]:
-    """Yield a function that moves the bar from `done` on; plain lines where there is no terminal.
+    """Show a progress bar on a terminal, and plain lines elsewhere.
 
-    A line comes after a moment, at every tenth, and at least every 30 seconds however long a
-    step takes; work that is done in a moment says nothing. Call it as often as you like.
+    A line comes after a moment, at every tenth, and at least every 30 seconds however long a step
+    takes. Work that is done in a moment shows nothing.
+
+    Args:
+        description: What the work is.
+        total: How much there is to do, in any unit.
+        done: How much of it was done before.
+
+    Yields:
+        A function that moves the bar; it can be called at any rate.
     """
     if is_quiet():
         yield _show_nothing
@@ -142,7 +157,7 @@ def progress_bar(description: str, total: float, done: float = 0.0) -> Iterator[
 
 
 def track(items: Sequence[T], description: str) -> Iterator[T]:
-    """Iterate over `items` with a bar."""
+    """Iterate over `items` and show a progress bar."""
     with progress_bar(description, len(items)) as update:
         for i, item in enumerate(items):
             yield item
@@ -150,11 +165,11 @@ def track(items: Sequence[T], description: str) -> Iterator[T]:
 
 
 def _show_nothing(done: float, note: str = "", total: float | None = None) -> None:
-    """Show nothing."""
+    """No-op progress callback."""
 
 
 class _BarOnTerminal:
-    """Draws the bar anew, but not more often than one can see."""
+    """Redraws a bar, at most every `REDRAW_INTERVAL_SECONDS`."""
 
     def __init__(self, pace: Pace, draw: Callable[[float, str], None]) -> None:
         self._pace, self._draw = pace, draw
@@ -173,7 +188,7 @@ class _BarOnTerminal:
 
 
 class _PlainLines:
-    """Says how far the work is, now and then; called by the work and by a clock."""
+    """Logs how much is done, now and then; called by the work and by a timer."""
 
     def __init__(self, description: str, pace: Pace) -> None:
         self._description, self._pace = description, pace
@@ -190,13 +205,13 @@ class _PlainLines:
         self.speak()
 
     def speak(self) -> None:
-        """Say a line if it is time."""
+        """Log a line if it is time."""
         with self._lock:
             if not self._pace.is_over and self._is_time():
                 self._say()
 
     def end(self) -> None:
-        """Say the last line, unless it was over in a moment."""
+        """Log the last line, unless the work was over in a moment."""
         if self._pace.is_over and (
             not self._first or self._pace.elapsed_seconds >= PATIENCE_SECONDS
         ):
@@ -206,7 +221,7 @@ class _PlainLines:
         waited = self._pace.elapsed_seconds - self._said
         if self._first and not _handler.prefix:
             return waited >= PATIENCE_SECONDS
-        # Of several that speak at once each says little.
+        # One of several workers logs less.
         is_further = self._pace.percent // 10 > self._tenth and not _handler.prefix
         return waited >= (TENTH_INTERVAL_SECONDS if is_further else LINE_INTERVAL_SECONDS)
 
@@ -218,7 +233,7 @@ class _PlainLines:
 
 
 def _describe(pace: Pace, note: str) -> str:
-    """As `45 %, 12 min left (square, 3 open)`."""
+    """Return the state of the work as `45 %, 12 min left (square, 3 open)`."""
     left = pace.seconds_left
     time_left = "" if left is None else f", {format_duration(left)} left"
     return f"{pace.percent} %{time_left}{f' ({note})' if note else ''}"
@@ -226,7 +241,7 @@ def _describe(pace: Pace, note: str) -> str:
 
 @contextmanager
 def _calling_every(seconds: float, call: Callable[[], None]) -> Iterator[None]:
-    """Call something every so often, from a thread of its own, while the block runs."""
+    """Call a function every so many seconds, from a thread of its own, while the block runs."""
     over = Event()
 
     def work() -> None:

@@ -1,4 +1,4 @@
-"""Where a number comes from: versions, commit, date."""
+"""Record where a number comes from: versions, commit, date."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PACKAGES = ("robustbench-mix", "torch", "torchvision", "foolbox", "pyautoattack"
 
 
 def versions() -> dict[str, str]:
-    """The installed version of everything that could change a result."""
+    """Return the installed version of each package that could change a result."""
     found = {}
     for package in PACKAGES:
         try:
@@ -29,7 +29,7 @@ def versions() -> dict[str, str]:
 
 @cache
 def commit() -> str:
-    """The project's commit when run from its checkout, `-dirty` if changed, else ''."""
+    """Return the commit of the checkout that runs, with `-dirty` if it was changed; else ''."""
     here = Path(__file__).resolve().parents[1]
     if _git(here, "ls-files", "--error-unmatch", "runtime/provenance.py") is None:
         return ""
@@ -41,18 +41,21 @@ def commit() -> str:
 
 
 def comparable_values(header: dict[str, Any], names: Iterable[str]) -> tuple[Any, ...]:
-    """These values of a header, to compare it by; '' where there is none.
+    """Return these values of a header, for comparing headers; '' for a missing one.
 
-    A processor is the same with any number of threads: only rounding differs.
+    The number of threads is left out of the device: only rounding depends on it.
     """
     values = [header.get(name) or "" for name in names]
     return tuple(v.partition(" (threads")[0] if isinstance(v, str) else v for v in values)
 
 
 def today() -> str:
-    """The day in UTC, as 2026-01-31; that of `SOURCE_DATE_EPOCH` (seconds) where it is set.
+    """Return the day in UTC, as 2026-01-31, or that of `SOURCE_DATE_EPOCH` (seconds) if it is set.
 
-    The variable is reproducible-builds.org's, for the same bytes on another day.
+    The variable, of reproducible-builds.org, gives the same bytes on another day.
+
+    Raises:
+        RbmixError: The variable is not a date.
     """
     epoch = os.environ.get("SOURCE_DATE_EPOCH", "")
     if not epoch.isdecimal():
