@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from robustbench_mix.config.limits import MAX_SIZE, MAX_UNSHUFFLER, check_count, check_seed
 from robustbench_mix.errors import RbmixError, unknown
 
-SPATIAL = ("learned", "frozen", "same", "box", "identity", "smoothed:S", "smoothed:S:rescaled")
+STATIC = ("same", "single", "repeated", "box", "identity", "impulse", "gaussian")
+SPATIAL = ("learned", "frozen", *STATIC, "smoothed:S", "smoothed:S:rescaled")
 CHANNEL = ("learned", "frozen")
 
 
@@ -27,7 +28,7 @@ def parse_spatial(text: str) -> Spatial:
 
     Raises RbmixError for anything else.
     """
-    if text in ("learned", "frozen", "same", "box", "identity"):
+    if text in ("learned", "frozen", *STATIC):
         return Spatial(text)
     match = re.fullmatch(r"smoothed:([1-9][0-9]?)(:rescaled)?", text)
     if not match:

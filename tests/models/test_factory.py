@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from robustbench_mix.config import catalog
-from robustbench_mix.config.model import ModelSpec
+from robustbench_mix.config.model import STATIC, ModelSpec
 from robustbench_mix.config.training import recipe_for
 from robustbench_mix.data.dataset import Split
 from robustbench_mix.errors import RbmixError
@@ -19,7 +19,7 @@ from robustbench_mix.training.classifier import train
 
 MEAN, STD = torch.tensor([0.4, 0.5, 0.6]), torch.tensor([0.2, 0.3, 0.25])
 SHAPE = factory.Shape(channels=3, size=8, classes=5)
-MODES = ("learned", "frozen", "same", "box", "identity", "smoothed:2", "smoothed:2:rescaled")
+MODES = ("learned", "frozen", *STATIC, "smoothed:2", "smoothed:2:rescaled")
 
 # Printed in arXiv 2503.16760: Full, Chans, Space.
 PAPER = {

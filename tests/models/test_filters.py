@@ -9,6 +9,7 @@ from torch import nn
 from robustbench_mix.config.model import Spatial, parse_spatial
 from robustbench_mix.errors import RbmixError
 from robustbench_mix.models import filters, mixers
+from robustbench_mix.models.gaussian_bank import gaussian_bank
 from robustbench_mix.models.separable import SeparableConv2d
 
 # PyTorch says that it copies the input to pad it unevenly.
@@ -34,6 +35,46 @@ def test_same_uses_the_first_channels_filters_everywhere() -> None:
     """One set of k^2 random kernels serves every input channel."""
     before, after = depthwise("same")
     assert torch.equal(after.view(4, 9, 3, 3), before[:9].view(1, 9, 3, 3).expand(4, 9, 3, 3))
+
+
+def test_single_is_one_filter() -> None:
+    """The first one, for every channel and multiplier."""
+    before, after = depthwise("single")
+    assert torch.equal(after, before[:1].expand_as(before))
+
+
+def test_repeated_gives_a_channel_one_filter() -> None:
+    """As often as the multiplier says; as many different ones over the channels."""
+    net = nn.Sequential(SeparableConv2d(5, 6, 3, multiplier=2))
+    before = net[0].depthwise.weight.detach().clone()
+    mixers.set_mixers(net, Spatial("repeated"), "learned")
+    after = net[0].depthwise.weight.view(5, 2, 3, 3)
+    assert torch.equal(after, before[[0, 0, 1, 1, 0, 0, 1, 1, 0, 0], 0].view(5, 2, 3, 3))
+
+
+def test_an_impulse_is_one_random_pixel() -> None:
+    """Where the filter as drawn is largest: every place of the kernel about as often."""
+    net = nn.Sequential(SeparableConv2d(200, 6, 3))
+    before = net[0].depthwise.weight.detach().clone().flatten(1)
+    mixers.set_mixers(net, Spatial("impulse"), "learned")
+    after = net[0].depthwise.weight.flatten(1)
+    assert torch.equal(after.sort(dim=1).values[:, -2:], torch.tensor([[0.0, 1.0]]).expand(1800, 2))
+    assert torch.equal(after.argmax(1), before.abs().argmax(1))
+    assert after.sum(0).sub(200).abs().max() < 60
+
+
+def test_gaussian_filters_are_the_bank_in_turn() -> None:
+    """Eight filters over the 36 of four channels, whatever was drawn."""
+    _, after = depthwise("gaussian")
+    bank = gaussian_bank(3, 3).float()
+    assert torch.equal(after[:, 0], bank.repeat(5, 1, 1)[:36])
+
+
+def test_a_kernel_of_two_pixels_has_no_derivatives() -> None:
+    """Refused with what is needed."""
+    net = nn.Sequential(SeparableConv2d(4, 6, 2))
+    with pytest.raises(RbmixError, match=r"'gaussian': this model's filters are 2x2.*3x3"):
+        mixers.set_mixers(net, Spatial("gaussian"), "learned")
 
 
 def test_box_averages() -> None:
