@@ -1,4 +1,4 @@
-"""Convolutions whose weights already lie in memory as the CPU's kernels want them.
+"""Convolutions with weights in the memory layout of the CPU's kernels.
 
 PyTorch puts the weights of a convolution into oneDNN's blocked layout at every call, which costs
 a network of narrow layers a third of a pass. Here it is done once, and once more for the gradient:
