@@ -1,4 +1,4 @@
-"""Whole curves against the peers: AutoAttack, its audited estimate, and PGD."""
+"""Benchmark whole curves against other libraries: AutoAttack, its audited estimate, and PGD."""
 
 from __future__ import annotations
 
@@ -31,25 +31,25 @@ FAILING_RUN_PASSES = (
 
 
 def as_two_steps(model: nn.Module) -> nn.Module:
-    """The network as the paper writes it: depthwise, then pointwise, in the default layout."""
+    """Return a copy that runs depthwise, then pointwise, as in the paper, in the default layout."""
     written = copy.deepcopy(model).to(memory_format=torch.contiguous_format)
     for module in written.modules():
         if isinstance(module, SeparableConv2d):
             module.forward = module.two_step  # type: ignore[method-assign]
-    # What reads this attribute would change the layout again.
+    # Code that reads this attribute would change the layout again.
     setattr(written, "channels_last", False)  # noqa: B010
     return written
 
 
 def as_dense(model: nn.Module) -> nn.Module:
-    """The equal network of dense convolutions."""
+    """Return the equal network of dense convolutions."""
     return compose(copy.deepcopy(model))
 
 
 def run_fast_engine(
     model: nn.Module, split: Split, protocol: Protocol, device: torch.device
 ) -> State:
-    """Our fast backend, as `rbmix evaluate` runs it."""
+    """Run our fast backend as `rbmix evaluate` does."""
     options = protocol.options
     rungs = ensembles.ladder(protocol.algorithm, 10, options)
     return search_all(
@@ -59,7 +59,7 @@ def run_fast_engine(
 
 
 def count_robust(state: State, epsilons: int) -> list[int]:
-    """Robust images at each epsilon."""
+    """Count the robust images at each epsilon of the grid."""
     pairs = list(zip(state.correct, state.level, strict=True))
     return [sum(c and level > at for c, level in pairs) for at in range(epsilons)]
 
@@ -76,7 +76,10 @@ def autoattack_rows(
     passes_target: str,
     repeats: int,
 ) -> list[Row]:
-    """AutoAttack's curve against pyautoattack, looped, on the two-step or composed network."""
+    """Compare the curve of AutoAttack with a loop over pyautoattack.
+
+    `as_written` runs pyautoattack on the two-step network, otherwise it is on the composed one.
+    """
     protocol = protocols.load("autoattack", dataset)
     grid = [eps.value for eps in protocol.eps]
     x, y = split.pixels().to(device), split.labels.to(device)
@@ -122,7 +125,7 @@ def autoattack_rows(
 def audited_row(
     words: str, model: nn.Module, split: Split, dataset: str, device: torch.device
 ) -> Row:
-    """The audited estimate against the full ensemble here."""
+    """Compare the audited estimate with our full ensemble."""
     full, estimate = (
         protocols.load("autoattack", dataset),
         protocols.load("autoattack-audited", dataset),
@@ -158,7 +161,7 @@ def pgd_row(
     device: torch.device,
     repeats: int,
 ) -> tuple[Row, list[str]]:
-    """PGD-20 against the fastest peer that is installed, and the names of the others."""
+    """Compare PGD-20 with the fastest library that is installed; return the missing ones too."""
     options = {"steps": PGD_STEPS, "restarts": 1, "step_size": PGD_STEP_SIZE}
     protocol = replace(protocols.load("pgd", dataset), options=options)
     grid = [eps.value for eps in protocol.eps]

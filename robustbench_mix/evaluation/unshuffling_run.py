@@ -1,4 +1,4 @@
-"""A network that un-shuffles: trained, its test images decoded, the records written."""
+"""Train a network to un-shuffle, decode the test images, and write the records."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def _train_and_decode(
     path: Path,
     device: torch.device,
 ) -> None:
-    """Train the network, from where a killed training stopped, and decode the test images."""
+    """Train the network, continuing a killed training, and decode the test images."""
     height, width = dataset.train.images.shape[2:]
     for line in describe_limits(unshuffler, height, width):
         logger.info(f"warning: {line}")
@@ -122,7 +122,7 @@ def splits_and_path(
 
 @torch.no_grad()
 def _decode(model: nn.Module, split: Split, order: Tensor, device: torch.device) -> pd.DataFrame:
-    """The squared error of each test image, and the pixels of a few, all classes in turn."""
+    """Compute the mean squared error of each test image, and the pixels of a few images."""
 
     def decoded(x: Tensor) -> tuple[Tensor, Tensor]:
         given = shuffle(x, order.to(device)).contiguous(memory_format=torch.channels_last)

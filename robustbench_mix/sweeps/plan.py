@@ -1,4 +1,4 @@
-"""The plan of a sweep: what is there, and what is not with about how long it takes."""
+"""The plan of a sweep: which tasks are done, and how long the others take."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ from robustbench_mix.sweeps.scheduler import Scheduler
 from robustbench_mix.training.load_or_train import split_and_checkpoint_path
 from robustbench_mix.training.resume import has_resume_state
 
-UNSHUFFLING_EXAMPLES = 1000  # test images of an un-shuffling
+UNSHUFFLING_EXAMPLES = 1000  # test images
 ATTACK_KINDS = ("attack", "shard", "explain")  # what a plan counts as attacking
 MAX_ATTACK_SECONDS = 3600.0  # of an attack, before it is split
 
@@ -46,10 +46,20 @@ MAX_ATTACK_SECONDS = 3600.0  # of an attack, before it is split
 class Task:
     """One thing to do: train a network, run one attack on it, or un-shuffle.
 
-    `network` names it without its seed; `seconds` is about what it will take here, 0 for
-    what is on disk. `makes` and `needs` are paths of checkpoints, or words for shards: what this
-    piece gives, and what should be there before it starts. An attack that would take longer than
-    an hour is split: pieces of the kind `shard`, and the attack that joins them.
+    An attack that would take longer than an hour is split into tasks of the kind `shard`, and the
+    attack that joins them.
+
+    Args:
+        kind: `train`, `attack`, `shard`, `explain` or `unshuffle`.
+        network: The network, without its seed.
+        description: The task, for people.
+        cell: The entry of the sweep that it belongs to.
+        attack: The protocol of an attack, else ''.
+        is_done: Whether its result is on disk.
+        estimated_seconds: About how long it takes on this machine, 0 if it is done.
+        makes: What it makes for other tasks: the path of a checkpoint, or the name of a shard.
+        needs: What must be made before it starts.
+        shard: The part of the images that it attacks; None for all of them.
     """
 
     kind: str
@@ -94,7 +104,7 @@ def plan_here(
 
 
 def plan_tasks(sweep: Sweep, setting: SweepSetting) -> list[Task]:
-    """Every piece, in order; raises RbmixError for a name that is wrong before anything runs."""
+    """Return every task, in order; raise RbmixError for a wrong name before anything runs."""
     for cell in sweep.cells:
         check_buildable(cell)
     load = lru_cache(maxsize=None)(loaders.load)
@@ -110,7 +120,7 @@ def plan_tasks(sweep: Sweep, setting: SweepSetting) -> list[Task]:
 
 
 def makespan_seconds(tasks: list[Task], at_once: int) -> float:
-    """Seconds until everything is done with so many at a time, begun in the order of the plan."""
+    """Estimate the seconds until all tasks are done, with `at_once` running at a time."""
     scheduler = Scheduler([task for task in tasks if not task.is_done])
     at_work: list[tuple[float, int, Any]] = []  # by when they end
     now = 0.0
@@ -126,7 +136,7 @@ def makespan_seconds(tasks: list[Task], at_once: int) -> float:
 
 
 class _Context(NamedTuple):
-    """What all pieces have in common."""
+    """What all tasks of a plan share."""
 
     setting: SweepSetting
     results: Path
@@ -134,13 +144,13 @@ class _Context(NamedTuple):
 
 
 def check_buildable(cell: Cell) -> None:
-    """Raises RbmixError for a model or an attack that does not exist, and for a model of code."""
+    """Raise RbmixError for a model or an attack that does not exist, and for a model of code."""
     sweep_checks.check_cell(cell)
     factory.family(cell.spec.model)
 
 
 def summarize_by_network(tasks: list[Task]) -> list[dict[str, Any]]:
-    """One row for each network, over its seeds: how much is done, how long the rest takes."""
+    """Return a row for each network, over its seeds: tasks done, and seconds of the others."""
     rows: dict[str, dict[str, Any]] = {}
     for task in tasks:
         row = rows.setdefault(
@@ -243,7 +253,7 @@ def _split_attack(
 
 
 def _can_be_split(protocol: Protocol) -> bool:
-    """Whether images do not depend on each other: neither on a sample, nor on a batch's draws."""
+    """Return whether images are independent: none is sampled, and no batch shares draws."""
     if protocol.algorithm not in ensembles.LADDERS:
         return False
     return not any(
@@ -254,7 +264,7 @@ def _can_be_split(protocol: Protocol) -> bool:
 def _explanation_task(
     cell: Cell, dataset: Dataset, split: Split, network: str, context: _Context
 ) -> Task:
-    """Measuring a network, its twin, and the transfer between them, as one piece."""
+    """Return the task that measures a network, its twin, and the transfer between them."""
     spec, shape, setting = cell.spec, factory.shape_of(dataset), context.setting
     grid = [one.text for one in protocols.load("fgsm", dataset.name).eps]
     weights: dict[str, dict[str, Any]] = {}

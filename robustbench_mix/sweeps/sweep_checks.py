@@ -1,4 +1,4 @@
-"""The words of a sweep, checked before anything is imported that takes its time."""
+"""Check a sweep before anything is imported that takes long."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def check_sweep(
     precision: str,
     device: str,
 ) -> None:
-    """Raise RbmixError for what is wrong with a sweep, and with how it is to be done."""
+    """Raise RbmixError for a sweep, or options of its execution, that are wrong."""
     check_runner(runner, workers, address)
     if precision != "auto":
         check_precision(precision)
@@ -34,9 +34,9 @@ def check_sweep(
 
 
 def check_cell(cell: Cell) -> None:
-    """Raise RbmixError for a network or an attack of a sweep that does not exist.
+    """Raise RbmixError for a network or an attack that does not exist, or a network of code.
 
-    A sweep may come from anybody: it names no module that is then imported.
+    A sweep may come from others, so it must not name modules that are imported.
     """
     word = cell.spec.model
     if catalog.is_code(word):
