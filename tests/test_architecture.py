@@ -41,9 +41,19 @@ DIRECTION = {
 # `sweeps.plan` does import it: it prices what is missing by timing it.
 TORCH_FREE = (
     "config", "storage", "results", "claims", "cli",
-    "sweeps.definition", "sweeps.sweep_checks", "sweeps.scheduler", "sweeps.status",
+    "evaluation.plan",
+    "sweeps.cell_plans", "sweeps.definition", "sweeps.scheduler", "sweeps.status",
 )  # fmt: skip
 TORCH = {"torch", "torchvision"}
+MAX_PARAMETERS = 8  # below the command line and the Python interface
+LONG_SIGNATURES = {"models.separable.__init__"}  # that of PyTorch's Conv2d
+# What everybody calls by another name, and the collisions that are left.
+ALIASES = {
+    "numpy as np", "pandas as pd", "pyarrow as pa", "torch.nn.functional as F",
+    "xml.etree.ElementTree as ET",
+    "robustbench_mix.claims.explanations.table.to_markdown as explained",
+    "robustbench_mix.results.unshuffling as decodings",
+}  # fmt: skip
 
 
 def module_of(path: Path) -> str:
@@ -109,6 +119,53 @@ def torch_in(module: str, source: str) -> list[str]:
     if not is_torch_free(module):
         return []
     return sorted(name for name in imported(source) if name.split(".")[0] in TORCH)
+
+
+def long_signatures(module: str, source: str) -> set[str]:
+    """The functions of a module that take more than `MAX_PARAMETERS`."""
+    found = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            given = node.args
+            count = len(given.posonlyargs + given.args + given.kwonlyargs)
+            if count + bool(given.vararg) + bool(given.kwarg) > MAX_PARAMETERS:
+                found.add(f"{module}.{node.name}")
+    return found
+
+
+def aliases(source: str) -> set[str]:
+    """The imports of a module that give another name to what they import."""
+    found = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            home = f"{node.module}." if isinstance(node, ast.ImportFrom) else ""
+            found |= {f"{home}{one.name} as {one.asname}" for one in node.names if one.asname}
+    return found
+
+
+def test_signatures_are_short() -> None:
+    """What a command or a Python call says is put together once, and goes on as one plan."""
+    inner = [module for module in FILES if module.split(".")[0] not in ("api", "cli")]
+    found = {
+        name
+        for module in inner
+        for name in long_signatures(module, FILES[module].read_text(encoding="utf-8"))
+    }
+    assert found <= LONG_SIGNATURES
+    names = ", ".join(f"{letter}=0" for letter in "abcdefgh")
+    assert not long_signatures("m", f"def f({names}): ...")
+    assert long_signatures("m", f"class C:\n  async def f(self, {names}): ...") == {"m.f"}
+    assert long_signatures("m", f"def g():\n  def f({names}, *words): ...") == {"m.f"}
+
+
+def test_names_do_not_collide() -> None:
+    """No import needs another name than the one that its module gives."""
+    found = set()
+    for path in FILES.values():
+        found |= aliases(path.read_text(encoding="utf-8"))
+    assert found <= ALIASES
+    assert aliases("def f():\n    from a.b import c as d, e") == {"a.b.c as d"}
+    assert aliases("import a, b as c") == {"b as c"}
 
 
 @pytest.mark.parametrize("module", FILES)

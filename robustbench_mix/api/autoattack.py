@@ -1,6 +1,6 @@
 """From Python: a whole curve in one call, and AutoAttack under the name scripts know.
 
-Both run the fast schedule on the caller's own network and tensors. The network leaves as it
+Both run the fast engine on the caller's own network and tensors. The network leaves as it
 came: mode, gradient flags, `.grad`, buffers, device, and the global random state.
 """
 
@@ -15,22 +15,22 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from robustbench_mix.attacks.base import Target
-from robustbench_mix.attacks.native import ensembles
-from robustbench_mix.attacks.reference.autoattack import STANDARD
-from robustbench_mix.config.epsilon import NORMS, Eps
+from robustbench_mix.attacks import registry
+from robustbench_mix.attacks.autoattack import STANDARD
+from robustbench_mix.attacks.counted_model import CountedModel
+from robustbench_mix.config.epsilon import Eps
+from robustbench_mix.config.norms import FROM_ROBUSTBENCH, NORMS
 from robustbench_mix.config.protocols import Protocol
 from robustbench_mix.data.dataset import Split
 from robustbench_mix.errors import RbmixError, unknown
 from robustbench_mix.evaluation import diagnostics
-from robustbench_mix.evaluation.fast import search_all
-from robustbench_mix.evaluation.reference import borrowed, classes_of, sample
+from robustbench_mix.evaluation.fast import FastOptions, search_all
+from robustbench_mix.evaluation.harness import Settings, borrow, classes_of, sample
 from robustbench_mix.evaluation.state import State
 from robustbench_mix.results import flags, records
 from robustbench_mix.runtime.devices import default_batch_size
 from robustbench_mix.runtime.progress import silenced
 
-NORM = {"Linf": "linf", "L2": "l2"}
 VERSIONS = ("standard", "custom")
 
 
@@ -74,7 +74,8 @@ def curve(
     grid = sorted((_eps(one) for one in eps), key=lambda one: one.value)
     if not grid:
         raise RbmixError("the epsilon grid is empty (needs one or more)")
-    state, found = _search(model, x, y, grid, norm, attack, options, seed, batch_size, device)
+    protocol = Protocol(attack, "", attack, norm, tuple(grid), options)
+    state, found = _search(model, x, y, protocol, seed, batch_size, device)
     correct = {
         one: sum(c and level >= at for c, level in zip(state.correct, state.level, strict=True))
         for at, one in enumerate(["0", *(radius.text for radius in grid)])
@@ -110,8 +111,8 @@ class AutoAttack:
     ) -> None:
         if is_tf_model:
             raise RbmixError("is_tf_model=True: only PyTorch models can be attacked")
-        if norm not in NORM:
-            raise unknown("norm", norm, list(NORM))
+        if norm not in FROM_ROBUSTBENCH:
+            raise unknown("norm", norm, list(FROM_ROBUSTBENCH))
         if version not in VERSIONS:
             raise unknown("version", version, VERSIONS)
         chosen = list(attacks_to_run or attacks or [])
@@ -172,11 +173,14 @@ class AutoAttack:
     def _run(
         self, components: list[str], x: Tensor, y: Tensor, batch_size: int
     ) -> tuple[Tensor, Tensor]:
-        options = {"components": components}
+        protocol = Protocol(
+            "autoattack", "", "autoattack", FROM_ROBUSTBENCH[self.norm], (_eps(self.epsilon),),
+            {"components": components},
+        )  # fmt: skip
         # One attack alone is that attack: the gradient step that places images would help it.
         state, x_adv = _search(
-            self.model, x, y, [_eps(self.epsilon)], NORM[self.norm], "autoattack", options,
-            self.seed or 0, batch_size, self.device, place=len(components) > 1,
+            self.model, x, y, protocol, self.seed or 0, batch_size, self.device,
+            place=len(components) > 1,
         )  # fmt: skip
         x_adv = x_adv.to(x.device)
         self._log(f"initial accuracy: {sum(state.correct) / len(x):.2%}")
@@ -203,35 +207,31 @@ def _search(
     model: nn.Module,
     x: Tensor,
     y: Tensor,
-    grid: list[Eps],
-    norm: str,
-    attack: str,
-    options: dict[str, Any],
+    protocol: Protocol,
     seed: int,
     batch_size: int | None,
     device: torch.device | str | None,
     *,
     place: bool = True,
 ) -> tuple[State, Tensor]:
-    """The fast schedule on tensors: its state, and the examples it found (n, C, H, W)."""
+    """Run the fast engine on tensors: its state, and the examples it found (n, C, H, W)."""
     split = split_of(x, y)
     home = device_of(model, device)
-    protocol = Protocol(attack, "", attack, norm, tuple(grid), options)
     found = split.images.clone()
     _check_repeatable(model, split, home)
     with silenced():
-        rungs = ensembles.ladder(attack, classes_of(model, split, home), options)
-        state = search_all(
-            model, split, protocol, ladder=rungs, seed=seed, device=home, found=found, place=place,
-            batch_size=batch_size or default_batch_size(min(x.shape[2:]), home),
-        )  # fmt: skip
+        classes = classes_of(model, split, home)
+        stages = registry.fast_stages(protocol.algorithm, classes, protocol.options)
+        settings = Settings(seed, home, batch_size or default_batch_size(min(x.shape[2:]), home))
+        options = FastOptions(found=found, place=place)
+        state = search_all(model, split, protocol, stages, settings, options=options)
     return state, found
 
 
 def _check_repeatable(model: nn.Module, split: Split, device: torch.device) -> None:
     """Raise RbmixError for a network that draws: the fast schedule believes a single pass."""
-    with borrowed(model, device):
-        differ = diagnostics.of_passes(Target(model), sample(split, device))
+    with borrow(model, device):
+        differ = diagnostics.of_passes(CountedModel(model), sample(split, device))
     if differ > flags.ROUNDING:
         raise flags.unsaid(differ)
 

@@ -12,11 +12,18 @@ from robustbench_mix.api.autoattack import device_of, split_of
 from robustbench_mix.api.result import Result
 from robustbench_mix.config.model import Interface
 from robustbench_mix.config.protocols import Protocol
+from robustbench_mix.config.training import Training
 from robustbench_mix.data.dataset import Dataset
 from robustbench_mix.errors import RbmixError
-from robustbench_mix.evaluation import plan
-from robustbench_mix.evaluation import pretrained as brought
-from robustbench_mix.runtime.progress import silenced
+from robustbench_mix.evaluation.plan import (
+    DataPlan,
+    EvaluationPlan,
+    ModelPlan,
+    attack_plan,
+    model_plan,
+    module_plan,
+)
+from robustbench_mix.runtime.progress import set_quiet, silenced
 
 Data = str | Path | Dataset | tuple[Tensor, Tensor]
 
@@ -90,44 +97,40 @@ def evaluate(
     ...
     robustbench_mix.errors.RbmixError: unknown attack 'pdg'; did you mean 'pgd'? ...
     """
+    from robustbench_mix.evaluation import evaluate
+
+    training = Training(epochs, train_examples, lr, precision, adversarial, adversarial_eps)
+    given = Interface(input_size, mean, std, classes)
     if isinstance(model, nn.Module):
         device = device or str(device_of(model))
         _check_module(
             spatial=spatial, channel=channel, weights=weights, pretrained=pretrained or None,
             mean=mean, std=std, input_size=input_size, classes=classes,
         )  # fmt: skip
-    elif not isinstance(model, str):
-        raise RbmixError(f"model is a {type(model).__name__} (needs an nn.Module or a name)")
-    if isinstance(data, tuple):
-        if (
-            isinstance(model, str)
-            and weights is None
-            and not brought.comes_with_weights(
-                model, spatial=spatial, channel=channel, pretrained=pretrained
-            )
-        ):
-            raise RbmixError(
-                f"model {model!r} would have to be trained: name a data set or a folder "
-                "instead of tensors"
-            )
-        data = _dataset(*data)
-        examples = len(data.test) if examples is None else examples
-    given = Interface(input_size, mean, std, classes)
-    interface = None if given == Interface() else given
-    grid = None if eps is None else [_text(one) for one in eps]
-    with silenced(), tempfile.TemporaryDirectory() as passing:
-        done = plan.evaluate(
-            model=model, spatial=spatial, channel=channel, seed=seed,
-            dataset=str(data) if isinstance(data, Path) else data, attack=protocol,
-            eps=grid, norm=norm, examples=examples, batch_size=batch_size,
-            weights=None if weights is None else Path(weights),
-            results=Path(passing if results is None else results),
-            training=plan.Training(
-                epochs, train_examples, lr, precision, adversarial, adversarial_eps
-            ),
-            pretrained=pretrained, interface=interface, device=device or "auto", backend=backend,
-            exhaustive=exhaustive, randomised=randomised, fresh=fresh, quiet=quiet,
+        network = module_plan(model, seed, training)
+    elif isinstance(model, str):
+        network = model_plan(
+            model, spatial, channel, seed, interface=None if given == Interface() else given,
+            weights=None if weights is None else Path(weights), pretrained=pretrained,
+            training=training,
         )  # fmt: skip
+    else:
+        raise RbmixError(f"model is a {type(model).__name__} (needs an nn.Module or a name)")
+    images = _data_plan(data, examples, network)
+    planned = EvaluationPlan(
+        data=images,
+        device=device or "auto",
+        model=network,
+        attack=attack_plan(
+            protocol, images.name, eps=None if eps is None else [_text(one) for one in eps],
+            norm=norm, backend=backend, exhaustive=exhaustive, randomised=randomised,
+            batch_size=batch_size,
+        ),
+    )  # fmt: skip
+    with silenced(), tempfile.TemporaryDirectory() as passing:
+        set_quiet(quiet)
+        folder = Path(passing if results is None else results)
+        done = evaluate.evaluate(planned, folder, fresh=fresh)
     return Result(done.run, None if results is None else done.path)
 
 
@@ -136,6 +139,19 @@ def _check_module(**given: object) -> None:
     for name, value in given.items():
         if value is not None:
             raise RbmixError(f"{name}={value!r} goes with a model that is named, not with a module")
+
+
+def _data_plan(data: Data, examples: int | None, model: ModelPlan) -> DataPlan:
+    """What to attack; raises RbmixError for tensors where a network is to be trained."""
+    if not isinstance(data, tuple):
+        return DataPlan(str(data) if isinstance(data, Path) else data, examples)
+    if model.is_trained:
+        raise RbmixError(
+            f"model {model.spec.model!r} would have to be trained: name a data set or a folder "
+            "instead of tensors"
+        )
+    dataset = _dataset(*data)
+    return DataPlan(dataset, len(dataset.test) if examples is None else examples)
 
 
 def _dataset(*data: Tensor) -> Dataset:

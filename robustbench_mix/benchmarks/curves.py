@@ -9,7 +9,7 @@ from functools import partial
 import torch
 from torch import nn
 
-from robustbench_mix.attacks.native import ensembles
+from robustbench_mix.attacks import registry
 from robustbench_mix.benchmarks import peers
 from robustbench_mix.benchmarks.table import Row
 from robustbench_mix.config import protocols
@@ -17,7 +17,7 @@ from robustbench_mix.config.protocols import Protocol
 from robustbench_mix.data.dataset import Split
 from robustbench_mix.evaluation import sample_audit
 from robustbench_mix.evaluation.fast import search_all
-from robustbench_mix.evaluation.reference import borrowed
+from robustbench_mix.evaluation.harness import Settings, borrow
 from robustbench_mix.evaluation.state import State
 from robustbench_mix.models.separable import SeparableConv2d, compose
 from robustbench_mix.runtime.devices import default_batch_size
@@ -50,12 +50,9 @@ def run_fast_engine(
     model: nn.Module, split: Split, protocol: Protocol, device: torch.device
 ) -> State:
     """Run our fast backend as `rbmix evaluate` does."""
-    options = protocol.options
-    rungs = ensembles.ladder(protocol.algorithm, 10, options)
-    return search_all(
-        model, split, protocol, ladder=rungs, seed=0, device=device,
-        batch_size=default_batch_size(int(split.images.shape[-1]), device),
-    )  # fmt: skip
+    stages = registry.fast_stages(protocol.algorithm, 10, protocol.options)
+    batch_size = default_batch_size(int(split.images.shape[-1]), device)
+    return search_all(model, split, protocol, stages, Settings(0, device, batch_size))
 
 
 def count_robust(state: State, epsilons: int) -> list[int]:
@@ -72,18 +69,18 @@ def autoattack_rows(
     device: torch.device,
     *,
     as_written: bool,
-    target: str,
-    passes_target: str,
+    targets: tuple[str, str],
     repeats: int,
 ) -> list[Row]:
-    """Compare the curve of AutoAttack with a loop over pyautoattack.
+    """AutoAttack's curve against pyautoattack, looped, on the two-step or composed network.
 
-    `as_written` runs pyautoattack on the two-step network, otherwise it is on the composed one.
+    `targets` say what the ratios of time and of passes should be.
     """
+    target, passes_target = targets
     protocol = protocols.load("autoattack", dataset)
     grid = [eps.value for eps in protocol.eps]
     x, y = split.pixels().to(device), split.labels.to(device)
-    with borrowed(model, device), silenced():
+    with borrow(model, device), silenced():
         net = (as_two_steps if as_written else as_dense)(model).requires_grad_(False)
         theirs = peers.with_pass_counter(net)
         found, their_curve, state = time_ratios(
@@ -137,8 +134,8 @@ def audited_row(
             lambda: run_fast_engine(model, split, estimate, device),
             1, device,
         )  # fmt: skip
-    rungs = ensembles.ladder(estimate.algorithm, 10, estimate.options)
-    bounds = sample_audit.findings(quick, split, rungs, 0, epsilons)
+    stages = registry.fast_stages(estimate.algorithm, 10, estimate.options)
+    bounds = sample_audit.findings(quick, split, stages, 0, epsilons)
     exact, cheap = count_robust(state, epsilons), count_robust(quick, epsilons)
     inside = all(
         (c - e) / len(split) <= bound["bound"] + 1e-12
@@ -168,7 +165,7 @@ def pgd_row(
     x, y = split.pixels().to(device), split.labels.to(device)
     missing = [name for name in peers.PGD if not peers.is_usable(name)]
     there = {name: run for name, run in peers.PGD.items() if name not in missing}
-    with borrowed(model, device), silenced():
+    with borrow(model, device), silenced():
         net = peers.with_pass_counter(as_dense(model).requires_grad_(False))
 
         def run_peer(name: str) -> list[int]:

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from robustbench_mix.attacks.base import Target
+from robustbench_mix.attacks.counted_model import CountedModel
 
 Curve = list[int]  # robust images at each epsilon
 Pgd = Callable[[nn.Module, Tensor, Tensor, list[float], int, float], Curve]
@@ -118,9 +118,9 @@ def timm_convmixer(width: int, depth: int, kernel: int, patch: int, classes: int
     return ConvMixer(width, depth, kernel_size=kernel, patch_size=patch, num_classes=classes)
 
 
-def with_pass_counter(model: nn.Module) -> Target:
+def with_pass_counter(model: nn.Module) -> CountedModel:
     """Return the network with a counter of its passes, and contiguous outputs for the peers."""
-    return Target(model)
+    return CountedModel(model)
 
 
 @torch.no_grad()

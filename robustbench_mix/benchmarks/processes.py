@@ -15,13 +15,12 @@ MEMORY = """
 import sys, tempfile
 from pathlib import Path
 import torch
-from robustbench_mix.evaluation import evaluate
-from robustbench_mix.training import load_or_train
-from robustbench_mix.config import protocols
-from robustbench_mix.models import factory
-from robustbench_mix.runtime.progress import set_quiet
 from robustbench_mix.config.model import ModelSpec
 from robustbench_mix.data.dataset import Dataset, Split
+from robustbench_mix.evaluation.evaluate import evaluate
+from robustbench_mix.evaluation.plan import DataPlan, EvaluationPlan, attack_plan, module_plan
+from robustbench_mix.models import factory
+from robustbench_mix.runtime.progress import set_quiet
 n = int(sys.argv[1])
 set_quiet(True)
 draw = torch.Generator().manual_seed(0)
@@ -29,11 +28,11 @@ images = torch.randint(0, 256, (n, 3, 32, 32), dtype=torch.uint8, generator=draw
 split = Split(images, torch.arange(n) % 10, torch.arange(n), 255)
 data = Dataset("random", tuple("0123456789"), split, split)
 model = factory.build(ModelSpec("resnet14"), factory.Shape(3, 32, 10), *data.statistics())
-evaluate.evaluate(evaluate.task(
-    evaluate.Label("resnet14", "learned", "learned", 0),
-    load_or_train.TrainedModel(model.eval(), Path(), {}, 0.0), data, protocols.load("smoke", ""),
-    Path(tempfile.mkdtemp()), torch.device("cpu"), examples=n, batch_size=256,
-))
+plan = EvaluationPlan(
+    data=DataPlan(data, n), device="cpu", model=module_plan(model.eval()),
+    attack=attack_plan("smoke", batch_size=256),
+)
+evaluate(plan, Path(tempfile.mkdtemp()))
 # Not getrusage: its peak is inherited from the process that started this one.
 lines = Path("/proc/self/status").read_text().splitlines()
 print(next(line.split()[1] for line in lines if line.startswith("VmHWM")))

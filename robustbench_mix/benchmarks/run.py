@@ -16,9 +16,12 @@ from robustbench_mix.benchmarks import curves, peers, processes, steps
 from robustbench_mix.benchmarks.table import Part, Row, Table, from_json, to_json, to_markdown
 from robustbench_mix.config import command_checks
 from robustbench_mix.config.command_checks import BENCHMARKS
+from robustbench_mix.config.model import ModelSpec
+from robustbench_mix.config.training import Training
 from robustbench_mix.data import loaders
 from robustbench_mix.data.dataset import Split, balanced_subset
-from robustbench_mix.evaluation import plan
+from robustbench_mix.evaluation.load_model import train_model
+from robustbench_mix.evaluation.plan import trained_model
 from robustbench_mix.runtime import provenance
 from robustbench_mix.runtime.devices import describe, pick_device
 from robustbench_mix.storage import reading
@@ -67,7 +70,7 @@ def run_benchmarks(
     check_writable(results)
     where = pick_device(device)
     table = _read_table(results)
-    benchmark = _Bench(dataset, examples, quick, precision, device, where)
+    benchmark = _Bench(dataset, examples, quick, precision, where)
     for part in parts or BENCHMARKS:
         logger.info(f"measuring: {part}")
         rows, skipped = benchmark.part(part)
@@ -99,7 +102,6 @@ class _Bench:
         examples: int,
         quick: bool,
         precision: str,
-        device: str,
         where: torch.device,
     ) -> None:
         self.dataset, self.examples, self.quick = (
@@ -107,7 +109,7 @@ class _Bench:
             min(examples, 4) if quick else examples,
             quick,
         )
-        self.precision, self.device, self.where = precision, device, where
+        self.precision, self.where = precision, where
         self.model = QUICK if quick else "resnet14"
         self.repeats = 1 if quick else 2
 
@@ -163,8 +165,8 @@ class _Bench:
         for spatial, model, split in self._pair(max(count, 1)):
             rows += curves.autoattack_rows(
                 f"{self.model} {spatial}", model, split, self._name(), self.where,
-                as_written=as_written, target="≥ 15x" if as_written else "≥ 3x",
-                passes_target="≤ 1/2", repeats=1 if as_written else self.repeats,
+                as_written=as_written, targets=("≥ 15x" if as_written else "≥ 3x", "≤ 1/2"),
+                repeats=1 if as_written else self.repeats,
             )  # fmt: skip
         return rows, []
 
@@ -172,8 +174,8 @@ class _Bench:
         model, split = self._network("learned", self.examples, adversarial=True)
         words = f"{self.model} trained adversarially"
         rows = curves.autoattack_rows(
-            words, model, split, self._name(), self.where, as_written=False, target="≥ 4.5x",
-            passes_target="≤ 1/4", repeats=self.repeats,
+            words, model, split, self._name(), self.where, as_written=False,
+            targets=("≥ 4.5x", "≤ 1/4"), repeats=self.repeats,
         )  # fmt: skip
         return rows, []
 
@@ -193,16 +195,14 @@ class _Bench:
         """Load or train a network, and return it with test images."""
         loaded = loaders.load(self.dataset)
         few = min(ADVERSARIAL_EXAMPLES, len(loaded.train)) if adversarial else None
-        training = plan.Training(
+        training = Training(
             epochs=ADVERSARIAL_EPOCHS if adversarial else None,
             examples=None if few == len(loaded.train) else few,
             precision=self.precision,
             adversarial=adversarial,
         )
-        trained = plan.train(
-            model=self.model, spatial=spatial, channel="learned", seed=0, dataset=self.dataset,
-            training=training, device=self.device,
-        )  # fmt: skip
+        model = trained_model(ModelSpec(self.model, spatial), training)
+        trained = train_model(model, loaded, self.where)
         return trained.model, balanced_subset(loaded.test, min(count, len(loaded.test)))
 
     def _name(self) -> str:

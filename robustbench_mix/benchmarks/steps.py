@@ -5,12 +5,18 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from robustbench_mix.attacks.native.pgd import ascend
+from robustbench_mix.attacks.base import Batch
+from robustbench_mix.attacks.native.pgd import pgd
 from robustbench_mix.benchmarks import peers
 from robustbench_mix.benchmarks.table import Row
 from robustbench_mix.config.model import ModelSpec
-from robustbench_mix.evaluation.compiled_model import CHUNK, compile_ahead, compiled, tolerance_of
-from robustbench_mix.evaluation.fast import searched
+from robustbench_mix.evaluation.compiled_model import (
+    CHUNK,
+    compile_ahead,
+    compile_model,
+    tolerance_of,
+)
+from robustbench_mix.evaluation.search_model import search_model
 from robustbench_mix.models import factory
 from robustbench_mix.models.prepacked import unpacked
 from robustbench_mix.models.separable import SeparableConv2d, compose
@@ -38,18 +44,15 @@ def bare_step(model: nn.Module, x: Tensor, y: Tensor) -> Step:
 def engine_steps(model: nn.Module, x: Tensor, count: int, *, exact: bool) -> Step:
     """Return PGD steps of the engine on images that stay correct, so that none leaves the batch."""
     model.eval().requires_grad_(False)
-    target = searched(model, x[:8], exact=exact)
+    counted = search_model(model, x[:8], exact=exact)
     with torch.no_grad():
         y = model(x).argmax(1)
     eps = torch.full((len(x),), 1e-9, device=x.device)
-    seeds = torch.arange(len(x), device=x.device)
+    batch = Batch(x, y, eps, torch.arange(len(x), device=x.device), "linf")
 
     def steps() -> None:
-        target.count_for(len(x))
-        ascend(
-            target, x, y, seeds, eps=eps, norm="linf", steps=count, step_size=0.1,
-            random_start=False,
-        )  # fmt: skip
+        counted.reset_passes(len(x))
+        pgd(counted, batch, steps=count, step_size=0.1, random_start=False)
 
     return steps
 
@@ -109,10 +112,10 @@ def forward_rows(name: str, size: int, device: torch.device, repeats: int) -> li
     rows = []
     for exact, words in ((True, "float32 search"), (False, "bfloat16 search where that is faster")):
         model = build_untrained(name, size).to(device).eval().requires_grad_(False)
-        target = searched(model, x[:8], exact=exact)
-        eager = unpacked(target.net)
-        made = compiled(target.net, x, tolerance_of(target), compile_ahead)
-        for how, net in (("packed", target.net), ("compiled", made)):
+        counted = search_model(model, x[:8], exact=exact)
+        eager = unpacked(counted.net)
+        made = compile_model(counted.net, x, tolerance_of(counted), compile_ahead)
+        for how, net in (("packed", counted.net), ("compiled", made)):
             if net is None or net is eager:
                 continue
             ours, theirs = (_repeat(_forward_step(one, x), 3) for one in (net, eager))

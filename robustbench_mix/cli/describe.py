@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Optional
+from typing import Annotated, Optional
 
 import typer
 
@@ -15,9 +15,11 @@ from robustbench_mix.cli.options import (
     InputSize,
     Quiet,
     SpatialWord,
-    answer,
     load_torch,
+    print_answer,
 )
+from robustbench_mix.config import catalog
+from robustbench_mix.config.model import Interface, ModelSpec
 
 
 @app.command()
@@ -48,17 +50,14 @@ def describe(
     As it would be trained: dense convolutions are made separable. Weights are neither needed nor
     downloaded.
     """
-    from robustbench_mix.config import command_checks
-
-    words: dict[str, Any] = {
-        "model": model, "spatial": spatial, "channel": channel, "dataset": dataset,
-        "input_size": input_size, "classes": classes,
-    }  # fmt: skip
-    command_checks.description(**words)
+    spec = ModelSpec(model, spatial, channel, interface=Interface(input_size, classes=classes))
+    catalog.check_model(model)
+    if dataset is not None:
+        catalog.check_dataset(dataset)
     load_torch(as_json or quiet)
 
     from robustbench_mix.cli import render
     from robustbench_mix.models import description
 
-    found = description.describe(**words)
-    answer(as_json, quiet, found, lambda: render.description(found))
+    found = description.describe(spec, dataset)
+    print_answer(as_json, quiet, found, lambda: render.description(found))

@@ -9,7 +9,15 @@ import typer
 
 from robustbench_mix.cli import completion
 from robustbench_mix.cli.app import app
-from robustbench_mix.cli.options import AsJson, Quiet, answer, chosen, existing, names, whole
+from robustbench_mix.cli.options import (
+    AsJson,
+    Quiet,
+    choose_folder,
+    paths_json,
+    print_answer,
+    require_folder,
+    whole,
+)
 
 
 @app.command()
@@ -90,18 +98,20 @@ def export(
         "architecture": architecture, "additional_data": additional_data,
         "reported": reported, "footnote": footnote,
     }  # fmt: skip
-    source = chosen(results, as_json or quiet)
+    source = choose_folder(results, as_json or quiet)
     if source.suffix == ".parquet":
         run, transfers = records.read(source), []
     else:
-        run = records.only(existing(source), {k: v for k, v in wanted.items() if v is not None})
+        run = records.only(
+            require_folder(source), {k: v for k, v in wanted.items() if v is not None}
+        )
         transfers = probes.read_all(source, "transfer")
     raised = flags.of_run(run, transfers)
     entry = model_info.of(run, eps, raised, told)
     path = model_info.write(out, model_id or model_info.default_id(run), entry)
     lacks, remarks = model_info.to_fill(entry), model_info.remarks(entry)
-    found = {"entry": entry, "to_fill": lacks, "remarks": remarks, **names([path])}
+    found = {"entry": entry, "to_fill": lacks, "remarks": remarks, **paths_json([path])}
     flagged = [f"flag {name}: {words} (docs/flags.md)" for name, words in raised.items()]
     still = [f"still to be filled: {', '.join(lacks)}"] if lacks else []
     said = [f"wrote {path}", *flagged, *remarks, *still]
-    answer(as_json, quiet, found, lambda: render.lines(said))
+    print_answer(as_json, quiet, found, lambda: render.lines(said))

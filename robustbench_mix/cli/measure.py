@@ -14,10 +14,10 @@ from robustbench_mix.cli.options import (
     Device,
     Precision,
     Quiet,
-    answer,
-    chosen,
-    listed,
+    choose_folder,
     load_torch,
+    print_answer,
+    split_list,
     whole,
 )
 
@@ -46,14 +46,16 @@ def bench(
     from robustbench_mix.config import command_checks
 
     words: dict[str, Any] = {
-        "dataset": dataset, "examples": examples, "parts": None if parts is None else listed(parts),
-        "precision": precision, "device": device,
+        "dataset": dataset, "examples": examples, "precision": precision, "device": device,
+        "parts": None if parts is None else split_list(parts),
     }  # fmt: skip
     command_checks.benchmark(**words)
-    results = chosen(out, as_json or quiet)
+    results = choose_folder(out, as_json or quiet)
     load_torch(as_json or quiet)
 
     from robustbench_mix.benchmarks import run, table
 
     measured = run.run_benchmarks(**words, quick=quick, results=results)
-    answer(as_json, quiet, table.to_json(measured), lambda: print(table.to_markdown(measured)))
+    print_answer(
+        as_json, quiet, table.to_json(measured), lambda: print(table.to_markdown(measured))
+    )

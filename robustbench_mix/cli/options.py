@@ -15,9 +15,8 @@ from robustbench_mix.cli import completion
 from robustbench_mix.config.model import Interface
 from robustbench_mix.errors import RbmixError
 from robustbench_mix.runtime import progress
-from robustbench_mix.storage import paths as places
 from robustbench_mix.storage import remote
-from robustbench_mix.storage.paths import is_folder
+from robustbench_mix.storage.paths import default_results_folder, is_folder
 
 logger = logging.getLogger(__name__)
 
@@ -172,7 +171,7 @@ Out = Annotated[
 ]
 
 
-def chosen(given: Path | None, quiet: bool, *inside: str) -> Path:
+def choose_folder(given: Path | None, quiet: bool, *inside: str) -> Path:
     """The folder that was named, or what is `inside` the usual one, said if it is another.
 
     `quiet` holds for all that is said from now on.
@@ -180,7 +179,7 @@ def chosen(given: Path | None, quiet: bool, *inside: str) -> Path:
     progress.set_quiet(quiet)
     if given is not None:
         return given
-    usual = places.default_results_folder()
+    usual = default_results_folder()
     if usual != Path("results"):
         logger.info(
             f"in this checkout of rbmix results are kept in {usual}, apart from the committed "
@@ -192,15 +191,15 @@ def chosen(given: Path | None, quiet: bool, *inside: str) -> Path:
 def load_torch(quiet: bool) -> None:
     """Say that PyTorch is about to be imported, which takes seconds, unless it is there.
 
-    Commands check their words before (`command_checks`). `quiet` holds for all that is said from
-    now on.
+    Commands check their words before, by making a plan of them. `quiet` holds for
+    all that is said from now on.
     """
     progress.set_quiet(quiet)
     if "torch" not in sys.modules:
         logger.info("loading PyTorch")
 
 
-def answer(as_json: bool, quiet: bool, data: Any, show: Callable[[], None]) -> None:
+def print_answer(as_json: bool, quiet: bool, data: Any, show: Callable[[], None]) -> None:
     """Print what a command found: as one JSON value, for people, or not at all.
 
     JSON has no NaN and no infinity: they become null.
@@ -212,12 +211,12 @@ def answer(as_json: bool, quiet: bool, data: Any, show: Callable[[], None]) -> N
         show()
 
 
-def names(paths: Iterable[Path]) -> dict[str, list[str]]:
+def paths_json(paths: Iterable[Path]) -> dict[str, list[str]]:
     """What a command wrote, as its JSON says it."""
     return {"paths": [remote.display_name(path) for path in paths]}
 
 
-def listed(text: str, kind: Callable[[str], Any] = str) -> list[Any]:
+def split_list(text: str, kind: Callable[[str], Any] = str) -> list[Any]:
     """The values of an option that takes several: `3,5,7`."""
     parts = [part.strip() for part in text.split(",")]
     try:
@@ -227,16 +226,21 @@ def listed(text: str, kind: Callable[[str], Any] = str) -> list[Any]:
         raise typer.BadParameter(f"{text!r} is not a list of {wanted}") from None
 
 
+def eps_grid(text: str | None) -> list[str] | None:
+    """The epsilons of `--eps`, None where it is not given."""
+    return None if text is None else split_list(text)
+
+
 def interface(
     input_size: int | None, mean: str | None, std: str | None, classes: int | None
 ) -> Interface | None:
     """What the options change between data set and network, None if nothing."""
-    means, stds = (None if text is None else tuple(listed(text, float)) for text in (mean, std))
+    means, stds = (None if text is None else tuple(split_list(text, float)) for text in (mean, std))
     given = Interface(input_size, means, stds, classes)
     return None if given == Interface() else given
 
 
-def existing(folder: Path) -> Path:
+def require_folder(folder: Path) -> Path:
     """The folder, if it is there; raises RbmixError otherwise."""
     if not is_folder(folder):
         raise RbmixError(f"results folder {folder} does not exist")

@@ -10,8 +10,8 @@ from rich.table import Table
 
 from robustbench_mix.cli.render import lines, saved, screen
 from robustbench_mix.runtime.pace import format_duration
-from robustbench_mix.sweeps import status as ongoing
 from robustbench_mix.sweeps.scheduler import STATES
+from robustbench_mix.sweeps.status import count_by_network, describe_running_and_failed
 
 
 def plan(name: str, summary: str, rows: list[dict[str, Any]], at_once: int, seconds: float) -> None:
@@ -47,13 +47,13 @@ def status(sweeps: list[dict[str, Any]]) -> None:
         table = Table(title=escape(f"{sweep['sweep']}: {sweep['runner']}, on {sweep['machine']}"))
         for column in ("network", *STATES, "left, about"):
             table.add_column(column, justify="left" if column == "network" else "right")
-        for row in ongoing.count_by_network(sweep):
+        for row in count_by_network(sweep):
             counts = (str(row[state]) for state in STATES)
             table.add_row(escape(row["network"]), *counts, format_duration(row["seconds"]))
         console.print(table)
         lines(
             [
                 f"began {sweep['began']}, last change {sweep['changed']}",
-                *ongoing.describe_running_and_failed(sweep),
+                *describe_running_and_failed(sweep),
             ]
         )

@@ -12,11 +12,11 @@ from robustbench_mix.cli.options import (
     AsJson,
     Quiet,
     Results,
-    answer,
-    chosen,
-    existing,
+    choose_folder,
     load_torch,
-    names,
+    paths_json,
+    print_answer,
+    require_folder,
 )
 from robustbench_mix.runtime import progress
 from robustbench_mix.storage import remote
@@ -41,7 +41,7 @@ def models(as_json: AsJson = False, quiet: Quiet = False) -> None:
         counts = {name: factory.trainable_parameters(name) for name in catalog.MODELS}
     registered = plugins.registering_packages("model")
     packages = {name: {"package": package} for name, package in registered.items()}
-    answer(
+    print_answer(
         as_json,
         quiet,
         {**packages, **counts},
@@ -60,7 +60,7 @@ def attacks(as_json: AsJson = False, quiet: Quiet = False) -> None:
     registered = plugins.registering_packages("algorithm")
     listed: list[dict[str, object]] = [{**p.as_json(), "summary": p.summary} for p in loaded]
     listed += [{"algorithm": name, "package": owner} for name, owner in registered.items()]
-    answer(as_json, quiet, listed, lambda: render.attacks(loaded, registered))
+    print_answer(as_json, quiet, listed, lambda: render.attacks(loaded, registered))
 
 
 @app.command()
@@ -79,23 +79,23 @@ def leaderboard(
     With --beside also beside.md and beside.csv: what others report for the same data set, norm
     and epsilon, next to the runs under AutoAttack here. It never enters the leaderboard.
     """
-    folder = existing(chosen(results, as_json or quiet))
+    folder = require_folder(choose_folder(results, as_json or quiet))
     with progress.report_if_slow(f"reading the records in {remote.portable_name(folder)}"):
         from robustbench_mix.cli import render
-        from robustbench_mix.results import leaderboard as board
         from robustbench_mix.results import plots
+        from robustbench_mix.results.leaderboard import stale, write
         from robustbench_mix.results.robustbench import side_by_side
         from robustbench_mix.storage import files
 
         tables = side_by_side.content(folder, beside) if beside else {}
-        stale = [*board.stale(folder), *files.files_that_differ(tables)] if check else []
+        changed = [*stale(folder), *files.files_that_differ(tables)] if check else []
     if check:
-        _tell_stale(stale, folder, "leaderboard", as_json, quiet)
+        _tell_stale(changed, folder, "leaderboard", as_json, quiet)
         return
     with progress.report_if_slow("drawing the curves"):
         drawn = plots.write(folder)
-        written = [*board.write(folder), *drawn, *files.write_if_changed(tables)]
-    answer(as_json, quiet, names(written), lambda: render.regenerated(written))
+        written = [*write(folder), *drawn, *files.write_if_changed(tables)]
+    print_answer(as_json, quiet, paths_json(written), lambda: render.regenerated(written))
 
 
 @app.command()
@@ -108,7 +108,7 @@ def claims(
     """Test each claim of the paper against the records."""
     from dataclasses import asdict
 
-    folder = existing(chosen(results, as_json or quiet))
+    folder = require_folder(choose_folder(results, as_json or quiet))
     with progress.report_if_slow(
         f"testing the claims on the records in {remote.portable_name(folder)}"
     ):
@@ -126,7 +126,7 @@ def claims(
         return
     with progress.report_if_slow("drawing what explains them"):
         written = page.write(folder, found, why)
-    answer(
+    print_answer(
         as_json, quiet, [asdict(claim) for claim in found], lambda: render.claims(found, written)
     )
 
@@ -134,13 +134,13 @@ def claims(
 @app.command()
 def report(results: Results = None, as_json: AsJson = False, quiet: Quiet = False) -> None:
     """Write everything into one HTML file that needs no network."""
-    folder = existing(chosen(results, as_json or quiet))
+    folder = require_folder(choose_folder(results, as_json or quiet))
     with progress.report_if_slow(f"making a page of the records in {remote.portable_name(folder)}"):
         from robustbench_mix.claims import html_report
         from robustbench_mix.cli import render
 
         written = html_report.write(folder)
-    answer(as_json, quiet, names(written), lambda: render.regenerated(written))
+    print_answer(as_json, quiet, paths_json(written), lambda: render.regenerated(written))
 
 
 def _tell_stale(stale: list[Path], results: Path, command: str, as_json: bool, quiet: bool) -> None:
@@ -152,6 +152,6 @@ def _tell_stale(stale: list[Path], results: Path, command: str, as_json: bool, q
     said = [f"{remote.display_name(path)} {rewrites}" for path in stale]
     said = said or [f"{place}: the {command} matches the records"]
     data = {"stale": [str(path) for path in stale]}
-    answer(as_json, quiet and not stale, data, lambda: render.lines(said))
+    print_answer(as_json, quiet and not stale, data, lambda: render.lines(said))
     if stale:
         raise typer.Exit(1)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Optional
+from typing import Annotated, Optional
 
 import typer
 
@@ -19,16 +19,19 @@ from robustbench_mix.cli.options import (
     Quiet,
     Results,
     TrainExamples,
-    answer,
-    chosen,
-    existing,
-    listed,
+    choose_folder,
     load_torch,
-    names,
+    paths_json,
+    print_answer,
+    require_folder,
     results_folder,
+    split_list,
     whole,
 )
+from robustbench_mix.config.command_checks import check_runner
+from robustbench_mix.config.training import Training
 from robustbench_mix.errors import RbmixError
+from robustbench_mix.evaluation.plan import DataPlan, UnshufflingPlan, unshufflers_of
 from robustbench_mix.runtime import progress
 from robustbench_mix.storage import remote
 
@@ -61,32 +64,31 @@ def unshuffle(
     quiet: Quiet = False,
 ) -> None:
     """Teach ConvMixers to undo a fixed permutation of the pixels: learned against frozen."""
-    from robustbench_mix.config import command_checks
-    from robustbench_mix.config.training import Training
-
-    words: dict[str, Any] = {
-        "widths": listed(width, int), "depths": listed(depth, int), "kernels": listed(kernel, int),
-        "patch": patch, "spatial": listed(spatial), "seed": seed, "dataset": dataset,
-        "examples": examples, "training": Training(epochs, train_examples, lr, precision),
-        "device": device,
-    }  # fmt: skip
-    command_checks.unshufflers(**words)
-    results = chosen(out, as_json or quiet)
+    planned = UnshufflingPlan(
+        data=DataPlan(dataset, examples),
+        device=device,
+        unshufflers=unshufflers_of(
+            split_list(width, int), split_list(depth, int), split_list(kernel, int), patch,
+            split_list(spatial), seed,
+        ),
+        training=Training(epochs, train_examples, lr, precision),
+    )  # fmt: skip
+    results = choose_folder(out, as_json or quiet)
     load_torch(as_json or quiet)
 
     from robustbench_mix.cli import render
-    from robustbench_mix.evaluation import plan as jobs
+    from robustbench_mix.evaluation import unshuffling_run
     from robustbench_mix.results import gallery
     from robustbench_mix.storage import files
 
     with files.record_written_files() as changed:
-        paths = jobs.unshuffle(**words, results=results, quiet=as_json or quiet)
+        paths = unshuffling_run.unshuffle(planned, results)
     rows = gallery.rows(paths)
     read = [path for path in paths if path not in changed]
     with progress.report_if_slow("drawing what was decoded"):
         written = [*(path for path in paths if path in changed), *gallery.write(results)]
-    answer(
-        as_json, quiet, {"rows": rows, **names(written)},
+    print_answer(
+        as_json, quiet, {"rows": rows, **paths_json(written)},
         lambda: render.decodings(rows, written, read),
     )  # fmt: skip
 
@@ -154,46 +156,38 @@ def sweep(
     quiet: Quiet = False,
 ) -> None:
     """Train and attack a whole grid; a second call does only what is missing."""
-    from robustbench_mix.sweeps import definition, sweep_checks
+    from robustbench_mix.sweeps import definition
+    from robustbench_mix.sweeps.cell_plans import plan_sweep
 
     is_silent = as_json or quiet
     changes = {
         "datasets": None if dataset is None else [dataset],
-        "models": None if models is None else listed(models),
-        "seeds": None if seeds is None else listed(seeds, int),
-        "attacks": None if attacks is None else listed(attacks),
+        "models": None if models is None else split_list(models),
+        "seeds": None if seeds is None else split_list(seeds, int),
+        "attacks": None if attacks is None else split_list(attacks),
         "examples": examples, "epochs": epochs, "train_examples": train_examples,
     }  # fmt: skip
     wanted = definition.load(spec, {name: v for name, v in changes.items() if v is not None})
-    sweep_checks.check_sweep(
-        wanted, runner=runner, workers=workers, address=address, precision=precision, device=device
-    )
-    results = chosen(out, is_silent)
+    check_runner(runner, workers, address)
+    planned = plan_sweep(wanted, device, precision)
+    results = choose_folder(out, is_silent)
     load_torch(is_silent)
 
     from robustbench_mix.cli import render_sweeps
     from robustbench_mix.results import gallery, plots
-    from robustbench_mix.sweeps import plan as planning
     from robustbench_mix.sweeps import run
-    from robustbench_mix.sweeps import status as status_file
     from robustbench_mix.sweeps.executors import choose
+    from robustbench_mix.sweeps.plan import makespan_seconds, plan_here, summarize_by_network
+    from robustbench_mix.sweeps.status import start
 
     failures: list[str] = []
     with choose.open_executor(runner, workers=workers, address=address, device=device) as found:
-        setting, tasks = found.call(
-            planning.plan_here, wanted, remote.portable_name(results), device, precision, is_silent
-        )
+        setting, tasks = found.call(plan_here, planned, remote.portable_name(results), device)
         if not is_silent:
-            wall = planning.makespan_seconds(tasks, found.capacity)
-            render_sweeps.plan(
-                wanted.name,
-                wanted.summary,
-                planning.summarize_by_network(tasks),
-                found.capacity,
-                wall,
-            )
+            rows, wall = summarize_by_network(tasks), makespan_seconds(tasks, found.capacity)
+            render_sweeps.plan(wanted.name, wanted.summary, rows, found.capacity, wall)
         if not plan:
-            state = status_file.start(results, wanted.name, found.description, tasks)
+            state = start(results, wanted.name, found.description, tasks)
             failures = run.run_sweep(tasks, setting, found, state.set_state)
     written = []
     if not plan:
@@ -201,7 +195,7 @@ def sweep(
         with progress.report_if_slow("bringing leaderboard, curves and pictures up to date"):
             written = plots.refresh(results) if any(p.attack for p in tasks) else []
             written += gallery.write(results) if wanted.unshuffling_cells else []
-    answer(
+    print_answer(
         as_json, quiet, run.to_json(tasks, failures, written),
         lambda: render_sweeps.sweep(failures, written),
     )  # fmt: skip
@@ -217,10 +211,10 @@ def status(
 ) -> None:
     """Show how far sweeps into a results folder are, from any machine that sees it."""
     from robustbench_mix.cli import render_sweeps
-    from robustbench_mix.sweeps import status as status_file
+    from robustbench_mix.sweeps.status import read_all
 
-    folder = existing(chosen(results, as_json or quiet))
-    found = status_file.read_all(folder)
+    folder = require_folder(choose_folder(results, as_json or quiet))
+    found = read_all(folder)
     if not found:
         raise RbmixError(f"no sweep has been run into {remote.portable_name(folder)}")
-    answer(as_json, quiet, {"sweeps": found}, lambda: render_sweeps.status(found))
+    print_answer(as_json, quiet, {"sweeps": found}, lambda: render_sweeps.status(found))

@@ -10,8 +10,6 @@ from itertools import pairwise
 from robustbench_mix.config.limits import MAX_EPS
 from robustbench_mix.errors import RbmixError
 
-NORMS = ("linf", "l2")
-
 
 @dataclass(frozen=True)
 class Eps:

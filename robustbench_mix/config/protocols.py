@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from robustbench_mix.config.canonical import short_hash
-from robustbench_mix.config.epsilon import NORMS, Eps, parse_grid
+from robustbench_mix.config.epsilon import Eps, parse_grid
 from robustbench_mix.config.limits import check_name
+from robustbench_mix.config.norms import NORMS
 from robustbench_mix.errors import RbmixError, unknown
 from robustbench_mix.storage import reading
 from robustbench_mix.storage.paths import parse_path

@@ -93,12 +93,14 @@ CONVMIXER = Recipe(
 )
 
 
-def recipe_for(family: str, dataset: str) -> Recipe:
-    """The recipe of a model family (`resnet` or `convmixer`) on a data set.
+def recipe_for(model: str, dataset: str) -> Recipe:
+    """The recipe of a model word on a data set.
 
+    ConvMixer's is for every architecture with `mixer` in its name, the ResNets' for all others.
     Digits are small, few, and change their meaning when mirrored.
     """
-    recipe = CONVMIXER if family == "convmixer" else RESNET
+    name = model.rpartition(":")[2]
+    recipe = CONVMIXER if "mixer" in name.lower() else RESNET
     if dataset == "digits":
         recipe = replace(recipe, epochs=8, pad=1, flip=False)
     return recipe
@@ -114,6 +116,9 @@ class Training:
     """What the user wants changed in the recipe; None keeps it.
 
     `adversarial` trains on PGD examples, within `adversarial_eps` if that is given.
+
+    Raises:
+        RbmixError: For a number out of range, and a radius that nothing would use.
     """
 
     epochs: int | None = None
@@ -123,8 +128,7 @@ class Training:
     adversarial: bool = False
     adversarial_eps: str | None = None
 
-    def check(self) -> None:
-        """Raises RbmixError for numbers out of range and a radius that nothing would use."""
+    def __post_init__(self) -> None:
         check_count("epochs", self.epochs, MAX_EPOCHS)
         check_count("number of examples", self.examples, MAX_EXAMPLES)
         if self.lr is not None:
@@ -137,10 +141,22 @@ class Training:
         if not self.adversarial:
             raise RbmixError(f"--adversarial-eps {self.adversarial_eps} needs --adversarial")
 
+    def applied_to(self, recipe: Recipe, precision: str) -> Recipe:
+        """The recipe with these epochs and this learning rate, in a precision that was chosen."""
+        return replace(
+            recipe,
+            epochs=recipe.epochs if self.epochs is None else self.epochs,
+            lr=recipe.lr if self.lr is None else self.lr,
+            precision=precision,
+        )
+
     def check_idle(self, model: str) -> None:
         """Raises RbmixError if anything is to be changed for a network that is not trained."""
-        if replace(self, precision="auto") != Training():
+        if replace(self, precision="auto") != UNCHANGED:
             raise RbmixError(
                 f"model {model!r} comes with its weights: --epochs, --train-examples, --lr and "
                 "--adversarial go with training"
             )
+
+
+UNCHANGED = Training()

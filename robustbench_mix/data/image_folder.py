@@ -8,12 +8,12 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
 import torch
 
+from robustbench_mix.config.catalog import dataset_name
 from robustbench_mix.config.limits import check_name
 from robustbench_mix.data.dataset import Dataset, Split
 from robustbench_mix.errors import RbmixError
@@ -29,13 +29,8 @@ FORMATS = ("BMP", "JPEG", "PNG", "PPM", "WEBP")  # by content: no other decoder 
 MAX_PIXELS = 2**24  # of one image
 
 
-def load_folder(path: Path, reserved: Collection[str] = ()) -> Dataset:
-    """Read a class folder; the data set has the name of the folder.
-
-    Args:
-        path: The folder, with `train` and `test` inside.
-        reserved: Names of other data sets: a folder of such a name gets `-folder` appended, so
-            that its results are not taken for theirs.
+def load_folder(path: Path) -> Dataset:
+    """Read a class folder; the data set is named after the folder (`catalog.dataset_name`).
 
     Raises:
         RbmixError: `train` or `test` is missing, their classes differ or are fewer than two, an
@@ -54,8 +49,7 @@ def load_folder(path: Path, reserved: Collection[str] = ()) -> Dataset:
     splits = _read_cache(
         cached, {split: len(images) for split, images in files.items()}, len(classes)
     )
-    name = f"{path.name}-folder" if path.name in reserved else path.name
-    return Dataset(name, classes, *splits)
+    return Dataset(dataset_name(str(path)), classes, *splits)
 
 
 def _read_cache(path: Path, counts: dict[str, int], classes: int) -> list[Split]:

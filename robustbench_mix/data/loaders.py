@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from robustbench_mix.config.catalog import DATASETS, check_dataset
+from robustbench_mix.config.catalog import check_dataset
 from robustbench_mix.data.dataset import Dataset, Split, balanced_subset
 from robustbench_mix.data.image_folder import load_folder
 from robustbench_mix.data.shape import Shape, shape_of
@@ -31,7 +31,7 @@ def shape(name: str) -> Shape:
 
 
 def load(name: str) -> Dataset:
-    """Load a data set by name (`DATASETS`) or from a class folder by path.
+    """Load a data set by name (`catalog.DATASETS`) or from a class folder by path.
 
     Raises:
         RbmixError: The name is unknown, the folder is missing or no class folder, or CIFAR is
@@ -43,7 +43,7 @@ def load(name: str) -> Dataset:
             return _load_digits()
         if name in ("cifar10", "cifar100"):
             return _load_cifar(name)
-        return load_folder(parse_path(name), reserved=DATASETS)
+        return load_folder(parse_path(name))
 
 
 def _make_split(images: np.ndarray, labels: np.ndarray, grey_levels: int) -> Split:

@@ -19,7 +19,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from robustbench_mix.attacks.base import Target
+from robustbench_mix.attacks.counted_model import CountedModel
 from robustbench_mix.attacks.passes import Count
 from robustbench_mix.data.shape import Shape
 from robustbench_mix.models.fusion import COARSE_TOLERANCE, EXACT_TOLERANCE, nearly_equal
@@ -64,10 +64,10 @@ class Chunked(nn.Module):
 
 
 class ForwardOnly:
-    """Lends a target the compiled copy of its network; compiles it at the first use.
+    """Lend a model the compiled copy of its network; compile it at the first use.
 
     Args:
-        target: The target whose network is searched, on a CPU.
+        model: The model that attacks search, on a CPU.
         x: A few images, (B, C, H, W), of the network's dtype.
         images: How many images the whole run has, also where this process attacks a part of
             them: the outcome is not to depend on the parts.
@@ -75,21 +75,21 @@ class ForwardOnly:
     """
 
     def __init__(
-        self, target: Target, x: Tensor, images: int, compile_: Compile | None = None
+        self, model: CountedModel, x: Tensor, images: int, compile_: Compile | None = None
     ) -> None:
-        self.target, self.x, self.images = target, x, images
+        self.model, self.x, self.images = model, x, images
         self.compile = compile_ or compile_ahead
 
     @contextmanager
-    def lent(self, passes: Count) -> Iterator[None]:
+    def lend(self, passes: Count) -> Iterator[None]:
         """Search on the compiled copy within the block if so many passes an image are worth it."""
-        net = self.target.net
+        net = self.model.net
         if not passes.gradient and self._is_worth(passes.forward) and self._compiled is not None:
-            self.target.net = self._compiled
+            self.model.net = self._compiled
         try:
             yield
         finally:
-            self.target.net = net
+            self.model.net = net
 
     def _is_worth(self, forward: float) -> bool:
         return self._flops * forward * self.images >= WORTH
@@ -101,7 +101,7 @@ class ForwardOnly:
             return 0.0
         _, channels, size, _ = self.x.shape
         try:
-            done = count_multiply_adds(unpacked(self.target.net), Shape(channels, size, 0))
+            done = count_multiply_adds(unpacked(self.model.net), Shape(channels, size, 0))
         except Exception:  # a network that cannot be looked into is not compiled either
             return 0.0
         return 2.0 * (done.rest + sum(cost.as_it_runs for cost in done.separable))
@@ -109,15 +109,15 @@ class ForwardOnly:
     @cached_property
     def _compiled(self) -> Chunked | None:
         with report_if_slow("compiling the network for forward passes"):
-            return compiled(self.target.net, self.x, tolerance_of(self.target), self.compile)
+            return compile_model(self.model.net, self.x, tolerance_of(self.model), self.compile)
 
 
-def tolerance_of(target: Target) -> float:
-    """How far logits may be from those of the target's network, as a share of the largest."""
-    return EXACT_TOLERANCE if target.judge is None else COARSE_TOLERANCE
+def tolerance_of(model: CountedModel) -> float:
+    """Return how far logits may be from those of the network, as a share of the largest."""
+    return EXACT_TOLERANCE if model.judge is None else COARSE_TOLERANCE
 
 
-def compiled(net: nn.Module, x: Tensor, tolerance: float, compile_: Compile) -> Chunked | None:
+def compile_model(net: nn.Module, x: Tensor, tolerance: float, compile_: Compile) -> Chunked | None:
     """`net` with a compiled program, None if that fails or its logits differ.
 
     Args:

@@ -8,9 +8,10 @@ from typing import Any
 
 import torch
 
+from robustbench_mix.attacks.voting import DRAWS
 from robustbench_mix.config.canonical import short_hash
-from robustbench_mix.config.protocols import Protocol
-from robustbench_mix.data.dataset import Split
+from robustbench_mix.evaluation.inputs import Inputs
+from robustbench_mix.evaluation.plan import AttackPlan
 from robustbench_mix.results import records
 from robustbench_mix.results.records import Run
 from robustbench_mix.runtime.devices import compute_environment
@@ -31,24 +32,24 @@ def header_of(
     label: Label,
     checkpoint: dict[str, Any],
     weights: str,
-    dataset: str,
-    split: Split,
-    protocol: Protocol,
-    *,
+    inputs: Inputs,
+    attack: AttackPlan,
     batch_size: int,
-    backend: str,
-    device: torch.device,
-    randomised: int = 0,
 ) -> dict[str, Any]:
     """Everything that decides the outcome, and how it was made.
 
-    `checkpoint` is the header of the network's checkpoint, empty where there is none;
-    `weights` is the hash of its weights; `randomised` is how many passes a verdict rests on,
-    0 where the network is not said to draw random numbers.
+    Args:
+        label: The words that the network goes by.
+        checkpoint: The header of its checkpoint, empty where there is none.
+        weights: The hash of its weights.
+        inputs: The images, and the device.
+        attack: The protocol, and how it is run.
+        batch_size: Images attacked at once.
     """
+    protocol, split = attack.protocol, inputs.split
     return {
-        **made_of(label, checkpoint, device),
-        "dataset": dataset,
+        **made_of(label, checkpoint, inputs.device),
+        "dataset": inputs.dataset.name,
         "protocol": protocol.name,
         "norm": protocol.norm,
         "eps": [eps.text for eps in protocol.eps],
@@ -58,8 +59,9 @@ def header_of(
         "checkpoint_hash": weights,
         "data_hash": split.hash,
         "batch_size": batch_size,
-        "backend": backend,
-        **({"randomised": randomised} if randomised else {}),
+        "backend": attack.recorded_backend,
+        # How many passes a verdict rests on.
+        **({"randomised": DRAWS} if attack.randomised else {}),
     }
 
 

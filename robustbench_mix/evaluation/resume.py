@@ -76,12 +76,12 @@ class Saver:
             self.saved_at = time.monotonic()
 
 
-def partial_of(path: Path) -> Path:
+def resume_state_path(path: Path) -> Path:
     """Where the state is kept of the unfinished run that will give `path`."""
     return path.with_suffix(ATTACK_SUFFIX)
 
 
-def resumed(path: Path, header: dict[str, Any], sizes: Sizes) -> State | None:
+def read_state(path: Path, header: dict[str, Any], sizes: Sizes) -> State | None:
     """The state at `path` of a run with this header, None if there is none.
 
     Raises RbmixError if the file is damaged.
@@ -96,8 +96,8 @@ def resumed(path: Path, header: dict[str, Any], sizes: Sizes) -> State | None:
     return None
 
 
-def is_of(path: Path, header: dict[str, Any]) -> bool:
-    """Whether the state of such a run is kept there; raises RbmixError as `resumed` does."""
+def has_state_of(path: Path, header: dict[str, Any]) -> bool:
+    """Whether the state of such a run is kept there; raises RbmixError as `read_state` does."""
     kept = _read(path)
     with reading.refuse_on_error(*_refusal(path)):
         return kept is not None and agree(kept["header"], header)
@@ -114,7 +114,7 @@ def _refusal(path: Path) -> tuple[str, str]:
     return f"unfinished run {path} is damaged", "; delete it"
 
 
-def shards(records: Path) -> list[Shard]:
+def find_shards(records: Path) -> list[Shard]:
     """Into how many parts a run is being split, if any of them is on disk: all of these parts."""
     found: Counter[int] = Counter()
     pattern = re.compile(re.escape(records.stem) + r"\.shard-([0-9]{1,4})-of-([0-9]{1,4})\.json")
@@ -127,19 +127,19 @@ def shards(records: Path) -> list[Shard]:
     return [Shard(number, of) for number in range(1, of + 1)]
 
 
-def joined(records: Path, header: dict[str, Any], sizes: Sizes) -> State | None:
+def join_shards(records: Path, header: dict[str, Any], sizes: Sizes) -> State | None:
     """The state of a run whose shards are all on disk, None if one is missing."""
     states = []
-    for shard in shards(records):
+    for shard in find_shards(records):
         part = Sizes(len(shard.rows(sizes.images)), sizes.levels, sizes.steps, sizes.batch_size)
-        state = resumed(shard.path(records), header, part)
+        state = read_state(shard.path(records), header, part)
         if state is None:
             return None
         states.append(state)
-    return merged(states) if states else None
+    return merge_states(states) if states else None
 
 
-def merged(states: list[State]) -> State:
+def merge_states(states: list[State]) -> State:
     """One state of all images, in order; passes and seconds are sums, the batch is the smallest."""
     plain: dict[str, Any] = {}
     for name in (one.name for one in fields(State)):
@@ -157,13 +157,13 @@ def merged(states: list[State]) -> State:
     return State(**plain, passes=passes, attack_seconds=seconds, batch_size=batch_size)
 
 
-def is_left(path: Path) -> bool:
+def has_resume_state(path: Path) -> bool:
     """Whether something is kept of the run that gave, or will give, `path`."""
-    return partial_of(path).exists() or bool(shards(path))
+    return resume_state_path(path).exists() or bool(find_shards(path))
 
 
-def forget(path: Path) -> None:
+def delete_resume_state(path: Path) -> None:
     """Remove what was kept of a run whose records are there."""
-    remove(partial_of(path))
-    for shard in shards(path):
+    remove(resume_state_path(path))
+    for shard in find_shards(path):
         remove(shard.path(path))

@@ -14,12 +14,12 @@ class State:
     """How far a run has come, in plain lists with one entry per image.
 
     `level` is the position in the grid of the smallest epsilon that broke the image, or
-    the length of the grid; `stage` counts the (epsilon, component) steps it has passed;
+    the length of the grid; `stage` counts the (epsilon, stage) pairs it has passed;
     `failed` is the largest position at which the whole protocol was run and failed, or -1;
     `check` is a position below the one that is being attacked, at which a conclusion of the
     fast schedule is attacked outright, or -1; `check_stage` and `checked` say how far that
     is and what came of it, `confirmed` or `refuted`. `cheap` is the level at
-    which an image came to rungs that are meant for a sample, or -1. `forward` and `gradient`
+    which an image came to stages that are meant for a sample, or -1. `forward` and `gradient`
     are the passes spent on each image, None where a library does not tell. `batch_size` is
     how many images at once fit into memory so far, 0 before the first.
     """

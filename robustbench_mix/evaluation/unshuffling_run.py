@@ -16,60 +16,80 @@ from robustbench_mix.config.model import Unshuffler
 from robustbench_mix.config.training import Recipe
 from robustbench_mix.data.dataset import Dataset, Split, balanced_subset
 from robustbench_mix.errors import RbmixError
+from robustbench_mix.evaluation.inputs import Inputs, load_inputs
+from robustbench_mix.evaluation.plan import UnshufflingPlan
 from robustbench_mix.results.unshuffling import DECODED, PICTURES, path_for
 from robustbench_mix.runtime import provenance
-from robustbench_mix.runtime.devices import compute_environment, training_threads
+from robustbench_mix.runtime.devices import compute_environment, pick_precision, training_threads
 from robustbench_mix.runtime.progress import report_if_slow
 from robustbench_mix.storage import parquet_table
+from robustbench_mix.storage.files import check_writable
 from robustbench_mix.storage.locks import exclusive_lock
 from robustbench_mix.training.resume import ResumeState, delete_resume_state
-from robustbench_mix.training.unshuffling import build, describe_limits, permutation, shuffle, train
+from robustbench_mix.training.unshuffling import (
+    build,
+    describe_limits,
+    permutation,
+    shuffle,
+    train,
+    unshuffling_recipe,
+)
 
 logger = logging.getLogger(__name__)
 
 BATCH = 256
 
 
-def unshuffle(
-    unshuffler: Unshuffler,
-    dataset: Dataset,
-    recipe: Recipe,
-    results: Path,
-    device: torch.device,
-    *,
-    train_examples: int | None = None,
-    examples: int = 1000,
-) -> Path:
-    """Train the network, decode the test images and write the records; their path.
+def unshuffle(plan: UnshufflingPlan, results: Path) -> list[Path]:
+    """Train every network of a plan, decode the test images and write the records.
 
-    A finished run of the same settings is left as it is. Raises RbmixError if the patch
-    does not divide the image.
+    A finished run of the same settings is left as it is.
+
+    Returns:
+        The paths of the records.
+
+    Raises:
+        RbmixError: If a patch does not divide the image, and for what else a user can mend.
     """
-    height, width = dataset.train.images.shape[2:]
+    check_writable(results)
+    inputs = load_inputs(plan)
+    recipe = recipe_of(plan, inputs)
+    return [
+        _unshuffle_with(unshuffler, plan, inputs, recipe, results)
+        for unshuffler in plan.unshufflers
+    ]
+
+
+def recipe_of(plan: UnshufflingPlan, inputs: Inputs) -> Recipe:
+    """The un-shufflers' recipe with the user's changes."""
+    training = plan.training
+    precision = pick_precision(training.precision, inputs.device)
+    return training.applied_to(unshuffling_recipe(inputs.dataset.name), precision)
+
+
+def _unshuffle_with(
+    unshuffler: Unshuffler, plan: UnshufflingPlan, inputs: Inputs, recipe: Recipe, results: Path
+) -> Path:
+    """Train one network and decode with it; the path of its records."""
+    height, width = inputs.dataset.train.images.shape[2:]
     if height % unshuffler.patch or width % unshuffler.patch:
         raise RbmixError(f"patch {unshuffler.patch} does not divide images of {height} x {width}")
-    train_split, split, path = splits_and_path(
-        unshuffler, dataset, recipe, results, train_examples, examples
-    )
+    train_split = train_split_of(plan, inputs.dataset)
+    path = path_of(unshuffler, inputs, recipe, train_split, results)
     with exclusive_lock(path):
         if path.exists():
             logger.info(f"already un-shuffled, see {path}")
         else:
-            _train_and_decode(unshuffler, dataset, recipe, train_split, split, path, device)
+            _train_and_decode(unshuffler, inputs, recipe, train_split, path)
         delete_resume_state(path)
     return path
 
 
 def _train_and_decode(
-    unshuffler: Unshuffler,
-    dataset: Dataset,
-    recipe: Recipe,
-    train_split: Split,
-    split: Split,
-    path: Path,
-    device: torch.device,
+    unshuffler: Unshuffler, inputs: Inputs, recipe: Recipe, train_split: Split, path: Path
 ) -> None:
     """Train the network, continuing a killed training, and decode the test images."""
+    dataset, split, device = inputs.dataset, inputs.split, inputs.device
     height, width = dataset.train.images.shape[2:]
     for line in describe_limits(unshuffler, height, width):
         logger.info(f"warning: {line}")
@@ -100,24 +120,19 @@ def _train_and_decode(
     parquet_table.write(path, header, table, {"date": provenance.today(), "time_seconds": seconds})
 
 
-def splits_and_path(
-    unshuffler: Unshuffler,
-    dataset: Dataset,
-    recipe: Recipe,
-    results: Path,
-    train_examples: int | None,
-    examples: int,
-) -> tuple[Split, Split, Path]:
-    """The images to train on and to decode, and where the records of these settings belong."""
-    train_split = (
-        balanced_subset(dataset.train, train_examples) if train_examples else dataset.train
-    )
-    split = balanced_subset(dataset.test, examples)
-    key = short_hash([asdict(unshuffler), as_json(recipe), train_split.hash, split.hash])
-    path = path_for(
-        results, dataset.name, unshuffler.name, unshuffler.spatial, unshuffler.seed, key
-    )
-    return train_split, split, path
+def train_split_of(plan: UnshufflingPlan, dataset: Dataset) -> Split:
+    """The images to train on."""
+    examples = plan.training.examples
+    return balanced_subset(dataset.train, examples) if examples else dataset.train
+
+
+def path_of(
+    unshuffler: Unshuffler, inputs: Inputs, recipe: Recipe, train_split: Split, results: Path
+) -> Path:
+    """Where the records of these settings belong."""
+    key = short_hash([asdict(unshuffler), as_json(recipe), train_split.hash, inputs.split.hash])
+    name = inputs.dataset.name
+    return path_for(results, name, unshuffler.name, unshuffler.spatial, unshuffler.seed, key)
 
 
 @torch.no_grad()

@@ -54,10 +54,11 @@ def weights_hash(model: nn.Module) -> str:
 
 def save(model: nn.Module, header: dict[str, Any], path: Path) -> None:
     """Write weights and header (plain JSON values) to `path`, whole or not at all."""
-    from safetensors.torch import save as to_bytes
+    import safetensors.torch
 
     header = {"format": FORMAT, **header, "weights_hash": weights_hash(model)}
-    write_bytes(path, to_bytes(_tensors(model), {KEY: json.dumps(header, sort_keys=True)}))
+    raw = safetensors.torch.save(_tensors(model), {KEY: json.dumps(header, sort_keys=True)})
+    write_bytes(path, raw)
 
 
 def read_header(path: Path) -> dict[str, Any]:

@@ -39,24 +39,10 @@ __all__ = [
     "build_without_normalization",
     "check_parameter_count",
     "count_outputs",
-    "family",
     "shape_of",
     "trainable_parameters",
     "wrap_normalized",
 ]
-
-
-def family(word: str) -> str:
-    """Return the family of a model, which decides its training recipe.
-
-    It is `convmixer` for every architecture with `mixer` in its name, and `resnet` for all others.
-
-    Raises:
-        RbmixError: There is no such model.
-    """
-    registry.parse(word).check()
-    name = word.rpartition(":")[2]
-    return "convmixer" if "mixer" in name.lower() else "resnet"
 
 
 def build(spec: ModelSpec, shape: Shape, mean: Tensor, std: Tensor) -> Normalized:

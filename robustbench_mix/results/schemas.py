@@ -6,9 +6,10 @@ import math
 from typing import Any
 
 from robustbench_mix.config.catalog import BACKENDS
-from robustbench_mix.config.epsilon import NORMS, parse_grid
+from robustbench_mix.config.epsilon import parse_grid
 from robustbench_mix.config.limits import MAX_EPS, MAX_SEED
 from robustbench_mix.config.model import CHANNEL, parse_spatial
+from robustbench_mix.config.norms import NORMS
 from robustbench_mix.errors import RbmixError
 from robustbench_mix.storage.validation import (
     Check,

@@ -15,7 +15,7 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
-INTERVAL_SECONDS = 20.0  # between two choices, at least
+INTERVAL_SECONDS = 20.0  # between two choices, at least, at least
 MAX_TIME_SHARE = 0.02  # the share of the time that choosing may take
 REPEATS = 3
 MAX_IMAGES = 16  # of a timed step

@@ -12,7 +12,7 @@ from robustbench_mix.config.model import ModelSpec, Unshuffler
 from robustbench_mix.config.protocols import Protocol
 from robustbench_mix.config.training import Recipe
 from robustbench_mix.evaluation.explain import probe_passes, transfer_passes
-from robustbench_mix.evaluation.fast import searched
+from robustbench_mix.evaluation.search_model import search_model
 from robustbench_mix.models import factory
 from robustbench_mix.runtime.timing import Step, gradient_step, time_call, training_step
 from robustbench_mix.training.unshuffling import build
@@ -47,11 +47,11 @@ def seconds_per_pass(model: nn.Module, x: Tensor) -> tuple[float, float]:
     Returns:
         Seconds of a forward and of a gradient pass of one image.
     """
-    target = searched(model.eval().requires_grad_(False), x[:8], exact=False)
+    counted = search_model(model.eval().requires_grad_(False), x[:8], exact=False)
     y = torch.zeros(len(x), dtype=torch.int64, device=x.device)
-    both = fastest_seconds(gradient_step(target, x, y), x.device)
+    both = fastest_seconds(gradient_step(counted, x, y), x.device)
     with torch.no_grad():
-        forward = fastest_seconds(lambda: target(x), x.device)
+        forward = fastest_seconds(lambda: counted(x), x.device)
     return forward / len(x), max(both - forward, 0.0) / len(x)
 
 

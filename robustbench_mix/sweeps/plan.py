@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from heapq import heappop, heappush
@@ -12,32 +12,37 @@ from typing import Any, NamedTuple
 
 import torch
 
-from robustbench_mix.attacks.native import ensembles
-from robustbench_mix.config import protocols
-from robustbench_mix.config.model import Unshuffler
-from robustbench_mix.config.protocols import Protocol
+from robustbench_mix.attacks import registry
 from robustbench_mix.data import loaders
-from robustbench_mix.data.dataset import Dataset, Split, balanced_subset
+from robustbench_mix.data.dataset import Dataset
 from robustbench_mix.evaluation import explain, resume, unshuffling_run
-from robustbench_mix.evaluation import plan as jobs
-from robustbench_mix.evaluation.evaluate import default_examples
-from robustbench_mix.evaluation.identity import Label, finished, header_of, path_of
-from robustbench_mix.evaluation.plan import Training
+from robustbench_mix.evaluation.evaluate import batch_size_of
+from robustbench_mix.evaluation.explain import models_of
+from robustbench_mix.evaluation.identity import finished, header_of, path_of
+from robustbench_mix.evaluation.inputs import Inputs
+from robustbench_mix.evaluation.load_model import check_exists, label_of, recipe_of
+from robustbench_mix.evaluation.plan import (
+    AttackPlan,
+    EvaluationPlan,
+    ExplanationPlan,
+    Plan,
+    TrainingPlan,
+    UnshufflingPlan,
+)
 from robustbench_mix.evaluation.resume import Shard
-from robustbench_mix.models import checkpoint as checkpoints
 from robustbench_mix.models import factory
-from robustbench_mix.runtime.devices import default_batch_size, pick_device
+from robustbench_mix.models.checkpoint import read_header
+from robustbench_mix.runtime.devices import pick_device
 from robustbench_mix.runtime.progress import report_if_slow, silenced
 from robustbench_mix.storage import remote
 from robustbench_mix.storage.files import check_writable
-from robustbench_mix.sweeps import sweep_checks
+from robustbench_mix.sweeps.cell_plans import CellPlan, SweepPlan
 from robustbench_mix.sweeps.cost_model import CostModel
-from robustbench_mix.sweeps.definition import Cell, Sweep, UnshufflingCell
 from robustbench_mix.sweeps.scheduler import Scheduler
 from robustbench_mix.training.load_or_train import split_and_checkpoint_path
 from robustbench_mix.training.resume import has_resume_state
 
-UNSHUFFLING_EXAMPLES = 1000  # test images
+TaskPlan = TrainingPlan | EvaluationPlan | ExplanationPlan | UnshufflingPlan
 ATTACK_KINDS = ("attack", "shard", "explain")  # what a plan counts as attacking
 MAX_ATTACK_SECONDS = 3600.0  # of an attack, before it is split
 
@@ -65,13 +70,17 @@ class Task:
     kind: str
     network: str
     description: str
-    cell: Cell | UnshufflingCell
-    attack: str
+    plan: TaskPlan
     is_done: bool
     estimated_seconds: float
     makes: str = ""
     needs: tuple[str, ...] = ()
     shard: Shard | None = None
+
+    @property
+    def attack(self) -> str:
+        """The protocol that it runs, '' if none."""
+        return self.plan.attack.word if isinstance(self.plan, EvaluationPlan) else ""
 
 
 @dataclass(frozen=True)
@@ -80,43 +89,32 @@ class SweepSetting:
 
     out: str
     device: torch.device
-    precision: str = "auto"
-    quiet: bool = False
-
-    def training(self, cell: Cell | UnshufflingCell) -> Training:
-        """What the task changes in the recipe."""
-        adversarial = isinstance(cell, Cell) and cell.adversarial
-        return Training(
-            cell.epochs, cell.train_examples, None, self.precision, adversarial=adversarial
-        )
 
 
-def plan_here(
-    sweep: Sweep, out: str, device: str, precision: str, quiet: bool
-) -> tuple[SweepSetting, list[Task]]:
-    """The plan, and the setting that these words mean on the machine that makes it.
+def plan_here(sweep: SweepPlan, out: str, device: str) -> tuple[SweepSetting, list[Task]]:
+    """The tasks of a sweep, and its setting, on the machine that this is called on.
 
-    Raises RbmixError for a bad word, or a folder that cannot be written.
+    Raises RbmixError for a device that is not there, or a folder that cannot be written.
     """
     check_writable(remote.local_folder(out))
-    setting = SweepSetting(out, pick_device(device), precision, quiet)
+    setting = SweepSetting(out, pick_device(device))
     return setting, plan_tasks(sweep, setting)
 
 
-def plan_tasks(sweep: Sweep, setting: SweepSetting) -> list[Task]:
-    """Return every task, in order; raise RbmixError for a wrong name before anything runs."""
+def plan_tasks(sweep: SweepPlan, setting: SweepSetting) -> list[Task]:
+    """Every task, in order; raises RbmixError for a network that its library does not have."""
     for cell in sweep.cells:
-        check_buildable(cell)
+        check_exists(cell.training.model)
     load = lru_cache(maxsize=None)(loaders.load)
-    context = _Context(setting, remote.local_folder(setting.out), CostModel(setting.device))
+    context = _Context(setting, remote.local_folder(setting.out), CostModel(setting.device), load)
     tasks: list[Task] = []
     with report_if_slow("planning: what is there, and a few steps of what is not, timed"):
         for cell in sweep.cells:
-            tasks += _tasks_of_cell(cell, load(cell.dataset), context)
-        tasks += [
-            _unshuffling_task(cell, load(cell.dataset), context) for cell in sweep.unshuffling_cells
-        ]
-    return tasks
+            tasks += _tasks_of_cell(cell, context)
+        tasks += [_unshuffling_task(plan, context) for plan in sweep.unshufflings]
+    # All do their work where this was planned, or on a device of that kind.
+    device = str(setting.device)
+    return [replace(task, plan=replace(task.plan, device=device)) for task in tasks]
 
 
 def makespan_seconds(tasks: list[Task], at_once: int) -> float:
@@ -141,12 +139,13 @@ class _Context(NamedTuple):
     setting: SweepSetting
     results: Path
     costs: CostModel
+    load: Callable[[str], Dataset]
 
-
-def check_buildable(cell: Cell) -> None:
-    """Raise RbmixError for a model or an attack that does not exist, and for a model of code."""
-    sweep_checks.check_cell(cell)
-    factory.family(cell.spec.model)
+    def inputs(self, plan: Plan) -> Inputs:
+        """The data of a plan, loaded once for all, and the device."""
+        word = plan.data.dataset
+        dataset = self.load(word) if isinstance(word, str) else word
+        return Inputs(dataset, plan.data.count, self.setting.device)
 
 
 def summarize_by_network(tasks: list[Task]) -> list[dict[str, Any]]:
@@ -164,75 +163,60 @@ def summarize_by_network(tasks: list[Task]) -> list[dict[str, Any]]:
     return list(rows.values())
 
 
-def _tasks_of_cell(cell: Cell, dataset: Dataset, context: _Context) -> Iterator[Task]:
-    spec, setting, costs = cell.spec, context.setting, context.costs
-    recipe = jobs.recipe_of(spec, dataset.name, setting.training(cell), setting.device)
-    split, path = split_and_checkpoint_path(spec, dataset, recipe, cell.train_examples)
+def _tasks_of_cell(cell: CellPlan, context: _Context) -> Iterator[Task]:
+    model, inputs, costs = cell.training.model, context.inputs(cell.training), context.costs
+    spec, training, dataset = model.spec, model.training, inputs.dataset
+    recipe = recipe_of(model, dataset.name, inputs.device)
+    split, path = split_and_checkpoint_path(spec, dataset, recipe, training.examples)
     remote.download_checkpoints([path.name], context.results)
     shape = factory.shape_of(dataset)
     network = f"{spec.model}, spatial {spec.spatial}, channel {spec.channel}, {dataset.name}"
-    network += ", adversarial" if cell.adversarial else ""
+    network += ", adversarial" if training.adversarial else ""
     description = f"{network}, seed {spec.seed}"
     trained = path.exists()
     ready = (
         trained and not has_resume_state(path) and remote.has_checkpoint(path.name, context.results)
     )
     cost = 0.0 if trained else costs.training_seconds(spec, shape, recipe, len(split))
-    yield Task("train", network, f"train {description}", cell, "", ready, cost, makes=str(path))
-    tested = balanced_subset(dataset.test, cell.examples or default_examples(dataset.name))
-    checkpoint = checkpoints.read_header(path) if trained else {}
-    for attack in cell.attacks:
-        protocol = protocols.load(attack, dataset.name)
-        named = f"{protocol.name} on {description}"
-        whole = Task("attack", network, named, cell, attack, False, 0.0, needs=(str(path),))
+    words = f"train {description}"
+    yield Task("train", network, words, cell.training, ready, cost, makes=str(path))
+    checkpoint = read_header(path) if trained else {}
+    for plan in cell.attacks:
+        attack, batch_size = plan.attack, batch_size_of(plan, inputs)
+        named = f"{attack.protocol.name} on {description}"
+        whole = Task("attack", network, named, plan, False, 0.0, needs=(str(path),))
         records, header = Path(), {}
         if trained:
-            header = _header(cell, checkpoint, dataset, tested, protocol, setting.device)
+            label, weights = label_of(model), checkpoint["weights_hash"]
+            header = header_of(label, checkpoint, weights, inputs, attack, batch_size)
             records = path_of(header, context.results)
             if finished(records, header) is not None:
-                yield replace(whole, is_done=not resume.is_left(records))
+                yield replace(whole, is_done=not resume.has_resume_state(records))
                 continue
-        cost = costs.attack_seconds(spec, shape, protocol, len(tested))
-        most = ceil(len(tested) / default_batch_size(dataset.size, setting.device))
+        cost = costs.attack_seconds(spec, shape, attack.protocol, len(inputs.split))
+        most = ceil(len(inputs.split) / batch_size)
         yield from _split_attack(
-            replace(whole, estimated_seconds=cost), protocol, records, header, most
+            replace(whole, estimated_seconds=cost), attack, records, header, most
         )
-    if cell.explain:
-        yield _explanation_task(cell, dataset, tested, network, context)
-
-
-def _header(
-    cell: Cell,
-    checkpoint: dict[str, Any],
-    dataset: Dataset,
-    tested: Split,
-    protocol: Protocol,
-    device: torch.device,
-) -> dict[str, Any]:
-    spec = cell.spec
-    return header_of(
-        Label(spec.model, spec.spatial, spec.channel, spec.seed), checkpoint,
-        checkpoint["weights_hash"], dataset.name, tested, protocol,
-        batch_size=default_batch_size(dataset.size, device),
-        backend="fast" if protocol.algorithm in ensembles.LADDERS else "reference", device=device,
-    )  # fmt: skip
+    if cell.explanation is not None:
+        yield _explanation_task(cell.explanation, inputs, network, context)
 
 
 def _split_attack(
-    whole: Task, protocol: Protocol, records: Path, header: dict[str, Any], most: int
+    whole: Task, attack: AttackPlan, records: Path, header: dict[str, Any], most: int
 ) -> Iterator[Task]:
     """The attack, after its shards if it takes long or was split before.
 
     `header` is empty before the training; `most` is how many batches there are.
     """
-    parts = resume.shards(records) if header else []
-    if not parts and whole.estimated_seconds > MAX_ATTACK_SECONDS and _can_be_split(protocol):
+    parts = resume.find_shards(records) if header else []
+    if not parts and whole.estimated_seconds > MAX_ATTACK_SECONDS and _can_be_split(attack):
         of = min(ceil(whole.estimated_seconds / MAX_ATTACK_SECONDS), most)
         parts = [Shard(number, of) for number in range(1, of + 1)] if of > 1 else []
     shards = []
     for part in parts:
         named = f"part {part.number}/{part.of} of {whole.description}"
-        is_done = bool(header) and resume.is_of(part.path(records), header)
+        is_done = bool(header) and resume.has_state_of(part.path(records), header)
         cost = 0.0 if is_done else whole.estimated_seconds / part.of
         shards.append(
             replace(
@@ -252,30 +236,30 @@ def _split_attack(
     )
 
 
-def _can_be_split(protocol: Protocol) -> bool:
+def _can_be_split(attack: AttackPlan) -> bool:
     """Return whether images are independent: none is sampled, and no batch shares draws."""
-    if protocol.algorithm not in ensembles.LADDERS:
+    if attack.backend != "fast":
         return False
+    protocol = attack.protocol
     return not any(
-        rung.sample for rung in ensembles.ladder(protocol.algorithm, 10, protocol.options)
+        stage.sample for stage in registry.fast_stages(protocol.algorithm, 10, protocol.options)
     )
 
 
 def _explanation_task(
-    cell: Cell, dataset: Dataset, split: Split, network: str, context: _Context
+    plan: ExplanationPlan, inputs: Inputs, network: str, context: _Context
 ) -> Task:
     """Return the task that measures a network, its twin, and the transfer between them."""
-    spec, shape, setting = cell.spec, factory.shape_of(dataset), context.setting
-    grid = [one.text for one in protocols.load("fgsm", dataset.name).eps]
+    spec, dataset = plan.model.spec, inputs.dataset
     weights: dict[str, dict[str, Any]] = {}
     needs = []
-    for mode in dict.fromkeys(("learned", spec.spatial)):
-        one = replace(spec, spatial=mode)
-        recipe = jobs.recipe_of(one, dataset.name, setting.training(cell), setting.device)
-        _, path = split_and_checkpoint_path(one, dataset, recipe, cell.train_examples)
+    models = {model.spec.spatial: model for model in models_of(plan)}
+    for mode, model in models.items():
+        recipe = recipe_of(model, dataset.name, inputs.device)
+        _, path = split_and_checkpoint_path(model.spec, dataset, recipe, model.training.examples)
         needs.append(str(path))
         remote.download_checkpoints([path.name], context.results)
-        weights[mode] = checkpoints.read_header(path) if path.exists() else {}
+        weights[mode] = read_header(path) if path.exists() else {}
     paths = []
     if all(weights.values()):
         hashes = {mode: header["weights_hash"] for mode, header in weights.items()}
@@ -283,41 +267,24 @@ def _explanation_task(
         if len(weights) == 2:
             wanted.append(("transfer", spec.spatial, list(hashes.values())))
         for kind, mode, of in wanted:
-            label = Label(spec.model, mode, spec.channel, spec.seed)
-            header = explain.header_of(
-                kind, label, weights[mode], dataset, split, grid, setting.device
-            )
+            label = label_of(models[mode])
+            header = explain.header_of(kind, label, weights[mode], inputs, plan.eps)
             paths.append(explain.path_of(header, context.results, *of))
     is_done = bool(paths) and all(path.exists() for path in paths)
-    cost = 0.0 if is_done else context.costs.explanation_seconds(spec, shape, len(split), len(grid))
+    shape, images, levels = factory.shape_of(dataset), len(inputs.split), len(plan.eps)
+    cost = 0.0 if is_done else context.costs.explanation_seconds(spec, shape, images, levels)
     description = f"explain {network}, seed {spec.seed}"
-    return Task("explain", network, description, cell, "", is_done, cost, needs=tuple(needs))
+    return Task("explain", network, description, plan, is_done, cost, needs=tuple(needs))
 
 
-def _unshuffling_task(cell: UnshufflingCell, dataset: Dataset, context: _Context) -> Task:
-    unshuffler = Unshuffler(
-        cell.width,
-        cell.depth,
-        cell.kernel,
-        spatial=cell.spatial,
-        seed=cell.seed,
-    )
-    recipe = jobs.decoder_recipe(
-        dataset.name, context.setting.training(cell), context.setting.device
-    )
-    split, _, path = unshuffling_run.splits_and_path(
-        unshuffler,
-        dataset,
-        recipe,
-        context.results,
-        cell.train_examples,
-        UNSHUFFLING_EXAMPLES,
-    )
-    shape = factory.shape_of(dataset)
-    network = f"{unshuffler.name}, spatial {cell.spatial}, un-shuffling {dataset.name}"
-    description = f"{network}, seed {cell.seed}"
+def _unshuffling_task(plan: UnshufflingPlan, context: _Context) -> Task:
+    (unshuffler,), inputs = plan.unshufflers, context.inputs(plan)
+    recipe = unshuffling_run.recipe_of(plan, inputs)
+    split = unshuffling_run.train_split_of(plan, inputs.dataset)
+    path = unshuffling_run.path_of(unshuffler, inputs, recipe, split, context.results)
+    network = f"{unshuffler.name}, spatial {unshuffler.spatial}, un-shuffling {inputs.dataset.name}"
+    description = f"{network}, seed {unshuffler.seed}"
     is_done = path.exists() and not has_resume_state(path)
-    cost = (
-        0.0 if is_done else context.costs.unshuffling_seconds(unshuffler, shape, recipe, len(split))
-    )
-    return Task("unshuffle", network, description, cell, "", is_done, cost)
+    shape, costs = factory.shape_of(inputs.dataset), context.costs
+    cost = 0.0 if is_done else costs.unshuffling_seconds(unshuffler, shape, recipe, len(split))
+    return Task("unshuffle", network, description, plan, is_done, cost)

@@ -9,11 +9,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from robustbench_mix.evaluation import plan
+from robustbench_mix.evaluation import evaluate, explain, load_model, unshuffling_run
+from robustbench_mix.evaluation.plan import ExplanationPlan, TrainingPlan, UnshufflingPlan
 from robustbench_mix.storage import remote
-from robustbench_mix.sweeps.definition import UnshufflingCell
 from robustbench_mix.sweeps.executors.base import Executor
-from robustbench_mix.sweeps.plan import UNSHUFFLING_EXAMPLES, SweepSetting, Task
+from robustbench_mix.sweeps.plan import SweepSetting, Task
 from robustbench_mix.sweeps.scheduler import OnState, ignore_state
 
 
@@ -39,37 +39,20 @@ def _run_task(task: Task, setting: SweepSetting) -> None:
     results = remote.local_folder(setting.out)
     # The cache is in another place on other machines: only the name of a checkpoint counts.
     remote.download_checkpoints((Path(one).name for one in task.needs), results)
-    _run_kind(task, setting, results)
+    _carry_out(task, results)
     if task.kind == "train":
         remote.upload_checkpoint(Path(task.makes).name, results)
 
 
-def _run_kind(task: Task, setting: SweepSetting, results: Path) -> None:
-    cell = task.cell
-    common: dict[str, Any] = {
-        "dataset": cell.dataset, "training": setting.training(cell),
-        "device": str(setting.device), "quiet": setting.quiet,
-    }  # fmt: skip
-    if isinstance(cell, UnshufflingCell):
-        plan.unshuffle(
-            widths=[cell.width], depths=[cell.depth], kernels=[cell.kernel], patch=1,
-            spatial=[cell.spatial], seed=cell.seed, examples=UNSHUFFLING_EXAMPLES,
-            results=results, **common,
-        )  # fmt: skip
-        return
-    spec = cell.spec
-    common |= {
-        "model": spec.model, "spatial": spec.spatial, "channel": spec.channel, "seed": spec.seed
-    }  # fmt: skip
-    if task.kind == "train":
-        plan.train(**common)
-        return
-    common |= {"examples": cell.examples, "results": results}
-    if task.kind == "explain":
-        plan.explain(eps=None, **common)
+def _carry_out(task: Task, results: Path) -> None:
+    plan = task.plan
+    if isinstance(plan, TrainingPlan):
+        load_model.train(plan)
+    elif isinstance(plan, UnshufflingPlan):
+        unshuffling_run.unshuffle(plan, results)
+    elif isinstance(plan, ExplanationPlan):
+        explain.explain(plan, results)
     elif task.shard is not None:
-        plan.attack_shard(attack=task.attack, shard=task.shard, **common)
+        evaluate.attack_shard(plan, results, task.shard)
     else:
-        plan.evaluate(
-            attack=task.attack, eps=None, norm=None, batch_size=None, weights=None, **common
-        )
+        evaluate.evaluate(plan, results)

@@ -8,8 +8,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from robustbench_mix.attacks.base import Target
-from robustbench_mix.attacks.native.pgd import ascend
+from robustbench_mix.attacks.base import Batch
+from robustbench_mix.attacks.counted_model import CountedModel
+from robustbench_mix.attacks.native.pgd import pgd
 from robustbench_mix.config.epsilon import Eps
 from robustbench_mix.config.training import Adversarial, Recipe
 from robustbench_mix.data.dataset import Split
@@ -103,8 +104,8 @@ def perturb(
     eps = torch.full((len(x),), Eps(how.eps).value, device=x.device)
     model.eval()
     with autocast:
-        x_adv = ascend(
-            Target(model), x, y, seeds, eps=eps, norm="linf", steps=how.steps,
+        x_adv = pgd(
+            CountedModel(model), Batch(x, y, eps, seeds, "linf"), steps=how.steps,
             step_size=how.step_size, random_start=True, early_stop=False,
         )  # fmt: skip
     model.train()

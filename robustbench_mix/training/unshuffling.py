@@ -17,8 +17,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from robustbench_mix.config.model import Unshuffler, parse_spatial
-from robustbench_mix.config.training import Recipe
-from robustbench_mix.config.training import recipe_for as classifier_recipe
+from robustbench_mix.config.training import Recipe, recipe_for
 from robustbench_mix.data.dataset import Split
 from robustbench_mix.models.convmixer import ConvMixer
 from robustbench_mix.models.factory import check_parameter_count
@@ -43,9 +42,9 @@ class UnshufflingConvMixer(ConvMixer):
         return F.pixel_shuffle(self.head(y).permute(0, 3, 1, 2), self.patch)
 
 
-def recipe_for(dataset: str) -> Recipe:
+def unshuffling_recipe(dataset: str) -> Recipe:
     """Return the recipe of the classifiers without augmentation that moves pixels."""
-    return replace(classifier_recipe("convmixer", dataset), pad=0, flip=False)
+    return replace(recipe_for("convmixer", dataset), pad=0, flip=False)
 
 
 def describe_limits(unshuffler: Unshuffler, height: int, width: int) -> list[str]:

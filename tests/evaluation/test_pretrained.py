@@ -17,10 +17,12 @@ from torch.nn import functional as F
 from robustbench_mix import cli
 from robustbench_mix.claims.pairs import pairs
 from robustbench_mix.config.model import Interface, ModelSpec
-from robustbench_mix.config.training import recipe_for
+from robustbench_mix.config.training import CONVMIXER, RESNET, Recipe, recipe_for
 from robustbench_mix.data import loaders
 from robustbench_mix.errors import RbmixError
-from robustbench_mix.evaluation import pretrained
+from robustbench_mix.evaluation.load_model import is_pretrained
+from robustbench_mix.evaluation.plan import model_plan
+from robustbench_mix.evaluation.pretrained import load_pretrained
 from robustbench_mix.models import checkpoint, factory
 from robustbench_mix.models.normalize import Normalized
 from robustbench_mix.models.sources.common import Pretrained
@@ -80,29 +82,30 @@ def state(spatial: str | None, seed: int = 0) -> dict[str, torch.Tensor]:
         ("resnet14", {}, False),
         ("torchvision:resnet18", {}, False),
         ("torchvision:resnet18", {"spatial": "frozen"}, False),
-        ("torchvision:resnet18", {"file": Path("w.pt")}, True),
-        ("torchvision:resnet18", {"file": Path("w.pt"), "spatial": "frozen"}, True),
+        ("torchvision:resnet18", {"weights": Path("w.pt")}, True),
+        ("torchvision:resnet18", {"weights": Path("w.pt"), "spatial": "frozen"}, True),
         ("torchvision:resnet18", {"pretrained": True}, True),
         ("net:make", {}, True),
         ("net:make", {"channel": "frozen"}, False),
-        ("net:make", {"file": Path("w.pt"), "spatial": "learned"}, True),
+        ("net:make", {"weights": Path("w.pt"), "spatial": "learned"}, True),
     ],
 )
 def test_who_is_trained_and_who_is_not(here: Path, word: str, wishes: dict, expected: bool) -> None:
     """Weights that are given, or a callable of which no variant is wanted, are never trained."""
-    given = {"spatial": None, "channel": None, **wishes}
-    assert pretrained.comes_with_weights(word, **given) is expected
+    (here / "w.pt").touch()
+    plan = model_plan(word, **wishes)
+    assert is_pretrained(plan) is expected
+    assert plan.is_trained is not expected
 
 
-def bring(word: str, spatial: str | None = None, **more):
+def load(word: str, spatial: str | None = None, **more):
     """The label and the network, for digits."""
-    given = {"channel": None, "seed": 0, "interface": None, "file": None, **more}
-    return pretrained.load_network(word, loaders.load("digits"), spatial=spatial, **given)
+    return load_pretrained(model_plan(word, spatial, **more), loaders.load("digits"))
 
 
 def test_a_network_as_it_is_stays_bare(here: Path) -> None:
     """Without any option nothing is put before the network, and the label says external."""
-    label, trained = bring("net:make")
+    label, trained = load("net:make")
     assert (label.model, label.spatial, label.channel) == ("net:make", "external", "external")
     assert type(trained.model) is nn.Sequential
     assert not trained.model.training
@@ -116,7 +119,7 @@ def test_the_interface_stands_before_the_network(here: Path) -> None:
     weights = state(None, seed=5)
     save_file(weights, here / "w.safetensors")
     interface = Interface(input_size=16, mean=(0.25,), std=(0.5,))
-    label, trained = bring("net:make", interface=interface, file=here / "w.safetensors")
+    label, trained = load("net:make", interface=interface, weights=here / "w.safetensors")
     plain = net.make()
     plain.load_state_dict(weights)
     x = loaders.load("digits").test.pixels(0, 4)
@@ -157,10 +160,10 @@ def test_published_standardisation_is_used_unless_another_is_given(here, monkeyp
     monkeypatch.setattr(
         "robustbench_mix.models.sources.importable.load_pretrained", lambda _: found
     )
-    _, trained = bring("net:make")
+    _, trained = load("net:make")
     assert trained.header == {"weights": "TAG"}
     assert (trained.model.mean.item(), trained.model.std.item()) == (0.5, 0.25)
-    _, trained = bring("net:make", interface=Interface(mean=(0.0,), std=(1.0,)))
+    _, trained = load("net:make", interface=Interface(mean=(0.0,), std=(1.0,)))
     assert (trained.model.mean.item(), trained.model.std.item()) == (0.0, 1.0)
 
 
@@ -168,9 +171,9 @@ def test_a_separated_file_needs_the_word(here: Path) -> None:
     """`--spatial` makes the network separable before the file is loaded."""
     save_file(state("frozen"), here / "w.safetensors")
     with pytest.raises(RbmixError, match="do not fit the model") as error:
-        bring("net:make", file=here / "w.safetensors")
+        load("net:make", weights=here / "w.safetensors")
     assert any("0.depthwise.weight" in line for line in error.value.details)
-    label, trained = bring("net:make", "frozen", file=here / "w.safetensors")
+    label, trained = load("net:make", "frozen", weights=here / "w.safetensors")
     assert (label.spatial, label.channel) == ("frozen", "learned")
     assert torch.equal(trained.model[0].depthwise.weight, state("frozen")["0.depthwise.weight"])
 
@@ -253,17 +256,15 @@ def test_file_names_of_foreign_words_are_safe(home: Path) -> None:
 @pytest.mark.parametrize(
     ("word", "expected"),
     [
-        ("timm:convmixer_768_32", "convmixer"),
-        ("torchvision:resnet50", "resnet"),
-        ("convmixer4", "convmixer"),
-        ("net:make", "resnet"),
+        ("timm:convmixer_768_32", CONVMIXER),
+        ("torchvision:resnet50", RESNET),
+        ("convmixer4", CONVMIXER),
+        ("net:make", RESNET),
     ],
 )
-def test_recipes_go_by_the_architectures_name(here: Path, word: str, expected: str) -> None:
+def test_recipes_go_by_the_architectures_name(word: str, expected: Recipe) -> None:
     """Mixers are trained as ConvMixer is, all others as the ResNets."""
-    if word.startswith("timm:"):
-        pytest.importorskip("timm", reason="timm, an optional package, is absent")
-    assert factory.family(word) == expected
+    assert recipe_for(word, "cifar10") is expected
 
 
 @pytest.mark.default

@@ -23,7 +23,7 @@ from robustbench_mix.evaluation import resume, sanity_checks
 from robustbench_mix.training import resume as resume_state
 
 from robustbench_mix.results import gallery, leaderboard, plots  # noqa: F401  # isort: skip
-from robustbench_mix.evaluation import plan  # noqa: F401  # isort: skip
+from robustbench_mix.evaluation import evaluate  # noqa: F401  # isort: skip
 from robustbench_mix.sweeps import run as sweeping  # noqa: F401  # isort: skip
 from robustbench_mix.cli import main
 

@@ -44,7 +44,15 @@ from robustbench_mix.config.training import recipe_for
 from robustbench_mix.data import image_folder, loaders
 from robustbench_mix.data.dataset import Split, balanced_subset
 from robustbench_mix.errors import RbmixError
-from robustbench_mix.evaluation import outcome, plan, regression_gate, resume
+from robustbench_mix.evaluation import (
+    evaluate,
+    load_model,
+    outcome,
+    regression_gate,
+    resume,
+    unshuffling_run,
+)
+from robustbench_mix.evaluation.plan import EvaluationPlan, attack_plan
 from robustbench_mix.evaluation.schedules import schedule_of
 from robustbench_mix.evaluation.state import State
 from robustbench_mix.models import checkpoint, state_dict
@@ -56,6 +64,7 @@ from robustbench_mix.storage import files
 from robustbench_mix.sweeps import definition
 from robustbench_mix.sweeps import plan as planning
 from robustbench_mix.sweeps import run as sweeping
+from robustbench_mix.sweeps.cell_plans import plan_sweep
 from robustbench_mix.training.resume import ResumeState
 
 CPU = torch.device("cpu")
@@ -139,7 +148,7 @@ def read_protocol(folder: Path) -> str:
         protocol = protocols.load(str(folder / "mine.toml"), dataset or "", eps=eps, norm=norm)
         assert len(protocol.hash) == 12
         for backend, exhaustive in ((None, False), ("reference", False), ("fast", True)):
-            schedule_of(protocol, 10, backend, exhaustive=exhaustive)
+            schedule_of(attack_plan(protocol, backend=backend, exhaustive=exhaustive), 10)
 
     return check(call, folder)
 
@@ -154,11 +163,10 @@ def make_sweep(choices: Choices, folder: Path) -> None:
 def read_sweep(folder: Path) -> str:
     def call() -> None:
         sweep = definition.load(str(folder / "sweep.toml"), {})
-        for cell in sweep.cells[:20]:
-            planning.check_buildable(cell)
+        plan_sweep(replace(sweep, cells=sweep.cells[:20], unshuffling_cells=[]))
         setting = planning.SweepSetting(str(folder / "results"), CPU)
         few = replace(sweep, cells=sweep.cells[:4], unshuffling_cells=sweep.unshuffling_cells[:4])
-        planning.summarize_by_network(planning.plan_tasks(few, setting))
+        planning.summarize_by_network(planning.plan_tasks(plan_sweep(few), setting))
 
     with boundary():
         return check(call, folder)
@@ -260,8 +268,8 @@ def boundary() -> Iterator[None]:
     _digits()  # once, and before anybody measures the time
     with ExitStack() as stack:
         for owner, name, stub in (
-            (plan, "load_or_train", _refuse), (plan.evaluation, "evaluate", _refuse),
-            (plan.unshuffling_run, "unshuffle", _refuse),
+            (load_model, "load_or_train", _refuse), (evaluate, "make_run", _refuse),
+            (unshuffling_run, "_unshuffle_with", _refuse),
             (sweeping, "_run_task", _refuse), (loaders, "_load_cifar", _refuse),
             (loaders, "_load_digits", _digits),
             (bench_run._Bench, "part", _refuse), (cli, "app", _commands()),
@@ -568,17 +576,17 @@ def make_baseline(choices: Choices, folder: Path) -> None:
     (folder / "kept.csv").write_bytes(mangled(raw, choices) if choices.one_in(4) else raw)
 
 
-_really_evaluated = regression_gate._evaluated
+_really_evaluated = regression_gate._evaluate_afresh
 
 
-def _evaluated_at_once(words: dict[str, Any], *arguments: Any, **how: Any) -> Run:
+def _evaluated_at_once(plan: EvaluationPlan) -> Run:
     """All the words are looked at as ever; instead of the work there is a run at once."""
     try:
-        _really_evaluated(words, *arguments, **how)
+        _really_evaluated(plan)
     except RbmixError as error:
         if str(error) != WORK:
             raise
-    return _gated(words["eps"])
+    return _gated([eps.text for eps in plan.attack.protocol.eps])
 
 
 def read_baseline(folder: Path) -> str:
@@ -586,7 +594,7 @@ def read_baseline(folder: Path) -> str:
     runner = {"GITHUB_ACTIONS": "true", "GITHUB_STEP_SUMMARY": str(page)}
     with (
         boundary(), in_folder(folder), mock.patch.dict(os.environ, runner),
-        mock.patch.object(regression_gate, "_evaluated", _evaluated_at_once),
+        mock.patch.object(regression_gate, "_evaluate_afresh", _evaluated_at_once),
     ):  # fmt: skip
         outcome = check_command(["check", "--baseline", "kept.csv", "--junit", str(told)], folder)
     assert (outcome == "done") == told.exists() == page.exists(), "written, though refused"
@@ -798,7 +806,7 @@ def read_run(folder: Path) -> str:
     sizes = resume.Sizes(images=3, levels=len(GRID), steps=3, batch_size=4)
 
     def call() -> None:
-        state = resume.resumed(folder / "run.partial.json", {"batch_size": 4}, sizes)
+        state = resume.read_state(folder / "run.partial.json", {"batch_size": 4}, sizes)
         if state is not None:
             outcome.table(split, state, 2, True)
             outcome.checked(state)
@@ -837,8 +845,8 @@ def make_folder(choices: Choices, folder: Path) -> None:
 
 def read_folder(folder: Path) -> str:
     def call() -> None:
-        loaded = image_folder.load_folder(folder / "set", loaders.DATASETS)
-        again = image_folder.load_folder(folder / "set", loaders.DATASETS)
+        loaded = image_folder.load_folder(folder / "set")
+        again = image_folder.load_folder(folder / "set")
         assert loaded.test.hash == again.test.hash
 
     with in_folder(folder):

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from robustbench_mix import cli
-from robustbench_mix.attacks.base import Target
+from robustbench_mix.attacks.counted_model import CountedModel
 from robustbench_mix.benchmarks import processes
 from robustbench_mix.config.training import recipe_for
 from robustbench_mix.errors import RbmixError
@@ -352,7 +352,7 @@ class Small:
         self.fits = fits
         self.largest = 0
 
-    def __call__(self, target: Target | int, x: Tensor | list, *rest) -> Tensor:
+    def __call__(self, target: CountedModel | int, x: Tensor | list, *rest) -> Tensor:
         self.largest = max(self.largest, len(x))
         if len(x) > self.fits:
             raise torch.OutOfMemoryError("CUDA out of memory")
@@ -368,8 +368,8 @@ def test_memory_that_runs_out(here: Path, capsys, monkeypatch, backend: str) -> 
     before = records.read(path)
     assert "smallest_batch" not in before.header
     limited = Small(fits=8)
-    limited.forward = Target.__call__
-    monkeypatch.setattr(Target, "__call__", lambda *given: limited(*given))
+    limited.forward = CountedModel.__call__
+    monkeypatch.setattr(CountedModel, "__call__", lambda *given: limited(*given))
     capsys.readouterr()
     assert cli.main([*words, "--fresh"]) == 0
     assert "out of memory: going on with batches of" in capsys.readouterr().err
@@ -385,7 +385,7 @@ def test_memory_that_runs_out(here: Path, capsys, monkeypatch, backend: str) -> 
 def test_memory_that_holds_no_image(here: Path, monkeypatch, capsys) -> None:
     """One line and exit code 2, before and within the attack."""
     limited = Small(fits=0)
-    monkeypatch.setattr(Target, "__call__", lambda *given: limited(*given))
+    monkeypatch.setattr(CountedModel, "__call__", lambda *given: limited(*given))
     assert cli.main(EVALUATE) == 2
     assert "out of memory" in capsys.readouterr().err
     with pytest.raises(RbmixError, match="out of memory with a batch of one image"):

@@ -10,10 +10,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from robustbench_mix.attacks.native import ensembles
+from robustbench_mix.attacks import registry
 from robustbench_mix.config import protocols
 from robustbench_mix.config.epsilon import parse_grid
-from robustbench_mix.evaluation import fast
+from robustbench_mix.evaluation import fast, search_model
+from robustbench_mix.evaluation.harness import Settings
 from robustbench_mix.models import cuda_graphs
 from robustbench_mix.models.cuda_graphs import GraphedModel, outputs_agree, with_cuda_graphs
 
@@ -162,12 +163,11 @@ def test_replays_change_no_verdict(
     model.double()
     grid = ["0.005", "0.01", "0.02"] if norm == "linf" else ["0.05", "0.1"]
     protocol = replace(protocols.load("autoattack", ""), norm=norm, eps=parse_grid(grid, norm))
-    rungs = ensembles.ladder("autoattack", 10, {"steps": 20, "queries": 40})
+    stages = registry.fast_stages("autoattack", 10, {"steps": 20, "queries": 40})
 
     def levels() -> list[int]:
-        state = fast.search_all(
-            model, split, protocol, ladder=rungs, seed=0, device=torch.device("cpu"), batch_size=16
-        )
+        settings = Settings(0, torch.device("cpu"), 16)
+        state = fast.search_all(model, split, protocol, stages, settings)
         return state.level
 
     plain = levels()
@@ -177,6 +177,6 @@ def test_replays_change_no_verdict(
         replays.append(GraphedModel(net, imitation))
         return replays[-1]
 
-    monkeypatch.setattr(fast, "with_cuda_graphs", replaying)
+    monkeypatch.setattr(search_model, "graphed", replaying)
     assert levels() == plain
     assert len(replays[0].graphs) > 2

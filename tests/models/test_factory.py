@@ -87,7 +87,7 @@ def test_frozen_parameters_survive_training_bit_for_bit(name, spatial, channel) 
     model = build(name, spatial, channel)
     before = {n: p.detach().clone() for n, p in model.named_parameters()}
     frozen = {n for n, p in model.named_parameters() if not p.requires_grad}
-    recipe = replace(recipe_for(factory.family(name), "digits"), epochs=1, batch_size=8)
+    recipe = replace(recipe_for(name, "digits"), epochs=1, batch_size=8)
     train(model, tiny_split(), tiny_split(), recipe, 0, torch.device("cpu"))
     changed = {n for n, p in model.named_parameters() if not torch.equal(p, before[n])}
     assert changed == before.keys() - frozen

@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from robustbench_mix.evaluation.compiled_model import compiled
-from robustbench_mix.evaluation.fast import searched
+from robustbench_mix.evaluation.compiled_model import compile_model
+from robustbench_mix.evaluation.search_model import search_model
 from robustbench_mix.models import prepacked
 from robustbench_mix.models.fusion import (
     COARSE_TOLERANCE,
@@ -131,7 +131,7 @@ def test_without_the_operators_a_network_is_left_alone(monkeypatch) -> None:
 def test_searches_run_on_the_packed_network(network) -> None:
     """And a compiler is given the network that it can read."""
     x = torch.rand(4, 3, 8, 8)
-    net = searched(network("resnet14_w4", 8), x, exact=True).net
+    net = search_model(network("resnet14_w4", 8), x, exact=True).net
     assert isinstance(net, Prepacked)
     seen: list[nn.Module] = []
 
@@ -139,5 +139,5 @@ def test_searches_run_on_the_packed_network(network) -> None:
         seen.append(given)
         return given
 
-    assert compiled(net, x, EXACT_TOLERANCE, same) is not None
+    assert compile_model(net, x, EXACT_TOLERANCE, same) is not None
     assert not any(isinstance(module, (PackedConv2d, Prepacked)) for module in seen[0].modules())

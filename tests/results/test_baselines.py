@@ -21,6 +21,7 @@ from robustbench_mix.data import loaders
 from robustbench_mix.data.dataset import balanced_subset
 from robustbench_mix.errors import RbmixError
 from robustbench_mix.evaluation import regression_gate
+from robustbench_mix.evaluation.plan import baseline_plan
 from robustbench_mix.results.regression import baselines, ci_report, comparison
 from robustbench_mix.results.regression.baselines import ELSEWHERE, Baseline
 from robustbench_mix.results.regression.comparison import Check, Verdict, judged
@@ -227,9 +228,9 @@ def test_the_images_of_a_baseline_are_those_of_its_data(make_run, tmp_path: Path
     for numbers, named in (([*images[:2], 10**6], labels), (images, [*labels[:2], 99])):
         table = run.table.assign(image=numbers, label=named, prediction=named)
         kept = kept_of(replace(run, table=table))
-        how = {"examples": None, "weights": None, "batch_size": None, "device": "cpu"}
+        path = tmp_path / "kept.csv"
         with pytest.raises(RbmixError, match="not those of its data_hash"):
-            regression_gate.rerun(kept, tmp_path / "kept.csv", **how)
+            regression_gate.rerun(baseline_plan(kept, path), kept, path)
 
 
 def found(verdict: Verdict) -> dict[str, str]:

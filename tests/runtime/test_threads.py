@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import nn
 
-from robustbench_mix.attacks.base import Target
+from robustbench_mix.attacks.counted_model import CountedModel
 from robustbench_mix.config.model import ModelSpec
 from robustbench_mix.config.training import recipe_for
 from robustbench_mix.data import loaders
@@ -64,7 +64,7 @@ def test_candidates_are_halves() -> None:
 def test_an_attack_on_one_thread_of_two() -> None:
     """The target asks before each forward pass, also of a part of the batch."""
     torch.set_num_threads(2)
-    target = Target(nn.Sequential(nn.Flatten(), nn.Linear(12, 3)).requires_grad_(False))
+    target = CountedModel(nn.Sequential(nn.Flatten(), nn.Linear(12, 3)).requires_grad_(False))
     asked = []
     with tune_threads(target):
         target.before_pass = lambda x: asked.append(len(x))
@@ -106,7 +106,7 @@ def test_choosing_leaves_no_trace() -> None:
     """Threads, gradients, flags and random numbers are as before."""
     torch.set_num_threads(2)
     net = nn.Sequential(nn.Flatten(), nn.Dropout(0.5), nn.Linear(12, 3)).requires_grad_(False)
-    target = Target(net)
+    target = CountedModel(net)
     torch.manual_seed(3)
     expected = torch.rand(2)
     torch.manual_seed(3)
@@ -127,7 +127,7 @@ def test_a_network_without_gradients_has_a_choice_too() -> None:
         def forward(self, x: torch.Tensor) -> torch.Tensor:
             return x.detach().flatten(1)
 
-    choice = ThreadTuner(partial(_gradient_step, Target(Cut())), 2)
+    choice = ThreadTuner(partial(_gradient_step, CountedModel(Cut())), 2)
     choice(IMAGES)
     assert choice.due > time.perf_counter() + INTERVAL_SECONDS / 2
 
@@ -165,7 +165,7 @@ def test_a_timed_step_has_the_dtype_of_the_network() -> None:
             logits: torch.Tensor = self.net(x.flatten(1))
             return logits
 
-    with tune_threads(target := Target(Double())):
+    with tune_threads(target := CountedModel(Double())):
         target(IMAGES)
     assert set(seen) == {torch.float64}
     assert len(seen) > 2  # the steps, and the pass itself

@@ -34,12 +34,18 @@ from pathlib import Path
 import torch
 
 from robustbench_mix.config import protocols
+from robustbench_mix.config.model import ModelSpec
 from robustbench_mix.config.protocols import Protocol
+from robustbench_mix.config.training import Training
 from robustbench_mix.data import loaders
 from robustbench_mix.data.dataset import Dataset
-from robustbench_mix.evaluation import fast, plan
-from robustbench_mix.evaluation.evaluate import Evaluation, evaluate, task
+from robustbench_mix.evaluation import fast
+from robustbench_mix.evaluation.evaluate import Evaluation
 from robustbench_mix.evaluation.identity import Label
+from robustbench_mix.evaluation.inputs import Inputs
+from robustbench_mix.evaluation.load_model import train_model
+from robustbench_mix.evaluation.pending_run import make_run, pending_run
+from robustbench_mix.evaluation.plan import attack_plan, trained_model
 from robustbench_mix.results.agreement import (
     SEEDS,
     bracket,
@@ -161,12 +167,10 @@ class Bench:
         self.label = Label(MODEL, spatial, "learned", 0)
         self.dataset, self.out = dataset, out / network.replace(" ", "-")
         self.protocol = protocols.load(attack, dataset.name)
-        with under(Condition()):
-            self.trained = plan.train(
-                model=MODEL, spatial=spatial, channel="learned", seed=0, dataset=dataset.name,
-                training=plan.Training(epochs, adversarial=bool(adversarial)),
-                device="cpu", quiet=True,
-            )  # fmt: skip
+        training = Training(epochs, adversarial=bool(adversarial))
+        model = trained_model(ModelSpec(MODEL, spatial), training)
+        with under(Condition()), progress.silenced():
+            self.trained = train_model(model, dataset, torch.device("cpu"))
 
     def run(
         self, condition: Condition, images: int, eps: list[str] | None = None, seed: int = 0
@@ -178,13 +182,14 @@ class Bench:
         if condition.search == "fp64":
             model = model.double()
         with under(condition), progress.silenced():
-            asked = task(
+            asked = pending_run(
                 replace(self.label, seed=seed),
-                TrainedModel(model, Path(), self.trained.header, 0.0), self.dataset,
-                protocol, self.out / condition.name, torch.device(condition.device),
-                examples=images, batch_size=condition.batch,
+                TrainedModel(model, Path(), self.trained.header, 0.0),
+                Inputs(self.dataset, images, torch.device(condition.device)),
+                attack_plan(protocol), self.out / condition.name, batch_size=condition.batch,
             )  # fmt: skip
-            return evaluate(asked)
+            run, reused = make_run(asked)
+            return Evaluation(run, asked.path, reused)
 
     def undecided(self, image: int, eps: str, standing: Condition) -> bool:
         """Whether the attack's draws decide about an image under this condition."""

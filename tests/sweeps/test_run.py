@@ -12,11 +12,13 @@ import torch
 from robustbench_mix import cli
 from robustbench_mix.config.model import ModelSpec
 from robustbench_mix.errors import RbmixError
-from robustbench_mix.evaluation import plan
+from robustbench_mix.evaluation import evaluate
+from robustbench_mix.evaluation.load_model import check_exists
+from robustbench_mix.evaluation.plan import DataPlan, TrainingPlan, trained_model
 from robustbench_mix.evaluation.resume import Shard
 from robustbench_mix.results import records
 from robustbench_mix.runtime import devices
-from robustbench_mix.sweeps import definition, run
+from robustbench_mix.sweeps import cell_plans, definition
 from robustbench_mix.sweeps import plan as planning
 from robustbench_mix.sweeps.cost_model import CostModel
 from robustbench_mix.sweeps.definition import Cell, UnshufflingCell, parse
@@ -80,8 +82,10 @@ def test_shipped_sweeps_can_be_read(name: str) -> None:
     sweep = definition.load(name, {})
     assert sweep.summary
     assert sweep.cells or sweep.unshuffling_cells
-    for cell in sweep.cells:
-        planning.check_buildable(cell)
+    planned = cell_plans.plan_sweep(sweep)
+    for plan in planned.cells:
+        check_exists(plan.training.model)
+    assert len(planned.cells) == len(sweep.cells)
 
 
 @pytest.mark.quick
@@ -186,7 +190,7 @@ def test_the_tasks_of_a_sweep_are_those_of_the_commands(here: Path, capsys) -> N
     words = ["--model", "resnet14_w4", "--epochs", "1", "--train-examples", "60"]
     assert cli.main(["evaluate", *words, "--attack", "fgsm", "--examples", "10"]) == 0
     setting = planning.SweepSetting(str(here / "results"), torch.device("cpu"))
-    tasks = planning.plan_tasks(definition.load("tiny.toml", {}), setting)
+    tasks = planning.plan_tasks(cell_plans.plan_sweep(definition.load("tiny.toml", {})), setting)
     done = [(p.kind, p.attack) for p in tasks if p.is_done and "spatial learned" in p.description]
     assert ("attack", "fgsm") in done
     assert ("attack", "smoke") not in done
@@ -195,15 +199,15 @@ def test_the_tasks_of_a_sweep_are_those_of_the_commands(here: Path, capsys) -> N
 def test_a_piece_that_fails_does_not_stop_the_others(here: Path, capsys, monkeypatch) -> None:
     """It is named at the end, with exit code 2."""
     attacked: list[str] = []
-    evaluate = run.plan.evaluate
+    really = evaluate.evaluate
 
-    def failing(**words):
-        attacked.append(words["spatial"])
-        if words["spatial"] == "learned":
+    def failing(plan, results):
+        attacked.append(plan.model.spec.spatial)
+        if plan.model.spec.spatial == "learned":
             raise RbmixError("the training loss became nan")
-        return evaluate(**words)
+        return really(plan, results)
 
-    monkeypatch.setattr(run.plan, "evaluate", failing)
+    monkeypatch.setattr(evaluate, "evaluate", failing)
     assert cli.main(["sweep", "tiny.toml"]) == 2
     out = capsys.readouterr().out
     assert out.count("failed: ") == 2
@@ -273,15 +277,15 @@ def test_a_long_attack_is_split_and_joined(here: Path, capsys, monkeypatch) -> N
     assert [task["kind"] for task in tasks] == ["train", "shard", "shard", "attack", "attack"]
     assert [task["words"].split(" of")[0] for task in tasks[1:3]] == ["part 1/2", "part 2/2"]
 
-    attack, calls = plan.attack_shard, []
+    attack, calls = evaluate.attack_shard, []
 
-    def once(*args, shard, **words):
+    def once(plan, results, shard):
         calls.append(shard.number)
         if len(calls) == 2:
             raise KeyboardInterrupt
-        attack(*args, shard=shard, **words)
+        attack(plan, results, shard)
 
-    monkeypatch.setattr(plan, "attack_shard", once)
+    monkeypatch.setattr(evaluate, "attack_shard", once)
     words = ["sweep", "split.toml", "--attacks", "smoke", "--out", "parts"]
     assert cli.main(words) == 130
     assert len(list((here / "parts").rglob("*.shard-1-of-2.json"))) == 1
@@ -311,18 +315,18 @@ def test_shards_are_all_images_in_order() -> None:
 
 def test_how_far_a_sweep_is(here: Path, capsys, monkeypatch) -> None:
     """Any machine that sees the results sees it, while it runs and afterwards."""
-    evaluate, during = plan.evaluate, []
+    really, during = evaluate.evaluate, []
 
-    def watching(**words):
+    def watching(plan, results):
         if not during:
             capsys.readouterr()
             assert cli.main(["status", "--json"]) == 0
             during.append(json.loads(capsys.readouterr().out)["sweeps"][0])
-        elif words["spatial"] == "frozen":
+        elif plan.model.spec.spatial == "frozen":
             raise RbmixError("the training loss became nan")
-        return evaluate(**words)
+        return really(plan, results)
 
-    monkeypatch.setattr(plan, "evaluate", watching)
+    monkeypatch.setattr(evaluate, "evaluate", watching)
     assert cli.main(["sweep", "tiny.toml"]) == 2
     assert during[0]["sweep"] == "tiny"
     seen = [task["state"] for task in during[0]["pieces"]]
@@ -352,10 +356,10 @@ def test_no_sweep_has_no_status(here: Path, capsys) -> None:
 @pytest.mark.quick
 def test_how_long_it_takes_with_many_at_once() -> None:
     """Nothing begins before what it needs; what is done takes no time."""
-    cell = Cell(ModelSpec("resnet14"), "digits", ("fgsm",))
+    plan = TrainingPlan(data=DataPlan("digits"), model=trained_model(ModelSpec("resnet14")))
 
     def task(words: str, seconds: float, makes: str = "", needs=(), done: bool = False):
-        return Task("attack", "n", words, cell, "", done, seconds, makes, needs)
+        return Task("attack", "n", words, plan, done, seconds, makes, needs)
 
     tasks = [
         task("train", 5.0, makes="net"),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +11,11 @@ import torch
 from PIL import Image
 
 from robustbench_mix import cli
+from robustbench_mix.config.training import Training
 from robustbench_mix.data import loaders
 from robustbench_mix.errors import RbmixError
 from robustbench_mix.evaluation import unshuffling_run
+from robustbench_mix.evaluation.plan import DataPlan, UnshufflingPlan
 from robustbench_mix.results import gallery, unshuffling
 from robustbench_mix.training import unshuffling as unshuffle
 from robustbench_mix.training.unshuffling import Unshuffler
@@ -30,6 +31,12 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty working directory."""
     monkeypatch.chdir(tmp_path)
     return tmp_path
+
+
+def plan_of(unshuffler: Unshuffler, training: Training, examples: int = 1000) -> UnshufflingPlan:
+    """Training one network on digits."""
+    data = DataPlan("digits", examples)
+    return UnshufflingPlan(data=data, device="cpu", unshufflers=(unshuffler,), training=training)
 
 
 @pytest.mark.quick
@@ -93,13 +100,12 @@ def test_warnings_name_the_reach() -> None:
 def test_training_un_shuffles(tmp_path: Path) -> None:
     """A small network does far better than the mean image; the frozen one learns too."""
     digits = loaders.load("digits")
-    recipe = replace(unshuffle.recipe_for("digits"), epochs=6)
     mean = digits.train.pixels().mean(0)
     flat = ((digits.test.pixels() - mean) ** 2).flatten(1).mean(1)
     baseline = float(-10 * flat.log10().mean())
     for spatial in ("learned", "frozen"):
-        path = unshuffling_run.unshuffle(
-            Unshuffler(32, 4, 5, spatial=spatial), digits, recipe, tmp_path, CPU
+        (path,) = unshuffling_run.unshuffle(
+            plan_of(Unshuffler(32, 4, 5, spatial=spatial), Training(epochs=6)), tmp_path
         )
         assert unshuffling.read(path).psnr.mean() > baseline + 1
 
@@ -148,11 +154,8 @@ def test_the_picture_shows_what_is_in_the_records(here: Path) -> None:
 
 def test_psnr_is_the_mean_squared_errors(tmp_path: Path) -> None:
     """-10 log10 of the error in pixel units."""
-    digits = loaders.load("digits")
-    path = unshuffling_run.unshuffle(
-        Unshuffler(4, 1, 3), digits, replace(unshuffle.recipe_for("digits"), epochs=1), tmp_path,
-        CPU, train_examples=64, examples=9,
-    )  # fmt: skip
+    training = Training(epochs=1, examples=64)
+    (path,) = unshuffling_run.unshuffle(plan_of(Unshuffler(4, 1, 3), training, 9), tmp_path)
     found = unshuffling.read(path)
     original, decoded = (
         np.stack(found.pictures(name)).astype(float) for name in ("original", "decoded")

@@ -33,7 +33,7 @@ CPU = torch.device("cpu")
 def make(name: str) -> str:
     """Train one, write it, and say how good it is."""
     spec, digits = networks.SPECS[name], loaders.load("digits")
-    recipe = replace(recipe_for(factory.family(spec.model), "digits"), epochs=EPOCHS)
+    recipe = replace(recipe_for(spec.model, "digits"), epochs=EPOCHS)
     if name == "adversarial":
         recipe = replace(recipe, adversarial=Adversarial("1/16", steps=4))
     model = factory.build(spec, factory.shape_of(digits), *digits.statistics())

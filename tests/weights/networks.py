@@ -10,7 +10,7 @@ from safetensors.numpy import load_file
 
 from robustbench_mix.config.model import ModelSpec
 from robustbench_mix.data import loaders
-from robustbench_mix.evaluation import plan
+from robustbench_mix.evaluation import load_model
 from robustbench_mix.runtime import progress
 from robustbench_mix.training.load_or_train import TrainedModel, load_checkpoint
 
@@ -52,4 +52,4 @@ def scikit(name: str) -> Copied:
 
 def lend(patch: pytest.MonkeyPatch) -> None:
     """Give these to commands that would train a small ResNet, by its spatial mixers."""
-    patch.setattr(plan, "train", lambda *, spatial, **_: load(spatial))
+    patch.setattr(load_model, "load_or_train", lambda spec, *_, **__: load(spec.spatial))

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from robustbench_mix.config.epsilon import Eps, parse_eps
+from robustbench_mix.config.norms import FROM_ROBUSTBENCH, NORMS, ROBUSTBENCH
 from robustbench_mix.errors import RbmixError
 from robustbench_mix.results import schemas
 from robustbench_mix.results.records import Run
@@ -23,7 +24,6 @@ from robustbench_mix.storage import reading, validation
 from robustbench_mix.storage.files import safe_name, write_text
 from robustbench_mix.storage.validation import Check, is_name
 
-NORMS = {"linf": "Linf", "l2": "L2"}
 # What its leaderboards are of: the radius of each, and how many test images they take.
 RADIUS = {
     ("cifar10", "linf"): "8/255", ("cifar10", "l2"): "0.5",
@@ -113,10 +113,10 @@ def remarks(entry: dict[str, Any]) -> list[str]:
     dataset, norm, n = entry["dataset"], entry["rbmix"]["norm"], entry["rbmix"]["clean"]["n"]
     board = RADIUS.get((dataset, norm))
     if board is None:
-        return [f"RobustBench has no leaderboard of {dataset} in {NORMS[norm]}"]
+        return [f"RobustBench has no leaderboard of {dataset} in {ROBUSTBENCH[norm]}"]
     found = []
     if parse_eps(entry["eps"], norm).exact != parse_eps(board, norm).exact:
-        found.append(f"its leaderboard of {dataset} in {NORMS[norm]} has eps {board}")
+        found.append(f"its leaderboard of {dataset} in {ROBUSTBENCH[norm]} has eps {board}")
     if n != IMAGES[dataset]:
         found.append(f"it evaluates {IMAGES[dataset]:,} images of {dataset}, this run {n:,}")
     return found
@@ -130,7 +130,7 @@ def default_id(run: Run) -> str:
 
 def write(folder: Path, model_id: str, entry: dict[str, Any]) -> Path:
     """Write an entry to its place under `folder`, as RobustBench lays them out."""
-    norm = NORMS[entry["rbmix"]["norm"]]
+    norm = ROBUSTBENCH[entry["rbmix"]["norm"]]
     path = folder / safe_name(entry["dataset"]) / norm / f"{safe_name(model_id)}.json"
     write_text(path, json.dumps(entry, indent=2, ensure_ascii=False) + "\n")
     return path
@@ -146,13 +146,12 @@ def read(path: Path) -> dict[str, Any]:
     entry = validation.verify(reading.parse_json(raw, refusal), ENTRY, refusal)
     if not is_name(path.stem):
         raise RbmixError(f"{refusal} (its file's name is no Model ID, which is printed)")
-    folders = {name: norm for norm, name in NORMS.items()}
     own = entry["rbmix"]["norm"] if entry.get("rbmix") else None
-    norm = folders.get(path.resolve().parent.name, own)
+    norm = FROM_ROBUSTBENCH.get(path.resolve().parent.name, own)
     if norm is None:
         raise RbmixError(f"{refusal} (the norm is the name of its folder, Linf or L2)")
     if own not in (None, norm):
-        raise RbmixError(f"{refusal} (it says {NORMS[own]} and lies in {NORMS[norm]})")
+        raise RbmixError(f"{refusal} (it says {ROBUSTBENCH[own]} and lies in {ROBUSTBENCH[norm]})")
     validation.verify(entry, {"eps": lambda text: schemas.grid(norm)([text])}, refusal)
     return {**entry, "norm": norm, "model_id": path.stem}
 

@@ -16,6 +16,7 @@ from typing import Any
 import pandas as pd
 
 from robustbench_mix.config.epsilon import parse_eps
+from robustbench_mix.config.norms import ROBUSTBENCH
 from robustbench_mix.errors import RbmixError
 from robustbench_mix.results import flags, records
 from robustbench_mix.results.intervals import wilson
@@ -91,7 +92,7 @@ def to_markdown(frame: pd.DataFrame) -> str:
     titles = ["source", "model", "architecture", "n", "clean", "AutoAttack", "external", "reported"]
     for (dataset, norm, _), table in groupby(frame.to_dict("records"), _board):
         members = list(table)
-        words = f"## {dataset} · {model_info.NORMS[norm]} · eps {members[0]['eps']}"
+        words = f"## {dataset} · {ROBUSTBENCH[norm]} · eps {members[0]['eps']}"
         lines += ["", plain(words), "", *head([*titles, "additional data", "notes"])]
         lines += [line(_cells(row)) for row in members]
     return "\n".join(lines) + "\n"
