@@ -31,9 +31,12 @@ def check_precision(name: str) -> None:
 
 @dataclass(frozen=True)
 class Adversarial:
-    """Training on PGD examples (Madry et al., arXiv 1706.06083) instead of the images.
+    """Training on PGD examples instead of the images (Madry et al., arXiv 1706.06083).
 
-    `eps` is an l-infinity radius as text; `step_size` is a share of it.
+    Args:
+        eps: The l-infinity radius, as text.
+        steps: Number of PGD steps.
+        step_size: Size of a step, as a share of `eps`.
     """
 
     eps: str
@@ -46,11 +49,22 @@ class Adversarial:
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a network is trained; one readable set of numbers, the same for every variant.
+    """How a network is trained; the same for every variant of it.
 
-    `lr` is the peak of a schedule that rises linearly for the first `warmup` share of
-    the steps and then falls to zero along a cosine. `pad` is the reach of the random
-    shift in pixels; `flip` mirrors half of the images.
+    Args:
+        epochs: Number of epochs.
+        batch_size: Images of a batch.
+        optimizer: `sgd` or `adamw`.
+        lr: Peak of the learning rate, which rises linearly and then falls to zero along a cosine.
+        weight_decay: Weight decay.
+        warmup: The share of the steps in which the learning rate rises.
+        pad: The largest random shift, in pixels.
+        flip: Whether half of the images are mirrored.
+        precision: One of `PRECISIONS`.
+        adversarial: Adversarial training; None trains on the images themselves.
+
+    Raises:
+        RbmixError: A number or a word is not allowed.
     """
 
     epochs: int
@@ -107,7 +121,7 @@ def recipe_for(model: str, dataset: str) -> Recipe:
 
 
 def adversarial_eps(dataset: str) -> str:
-    """The radius that adversarial training uses on a data set unless told otherwise."""
+    """Return the default radius of adversarial training on a data set."""
     return "2/16" if dataset == "digits" else "8/255"
 
 
