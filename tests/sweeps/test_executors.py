@@ -16,6 +16,7 @@ import torch
 
 from robustbench_mix import cli
 from robustbench_mix.errors import RbmixError
+from robustbench_mix.runtime import progress
 from robustbench_mix.sweeps.executors import choose
 from robustbench_mix.sweeps.executors.processes import run_in_processes
 from robustbench_mix.sweeps.scheduler import ignore_state
@@ -106,6 +107,8 @@ def test_workers_leave_what_one_process_leaves(here: Path, monkeypatch, capsys) 
     """With as many threads each: the same plan, checkpoints, records and leaderboards."""
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "1800000000")
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    # On a busy machine planning may take long enough to be announced.
+    monkeypatch.setattr(progress, "PATIENCE_SECONDS", 600.0)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     left = {}
