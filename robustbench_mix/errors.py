@@ -10,11 +10,11 @@ MAX_LISTED = 30  # names that are still listed one by one
 
 
 class RbmixError(Exception):
-    """Wrong input or a wrong environment, which the user can fix.
+    """An error that the user can fix.
 
     Args:
         message: One line that names the wrong value and the allowed ones.
-        details: Lines to print below it, where several things are wrong.
+        details: Further lines, if several things are wrong.
     """
 
     def __init__(self, message: str, details: Iterable[str] = ()) -> None:

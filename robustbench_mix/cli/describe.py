@@ -28,7 +28,7 @@ def describe(
         str,
         typer.Argument(
             autocompletion=completion.models,
-            help="A model as for `rbmix train`: resnet14, timm:convmixer_768_32.",
+            help="Model, as for `rbmix train`: resnet14, timm:convmixer_768_32.",
         ),
     ],
     spatial: SpatialWord = "learned",
@@ -37,7 +37,7 @@ def describe(
         Optional[str],
         typer.Option(
             autocompletion=completion.datasets,
-            help="Fit this data set instead of 32x32 colour images.",
+            help="Data set to fit, instead of 32x32 colour images.",
         ),
     ] = None,
     input_size: InputSize = None,
@@ -45,10 +45,10 @@ def describe(
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Show what of a model is spatial, channel and other, what was converted, and what it costs.
+    """Show a model's spatial and channel mixers, what was made separable, and what it costs.
 
-    As it would be trained: dense convolutions are made separable. Weights are neither needed nor
-    downloaded.
+    The model is shown as it would be trained: with its dense convolutions made separable. No
+    weights are needed or downloaded.
     """
     spec = ModelSpec(model, spatial, channel, interface=Interface(input_size, classes=classes))
     catalog.check_model(model)

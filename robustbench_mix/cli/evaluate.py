@@ -68,7 +68,9 @@ def evaluate(
     dataset: DatasetName = "digits",
     examples: Annotated[
         Optional[int],
-        typer.Option(parser=whole, help="Test images, a fixed subset balanced over the classes."),
+        typer.Option(
+            parser=whole, help="Number of test images, a fixed subset balanced over the classes."
+        ),
     ] = None,
     eps: EpsGrid = None,
     norm: NormName = None,
@@ -76,13 +78,14 @@ def evaluate(
     exhaustive: Annotated[
         bool,
         typer.Option(
-            "--exhaustive", help="Every attack at every epsilon, to its end: nothing saved."
+            "--exhaustive", help="Run every attack at every epsilon to its end, without any saving."
         ),
     ] = False,
     randomised: Annotated[
         bool,
         typer.Option(
-            "--randomised", help="The network draws random numbers: attack means, judge by vote."
+            "--randomised",
+            help="For networks that draw random numbers: mean gradients, majority votes.",
         ),
     ] = False,
     seed: Seed = 0,
@@ -107,12 +110,12 @@ def evaluate(
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Attack a model over an epsilon grid; train it first if it is not cached.
+    """Attack a model over a grid of epsilons; train it first if it is not cached.
 
-    A model that comes with weights is never trained: one with --weights or --pretrained, and one
-    from hf: or package.module:callable unless --spatial or --channel asks for a variant of it.
-    With --weights these two say how the file was made: the model's convolutions are made
-    separable before it is loaded, and learned and frozen are compared as twins.
+    A model that comes with weights is never trained: with --weights or --pretrained, and from hf:
+    or package.module:callable unless --spatial or --channel asks for a variant. With --weights,
+    --spatial and --channel say how the file was made: the model is made separable before the file
+    is loaded, and learned and frozen are compared as twins.
     """
     data = DataPlan(dataset, examples)
     planned = EvaluationPlan(
@@ -170,10 +173,10 @@ def train(
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Train a model and keep its checkpoint; nothing to do if it is cached.
+    """Train a model and keep its checkpoint; do nothing if it is cached.
 
-    Any architecture will do: its dense convolutions are made separable, and it is trained from
-    fresh weights, whatever weights others have for it.
+    Any architecture works: its dense convolutions are made separable, and it is always trained
+    from fresh weights.
     """
     training = Training(epochs, train_examples, lr, precision, adversarial, adversarial_eps)
     spec = ModelSpec(model, spatial, channel, seed, interface(input_size, mean, std, classes))
@@ -197,7 +200,7 @@ def explain(
     channel: ChannelWord = "learned",
     dataset: DatasetName = "digits",
     examples: Annotated[
-        Optional[int], typer.Option(parser=whole, help="Test images to measure.")
+        Optional[int], typer.Option(parser=whole, help="Number of test images to measure.")
     ] = None,
     eps: Annotated[
         Optional[str], typer.Option(help="Epsilons instead of the FGSM protocol's.")

@@ -57,7 +57,7 @@ def baseline(
     attack: AttackName = "pgd",
     dataset: DatasetName = "digits",
     examples: Annotated[
-        int, typer.Option(parser=whole, help="Test images, a fixed subset balanced over classes.")
+        int, typer.Option(parser=whole, help="Number of test images, balanced over the classes.")
     ] = 64,
     eps: EpsGrid = None,
     norm: NormName = None,
@@ -70,7 +70,7 @@ def baseline(
         typer.Option(show_default="results/baselines", help="Folder for the baseline."),
     ] = None,
     replace: Annotated[
-        bool, typer.Option("--replace", help="Write it anew where there is one.")
+        bool, typer.Option("--replace", help="Overwrite an existing baseline.")
     ] = False,
     epochs: Epochs = None,
     train_examples: TrainExamples = None,
@@ -82,7 +82,7 @@ def baseline(
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Attack a model and keep the outcome of each image as a baseline for `rbmix check`."""
+    """Attack a model and write the outcome of each image as a baseline for `rbmix check`."""
     data = DataPlan(dataset, examples)
     planned = EvaluationPlan(
         data=data,
@@ -111,25 +111,26 @@ def baseline(
 @app.command()
 def check(
     baseline: Annotated[
-        list[Path], typer.Option(help="A CSV of `rbmix baseline`; may be given several times.")
+        list[Path], typer.Option(help="A CSV from `rbmix baseline`; may be given several times.")
     ],
     examples: Annotated[
-        Optional[int], typer.Option(parser=whole, help="Only the baseline's first so many images.")
+        Optional[int],
+        typer.Option(parser=whole, help="Check only this many of the baseline's first images."),
     ] = None,
     tolerance: Annotated[
-        int, typer.Option(parser=whole, help="Images that may change at each epsilon.")
+        int, typer.Option(parser=whole, help="Number of images that may change at each epsilon.")
     ] = 1,
     weights: Weights = None,
-    junit: Annotated[Optional[Path], typer.Option(help="Write JUnit XML there.")] = None,
+    junit: Annotated[Optional[Path], typer.Option(help="File for a report as JUnit XML.")] = None,
     update: Annotated[
-        bool, typer.Option("--update", help="Accept what changed: write the baseline anew.")
+        bool, typer.Option("--update", help="Accept the changes: overwrite the baseline.")
     ] = False,
     batch_size: BatchSize = None,
     device: Device = "auto",
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Evaluate what a baseline was made of and exit 1 if anything got worse."""
+    """Repeat the attack of a baseline and exit with 1 if anything got worse."""
     from robustbench_mix.results.regression import baselines
 
     if tolerance < 0:

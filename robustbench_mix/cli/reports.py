@@ -23,13 +23,13 @@ from robustbench_mix.storage import remote
 
 Check = Annotated[
     bool,
-    typer.Option("--check", help="Only compare with what the records give; exit 1 if stale."),
+    typer.Option("--check", help="Only compare with the records; exit with 1 if a file is stale."),
 ]
 
 
 @app.command()
 def models(as_json: AsJson = False, quiet: Quiet = False) -> None:
-    """List the models, with the trainable parameters of Full, Chans and Space."""
+    """List the models, with their trainable parameters as Full, Chans and Space."""
     load_torch(as_json or quiet)
 
     from robustbench_mix.cli import render
@@ -68,7 +68,7 @@ def leaderboard(
     results: Results = None,
     beside: Annotated[
         Optional[Path],
-        typer.Option(help="An entry of RobustBench (model_info JSON), or a folder of such."),
+        typer.Option(help="An entry of RobustBench (model_info JSON), or a folder of entries."),
     ] = None,
     check: Check = False,
     as_json: AsJson = False,
@@ -76,8 +76,8 @@ def leaderboard(
 ) -> None:
     """Regenerate leaderboard and curves from the records.
 
-    With --beside also beside.md and beside.csv: what others report for the same data set, norm
-    and epsilon, next to the runs under AutoAttack here. It never enters the leaderboard.
+    With --beside it also writes beside.md and beside.csv: what others report for the same data
+    set, norm and epsilon, next to the AutoAttack runs here. That never enters the leaderboard.
     """
     folder = require_folder(choose_folder(results, as_json or quiet))
     with progress.report_if_slow(f"reading the records in {remote.portable_name(folder)}"):

@@ -38,22 +38,25 @@ from robustbench_mix.storage import remote
 
 @app.command()
 def unshuffle(
-    width: Annotated[str, typer.Option(help="Channels; several as in 128,256.")] = "128",
-    depth: Annotated[str, typer.Option(help="Blocks; several as in 4,8.")] = "4",
+    width: Annotated[str, typer.Option(help="Number of channels; several as in 128,256.")] = "128",
+    depth: Annotated[str, typer.Option(help="Number of blocks; several as in 4,8.")] = "4",
     kernel: Annotated[str, typer.Option(help="Kernel size; several as in 3,5.")] = "5",
-    patch: Annotated[int, typer.Option(parser=whole, help="Patch size; the paper has 1.")] = 1,
+    patch: Annotated[int, typer.Option(parser=whole, help="Patch size; the paper uses 1.")] = 1,
     spatial: Annotated[
         str,
         typer.Option(
             autocompletion=completion.several(completion.spatial),
-            help="Which spatial mixers, as --spatial of `rbmix train`.",
+            help="Spatial mixers, as for `rbmix train`; several as in learned,frozen.",
         ),
     ] = "learned,frozen",
     dataset: DatasetName = "digits",
     seed: Annotated[
-        int, typer.Option(parser=whole, help="Seed of permutation, weights and training.")
+        int,
+        typer.Option(parser=whole, help="Seed of the permutation, the weights and the training."),
     ] = 0,
-    examples: Annotated[int, typer.Option(parser=whole, help="Test images to decode.")] = 1000,
+    examples: Annotated[
+        int, typer.Option(parser=whole, help="Number of test images to decode.")
+    ] = 1000,
     out: Out = None,
     epochs: Epochs = None,
     train_examples: TrainExamples = None,
@@ -63,7 +66,7 @@ def unshuffle(
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Teach ConvMixers to undo a fixed permutation of the pixels: learned against frozen."""
+    """Train ConvMixers to undo a fixed permutation of the pixels, learned against frozen."""
     planned = UnshufflingPlan(
         data=DataPlan(dataset, examples),
         device=device,
@@ -98,32 +101,34 @@ def sweep(
     spec: Annotated[
         str,
         typer.Argument(
-            autocompletion=completion.sweeps, help="A shipped sweep, or a path to a .toml file."
+            autocompletion=completion.sweeps,
+            help="Name of a shipped sweep, or a path to a .toml file.",
         ),
     ],
     dataset: Annotated[
         Optional[str],
-        typer.Option(
-            autocompletion=completion.datasets, help="This data set instead of the sweep's."
-        ),
+        typer.Option(autocompletion=completion.datasets, help="Data set instead of the sweep's."),
     ] = None,
     models: Annotated[
         Optional[str],
         typer.Option(
             autocompletion=completion.several(completion.models),
-            help="These models, as in resnet14,resnet20.",
+            help="Models instead of the sweep's, as in resnet14,resnet20.",
         ),
     ] = None,
-    seeds: Annotated[Optional[str], typer.Option(help="These seeds, as in 0,1,2.")] = None,
+    seeds: Annotated[
+        Optional[str], typer.Option(help="Seeds instead of the sweep's, as in 0,1,2.")
+    ] = None,
     attacks: Annotated[
         Optional[str],
         typer.Option(
             autocompletion=completion.several(completion.attacks),
-            help="These protocols, as in fgsm,pgd.",
+            help="Attacks instead of the sweep's, as in fgsm,pgd.",
         ),
     ] = None,
     examples: Annotated[
-        Optional[int], typer.Option(parser=whole, help="This many test images.")
+        Optional[int],
+        typer.Option(parser=whole, help="Number of test images instead of the sweep's."),
     ] = None,
     epochs: Epochs = None,
     train_examples: TrainExamples = None,
@@ -131,24 +136,26 @@ def sweep(
         Optional[int],
         typer.Option(
             parser=whole,
-            help="Pieces at once, each with its share of the cores and a GPU of its own, or a part "
-            "of one; unless given one, on several GPUs one each, with Ray as many as have room.",
+            help="Number of tasks at once. They share the cores and the GPUs. By default one; on "
+            "several GPUs one for each; on a Ray cluster as many as it has room for.",
         ),
     ] = None,
     runner: Annotated[
         str,
         typer.Option(
             autocompletion=completion.runners,
-            help="Who does them: local, processes on this machine, or ray, a Ray cluster.",
+            help="Where tasks run: local (processes on this machine) or ray (a Ray cluster).",
         ),
     ] = "local",
     address: Annotated[
         Optional[str],
         typer.Option(
-            help="Where the Ray cluster is, as in HOST:6379; else RAY_ADDRESS, or one is started."
+            help="Address of the Ray cluster, as in HOST:6379; RAY_ADDRESS or a new one by default."
         ),
     ] = None,
-    plan: Annotated[bool, typer.Option("--plan", help="Only show what would be done.")] = False,
+    plan: Annotated[
+        bool, typer.Option("--plan", help="Only show what there is to do and how long it takes.")
+    ] = False,
     out: Out = None,
     precision: Precision = "auto",
     device: Device = "auto",
@@ -209,7 +216,7 @@ def status(
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Show how far sweeps into a results folder are, from any machine that sees it."""
+    """Show the progress of sweeps, from any machine that can read the results."""
     from robustbench_mix.cli import render_sweeps
     from robustbench_mix.sweeps.status import read_all
 

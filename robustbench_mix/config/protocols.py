@@ -23,7 +23,17 @@ FIELDS = {"summary", "algorithm", "norm", "eps", "options"}
 
 @dataclass(frozen=True)
 class Protocol:
-    """One attack protocol with its grid chosen; epsilons ascend."""
+    """One attack protocol, with its grid of epsilons chosen.
+
+    Attributes:
+        name: Its name, as in `--attack NAME`. It does not change the hash.
+        summary: One line for `rbmix attacks`. It does not change the hash.
+        algorithm: The algorithm, as `"pgd"`, `"autoattack"` or `"foolbox:LinfDeepFoolAttack"`.
+        norm: Norm of the radii: `"linf"` or `"l2"`.
+        eps: The radii in pixel units, in ascending order. They may be empty where `evaluate` is
+            given `eps`.
+        options: Options of the algorithm, for example `{"steps": 40}`.
+    """
 
     name: str
     summary: str

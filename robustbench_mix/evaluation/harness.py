@@ -16,6 +16,7 @@ from robustbench_mix.attacks.voting import draw_logits, majority_label, mean_mar
 from robustbench_mix.data.dataset import Split
 from robustbench_mix.errors import RbmixError
 from robustbench_mix.evaluation.state import State
+from robustbench_mix.runtime.float32 import ieee_float32
 from robustbench_mix.runtime.memory import retry_with_smaller_batches
 from robustbench_mix.runtime.progress import progress_bar
 
@@ -43,7 +44,7 @@ class Settings:
 
 @contextmanager
 def borrow(model: nn.Module, device: torch.device) -> Iterator[None]:
-    """Put the model in eval mode on `device`, without parameter gradients.
+    """Put the model in eval mode on `device`, without parameter gradients, in IEEE float32.
 
     Modes, gradient flags, placement and the random state are put back afterwards. Within, what
     a network draws is the same in every run.
@@ -53,7 +54,7 @@ def borrow(model: nn.Module, device: torch.device) -> Iterator[None]:
     home = next((p.device for p in model.parameters()), device)
     cards = [device] if device.type == "cuda" else []
     try:
-        with torch.random.fork_rng(devices=cards):
+        with torch.random.fork_rng(devices=cards), ieee_float32():
             torch.manual_seed(0)
             model.to(device).eval().requires_grad_(False)
             yield

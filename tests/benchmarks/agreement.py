@@ -41,14 +41,19 @@ WORDS = {
 }
 INTRO = """# Numbers that agree
 
-Two networks that scikit-learn trained with its own code on its digits, attacked by the standard
-AutoAttack here (the fast backend, one job for the whole curve) and by pyautoattack's own driver,
-epsilon by epsilon. *Alike* counts the images with the same verdict, clean errors included; where
-they differ, one of the two has an example that the other did not find, and *only here* or *only
-there* counts it. Of the linear network the truth is known: within epsilon of an image, and within
-the box of pixels, the margin to each other class has a largest fall in closed form (l-infinity) or
-up to one bisection (l2). *True* is the accuracy that no attack can push below and the best one
-reaches. `python tests/benchmarks/agreement.py > docs/agreement.md` makes this page.
+Scikit-learn trained two networks on its digits. The standard AutoAttack attacks both: with rbmix
+(the fast backend, one job for the whole curve) and with pyautoattack's own driver, one epsilon at a
+time.
+
+- *alike* counts the images with the same verdict, clean errors included. If the verdicts differ,
+  one of the two found an example that the other did not find.
+- *only here* counts examples that only rbmix found, *only there* those that only pyautoattack
+  found.
+- *true* is the accuracy under the strongest possible attack. It is known for the linear network:
+  within epsilon of an image, and within the box of pixels, the largest fall of the margin to each
+  other class has a closed form (l-infinity) or follows from one bisection (l2).
+
+`python tests/benchmarks/agreement.py > docs/agreement.md` makes this page.
 """
 
 
