@@ -81,12 +81,12 @@ def outputs_agree(net: nn.Module, other: nn.Module, x: Tensor) -> bool:
     """Return whether two networks agree in logits and input gradients, on several batches of x."""
     batches = [x, x.flip(0), x[: len(x) // 2 + 1].flip(3)]
     # First all batches of one network: a result that is kept from an earlier batch then differs.
-    expected = [value for batch in batches for value in _logits_and_gradient(net, batch)]
-    given = [value for batch in batches for value in _logits_and_gradient(other, batch)]
+    expected = [value for batch in batches for value in logits_and_gradient(net, batch)]
+    given = [value for batch in batches for value in logits_and_gradient(other, batch)]
     return all(nearly_equal(a, b, TOLERANCE) for a, b in zip(expected, given, strict=True))
 
 
-def _logits_and_gradient(net: nn.Module, x: Tensor) -> tuple[Tensor, Tensor]:
+def logits_and_gradient(net: nn.Module, x: Tensor) -> tuple[Tensor, Tensor]:
     """Return the logits and the input gradient of the largest logit of each image."""
     x = x.detach().clone().requires_grad_()
     with torch.enable_grad():
