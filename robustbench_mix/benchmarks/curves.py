@@ -72,9 +72,17 @@ def autoattack_rows(
     targets: tuple[str, str],
     repeats: int,
 ) -> list[Row]:
-    """AutoAttack's curve against pyautoattack, looped, on the two-step or composed network.
+    """Compare the curve of AutoAttack with a loop over pyautoattack.
 
-    `targets` say what the ratios of time and of passes should be.
+    Args:
+        words: The network, for the table.
+        model: The network.
+        split: The images.
+        dataset: Name of the data set.
+        device: Where to run.
+        as_written: Run pyautoattack on the two-step network, otherwise on the composed one.
+        targets: What the ratios of time and of passes should be.
+        repeats: Number of repetitions.
     """
     target, passes_target = targets
     protocol = protocols.load("autoattack", dataset)

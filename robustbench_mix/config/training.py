@@ -127,12 +127,18 @@ def adversarial_eps(dataset: str) -> str:
 
 @dataclass(frozen=True)
 class Training:
-    """What the user wants changed in the recipe; None keeps it.
+    """The changes that a user makes to a recipe; None keeps its value.
 
-    `adversarial` trains on PGD examples, within `adversarial_eps` if that is given.
+    Args:
+        epochs: Number of epochs.
+        examples: Number of training images.
+        lr: Peak of the learning rate.
+        precision: One of `PRECISIONS`, or `auto`.
+        adversarial: Whether to train on PGD examples.
+        adversarial_eps: Their radius, as text; None takes the default of the data set.
 
     Raises:
-        RbmixError: For a number out of range, and a radius that nothing would use.
+        RbmixError: A number is out of range, or `adversarial_eps` is given without `adversarial`.
     """
 
     epochs: int | None = None
@@ -155,8 +161,8 @@ class Training:
         if not self.adversarial:
             raise RbmixError(f"--adversarial-eps {self.adversarial_eps} needs --adversarial")
 
-    def applied_to(self, recipe: Recipe, precision: str) -> Recipe:
-        """The recipe with these epochs and this learning rate, in a precision that was chosen."""
+    def apply_to(self, recipe: Recipe, precision: str) -> Recipe:
+        """Return the recipe with these epochs and this learning rate, in the given precision."""
         return replace(
             recipe,
             epochs=recipe.epochs if self.epochs is None else self.epochs,
@@ -164,8 +170,8 @@ class Training:
             precision=precision,
         )
 
-    def check_idle(self, model: str) -> None:
-        """Raises RbmixError if anything is to be changed for a network that is not trained."""
+    def check_unchanged(self, model: str) -> None:
+        """Raise RbmixError if there is a change, but the network `model` is not trained."""
         if replace(self, precision="auto") != UNCHANGED:
             raise RbmixError(
                 f"model {model!r} comes with its weights: --epochs, --train-examples, --lr and "

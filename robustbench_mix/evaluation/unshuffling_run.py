@@ -49,7 +49,7 @@ def unshuffle(plan: UnshufflingPlan, results: Path) -> list[Path]:
         The paths of the records.
 
     Raises:
-        RbmixError: If a patch does not divide the image, and for what else a user can mend.
+        RbmixError: A patch does not divide the image, or something else that a user can fix.
     """
     check_writable(results)
     inputs = load_inputs(plan)
@@ -61,16 +61,16 @@ def unshuffle(plan: UnshufflingPlan, results: Path) -> list[Path]:
 
 
 def recipe_of(plan: UnshufflingPlan, inputs: Inputs) -> Recipe:
-    """The un-shufflers' recipe with the user's changes."""
+    """Return the recipe of the un-shufflers with the user's changes."""
     training = plan.training
     precision = pick_precision(training.precision, inputs.device)
-    return training.applied_to(unshuffling_recipe(inputs.dataset.name), precision)
+    return training.apply_to(unshuffling_recipe(inputs.dataset.name), precision)
 
 
 def _unshuffle_with(
     unshuffler: Unshuffler, plan: UnshufflingPlan, inputs: Inputs, recipe: Recipe, results: Path
 ) -> Path:
-    """Train one network and decode with it; the path of its records."""
+    """Train one network, decode with it, and return the path of its records."""
     height, width = inputs.dataset.train.images.shape[2:]
     if height % unshuffler.patch or width % unshuffler.patch:
         raise RbmixError(f"patch {unshuffler.patch} does not divide images of {height} x {width}")
@@ -129,7 +129,7 @@ def train_split_of(plan: UnshufflingPlan, dataset: Dataset) -> Split:
 def path_of(
     unshuffler: Unshuffler, inputs: Inputs, recipe: Recipe, train_split: Split, results: Path
 ) -> Path:
-    """Where the records of these settings belong."""
+    """Return the path of the records of these settings."""
     key = short_hash([asdict(unshuffler), as_json(recipe), train_split.hash, inputs.split.hash])
     name = inputs.dataset.name
     return path_for(results, name, unshuffler.name, unshuffler.spatial, unshuffler.seed, key)

@@ -79,7 +79,7 @@ class Task:
 
     @property
     def attack(self) -> str:
-        """The protocol that it runs, '' if none."""
+        """The protocol that it runs, '' if it is no attack."""
         return self.plan.attack.word if isinstance(self.plan, EvaluationPlan) else ""
 
 
@@ -92,9 +92,15 @@ class SweepSetting:
 
 
 def plan_here(sweep: SweepPlan, out: str, device: str) -> tuple[SweepSetting, list[Task]]:
-    """The tasks of a sweep, and its setting, on the machine that this is called on.
+    """Plan the tasks of a sweep on the machine on which this is called.
 
-    Raises RbmixError for a device that is not there, or a folder that cannot be written.
+    Args:
+        sweep: The plans of its cells.
+        out: The results, a folder or a URL.
+        device: Name of the device.
+
+    Raises:
+        RbmixError: The device does not exist, or the folder cannot be written.
     """
     check_writable(remote.local_folder(out))
     setting = SweepSetting(out, pick_device(device))
@@ -102,7 +108,7 @@ def plan_here(sweep: SweepPlan, out: str, device: str) -> tuple[SweepSetting, li
 
 
 def plan_tasks(sweep: SweepPlan, setting: SweepSetting) -> list[Task]:
-    """Every task, in order; raises RbmixError for a network that its library does not have."""
+    """Return every task, in order; raise RbmixError for a network that its library lacks."""
     for cell in sweep.cells:
         check_exists(cell.training.model)
     load = lru_cache(maxsize=None)(loaders.load)
@@ -112,7 +118,7 @@ def plan_tasks(sweep: SweepPlan, setting: SweepSetting) -> list[Task]:
         for cell in sweep.cells:
             tasks += _tasks_of_cell(cell, context)
         tasks += [_unshuffling_task(plan, context) for plan in sweep.unshufflings]
-    # All do their work where this was planned, or on a device of that kind.
+    # All tasks run on the device of this plan, or on one of that kind.
     device = str(setting.device)
     return [replace(task, plan=replace(task.plan, device=device)) for task in tasks]
 
@@ -205,9 +211,9 @@ def _tasks_of_cell(cell: CellPlan, context: _Context) -> Iterator[Task]:
 def _split_attack(
     whole: Task, attack: AttackPlan, records: Path, header: dict[str, Any], most: int
 ) -> Iterator[Task]:
-    """The attack, after its shards if it takes long or was split before.
+    """Yield the shards of an attack that takes long or was split before, then the attack.
 
-    `header` is empty before the training; `most` is how many batches there are.
+    `header` is empty before the training; `most` is the number of batches.
     """
     parts = resume.find_shards(records) if header else []
     if not parts and whole.estimated_seconds > MAX_ATTACK_SECONDS and _can_be_split(attack):
