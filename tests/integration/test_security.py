@@ -458,7 +458,7 @@ def test_probes_on_other_grids_are_kept_apart(tmp_path: Path) -> None:
     assert [row[3:5] for row in linear.rows] == [["1/255", "2"], ["2/255", "2"]]
 
 
-def test_a_damaged_unfinished_run_is_named(tmp_path: Path) -> None:
+def test_a_damaged_resume_state_is_named(tmp_path: Path) -> None:
     """With its path and what is wrong with it."""
     import fuzz_choices
     import fuzz_targets as made

@@ -123,7 +123,7 @@ def test_workers_leave_what_one_process_leaves(here: Path, monkeypatch, capsys) 
         assert left["2"] == left["1"]
         assert sum(name.startswith("runs/") for name in left["1"]) == 4
         assert {"leaderboard.csv", "leaderboard.md", "unshuffle.md"} < left["1"].keys()
-        # A line says which piece it is about, and no bar runs across it.
+        # A line says which task it is about, and no bar runs across it.
         lines = [line for line in said.splitlines() if line]
         assert all(line.startswith("[") for line in lines), lines
         assert sum(line.endswith("/8] done") for line in lines) == 8
@@ -140,7 +140,7 @@ def test_workers_leave_what_one_process_leaves(here: Path, monkeypatch, capsys) 
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_a_piece_waits_for_what_it_needs(tasks, tmp_path: Path, workers: int) -> None:
+def test_a_task_waits_for_what_it_needs(tasks, tmp_path: Path, workers: int) -> None:
     """And for whoever makes the same; others go ahead meanwhile."""
     asked = [
         tasks.Task("train", makes="net"),
@@ -187,7 +187,7 @@ def test_each_worker_sees_one_gpu(tasks, tmp_path: Path, monkeypatch) -> None:
         assert (tmp_path / "a").read_text() == (before or "none")
 
 
-def test_a_worker_that_dies_fails_its_piece_alone(tasks, tmp_path: Path, capsys) -> None:
+def test_a_worker_that_dies_fails_its_task_alone(tasks, tmp_path: Path, capsys) -> None:
     """One line each, in the order of the tasks; what needs it is not tried, the rest is done."""
     asked = [
         tasks.Task("killed", "die", makes="net"),
