@@ -1,4 +1,4 @@
-"""Whole curves against the peers: AutoAttack, its audited estimate, and PGD."""
+"""Benchmark whole curves against other libraries: AutoAttack, its audited estimate, and PGD."""
 
 from __future__ import annotations
 
@@ -31,32 +31,32 @@ FAILING_RUN_PASSES = (
 
 
 def as_two_steps(model: nn.Module) -> nn.Module:
-    """The network as the paper writes it: depthwise, then pointwise, in the default layout."""
+    """Return a copy that runs depthwise, then pointwise, as in the paper, in the default layout."""
     written = copy.deepcopy(model).to(memory_format=torch.contiguous_format)
     for module in written.modules():
         if isinstance(module, SeparableConv2d):
             module.forward = module.two_step  # type: ignore[method-assign]
-    # What reads this attribute would change the layout again.
+    # Code that reads this attribute would change the layout again.
     setattr(written, "channels_last", False)  # noqa: B010
     return written
 
 
 def as_dense(model: nn.Module) -> nn.Module:
-    """The equal network of dense convolutions."""
+    """Return the equal network of dense convolutions."""
     return compose(copy.deepcopy(model))
 
 
 def run_fast_engine(
     model: nn.Module, split: Split, protocol: Protocol, device: torch.device
 ) -> State:
-    """Our fast backend, as `rbmix evaluate` runs it."""
+    """Run our fast backend as `rbmix evaluate` does."""
     stages = registry.fast_stages(protocol.algorithm, 10, protocol.options)
     batch_size = default_batch_size(int(split.images.shape[-1]), device)
     return search_all(model, split, protocol, stages, Settings(0, device, batch_size))
 
 
 def count_robust(state: State, epsilons: int) -> list[int]:
-    """Robust images at each epsilon."""
+    """Count the robust images at each epsilon of the grid."""
     pairs = list(zip(state.correct, state.level, strict=True))
     return [sum(c and level > at for c, level in pairs) for at in range(epsilons)]
 
@@ -72,9 +72,17 @@ def autoattack_rows(
     targets: tuple[str, str],
     repeats: int,
 ) -> list[Row]:
-    """AutoAttack's curve against pyautoattack, looped, on the two-step or composed network.
+    """Compare the curve of AutoAttack with a loop over pyautoattack.
 
-    `targets` say what the ratios of time and of passes should be.
+    Args:
+        words: The network, for the table.
+        model: The network.
+        split: The images.
+        dataset: Name of the data set.
+        device: Where to run.
+        as_written: Run pyautoattack on the two-step network, otherwise on the composed one.
+        targets: What the ratios of time and of passes should be.
+        repeats: Number of repetitions.
     """
     target, passes_target = targets
     protocol = protocols.load("autoattack", dataset)
@@ -122,7 +130,7 @@ def autoattack_rows(
 def audited_row(
     words: str, model: nn.Module, split: Split, dataset: str, device: torch.device
 ) -> Row:
-    """The audited estimate against the full ensemble here."""
+    """Compare the audited estimate with our full ensemble."""
     full, estimate = (
         protocols.load("autoattack", dataset),
         protocols.load("autoattack-audited", dataset),
@@ -158,7 +166,7 @@ def pgd_row(
     device: torch.device,
     repeats: int,
 ) -> tuple[Row, list[str]]:
-    """PGD-20 against the fastest peer that is installed, and the names of the others."""
+    """Compare PGD-20 with the fastest library that is installed; return the missing ones too."""
     options = {"steps": PGD_STEPS, "restarts": 1, "step_size": PGD_STEP_SIZE}
     protocol = replace(protocols.load("pgd", dataset), options=options)
     grid = [eps.value for eps in protocol.eps]

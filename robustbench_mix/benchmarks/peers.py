@@ -1,4 +1,4 @@
-"""What users run today, called as their documentation says."""
+"""Other attack libraries, called as in their documentation."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Pgd = Callable[[nn.Module, Tensor, Tensor, list[float], int, float], Curve]
 
 
 def installed_version(package: str) -> str | None:
-    """The version of a distribution, None if it is not there."""
+    """Return the version of a package, None if it is not installed."""
     try:
         return version(package)
     except PackageNotFoundError:
@@ -26,7 +26,7 @@ def installed_version(package: str) -> str | None:
 
 
 def pyautoattack_curve(model: nn.Module, x: Tensor, y: Tensor, grid: list[float]) -> Curve:
-    """The standard version, epsilon after epsilon on all images: as RobustBench runs it."""
+    """Run its standard version on all images for each epsilon, as RobustBench does."""
     from pyautoattack import AutoAttack
 
     robust = []
@@ -40,7 +40,7 @@ def pyautoattack_curve(model: nn.Module, x: Tensor, y: Tensor, grid: list[float]
 def foolbox_pgd(
     model: nn.Module, x: Tensor, y: Tensor, grid: list[float], steps: int, step: float
 ) -> Curve:
-    """LinfPGD from the image; its list of epsilons re-runs the attack for each."""
+    """Run LinfPGD from the image; it runs the attack again for each epsilon of its list."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         import foolbox
@@ -54,7 +54,7 @@ def foolbox_pgd(
 def torchattacks_pgd(
     model: nn.Module, x: Tensor, y: Tensor, grid: list[float], steps: int, step: float
 ) -> Curve:
-    """PGD, one attack object per epsilon."""
+    """Run PGD with one attack object per epsilon."""
     import torchattacks
 
     robust = []
@@ -67,7 +67,7 @@ def torchattacks_pgd(
 def art_pgd(
     model: nn.Module, x: Tensor, y: Tensor, grid: list[float], steps: int, step: float
 ) -> Curve:
-    """ProjectedGradientDescentPyTorch, one attack object per epsilon."""
+    """Run ProjectedGradientDescentPyTorch with one attack object per epsilon."""
     from art.attacks.evasion import ProjectedGradientDescentPyTorch
     from art.estimators.classification import PyTorchClassifier
 
@@ -92,7 +92,7 @@ MODULES = {"adversarial-robustness-toolbox": "art.attacks.evasion"}
 
 
 def is_usable(package: str) -> bool:
-    """Whether a peer is installed and can be imported with everything it needs."""
+    """Return whether a library is installed and can be imported with its dependencies."""
     if installed_version(package) is None:
         return False
     try:
@@ -112,14 +112,14 @@ PGD: dict[str, Pgd] = {
 
 
 def timm_convmixer(width: int, depth: int, kernel: int, patch: int, classes: int) -> Any:
-    """timm's ConvMixer, as shipped."""
+    """Build timm's ConvMixer as it is shipped."""
     from timm.models.convmixer import ConvMixer
 
     return ConvMixer(width, depth, kernel_size=kernel, patch_size=patch, num_classes=classes)
 
 
 def with_pass_counter(model: nn.Module) -> CountedModel:
-    """A network that counts its passes, contiguous at the border as the peers need it."""
+    """Return the network with a counter of its passes, and contiguous outputs for the peers."""
     return CountedModel(model)
 
 

@@ -1,4 +1,4 @@
-"""Whole processes: peak memory of an evaluation, and the time of the user's command."""
+"""Benchmark whole processes: peak memory of an evaluation, and the time of a command."""
 
 from __future__ import annotations
 
@@ -40,9 +40,10 @@ print(next(line.split()[1] for line in lines if line.startswith("VmHWM")))
 
 
 def memory_row(few: int, many: int) -> Row:
-    """Peak resident memory of evaluations on the CPU that differ in the number of images.
+    """Compare the peak resident memory of evaluations on few and on many images, on the CPU.
 
-    Read from Linux's /proc; raises RbmixError where there is none.
+    Raises:
+        RbmixError: There is no /proc, from which it is read, as Linux has it.
     """
     peaks = [int(_run([sys.executable, "-c", MEMORY, str(n)], {})) for n in (few, many)]
     note = f"{peaks[1] / 1024:,.0f} against {peaks[0] / 1024:,.0f} MiB, short PGD, batch 256"
@@ -51,7 +52,7 @@ def memory_row(few: int, many: int) -> Row:
 
 
 def command_row() -> Row:
-    """The first command of the README in an empty cache, training included."""
+    """Time the first command of the README in an empty cache, training included."""
     words = ["evaluate", "--model", "resnet18", "--spatial", "frozen", "--attack", "autoattack"]
     with tempfile.TemporaryDirectory() as folder:
         started = time.perf_counter()

@@ -1,8 +1,9 @@
-"""`rbmix bench`: every part of the table, kept as JSON and written as it grows."""
+"""`rbmix bench`: measure the parts of the table, and write it after each of them."""
 
 from __future__ import annotations
 
 import json
+import logging
 import os
 import platform
 from collections.abc import Callable, Iterator
@@ -23,9 +24,10 @@ from robustbench_mix.evaluation.load_model import train_model
 from robustbench_mix.evaluation.plan import trained_model
 from robustbench_mix.runtime import provenance
 from robustbench_mix.runtime.devices import describe, pick_device
-from robustbench_mix.runtime.progress import say
 from robustbench_mix.storage import reading
 from robustbench_mix.storage.files import check_writable, write_text
+
+logger = logging.getLogger(__name__)
 
 # Adversarial training costs eight times as much: fewer images, fewer epochs.
 ADVERSARIAL_EXAMPLES, ADVERSARIAL_EPOCHS = 20_000, 10
@@ -45,9 +47,22 @@ def run_benchmarks(
 ) -> Table:
     """Measure the parts, and write `benchmarks.json` and `.md` under `results` after each.
 
-    What was measured before stays, until the same part is measured again. `quick` takes a
-    small network on few digits, to see that everything runs: no evidence. Raises
-    RbmixError for a part that does not exist, or a damaged file.
+    Earlier measurements stay until the same part is measured again.
+
+    Args:
+        dataset: Name of the data set.
+        examples: Number of test images.
+        quick: Take a small network on few digits, only to test that everything runs.
+        parts: The parts to measure; None measures all.
+        precision: Precision of the training.
+        device: Where to measure.
+        results: Folder of the tables.
+
+    Returns:
+        The table, with all parts measured so far.
+
+    Raises:
+        RbmixError: A part does not exist, or the file is damaged.
     """
     command_checks.benchmark(
         dataset=dataset, examples=examples, parts=parts, precision=precision, device=device
@@ -57,7 +72,7 @@ def run_benchmarks(
     table = _read_table(results)
     benchmark = _Bench(dataset, examples, quick, precision, where)
     for part in parts or BENCHMARKS:
-        say(f"measuring: {part}")
+        logger.info(f"measuring: {part}")
         rows, skipped = benchmark.part(part)
         table[part] = Part(_describe_machine(where), rows, skipped)
         table = {name: table[name] for name in BENCHMARKS if name in table}
@@ -67,7 +82,7 @@ def run_benchmarks(
 
 
 def _read_table(results: Path) -> Table:
-    """What is there already."""
+    """Read the earlier measurements."""
     path = results / FILE
     if not path.exists():
         return {}
@@ -79,7 +94,7 @@ def _read_table(results: Path) -> Table:
 
 
 class _Bench:
-    """The settings of one run, shared by its parts."""
+    """The settings of a run, shared by its parts."""
 
     def __init__(
         self,
@@ -99,7 +114,7 @@ class _Bench:
         self.repeats = 1 if quick else 2
 
     def part(self, name: str) -> tuple[list[Row], list[str]]:
-        """The rows of one part, and the peers that it missed."""
+        """Measure a part; return its rows, and the names of the peers that are not installed."""
         methods: dict[str, Callable[[], tuple[list[Row], list[str]]]] = {
             "steps": self._steps,
             "memory": self._memory,
@@ -177,7 +192,7 @@ class _Bench:
     def _network(
         self, spatial: str, count: int, *, adversarial: bool = False
     ) -> tuple[nn.Module, Split]:
-        """A trained network from the cache, or trained now, and test images."""
+        """Load or train a network, and return it with test images."""
         loaded = loaders.load(self.dataset)
         few = min(ADVERSARIAL_EXAMPLES, len(loaded.train)) if adversarial else None
         training = Training(

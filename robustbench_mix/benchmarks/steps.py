@@ -1,4 +1,4 @@
-"""Single steps: the engine against the bare network, training, and timm's ConvMixer."""
+"""Benchmark single steps: the attack engine, training, forward passes, and timm's ConvMixer."""
 
 from __future__ import annotations
 
@@ -24,25 +24,25 @@ from robustbench_mix.runtime.timing import Step, gradient_step, time_ratios, tra
 
 
 def build_untrained(name: str, size: int, spatial: str = "learned") -> factory.Normalized:
-    """A network at initialisation."""
+    """Build an untrained network."""
     spec, shape = ModelSpec(name, spatial), factory.Shape(3, size, 10)
     model = factory.build(spec, shape, torch.full((3,), 0.5), torch.full((3,), 0.25))
     return model.to(memory_format=torch.channels_last)
 
 
 def random_images(batch: int, size: int, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Random images and labels that no attack leaves early for."""
+    """Return random images (B, 3, H, W) and labels (B,)."""
     x = torch.rand(batch, 3, size, size, generator=torch.Generator().manual_seed(0))
     return x.to(device), torch.arange(batch, device=device) % 10
 
 
 def bare_step(model: nn.Module, x: Tensor, y: Tensor) -> Step:
-    """Forward and input gradient of a network, nothing else."""
+    """Return a step of forward pass and input gradient, nothing else."""
     return gradient_step(model.eval().requires_grad_(False), x, y)
 
 
 def engine_steps(model: nn.Module, x: Tensor, count: int, *, exact: bool) -> Step:
-    """PGD steps of the engine on images that stay correct: nothing may leave the batch."""
+    """Return PGD steps of the engine on images that stay correct, so that none leaves the batch."""
     model.eval().requires_grad_(False)
     counted = search_model(model, x[:8], exact=exact)
     with torch.no_grad():
@@ -58,7 +58,7 @@ def engine_steps(model: nn.Module, x: Tensor, count: int, *, exact: bool) -> Ste
 
 
 def dense_twin(name: str, size: int) -> nn.Module:
-    """The same network with ordinary dense convolutions, all trained."""
+    """Build the same network with dense convolutions, all of them trained."""
     model = compose(build_untrained(name, size))
     assert not any(isinstance(module, SeparableConv2d) for module in model.modules())
     return model.requires_grad_(True).to(memory_format=torch.channels_last)
@@ -73,7 +73,7 @@ def _repeat(step: Step, count: int) -> Step:
 
 
 def engine_rows(name: str, size: int, batch: int, device: torch.device, repeats: int) -> list[Row]:
-    """One attack step with every piece of the engine, over the bare dense network."""
+    """Compare an attack step of the whole engine with a bare step of the dense network."""
     x, _ = random_images(batch, size, device)
     x = x.contiguous(memory_format=torch.channels_last)
     y = torch.zeros(batch, dtype=torch.int64, device=device)
@@ -91,7 +91,7 @@ def engine_rows(name: str, size: int, batch: int, device: torch.device, repeats:
 def training_rows(
     name: str, size: int, batch: int, device: torch.device, repeats: int
 ) -> list[Row]:
-    """One training step, learned and frozen, over the dense twin."""
+    """Compare a training step, learned and frozen, with one of the dense twin."""
     x, y = random_images(batch, size, device)
     x = x.contiguous(memory_format=torch.channels_last)
     rows = []
@@ -106,7 +106,7 @@ def training_rows(
 
 
 def forward_rows(name: str, size: int, device: torch.device, repeats: int) -> list[Row]:
-    """Forward passes of the network that attacks search: eager over packed, and over compiled."""
+    """Compare eager forward passes of the searched network with packed and compiled ones."""
     x, _ = random_images(2 * CHUNK, size, device)
     x = x.contiguous(memory_format=torch.channels_last)
     rows = []
@@ -137,7 +137,7 @@ def _forward_step(net: nn.Module, x: Tensor) -> Step:
 def convmixer_rows(
     width: int, depth: int, kernel: int, size: int, batch: int, device: torch.device, repeats: int
 ) -> list[Row]:
-    """Attack and training step over timm's network of the same shape, as shipped."""
+    """Compare attack and training steps with those of timm's network of the same shape."""
     x, y = random_images(batch, size, device)
     ours = f"convmixer{width}_{depth}_k{kernel}_p1"
     theirs = peers.timm_convmixer(width, depth, kernel, 1, 10).to(device)

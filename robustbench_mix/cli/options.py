@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -16,6 +17,8 @@ from robustbench_mix.errors import RbmixError
 from robustbench_mix.runtime import progress
 from robustbench_mix.storage import remote
 from robustbench_mix.storage.paths import default_results_folder, is_folder
+
+logger = logging.getLogger(__name__)
 
 
 def number(kind: Callable[[str], Any], what: str) -> Callable[[Any], Any]:
@@ -190,7 +193,7 @@ def choose_folder(given: Path | None, quiet: bool, *inside: str) -> Path:
         return given
     usual = default_results_folder()
     if usual != Path("results"):
-        progress.say(
+        logger.info(
             f"in this checkout of rbmix results are kept in {usual}, apart from the committed "
             "ones in results (which have to be named)"
         )
@@ -205,7 +208,7 @@ def load_torch(quiet: bool) -> None:
     """
     progress.set_quiet(quiet)
     if "torch" not in sys.modules:
-        progress.say("loading PyTorch")
+        logger.info("loading PyTorch")
 
 
 def print_answer(as_json: bool, quiet: bool, data: Any, show: Callable[[], None]) -> None:

@@ -15,7 +15,7 @@ from robustbench_mix.sweeps.status import count_by_network, describe_running_and
 
 
 def plan(name: str, summary: str, rows: list[dict[str, Any]], at_once: int, seconds: float) -> None:
-    """What a sweep is going to do, and in how many seconds with so many pieces at once."""
+    """What a sweep is going to do, and in how many seconds with so many tasks at once."""
     table = Table(title=f"{name}: {summary}")
     for column in ("network", "trained", "attacked", "about"):
         table.add_column(column, justify="left" if column == "network" else "right")

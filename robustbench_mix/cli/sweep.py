@@ -207,7 +207,7 @@ def sweep(
         lambda: render_sweeps.sweep(failures, written),
     )  # fmt: skip
     if failures:
-        raise RbmixError(f"{len(failures)} pieces failed; the first: {failures[0]}")
+        raise RbmixError(f"{len(failures)} tasks failed; the first: {failures[0]}")
 
 
 @app.command()

@@ -1,4 +1,4 @@
-"""Frozen records as plain JSON values, and the hash that names what they describe."""
+"""Frozen dataclasses as plain JSON values, and the hashes that name files."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import Any
 
 
 def as_json(record: Any) -> dict[str, Any]:
-    """A frozen record as plain JSON values; what is None is left out."""
+    """Return a dataclass as plain JSON values, without those that are None."""
     plain: dict[str, Any] = json.loads(json.dumps(asdict(record)))
     return {name: value for name, value in plain.items() if value is not None}
 
 
 def short_hash(value: Any) -> str:
-    """Twelve hexadecimal digits of the SHA-256 of a JSON value with sorted keys."""
+    """Return 12 hexadecimal digits of the SHA-256 of a JSON value with sorted keys."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:12]

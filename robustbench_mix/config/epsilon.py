@@ -13,7 +13,7 @@ from robustbench_mix.errors import RbmixError
 
 @dataclass(frozen=True)
 class Eps:
-    """A radius as the exact text it was written in, for example `8/255`."""
+    """The radius of a ball, kept as the exact text that the user wrote, for example `8/255`."""
 
     text: str
 
@@ -24,14 +24,15 @@ class Eps:
 
     @property
     def exact(self) -> Fraction:
-        """The same without rounding."""
+        """The radius without rounding."""
         return _fraction(self.text)
 
 
 def parse_eps(text: str, norm: str) -> Eps:
     """Read one epsilon: `8/255`, `0.5/255` or `0.03`.
 
-    Raises RbmixError unless it is a positive number, and at most 1 for l-infinity.
+    Raises:
+        RbmixError: It is not a positive number, or above 1 for l-infinity.
     """
     shape = r"(?:[0-9]{1,12}(?:\.[0-9]{1,12})?|\.[0-9]{1,12})"
     if not re.fullmatch(rf"{shape}(?:/{shape})?", text):
@@ -54,7 +55,7 @@ def parse_eps(text: str, norm: str) -> Eps:
 
 
 def parse_grid(texts: list[str], norm: str) -> tuple[Eps, ...]:
-    """Read an epsilon grid, sorted ascending; raises RbmixError if empty or repeated."""
+    """Read a grid of epsilons and sort it; raise RbmixError if it is empty or has duplicates."""
     if not texts:
         raise RbmixError("the epsilon grid is empty (allowed: one or more, as in 1/255,2/255)")
     if len(texts) > MAX_EPS:

@@ -1,4 +1,4 @@
-"""The ranges of numbers and names that a user can give."""
+"""The allowed ranges of numbers and names that users give."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from robustbench_mix.storage.validation import MAX_NAME, is_name
 
 MAX_SEED = 2**32 - 1
 MAX_SIZE = 1024  # pixels that images are resized to at most
-MAX_EPS = 1000  # of a grid
+MAX_EPS = 1000  # epsilons of a grid
 MAX_EXAMPLES = 10**8
 MAX_BATCH_SIZE = 10**6
 MAX_EPOCHS = 10**5
 MAX_TASKS = 100_000  # of a sweep: networks times attacks
-# Of un-shufflers, as in the names of models.
+# The numbers of an un-shuffler, as in the names of models.
 MAX_UNSHUFFLER = {"width": 9999, "depth": 999, "kernel": 999, "patch": 999}
 
 
 def check_seed(seed: int) -> int:
-    """Return the seed if it fits 32 bits without sign; raises RbmixError otherwise."""
+    """Return the seed if it is an unsigned 32-bit number; raise RbmixError otherwise."""
     if not 0 <= seed <= MAX_SEED:
         raise RbmixError(f"seed {seed} is out of range (allowed: 0 to {MAX_SEED})")
     return seed
@@ -26,8 +26,13 @@ def check_seed(seed: int) -> int:
 def check_name(kind: str, text: str) -> str:
     """Return a name that will be printed and written into files.
 
-    Raises RbmixError if it is empty, too long, or holds what a terminal or a table would
-    obey (control characters, line ends) or what UTF-8 cannot write.
+    Args:
+        kind: What it is the name of, for the message.
+        text: The name.
+
+    Raises:
+        RbmixError: It is empty, too long, or contains control characters, line ends or what UTF-8
+            cannot encode.
     """
     if not is_name(text):
         raise RbmixError(f"{kind} {text!r} is not 1 to {MAX_NAME} printable characters")

@@ -1,4 +1,4 @@
-"""Which network: its mixers, what stands between it and the data, and its seed."""
+"""The settings of a network: architecture, mixers, interface to the data, seed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,13 @@ CHANNEL = ("learned", "frozen")
 
 @dataclass(frozen=True)
 class Spatial:
-    """How the spatial mixers are set: a mode, and for `smoothed` how much is kept."""
+    """How the spatial mixers are set.
+
+    Args:
+        mode: The first word of `--spatial`.
+        keep: For `smoothed`, how many rows and columns of DCT coefficients are kept.
+        rescaled: For `smoothed`, whether filters keep their norm.
+    """
 
     mode: str
     keep: int = 0
@@ -26,7 +32,8 @@ class Spatial:
 def parse_spatial(text: str) -> Spatial:
     """Read `--spatial`: one of `SPATIAL`, where S is a whole number.
 
-    Raises RbmixError for anything else.
+    Raises:
+        RbmixError: It is anything else.
     """
     if text in ("learned", "frozen", *STATIC):
         return Spatial(text)
@@ -37,7 +44,7 @@ def parse_spatial(text: str) -> Spatial:
 
 
 def check_channel(text: str) -> str:
-    """Return `--channel` if it is one of `CHANNEL`; raises RbmixError otherwise."""
+    """Return `--channel` if it is one of `CHANNEL`; raise RbmixError otherwise."""
     if text not in CHANNEL:
         raise unknown("channel", text, CHANNEL)
     return text
@@ -45,11 +52,17 @@ def check_channel(text: str) -> str:
 
 @dataclass(frozen=True)
 class Interface:
-    """What stands between a data set and a network; None leaves it to the data set.
+    """The interface between a data set and a network; None takes a value from the data set.
 
-    Images are resized to `input_size` pixels (the shorter side) and standardised by `mean`
-    and `std`, one value for each channel or one for all, both inside the network; `classes`
-    is its number of outputs.
+    Args:
+        input_size: Images are resized inside the network so that their shorter side has that many
+            pixels.
+        mean: Per-channel mean: one value, or one per channel.
+        std: Per-channel standard deviation: one value, or one per channel.
+        classes: Number of outputs of the network.
+
+    Raises:
+        RbmixError: A value is out of range, or one of `mean` and `std` is missing.
     """
 
     input_size: int | None = None
@@ -80,7 +93,7 @@ class Interface:
                 )
 
     def __str__(self) -> str:
-        """What is not left to the data set, as the names of networks show it."""
+        """Return the values that are given, as the names of networks show them."""
         size = None if self.input_size is None else f"{self.input_size} px"
         outputs = None if self.classes is None else f"{self.classes} outputs"
         mean = None if self.mean is None else f"mean {_join(self.mean)} std {_join(self.std)}"
@@ -93,7 +106,18 @@ def _join(values: tuple[float, ...] | None) -> str:
 
 @dataclass(frozen=True)
 class ModelSpec:
-    """Which network: architecture name, the two words for its mixers, the seed, its interface."""
+    """The settings of a network.
+
+    Args:
+        model: The model word, for example `resnet14` or `timm:resnet18`.
+        spatial: One of `SPATIAL`.
+        channel: One of `CHANNEL`.
+        seed: Seed of weights and training.
+        interface: The interface to the data set; None takes everything from the data set.
+
+    Raises:
+        RbmixError: A word or the seed is not allowed.
+    """
 
     model: str
     spatial: str = "learned"
@@ -108,14 +132,27 @@ class ModelSpec:
 
     @property
     def name(self) -> str:
-        """The model word with what its interface changes, as records show it."""
+        """The model word and the values of its interface, as records show them."""
         beside = str(self.interface or "")
         return f"{self.model} [{beside}]" if beside else self.model
 
 
 @dataclass(frozen=True)
 class Unshuffler:
-    """Which network un-shuffles: its shape, its mixers and the seed, of the permutation too."""
+    """The settings of a ConvMixer that un-shuffles.
+
+    Args:
+        width: Number of channels.
+        depth: Number of blocks.
+        kernel: Kernel size in pixels.
+        patch: Patch size in pixels.
+        spatial: One of `SPATIAL`.
+        channel: One of `CHANNEL`.
+        seed: Seed of permutation, weights and training.
+
+    Raises:
+        RbmixError: A word or a number is not allowed.
+    """
 
     width: int
     depth: int
@@ -132,10 +169,10 @@ class Unshuffler:
 
     @property
     def name(self) -> str:
-        """As model names go."""
+        """The name, in the form of model names."""
         return f"convmixer{self.width}_{self.depth}_k{self.kernel}_p{self.patch}"
 
     @property
     def reach(self) -> int:
-        """How many pixels away from a position its output can see."""
+        """The largest distance, in pixels, from which an output depends on an input."""
         return self.depth * (self.kernel - 1) * self.patch // 2

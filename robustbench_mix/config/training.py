@@ -31,9 +31,12 @@ def check_precision(name: str) -> None:
 
 @dataclass(frozen=True)
 class Adversarial:
-    """Training on PGD examples (Madry et al., arXiv 1706.06083) instead of the images.
+    """Training on PGD examples instead of the images (Madry et al., arXiv 1706.06083).
 
-    `eps` is an l-infinity radius as text; `step_size` is a share of it.
+    Args:
+        eps: The l-infinity radius, as text.
+        steps: Number of PGD steps.
+        step_size: Size of a step, as a share of `eps`.
     """
 
     eps: str
@@ -46,11 +49,22 @@ class Adversarial:
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a network is trained; one readable set of numbers, the same for every variant.
+    """How a network is trained; the same for every variant of it.
 
-    `lr` is the peak of a schedule that rises linearly for the first `warmup` share of
-    the steps and then falls to zero along a cosine. `pad` is the reach of the random
-    shift in pixels; `flip` mirrors half of the images.
+    Args:
+        epochs: Number of epochs.
+        batch_size: Images of a batch.
+        optimizer: `sgd` or `adamw`.
+        lr: Peak of the learning rate, which rises linearly and then falls to zero along a cosine.
+        weight_decay: Weight decay.
+        warmup: The share of the steps in which the learning rate rises.
+        pad: The largest random shift, in pixels.
+        flip: Whether half of the images are mirrored.
+        precision: One of `PRECISIONS`.
+        adversarial: Adversarial training; None trains on the images themselves.
+
+    Raises:
+        RbmixError: A number or a word is not allowed.
     """
 
     epochs: int
@@ -107,18 +121,24 @@ def recipe_for(model: str, dataset: str) -> Recipe:
 
 
 def adversarial_eps(dataset: str) -> str:
-    """The radius that adversarial training uses on a data set unless told otherwise."""
+    """Return the default radius of adversarial training on a data set."""
     return "2/16" if dataset == "digits" else "8/255"
 
 
 @dataclass(frozen=True)
 class Training:
-    """What the user wants changed in the recipe; None keeps it.
+    """The changes that a user makes to a recipe; None keeps its value.
 
-    `adversarial` trains on PGD examples, within `adversarial_eps` if that is given.
+    Args:
+        epochs: Number of epochs.
+        examples: Number of training images.
+        lr: Peak of the learning rate.
+        precision: One of `PRECISIONS`, or `auto`.
+        adversarial: Whether to train on PGD examples.
+        adversarial_eps: Their radius, as text; None takes the default of the data set.
 
     Raises:
-        RbmixError: For a number out of range, and a radius that nothing would use.
+        RbmixError: A number is out of range, or `adversarial_eps` is given without `adversarial`.
     """
 
     epochs: int | None = None
@@ -141,8 +161,8 @@ class Training:
         if not self.adversarial:
             raise RbmixError(f"--adversarial-eps {self.adversarial_eps} needs --adversarial")
 
-    def applied_to(self, recipe: Recipe, precision: str) -> Recipe:
-        """The recipe with these epochs and this learning rate, in a precision that was chosen."""
+    def apply_to(self, recipe: Recipe, precision: str) -> Recipe:
+        """Return the recipe with these epochs and this learning rate, in the given precision."""
         return replace(
             recipe,
             epochs=recipe.epochs if self.epochs is None else self.epochs,
@@ -150,8 +170,8 @@ class Training:
             precision=precision,
         )
 
-    def check_idle(self, model: str) -> None:
-        """Raises RbmixError if anything is to be changed for a network that is not trained."""
+    def check_unchanged(self, model: str) -> None:
+        """Raise RbmixError if there is a change, but the network `model` is not trained."""
         if replace(self, precision="auto") != UNCHANGED:
             raise RbmixError(
                 f"model {model!r} comes with its weights: --epochs, --train-examples, --lr and "

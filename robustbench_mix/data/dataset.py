@@ -1,4 +1,4 @@
-"""Images as tensors: a split, a data set, and the fixed subset that `--examples` takes."""
+"""Data sets as tensors, and the fixed subset that `--examples` takes."""
 
 from __future__ import annotations
 
@@ -14,10 +14,13 @@ from robustbench_mix.errors import RbmixError
 
 @dataclass(frozen=True)
 class Split:
-    """Images (N, C, H, W) uint8 in 0..grey_levels, labels (N,) int64, and their positions.
+    """Images with their labels and their positions in the whole split.
 
-    Images may be float32 in [0, 1] as well; `grey_levels` is 1 then.
-    `index` (N,) int64 is each image's position in the whole split; it names the image.
+    Args:
+        images: (N, C, H, W), uint8 from 0 to `grey_levels`, or float32 in [0, 1].
+        labels: (N,) int64.
+        index: (N,) int64; the position of each image in the whole split, which names the image.
+        grey_levels: The value of a white pixel; 1 for float32 images.
     """
 
     images: Tensor
@@ -29,7 +32,7 @@ class Split:
         return len(self.labels)
 
     def pixels(self, start: int = 0, stop: int | None = None) -> Tensor:
-        """Images start..stop as float32 in [0, 1], (n, C, H, W)."""
+        """Return the images from start to stop as float32 in [0, 1], (n, C, H, W)."""
         return self.images[start:stop].float() / self.grey_levels
 
     @cached_property
@@ -41,7 +44,7 @@ class Split:
         return digest.hexdigest()[:12]
 
     def take(self, chosen: Tensor) -> Split:
-        """The images at these positions, in this order."""
+        """Return the images at the positions `chosen`, (n,) int64, in this order."""
         return replace(
             self,
             images=self.images[chosen],
@@ -50,7 +53,7 @@ class Split:
         )
 
     def positions_of(self, chosen: Split) -> list[int]:
-        """Where the images of `chosen`, a part of this split, stand in it."""
+        """Return the positions in this split of the images of `chosen`, a part of it."""
         return torch.nonzero(torch.isin(self.index, chosen.index)).flatten().tolist()
 
 
@@ -74,7 +77,11 @@ class Dataset:
         return int(min(self.train.images.shape[2:]))
 
     def statistics(self) -> tuple[Tensor, Tensor]:
-        """Mean and standard deviation of the training pixels per channel, (C,) float32."""
+        """Compute the statistics of the training pixels per channel.
+
+        Returns:
+            Mean and standard deviation of pixels in [0, 1], (C,) float32 each.
+        """
         if self.train.images.is_floating_point():
             pixels = self.train.pixels().double().transpose(0, 1).flatten(1)
             return pixels.mean(1).float(), pixels.std(1, correction=0).clamp_min(1e-6).float()
@@ -92,11 +99,14 @@ class Dataset:
 
 
 def balanced_subset(split: Split, n: int) -> Split:
-    """A fixed, class-balanced subset of `n` images, the same on every machine.
+    """Return a fixed, class-balanced subset of `n` images, the same on every machine.
 
-    Each class gives its images in the order of a hash of their positions; classes take
-    turns, so that counts differ by at most one while no class runs out. Asking for more
-    images than there are gives all of them. Raises RbmixError for n < 1.
+    Each class gives its images in the order of a hash of their positions. Classes take turns, so
+    that their counts differ by at most one while no class runs out. If there are fewer than `n`
+    images, all of them are returned.
+
+    Raises:
+        RbmixError: `n` is less than 1.
     """
     if n < 1:
         raise RbmixError(f"number of examples {n} must be at least 1")

@@ -1,6 +1,6 @@
-"""Class folders: `PATH/train/<class>/*.jpg` and `PATH/test/<class>/*.jpg`.
+"""Data sets from class folders: `PATH/train/<class>/*.jpg` and `PATH/test/<class>/*.jpg`.
 
-Decoded once into one cached tensor file per folder content.
+A folder is decoded once, into a cached file of tensors that is named by a hash of its listing.
 """
 
 from __future__ import annotations
@@ -25,15 +25,16 @@ from robustbench_mix.storage.locks import exclusive_lock
 from robustbench_mix.storage.paths import cache_folder, is_folder
 
 SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".ppm", ".webp")
-FORMATS = ("BMP", "JPEG", "PNG", "PPM", "WEBP")  # by content: no other unshuffler is ever started
+FORMATS = ("BMP", "JPEG", "PNG", "PPM", "WEBP")  # by content: no other decoder is started
 MAX_PIXELS = 2**24  # of one image
 
 
 def load_folder(path: Path) -> Dataset:
     """Read a class folder; the data set is named after the folder (`catalog.dataset_name`).
 
-    Raises RbmixError if `train` or `test` is missing, classes differ or are fewer than
-    two, an image cannot be decoded, or image sizes differ.
+    Raises:
+        RbmixError: `train` or `test` is missing, their classes differ or are fewer than two, an
+            image cannot be decoded, or image sizes differ.
     """
     path = path.resolve()
     check_name("the name of data set folder", path.name)
@@ -52,7 +53,7 @@ def load_folder(path: Path) -> Dataset:
 
 
 def _read_cache(path: Path, counts: dict[str, int], classes: int) -> list[Split]:
-    """The splits that `_decode` wrote; raises RbmixError if they are not such as it writes."""
+    """Return the cached splits; raise RbmixError if `_decode_to_cache` cannot have written them."""
     from safetensors.torch import load_file
 
     hint = "; delete it"
@@ -106,7 +107,7 @@ def _classes(path: Path, files: dict[str, list[Path]]) -> tuple[str, ...]:
 
 
 def _listing_hash(path: Path, files: dict[str, list[Path]]) -> str:
-    """Changes when a file is added, removed, renamed, resized or written again."""
+    """Return a hash that changes when a file is added, removed, renamed or written again."""
     listing = [
         (str(f.relative_to(path)), (stat := _file_status(f)).st_size, stat.st_mtime_ns)
         for split in files.values()
@@ -147,12 +148,12 @@ def _decode_to_cache(files: dict[str, list[Path]], classes: tuple[str, ...], cac
     try:
         with replacing(cached) as temporary:
             save_file(tensors, temporary)
-    except SafetensorError as error:  # the library's word for a full disk too
+    except SafetensorError as error:  # also raised for a full disk
         raise RbmixError(f"cannot write {cached}: {error}") from error
 
 
 def _check_memory(images: list[Path], one: np.ndarray) -> None:
-    """Raise RbmixError if so many images cannot lie in this machine's memory."""
+    """Raise RbmixError if the images, each of the size of `one`, do not fit into memory."""
     needed = len(images) * one.nbytes
     there = total_memory_bytes()
     if there is not None and needed > there:
@@ -163,14 +164,14 @@ def _check_memory(images: list[Path], one: np.ndarray) -> None:
 
 
 def _read_image(file: Path) -> np.ndarray:
-    """The pixels, (height, width, 3) uint8; raises RbmixError before too large ones are decoded."""
+    """Return the pixels, (H, W, 3) uint8; raise RbmixError before a too large image is decoded."""
     import warnings
 
     from PIL import Image
 
     limit = f"(allowed: up to {MAX_PIXELS:,} pixels)"
     with reading.refuse_on_error(f"cannot decode {file}"), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # about sizes that are refused here, and odd metadata
+        warnings.simplefilter("ignore")  # about sizes, which are checked here, and odd metadata
         try:
             image = Image.open(file, formats=FORMATS)
         except Image.DecompressionBombError as error:

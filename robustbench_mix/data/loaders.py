@@ -1,4 +1,4 @@
-"""Data sets by name: embedded digits, CIFAR through torchvision, class folders by path."""
+"""Load data sets by name: digits, CIFAR through torchvision, class folders by path."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from robustbench_mix.runtime.progress import report_if_slow
 from robustbench_mix.storage.locks import exclusive_lock
 from robustbench_mix.storage.paths import cache_folder, parse_path
 
-# Colour channels, pixels a side, classes: known before anything is downloaded.
+# Known before anything is downloaded.
 SHAPES = {
     "digits": Shape(1, 8, 10),
     "cifar10": Shape(3, 32, 10),
@@ -26,15 +26,16 @@ SHAPES = {
 
 
 def shape(name: str) -> Shape:
-    """What a network for the named data set must fit; raises RbmixError as `load` does."""
+    """Return the shape of a named data set; errors as `load`."""
     return SHAPES[name] if name in SHAPES else shape_of(load(name))
 
 
 def load(name: str) -> Dataset:
     """Load a data set by name (`catalog.DATASETS`) or from a class folder by path.
 
-    Raises RbmixError for an unknown name, a folder that is not there or is not a class
-    folder, and for CIFAR when it is neither on disk nor can be downloaded.
+    Raises:
+        RbmixError: The name is unknown, the folder is missing or no class folder, or CIFAR is
+            neither on disk nor can be downloaded.
     """
     check_dataset(name)
     with report_if_slow(f"reading data set {name}"):
@@ -55,10 +56,10 @@ def _make_split(images: np.ndarray, labels: np.ndarray, grey_levels: int) -> Spl
 
 
 def _load_digits() -> Dataset:
-    """scikit-learn's digits, 30 images a class held out for testing.
+    """Load scikit-learn's digits, with 30 images of each class held out for testing.
 
-    The source is the 1,797-image test part of the UCI optical digits (Alpaydin & Kaynak,
-    1998); it names no split of its own, so a hash of the positions decides.
+    Their source, the test part of the UCI optical digits (1,797 images; Alpaydin & Kaynak, 1998),
+    defines no split, so a hash of the positions decides.
     """
     images, labels = _read_digits()
     whole = _make_split(images[:, None], labels, grey_levels=16)
@@ -69,9 +70,9 @@ def _load_digits() -> Dataset:
 
 
 def _read_digits() -> tuple[np.ndarray, np.ndarray]:
-    """Images (1797, 8, 8) and labels, as scikit-learn has them.
+    """Return scikit-learn's images (1797, 8, 8) and labels.
 
-    Its file is read where it lies, for importing the library takes a second.
+    Its file is read directly, because importing the library takes a second.
     """
     library = find_spec("sklearn")
     path = Path(library.origin or "").parent / "datasets/data/digits.csv.gz" if library else Path()

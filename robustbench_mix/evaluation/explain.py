@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -31,7 +32,6 @@ from robustbench_mix.models.separable import SeparableConv2d
 from robustbench_mix.results import probes
 from robustbench_mix.results.headers import ProbeHeader, ProbeIdentity, TransferHeader
 from robustbench_mix.runtime import provenance
-from robustbench_mix.runtime.progress import say
 from robustbench_mix.runtime.threads import tune_threads
 from robustbench_mix.storage import parquet_table
 from robustbench_mix.storage.files import check_writable
@@ -39,6 +39,8 @@ from robustbench_mix.storage.locks import exclusive_lock
 from robustbench_mix.storage.parquet_table import TableHeader
 from robustbench_mix.storage.validation import extend
 from robustbench_mix.training.load_or_train import TrainedModel
+
+logger = logging.getLogger(__name__)
 
 BATCH = 250
 WAVE_NORM = 0.125  # l2 norm of a wave, as a share of the square root of the pixel count
@@ -93,7 +95,7 @@ def probe(
     path = path_of(header, results, weights_hash(model))
     with exclusive_lock(path):
         if path.exists():
-            say(f"already measured, see {path}")
+            logger.info(f"already measured, see {path}")
         else:
             _probe(label, model, header, split, path, device)
     return path
@@ -173,7 +175,7 @@ def transfer(
     path = path_of(header, results, *(weights_hash(one.model) for one in (twin, trained)))
     with exclusive_lock(path):
         if path.exists():
-            say(f"already measured, see {path}")
+            logger.info(f"already measured, see {path}")
         else:
             nets = (twin.model, trained.model)
             complete = extend(

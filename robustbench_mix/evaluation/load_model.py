@@ -92,7 +92,7 @@ def recipe_of(plan: ModelPlan, dataset: str, device: torch.device) -> Recipe:
     recipe = recipe_for(plan.spec.model, dataset)
     eps = training.adversarial_eps or adversarial_eps(dataset)
     recipe = replace(recipe, adversarial=Adversarial(eps) if training.adversarial else None)
-    return training.applied_to(recipe, pick_precision(training.precision, device))
+    return training.apply_to(recipe, pick_precision(training.precision, device))
 
 
 def checkpoint_header(

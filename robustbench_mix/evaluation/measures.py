@@ -1,4 +1,4 @@
-"""What about a network explains its robustness: margins, gradients, linearity, frequencies.
+"""Measures that may explain robustness: margins, gradients, linearity, frequencies.
 
 Each function takes a network as `CountedModel` (pixels in [0, 1] to logits) and images x
 (B, C, H, W) with labels y (B,), and returns one value or list of values per image unless

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -24,10 +25,11 @@ from robustbench_mix.results import flags, records
 from robustbench_mix.results.headers import Diagnostics, Passes, RunHeader, RunIdentity
 from robustbench_mix.results.records import Run
 from robustbench_mix.runtime import provenance
-from robustbench_mix.runtime.progress import say
 from robustbench_mix.storage.locks import exclusive_lock
 from robustbench_mix.storage.validation import extend
 from robustbench_mix.training.load_or_train import TrainedModel
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -116,7 +118,7 @@ def make_run(pending: PendingRun, *, fresh: bool = False) -> tuple[Run, bool]:
             return run, True
         run = _attack(pending, fresh)
         if aside := records.archive_replaced(pending.path, pending.results, run):
-            say(f"what other versions or another device gave is kept as {aside}")
+            logger.info(f"what other versions or another device gave is kept as {aside}")
         records.write(run, pending.path)
         resume.delete_resume_state(pending.path)
     return run, False
@@ -149,7 +151,9 @@ def _read_kept(pending: PendingRun) -> Run | None:
         return None
     run = read_finished(pending.path, pending.header)
     if run is None:
-        say(f"{pending.path} was made with other versions or on another device: attacking again")
+        logger.info(
+            f"{pending.path} was made with other versions or on another device: attacking again"
+        )
         return None
     tell_reused(pending.path)
     if run.header.diagnostics is None:
@@ -161,7 +165,7 @@ def _read_kept(pending: PendingRun) -> Run | None:
 
 def tell_reused(path: Path) -> None:
     """Say that records are read that were there before."""
-    say(f"already evaluated, read {path} (--fresh attacks again)")
+    logger.info(f"already evaluated, read {path} (--fresh attacks again)")
 
 
 def _attack(pending: PendingRun, fresh: bool) -> Run:
@@ -200,7 +204,7 @@ def _attack(pending: PendingRun, fresh: bool) -> Run:
 def _search(pending: PendingRun, split: Split, partial: Path, state: State | None) -> State:
     """Attack these images to the end, from this state if there is one, which `partial` keeps."""
     if state is not None:
-        say(f"going on with the unfinished run {partial}")
+        logger.info(f"going on with the unfinished run {partial}")
     header, schedule = pending.header, pending.schedule
     saver = Saver(partial, header)
     settings = Settings(
@@ -229,11 +233,11 @@ def _check_network(pending: PendingRun) -> Diagnostics:
     measured = _measure(pending)
     is_announced, draws = pending.attack.randomised, flags.draws_random_numbers(measured)
     if is_announced and not draws:
-        say("said to be randomised, but deterministic: two passes of the same images agree")
+        logger.info("said to be randomised, but deterministic: two passes of the same images agree")
     if draws and not is_announced:
         raise flags.undeclared_randomness(measured.unrepeatable)
     for name, words in flags.of_network(measured, randomised=is_announced).items():
-        say(f"flag {name}: {words} (docs/flags.md)")
+        logger.info(f"flag {name}: {words} (docs/flags.md)")
     return measured
 
 

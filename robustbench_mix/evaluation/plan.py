@@ -65,7 +65,7 @@ class ModelPlan:
         if self.module is None:
             catalog.check_model(self.spec.model)
         if not self.is_trained:
-            self.training.check_idle(self.spec.model)
+            self.training.check_unchanged(self.spec.model)
         if self.file is not None and not self.file.exists():
             raise RbmixError(f"checkpoint {self.file} does not exist")
 

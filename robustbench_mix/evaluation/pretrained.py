@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 import torch
@@ -14,8 +15,9 @@ from robustbench_mix.models import factory, state_dict
 from robustbench_mix.models.checkpoint import CheckpointHeader
 from robustbench_mix.models.sources import registry
 from robustbench_mix.models.sources.common import Pretrained
-from robustbench_mix.runtime.progress import say
 from robustbench_mix.training.load_or_train import TrainedModel
+
+logger = logging.getLogger(__name__)
 
 
 def load_pretrained(plan: ModelPlan, dataset: Dataset) -> tuple[Label, TrainedModel]:
@@ -46,7 +48,9 @@ def load_pretrained(plan: ModelPlan, dataset: Dataset) -> tuple[Label, TrainedMo
         factory.check_output_count(outputs, shape, spec.model)
     model, mean, std = found.model, interface.mean or found.mean, interface.std or found.std
     if mean is None and found.weights:
-        say(f"{spec.model} gets pixels in [0, 1] as they are; --mean and --std standardise them")
+        logger.info(
+            f"{spec.model} gets pixels in [0, 1] as they are; --mean and --std standardise them"
+        )
     if mean is not None or interface.input_size is not None:
         model = factory.wrap_normalized(
             model, interface, torch.tensor(mean or (0.0,)), torch.tensor(std or (1.0,)),

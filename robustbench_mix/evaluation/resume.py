@@ -7,6 +7,7 @@ backend, so that the states of all shards, one behind the other, are the state o
 from __future__ import annotations
 
 import json
+import logging
 import re
 import time
 from collections import Counter
@@ -20,11 +21,12 @@ from robustbench_mix.errors import RbmixError
 from robustbench_mix.evaluation.identity import are_of_one_run
 from robustbench_mix.evaluation.state import State, state_from_json
 from robustbench_mix.results.headers import RunIdentity
-from robustbench_mix.runtime.progress import say
 from robustbench_mix.storage import reading, validation
 from robustbench_mix.storage.files import remove, write_text
 from robustbench_mix.storage.validation import Header
 from robustbench_mix.training.resume import ATTACK_SUFFIX
+
+logger = logging.getLogger(__name__)
 
 SAVE_EVERY_SECONDS = 2.0
 
@@ -105,7 +107,7 @@ def read_state(path: Path, header: RunIdentity, sizes: Sizes) -> State | None:
     if kept.header == msgspec.to_builtins(header):
         with reading.refuse_on_error(*_refusal(path)):
             return state_from_json(kept.state, **asdict(sizes))
-    say(f"{path} was made with other versions or on another device: starting over")
+    logger.info(f"{path} was made with other versions or on another device: starting over")
     return None
 
 

@@ -1,7 +1,8 @@
-"""A network that un-shuffles: trained, its test images decoded, the records written."""
+"""Train a network to un-shuffle, decode the test images, and write the records."""
 
 from __future__ import annotations
 
+import logging
 import time
 from dataclasses import asdict
 from pathlib import Path
@@ -21,7 +22,7 @@ from robustbench_mix.results.headers import UnshufflingHeader
 from robustbench_mix.results.unshuffling import DECODED, PICTURES, path_for
 from robustbench_mix.runtime import provenance
 from robustbench_mix.runtime.devices import compute_environment, pick_precision, training_threads
-from robustbench_mix.runtime.progress import report_if_slow, say
+from robustbench_mix.runtime.progress import report_if_slow
 from robustbench_mix.storage import parquet_table
 from robustbench_mix.storage.files import check_writable
 from robustbench_mix.storage.locks import exclusive_lock
@@ -35,6 +36,8 @@ from robustbench_mix.training.unshuffling import (
     unshuffling_recipe,
 )
 
+logger = logging.getLogger(__name__)
+
 BATCH = 256
 
 
@@ -47,7 +50,7 @@ def unshuffle(plan: UnshufflingPlan, results: Path) -> list[Path]:
         The paths of the records.
 
     Raises:
-        RbmixError: If a patch does not divide the image, and for what else a user can mend.
+        RbmixError: A patch does not divide the image, or something else that a user can fix.
     """
     check_writable(results)
     inputs = load_inputs(plan)
@@ -59,16 +62,16 @@ def unshuffle(plan: UnshufflingPlan, results: Path) -> list[Path]:
 
 
 def recipe_of(plan: UnshufflingPlan, inputs: Inputs) -> Recipe:
-    """The un-shufflers' recipe with the user's changes."""
+    """Return the recipe of the un-shufflers with the user's changes."""
     training = plan.training
     precision = pick_precision(training.precision, inputs.device)
-    return training.applied_to(unshuffling_recipe(inputs.dataset.name), precision)
+    return training.apply_to(unshuffling_recipe(inputs.dataset.name), precision)
 
 
 def _unshuffle_with(
     unshuffler: Unshuffler, plan: UnshufflingPlan, inputs: Inputs, recipe: Recipe, results: Path
 ) -> Path:
-    """Train one network and decode with it; the path of its records."""
+    """Train one network, decode with it, and return the path of its records."""
     height, width = inputs.dataset.train.images.shape[2:]
     if height % unshuffler.patch or width % unshuffler.patch:
         raise RbmixError(f"patch {unshuffler.patch} does not divide images of {height} x {width}")
@@ -76,7 +79,7 @@ def _unshuffle_with(
     path = path_of(unshuffler, inputs, recipe, train_split, results)
     with exclusive_lock(path):
         if path.exists():
-            say(f"already un-shuffled, see {path}")
+            logger.info(f"already un-shuffled, see {path}")
         else:
             _train_and_decode(unshuffler, inputs, recipe, train_split, path)
         delete_resume_state(path)
@@ -86,11 +89,11 @@ def _unshuffle_with(
 def _train_and_decode(
     unshuffler: Unshuffler, inputs: Inputs, recipe: Recipe, train_split: Split, path: Path
 ) -> None:
-    """Train the network, from where a killed training stopped, and decode the test images."""
+    """Train the network, continuing a killed training, and decode the test images."""
     dataset, split, device = inputs.dataset, inputs.split, inputs.device
     height, width = dataset.train.images.shape[2:]
     for line in describe_limits(unshuffler, height, width):
-        say(f"warning: {line}")
+        logger.info(f"warning: {line}")
     order = permutation(height * width, unshuffler.seed)
     model = build(unshuffler, dataset.channels, *dataset.statistics())
     with training_threads(device):
@@ -127,7 +130,7 @@ def train_split_of(plan: UnshufflingPlan, dataset: Dataset) -> Split:
 def path_of(
     unshuffler: Unshuffler, inputs: Inputs, recipe: Recipe, train_split: Split, results: Path
 ) -> Path:
-    """Where the records of these settings belong."""
+    """Return the path of the records of these settings."""
     key = short_hash([asdict(unshuffler), as_json(recipe), train_split.hash, inputs.split.hash])
     name = inputs.dataset.name
     return path_for(results, name, unshuffler.name, unshuffler.spatial, unshuffler.seed, key)
@@ -135,7 +138,7 @@ def path_of(
 
 @torch.no_grad()
 def _decode(model: nn.Module, split: Split, order: Tensor, device: torch.device) -> pd.DataFrame:
-    """The squared error of each test image, and the pixels of a few, all classes in turn."""
+    """Compute the mean squared error of each test image, and the pixels of a few images."""
 
     def decoded(x: Tensor) -> tuple[Tensor, Tensor]:
         given = shuffle(x, order.to(device)).contiguous(memory_format=torch.channels_last)

@@ -1,7 +1,7 @@
 """Checkpoints: a safetensors file whose metadata is a JSON header.
 
-The header says what the weights are (spec, recipe, data), how good they came out, and
-what they hash to; loading checks that hash and every name and shape.
+The header holds the settings of the weights (spec, recipe, data), their accuracy and their hash.
+Loading checks the hash and every name and shape.
 """
 
 from __future__ import annotations
@@ -76,14 +76,14 @@ def as_plain(header: CheckpointHeader) -> dict[str, Any]:
 
 
 def path_for(spec: ModelSpec, recipe: Recipe, dataset: str, data_hash: str) -> Path:
-    """The cache path that belongs to exactly these settings."""
+    """Return the path in the cache for exactly these settings."""
     key = short_hash([FORMAT, as_json(spec), as_json(recipe), data_hash])
     words = (spec.model, spec.spatial.replace(":", ""), spec.channel, f"s{spec.seed}", dataset, key)
     return cache_folder() / "checkpoints" / f"{safe_name('-'.join(words))}.safetensors"
 
 
 def weights_hash(model: nn.Module) -> str:
-    """Twelve hexadecimal digits of the SHA-256 of every name, dtype, shape and value."""
+    """Return 12 hexadecimal digits of the SHA-256 of every name, dtype, shape and value."""
     digest = hashlib.sha256()
     for name, tensor in sorted(_tensors(model).items()):
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
@@ -120,7 +120,7 @@ def read_header(path: Path) -> CheckpointHeader:
 
 
 def is_rbmix_checkpoint(path: Path) -> bool:
-    """Whether this is a checkpoint that rbmix wrote, with the header that it has."""
+    """Return whether a file is a checkpoint that rbmix wrote, with its header."""
     try:
         return read_header(path).spec is not None
     except RbmixError:

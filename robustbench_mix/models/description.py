@@ -1,4 +1,4 @@
-"""What `rbmix describe` prints of a network."""
+"""Describe a network for `rbmix describe`."""
 
 from __future__ import annotations
 

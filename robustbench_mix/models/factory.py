@@ -1,7 +1,7 @@
-"""Model words to networks: built for a data set, their mixers set, normalisation inside.
+"""Build networks from model words: for a data set, with mixers set and normalisation inside.
 
-Everything built here maps pixels in [0, 1] to logits. Where the architectures come from is
-the business of `sources.registry`.
+Every network built here maps pixels in [0, 1] to logits. `sources.registry` provides the
+architectures.
 """
 
 from __future__ import annotations
@@ -46,11 +46,22 @@ __all__ = [
 
 
 def build(spec: ModelSpec, shape: Shape, mean: Tensor, std: Tensor) -> Normalized:
-    """A fresh network for `spec`, on the CPU, with normalisation by mean and std (C,).
+    """Build an untrained network on the CPU.
 
-    Every weight is drawn from `spec.seed` before the mixers are set, so that variants of
-    one seed share all initial weights they have in common. The caller's random state is
-    left alone. `spec.interface` goes before what the data set says.
+    Every weight is drawn from `spec.seed` before the mixers are set, so that variants of one seed
+    share all initial weights they have in common. The caller's random state is not changed.
+
+    Args:
+        spec: The network; its interface takes precedence over the data set.
+        shape: The shape of the data set.
+        mean: Mean of the pixels per channel, (C,).
+        std: Standard deviation of the pixels per channel, (C,).
+
+    Returns:
+        The network, (B, C, H, W) pixels in [0, 1] -> (B, classes) logits.
+
+    Raises:
+        RbmixError: As `build_without_normalization`.
     """
     return wrap_normalized(
         build_without_normalization(spec, shape),
@@ -61,17 +72,18 @@ def build(spec: ModelSpec, shape: Shape, mean: Tensor, std: Tensor) -> Normalize
 
 
 def build_without_normalization(spec: ModelSpec, shape: Shape) -> nn.Module:
-    """The same without normalisation: separated, and its mixers set.
+    """Build an untrained network without normalisation: separated, and with its mixers set.
 
-    Raises RbmixError for an architecture that cannot take such images, or that has none of
-    the mixers that `spec` wants to be other than learned.
+    Raises:
+        RbmixError: The architecture cannot take such images, or has none of the mixers that `spec`
+            wants to be other than learned.
     """
     with report_if_slow(f"building {spec.model}"):
         return _build_network(spec, input_shape(spec, shape))
 
 
 def _build_network(spec: ModelSpec, shape: Shape) -> nn.Module:
-    """The same for the shape that it must fit."""
+    """Build the network for the shape of its own input."""
     origin = registry.parse(spec.model)
     spatial, channel = parse_spatial(spec.spatial), check_channel(spec.channel)
     if origin.is_builtin:
@@ -95,13 +107,13 @@ def _build_network(spec: ModelSpec, shape: Shape) -> nn.Module:
 
 
 def build_on_meta_device(spec: ModelSpec, shape: Shape) -> nn.Module:
-    """The same without storage, on the meta device, or with fresh weights if that fails."""
+    """Build a network without storage on the meta device, or with weights if that fails."""
     with suppress(Exception), warnings.catch_warnings(), torch.device("meta"):
         warnings.simplefilter("ignore")  # about weights that are not copied
         return build_without_normalization(spec, shape)
     return build_without_normalization(
         spec, shape
-    )  # some want numbers; and what is wrong in earnest comes again
+    )  # some need values; a real error is raised again
 
 
 def wrap_normalized(
@@ -112,16 +124,25 @@ def wrap_normalized(
     *,
     channels_last: bool = True,
 ) -> Normalized:
-    """The network behind resizing and standardisation; those of `interface` go before mean, std."""
+    """Put resizing and normalisation in front of a network.
+
+    Args:
+        net: The network, which takes normalised images.
+        interface: Its input size, mean and std take precedence.
+        mean: Mean of the pixels per channel, (C,) or (1,).
+        std: Standard deviation of the pixels per channel, (C,) or (1,).
+        channels_last: Whether the network runs fastest in that memory format.
+    """
     if interface.mean is not None and interface.std is not None:
         mean, std = torch.tensor(interface.mean), torch.tensor(interface.std)
     return Normalized(net, mean, std, interface.input_size, channels_last=channels_last)
 
 
 def input_shape(spec: ModelSpec, shape: Shape) -> Shape:
-    """What the architecture must fit, where `spec.interface` changes the data set's shape.
+    """Return the shape that the architecture must fit: the data set's, changed by the interface.
 
-    Raises RbmixError for fewer outputs than classes, and for a mean of other channels.
+    Raises:
+        RbmixError: There are fewer outputs than classes, or the mean has other channels.
     """
     interface = spec.interface or Interface()
     interface.check_channels(shape.channels)
@@ -134,9 +155,10 @@ def input_shape(spec: ModelSpec, shape: Shape) -> Shape:
 
 
 def count_outputs(net: nn.Module, shape: Shape, word: str) -> int:
-    """The number of logits that the network gives for an image of this shape, tried on one.
+    """Run the network on one image of this shape and return the number of logits.
 
-    Raises RbmixError if it cannot take the image, or gives anything but one row of logits.
+    Raises:
+        RbmixError: It cannot take the image, or returns anything but one row of logits.
     """
     try:
         logits = run_on_blank_image(net, shape)
@@ -154,7 +176,7 @@ def count_outputs(net: nn.Module, shape: Shape, word: str) -> int:
 
 
 def check_output_count(outputs: int, shape: Shape, word: str) -> None:
-    """Raise RbmixError unless the network has as many outputs as it should have."""
+    """Raise RbmixError unless the number of outputs is the number of classes."""
     if outputs != shape.classes:
         raise RbmixError(
             f"model {word!r} has {outputs:,} outputs, not {shape.classes:,}, one for each class"
@@ -173,7 +195,10 @@ def check_parameter_count(name: str, make: Callable[[], nn.Module]) -> None:
 
 
 def trainable_parameters(name: str, shape: Shape | None = None) -> dict[str, int]:
-    """Trainable parameters of `full`, `chans` and `space`; CIFAR-10's shape by default."""
+    """Count the trainable parameters of the variants `full`, `chans` and `space`.
+
+    The shape is that of CIFAR-10 unless given.
+    """
     shape = shape or Shape(channels=3, size=32, classes=10)
     variants = {
         "full": ("learned", "learned"),

@@ -101,12 +101,21 @@ STATIC: dict[str, Callable[[nn.Conv2d], Tensor]] = {
 
 
 def low_pass(weight: Tensor, keep: int, *, rescale: bool = False) -> Tensor:
-    """Low-pass filters (..., k, k): keep the lowest `keep` x `keep` DCT-II coefficients.
+    """Low-pass filters by keeping their lowest DCT-II coefficients.
 
-    `rescale` restores each filter's l2 norm. The truncation is what fits the smoothed
-    filters drawn in the paper; whether it rescales is not stated there.
+    The truncation fits the smoothed filters shown in the paper, which does not say whether norms
+    are restored.
 
-    Raises RbmixError unless 1 <= keep <= k.
+    Args:
+        weight: Filters (..., k, k).
+        keep: How many rows and columns of coefficients to keep.
+        rescale: Whether to restore the l2 norm of each filter.
+
+    Returns:
+        Filters (..., k, k).
+
+    Raises:
+        RbmixError: `keep` is not in 1..k.
     """
     height, width = weight.shape[-2:]
     if not 1 <= keep <= min(height, width):

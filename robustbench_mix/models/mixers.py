@@ -19,12 +19,12 @@ from robustbench_mix.models.filters import spatial_filters
 
 
 def owns_weight(module: nn.Module) -> bool:
-    """Whether a layer's weight is a parameter, not computed from others (a weight norm)."""
+    """Return whether the weight of a layer is a parameter, not computed from others."""
     return module._parameters.get("weight") is not None
 
 
 def patch_embedding(model: nn.Module) -> nn.Conv2d | None:
-    """The first convolution, if it only cuts the image into patches (kernel = stride)."""
+    """Return the first convolution if it only cuts the image into patches (kernel = stride)."""
     for module in model.modules():
         if isinstance(module, nn.Conv2d):
             return module if module.kernel_size == module.stride else None
@@ -32,7 +32,7 @@ def patch_embedding(model: nn.Module) -> nn.Conv2d | None:
 
 
 def spatial_mixers(model: nn.Module) -> Iterator[nn.Conv2d]:
-    """The depthwise convolutions of `model`, in order, but for weights that are computed."""
+    """Yield the depthwise convolutions of `model` that own their weights, in order."""
     embedding = patch_embedding(model)
     for module in model.modules():
         if (
@@ -46,7 +46,7 @@ def spatial_mixers(model: nn.Module) -> Iterator[nn.Conv2d]:
 
 
 def channel_mixers(model: nn.Module) -> Iterator[nn.Conv2d]:
-    """The 1x1 convolutions of `model` that are not its patch embedding, in order."""
+    """Yield the 1x1 convolutions of `model` that are not its patch embedding, in order."""
     embedding = patch_embedding(model)
     for module in model.modules():
         if (
@@ -58,12 +58,21 @@ def channel_mixers(model: nn.Module) -> Iterator[nn.Conv2d]:
 
 
 def set_mixers(model: nn.Module, spatial: Spatial, channel: str) -> nn.Module:
-    """Choose the filters of every spatial mixer and freeze what is not to be trained.
+    """Set the filters of every spatial mixer and freeze mixers that are not trained, in place.
 
-    The filters are a function of the initial ones and draw nothing, so that all variants
-    built from one seed share every other initial weight. Freezing covers the biases.
+    The filters are a function of the initial ones, without random draws, so that all variants of
+    one seed share every other initial weight. Biases of frozen mixers are frozen too.
 
-    Raises RbmixError if `smoothed:S` keeps more coefficients than a kernel has.
+    Args:
+        model: The network.
+        spatial: The mode of the spatial mixers.
+        channel: `learned` or `frozen`, for the channel mixers.
+
+    Returns:
+        The same network.
+
+    Raises:
+        RbmixError: The kernels are too small for the mode.
     """
     for conv in spatial_mixers(model):
         with torch.no_grad():
@@ -77,5 +86,5 @@ def set_mixers(model: nn.Module, spatial: Spatial, channel: str) -> nn.Module:
 
 
 def count_trainable(model: nn.Module) -> int:
-    """Number of parameters that training would change."""
+    """Return the number of parameters that training changes."""
     return sum(p.numel() for p in model.parameters() if p.requires_grad)

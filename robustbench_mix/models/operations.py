@@ -1,7 +1,8 @@
-"""What a network computes: multiply-adds for one image, by the shapes of one forward pass.
+"""Count the multiply-adds of a network for one image, from the shapes of one forward pass.
 
-Counted are convolutions and linear layers; attention, norms, activations and pooling are left
-out. A network on the meta device needs no weights for that.
+Convolutions and linear layers are counted; attention, norms, activations and pooling are not. The
+network may be on the meta device. `torch.utils.flop_counter` gives the same counts, but takes two
+seconds to import, which `rbmix describe` would wait for.
 """
 
 from __future__ import annotations
@@ -20,8 +21,12 @@ from robustbench_mix.models.separable import SeparableConv2d
 class SeparableCost:
     """Multiply-adds of a separable convolution for one image, in both forms.
 
-    `runs` is the form that it takes here. Composing the kernel takes `composing` more, once
-    for a batch.
+    Args:
+        name: Its name in the network.
+        composed: Of the equal dense convolution.
+        two_step: Of the depthwise and the pointwise convolution.
+        composing: Of composing the dense kernel, once per batch.
+        runs: The form that runs: `composed` or `two-step`.
     """
 
     name: str
@@ -32,15 +37,18 @@ class SeparableCost:
 
     @property
     def as_it_runs(self) -> int:
-        """Those of the form that it takes."""
+        """Multiply-adds of the form that runs."""
         return self.composed if self.runs == "composed" else self.two_step
 
 
 @dataclass(frozen=True)
 class OperationCounts:
-    """The costs of the separable convolutions, of all other layers, and what those met.
+    """Multiply-adds of a network for one image.
 
-    `on_maps` are the linear layers that were given more than one vector an image.
+    Args:
+        separable: Those of each separable convolution.
+        rest: Those of all other layers together.
+        on_maps: The linear layers that are given more than one vector per image.
     """
 
     separable: list[SeparableCost]
@@ -49,7 +57,7 @@ class OperationCounts:
 
 
 def count_multiply_adds(model: nn.Module, shape: Shape) -> OperationCounts:
-    """Send one image of `shape` through the network, in eval mode, and count."""
+    """Run the network, in eval mode, on one image of `shape` and count its multiply-adds."""
     separable = {m: name for name, m in model.named_modules() if isinstance(m, SeparableConv2d)}
     inside = {part for module in separable for part in module.modules()} - separable.keys()
     positions = dict.fromkeys(separable, 0)

@@ -1,4 +1,4 @@
-"""Convolutions whose weights already lie in memory as the CPU's kernels want them.
+"""Convolutions with weights in the memory layout of the CPU's kernels.
 
 PyTorch puts the weights of a convolution into oneDNN's blocked layout at every call, which costs
 a network of narrow layers a third of a pass. Here it is done once, and once more for the gradient:
@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
+from robustbench_mix.models.cuda_graphs import logits_and_gradient
 from robustbench_mix.models.fusion import (
     COARSE_TOLERANCE,
     EXACT_TOLERANCE,
@@ -71,7 +72,7 @@ def prepack(net: nn.Module, x: Tensor) -> nn.Module:
         }
         replace_modules(packed, change)
         tolerance = max(TOLERANCE[one.weight.dtype] for one in shapes)
-        before, after = _logits_and_gradient(net, x), _logits_and_gradient(packed, x)
+        before, after = logits_and_gradient(net, x), logits_and_gradient(packed, x)
         agree = all(nearly_equal(*pair, tolerance) for pair in zip(before, after, strict=True))
     except (RuntimeError, TypeError, ValueError, AttributeError):
         return net  # a network that cannot be copied, or operators that PyTorch no longer has
@@ -99,15 +100,6 @@ def _input_shapes(net: nn.Module, x: Tensor) -> dict[nn.Conv2d, list[int]]:
     for hook in hooks:
         hook.remove()
     return shapes
-
-
-def _logits_and_gradient(net: nn.Module, x: Tensor) -> tuple[Tensor, Tensor]:
-    """Logits, and the gradient of the largest of each image."""
-    with torch.enable_grad():
-        given = x.detach().clone().requires_grad_()
-        logits = net(given)
-        (gradient,) = torch.autograd.grad(logits.amax(1).sum(), given)
-    return logits.detach(), gradient
 
 
 class PackedConv2d(nn.Module):

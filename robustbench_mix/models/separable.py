@@ -1,4 +1,4 @@
-"""Separable convolutions: what they compute, and how dense ones are replaced by them."""
+"""Separable convolutions, and replacing dense convolutions by them."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from torch.nn import functional as F
 
 from robustbench_mix.models.mixers import owns_weight, patch_embedding
 
-# A multiplication of the two steps takes longer, since their wide intermediate goes through memory:
-# between 4 and 8 times as long in a step of resnet14 with multiplier 1 or 2 (batch 128,
+# A multiplication of the two steps takes longer, because their wide intermediate result goes
+# through memory: 4 to 8 times as long in a step of resnet14 with multiplier 1 or 2 (batch 128,
 # channels_last, float32 and bfloat16, one thread).
 MAX_COMPOSED_COST = 4
 ALL = slice(None)
@@ -68,7 +68,10 @@ class SeparableConv2d(nn.Module):
 
     @property
     def runs_composed(self) -> bool:
-        """Whether the dense kernel is faster: at most `DENSER` times the multiplications."""
+        """Whether the composed kernel runs, because it is faster.
+
+        It is if it takes at most `MAX_COMPOSED_COST` times the multiplications of two steps.
+        """
         if self.shell is not None:
             return True
         taps = self.depthwise.kernel_size[0] * self.depthwise.kernel_size[1]
@@ -80,9 +83,14 @@ class SeparableConv2d(nn.Module):
         )
 
     def composed_weight(self, rows: slice = ALL, columns: slice = ALL) -> Tensor:
-        """The kernel of the equal dense convolution: (out, in / groups, kh, kw).
+        """Compose the kernel of the equal dense convolution.
 
-        `rows` and `columns` compose only these taps of it.
+        Args:
+            rows: The rows of the kernel to compose.
+            columns: The columns of the kernel to compose.
+
+        Returns:
+            The kernel, (out_channels, in_channels / groups, rows, columns).
         """
         fan_in = self.depthwise.in_channels // self.groups
         fan_out = self.pointwise.out_channels // self.groups
@@ -96,13 +104,13 @@ class SeparableConv2d(nn.Module):
         with torch.autocast(kind, enabled=False) if autocast else nullcontext():
             weight = torch.matmul(mixing.transpose(1, 2), filters)
         if weight.requires_grad:
-            # The product's gradient is taken one small matrix at a time if it is not contiguous.
+            # If it is not contiguous, the gradient is computed one small matrix at a time.
             weight.register_hook(torch.Tensor.contiguous)  # type: ignore[no-untyped-call]
         return weight.transpose(1, 2).reshape(self.groups * fan_out, fan_in, *kernel)
 
     def forward(self, x: Tensor) -> Tensor:
         if self.shell is not None:
-            # Lent for this call only, so that copies and checkpoints hold no graph.
+            # Set for this call only, so that copies and checkpoints hold no graph.
             self.shell.weight, self.shell.bias = self.composed_weight(), self.pointwise.bias
             try:
                 z: Tensor = self.shell(x)
@@ -123,7 +131,7 @@ class SeparableConv2d(nn.Module):
         return self.two_step(x)
 
     def _taps_on_map(self, height: int, width: int) -> tuple[slice, slice, Any]:
-        """Rows and columns of the kernel that a map of this size meets, and the padding left."""
+        """Return the rows and columns of the kernel that meet such a map, and the padding left."""
         conv = self.depthwise
         if isinstance(conv.padding, str):
             return ALL, ALL, conv.padding
@@ -137,19 +145,19 @@ class SeparableConv2d(nn.Module):
         return rows, columns, (above, left)
 
     def two_step(self, x: Tensor) -> Tensor:
-        """The same function, as the paper writes it: depthwise, then pointwise."""
+        """Compute the same function as the paper does: depthwise, then pointwise."""
         y: Tensor = self.pointwise(self.depthwise(x))
         return y
 
     def to_dense(self) -> nn.Conv2d:
-        """The equal dense convolution as a module of its own, weights detached."""
+        """Return the equal dense convolution, with detached weights."""
         if self.shell is not None:
             dense: nn.Conv2d = copy.deepcopy(self.shell)
             bias = self.pointwise.bias
             dense.weight = nn.Parameter(self.composed_weight().detach())
             dense.bias = None if bias is None else nn.Parameter(bias.detach().clone())
             return dense
-        # Without drawing initial weights, which would move the caller's random state.
+        # Initial weights would change the caller's random state.
         conv: nn.Conv2d = nn.utils.skip_init(  # type: ignore[no-untyped-call]
             nn.Conv2d,
             self.depthwise.in_channels,
@@ -177,8 +185,7 @@ def taps_within(
 ) -> tuple[slice, int]:
     """Find the taps of a kernel that meet a map of `size` positions, along one axis.
 
-    The others only ever meet the padding: of 3 taps over one position just the middle one
-    counts.
+    The other taps only meet the padding: of 3 taps over one position only the middle one counts.
 
     Returns:
         The taps, and the padding with which they alone give the same convolution.
@@ -198,10 +205,10 @@ def taps_within(
 
 
 def is_dense_spatial(module: nn.Module) -> bool:
-    """A convolution that mixes positions and channels at once."""
+    """Return whether a module is a convolution that mixes both positions and channels."""
     return (
         isinstance(module, nn.Conv2d)
-        and hasattr(module, "weight")  # not a shell that waits for its kernel
+        and hasattr(module, "weight")  # false for a module that is given its kernel for each call
         and max(module.kernel_size) > 1
         and (module.groups < module.in_channels or module.in_channels == 1)
     )
@@ -210,14 +217,21 @@ def is_dense_spatial(module: nn.Module) -> bool:
 def separate(model: nn.Module, multiplier: int | None = None) -> nn.Module:
     """Replace every dense spatial convolution in `model` by a separable one, in place.
 
-    Works on any network built of `nn.Conv2d`; grouped convolutions keep their groups in
-    the pointwise part. A patch embedding stays as it is, and so does a convolution whose weight
-    is computed from other parameters. Fresh weights are drawn from PyTorch's default law, the
-    one that fits the filters drawn in the paper. A subclass of `nn.Conv2d` (one that pads or
-    standardises in its own way) keeps its forward pass and is given the composed kernel.
+    It works on any network of `nn.Conv2d`. Grouped convolutions keep their groups in the pointwise
+    part. A patch embedding stays as it is, and so does a convolution whose weight is computed from
+    other parameters. New weights are drawn from PyTorch's default distribution, the one that fits
+    the filters shown in the paper. A subclass of `nn.Conv2d`, which may pad or standardise in its
+    own way, keeps its forward pass and is given the composed kernel.
+
+    Args:
+        model: The network.
+        multiplier: Depth multiplier of the depthwise parts; k^2 unless given.
+
+    Returns:
+        The same network.
     """
     embedding = patch_embedding(model)
-    made: dict[nn.Module, SeparableConv2d] = {}  # one that stands in two places stays one
+    made: dict[nn.Module, SeparableConv2d] = {}  # a layer that is used twice stays one layer
     for parent in list(model.modules()):
         if isinstance(parent, SeparableConv2d):
             continue
@@ -251,7 +265,7 @@ def _make_separable(conv: nn.Conv2d, multiplier: int | None) -> SeparableConv2d:
 
 
 def compose(model: nn.Module) -> nn.Module:
-    """Replace every separable convolution that composes by its dense equal, in place."""
+    """Replace every separable convolution whose composed kernel runs by the dense one, in place."""
     for parent in list(model.modules()):
         for name, child in list(parent.named_children()):
             if isinstance(child, SeparableConv2d) and child.runs_composed:

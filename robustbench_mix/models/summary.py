@@ -1,4 +1,4 @@
-"""What a network consists of: spatial mixers, channel mixers and the rest, and what they cost."""
+"""Summarise a network: its spatial mixers, channel mixers, other layers, and their costs."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from robustbench_mix.models.operations import SeparableCost, count_multiply_adds
 from robustbench_mix.models.separable import SeparableConv2d
 
 SPATIAL, CHANNEL, EMBEDDING = "spatial", "channel", "patch embedding"
-UNSET = "not set"  # a convolution that neither --spatial nor --channel reaches
+UNSET = "not set"  # a convolution that neither --spatial nor --channel changes
 OTHER = "other"
 
 
 @dataclass(frozen=True)
 class Layer:
-    """A layer with the parameters of its own; of kind `other`, all of one type together."""
+    """A layer with its own parameters; those of kind `other` are grouped by their type."""
 
     name: str
     kind: str
@@ -32,14 +32,14 @@ class Layer:
 
 @dataclass(frozen=True)
 class ModelSummary:
-    """The layers of a network, the costs of the separable ones, and of all others together."""
+    """The layers of a network, and the multiply-adds of its separable and other layers."""
 
     layers: list[Layer]
     costs: list[SeparableCost]
     rest: int
 
     def parameters(self) -> dict[str, int | None]:
-        """Trainable parameters of Full, Chans and Space; None where nothing could be frozen."""
+        """Count the parameters that Full, Chans and Space train; None if there is no such mixer."""
         of = dict.fromkeys((SPATIAL, CHANNEL, EMBEDDING, UNSET, OTHER), 0)
         for layer in self.layers:
             of[layer.kind] += layer.trainable + layer.frozen
@@ -51,7 +51,12 @@ class ModelSummary:
         }
 
     def multiply_adds(self) -> dict[str, int]:
-        """Of the whole network for one image: every separable convolution composed, none, as is."""
+        """Count the multiply-adds of the whole network for one image.
+
+        Returns:
+            With every separable convolution composed, with all in two steps, as it runs, and of
+            composing the kernels once per batch.
+        """
         return {
             "composed": self.rest + sum(cost.composed for cost in self.costs),
             "two_step": self.rest + sum(cost.two_step for cost in self.costs),
@@ -60,7 +65,7 @@ class ModelSummary:
         }
 
     def as_json(self) -> dict[str, Any]:
-        """All of it as plain values."""
+        """Return everything as plain values."""
         return {
             "layers": [asdict(layer) for layer in self.layers],
             "separable": [asdict(cost) for cost in self.costs],
@@ -72,18 +77,18 @@ class ModelSummary:
 
 
 def summarize(model: nn.Module, shape: Shape) -> ModelSummary:
-    """Take apart a network, separated and with its mixers set, that takes images of `shape`."""
+    """Summarise a network, separated and with its mixers set, for images of `shape`."""
     done = count_multiply_adds(model, shape)
     return ModelSummary(_layers(model, done.on_maps), done.separable, done.rest)
 
 
 def unreached_convolutions(model: nn.Module) -> list[Layer]:
-    """The convolutions that no variant reaches."""
+    """Return the convolutions that no variant changes."""
     return [layer for layer in _layers(model, set()) if layer.kind == UNSET]
 
 
 def _layers(model: nn.Module, linear_on_maps: set[nn.Module]) -> list[Layer]:
-    """The mixers one by one, in order, then everything else by type; shared parameters once."""
+    """List the mixers in order, then other layers by type; shared parameters count once."""
     spatial, channel = set(spatial_mixers(model)), set(channel_mixers(model))
     embedding = patch_embedding(model)
     notes = _notes_of_separable(model)
@@ -136,14 +141,14 @@ def _mixes_positions(module: _ConvNd) -> bool:
 
 
 def _why_unreached(module: _ConvNd) -> str:
-    """Why a convolution that mixes positions could not be made separable."""
+    """Return why a convolution that mixes positions could not be made separable."""
     if not isinstance(module, nn.Conv2d):
         return f"{type(module).__name__} is no Conv2d: stays as it is, learned"
     return "its weight is computed from other parameters: stays as it is, learned"
 
 
 def _note_of_other(module: nn.Module, linear_on_maps: set[nn.Module]) -> str:
-    """What a reader should know of a layer that is no convolution."""
+    """Return a note on a layer that is no convolution, '' if none is needed."""
     if "attention" in type(module).__name__.lower():
         return "mixes positions without filters: nothing for --spatial to set"
     if module in linear_on_maps:

@@ -31,7 +31,7 @@ def ieee_float32() -> Iterator[None]:
 
 
 def _switches() -> list[tuple[Any, str, Any]]:
-    """Who has a switch, its name, and its value for IEEE float32."""
+    """Return the switches: their owner, their name, and their value for IEEE float32."""
     backends: Any = torch.backends
     if not hasattr(backends.cudnn, "conv"):
         return _old_switches()
@@ -42,7 +42,7 @@ def _switches() -> list[tuple[Any, str, Any]]:
 
 
 def _old_switches() -> list[tuple[Any, str, Any]]:
-    """The same before PyTorch 2.9."""
+    """Return the switches before PyTorch 2.9."""
     return [(torch.backends.cudnn, "allow_tf32", False), (_Products(), "precision", "highest")]
 
 

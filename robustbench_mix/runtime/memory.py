@@ -1,7 +1,8 @@
-"""What to do when memory runs out, on the GPU or on the host."""
+"""Handle memory that runs out, on the GPU or on the host."""
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,7 +11,8 @@ from typing import TypeVar
 import torch
 
 from robustbench_mix.errors import RbmixError, is_out_of_memory
-from robustbench_mix.runtime.progress import say
+
+logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -18,10 +20,18 @@ T = TypeVar("T")
 def retry_with_smaller_batches(
     work: Callable[[int, list[T]], None], batch: list[T], batch_size: int
 ) -> int:
-    """Do `work(batch_size, batch)` on as much as fits into memory; the batch size that did.
+    """Call `work(batch_size, batch)`, and halve both whenever memory runs out.
 
-    Starts with all of it and halves both after running out of memory. What does not fit one
-    image at a time is raised as RbmixError.
+    Args:
+        work: Processes a batch; it is called again with a part of it after it ran out of memory.
+        batch: The items of the whole batch.
+        batch_size: How many items `work` may process at once.
+
+    Returns:
+        The batch size that fitted; `work` was done on that many items of the batch.
+
+    Raises:
+        RbmixError: One item alone does not fit.
     """
     while True:
         try:
@@ -30,19 +40,19 @@ def retry_with_smaller_batches(
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
-            said = str(error).partition("\n")[0][:120]
-        # Outside the handler, where the error still holds on to what was allocated.
+            message = str(error).partition("\n")[0][:120]
+        # Not in the handler: there the error keeps what was allocated alive.
         if batch_size == 1:
-            raise RbmixError(f"out of memory with a batch of one image ({said})")
+            raise RbmixError(f"out of memory with a batch of one image ({message})")
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
         batch_size = (batch_size + 1) // 2
         batch = batch[:batch_size]
-        say(f"out of memory: going on with batches of {batch_size}")
+        logger.info(f"out of memory: going on with batches of {batch_size}")
 
 
 def total_memory_bytes() -> int | None:
-    """Bytes of this machine's memory, None where the system does not tell."""
+    """Return the bytes of this machine's memory, None if the system does not say."""
     try:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, OSError, ValueError):
@@ -51,7 +61,11 @@ def total_memory_bytes() -> int | None:
 
 @contextmanager
 def report_out_of_memory(activity: str) -> Iterator[None]:
-    """Running out of memory within the block is an RbmixError that says while `doing` what."""
+    """Raise RbmixError if memory runs out within the block.
+
+    Args:
+        activity: What the block does, for the message `out of memory ACTIVITY`.
+    """
     try:
         yield
     except (RuntimeError, MemoryError) as error:

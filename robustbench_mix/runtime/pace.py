@@ -1,4 +1,4 @@
-"""How far work is whose size is an estimate, and how long the rest of it will take."""
+"""Estimate how much of some work is done, and how long the rest takes."""
 
 from __future__ import annotations
 
@@ -6,18 +6,20 @@ from collections import deque
 from collections.abc import Callable
 from time import monotonic
 
-MIN_WINDOW_SECONDS = (
-    5.0  # seconds of work that a speed is measured over, at least, if there were so many
-)
-MAX_MEASUREMENTS = 200  # measurements, about
+MIN_WINDOW_SECONDS = 5.0  # of work that a speed is measured over, at least
+MAX_MEASUREMENTS = 200  # about
 
 
 class Pace:
-    """Follows work of which `done` of `total` is done; the total may change as it goes.
+    """Fraction done, speed and time left of work whose total is an estimate.
 
-    The share never falls, and reaches one only at the end. The speed is that of the latter half
-    of what was seen, so that it follows a machine that becomes slower; what was done before
-    (`done` at the start, of a run that goes on) has no part in it.
+    The fraction never falls, and reaches one only at the end. The speed is that of the latter half
+    of the time so far, so that it follows a machine that becomes slower.
+
+    Args:
+        total: How much there is to do, in any unit; `update` may change it.
+        done: How much was done before, by a run that is resumed; the speed leaves it out.
+        clock: Seconds that have passed, as `time.monotonic`.
     """
 
     def __init__(
@@ -31,7 +33,7 @@ class Pace:
         self.update(done, total)
 
     def update(self, done: float, total: float | None = None) -> None:
-        """Take note of how much is done, and of what now."""
+        """Record how much is done by now, and the new total if there is one."""
         self._now = self._clock()
         self.done = done
         self.total = self.total if total is None else total
@@ -46,22 +48,22 @@ class Pace:
 
     @property
     def is_over(self) -> bool:
-        """Whether all is done."""
+        """Whether all of it is done."""
         return self.done >= self.total
 
     @property
     def percent(self) -> int:
-        """The share in whole per cent; 100 only when all is done."""
+        """The fraction in whole per cent; 100 only when all is done."""
         return 100 if self.is_over else min(int(100 * self.fraction), 99)
 
     @property
     def elapsed_seconds(self) -> float:
-        """Since the work was first seen."""
+        """Seconds since this object was made."""
         return self._clock() - self._began
 
     @property
     def seconds_left(self) -> float | None:
-        """About how many more it takes; None while there is nothing to go by."""
+        """About how many seconds the rest takes; None before anything was done."""
         since, before = self._seen[0]
         if self.is_over or self.done <= before:
             return None
@@ -69,7 +71,7 @@ class Pace:
 
 
 def format_duration(seconds: float) -> str:
-    """As 40 s, 2.5 min, 12 min, 3.5 h or 2.1 days."""
+    """Return a duration in words: 40 s, 2.5 min, 12 min, 3.5 h or 2.1 days."""
     for limit, unit, size in ((100, "s", 1), (6000, "min", 60), (172_800, "h", 3600)):
         if seconds < limit:
             digits = 1 if unit == "h" or (unit == "min" and seconds < 600) else 0

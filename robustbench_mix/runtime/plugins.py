@@ -1,8 +1,8 @@
-"""Algorithms and models of other packages, by their entry points.
+"""Attacks and models of other packages, by their entry points.
 
-A package registers an attack under `robustbench_mix.algorithms`, a function that returns a
-network under `robustbench_mix.models`. Nothing is imported before it is asked for by name, so
-that a broken package breaks nothing but itself.
+A package registers an attack under `robustbench_mix.algorithms`, and a function that returns a
+network under `robustbench_mix.models`. Nothing is imported before it is used by name, so a broken
+package breaks nothing but itself.
 """
 
 from __future__ import annotations
@@ -18,22 +18,28 @@ GROUPS = {"algorithm": "robustbench_mix.algorithms", "model": "robustbench_mix.m
 
 
 def attack_loaders() -> dict[str, Callable[[], Any]]:
-    """By name, a function that imports the attack; raises RbmixError as `_load`."""
+    """Return a function for each registered attack that imports it.
+
+    The function raises RbmixError if the attack cannot be imported or is not callable.
+    """
     return _importers("algorithm")
 
 
 def model_loaders() -> dict[str, Callable[[], Any]]:
-    """By name, a function that imports what makes the network; raises RbmixError as `_load`."""
+    """Return a function for each registered model that imports what makes the network.
+
+    The function raises RbmixError if that cannot be imported or is not callable.
+    """
     return _importers("model")
 
 
 def registering_packages(kind: str) -> dict[str, str]:
-    """Which packages register each name of a kind (`GROUPS`): `mypackage 1.0`."""
+    """Return the packages that register each name of a kind (`GROUPS`), as `mypackage 1.0`."""
     return {name: _package_names(entries) for name, entries in _entry_points(kind).items()}
 
 
 def check_not_taken(kind: str, name: str, taken: Iterable[str]) -> None:
-    """Raise RbmixError if a package registers a name that is rbmix's own."""
+    """Raise RbmixError if another package registers `name`, which is one of our own (`taken`)."""
     owners = registering_packages(kind)
     if name in owners and name in taken:
         raise RbmixError(
@@ -61,7 +67,7 @@ def _package_names(entries: list[EntryPoint]) -> str:
 
 
 def _import(kind: str, name: str, entries: list[EntryPoint]) -> Any:
-    """Import what is registered; raises RbmixError if it cannot be, or is no function."""
+    """Import a registered callable; raise RbmixError if that fails or it is not callable."""
     words = f"{kind} {name!r} of {_package_names(entries)}"
     if len(entries) > 1:
         raise RbmixError(f"{words}: several packages register that name")

@@ -1,4 +1,4 @@
-"""The one way to write a file: whole, or not at all."""
+"""Write a file as a whole or not at all."""
 
 from __future__ import annotations
 
@@ -14,16 +14,19 @@ from robustbench_mix.errors import RbmixError
 
 
 def partial_suffix() -> str:
-    """How a file ends while this machine writes it."""
+    """Return the suffix that files have while this machine writes them."""
     return f".{re.sub('[^A-Za-z0-9-]', '_', socket.gethostname())[:40]}.part"
 
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Yield a temporary path beside `path` and rename it to `path` on success.
+    """Yield a temporary path beside `path`, and rename it to `path` if the block succeeds.
 
-    The temporary one carries this machine's name: another machine that shares the folder does
-    not take it for what a dead process left. Raises RbmixError if the folder cannot be written.
+    The temporary name contains the name of this machine, so that another machine that shares the
+    folder does not remove it as the leftover of a dead process.
+
+    Raises:
+        RbmixError: The folder cannot be written.
     """
     temporary = None
     try:
@@ -48,5 +51,5 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def error_reason(error: Exception) -> str:
-    """What the system says of it."""
+    """Return the system's message for an error."""
     return getattr(error, "strerror", None) or str(error)

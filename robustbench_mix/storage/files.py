@@ -1,4 +1,4 @@
-"""Files that are either whole or absent."""
+"""Write and remove files, here and in remote results."""
 
 from __future__ import annotations
 
@@ -12,16 +12,19 @@ from pathlib import Path
 from robustbench_mix.errors import RbmixError
 from robustbench_mix.storage import atomic, remote
 
-MAX_NAME_CHARACTERS = 150  # characters of a name; systems allow 255 bytes, and endings are added
+MAX_NAME_CHARACTERS = 150  # systems allow 255 bytes, and suffixes are added
 _recorders: list[set[Path]] = []
 
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Yield a temporary path beside `path` and rename it to `path` on success.
+    """Yield a temporary path beside `path`, and rename it to `path` if the block succeeds.
 
-    A reader never sees half a file, and a failure leaves the old one. What belongs to a results
-    folder elsewhere is there first. Raises RbmixError if the folder cannot be written.
+    A reader never sees half a file, and a failure leaves the old one. A file of remote results is
+    uploaded before it is renamed.
+
+    Raises:
+        RbmixError: The folder, or the remote one, cannot be written.
     """
     with atomic.replacing(path) as temporary:
         yield temporary
@@ -32,7 +35,7 @@ def replacing(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def record_written_files() -> Iterator[set[Path]]:
-    """The files that this process has written within the block so far."""
+    """Yield the set of files that this process has written within the block so far."""
     found: set[Path] = set()
     _recorders.append(found)
     try:
@@ -42,7 +45,7 @@ def record_written_files() -> Iterator[set[Path]]:
 
 
 def remove(path: Path) -> None:
-    """Remove a file, also where it is mirrored from; nothing if it is not there."""
+    """Remove a file, here and from the remote results; a missing one is no error."""
     remote.remove(path)
     path.unlink(missing_ok=True)
 
@@ -59,7 +62,7 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_if_changed(content: Mapping[Path, str | bytes]) -> list[Path]:
-    """Write the files that do not hold this already; which those are."""
+    """Write the files whose content differs, and return their paths."""
     changed = files_that_differ(content)
     for path in changed:
         write_bytes(path, _encode(content[path]))
@@ -67,7 +70,7 @@ def write_if_changed(content: Mapping[Path, str | bytes]) -> list[Path]:
 
 
 def files_that_differ(content: Mapping[Path, str | bytes]) -> list[Path]:
-    """The files that do not hold this."""
+    """Return the paths whose files are missing or have another content."""
     return [
         path
         for path, wanted in content.items()
@@ -80,10 +83,10 @@ def _encode(content: str | bytes) -> bytes:
 
 
 def safe_name(text: str) -> str:
-    """The text as a file name, or part of one, on any system, that never leads elsewhere.
+    """Return the text as a file name, or part of one, that is valid on any system.
 
-    Other characters become `_`, and so does a dot at the beginning; of a long one, the end
-    becomes a hash of the whole.
+    Other characters than letters, digits and `_.+-` become `_`, and so does a dot at the
+    beginning. The end of a long text is replaced by a hash of the whole.
     """
     name = re.sub(r"^\.|[^A-Za-z0-9_.+-]", "_", text)
     if len(name) <= MAX_NAME_CHARACTERS:
@@ -93,7 +96,7 @@ def safe_name(text: str) -> str:
 
 
 def check_writable(folder: Path) -> None:
-    """Raise RbmixError unless files can be made in `folder` (created if missing)."""
+    """Raise RbmixError unless files can be created in `folder`, which is created if missing."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):

@@ -1,4 +1,4 @@
-"""Where caches and results live, and the paths that users write."""
+"""Find the cache, the results and the checkout; read paths that users write."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ LOCAL_RESULTS = "local-results"  # ignored by git
 
 
 def cache_folder() -> Path:
-    """The cache folder: `RBMIX_HOME`, else the platform's user cache."""
+    """Return the cache folder: `RBMIX_HOME`, else the platform's user cache."""
     from platformdirs import user_cache_path
 
     override = os.environ.get("RBMIX_HOME")
@@ -21,9 +21,10 @@ def cache_folder() -> Path:
 
 
 def default_results_folder() -> Path:
-    """Where results are unless a folder is named: `./results`, in a checkout of rbmix `LOCAL`.
+    """Return the results folder that is used if none is named.
 
-    There `results/` is committed evidence, which no run joins unasked.
+    It is `results` in the current folder, but `LOCAL_RESULTS` in a checkout of rbmix: there
+    `results` is committed evidence, to which no run is added unless it is named.
     """
     root = checkout_root()
     if root is None:
@@ -32,7 +33,7 @@ def default_results_folder() -> Path:
 
 
 def checkout_root() -> Path | None:
-    """The root of the checkout of rbmix that the current folder lies in, if it does."""
+    """Return the root of the checkout of rbmix that contains the current folder, if any."""
     here = Path.cwd()
     for folder in (here, *here.parents):
         is_root = (folder / ".git").exists()
@@ -44,7 +45,7 @@ def checkout_root() -> Path | None:
 
 
 def _is_ours(project: Path) -> bool:
-    """Whether this is the pyproject.toml of rbmix."""
+    """Return whether this is the pyproject.toml of rbmix."""
     with suppress(OSError, ValueError, AttributeError):
         text = project.read_text(encoding="utf-8")
         return bool(tomllib.loads(text).get("project", {}).get("name") == "robustbench-mix")
@@ -52,17 +53,17 @@ def _is_ours(project: Path) -> bool:
 
 
 def parse_path(text: str) -> Path:
-    """The path that a user wrote, `~` included; raises RbmixError for one that cannot be."""
+    """Return the path that a user wrote, with `~` expanded; raise RbmixError for no valid path."""
     if "\0" in text:
         raise RbmixError(f"{text!r} is no path")
     try:
         return Path(text).expanduser()
-    except RuntimeError as error:  # nobody of that name
+    except RuntimeError as error:  # no user of that name
         raise RbmixError(f"{text!r} is no path: {error}") from error
 
 
 def is_folder(path: Path) -> bool:
-    """Whether a folder is there; also no for a path that the system does not take."""
+    """Return whether there is a folder at `path`; False for an invalid path."""
     try:
         return path.is_dir()
     except (OSError, ValueError):

@@ -1,7 +1,7 @@
-"""Results folders elsewhere: whatever fsspec reaches, mirrored in the cache.
+"""Remote results: a results folder at a URL that fsspec can open, with a local copy in the cache.
 
-Commands work in the mirror. What they write is there before it is here, and what is not there is
-removed here, so that any machine sees the same folder; two never write half a file each.
+Commands work in the local copy. A file is uploaded before it appears in the copy, and a file that
+is gone from the remote folder is removed from the copy, so that all machines see the same results.
 """
 
 from __future__ import annotations
@@ -18,25 +18,26 @@ from robustbench_mix.errors import RbmixError, first_line
 from robustbench_mix.storage import atomic, reading
 from robustbench_mix.storage.paths import cache_folder, parse_path
 
-CHECKPOINTS = "checkpoints"  # of the cache, and beside the records for machines that need them
+CHECKPOINTS = "checkpoints"  # in the cache, and in the remote results for other machines
 URL_FILE, LISTING_FILE = ".url", ".listing.json"
-LOCAL_SUFFIX = ".partial.json"  # changes every few seconds, and is of use here alone
-# What tells that a file changed, as one file system or another names it.
+LOCAL_SUFFIX = ".partial.json"  # resume state: changes often, and no other machine needs it
+# The details of a file that change with it, under the names of several file systems.
 CHANGE_FIELDS = ("size", "mtime", "created", "updated", "LastModified", "ETag", "etag", "md5")
-FILES_AT_ONCE = 64  # files fetched side by side
-# File systems on which a file appears when all of it has arrived; elsewhere it is renamed then.
+FILES_AT_ONCE = 64  # downloaded side by side
+# File systems on which a file appears once it is complete; on others it is renamed at the end.
 OBJECT_STORES = {"s3", "gs", "gcs", "abfs", "az", "adl", "oss", "oci", "memory"}
 
 
 def is_url(text: str) -> bool:
-    """Whether a results folder is named by a URL rather than by a path."""
+    """Return whether a results folder is named by a URL, not by a path."""
     return "://" in text
 
 
 def local_folder(text: str) -> Path:
-    """The folder of this name here: a path, or the mirror of a URL, brought up to date.
+    """Return the local folder of these results: the path, or the updated copy of a URL.
 
-    Raises RbmixError where the URL cannot be read.
+    Raises:
+        RbmixError: The URL cannot be read.
     """
     if not is_url(text):
         return parse_path(text)
@@ -51,25 +52,25 @@ def local_folder(text: str) -> Path:
 
 
 def portable_name(folder: Path) -> str:
-    """What names this folder on any machine: the URL that it mirrors, or its path."""
+    """Return the name of a folder on any machine: the URL of remote results, or its path."""
     found = _location(folder / "any")
     return found[0] if found else str(folder)
 
 
 def display_name(path: Path) -> str:
-    """What users call a file: its path, or where it is mirrored from."""
+    """Return the name of a file for messages: its remote path, or its path."""
     found = _location(path)
     return posixpath.join(*found) if found else str(path)
 
 
 def upload(content: Path, path: Path) -> None:
-    """Keep the bytes of `content` where `path` is mirrored from; nothing if it is no mirror."""
+    """Upload the file `content` as the remote file of `path`; no-op for local results."""
     if (found := _location(path)) and not path.name.endswith(LOCAL_SUFFIX):
         _upload(content, *found)
 
 
 def remove(path: Path) -> None:
-    """Remove the file that `path` mirrors; nothing if it is no mirror or there is no such file."""
+    """Remove the remote file of `path`; no-op for local results and for a missing file."""
     if (found := _location(path)) and not path.name.endswith(LOCAL_SUFFIX):
         with _connect(*found) as (system, there):
             if system.exists(there):
@@ -77,7 +78,7 @@ def remove(path: Path) -> None:
 
 
 def check_writable(folder: Path) -> None:
-    """Raise RbmixError unless what this folder mirrors can be written; no mirror always can."""
+    """Raise RbmixError unless the remote results of a folder can be written; no-op for local."""
     if found := _location(folder / ".writable"):
         with _connect(*found) as (system, there):
             system.makedirs(posixpath.dirname(there), exist_ok=True)
@@ -86,13 +87,13 @@ def check_writable(folder: Path) -> None:
 
 
 def upload_checkpoint(checkpoint: str, results: Path) -> None:
-    """Keep the checkpoint of this name beside the results that this folder mirrors."""
+    """Upload the checkpoint of this file name to remote results; no-op for local ones."""
     if found := _location(results / CHECKPOINTS / checkpoint):
         _upload(cache_folder() / CHECKPOINTS / checkpoint, *found)
 
 
 def has_checkpoint(checkpoint: str, results: Path) -> bool:
-    """Whether other machines find a checkpoint of this name beside the results, if at a URL."""
+    """Return whether remote results hold this checkpoint; True for local results."""
     found = _location(results / CHECKPOINTS / checkpoint)
     if found is None:
         return True
@@ -101,7 +102,7 @@ def has_checkpoint(checkpoint: str, results: Path) -> bool:
 
 
 def download_checkpoints(checkpoints: Iterable[str], results: Path) -> None:
-    """Fetch checkpoints of these names that are not in this machine's cache, if they are there."""
+    """Download the checkpoints of these names that are in remote results but not in the cache."""
     for name in checkpoints:
         found, path = _location(results / CHECKPOINTS / name), cache_folder() / CHECKPOINTS / name
         if found is None or path.exists():
@@ -113,7 +114,7 @@ def download_checkpoints(checkpoints: Iterable[str], results: Path) -> None:
 
 
 def _location(path: Path) -> tuple[str, str] | None:
-    """The URL of the results folder that a file belongs to, and its name there."""
+    """Return the URL of the remote results that a file belongs to, and its path there, if any."""
     mirrors = cache_folder() / "mirrors"
     if not path.is_relative_to(mirrors):
         return None
@@ -121,15 +122,15 @@ def _location(path: Path) -> tuple[str, str] | None:
     if not rest or rest == [URL_FILE] or rest == [LISTING_FILE]:
         return None
     return reading.read_bytes(
-        mirrors / key / URL_FILE, "mirror", reading.MAX_SPEC_BYTES
+        mirrors / key / URL_FILE, "address of remote results", reading.MAX_SPEC_BYTES
     ).decode(), "/".join(rest)
 
 
 @contextmanager
 def _connect(url: str, relative: str = "") -> Iterator[tuple[Any, str]]:
-    """The file system of a URL, and the path there of what is called so below it.
+    """Yield the file system of a URL, and the path of `relative` on it.
 
-    Whatever the file system raises is an RbmixError.
+    Any error of the file system within the block becomes an RbmixError.
     """
     try:
         from fsspec.core import url_to_fs
@@ -156,7 +157,7 @@ def _upload(content: Path, url: str, relative: str) -> None:
 
 
 def _download_changes(system: Any, root: str, here: Path) -> None:
-    """Fetch what changed since the last time, and remove what is gone."""
+    """Download what changed since the last time, and remove what is gone."""
     kept = here / LISTING_FILE
     try:
         before = json.loads(kept.read_text())
@@ -175,7 +176,7 @@ def _download_changes(system: Any, root: str, here: Path) -> None:
         for there, content in system.cat(list(some), on_error="raise").items():
             with atomic.replacing(some[there]) as temporary:
                 temporary.write_bytes(content)
-    for relative in before.keys() - listing.keys():  # not what another process writes just now
+    for relative in before.keys() - listing.keys():  # not what another process is writing now
         if _is_result(relative):
             (here / relative).unlink(missing_ok=True)
     with atomic.replacing(kept) as temporary:
@@ -183,7 +184,7 @@ def _download_changes(system: Any, root: str, here: Path) -> None:
 
 
 def _is_result(relative: str) -> bool:
-    """Whether a name is that of a result: not hidden, not leading elsewhere, mirrored at all."""
+    """Return whether a remote path is that of a result: not hidden, not outside, not local."""
     parts = PurePosixPath(relative).parts
     hidden = any(part.startswith(".") for part in parts)  # and `..`
     return not hidden and parts[0] != CHECKPOINTS and not relative.endswith(LOCAL_SUFFIX)

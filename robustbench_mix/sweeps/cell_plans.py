@@ -1,4 +1,4 @@
-"""What the cells of a sweep ask for, as plans: every word of it checked, without PyTorch."""
+"""Turn the cells of a sweep into checked plans, without PyTorch."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from robustbench_mix.evaluation.plan import (
 )
 from robustbench_mix.sweeps.definition import Cell, Sweep, UnshufflingCell
 
-UNSHUFFLING_EXAMPLES = 1000  # test images of an un-shuffling
+UNSHUFFLING_EXAMPLES = 1000  # test images
 
 
 @dataclass(frozen=True)
 class CellPlan:
-    """A network to train, to attack, and to explain if that is asked for."""
+    """The plans of a network: to train it, to attack it, and possibly to explain it."""
 
     training: TrainingPlan
     attacks: tuple[EvaluationPlan, ...] = ()
@@ -37,14 +37,14 @@ class CellPlan:
 
 @dataclass(frozen=True)
 class SweepPlan:
-    """Everything that a sweep asks for, in its order."""
+    """The plans of all cells of a sweep, in its order."""
 
     cells: tuple[CellPlan, ...]
     unshufflings: tuple[UnshufflingPlan, ...]
 
 
 def plan_sweep(sweep: Sweep, device: str = "auto", precision: str = "auto") -> SweepPlan:
-    """Plan every cell; raises RbmixError for a wrong word."""
+    """Plan every cell; raise RbmixError for a wrong word."""
     attack_of = lru_cache(maxsize=None)(attack_plan)  # every file is read once
     return SweepPlan(
         tuple(_plan_cell(cell, device, precision, attack_of) for cell in sweep.cells),
@@ -55,9 +55,9 @@ def plan_sweep(sweep: Sweep, device: str = "auto", precision: str = "auto") -> S
 def _plan_cell(
     cell: Cell, device: str, precision: str, attack_of: Callable[[str, str], AttackPlan]
 ) -> CellPlan:
-    """The plans of a cell.
+    """Make the plans of a cell.
 
-    A sweep may come from anybody: it names no module that is then imported.
+    A sweep may come from others, so it must not name modules that are imported.
     """
     word = cell.spec.model
     if catalog.is_code(word):
@@ -81,7 +81,7 @@ def _plan_cell(
 
 
 def _plan_unshuffling(cell: UnshufflingCell, device: str, precision: str) -> UnshufflingPlan:
-    """The plan of one network that un-shuffles."""
+    """Make the plan of a network that un-shuffles."""
     shape = (cell.width, cell.depth, cell.kernel)
     return UnshufflingPlan(
         data=DataPlan(cell.dataset, UNSHUFFLING_EXAMPLES),

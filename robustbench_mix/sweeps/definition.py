@@ -1,4 +1,4 @@
-"""Sweeps as data: a TOML file of grids, and the networks that it asks for.
+"""Sweeps as data: TOML files of grids, and the networks that they define.
 
 A `[[grid]]` is every combination of its models, spatial and channel mixers, seeds and data
 sets, each under every attack; an `[[unshuffle]]` the same of un-shufflers.
@@ -45,7 +45,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class UnshufflingCell:
-    """One network to un-shuffle with."""
+    """One network to train to un-shuffle."""
 
     width: int
     depth: int
@@ -59,7 +59,7 @@ class UnshufflingCell:
 
 @dataclass(frozen=True)
 class Sweep:
-    """What a file asks for, in its order, nothing twice."""
+    """The networks of a file, in its order, without duplicates."""
 
     name: str
     summary: str
@@ -67,7 +67,7 @@ class Sweep:
     unshuffling_cells: list[UnshufflingCell] = field(default_factory=list)
 
 
-# What each table may hold: a default, whose type is the type that is allowed.
+# The fields of each table, with a default of the allowed type.
 _COMMON: dict[str, Any] = {
     "spatial": ["learned"],
     "seeds": [0],
@@ -94,15 +94,20 @@ UNSHUFFLE: dict[str, Any] = {
 
 
 def shipped_sweeps() -> list[str]:
-    """The shipped sweeps, sorted."""
+    """Return the names of the shipped sweeps, sorted."""
     return sorted(path.stem for path in FOLDER.glob("*.toml"))
 
 
 def load(name: str, changes: dict[str, Any]) -> Sweep:
-    """Read a sweep by name or path; `changes` replace values of every table that has them.
+    """Read a sweep.
 
-    Raises RbmixError for an unknown name, a file that cannot be read, and any field or
-    value that is not allowed.
+    Args:
+        name: The name of a shipped sweep, or the path of a TOML file.
+        changes: Values that replace those of every table with such a field.
+
+    Raises:
+        RbmixError: The name is unknown, the file cannot be read, or a field or value is not
+            allowed.
     """
     is_path = name.endswith(".toml") or "/" in name
     path = parse_path(name) if is_path else FOLDER / f"{name}.toml"
@@ -123,7 +128,15 @@ def parse(
 ) -> Sweep:
     """Check the tables of a sweep and expand them.
 
-    Paths in them start at `folder`, and may not lead out of it.
+    Args:
+        raw: The content of the file.
+        name: The name of the sweep.
+        changes: As for `load`.
+        source: What messages call the file.
+        folder: Where paths in the file start; they may not lead out of it.
+
+    Raises:
+        RbmixError: A field or value is not allowed.
     """
     _check_fields(raw, {"summary", "grid", "unshuffle"}, source)
     summary = raw.get("summary", "")
@@ -187,15 +200,15 @@ def _unshuffling_cells(table: dict[str, Any]) -> list[UnshufflingCell]:
 
 
 def _combinations(table: dict[str, Any]) -> int:
-    """How many combinations the table asks for."""
+    """Return the number of combinations of a table."""
     return math.prod(len(values) for values in table.values() if isinstance(values, list))
 
 
 def _resolve_paths(table: dict[str, Any], folder: Path, source: str) -> dict[str, Any]:
-    """The table with its paths, which are of protocols and class folders, seen from `folder`.
+    """Resolve the paths in a table, of protocols and class folders, from `folder`.
 
-    A file may have come from elsewhere: what it names lies beside it or below, and the user
-    alone names other places, on the command line.
+    The file may come from others, so its paths must be inside its folder. Only the user can name
+    other places, on the command line.
     """
     placed = dict(table)
     for name in ("attacks", "datasets"):
@@ -232,7 +245,7 @@ def _tables(raw: dict[str, Any], name: str, source: str) -> list[dict[str, Any]]
 def _with_defaults(
     table: dict[str, Any], defaults: dict[str, Any], changes: dict[str, Any], source: str
 ) -> dict[str, Any]:
-    """The table with its defaults and the changes, every value of the right kind."""
+    """Return the table with defaults and changes; raise RbmixError for a value of another type."""
     _check_fields(table, set(defaults), source)
     changed = {name: value for name, value in changes.items() if name in defaults}
     filled = {**defaults, **table, **changed}

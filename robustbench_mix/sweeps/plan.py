@@ -1,4 +1,4 @@
-"""The plan of a sweep: what is there, and what is not with about how long it takes."""
+"""The plan of a sweep: which tasks are done, and how long the others take."""
 
 from __future__ import annotations
 
@@ -52,10 +52,20 @@ MAX_ATTACK_SECONDS = 3600.0  # of an attack, before it is split
 class Task:
     """One thing to do: train a network, run one attack on it, or un-shuffle.
 
-    `network` names it without its seed; `seconds` is about what it will take here, 0 for
-    what is on disk. `makes` and `needs` are paths of checkpoints, or words for shards: what this
-    piece gives, and what should be there before it starts. An attack that would take longer than
-    an hour is split: pieces of the kind `shard`, and the attack that joins them.
+    An attack that would take longer than an hour is split into tasks of the kind `shard`, and the
+    attack that joins them.
+
+    Args:
+        kind: `train`, `attack`, `shard`, `explain` or `unshuffle`.
+        network: The network, without its seed.
+        description: The task, for people.
+        cell: The entry of the sweep that it belongs to.
+        attack: The protocol of an attack, else ''.
+        is_done: Whether its result is on disk.
+        estimated_seconds: About how long it takes on this machine, 0 if it is done.
+        makes: What it makes for other tasks: the path of a checkpoint, or the name of a shard.
+        needs: What must be made before it starts.
+        shard: The part of the images that it attacks; None for all of them.
     """
 
     kind: str
@@ -70,7 +80,7 @@ class Task:
 
     @property
     def attack(self) -> str:
-        """The protocol that it runs, '' if none."""
+        """The protocol that it runs, '' if it is no attack."""
         return self.plan.attack.word if isinstance(self.plan, EvaluationPlan) else ""
 
 
@@ -83,9 +93,15 @@ class SweepSetting:
 
 
 def plan_here(sweep: SweepPlan, out: str, device: str) -> tuple[SweepSetting, list[Task]]:
-    """The tasks of a sweep, and its setting, on the machine that this is called on.
+    """Plan the tasks of a sweep on the machine on which this is called.
 
-    Raises RbmixError for a device that is not there, or a folder that cannot be written.
+    Args:
+        sweep: The plans of its cells.
+        out: The results, a folder or a URL.
+        device: Name of the device.
+
+    Raises:
+        RbmixError: The device does not exist, or the folder cannot be written.
     """
     check_writable(remote.local_folder(out))
     setting = SweepSetting(out, pick_device(device))
@@ -93,7 +109,7 @@ def plan_here(sweep: SweepPlan, out: str, device: str) -> tuple[SweepSetting, li
 
 
 def plan_tasks(sweep: SweepPlan, setting: SweepSetting) -> list[Task]:
-    """Every task, in order; raises RbmixError for a network that its library does not have."""
+    """Return every task, in order; raise RbmixError for a network that its library lacks."""
     for cell in sweep.cells:
         check_exists(cell.training.model)
     load = lru_cache(maxsize=None)(loaders.load)
@@ -103,13 +119,13 @@ def plan_tasks(sweep: SweepPlan, setting: SweepSetting) -> list[Task]:
         for cell in sweep.cells:
             tasks += _tasks_of_cell(cell, context)
         tasks += [_unshuffling_task(plan, context) for plan in sweep.unshufflings]
-    # All do their work where this was planned, or on a device of that kind.
+    # All tasks run on the device of this plan, or on one of that kind.
     device = str(setting.device)
     return [replace(task, plan=replace(task.plan, device=device)) for task in tasks]
 
 
 def makespan_seconds(tasks: list[Task], at_once: int) -> float:
-    """Seconds until everything is done with so many at a time, begun in the order of the plan."""
+    """Estimate the seconds until all tasks are done, with `at_once` running at a time."""
     scheduler = Scheduler([task for task in tasks if not task.is_done])
     at_work: list[tuple[float, int, Any]] = []  # by when they end
     now = 0.0
@@ -125,7 +141,7 @@ def makespan_seconds(tasks: list[Task], at_once: int) -> float:
 
 
 class _Context(NamedTuple):
-    """What all pieces have in common."""
+    """What all tasks of a plan share."""
 
     setting: SweepSetting
     results: Path
@@ -140,7 +156,7 @@ class _Context(NamedTuple):
 
 
 def summarize_by_network(tasks: list[Task]) -> list[dict[str, Any]]:
-    """One row for each network, over its seeds: how much is done, how long the rest takes."""
+    """Return a row for each network, over its seeds: tasks done, and seconds of the others."""
     rows: dict[str, dict[str, Any]] = {}
     for task in tasks:
         row = rows.setdefault(
@@ -196,7 +212,7 @@ def _tasks_of_cell(cell: CellPlan, context: _Context) -> Iterator[Task]:
 def _split_attack(
     whole: Task, attack: AttackPlan, records: Path, header: RunIdentity | None, most: int
 ) -> Iterator[Task]:
-    """The attack, after its shards if it takes long or was split before.
+    """Yield the shards of an attack that takes long or was split before, then the attack.
 
     `header` is None before the training; `most` is how many batches there are.
     """
@@ -228,7 +244,7 @@ def _split_attack(
 
 
 def _can_be_split(attack: AttackPlan) -> bool:
-    """Whether images do not depend on each other: neither on a sample, nor on a batch's draws."""
+    """Return whether images are independent: none is sampled, and no batch shares draws."""
     if attack.backend != "fast":
         return False
     protocol = attack.protocol
@@ -240,7 +256,7 @@ def _can_be_split(attack: AttackPlan) -> bool:
 def _explanation_task(
     plan: ExplanationPlan, inputs: Inputs, network: str, context: _Context
 ) -> Task:
-    """Measuring a network, its twin, and the transfer between them, as one piece."""
+    """Return the task that measures a network, its twin, and the transfer between them."""
     spec, dataset = plan.model.spec, inputs.dataset
     weights: dict[str, CheckpointHeader] = {}
     needs = []

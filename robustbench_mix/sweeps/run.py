@@ -1,6 +1,6 @@
-"""Doing what a sweep's plan says is missing.
+"""Run the tasks of a sweep's plan that are not done.
 
-Every finished piece is on disk, so that a second call does only what is missing.
+Every finished task is on disk, so that a second call runs only those that are missing.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from robustbench_mix.sweeps.scheduler import OnState, ignore_state
 def run_sweep(
     tasks: list[Task], setting: SweepSetting, executor: Executor, on_state: OnState = ignore_state
 ) -> list[str]:
-    """Do what is not done; the messages of pieces that failed, the others are finished."""
+    """Run the tasks that are not done; return the messages of those that failed."""
     missing = [task for task in tasks if not task.is_done]
     return executor.run(missing, partial(_run_task, setting=setting), on_state)
 
 
 def to_json(tasks: list[Task], failures: list[str], written: list[Path]) -> dict[str, Any]:
-    """The plan, what failed and what was written, as plain values."""
+    """Return the plan, the failures and the written files as plain values."""
     planned = [
         {"kind": p.kind, "words": p.description, "done": p.is_done, "seconds": p.estimated_seconds}
         for p in tasks
@@ -35,9 +35,9 @@ def to_json(tasks: list[Task], failures: list[str], written: list[Path]) -> dict
 
 
 def _run_task(task: Task, setting: SweepSetting) -> None:
-    """Do a piece on whatever machine this is, with what it needs from where the results are."""
+    """Run a task on this machine, after downloading what it needs from remote results."""
     results = remote.local_folder(setting.out)
-    # Caches lie elsewhere on other machines: of a checkpoint's path, the name counts.
+    # The cache is in another place on other machines: only the name of a checkpoint counts.
     remote.download_checkpoints((Path(one).name for one in task.needs), results)
     _carry_out(task, results)
     if task.kind == "train":

@@ -1,4 +1,4 @@
-"""How far sweeps have come: a file for each beside the results, for whoever asks on any machine."""
+"""The state of running sweeps: a file for each beside the results, readable on any machine."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class _Sweep(Header, frozen=True, kw_only=True):
 
 
 class PlannedTask(Protocol):
-    """A piece of a plan, as `plan.Piece`."""
+    """A task of a plan, as `plan.Task`."""
 
     @property
     def description(self) -> str: ...
@@ -61,7 +61,7 @@ class PlannedTask(Protocol):
 
 @dataclass
 class TaskStatus:
-    """A piece, its state, since when it is in it, and about how many seconds of work it is."""
+    """A task: its state, since when, and the estimated seconds of work."""
 
     words: str
     network: str
@@ -73,20 +73,20 @@ class TaskStatus:
 
 @dataclass
 class SweepStatus:
-    """The state of a sweep: `note` changes it, and keeps it at `path`."""
+    """The state of a sweep, saved at `path` whenever a task changes its state."""
 
     path: Path
     about: dict[str, str]
     tasks: dict[str, TaskStatus]
 
     def set_state(self, task: PlannedTask, state: str, error: str) -> None:
-        """A piece is in another state now."""
+        """Set the state of a task, and save."""
         entry = self.tasks[task.description]
         entry.state, entry.since, entry.error = state, _now(), error
         self.save()
 
     def save(self) -> None:
-        """Keep it now."""
+        """Write the state to its file."""
         content = {
             **self.about, "changed": _now(), "pieces": [asdict(one) for one in self.tasks.values()]
         }  # fmt: skip
@@ -94,7 +94,7 @@ class SweepStatus:
 
 
 def start(results: Path, sweep: str, executor: str, tasks: Iterable[PlannedTask]) -> SweepStatus:
-    """The state of a sweep that begins now, kept in place of what there was of this name."""
+    """Save the state of a sweep that starts now, replacing that of an earlier one of this name."""
     entries = {
         task.description: TaskStatus(
             task.description,
@@ -107,15 +107,16 @@ def start(results: Path, sweep: str, executor: str, tasks: Iterable[PlannedTask]
     about = {"sweep": sweep, "runner": executor, "machine": socket.gethostname(), "began": _now()}
     path = results / FOLDER / f"{safe_name(sweep)}.json"
     status = SweepStatus(path, about, entries)
-    with exclusive_lock(path):  # which clears away what a killed process left of it
+    with exclusive_lock(path):  # also removes what a killed process left half-written
         status.save()
     return status
 
 
 def read_all(results: Path) -> list[dict[str, Any]]:
-    """Every sweep that was run into these results, as `save` wrote it.
+    """Read the states of all sweeps that were run into these results.
 
-    Raises RbmixError for a file that is damaged.
+    Raises:
+        RbmixError: A file is damaged.
     """
     found = []
     for path in sorted((results / FOLDER).glob("*.json")):
@@ -128,7 +129,7 @@ def read_all(results: Path) -> list[dict[str, Any]]:
 
 
 def count_by_network(sweep: dict[str, Any]) -> list[dict[str, Any]]:
-    """One row for each network: pieces in each state, and seconds of work that are left."""
+    """Count the tasks in each state, and the seconds of work left, for each network."""
     rows: dict[str, dict[str, Any]] = {}
     for task in sweep["pieces"]:
         name = task["network"]
@@ -139,7 +140,7 @@ def count_by_network(sweep: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def describe_running_and_failed(sweep: dict[str, Any]) -> list[str]:
-    """A line for each piece that is at work or failed."""
+    """Return a line for each task that runs or failed."""
     return [
         f"{task['state']} since {task['since']}: {task['words']}"
         + (f" ({task['error']})" if task["error"] else "")

@@ -19,7 +19,7 @@ from robustbench_mix.runtime.memory import report_out_of_memory
 from robustbench_mix.runtime.progress import progress_bar
 from robustbench_mix.training.resume import ResumeState
 
-# The loss of a batch, and what the progress display says about it, when asked.
+# The loss of a batch, and a function that describes it for the progress display.
 BatchLoss = tuple[Tensor, Callable[[], str]]
 BatchLossFunction = Callable[[Tensor, torch.Generator, torch.autocast], BatchLoss]
 
@@ -34,13 +34,27 @@ def fit(
     description: str = "training",
     resume_state: ResumeState | None = None,
 ) -> float:
-    """Train `model` in place on `device` and leave it there, in eval mode; the seconds it took.
+    """Train `model` in place on `device`; it stays there, in eval mode.
 
-    `loss_of` is given the positions of a batch among `count` images, the generator that its
-    draws come from, and the autocast that the forward pass belongs in. Parameters with
-    `requires_grad=False` are never touched: no gradient, no decay. `unfinished` is where a
-    killed training goes on, from its last epoch to the same weights; the seconds are then those
-    of both parts. Raises RbmixError if the loss stops being finite or memory runs out.
+    Parameters with `requires_grad=False` do not change: no gradient, no weight decay.
+
+    Args:
+        model: The network.
+        count: Number of training images.
+        recipe: How to train.
+        seed: Seed of the order of images and of all other random draws.
+        device: Where to train.
+        loss_of: Computes the loss of a batch from the positions of its images, (B,) int64 in
+            0..count - 1, the generator for random draws, and the autocast for the forward pass.
+        description: Shown with the progress.
+        resume_state: Where a killed training continues, from its last epoch to the same weights;
+            None starts from the beginning and keeps no state.
+
+    Returns:
+        The seconds that the training took, including those before it was killed.
+
+    Raises:
+        RbmixError: The loss stops being finite, or memory runs out.
     """
     started = time.perf_counter()
     model.to(device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
@@ -84,7 +98,7 @@ def fit(
 
 
 def learning_rate_factor(step: int, steps: int, warmup: float) -> float:
-    """The share of the peak rate at a step: linear up, then a cosine down to zero."""
+    """Return the learning rate at a step over the peak rate: a linear rise, then a cosine to 0."""
     rise = max(1, round(warmup * steps))
     if step < rise:
         return (step + 1) / rise

@@ -2,8 +2,8 @@
 
 Section 6 of arXiv 2503.16760: the same permutation for every image, the mean squared error
 between the image and what the network makes of its shuffled form, and the PSNR on test
-images. The paper states neither recipe nor peak nor clipping: ours are AdamW as for its
-classifiers, without shifts and mirrors, a peak of 1, and outputs clipped to [0, 1].
+images. The paper states neither recipe nor peak nor clipping. We use AdamW as for its classifiers,
+without shifts and mirrors, a peak of 1, and outputs clipped to [0, 1].
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ from robustbench_mix.training.resume import ResumeState
 
 
 class UnshufflingConvMixer(ConvMixer):
-    """ConvMixer whose pooling and classifier are a linear projection at every position.
+    """ConvMixer with a linear projection at every position instead of pooling and classifier.
 
-    (B, C, H, W) -> (B, C, H, W); H and W multiples of the patch.
+    Shapes: (B, C, H, W) -> (B, C, H, W); H and W are multiples of the patch.
     """
 
     def __init__(self, width: int, depth: int, kernel: int, patch: int, channels: int) -> None:
@@ -43,12 +43,12 @@ class UnshufflingConvMixer(ConvMixer):
 
 
 def unshuffling_recipe(dataset: str) -> Recipe:
-    """The classifiers' recipe without what would move pixels."""
+    """Return the recipe of the classifiers without augmentation that moves pixels."""
     return replace(recipe_for("convmixer", dataset), pad=0, flip=False)
 
 
 def describe_limits(unshuffler: Unshuffler, height: int, width: int) -> list[str]:
-    """One line for each reason why this network cannot do well, or is not the paper's."""
+    """Return a line for each reason why this network cannot do well, or is not the paper's."""
     lines = []
     needed = max(height, width) - 1
     if unshuffler.reach < needed:
@@ -64,7 +64,7 @@ def describe_limits(unshuffler: Unshuffler, height: int, width: int) -> list[str
 
 
 def permutation(positions: int, seed: int) -> Tensor:
-    """The fixed permutation, (positions,) int64."""
+    """Return the fixed permutation, (positions,) int64."""
     return torch.randperm(positions, generator=torch.Generator().manual_seed(seed))
 
 
@@ -74,7 +74,7 @@ def shuffle(images: Tensor, order: Tensor) -> Tensor:
 
 
 def build(unshuffler: Unshuffler, channels: int, mean: Tensor, std: Tensor) -> Normalized:
-    """A fresh network; variants of a seed share every initial weight they both have."""
+    """Build an untrained network; variants of a seed share the initial weights they both have."""
     shape = (unshuffler.width, unshuffler.depth, unshuffler.kernel, unshuffler.patch, channels)
     check_parameter_count(unshuffler.name, partial(UnshufflingConvMixer, *shape))
     with torch.random.fork_rng(devices=[]):
@@ -93,7 +93,7 @@ def train(
     device: torch.device,
     resume_state: ResumeState,
 ) -> float:
-    """Train a network to undo the permutation; the seconds that took."""
+    """Train a network to undo the permutation `order`, (H * W,); return the seconds it took."""
     images = split.images.to(device)
 
     def loss_of(rows: Tensor, _: torch.Generator, autocast: torch.autocast) -> BatchLoss:

@@ -181,7 +181,7 @@ def test_a_separated_file_needs_the_word(here: Path) -> None:
 
 
 @pytest.mark.default
-def test_a_brought_pair_becomes_twins_on_the_leaderboard(here: Path, capsys) -> None:
+def test_a_pretrained_pair_becomes_twins_on_the_leaderboard(here: Path, capsys) -> None:
     """Two files under two words are compared, but are no evidence for the paper's claims."""
     for spatial, seed in (("learned", 1), ("frozen", 0)):
         save_file(state(spatial, seed), here / f"{spatial}.safetensors")

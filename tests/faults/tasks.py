@@ -44,7 +44,7 @@ def do(task: Task, folder: Path) -> None:
     if task.act == "memory":
         raise MemoryError
     if task.act == "card":
-        time.sleep(0.5)  # so that the other worker takes the other piece
+        time.sleep(0.5)  # so that the other worker takes the other task
         (folder / task.description).write_text(os.environ.get("CUDA_VISIBLE_DEVICES", "none"))
         return
     if task.act == "raise":

@@ -161,9 +161,7 @@ def test_a_killed_training_goes_on_to_the_same_weights(
         assert torch.equal(one, other), name
 
 
-def test_an_unfinished_training_of_other_code_starts_over(
-    tmp_path: Path, monkeypatch, capsys
-) -> None:
+def test_a_resume_state_of_other_code_starts_over(tmp_path: Path, monkeypatch, capsys) -> None:
     """Half by one version and half by another would be neither."""
     monkeypatch.setattr(resume, "SAVE_EVERY_SECONDS", 0.0)
     with pytest.raises(CrashError):
@@ -174,7 +172,7 @@ def test_an_unfinished_training_of_other_code_starts_over(
     assert all(map(torch.equal, again.state_dict().values(), whole.state_dict().values()))
 
 
-def test_a_damaged_unfinished_training_is_named(tmp_path: Path, monkeypatch) -> None:
+def test_a_damaged_resume_state_of_a_training_is_named(tmp_path: Path, monkeypatch) -> None:
     """It is not dropped silently, and nobody's code in it runs."""
     monkeypatch.setattr(resume, "SAVE_EVERY_SECONDS", 0.0)
     kept = ResumeState(tmp_path / "net.safetensors", {})
@@ -535,7 +533,7 @@ def test_what_other_versions_gave_is_kept(here: Path, capsys) -> None:
     assert len(records.read_all(here / "results")) == 1
 
 
-def test_an_unfinished_run_of_other_versions_starts_over(here: Path, capsys) -> None:
+def test_a_resume_state_of_other_versions_starts_over(here: Path, capsys) -> None:
     """Half by one and half by another would be neither: it says so."""
     assert cli.main(EVALUATE) == 0
     (path,) = here.rglob("*.parquet")

@@ -466,7 +466,7 @@ def test_probes_on_other_grids_are_kept_apart(tmp_path: Path) -> None:
     assert [row[3:5] for row in linear.rows] == [["1/255", "2"], ["2/255", "2"]]
 
 
-def test_a_damaged_unfinished_run_is_named(tmp_path: Path) -> None:
+def test_a_damaged_resume_state_is_named(tmp_path: Path) -> None:
     """With its path and what is wrong with it."""
     import fuzz_choices
     import fuzz_targets as made
@@ -525,7 +525,7 @@ def test_a_terminal_is_not_commanded(capsys) -> None:
     assert str(RbmixError(hostile)) == one_line(hostile)
     assert one_line("a\x1b[2Jb\r\nc\ud800") == "a\\x1b[2Jb c\\ud800"
     assert len(one_line(hostile)) < MAX_CHARACTERS + 50
-    progress.say(hostile)
+    progress.logger.info(hostile)
     assert capsys.readouterr().err.rstrip("\n").isprintable()
 
 

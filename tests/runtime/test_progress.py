@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 import re
 import subprocess
 import sys
@@ -183,6 +184,30 @@ def test_a_step_that_takes_long_is_no_silence(capsys, monkeypatch) -> None:
     assert set(said) == {"attacking: 0 %"}
 
 
+def test_nothing_is_shown_until_the_edge_asks(capsys, monkeypatch) -> None:
+    """A program that only imports the package sees no message, and no bar."""
+    monkeypatch.setattr(progress.logger, "handlers", [])
+    progress.logger.setLevel(logging.NOTSET)
+    module = logging.getLogger("robustbench_mix.training.loop")
+    module.info("hidden")
+    assert progress.is_quiet()
+    progress.set_quiet(False)
+    module.info("100 % shown")
+    progress.set_quiet(True)
+    module.info("hidden")
+    assert capsys.readouterr() == ("", "100 % shown\n")
+
+
+def test_the_level_is_restored(capsys) -> None:
+    """After a silent block, and after a silent block inside it."""
+    with progress.silenced():
+        with progress.silenced():
+            pass
+        progress.logger.info("hidden")
+    progress.logger.info("shown")
+    assert capsys.readouterr().err == "shown\n"
+
+
 def test_what_takes_long_is_said(capsys, monkeypatch) -> None:
     """And what does not is not; nor under --quiet."""
     monkeypatch.setattr(progress, "PATIENCE_SECONDS", 0.2)
@@ -206,7 +231,7 @@ def test_what_takes_long_is_said(capsys, monkeypatch) -> None:
 
 def test_of_several_each_says_little(capsys, monkeypatch) -> None:
     """One line every so often behind its tag, tenths or not."""
-    monkeypatch.setattr(progress, "_prefix", "[1/2]")
+    monkeypatch.setattr(progress._handler, "prefix", "[1/2]")
     clock = Clock()
     lines = _PlainLines("attacking", Pace(100, clock=clock))
     for now in range(1, 100):

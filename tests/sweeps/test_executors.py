@@ -16,6 +16,7 @@ import torch
 
 from robustbench_mix import cli
 from robustbench_mix.errors import RbmixError
+from robustbench_mix.runtime import progress
 from robustbench_mix.sweeps.executors import choose
 from robustbench_mix.sweeps.executors.processes import run_in_processes
 from robustbench_mix.sweeps.scheduler import ignore_state
@@ -106,6 +107,8 @@ def test_workers_leave_what_one_process_leaves(here: Path, monkeypatch, capsys) 
     """With as many threads each: the same plan, checkpoints, records and leaderboards."""
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "1800000000")
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    # On a busy machine planning may take long enough to be announced.
+    monkeypatch.setattr(progress, "PATIENCE_SECONDS", 600.0)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     left = {}
@@ -120,7 +123,7 @@ def test_workers_leave_what_one_process_leaves(here: Path, monkeypatch, capsys) 
         assert left["2"] == left["1"]
         assert sum(name.startswith("runs/") for name in left["1"]) == 4
         assert {"leaderboard.csv", "leaderboard.md", "unshuffle.md"} < left["1"].keys()
-        # A line says which piece it is about, and no bar runs across it.
+        # A line says which task it is about, and no bar runs across it.
         lines = [line for line in said.splitlines() if line]
         assert all(line.startswith("[") for line in lines), lines
         assert sum(line.endswith("/8] done") for line in lines) == 8
@@ -137,7 +140,7 @@ def test_workers_leave_what_one_process_leaves(here: Path, monkeypatch, capsys) 
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_a_piece_waits_for_what_it_needs(tasks, tmp_path: Path, workers: int) -> None:
+def test_a_task_waits_for_what_it_needs(tasks, tmp_path: Path, workers: int) -> None:
     """And for whoever makes the same; others go ahead meanwhile."""
     asked = [
         tasks.Task("train", makes="net"),
@@ -184,7 +187,7 @@ def test_each_worker_sees_one_gpu(tasks, tmp_path: Path, monkeypatch) -> None:
         assert (tmp_path / "a").read_text() == (before or "none")
 
 
-def test_a_worker_that_dies_fails_its_piece_alone(tasks, tmp_path: Path, capsys) -> None:
+def test_a_worker_that_dies_fails_its_task_alone(tasks, tmp_path: Path, capsys) -> None:
     """One line each, in the order of the tasks; what needs it is not tried, the rest is done."""
     asked = [
         tasks.Task("killed", "die", makes="net"),

@@ -150,7 +150,7 @@ def test_a_killed_node_costs_nothing_but_time(here: Path, monkeypatch) -> None:
 
 @WITH_RAY
 def test_what_a_killed_node_was_at_is_done_by_another(here: Path, monkeypatch) -> None:
-    """Both nodes have a piece when one is killed: its piece is begun again, and nothing fails."""
+    """Both nodes have a task when one is killed: its task is started again, and nothing fails."""
     script = """
 import sys
 from functools import partial

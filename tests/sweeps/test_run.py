@@ -155,7 +155,7 @@ def test_a_second_call_does_only_what_is_missing(here: Path, capsys) -> None:
 
 
 def test_what_a_process_killed_at_its_end_left_is_cleared_away(here: Path, capsys) -> None:
-    """A piece that is done is visited once more, for nothing but that."""
+    """A task that is done is visited once more, for nothing but that."""
     assert cli.main(["sweep", "tiny.toml"]) == 0
     records = next(here.rglob("runs/*/*.parquet"))
     decoded = next(here.rglob("unshuffle/*/*.parquet"))
@@ -196,7 +196,7 @@ def test_the_tasks_of_a_sweep_are_those_of_the_commands(here: Path, capsys) -> N
     assert ("attack", "smoke") not in done
 
 
-def test_a_piece_that_fails_does_not_stop_the_others(here: Path, capsys, monkeypatch) -> None:
+def test_a_task_that_fails_does_not_stop_the_others(here: Path, capsys, monkeypatch) -> None:
     """It is named at the end, with exit code 2."""
     attacked: list[str] = []
     really = evaluate.evaluate

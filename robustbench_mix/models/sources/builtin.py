@@ -19,28 +19,26 @@ COMES_WITH_WEIGHTS = False
 
 
 def check(name: str) -> None:
-    """Raise RbmixError, with the nearest known name, for anything else.
-
-    And for a name that another package registers too.
-    """
+    """Raise RbmixError for an unknown name, and for a name that another package registers too."""
     builder_for(name)
     plugins.check_not_taken("model", name, [name])
 
 
 def build(name: str, shape: Shape) -> nn.Module:
-    """The named architecture for a shape."""
+    """Build the named architecture for a shape."""
     return builder_for(name)(shape)
 
 
 def load_pretrained(name: str) -> Pretrained:
-    """Raises RbmixError: these have no weights but those that are trained here."""
+    """Raise RbmixError: these networks are published without weights."""
     raise RbmixError(f"model {name!r} has no published weights: rbmix trains it")
 
 
 def builder_for(name: str) -> Callable[[Shape], nn.Module]:
-    """A function that builds the named architecture for a shape.
+    """Return a function that builds the named architecture for a shape.
 
-    Raises RbmixError, with the nearest known name, for anything else.
+    Raises:
+        RbmixError: The name is unknown; the message suggests the nearest one.
     """
     kind, first, second, given = architecture(name)
     if kind == "convmixer":
@@ -78,7 +76,7 @@ def _convmixer(
 
 
 def _torchvision_resnet(depth: int, shape: Shape, multiplier: int | None) -> nn.Module:
-    """torchvision's ResNet; images of 64 pixels or less get a 3x3 stem without pooling."""
+    """Build torchvision's ResNet; for images up to 64 pixels with a 3x3 stem without pooling."""
     import torchvision
 
     net: nn.Module = getattr(torchvision.models, f"resnet{depth}")(

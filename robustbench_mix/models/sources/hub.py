@@ -34,16 +34,17 @@ def check(name: str) -> None:
 
 
 def build(name: str, shape: Shape) -> nn.Module:
-    """The architecture that the repository's configuration names, for a shape."""
+    """Build the architecture of the repository's configuration for a shape."""
     check(name)
     model: nn.Module = _create(name, num_classes=shape.classes, in_chans=shape.channels)
     return model
 
 
 def load_pretrained(name: str) -> Pretrained:
-    """The network with the repository's `model.safetensors`.
+    """Load the network with the repository's `model.safetensors`.
 
-    Raises RbmixError if that cannot be had, or does not fit the architecture.
+    Raises:
+        RbmixError: The file cannot be downloaded, or does not fit the architecture.
     """
     check(name)
     model = _create(name)
@@ -72,6 +73,6 @@ def _create(name: str, **options: Any) -> Any:
 
 
 def _download_errors() -> tuple[type[Exception], ...]:
-    """What the hub's client raises when it has no file, no network or no such repository."""
+    """Return the errors of the hub's client for a missing file, network or repository."""
     errors = import_optional("huggingface_hub.errors", "hf:", "hf")
     return OSError, errors.EntryNotFoundError, errors.HfHubHTTPError, errors.HFValidationError

@@ -1,4 +1,4 @@
-"""`package.module:callable`: networks of the user's own."""
+"""`package.module:callable`: the user's own networks."""
 
 from __future__ import annotations
 
@@ -25,9 +25,10 @@ def check(path: str) -> None:
 
 
 def build(path: str, shape: Shape) -> nn.Module:
-    """What the callable makes; it is told `num_classes` and `in_chans` if it has such arguments.
+    """Build the network by calling the callable; as `build_for_shape`.
 
-    Raises RbmixError for a path to a network that is there already: its weights are not fresh.
+    Raises:
+        RbmixError: The path is that of a network, whose weights are not untrained.
     """
     target = _import_target(path)
     if isinstance(target, nn.Module):
@@ -38,23 +39,26 @@ def build(path: str, shape: Shape) -> nn.Module:
 
 
 def build_for_shape(path: str, target: Callable[..., Any], shape: Shape) -> nn.Module:
-    """What `target`, called `path`, makes for a shape."""
-    told = {"num_classes": shape.classes, "in_chans": shape.channels}
+    """Call `target`, whose path is `path`, for a shape.
+
+    It is given `num_classes` and `in_chans` if it has arguments of these names.
+    """
+    known = {"num_classes": shape.classes, "in_chans": shape.channels}
     try:
         named = set(inspect.signature(target).parameters)
-    except (TypeError, ValueError):  # a callable that does not tell
+    except (TypeError, ValueError):  # a callable without a signature
         named = set()
-    return call_builder(path, target, {name: told[name] for name in told if name in named})
+    return call_builder(path, target, {name: known[name] for name in known if name in named})
 
 
 def load_pretrained(path: str) -> Pretrained:
-    """The network as it comes, its weights included."""
+    """Return the network with its own weights."""
     target = _import_target(path)
     return Pretrained(target if isinstance(target, nn.Module) else call_builder(path, target, {}))
 
 
 def _import_target(path: str) -> Callable[..., Any] | nn.Module:
-    """Import `package.module:callable`; the current folder is searched first, as `python -m`."""
+    """Import `package.module:callable`, from the current folder first, as `python -m` does."""
     check_code(path)
     module_name, _, attribute = path.partition(":")
     here = str(Path.cwd())
@@ -73,7 +77,7 @@ def _import_target(path: str) -> Callable[..., Any] | nn.Module:
 
 
 def call_builder(path: str, target: Callable[..., Any], arguments: dict[str, int]) -> nn.Module:
-    """What `target`, called `path`, returns; raises RbmixError if that is no network."""
+    """Call `target`, whose path is `path`; raise RbmixError if it returns no network."""
     try:
         model = target(**arguments)
     except Exception as error:  # whatever the user's code raises

@@ -1,6 +1,6 @@
-"""Networks that other packages register by entry points (`plugins`): evaluated as they come.
+"""Networks that other packages register by entry points (`plugins`), with their own weights.
 
-What is registered is a callable as in `package.module:callable`, under a name without a colon.
+A package registers a callable, as in `package.module:callable`, under a name without a colon.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ def check(name: str) -> None:
 
 
 def build(name: str, shape: Shape) -> nn.Module:
-    """What the callable makes for a shape, as `importable.build`."""
+    """Build the network for a shape; as `importable.build`."""
     return importable.build_for_shape(name, plugins.model_loaders()[name](), shape)
 
 
 def load_pretrained(name: str) -> Pretrained:
-    """The network as it comes, its weights included."""
+    """Return the network with its own weights."""
     return Pretrained(importable.call_builder(name, plugins.model_loaders()[name](), {}))

@@ -19,14 +19,14 @@ COMES_WITH_WEIGHTS = False
 
 
 def check(name: str) -> None:
-    """Raise RbmixError, with the nearest one, for a name that timm does not have."""
+    """Raise RbmixError for a name that timm does not have; it suggests the nearest one."""
     timm = import_optional("timm", f"timm:{name}", "timm")
     if ":" in name or not timm.is_model(name):
         raise unknown("timm model", name, timm.list_models())
 
 
 def build(name: str, shape: Shape) -> nn.Module:
-    """The architecture for so many channels and classes."""
+    """Build the architecture for the channels and classes of a shape."""
     check(name)
     timm = import_optional("timm", f"timm:{name}", "timm")
     model: nn.Module = timm.create_model(
@@ -36,19 +36,19 @@ def build(name: str, shape: Shape) -> nn.Module:
 
 
 def load_pretrained(name: str) -> Pretrained:
-    """The network with timm's weights; raises RbmixError if there are none to be had."""
+    """Load the network with timm's weights; raise RbmixError if there are none."""
     check(name)
     timm = import_optional("timm", f"timm:{name}", "timm")
     announce_download(f"timm:{name}")
     try:
         model = timm.create_model(name, pretrained=True)
-    except (OSError, RuntimeError) as error:  # RuntimeError: there are none for this name
+    except (OSError, RuntimeError) as error:  # RuntimeError: no weights for this name
         raise download_error(f"timm:{name}", error) from error
     return as_pretrained(model, str(model.pretrained_cfg.get("tag") or "pretrained"))
 
 
 def as_pretrained(model: Any, weights: str) -> Pretrained:
-    """A network of timm with what its configuration says of its standardisation."""
+    """Return a network of timm with mean and std of its configuration."""
     config = model.pretrained_cfg
     mean, std = config.get("mean"), config.get("std")
     if not (mean and std):

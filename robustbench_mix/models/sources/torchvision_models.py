@@ -11,12 +11,12 @@ from robustbench_mix.errors import unknown
 from robustbench_mix.models.sources.common import Pretrained, announce_download, download_error
 
 COMES_WITH_WEIGHTS = False
-# Their second heads are for training alone, and their own initialisation is slow and warned of.
+# Their second heads are used in training only; their own initialisation is slow and warns.
 INCEPTIONS = ("googlenet", "inception_v3")
 
 
 def check(name: str) -> None:
-    """Raise RbmixError, with the nearest one, for a name that is no classifier."""
+    """Raise RbmixError for a name that is no classifier; it suggests the nearest one."""
     from torchvision import models
 
     names = models.list_models(module=models)
@@ -25,7 +25,7 @@ def check(name: str) -> None:
 
 
 def build(name: str, shape: Shape) -> nn.Module:
-    """The architecture with so many outputs; other than three channels change its stem."""
+    """Build the architecture for a shape; its stem changes unless there are three channels."""
     from torchvision import models
 
     check(name)
@@ -37,7 +37,7 @@ def build(name: str, shape: Shape) -> nn.Module:
 
 
 def load_pretrained(name: str) -> Pretrained:
-    """The network with torchvision's best weights; raises RbmixError if they cannot be had."""
+    """Load the network with torchvision's best weights; raise RbmixError if that fails."""
     from torchvision import models
 
     check(name)
@@ -45,14 +45,14 @@ def load_pretrained(name: str) -> Pretrained:
     announce_download(f"torchvision:{name}")
     try:
         model = models.get_model(name, weights=weights)
-    except (OSError, RuntimeError) as error:  # RuntimeError: a file that is not what it should be
+    except (OSError, RuntimeError) as error:  # RuntimeError: a damaged file
         raise download_error(f"torchvision:{name}", error) from error
     transform = weights.transforms()
     return Pretrained(model, weights.name, tuple(transform.mean), tuple(transform.std))
 
 
 def _with_channels(model: nn.Module, channels: int) -> nn.Module:
-    """The network with a fresh first convolution for another number of colour channels."""
+    """Replace the first convolution if the number of colour channels differs."""
     for name, module in model.named_modules():
         if isinstance(module, nn.Conv2d):
             if module.in_channels != channels:

@@ -1,4 +1,4 @@
-"""What every runner is: it takes pieces and gives back what failed."""
+"""The interface of executors."""
 
 from __future__ import annotations
 
@@ -13,9 +13,13 @@ RunTasks = Callable[[Sequence[Task], RunTask, OnState], list[str]]
 
 @dataclass(frozen=True)
 class Executor:
-    """`run` does pieces and returns what failed; `ask` calls a function where they are done.
+    """Runs the tasks of a sweep.
 
-    `words` say who does them, `room` how many they do at once.
+    Args:
+        run: Runs tasks, and returns the messages of those that failed.
+        call: Calls a function where tasks run, and returns its result.
+        description: What runs the tasks, for example `2 workers`.
+        capacity: How many tasks run at once.
     """
 
     run: RunTasks

@@ -1,8 +1,7 @@
-"""Who does the pieces of a sweep: this process, several on this machine, or a Ray cluster.
+"""Choose the executor of a sweep: this process, several on this machine, or a Ray cluster.
 
-A runner takes pieces and what to do with one, and gives back what failed. A piece starts when
-nothing that it needs is still to be made; where something it needs could not be made, it fails
-without being tried. Whatever fails, the others go on.
+A task starts when everything that it needs is made. If something that it needs could not be made,
+it fails without being tried. The other tasks go on.
 """
 
 from __future__ import annotations
@@ -31,11 +30,17 @@ from robustbench_mix.sweeps.scheduler import (
 def open_executor(
     name: str, *, workers: int | None = None, address: str | None = None, device: str = "auto"
 ) -> Iterator[Executor]:
-    """The runner of this name for the block; nothing that it started is left afterwards.
+    """Yield the executor of this name; no process that it started is left after the block.
 
-    `workers` is how many pieces are done at once; unless given, one on this machine, or one for
-    each of its GPUs where `device` is not one of them; on a cluster as many as it has room for.
-    Raises RbmixError for what does not exist or does not go together.
+    Args:
+        name: `local` or `ray`.
+        workers: How many tasks run at once. The default is one on this machine, or one for each of
+            its GPUs unless `device` names one; on a cluster, as many as fit.
+        address: The address of a Ray cluster.
+        device: The device of the tasks.
+
+    Raises:
+        RbmixError: Something does not exist, or options contradict each other.
     """
     check_runner(name, workers, address)
     if name == "ray":
@@ -48,7 +53,7 @@ def open_executor(
 
 
 def local_executor(workers: int | None = None, cards: Sequence[str] = ()) -> Executor:
-    """Pieces are done on this machine, on the GPUs of these numbers where there are several."""
+    """Return an executor on this machine, with the GPUs of these numbers if there are several."""
     count = workers or max(len(cards), 1)
     run = run_in_turn if count == 1 else partial(run_in_processes, workers=count, cards=cards)
     words = f"{count} {'workers' if count > 1 else 'process'}"
@@ -56,9 +61,9 @@ def local_executor(workers: int | None = None, cards: Sequence[str] = ()) -> Exe
 
 
 def visible_gpus(device: str) -> list[str]:
-    """The numbers of the GPUs that `device` leaves to choose from, if there are several.
+    """Return the numbers of the GPUs that `device` allows, if there are several.
 
-    Where `CUDA_VISIBLE_DEVICES` is set, what it holds.
+    If `CUDA_VISIBLE_DEVICES` is set, they are its entries.
     """
     if device not in ("auto", "cuda") or not torch.cuda.is_available():
         return []
@@ -70,7 +75,7 @@ def visible_gpus(device: str) -> list[str]:
 def run_in_turn(
     tasks: Sequence[Task], run_task: RunTask, on_state: OnState = ignore_state
 ) -> list[str]:
-    """Do the pieces one after the other, in this process."""
+    """Run the tasks one after the other in this process; return the messages of failed ones."""
     scheduler = Scheduler(tasks, on_state)
     while taken := scheduler.next_task():
         number, task = taken

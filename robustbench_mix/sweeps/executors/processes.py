@@ -1,7 +1,8 @@
-"""Several processes on this machine that do pieces side by side."""
+"""Run tasks in several processes on this machine."""
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import threading
@@ -14,7 +15,6 @@ from typing import Any
 import torch
 
 from robustbench_mix.runtime import progress
-from robustbench_mix.runtime.progress import say
 from robustbench_mix.sweeps.scheduler import (
     OnState,
     RunTask,
@@ -24,8 +24,10 @@ from robustbench_mix.sweeps.scheduler import (
     try_task,
 )
 
+logger = logging.getLogger(__name__)
+
 VISIBLE_DEVICES = "CUDA_VISIBLE_DEVICES"
-PATIENCE_SECONDS = 10.0  # for a worker to keep what it has when it is told to stop
+PATIENCE_SECONDS = 10.0  # for a worker to save its state when it is stopped
 
 
 def run_in_processes(
@@ -36,12 +38,11 @@ def run_in_processes(
     workers: int,
     cards: Sequence[str] = (),
 ) -> list[str]:
-    """Do the pieces in so many processes at once, each with its share of the cores.
+    """Run the tasks in so many processes at once, each with its share of the cores.
 
-    The cores are those that PyTorch would use here; where `OMP_NUM_THREADS` is set, it is what
-    each worker takes. Of the GPUs `cards`, by their numbers, each worker sees one. `do` and the
-    pieces are pickled. A worker that dies is the failure of its piece. However this ends, no
-    worker is left.
+    The cores are those that PyTorch would use here; if `OMP_NUM_THREADS` is set, each worker takes
+    that many. Of the GPUs `cards`, by their numbers, each worker sees one. `run_task`
+    and the tasks are pickled. If a worker dies, its task has failed. No worker is left afterwards.
     """
     scheduler = Scheduler(tasks, on_state)
     at_work: dict[Any, tuple[_Worker, int, Task]] = {}  # by pipe
@@ -65,7 +66,7 @@ def run_in_processes(
                 error, is_alive = worker.outcome()
                 scheduler.finish(number, task, error)
                 if not error:
-                    say(f"{scheduler.prefix(number)} done")
+                    logger.info(f"{scheduler.prefix(number)} done")
                 if is_alive:
                     idle.append(worker)
     finally:
@@ -79,7 +80,7 @@ def run_in_processes(
 
 
 class _Worker:
-    """A process that does one piece after the other."""
+    """A process that runs one task after the other."""
 
     def __init__(self, run_task: RunTask, threads: int, card: str = "") -> None:
         context = get_context("spawn")  # a fork would inherit locks and thread pools half-way
@@ -93,12 +94,12 @@ class _Worker:
         end.close()
 
     def begin(self, prefix: str, task: Task) -> None:
-        """Give it a piece; what it has to say about it begins with `tag`."""
-        with suppress(OSError):  # it died just now: `outcome` says so
+        """Send it a task; the lines that it logs begin with `prefix`."""
+        with suppress(OSError):  # it died just now, which `outcome` reports
             self.pipe.send((prefix, task))
 
     def outcome(self) -> tuple[str, bool]:
-        """What went wrong with its piece ('' if nothing), and whether it can take another."""
+        """Return why its task failed ('' if it did not), and whether it can take another."""
         try:
             return str(self.pipe.recv()), True
         except (EOFError, OSError):
@@ -109,14 +110,14 @@ class _Worker:
 
 
 def _least_used(cards: Sequence[str], workers: Iterable[_Worker]) -> str:
-    """The first of the GPUs that the fewest of these workers use, '' if there are none."""
+    """Return the first of the GPUs that the fewest of these workers use, '' if there are none."""
     used = [worker.card for worker in workers]
     return min(cards, key=used.count, default="")
 
 
 @contextmanager
 def _visible_gpu(card: str) -> Iterator[None]:
-    """A process that is started within the block sees this GPU alone, all if it is ''."""
+    """Let a process that is started within the block see only this GPU; all of them if it is ''."""
     if not card:
         yield
         return
@@ -133,7 +134,7 @@ def _visible_gpu(card: str) -> Iterator[None]:
 
 @contextmanager
 def _without_interrupts() -> Iterator[None]:
-    """A process that is started within the block never sees Ctrl-C; this one sees it later."""
+    """Block Ctrl-C for processes that are started within the block, and delay it for this one."""
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
@@ -145,7 +146,7 @@ def _without_interrupts() -> Iterator[None]:
 
 
 def _serve(pipe: Connection, run_task: RunTask, threads: int, quiet: bool) -> None:
-    """Do pieces until told to stop, by a SIGTERM that is taken as Ctrl-C is elsewhere."""
+    """Run tasks until a SIGTERM, which is handled as Ctrl-C is elsewhere."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     torch.set_num_threads(threads)
@@ -157,11 +158,11 @@ def _serve(pipe: Connection, run_task: RunTask, threads: int, quiet: bool) -> No
             progress.ignore_library_warnings()
             pipe.send(try_task(run_task, task))
     except (KeyboardInterrupt, EOFError, BrokenPipeError):
-        os._exit(0)  # what was under way is kept by now
+        os._exit(0)  # the resume state is saved by now
 
 
 def _end_with_parent() -> None:
-    """End at once when the parent does, even by SIGKILL: nobody would take the outcome."""
+    """End at once when the parent does, even by SIGKILL: nothing would read the outcome."""
     parent = parent_process()
     assert parent is not None
     connection.wait([parent.sentinel])

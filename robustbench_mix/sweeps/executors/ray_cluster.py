@@ -1,8 +1,8 @@
-"""Pieces as tasks of a Ray cluster (docs.ray.io): Ray places them, and runs those of a lost node
-again elsewhere.
+"""Run tasks on a Ray cluster (docs.ray.io).
 
-A task works in the same folders as this process would: results and cache are on a file system
-that all nodes share, or the results are at a URL.
+Ray places the tasks, and runs those of a lost node again on another one. A task works in the same
+folders as this process would: results and cache are on a file system that all nodes share, or the
+results are at a URL.
 """
 
 from __future__ import annotations
@@ -23,20 +23,21 @@ import torch
 
 from robustbench_mix.errors import RbmixError, first_line
 from robustbench_mix.runtime import progress, provenance
-from robustbench_mix.runtime.progress import say
 from robustbench_mix.storage.paths import cache_folder
 from robustbench_mix.sweeps.executors.base import Executor
 from robustbench_mix.sweeps.scheduler import OnState, RunTask, Scheduler, Task, try_task
 
-SHARED_VARIABLES = ("RBMIX_HOME", "OMP_NUM_THREADS", "SOURCE_DATE_EPOCH")  # what tasks take over
+logger = logging.getLogger(__name__)
+
+SHARED_VARIABLES = ("RBMIX_HOME", "OMP_NUM_THREADS", "SOURCE_DATE_EPOCH")  # copied to tasks
 UNLIMITED = 10**6  # more than any cluster does at once
-CONNECT_TIMEOUT_SECONDS = 10.0  # for the machine at an address to take a connection
-MAX_RETRIES = 3  # times that a task is run again whose node or process was lost
+CONNECT_TIMEOUT_SECONDS = 10.0
+MAX_RETRIES = 3  # of a task whose node or process was lost
 
 
 @dataclass(frozen=True)
 class TaskResources:
-    """What one task is given: whole processors, and GPUs or a part of one."""
+    """The resources of one task: whole processors, and GPUs or a part of one."""
 
     num_cpus: int
     num_gpus: float
@@ -44,7 +45,7 @@ class TaskResources:
 
 @dataclass(frozen=True)
 class WorkerSetup:
-    """What a task should find as it is here."""
+    """What a worker takes over from this process: folder, package versions, quietness."""
 
     folder: str
     versions: dict[str, str]
@@ -53,14 +54,19 @@ class WorkerSetup:
 
 @contextmanager
 def connect(address: str | None, workers: int | None, device: str) -> Iterator[Executor]:
-    """A runner on the cluster at this address, for the block.
+    """Yield an executor on a Ray cluster.
 
-    Unless given, the address is `RAY_ADDRESS`, or a cluster is started on this machine and stopped
-    afterwards. Raises RbmixError if Ray is not installed or there is no such cluster, or if no
-    node has what `device` asks for.
+    Args:
+        address: HOST:PORT of the cluster. The default is `RAY_ADDRESS`; without that, a cluster is
+            started on this machine and stopped after the block.
+        workers: How many tasks run at once; None runs as many as fit.
+        device: `auto`, `cpu` or `cuda`.
+
+    Raises:
+        RbmixError: Ray is not installed, there is no such cluster, or no node has such a device.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    os.environ.setdefault("RAY_DEDUP_LOGS", "0")  # our lines look alike, and say different things
+    os.environ.setdefault("RAY_DEDUP_LOGS", "0")  # it would drop lines of ours that look alike
     if "NO_COLOR" in os.environ or not sys.stderr.isatty():
         os.environ.setdefault("RAY_COLOR_PREFIX", "0")
     try:
@@ -97,7 +103,7 @@ def connect(address: str | None, workers: int | None, device: str) -> Iterator[E
 
 
 def _check_reachable(address: str) -> None:
-    """Raise RbmixError where nobody listens at HOST:PORT: Ray itself tries for minutes."""
+    """Raise RbmixError if nothing listens at HOST:PORT; Ray itself would try for minutes."""
     host, _, port = address.removeprefix("ray://").rpartition(":")
     if not host or not port.isdecimal():  # `auto`, `local`: Ray knows
         return
@@ -110,9 +116,15 @@ def _check_reachable(address: str) -> None:
 def resources_per_task(
     nodes: Sequence[dict[str, float]], workers: int | None, device: str
 ) -> TaskResources:
-    """What each of so many tasks at once gets of nodes with `CPU` and `GPU`.
+    """Return the resources of each task if so many run at once.
 
-    Without a number, one GPU or one processor each. Raises RbmixError if there is no such device.
+    Args:
+        nodes: The `CPU` and `GPU` of each node.
+        workers: How many tasks run at once; None gives each one GPU or one processor.
+        device: `auto`, `cpu` or `cuda`.
+
+    Raises:
+        RbmixError: No node has such a device.
     """
     cards = sum(int(node.get("GPU", 0)) for node in nodes)
     if device not in ("auto", "cpu", "cuda"):
@@ -135,7 +147,7 @@ def resources_per_task(
 
 
 def _count_fitting(sizes: Sequence[float], part: float) -> int:
-    """How many parts of this size fit into pieces of these sizes."""
+    """Return how many parts of this size fit into nodes of these sizes."""
     return sum(int(size / part + 1e-9) for size in sizes)
 
 
@@ -144,7 +156,7 @@ def _nodes(ray: Any) -> list[dict[str, float]]:
 
 
 def _capacity(ray: Any, resources: TaskResources) -> int:
-    """How many tasks the nodes that are there now can do at once."""
+    """Return how many tasks the current nodes can run at once."""
 
     def of_node(node: dict[str, float]) -> int:
         tasks = _count_fitting([node.get("CPU", 0)], resources.num_cpus)
@@ -164,7 +176,7 @@ def _run_tasks(
     run_task: RunTask,
     on_state: OnState,
 ) -> list[str]:
-    """Do the pieces; as many are handed over as find room, so that what is said to run does."""
+    """Run the tasks; only as many as fit are submitted, so that those reported as running run."""
     scheduler = Scheduler(tasks, on_state)
     handle = _remote_function(ray, resources)
     run_task = ray.put(run_task)
@@ -184,7 +196,7 @@ def _run_tasks(
             error, _ = _outcome(ray, one)
             scheduler.finish(number, task, error)
             if not error:
-                say(f"{scheduler.prefix(number)} done")
+                logger.info(f"{scheduler.prefix(number)} done")
 
 
 def _call_on_node(
@@ -194,7 +206,7 @@ def _call_on_node(
     function: Callable[..., Any],
     *args: Any,
 ) -> Any:
-    """What the function returns on a node; raises RbmixError where it did."""
+    """Call a function on a node and return its result; raise RbmixError if it did."""
     error, found = _outcome(
         ray,
         _remote_function(ray, resources).remote(_call_function, setup, "", function, *args),
@@ -205,12 +217,12 @@ def _call_on_node(
 
 
 def _remote_function(ray: Any, resources: TaskResources) -> Any:
-    # Named functions of this package: a node that has another version of it says so.
+    # Functions of this package, found by name: a node with another version of it reports that.
     return ray.remote(max_retries=MAX_RETRIES, **asdict(resources))(_set_up_and_run)
 
 
 def _outcome(ray: Any, handle: Any) -> tuple[str, Any]:
-    """What went wrong with a task ('' if nothing), and what it returned."""
+    """Return why a task failed ('' if it did not), and what it returned."""
     try:
         error, found = ray.get(handle)
         return error, found
@@ -231,7 +243,7 @@ def _set_up_and_run(
             f"a node has {names[0]} {found[names[0]]}, not {setup.versions[names[0]]}",
             None,
         )
-    with suppress(OSError):  # paths that are not relative are found all the same
+    with suppress(OSError):  # absolute paths do not depend on the folder
         os.chdir(setup.folder)
     if threads := os.environ.get("OMP_NUM_THREADS"):  # set by Ray where the user has not
         torch.set_num_threads(int(threads))
