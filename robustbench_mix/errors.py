@@ -1,18 +1,20 @@
-"""The one exception a user can fix, and how a wrong name is answered."""
+"""The error that a user can fix, and the messages it carries."""
 
 from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
 
-LONGEST = 1000  # characters of a message
-MANY = 30  # names that are still listed one by one
+MAX_CHARACTERS = 1000  # characters of a message
+MAX_LISTED = 30  # names that are still listed one by one
 
 
 class RbmixError(Exception):
-    """Wrong input or surroundings: one line that names the value and what is allowed.
+    """An error that the user can fix.
 
-    `details` are lines below it, for what is wrong in several places.
+    Args:
+        message: One line that names the wrong value and the allowed ones.
+        details: Further lines, if several things are wrong.
     """
 
     def __init__(self, message: str, details: Iterable[str] = ()) -> None:
@@ -21,36 +23,49 @@ class RbmixError(Exception):
 
 
 def one_line(text: str) -> str:
-    """The text on one line, without what a terminal would obey; a long one loses its middle.
+    """Return the text on one line, without control characters.
 
-    Names come from files and folders that others may have made.
+    A text of more than `MAX_CHARACTERS` loses its middle. Names come from files and folders that
+    others may have made, so a message may hold anything.
     """
     words = " ".join(text.split())
-    if len(words) > LONGEST:
-        words = f"{words[: 7 * LONGEST // 10]} ... {words[-LONGEST // 4 :]}"
+    if len(words) > MAX_CHARACTERS:
+        words = f"{words[: 7 * MAX_CHARACTERS // 10]} ... {words[-MAX_CHARACTERS // 4 :]}"
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in words)
 
 
 def first_line(error: BaseException) -> str:
-    """What a library says of an error, briefly; the kind of error where it says nothing."""
+    """Return the first line of an error's message, or its type if it has no message."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0][:120]
 
 
 def unknown(kind: str, name: str, allowed: Iterable[str], also: str = "") -> RbmixError:
-    """An error for a name that is not registered, with the nearest one that is."""
+    """Make the error for an unknown name.
+
+    Args:
+        kind: What it is the name of, for example `model`.
+        name: The unknown name.
+        allowed: The known names; the nearest one is suggested.
+        also: What else is allowed, in words.
+
+    Returns:
+        The error, to be raised.
+    """
     names = list(allowed)
     near = difflib.get_close_matches(name, names, n=4, cutoff=0.5)
     hint = f"; did you mean {near[0]!r}?" if near else ""
-    shown = names if len(names) <= MANY else [*(near or names[:4]), f"... {len(names):,} in all"]
+    shown = (
+        names if len(names) <= MAX_LISTED else [*(near or names[:4]), f"... {len(names):,} in all"]
+    )
     listed = ", ".join(shown) + (f", {also}" if also else "")
     return RbmixError(f"unknown {kind} {name!r}{hint} (allowed: {listed})")
 
 
-# How Python, PyTorch's allocators, oneDNN and the system say it.
+# The messages of Python, PyTorch's allocators, oneDNN and the system.
 _OUT_OF_MEMORY = ("out of memory", "allocate memory", "could not create a ", "bad_alloc")
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether this is what is raised when memory runs out, on the host or on the GPU."""
-    said = str(error)
-    return isinstance(error, MemoryError) or any(words in said for words in _OUT_OF_MEMORY)
+    """Return whether an error means that memory ran out, on the host or on the GPU."""
+    message = str(error)
+    return isinstance(error, MemoryError) or any(words in message for words in _OUT_OF_MEMORY)

@@ -33,7 +33,7 @@ from robustbench_mix.results.records import Run
 from robustbench_mix.runtime import progress
 from robustbench_mix.runtime.provenance import PACKAGES, commit
 from robustbench_mix.storage import validation
-from robustbench_mix.training.load_or_train import Obtained
+from robustbench_mix.training.load_or_train import TrainedModel
 
 # How long an example takes says nothing on a shared machine.
 settings.register_profile("rbmix", deadline=None)
@@ -148,7 +148,7 @@ def cached(shared_home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture(scope="session")
-def shipped() -> Callable[[str], Obtained]:
+def shipped() -> Callable[[str], TrainedModel]:
     """A function: a network of `tests/weights` by its name, a copy of the test's own."""
     return networks.load
 
@@ -223,7 +223,7 @@ def linear_case():
         model = Linear(weight - weight.mean(1, keepdim=True))
         images = torch.randint(96, 160, (n, 2, 5, 5), generator=generator, dtype=torch.uint8)
         labels = model(images.float() / 255).argmax(1).detach()
-        return model, Split(images, labels, torch.arange(n), levels=255)
+        return model, Split(images, labels, torch.arange(n), grey_levels=255)
 
     return make
 

@@ -41,9 +41,17 @@ DIRECTION = {
 # `sweeps.plan` does import it: it prices what is missing by timing it.
 TORCH_FREE = (
     "config", "storage", "results", "claims", "cli",
-    "sweeps.definition", "sweeps.sweep_checks", "sweeps.scheduler", "sweeps.status",
+    "evaluation.plan",
+    "sweeps.cell_plans", "sweeps.definition", "sweeps.scheduler", "sweeps.status",
 )  # fmt: skip
 TORCH = {"torch", "torchvision"}
+MAX_PARAMETERS = 8  # below the command line and the Python interface
+LONG_SIGNATURES = {"models.separable.__init__"}  # that of PyTorch's Conv2d
+# What everybody calls by another name, and the collisions that are left.
+ALIASES = {
+    "numpy as np", "pandas as pd", "pyarrow as pa", "torch.nn.functional as F",
+    "xml.etree.ElementTree as ET",
+}  # fmt: skip
 
 
 def module_of(path: Path) -> str:
@@ -111,6 +119,53 @@ def torch_in(module: str, source: str) -> list[str]:
     return sorted(name for name in imported(source) if name.split(".")[0] in TORCH)
 
 
+def long_signatures(module: str, source: str) -> set[str]:
+    """The functions of a module that take more than `MAX_PARAMETERS`."""
+    found = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            given = node.args
+            count = len(given.posonlyargs + given.args + given.kwonlyargs)
+            if count + bool(given.vararg) + bool(given.kwarg) > MAX_PARAMETERS:
+                found.add(f"{module}.{node.name}")
+    return found
+
+
+def aliases(source: str) -> set[str]:
+    """The imports of a module that give another name to what they import."""
+    found = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            home = f"{node.module}." if isinstance(node, ast.ImportFrom) else ""
+            found |= {f"{home}{one.name} as {one.asname}" for one in node.names if one.asname}
+    return found
+
+
+def test_signatures_are_short() -> None:
+    """What a command or a Python call says is put together once, and goes on as one plan."""
+    inner = [module for module in FILES if module.split(".")[0] not in ("api", "cli")]
+    found = {
+        name
+        for module in inner
+        for name in long_signatures(module, FILES[module].read_text(encoding="utf-8"))
+    }
+    assert found <= LONG_SIGNATURES
+    names = ", ".join(f"{letter}=0" for letter in "abcdefgh")
+    assert not long_signatures("m", f"def f({names}): ...")
+    assert long_signatures("m", f"class C:\n  async def f(self, {names}): ...") == {"m.f"}
+    assert long_signatures("m", f"def g():\n  def f({names}, *words): ...") == {"m.f"}
+
+
+def test_names_do_not_collide() -> None:
+    """No import needs another name than the one that its module gives."""
+    found = set()
+    for path in FILES.values():
+        found |= aliases(path.read_text(encoding="utf-8"))
+    assert found <= ALIASES
+    assert aliases("def f():\n    from a.b import c as d, e") == {"a.b.c as d"}
+    assert aliases("import a, b as c") == {"b as c"}
+
+
 @pytest.mark.parametrize("module", FILES)
 def test_imports_follow_the_direction(module: str) -> None:
     """No file imports against the direction of the packages, or torch where that is kept out."""
@@ -139,13 +194,13 @@ def test_every_package_says_what_it_is_for() -> None:
 @pytest.mark.parametrize(
     ("module", "source"),
     [
-        ("config.specs", "from robustbench_mix.models import factory"),
+        ("config.model", "from robustbench_mix.models import factory"),
         ("models.mixers", "def f():\n    from robustbench_mix.training.classifier import train"),
         ("results.leaderboard", "import robustbench_mix.models.factory"),
         ("evaluation.fast", "from robustbench_mix.sweeps.plan import planned"),
         ("attacks.base", "if TYPE_CHECKING:\n    from robustbench_mix.evaluation import state"),
         ("sweeps.plan", "from robustbench_mix.benchmarks import run"),
-        ("config.specs", "from robustbench_mix import evaluate"),
+        ("config.model", "from robustbench_mix import evaluate"),
     ],
 )
 def test_the_direction_can_be_broken(module: str, source: str) -> None:
@@ -164,11 +219,18 @@ def test_a_circle_is_seen() -> None:
 
 
 def test_the_page_names_what_is_there(checkout: Path) -> None:
-    """Every file that it names exists, and no package is left out of its table."""
+    """Every file that it names exists, each table answers ten times, and no package is missing."""
     page = (checkout / "docs" / "architecture.md").read_text(encoding="utf-8")
-    named = re.findall(r"`((?:robustbench_mix|tests)/[\w/]+\.py)`", page)
-    assert len(named) >= 10
-    assert [path for path in named if not (checkout / path).is_file()] == []
+    file = r"`((?:robustbench_mix|tests|attacks|docs)/[\w/]+\.\w+)`"
+    assert [path for path in re.findall(file, page) if not (checkout / path).is_file()] == []
+    for title in ("Where do I change ...", "A stranger's ten questions"):
+        section = page.split(f"\n## {title}\n")[1].split("\n## ")[0]
+        rows = [row for row in section.splitlines() if row.startswith("| ")][1:]
+        assert len(rows) == 10
+        assert all(1 <= len(re.findall(file, row)) <= 2 for row in rows)
+    # A function that it names is in the file that stands beside it.
+    for name, path in re.findall(rf"`(\w+)` in {file}", page):
+        assert f"def {name}(" in (checkout / path).read_text(encoding="utf-8")
     told = set(re.findall(r"^\| `(\w+)` \|", page, flags=re.MULTILINE))
     assert told == {module.split(".")[0] for module in FILES if "." in module}
 

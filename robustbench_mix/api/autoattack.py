@@ -1,7 +1,7 @@
-"""From Python: a whole curve in one call, and AutoAttack under the name scripts know.
+"""Attack a network at hand: a whole curve in one call, and a drop-in `AutoAttack`.
 
-Both run the fast schedule on the caller's own network and tensors. The network leaves as it
-came: mode, gradient flags, `.grad`, buffers, device, and the global random state.
+Both run the fast engine on the caller's own network and tensors. They leave the network as they
+found it (mode, gradient flags, `.grad`, buffers, device), and the global random state too.
 """
 
 from __future__ import annotations
@@ -15,33 +15,40 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from robustbench_mix.attacks.base import Target
-from robustbench_mix.attacks.native import ensembles
-from robustbench_mix.attacks.reference.autoattack import STANDARD
+from robustbench_mix.attacks import registry
+from robustbench_mix.attacks.autoattack import STANDARD
+from robustbench_mix.attacks.counted_model import CountedModel
+from robustbench_mix.config.epsilon import Eps
+from robustbench_mix.config.norms import FROM_ROBUSTBENCH, NORMS
 from robustbench_mix.config.protocols import Protocol
-from robustbench_mix.config.specs import NORMS, Eps
 from robustbench_mix.data.dataset import Split
 from robustbench_mix.errors import RbmixError, unknown
 from robustbench_mix.evaluation import diagnostics
-from robustbench_mix.evaluation.fast import search_all
-from robustbench_mix.evaluation.reference import borrowed, classes_of, sample
+from robustbench_mix.evaluation.fast import FastOptions, search_all
+from robustbench_mix.evaluation.harness import Settings, borrow, classes_of, sample
 from robustbench_mix.evaluation.state import State
 from robustbench_mix.results import flags, records
-from robustbench_mix.runtime.devices import fitting_batch
+from robustbench_mix.runtime.devices import default_batch_size
 from robustbench_mix.runtime.progress import silenced
 
-NORM = {"Linf": "linf", "L2": "l2"}
 VERSIONS = ("standard", "custom")
 
 
 @dataclass(frozen=True)
 class Curve:
-    """A robustness curve and what it rests on.
+    """A robustness curve and the adversarial examples behind it.
 
-    `table` has one row per epsilon, 0 (clean) first: `eps`, `n`, `correct`, `accuracy`, and
-    its 95 % Wilson interval `low`, `high`. `level` (n,) is the position in `eps[1:]` of the
-    smallest epsilon that broke each image, -1 for one that is misclassified as it is, and
-    the length of the grid for one that nothing broke. `x_adv` is the example found there.
+    Attributes:
+        table: One row per epsilon, in ascending order, epsilon 0 (clean) first. Columns: `eps`
+            (text, in pixel units), `n` (images), `correct` (images that are classified correctly
+            and not broken within `eps`), `accuracy` (a share from 0 to 1), and the bounds `low`
+            and `high` of its 95 % Wilson interval.
+        level: int64 tensor (n,). The position, in the ascending grid, of the smallest epsilon
+            that broke each image; -1 where the clean image is misclassified; the length of the
+            grid where no epsilon broke it.
+        x_adv: float32 tensor (n, C, H, W) on the CPU, in [0, 1]. The adversarial example found
+            at that epsilon, or the clean image where none was found.
+        passes: Forward and gradient passes of each attack, by its name, summed over the images.
     """
 
     table: pd.DataFrame
@@ -63,18 +70,34 @@ def curve(
     device: torch.device | str | None = None,
     **options: Any,
 ) -> Curve:
-    """Attack `model` over a grid of epsilons, as one job.
+    """Attack a network over a grid of epsilons in one job.
 
-    x: (n, C, H, W) floats in [0, 1]; y: (n,) labels; `eps`: radii as numbers or as text
-    (`"8/255"`); `attack`: an algorithm with a fast form, `options` its options. The model's
-    own device is used unless another is named. Raises RbmixError for bad input.
+    Args:
+        model: A network that maps images (n, C, H, W) in [0, 1] to logits (n, classes).
+        x: Images (n, C, H, W), floating point, in [0, 1].
+        y: Labels (n,), integers from 0.
+        eps: One or more radii in pixel units, in any order: numbers (`0.03`) or text (`"8/255"`).
+        norm: Norm of the radii: `"linf"` or `"l2"`.
+        attack: An algorithm of the fast engine: `"autoattack"`, `"autoattack-audited"`, `"pgd"`
+            or `"fgsm"`.
+        seed: Seed of the attack. The same seed gives the same result at every batch size.
+        batch_size: Images attacked at once. By default it fits the images and the device.
+        device: Where to run the attack. By default the device of the model's parameters.
+        **options: Options of the algorithm, as in a protocol file, for example `steps=40`.
+
+    Returns:
+        The curve, and one adversarial example for each broken image.
+
+    Raises:
+        RbmixError: If an argument is wrong, or if the network draws random numbers.
     """
     if norm not in NORMS:
         raise unknown("norm", norm, NORMS)
     grid = sorted((_eps(one) for one in eps), key=lambda one: one.value)
     if not grid:
         raise RbmixError("the epsilon grid is empty (needs one or more)")
-    state, found = _search(model, x, y, grid, norm, attack, options, seed, batch_size, device)
+    protocol = Protocol(attack, "", attack, norm, tuple(grid), options)
+    state, found = _search(model, x, y, protocol, seed, batch_size, device)
     correct = {
         one: sum(c and level >= at for c, level in zip(state.correct, state.level, strict=True))
         for at, one in enumerate(["0", *(radius.text for radius in grid)])
@@ -85,12 +108,29 @@ def curve(
 
 
 class AutoAttack:
-    """The standard AutoAttack with the interface of the well-known class, several times faster.
+    """A faster drop-in replacement for the original `AutoAttack` class.
 
-    Takes the arguments of the original (`attacks_to_run`, `bs`, `return_labels`, ...) and
-    those of pyautoattack (`attacks`, `batch_size`). Versions `standard` and `custom`, norms
-    `Linf` and `L2`. A success is counted as the harness counts it. `seed=None` is seed 0:
-    the same call gives the same result, whatever the batch size.
+    It accepts the arguments of the original class (`attacks_to_run`, `bs`, `return_labels`) and
+    those of pyautoattack (`attacks`, `batch_size`). A success counts only after the harness has
+    verified it. The same call gives the same result at every batch size.
+
+    Args:
+        model: A network that maps images (n, C, H, W) in [0, 1] to logits (n, classes).
+        norm: Norm of the radius: `"Linf"` or `"L2"`.
+        eps: The radius in pixel units, a positive number.
+        seed: Seed of the attack; None is seed 0.
+        verbose: Print the clean and the robust accuracy.
+        attacks_to_run: The attacks to run, in order, if the version is `"custom"`:
+            `"apgd-ce"`, `"apgd-dlr"`, `"apgd-t"`, `"fab-t"`, `"square"`.
+        version: `"standard"` (APGD-CE, APGD-T, FAB-T and Square) or `"custom"`.
+        is_tf_model: Must be False: only PyTorch models are supported.
+        device: Where to run the attack. By default the device of the model's parameters.
+        log_path: A file to which the printed lines are appended.
+        attacks: Another name for `attacks_to_run`, as in pyautoattack.
+
+    Raises:
+        RbmixError: If an argument is wrong, or a list of attacks is given with the standard
+            version.
     """
 
     def __init__(
@@ -110,8 +150,8 @@ class AutoAttack:
     ) -> None:
         if is_tf_model:
             raise RbmixError("is_tf_model=True: only PyTorch models can be attacked")
-        if norm not in NORM:
-            raise unknown("norm", norm, list(NORM))
+        if norm not in FROM_ROBUSTBENCH:
+            raise unknown("norm", norm, list(FROM_ROBUSTBENCH))
         if version not in VERSIONS:
             raise unknown("version", version, VERSIONS)
         chosen = list(attacks_to_run or attacks or [])
@@ -137,10 +177,23 @@ class AutoAttack:
         *,
         batch_size: int | None = None,
     ) -> Any:
-        """Attack images (n, C, H, W) in [0, 1] with labels (n,) at the epsilon of this object.
+        """Run the whole ensemble; an image that one attack has broken is not attacked again.
 
-        Returns x_adv: an adversarial example where one was found, else the image. With
-        `return_labels`, or where `batch_size` is spelled as in pyautoattack, (x_adv, y_adv).
+        Args:
+            x_orig: Images (n, C, H, W), floating point, in [0, 1].
+            y_orig: Labels (n,), integers from 0.
+            bs: Images attacked at once.
+            return_labels: Also return the predicted labels of the result.
+            state_path: Must be None: `rbmix evaluate` resumes, this class does not.
+            batch_size: Another name for `bs`, as in pyautoattack; the labels are then returned.
+
+        Returns:
+            The images `x_adv` (n, C, H, W) in [0, 1] with the adversarial example where one was
+            found, and the clean image elsewhere. With `return_labels` or `batch_size`, the pair
+            `(x_adv, y_adv)`, where `y_adv` (n,) are the predictions.
+
+        Raises:
+            RbmixError: If an argument is wrong, or if the network draws random numbers.
         """
         if state_path is not None:
             raise RbmixError("state_path is not supported: `rbmix evaluate` resumes by itself")
@@ -156,7 +209,21 @@ class AutoAttack:
         *,
         batch_size: int | None = None,
     ) -> dict[str, Any]:
-        """Run each attack alone on every image; a dict from its name to what it returns."""
+        """Run each attack alone, on every image.
+
+        Args:
+            x_orig: Images (n, C, H, W), floating point, in [0, 1].
+            y_orig: Labels (n,), integers from 0.
+            bs: Images attacked at once.
+            return_labels: Also return the predicted labels of each result.
+            batch_size: Another name for `bs`, as in pyautoattack; the labels are then returned.
+
+        Returns:
+            For each attack's name, what `run_standard_evaluation` would return for it.
+
+        Raises:
+            RbmixError: If an argument is wrong, or if the network draws random numbers.
+        """
         pairs = return_labels or batch_size is not None
         results = {
             name: self._run([name], x_orig, y_orig, batch_size or bs)
@@ -165,18 +232,30 @@ class AutoAttack:
         return {name: both if pairs else both[0] for name, both in results.items()}
 
     def clean_accuracy(self, x_orig: Tensor, y_orig: Tensor, bs: int = 250) -> float:
-        """The share of images that the model classifies correctly."""
+        """Return the share of images that the model classifies correctly.
+
+        Args:
+            x_orig: Images (n, C, H, W), floating point, in [0, 1].
+            y_orig: Labels (n,), integers from 0.
+            bs: Images in each forward pass.
+
+        Returns:
+            A share from 0 to 1.
+        """
         predicted = self._predict(x_orig, bs)
         return float((predicted == y_orig.to(predicted.device)).float().mean())
 
     def _run(
         self, components: list[str], x: Tensor, y: Tensor, batch_size: int
     ) -> tuple[Tensor, Tensor]:
-        options = {"components": components}
+        protocol = Protocol(
+            "autoattack", "", "autoattack", FROM_ROBUSTBENCH[self.norm], (_eps(self.epsilon),),
+            {"components": components},
+        )  # fmt: skip
         # One attack alone is that attack: the gradient step that places images would help it.
         state, x_adv = _search(
-            self.model, x, y, [_eps(self.epsilon)], NORM[self.norm], "autoattack", options,
-            self.seed or 0, batch_size, self.device, place=len(components) > 1,
+            self.model, x, y, protocol, self.seed or 0, batch_size, self.device,
+            place=len(components) > 1,
         )  # fmt: skip
         x_adv = x_adv.to(x.device)
         self._log(f"initial accuracy: {sum(state.correct) / len(x):.2%}")
@@ -203,37 +282,33 @@ def _search(
     model: nn.Module,
     x: Tensor,
     y: Tensor,
-    grid: list[Eps],
-    norm: str,
-    attack: str,
-    options: dict[str, Any],
+    protocol: Protocol,
     seed: int,
     batch_size: int | None,
     device: torch.device | str | None,
     *,
     place: bool = True,
 ) -> tuple[State, Tensor]:
-    """The fast schedule on tensors: its state, and the examples it found (n, C, H, W)."""
+    """Run the fast engine on tensors: its state, and the examples it found (n, C, H, W)."""
     split = split_of(x, y)
     home = device_of(model, device)
-    protocol = Protocol(attack, "", attack, norm, tuple(grid), options)
     found = split.images.clone()
     _check_repeatable(model, split, home)
     with silenced():
-        rungs = ensembles.ladder(attack, classes_of(model, split, home), options)
-        state = search_all(
-            model, split, protocol, ladder=rungs, seed=seed, device=home, found=found, place=place,
-            batch_size=batch_size or fitting_batch(min(x.shape[2:]), home),
-        )  # fmt: skip
+        classes = classes_of(model, split, home)
+        stages = registry.fast_stages(protocol.algorithm, classes, protocol.options)
+        settings = Settings(seed, home, batch_size or default_batch_size(min(x.shape[2:]), home))
+        options = FastOptions(found=found, place=place)
+        state = search_all(model, split, protocol, stages, settings, options=options)
     return state, found
 
 
 def _check_repeatable(model: nn.Module, split: Split, device: torch.device) -> None:
     """Raise RbmixError for a network that draws: the fast schedule believes a single pass."""
-    with borrowed(model, device):
-        differ = diagnostics.of_passes(Target(model), sample(split, device))
+    with borrow(model, device):
+        differ = diagnostics.of_passes(CountedModel(model), sample(split, device))
     if differ > flags.ROUNDING:
-        raise flags.unsaid(differ)
+        raise flags.undeclared_randomness(differ)
 
 
 def split_of(x: Tensor, y: Tensor) -> Split:

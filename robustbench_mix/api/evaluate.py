@@ -1,4 +1,4 @@
-"""`rbmix evaluate` from Python, in the words of the command line."""
+"""`evaluate`: the command `rbmix evaluate` as a Python function."""
 
 from __future__ import annotations
 
@@ -10,13 +10,20 @@ from torch import Tensor, nn
 
 from robustbench_mix.api.autoattack import device_of, split_of
 from robustbench_mix.api.result import Result
+from robustbench_mix.config.model import Interface
 from robustbench_mix.config.protocols import Protocol
-from robustbench_mix.config.specs import Interface
+from robustbench_mix.config.training import Training
 from robustbench_mix.data.dataset import Dataset
 from robustbench_mix.errors import RbmixError
-from robustbench_mix.evaluation import plan
-from robustbench_mix.evaluation import pretrained as brought
-from robustbench_mix.runtime.progress import silenced
+from robustbench_mix.evaluation.plan import (
+    DataPlan,
+    EvaluationPlan,
+    ModelPlan,
+    attack_plan,
+    model_plan,
+    module_plan,
+)
+from robustbench_mix.runtime.progress import set_quiet, silenced
 
 Data = str | Path | Dataset | tuple[Tensor, Tensor]
 
@@ -53,81 +60,122 @@ def evaluate(
     fresh: bool = False,
     quiet: bool = True,
 ) -> Result:
-    """Attack a model over a grid of epsilons: the harness, the diagnostics, the records.
+    """Attack a model over a grid of epsilons, as `rbmix evaluate` does.
 
-    model: an `nn.Module` from pixels in [0, 1] to logits, or a word of the command line, which
-    is trained first if there is no checkpoint. data: a data set by name or folder, or images
-    (n, C, H, W) in [0, 1] with labels (n,), all of which are used unless `examples` says how
-    many. protocol: a name, a path to a TOML file, or a `Protocol`. The other words are the
-    options of `rbmix evaluate`; `device` is where the module is, unless named. Nothing but
-    checkpoints is kept unless `results` names a folder. The module leaves as it came.
-    Raises RbmixError where the command would end with exit code 2.
+    The harness, the diagnostics and the numbers are those of the command. A network that you
+    pass is left as it was found: mode, gradient flags, device. So is the global random state.
+    Checkpoints of trained models are kept in the user's cache; records are kept only if
+    `results` names a folder.
 
-    A network that asks whether an image is brighter than 0.5. How far each image is from that
-    is how far it can be moved:
+    Args:
+        model: A network that maps images (n, C, H, W) in [0, 1] to logits (n, classes); or the
+            name of a model, as for `--model`, which is trained first if there is no checkpoint.
+        data: The name of a data set, a folder of images, a `Dataset`, or a pair of tensors:
+            images (n, C, H, W), floating point, in [0, 1], and labels (n,), integers from 0.
+        protocol: The attack: a name, a path to a TOML file, or a `Protocol`.
+        spatial: The spatial mixers of a named model: `"learned"`, `"frozen"`, `"same"`,
+            `"single"`, `"repeated"`, `"box"`, `"identity"`, `"impulse"`, `"gaussian"`,
+            `"smoothed:S"` or `"smoothed:S:rescaled"`.
+        channel: The channel mixers of a named model: `"learned"` or `"frozen"`.
+        seed: Seed of the weights, the training and the attack.
+        examples: Number of test images, a fixed subset that is balanced over the classes. By
+            default all images of a pair of tensors, 40 of digits, and 1,000 otherwise.
+        eps: Radii in pixel units instead of the protocol's: text (`"8/255"`) or numbers.
+        norm: `"linf"` or `"l2"` instead of the protocol's norm; needs `eps`.
+        backend: `"fast"` (the default: our attacks, the whole curve in one job) or `"reference"`
+            (foolbox and pyautoattack, one epsilon at a time).
+        exhaustive: Run every attack at every epsilon to its end; only with the fast backend.
+        randomised: Attack a network that draws random numbers. Gradients are means over several
+            passes, and each verdict is a majority vote.
+        batch_size: Images attacked at once. By default it fits the images and the device.
+        weights: A checkpoint to load instead of training.
+        pretrained: Use the weights that torchvision or timm publish for the model.
+        mean: Per-channel mean that a named model subtracts: one value, or one per channel.
+        std: Per-channel standard deviation that it divides by: one value, or one per channel.
+        input_size: Side, in pixels, to which the network resizes images. Attacks change the
+            pixels of the data.
+        classes: Number of outputs of the network; by default the classes of the data.
+        epochs: Training epochs instead of the recipe's.
+        train_examples: Number of training images, a subset balanced over the classes.
+        lr: Peak learning rate instead of the recipe's.
+        precision: Training precision: `"fp32"`, `"bf16"`, or `"auto"` (bf16 on GPUs).
+        adversarial: Train on PGD examples (7 steps) instead of clean images.
+        adversarial_eps: Their l-infinity radius as text; 8/255 by default, 2/16 on digits.
+        device: `"auto"`, `"cpu"`, `"cuda"`, `"cuda:1"` or `"mps"`. By default the device of the
+            network that is passed, else `"auto"`.
+        results: A folder for the records. A run that is there already is read, not repeated.
+        fresh: Attack again even if the run is in `results`.
+        quiet: Show no progress.
 
-    >>> import torch
-    >>> import robustbench_mix as rbmix
-    >>> class Brighter(torch.nn.Module):
-    ...     def forward(self, x):
-    ...         excess = x.mean((1, 2, 3)) - 0.5
-    ...         return torch.stack([-excess, excess], dim=1)
-    >>> x = torch.tensor([0.2, 0.45, 0.65, 0.9]).view(4, 1, 1, 1).expand(4, 1, 8, 8)
-    >>> y = torch.tensor([0, 0, 1, 1])
-    >>> result = rbmix.evaluate(Brighter(), (x, y), "pgd", eps=["0.1", "0.2"])
-    >>> result.curve[["eps", "n", "correct", "accuracy"]]
-       eps  n  correct  accuracy
-    0    0  4        4      1.00
-    1  0.1  4        3      0.75
-    2  0.2  4        2      0.50
-    >>> result.records["broken_at"].tolist()
-    ['', '0.1', '0.2', '']
+    Returns:
+        The finished run as a `Result`: its curve, its records (one per image) and its flags.
 
-    Wrong words are said as on the command line:
+    Raises:
+        RbmixError: Where the command would end with exit code 2. The message names the wrong
+            value and the allowed ones.
 
-    >>> rbmix.evaluate(Brighter(), (x, y), "pdg")  # doctest: +ELLIPSIS
-    Traceback (most recent call last):
-    ...
-    robustbench_mix.errors.RbmixError: unknown attack 'pdg'; did you mean 'pgd'? ...
+    Examples:
+        This network decides whether an image is brighter than 0.5, so the distance of an image
+        to 0.5 is the smallest epsilon that breaks it:
+
+        >>> import torch
+        >>> import robustbench_mix as rbmix
+        >>> class Brighter(torch.nn.Module):
+        ...     def forward(self, x):
+        ...         excess = x.mean((1, 2, 3)) - 0.5
+        ...         return torch.stack([-excess, excess], dim=1)
+        >>> x = torch.tensor([0.2, 0.45, 0.65, 0.9]).view(4, 1, 1, 1).expand(4, 1, 8, 8)
+        >>> y = torch.tensor([0, 0, 1, 1])
+        >>> result = rbmix.evaluate(Brighter(), (x, y), "pgd", eps=["0.1", "0.2"])
+        >>> result.curve[["eps", "n", "correct", "accuracy"]]
+           eps  n  correct  accuracy
+        0    0  4        4      1.00
+        1  0.1  4        3      0.75
+        2  0.2  4        2      0.50
+        >>> result.records["broken_at"].tolist()
+        ['', '0.1', '0.2', '']
+
+        A wrong name raises an error that suggests the right one:
+
+        >>> rbmix.evaluate(Brighter(), (x, y), "pdg")  # doctest: +ELLIPSIS
+        Traceback (most recent call last):
+        ...
+        robustbench_mix.errors.RbmixError: unknown attack 'pdg'; did you mean 'pgd'? ...
     """
+    from robustbench_mix.evaluation import evaluate
+
+    training = Training(epochs, train_examples, lr, precision, adversarial, adversarial_eps)
+    given = Interface(input_size, mean, std, classes)
     if isinstance(model, nn.Module):
         device = device or str(device_of(model))
         _check_module(
             spatial=spatial, channel=channel, weights=weights, pretrained=pretrained or None,
             mean=mean, std=std, input_size=input_size, classes=classes,
         )  # fmt: skip
-    elif not isinstance(model, str):
-        raise RbmixError(f"model is a {type(model).__name__} (needs an nn.Module or a name)")
-    if isinstance(data, tuple):
-        if (
-            isinstance(model, str)
-            and weights is None
-            and not brought.is_brought(
-                model, spatial=spatial, channel=channel, pretrained=pretrained
-            )
-        ):
-            raise RbmixError(
-                f"model {model!r} would have to be trained: name a data set or a folder "
-                "instead of tensors"
-            )
-        data = _dataset(*data)
-        examples = len(data.test) if examples is None else examples
-    given = Interface(input_size, mean, std, classes)
-    interface = None if given == Interface() else given
-    grid = None if eps is None else [_text(one) for one in eps]
-    with silenced(), tempfile.TemporaryDirectory() as passing:
-        done = plan.evaluate(
-            model=model, spatial=spatial, channel=channel, seed=seed,
-            dataset=str(data) if isinstance(data, Path) else data, attack=protocol,
-            eps=grid, norm=norm, examples=examples, batch_size=batch_size,
-            weights=None if weights is None else Path(weights),
-            results=Path(passing if results is None else results),
-            training=plan.Training(
-                epochs, train_examples, lr, precision, adversarial, adversarial_eps
-            ),
-            pretrained=pretrained, interface=interface, device=device or "auto", backend=backend,
-            exhaustive=exhaustive, randomised=randomised, fresh=fresh, quiet=quiet,
+        network = module_plan(model, seed, training)
+    elif isinstance(model, str):
+        network = model_plan(
+            model, spatial, channel, seed, interface=None if given == Interface() else given,
+            weights=None if weights is None else Path(weights), pretrained=pretrained,
+            training=training,
         )  # fmt: skip
+    else:
+        raise RbmixError(f"model is a {type(model).__name__} (needs an nn.Module or a name)")
+    images = _data_plan(data, examples, network)
+    planned = EvaluationPlan(
+        data=images,
+        device=device or "auto",
+        model=network,
+        attack=attack_plan(
+            protocol, images.name, eps=None if eps is None else [_text(one) for one in eps],
+            norm=norm, backend=backend, exhaustive=exhaustive, randomised=randomised,
+            batch_size=batch_size,
+        ),
+    )  # fmt: skip
+    with silenced(), tempfile.TemporaryDirectory() as passing:
+        set_quiet(quiet)
+        folder = Path(passing if results is None else results)
+        done = evaluate.evaluate(planned, folder, fresh=fresh)
     return Result(done.run, None if results is None else done.path)
 
 
@@ -136,6 +184,19 @@ def _check_module(**given: object) -> None:
     for name, value in given.items():
         if value is not None:
             raise RbmixError(f"{name}={value!r} goes with a model that is named, not with a module")
+
+
+def _data_plan(data: Data, examples: int | None, model: ModelPlan) -> DataPlan:
+    """What to attack; raises RbmixError for tensors where a network is to be trained."""
+    if not isinstance(data, tuple):
+        return DataPlan(str(data) if isinstance(data, Path) else data, examples)
+    if model.is_trained:
+        raise RbmixError(
+            f"model {model.spec.model!r} would have to be trained: name a data set or a folder "
+            "instead of tensors"
+        )
+    dataset = _dataset(*data)
+    return DataPlan(dataset, len(dataset.test) if examples is None else examples)
 
 
 def _dataset(*data: Tensor) -> Dataset:

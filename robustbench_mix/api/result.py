@@ -1,4 +1,4 @@
-"""What an evaluation returns to Python: views of a run, all pure functions of its records."""
+"""`Result`: what `evaluate` returns. All of it is computed from the records of the run."""
 
 from __future__ import annotations
 
@@ -15,29 +15,38 @@ from robustbench_mix.results.records import Run
 
 @dataclass(frozen=True, repr=False)
 class Result:
-    """A finished run; `path` is where its records are, None if they were not kept."""
+    """A finished run, and what follows from its records.
+
+    Attributes:
+        run: The records, one per image, with their header: hashes, versions, seed, device.
+        path: The file of the records, or None if they were not kept.
+    """
 
     run: Run
     path: Path | None = None
 
     @property
     def curve(self) -> pd.DataFrame:
-        """One row per epsilon, 0 (clean) first.
+        """The robustness curve: one row per epsilon in ascending order, 0 (clean) first.
 
-        `eps` as exact text, `n` images, `correct` of them classified correctly and not broken
-        within eps, `accuracy`, and its 95 % Wilson interval `low`, `high`.
+        Returns:
+            A table with the columns `eps` (exact text, in pixel units), `n` (images), `correct`
+            (images that are classified correctly and not broken within `eps`), `accuracy` (a
+            share from 0 to 1), and the bounds `low` and `high` of its 95 % Wilson interval.
         """
-        survived = self.run.survived()
+        survived = self.run.standing()
         return records.curve({eps: int(survived[eps].sum()) for eps in survived}, len(survived))
 
     @property
     def records(self) -> pd.DataFrame:
-        """One row per image: the columns of `Run.table`, and `broken_at`.
+        """The records: one row per image.
 
-        That is the smallest epsilon within which an adversarial example was verified, as text:
-        `0` where the image is misclassified as it is, empty where it stands.
+        Returns:
+            The columns of the run's Parquet file (see `results/README.md`), and `broken_at`: the
+            smallest epsilon within which an adversarial example was verified, as text. It is
+            `"0"` where the clean image is misclassified, and empty where nothing broke it.
         """
-        survived = self.run.survived()
+        survived = self.run.standing()
         fallen = [
             next((eps for eps, stands in zip(survived, row, strict=True) if not stands), "")
             for row in survived.to_numpy()
@@ -46,11 +55,22 @@ class Result:
 
     @property
     def flags(self) -> dict[str, str]:
-        """Reasons not to believe the curve yet, by name (docs/flags.md), with their figures."""
+        """Reasons not to trust the curve yet; `docs/flags.md` explains each of them.
+
+        Returns:
+            For the name of each raised flag, the figures that raised it, in words.
+        """
         return flags.of_run(self.run)
 
     def plot(self, axes: Any = None) -> Any:
-        """Draw the curve into `axes` of matplotlib, by default new ones; returns them."""
+        """Draw the curve.
+
+        Args:
+            axes: Matplotlib axes to draw into; by default those of a new figure.
+
+        Returns:
+            The axes.
+        """
         if axes is None:
             from matplotlib import pyplot
 
@@ -69,5 +89,5 @@ class Result:
 
         raised = (f"<li>{escape(f'{name}: {words}')}</li>" for name, words in self.flags.items())
         table = self.curve.to_html(index=False, float_format="{:.3f}".format)
-        drawn = svg.svg(partial(plots.figure, [self.run]))
+        drawn = svg.render(partial(plots.figure, [self.run]))
         return f"{table}{drawn[drawn.index('<svg') :]}<ul>{''.join(raised)}</ul>"

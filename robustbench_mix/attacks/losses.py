@@ -11,12 +11,12 @@ from torch.nn import functional as F
 
 
 def cross_entropy(logits: Tensor, y: Tensor) -> Tensor:
-    """Untargeted cross-entropy."""
+    """Return the untargeted cross-entropy."""
     return F.cross_entropy(logits, y, reduction="none")
 
 
 def dlr(logits: Tensor, y: Tensor) -> Tensor:
-    """Difference of logits ratio, equation 4; needs three classes."""
+    """Return the difference of logits ratio, equation 4; needs three classes."""
     ordered = logits.sort(dim=1).values
     own = pick(logits, y)
     # The largest other logit: the second one where the label is the largest.
@@ -25,18 +25,18 @@ def dlr(logits: Tensor, y: Tensor) -> Tensor:
 
 
 def dlr_targeted(logits: Tensor, y: Tensor, target: Tensor) -> Tensor:
-    """Its targeted form, equation 5; needs four classes."""
+    """Return its form for a target class (B,), equation 5; needs four classes."""
     ordered = logits.sort(dim=1).values
     scale = ordered[:, -1] - 0.5 * (ordered[:, -3] + ordered[:, -4])
     return -(pick(logits, y) - pick(logits, target)) / (scale + 1e-12)
 
 
 def margin(logits: Tensor, y: Tensor) -> Tensor:
-    """The label's logit minus the largest other: not positive once misclassified."""
+    """Return the label's logit minus the largest other: not positive once misclassified."""
     others = logits.scatter(1, y[:, None], float("-inf"))
     return pick(logits, y) - others.amax(1)
 
 
 def pick(logits: Tensor, classes: Tensor) -> Tensor:
-    """Each image's logit of its own class in `classes`."""
+    """Return each image's logit of its own class in `classes`, (B,)."""
     return logits.gather(1, classes[:, None]).squeeze(1)

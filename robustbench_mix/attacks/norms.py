@@ -1,4 +1,4 @@
-"""Norm balls around images: measuring, drawing and exact projection.
+"""Norm balls around images: distances, random points and exact projection.
 
 Images are (B, C, H, W) floats in [0, 1]; norms are per image, measured in float64.
 """
@@ -10,18 +10,33 @@ from torch import Tensor
 
 
 def distance(x_adv: Tensor, x: Tensor, norm: str) -> Tensor:
-    """The `norm` (`linf` or `l2`) of x_adv - x per image, (B,) float64."""
+    """Return the norm of each image's perturbation.
+
+    Args:
+        x_adv: Perturbed images, (B, C, H, W).
+        x: The images, (B, C, H, W).
+        norm: `linf` or `l2`.
+
+    Returns:
+        The norms in pixel units, (B,) float64.
+    """
     delta = (_double(x_adv) - _double(x)).flatten(1)
     return delta.abs().amax(1) if norm == "linf" else delta.norm(dim=1)
 
 
 def project(x_adv: Tensor, x: Tensor, eps: float | Tensor, norm: str) -> Tensor:
-    """The point near x_adv that lies in the eps-ball around x and in the box [0, 1].
+    """Project perturbed images onto the ball around each image and the box [0, 1].
 
     Exact in floating point: `distance` of the result never exceeds eps, not by one unit
-    in the last place. `eps` is one radius or one per image, (B,) float64. A point that is
-    inside already comes back bit for bit; a NaN is replaced by the pixel of x. The box is
-    met by clipping before the ball is, which stays in the box because x does.
+    in the last place. A point that is inside already comes back bit for bit; a NaN is replaced
+    by the pixel of x. The box is met by clipping before the ball is, which stays in the box
+    because x does.
+
+    Args:
+        x_adv: Perturbed images, (B, C, H, W).
+        x: The images, (B, C, H, W) in [0, 1].
+        eps: One radius in pixel units, or one per image, (B,) float64.
+        norm: `linf` or `l2`.
     """
     if x.device.type == "mps":  # no double precision there
         eps = eps.cpu() if isinstance(eps, Tensor) else eps
@@ -46,10 +61,14 @@ def _double(x: Tensor) -> Tensor:
 
 
 def random_point(x: Tensor, eps: float, norm: str, generators: list[torch.Generator]) -> Tensor:
-    """A point drawn uniformly from the eps-ball around each image, clipped to [0, 1].
+    """Draw a point uniformly from the ball around each image, and clip it to [0, 1].
 
-    Image i uses `generators[i]` (on the CPU) alone, so its point does not depend on the
-    batch it sits in.
+    Args:
+        x: Images, (B, C, H, W).
+        eps: Radius of the balls, in pixel units.
+        norm: `linf` or `l2`.
+        generators: One per image, on the CPU; an image uses its own alone, so that its point does
+            not depend on the batch it sits in.
     """
     shape = x.shape[1:]
     if norm == "linf":
@@ -64,7 +83,7 @@ def random_point(x: Tensor, eps: float, norm: str, generators: list[torch.Genera
 
 
 def random_signs(x: Tensor, eps: float, norm: str, generators: list[torch.Generator]) -> Tensor:
-    """A random corner direction at distance eps from each image, clipped to [0, 1]."""
+    """Move each image by eps along random signs, and clip it to [0, 1]; as `random_point`."""
     signs = torch.stack(
         [torch.randint(0, 2, x.shape[1:], generator=g).float() * 2 - 1 for g in generators]
     )

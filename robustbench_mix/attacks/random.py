@@ -17,10 +17,15 @@ WIDTH = 1 << 24  # draws that one step may take
 
 
 def uniform(seeds: Tensor, step: int | Tensor, count: int) -> Tensor:
-    """`count` numbers in [0, 1) per image for this step: (B,) int64 -> (B, count) float32.
+    """Draw uniform numbers in [0, 1), multiples of 2^-24 and so exact in float32.
 
-    Multiples of 2^-24, so exact in float32. `count` is at most 2^24. `step` is one number
-    or one per image, (B,) int64.
+    Args:
+        seeds: The seed of each image, (B,) int64.
+        step: Which step of the attack draws: one number, or one per image, (B,) int64.
+        count: How many numbers per image, at most 2^24.
+
+    Returns:
+        The numbers, (B, count) float32.
     """
     position = torch.arange(1, count + 1, dtype=torch.int64, device=seeds.device)
     at = step[:, None] if isinstance(step, Tensor) else step
@@ -29,12 +34,12 @@ def uniform(seeds: Tensor, step: int | Tensor, count: int) -> Tensor:
 
 
 def signs(seeds: Tensor, step: int, count: int) -> Tensor:
-    """`count` numbers -1 or 1 per image for this step, (B, count) float32."""
+    """Draw -1 or 1 with equal odds, (B, count) float32; as `uniform`."""
     return torch.where(uniform(seeds, step, count) < 0.5, -1.0, 1.0)
 
 
 def normal(seeds: Tensor, step: int, count: int) -> Tensor:
-    """`count` standard normal numbers per image for this step (Box & Muller 1958)."""
+    """Draw standard normal numbers, (B, count) float32 (Box & Muller 1958); as `uniform`."""
     half = (count + 1) // 2
     both = uniform(seeds, step, 2 * half)
     radius = torch.sqrt(-2 * torch.log1p(-both[:, :half]))
@@ -43,7 +48,7 @@ def normal(seeds: Tensor, step: int, count: int) -> Tensor:
 
 
 def derive(seeds: Tensor, number: int | Tensor) -> Tensor:
-    """Other seeds, independent of these for each number above 0, (B,) int64."""
+    """Return other seeds, independent of these for each number above 0, (B,) int64."""
     return _finalise(seeds + GOLDEN * torch.as_tensor(number, device=seeds.device))
 
 

@@ -1,45 +1,68 @@
-"""The algorithms a protocol can name.
+"""Find the attacks that a protocol names, and make their stages for an engine.
 
-An algorithm turns its options into *components*: attack functions that run one after the
-other, each on the images that still stand. An attack is a function
-`(Target, x, y, *, eps, norm, index, seed) -> x_adv`; it stores nothing, prints nothing and
-is not believed: the harness projects, measures and judges what it returns.
+`config/catalog.py` lists ours by name; a new attack is one function and one line there.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import inspect
+import pkgutil
+from functools import partial
 from typing import Any
 
-from robustbench_mix.attacks.base import Attack, Component, call_with_options
-from robustbench_mix.attacks.reference import foolbox, third_party
-from robustbench_mix.attacks.reference.autoattack import autoattack
-from robustbench_mix.attacks.reference.fgsm import fgsm
-from robustbench_mix.attacks.reference.noise import noise
-from robustbench_mix.attacks.reference.pgd import pgd
-from robustbench_mix.config.catalog import FOOLBOX, check_algorithm, check_reference
+from robustbench_mix.attacks.base import Stage
+from robustbench_mix.attacks.options import call_with_options
+from robustbench_mix.attacks.reference.foolbox import foolbox_stages
+from robustbench_mix.attacks.reference.third_party import third_party_stages
+from robustbench_mix.config.catalog import (
+    ALGORITHMS,
+    FOOLBOX,
+    check_algorithm,
+    check_fast,
+    check_reference,
+)
 from robustbench_mix.runtime import plugins
 
-ALGORITHMS: dict[str, Callable[..., list[Component]]] = {
-    "autoattack": autoattack,
-    "fgsm": fgsm,
-    "noise": noise,
-    "pgd": pgd,
-}
 
-__all__ = ["ALGORITHMS", "Attack", "Component", "components"]
+def fast_stages(
+    algorithm: str, classes: int, options: dict[str, Any], *, early_stop: bool = True
+) -> list[Stage]:
+    """Return the stages of an algorithm for the fast engine.
+
+    Args:
+        algorithm: One of `catalog.ALGORITHMS`.
+        classes: Number of classes of the model.
+        options: Options of the algorithm, from the protocol.
+        early_stop: Whether an image leaves a stage once it is broken; if not, what the original
+            spends is spent. An attack without that option spends the same anyway.
+
+    Raises:
+        RbmixError: If the algorithm has no fast form, or an option is unknown or out of range.
+    """
+    check_fast(algorithm)
+    make = pkgutil.resolve_name(ALGORITHMS[algorithm].fast)
+    if not early_stop and "early_stop" in inspect.signature(make).parameters:
+        make = partial(make, early_stop=False)
+    return call_with_options(make, algorithm, classes, options)
 
 
-def components(algorithm: str, classes: int, options: dict[str, Any]) -> list[Component]:
-    """The components of an algorithm under a protocol's options.
+def reference_stages(algorithm: str, classes: int, options: dict[str, Any]) -> list[Stage]:
+    """Return the stages of an algorithm for the reference engine.
 
-    The algorithm is one of `ALGORITHMS`, `foolbox:NAME`, or what a package registers (`plugins`).
-    Raises RbmixError for an unknown algorithm or option, or an option out of range.
+    Args:
+        algorithm: One of `catalog.ALGORITHMS`, `foolbox:NAME`, or what a package registers
+            (`runtime/plugins.py`).
+        classes: Number of classes of the model.
+        options: Options of the algorithm, from the protocol.
+
+    Raises:
+        RbmixError: If the algorithm or an option is unknown, or an option is out of range.
     """
     check_algorithm(algorithm)
     if algorithm.startswith(FOOLBOX):
-        return foolbox.foolbox(algorithm, options)
-    if algorithm in ALGORITHMS:
-        return call_with_options(ALGORITHMS[algorithm], algorithm, classes, options)
+        return foolbox_stages(algorithm, options)
     check_reference(algorithm)
-    return third_party.from_package(algorithm, plugins.algorithms()[algorithm](), options)
+    if algorithm in ALGORITHMS:
+        make = pkgutil.resolve_name(ALGORITHMS[algorithm].reference)
+        return call_with_options(make, algorithm, classes, options)
+    return third_party_stages(algorithm, plugins.attack_loaders()[algorithm](), options)

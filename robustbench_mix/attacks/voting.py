@@ -1,4 +1,4 @@
-"""Whether a network is wrong about an image: by one forward pass, or by the majority of several.
+"""Judge whether a network is wrong about an image: by one pass, or by the majority of several.
 
 A network that draws random numbers answers the same image differently each time. Counted by
 one draw, an image that is right nine times in ten falls to the first attack that asks often
@@ -14,31 +14,48 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from robustbench_mix.attacks.base import Target
+from robustbench_mix.attacks.counted_model import CountedModel
 
 DRAWS = 10  # forward passes behind a verdict on a randomised network
 
 
 @torch.no_grad()
-def answers(judge: Target, x: Tensor, draws: int) -> Tensor:
-    """The logits of `draws` passes of the same images (B, C, H, W), (draws, B, classes)."""
+def draw_logits(judge: CountedModel, x: Tensor, draws: int) -> Tensor:
+    """Return the logits of several passes of the same images.
+
+    Args:
+        judge: The model that decides.
+        x: Images, (B, C, H, W).
+        draws: Number of passes.
+
+    Returns:
+        Logits, (draws, B, classes) float32.
+    """
     return torch.stack([judge(x) for _ in range(draws)])
 
 
-def misclassified(logits: Tensor, y: Tensor) -> Tensor:
-    """Which images (B,) more than half of the draws get wrong; logits (draws, B, classes)."""
+def majority_is_wrong(logits: Tensor, y: Tensor) -> Tensor:
+    """Return whether more than half of the draws get each image wrong.
+
+    Args:
+        logits: Logits of the draws, (draws, B, classes).
+        y: Labels, (B,) int64.
+
+    Returns:
+        (B,) bool.
+    """
     return 2 * (logits.argmax(2) != y).sum(0) > len(logits)
 
 
-def predicted(logits: Tensor, y: Tensor) -> Tensor:
-    """The label where it is not `misclassified`, else the most frequent other answer, (B,)."""
+def majority_label(logits: Tensor, y: Tensor) -> Tensor:
+    """Return the label, or the most frequent other class where the majority is wrong, (B,)."""
     votes = F.one_hot(logits.argmax(2), logits.shape[2]).sum(0)
     other = votes.scatter(1, y[:, None], -1).argmax(1)
-    return torch.where(misclassified(logits, y), other, y)
+    return torch.where(majority_is_wrong(logits, y), other, y)
 
 
-def margins(logits: Tensor, y: Tensor) -> Tensor:
-    """The label's logit minus the largest other, the mean over the draws, (B,) float64."""
+def mean_margins(logits: Tensor, y: Tensor) -> Tensor:
+    """Return the label's logit minus the largest other, mean over the draws, (B,) float64."""
     logits = logits.double()
     label = y.expand(len(logits), -1)[..., None]
     others = logits.scatter(2, label, -torch.inf).amax(2)

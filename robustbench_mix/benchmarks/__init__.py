@@ -1,1 +1,1 @@
-"""Side-by-side measurements against what a user could pick instead."""
+"""Benchmarks against the alternatives, measured side by side."""

@@ -1,4 +1,4 @@
-"""Whole curves against the peers: AutoAttack, its audited estimate, and PGD."""
+"""Benchmark whole curves against other libraries: AutoAttack, its audited estimate, and PGD."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from functools import partial
 import torch
 from torch import nn
 
-from robustbench_mix.attacks.native import ensembles
+from robustbench_mix.attacks import registry
 from robustbench_mix.benchmarks import peers
 from robustbench_mix.benchmarks.table import Row
 from robustbench_mix.config import protocols
@@ -17,47 +17,48 @@ from robustbench_mix.config.protocols import Protocol
 from robustbench_mix.data.dataset import Split
 from robustbench_mix.evaluation import sample_audit
 from robustbench_mix.evaluation.fast import search_all
-from robustbench_mix.evaluation.reference import borrowed
+from robustbench_mix.evaluation.harness import Settings, borrow
 from robustbench_mix.evaluation.state import State
-from robustbench_mix.models.mixers import SeparableConv2d, compose
-from robustbench_mix.runtime.devices import fitting_batch
+from robustbench_mix.models.separable import SeparableConv2d, compose
+from robustbench_mix.runtime.devices import default_batch_size
 from robustbench_mix.runtime.progress import silenced
-from robustbench_mix.runtime.timing import ratios, seconds
+from robustbench_mix.runtime.timing import time_call, time_ratios
 
-PGD_STEPS, PGD_STEP = 20, 0.125
-FAILING_RUN = 7856 + 1910  # passes of pyautoattack 0.2.0 over an image that it does not break
+PGD_STEPS, PGD_STEP_SIZE = 20, 0.125
+FAILING_RUN_PASSES = (
+    7856 + 1910
+)  # passes of pyautoattack 0.2.0 over an image that it does not break
 
 
-def two_step(model: nn.Module) -> nn.Module:
-    """The network as the paper writes it: depthwise, then pointwise, in the default layout."""
+def as_two_steps(model: nn.Module) -> nn.Module:
+    """Return a copy that runs depthwise, then pointwise, as in the paper, in the default layout."""
     written = copy.deepcopy(model).to(memory_format=torch.contiguous_format)
     for module in written.modules():
         if isinstance(module, SeparableConv2d):
             module.forward = module.two_step  # type: ignore[method-assign]
-    # What reads this attribute would change the layout again.
+    # Code that reads this attribute would change the layout again.
     setattr(written, "channels_last", False)  # noqa: B010
     return written
 
 
-def composed(model: nn.Module) -> nn.Module:
-    """The equal network of dense convolutions."""
+def as_dense(model: nn.Module) -> nn.Module:
+    """Return the equal network of dense convolutions."""
     return compose(copy.deepcopy(model))
 
 
-def search(model: nn.Module, split: Split, protocol: Protocol, device: torch.device) -> State:
-    """Our fast backend, as `rbmix evaluate` runs it."""
-    options = protocol.options
-    rungs = ensembles.ladder(protocol.algorithm, 10, options)
-    return search_all(
-        model, split, protocol, ladder=rungs, seed=0, device=device,
-        batch_size=fitting_batch(int(split.images.shape[-1]), device),
-    )  # fmt: skip
+def run_fast_engine(
+    model: nn.Module, split: Split, protocol: Protocol, device: torch.device
+) -> State:
+    """Run our fast backend as `rbmix evaluate` does."""
+    stages = registry.fast_stages(protocol.algorithm, 10, protocol.options)
+    batch_size = default_batch_size(int(split.images.shape[-1]), device)
+    return search_all(model, split, protocol, stages, Settings(0, device, batch_size))
 
 
-def robust(state: State, levels: int) -> list[int]:
-    """Robust images at each epsilon."""
+def count_robust(state: State, epsilons: int) -> list[int]:
+    """Count the robust images at each epsilon of the grid."""
     pairs = list(zip(state.correct, state.level, strict=True))
-    return [sum(c and level > at for c, level in pairs) for at in range(levels)]
+    return [sum(c and level > at for c, level in pairs) for at in range(epsilons)]
 
 
 def autoattack_rows(
@@ -68,25 +69,36 @@ def autoattack_rows(
     device: torch.device,
     *,
     as_written: bool,
-    target: str,
-    passes_target: str,
+    targets: tuple[str, str],
     repeats: int,
 ) -> list[Row]:
-    """AutoAttack's curve against pyautoattack, looped, on the two-step or composed network."""
+    """Compare the curve of AutoAttack with a loop over pyautoattack.
+
+    Args:
+        words: The network, for the table.
+        model: The network.
+        split: The images.
+        dataset: Name of the data set.
+        device: Where to run.
+        as_written: Run pyautoattack on the two-step network, otherwise on the composed one.
+        targets: What the ratios of time and of passes should be.
+        repeats: Number of repetitions.
+    """
+    target, passes_target = targets
     protocol = protocols.load("autoattack", dataset)
     grid = [eps.value for eps in protocol.eps]
     x, y = split.pixels().to(device), split.labels.to(device)
-    with borrowed(model, device), silenced():
-        net = (two_step if as_written else composed)(model).requires_grad_(False)
-        theirs = peers.counted(net)
-        found, their_curve, state = ratios(
+    with borrow(model, device), silenced():
+        net = (as_two_steps if as_written else as_dense)(model).requires_grad_(False)
+        theirs = peers.with_pass_counter(net)
+        found, their_curve, state = time_ratios(
             lambda: peers.pyautoattack_curve(theirs, x, y, grid),
-            lambda: search(model, split, protocol, device),
+            lambda: run_fast_engine(model, split, protocol, device),
             repeats, device,
         )  # fmt: skip
-    ours = robust(state, len(grid))
+    ours = count_robust(state, len(grid))
     against = "pyautoattack, looped, " + ("two-step" if as_written else "composed")
-    curves = f"{len(split)} images, {_slashed(ours)} robust against {_slashed(their_curve)}"
+    curves = f"{len(split)} images, {_join(ours)} robust against {_join(their_curve)}"
     work = f"AutoAttack curve, {len(grid)} epsilons, {words}"
     rows = [Row(work, against, target, found, curves)]
     if not as_written:
@@ -99,7 +111,7 @@ def autoattack_rows(
         ]
         floor = (
             sum(c and at > 0 for c, at in zip(state.correct, state.level, strict=True))
-            * FAILING_RUN
+            * FAILING_RUN_PASSES
             / reference
         )
         note = (
@@ -118,31 +130,31 @@ def autoattack_rows(
 def audited_row(
     words: str, model: nn.Module, split: Split, dataset: str, device: torch.device
 ) -> Row:
-    """The audited estimate against the full ensemble here."""
+    """Compare the audited estimate with our full ensemble."""
     full, estimate = (
         protocols.load("autoattack", dataset),
         protocols.load("autoattack-audited", dataset),
     )
-    levels = len(full.eps)
+    epsilons = len(full.eps)
     with silenced():
-        found, state, quick = ratios(
-            lambda: search(model, split, full, device),
-            lambda: search(model, split, estimate, device),
+        found, state, quick = time_ratios(
+            lambda: run_fast_engine(model, split, full, device),
+            lambda: run_fast_engine(model, split, estimate, device),
             1, device,
         )  # fmt: skip
-    rungs = ensembles.ladder(estimate.algorithm, 10, estimate.options)
-    bounds = sample_audit.findings(quick, split, rungs, 0, levels)
-    exact, cheap = robust(state, levels), robust(quick, levels)
+    stages = registry.fast_stages(estimate.algorithm, 10, estimate.options)
+    bounds = sample_audit.findings(quick, split, stages, 0, epsilons)
+    exact, cheap = count_robust(state, epsilons), count_robust(quick, epsilons)
     inside = all(
         (c - e) / len(split) <= bound.bound + 1e-12
         for c, e, bound in zip(cheap, exact, bounds, strict=True)
     )
     bound = "/".join(f"{100 * one.bound:.1f}" for one in bounds)
     note = (
-        f"{len(split)} images, {_slashed(cheap)} robust against {_slashed(exact)}; bound "
+        f"{len(split)} images, {_join(cheap)} robust against {_join(exact)}; bound "
         f"{bound} pp: the full answer is {'inside' if inside else 'OUTSIDE'}"
     )
-    work = f"audited curve, {levels} epsilons, {words}"
+    work = f"audited curve, {epsilons} epsilons, {words}"
     return Row(work, "full AutoAttack here", "≥ 3.5x, inside the bound", found, note)
 
 
@@ -154,24 +166,24 @@ def pgd_row(
     device: torch.device,
     repeats: int,
 ) -> tuple[Row, list[str]]:
-    """PGD-20 against the fastest peer that is installed, and the names of the others."""
-    options = {"steps": PGD_STEPS, "restarts": 1, "step_size": PGD_STEP}
+    """Compare PGD-20 with the fastest library that is installed; return the missing ones too."""
+    options = {"steps": PGD_STEPS, "restarts": 1, "step_size": PGD_STEP_SIZE}
     protocol = replace(protocols.load("pgd", dataset), options=options)
     grid = [eps.value for eps in protocol.eps]
     x, y = split.pixels().to(device), split.labels.to(device)
-    missing = [name for name in peers.PGD if not peers.usable(name)]
+    missing = [name for name in peers.PGD if not peers.is_usable(name)]
     there = {name: run for name, run in peers.PGD.items() if name not in missing}
-    with borrowed(model, device), silenced():
-        net = peers.counted(composed(model).requires_grad_(False))
+    with borrow(model, device), silenced():
+        net = peers.with_pass_counter(as_dense(model).requires_grad_(False))
 
         def run_peer(name: str) -> list[int]:
-            return there[name](net, x, y, grid, PGD_STEPS, PGD_STEP)
+            return there[name](net, x, y, grid, PGD_STEPS, PGD_STEP_SIZE)
 
-        times = {name: seconds(partial(run_peer, name), device)[0] for name in there}
+        times = {name: time_call(partial(run_peer, name), device)[0] for name in there}
         fastest = min(times, key=lambda name: times[name])
-        found, theirs, state = ratios(
+        found, theirs, state = time_ratios(
             lambda: run_peer(fastest),
-            lambda: search(model, split, protocol, device),
+            lambda: run_fast_engine(model, split, protocol, device),
             repeats, device,
         )  # fmt: skip
     order = ", ".join(
@@ -179,12 +191,12 @@ def pgd_row(
         for name in sorted(times, key=lambda n: times[n])
     )
     note = (
-        f"{len(split)} images, {_slashed(robust(state, len(grid)))} robust against "
-        f"{_slashed(theirs)}; peers' times relative to the fastest: {order}"
+        f"{len(split)} images, {_join(count_robust(state, len(grid)))} robust against "
+        f"{_join(theirs)}; peers' times relative to the fastest: {order}"
     )
     work = f"PGD-{PGD_STEPS} curve, {len(grid)} epsilons, {words}"
     return Row(work, f"{fastest}, composed", "≥ 5x", found, note), missing
 
 
-def _slashed(counts: list[int]) -> str:
+def _join(counts: list[int]) -> str:
     return "/".join(str(count) for count in counts)

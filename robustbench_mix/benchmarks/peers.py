@@ -1,4 +1,4 @@
-"""What users run today, called as their documentation says."""
+"""Other attack libraries, called as in their documentation."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from robustbench_mix.attacks.base import Target
+from robustbench_mix.attacks.counted_model import CountedModel
 
 Curve = list[int]  # robust images at each epsilon
 Pgd = Callable[[nn.Module, Tensor, Tensor, list[float], int, float], Curve]
 
 
-def installed(package: str) -> str | None:
-    """The version of a distribution, None if it is not there."""
+def installed_version(package: str) -> str | None:
+    """Return the version of a package, None if it is not installed."""
     try:
         return version(package)
     except PackageNotFoundError:
@@ -26,21 +26,21 @@ def installed(package: str) -> str | None:
 
 
 def pyautoattack_curve(model: nn.Module, x: Tensor, y: Tensor, grid: list[float]) -> Curve:
-    """The standard version, epsilon after epsilon on all images: as RobustBench runs it."""
+    """Run its standard version on all images for each epsilon, as RobustBench does."""
     from pyautoattack import AutoAttack
 
     robust = []
     for eps in grid:
         adversary = AutoAttack(model, norm="Linf", eps=eps, seed=0, device=x.device)
         x_adv, _ = adversary.run_standard_evaluation(x, y, batch_size=len(x))
-        robust.append(_robust(model, x_adv, y))
+        robust.append(_count_robust(model, x_adv, y))
     return robust
 
 
 def foolbox_pgd(
     model: nn.Module, x: Tensor, y: Tensor, grid: list[float], steps: int, step: float
 ) -> Curve:
-    """LinfPGD from the image; its list of epsilons re-runs the attack for each."""
+    """Run LinfPGD from the image; it runs the attack again for each epsilon of its list."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         import foolbox
@@ -48,26 +48,26 @@ def foolbox_pgd(
     wrapped = foolbox.PyTorchModel(model.eval(), bounds=(0, 1), device=x.device)
     attack = foolbox.attacks.LinfPGD(rel_stepsize=step, steps=steps, random_start=False)
     _, clipped, _ = attack(wrapped, x, y, epsilons=grid)
-    return [_robust(model, x_adv, y) for x_adv in clipped]
+    return [_count_robust(model, x_adv, y) for x_adv in clipped]
 
 
 def torchattacks_pgd(
     model: nn.Module, x: Tensor, y: Tensor, grid: list[float], steps: int, step: float
 ) -> Curve:
-    """PGD, one attack object per epsilon."""
+    """Run PGD with one attack object per epsilon."""
     import torchattacks
 
     robust = []
     for eps in grid:
         attack = torchattacks.PGD(model, eps=eps, alpha=step * eps, steps=steps, random_start=False)
-        robust.append(_robust(model, attack(x, y), y))
+        robust.append(_count_robust(model, attack(x, y), y))
     return robust
 
 
 def art_pgd(
     model: nn.Module, x: Tensor, y: Tensor, grid: list[float], steps: int, step: float
 ) -> Curve:
-    """ProjectedGradientDescentPyTorch, one attack object per epsilon."""
+    """Run ProjectedGradientDescentPyTorch with one attack object per epsilon."""
     from art.attacks.evasion import ProjectedGradientDescentPyTorch
     from art.estimators.classification import PyTorchClassifier
 
@@ -84,16 +84,16 @@ def art_pgd(
             verbose=False,
         )  # fmt: skip
         x_adv = torch.from_numpy(attack.generate(x.cpu().numpy(), y.cpu().numpy()))
-        robust.append(_robust(model, x_adv.to(x), y))
+        robust.append(_count_robust(model, x_adv.to(x), y))
     return robust
 
 
 MODULES = {"adversarial-robustness-toolbox": "art.attacks.evasion"}
 
 
-def usable(package: str) -> bool:
-    """Whether a peer is installed and can be imported with everything it needs."""
-    if installed(package) is None:
+def is_usable(package: str) -> bool:
+    """Return whether a library is installed and can be imported with its dependencies."""
+    if installed_version(package) is None:
         return False
     try:
         with warnings.catch_warnings():
@@ -112,17 +112,17 @@ PGD: dict[str, Pgd] = {
 
 
 def timm_convmixer(width: int, depth: int, kernel: int, patch: int, classes: int) -> Any:
-    """timm's ConvMixer, as shipped."""
+    """Build timm's ConvMixer as it is shipped."""
     from timm.models.convmixer import ConvMixer
 
     return ConvMixer(width, depth, kernel_size=kernel, patch_size=patch, num_classes=classes)
 
 
-def counted(model: nn.Module) -> Target:
-    """A network that counts its passes, contiguous at the border as the peers need it."""
-    return Target(model)
+def with_pass_counter(model: nn.Module) -> CountedModel:
+    """Return the network with a counter of its passes, and contiguous outputs for the peers."""
+    return CountedModel(model)
 
 
 @torch.no_grad()
-def _robust(model: nn.Module, x_adv: Tensor, y: Tensor) -> int:
+def _count_robust(model: nn.Module, x_adv: Tensor, y: Tensor) -> int:
     return int((model(x_adv).argmax(1) == y).sum())

@@ -1,4 +1,4 @@
-"""Whole processes: peak memory of an evaluation, and the time of the user's command."""
+"""Benchmark whole processes: peak memory of an evaluation, and the time of a command."""
 
 from __future__ import annotations
 
@@ -15,14 +15,12 @@ MEMORY = """
 import sys, tempfile
 from pathlib import Path
 import torch
-from robustbench_mix.evaluation import evaluate
-from robustbench_mix.training import load_or_train
-from robustbench_mix.config import protocols
-from robustbench_mix.models import factory
-from robustbench_mix.models.checkpoint import CheckpointHeader
-from robustbench_mix.runtime.progress import set_quiet
-from robustbench_mix.config.specs import ModelSpec
+from robustbench_mix.config.model import ModelSpec
 from robustbench_mix.data.dataset import Dataset, Split
+from robustbench_mix.evaluation.evaluate import evaluate
+from robustbench_mix.evaluation.plan import DataPlan, EvaluationPlan, attack_plan, module_plan
+from robustbench_mix.models import factory
+from robustbench_mix.runtime.progress import set_quiet
 n = int(sys.argv[1])
 set_quiet(True)
 draw = torch.Generator().manual_seed(0)
@@ -30,12 +28,11 @@ images = torch.randint(0, 256, (n, 3, 32, 32), dtype=torch.uint8, generator=draw
 split = Split(images, torch.arange(n) % 10, torch.arange(n), 255)
 data = Dataset("random", tuple("0123456789"), split, split)
 model = factory.build(ModelSpec("resnet14"), factory.Shape(3, 32, 10), *data.statistics())
-evaluate.evaluate(evaluate.task(
-    evaluate.Label("resnet14", "learned", "learned", 0),
-    load_or_train.Obtained(model.eval(), Path(), CheckpointHeader(), 0.0), data,
-    protocols.load("smoke", ""),
-    Path(tempfile.mkdtemp()), torch.device("cpu"), examples=n, batch_size=256,
-))
+plan = EvaluationPlan(
+    data=DataPlan(data, n), device="cpu", model=module_plan(model.eval()),
+    attack=attack_plan("smoke", batch_size=256),
+)
+evaluate(plan, Path(tempfile.mkdtemp()))
 # Not getrusage: its peak is inherited from the process that started this one.
 lines = Path("/proc/self/status").read_text().splitlines()
 print(next(line.split()[1] for line in lines if line.startswith("VmHWM")))
@@ -43,9 +40,10 @@ print(next(line.split()[1] for line in lines if line.startswith("VmHWM")))
 
 
 def memory_row(few: int, many: int) -> Row:
-    """Peak resident memory of evaluations on the CPU that differ in the number of images.
+    """Compare the peak resident memory of evaluations on few and on many images, on the CPU.
 
-    Read from Linux's /proc; raises RbmixError where there is none.
+    Raises:
+        RbmixError: There is no /proc, from which it is read, as Linux has it.
     """
     peaks = [int(_run([sys.executable, "-c", MEMORY, str(n)], {})) for n in (few, many)]
     note = f"{peaks[1] / 1024:,.0f} against {peaks[0] / 1024:,.0f} MiB, short PGD, batch 256"
@@ -54,7 +52,7 @@ def memory_row(few: int, many: int) -> Row:
 
 
 def command_row() -> Row:
-    """The first command of the README in an empty cache, training included."""
+    """Time the first command of the README in an empty cache, training included."""
     words = ["evaluate", "--model", "resnet18", "--spatial", "frozen", "--attack", "autoattack"]
     with tempfile.TemporaryDirectory() as folder:
         started = time.perf_counter()

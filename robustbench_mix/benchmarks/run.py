@@ -1,8 +1,9 @@
-"""`rbmix bench`: every part of the table, kept as JSON and written as it grows."""
+"""`rbmix bench`: measure the parts of the table, and write it after each of them."""
 
 from __future__ import annotations
 
 import json
+import logging
 import os
 import platform
 from collections.abc import Callable, Iterator
@@ -15,14 +16,18 @@ from robustbench_mix.benchmarks import curves, peers, processes, steps
 from robustbench_mix.benchmarks.table import Part, Row, Table, from_json, to_json, to_markdown
 from robustbench_mix.config import command_checks
 from robustbench_mix.config.command_checks import BENCHMARKS
+from robustbench_mix.config.model import ModelSpec
+from robustbench_mix.config.training import Training
 from robustbench_mix.data import loaders
-from robustbench_mix.data.dataset import Split, balanced
-from robustbench_mix.evaluation import plan
+from robustbench_mix.data.dataset import Split, balanced_subset
+from robustbench_mix.evaluation.load_model import train_model
+from robustbench_mix.evaluation.plan import trained_model
 from robustbench_mix.runtime import provenance
 from robustbench_mix.runtime.devices import describe, pick_device
-from robustbench_mix.runtime.progress import say
 from robustbench_mix.storage import reading
 from robustbench_mix.storage.files import check_writable, write_text
+
+logger = logging.getLogger(__name__)
 
 # Adversarial training costs eight times as much: fewer images, fewer epochs.
 ADVERSARIAL_EXAMPLES, ADVERSARIAL_EPOCHS = 20_000, 10
@@ -30,7 +35,7 @@ QUICK = "resnet14_w4"
 FILE = "benchmarks.json"
 
 
-def bench(
+def run_benchmarks(
     *,
     dataset: str,
     examples: int,
@@ -42,41 +47,54 @@ def bench(
 ) -> Table:
     """Measure the parts, and write `benchmarks.json` and `.md` under `results` after each.
 
-    What was measured before stays, until the same part is measured again. `quick` takes a
-    small network on few digits, to see that everything runs: no evidence. Raises
-    RbmixError for a part that does not exist, or a damaged file.
+    Earlier measurements stay until the same part is measured again.
+
+    Args:
+        dataset: Name of the data set.
+        examples: Number of test images.
+        quick: Take a small network on few digits, only to test that everything runs.
+        parts: The parts to measure; None measures all.
+        precision: Precision of the training.
+        device: Where to measure.
+        results: Folder of the tables.
+
+    Returns:
+        The table, with all parts measured so far.
+
+    Raises:
+        RbmixError: A part does not exist, or the file is damaged.
     """
     command_checks.benchmark(
         dataset=dataset, examples=examples, parts=parts, precision=precision, device=device
     )
     check_writable(results)
     where = pick_device(device)
-    table = _measured(results)
-    bench_one = _Bench(dataset, examples, quick, precision, device, where)
+    table = _read_table(results)
+    benchmark = _Bench(dataset, examples, quick, precision, where)
     for part in parts or BENCHMARKS:
-        say(f"measuring: {part}")
-        rows, skipped = bench_one.part(part)
-        table[part] = Part(_where(where), rows, skipped)
+        logger.info(f"measuring: {part}")
+        rows, skipped = benchmark.part(part)
+        table[part] = Part(_describe_machine(where), rows, skipped)
         table = {name: table[name] for name in BENCHMARKS if name in table}
         write_text(results / FILE, json.dumps(to_json(table), indent=1) + "\n")
         write_text(results / "benchmarks.md", to_markdown(table))
     return table
 
 
-def _measured(results: Path) -> Table:
-    """What is there already."""
+def _read_table(results: Path) -> Table:
+    """Read the earlier measurements."""
     path = results / FILE
     if not path.exists():
         return {}
     refusal, hint = f"{path} is damaged", "; delete it"
-    raw = reading.content(path, "measurements", reading.COMPANION)
-    plain = reading.from_json(raw, refusal, hint)
-    with reading.parsing(refusal, hint):
+    raw = reading.read_bytes(path, "measurements", reading.MAX_COMPANION_BYTES)
+    plain = reading.parse_json(raw, refusal, hint)
+    with reading.refuse_on_error(refusal, hint):
         return from_json(plain)
 
 
 class _Bench:
-    """The settings of one run, shared by its parts."""
+    """The settings of a run, shared by its parts."""
 
     def __init__(
         self,
@@ -84,7 +102,6 @@ class _Bench:
         examples: int,
         quick: bool,
         precision: str,
-        device: str,
         where: torch.device,
     ) -> None:
         self.dataset, self.examples, self.quick = (
@@ -92,12 +109,12 @@ class _Bench:
             min(examples, 4) if quick else examples,
             quick,
         )
-        self.precision, self.device, self.where = precision, device, where
+        self.precision, self.where = precision, where
         self.model = QUICK if quick else "resnet14"
         self.repeats = 1 if quick else 2
 
     def part(self, name: str) -> tuple[list[Row], list[str]]:
-        """The rows of one part, and the peers that it missed."""
+        """Measure a part; return its rows, and the names of the peers that are not installed."""
         methods: dict[str, Callable[[], tuple[list[Row], list[str]]]] = {
             "steps": self._steps,
             "memory": self._memory,
@@ -118,7 +135,7 @@ class _Bench:
         if self.where.type == "cpu" and not self.quick:  # compiling takes half a minute
             forward = steps.forward_rows(self.model, size, self.where, repeats)
             rows, missing = rows + forward, [] if forward else ["a C++ compiler"]
-        if not peers.usable("timm"):
+        if not peers.is_usable("timm"):
             return rows, [*missing, "timm"]
         shape = (8, 2, 4, 8, 4) if self.quick else (128, 4, 8, 32, 32)
         return rows + steps.convmixer_rows(*shape, self.where, repeats), missing
@@ -148,8 +165,8 @@ class _Bench:
         for spatial, model, split in self._pair(max(count, 1)):
             rows += curves.autoattack_rows(
                 f"{self.model} {spatial}", model, split, self._name(), self.where,
-                as_written=as_written, target="≥ 15x" if as_written else "≥ 3x",
-                passes_target="≤ 1/2", repeats=1 if as_written else self.repeats,
+                as_written=as_written, targets=("≥ 15x" if as_written else "≥ 3x", "≤ 1/2"),
+                repeats=1 if as_written else self.repeats,
             )  # fmt: skip
         return rows, []
 
@@ -157,8 +174,8 @@ class _Bench:
         model, split = self._network("learned", self.examples, adversarial=True)
         words = f"{self.model} trained adversarially"
         rows = curves.autoattack_rows(
-            words, model, split, self._name(), self.where, as_written=False, target="≥ 4.5x",
-            passes_target="≤ 1/4", repeats=self.repeats,
+            words, model, split, self._name(), self.where, as_written=False,
+            targets=("≥ 4.5x", "≤ 1/4"), repeats=self.repeats,
         )  # fmt: skip
         return rows, []
 
@@ -175,31 +192,31 @@ class _Bench:
     def _network(
         self, spatial: str, count: int, *, adversarial: bool = False
     ) -> tuple[nn.Module, Split]:
-        """A trained network from the cache, or trained now, and test images."""
+        """Load or train a network, and return it with test images."""
         loaded = loaders.load(self.dataset)
         few = min(ADVERSARIAL_EXAMPLES, len(loaded.train)) if adversarial else None
-        training = plan.Training(
+        training = Training(
             epochs=ADVERSARIAL_EPOCHS if adversarial else None,
             examples=None if few == len(loaded.train) else few,
             precision=self.precision,
             adversarial=adversarial,
         )
-        obtained = plan.train(
-            model=self.model, spatial=spatial, channel="learned", seed=0, dataset=self.dataset,
-            training=training, device=self.device,
-        )  # fmt: skip
-        return obtained.model, balanced(loaded.test, min(count, len(loaded.test)))
+        model = trained_model(ModelSpec(self.model, spatial), training)
+        trained = train_model(model, loaded, self.where)
+        return trained.model, balanced_subset(loaded.test, min(count, len(loaded.test)))
 
     def _name(self) -> str:
         return loaders.load(self.dataset).name
 
 
-def _where(device: torch.device) -> str:
+def _describe_machine(device: torch.device) -> str:
     versions = provenance.versions()
     named = ", ".join(
         f"{name} {version}" for name, version in versions.items() if name != "robustbench-mix"
     )
-    others = [f"{n} {v}" for n in (*peers.PGD, "timm") if (v := peers.installed(n)) is not None]
+    others = [
+        f"{n} {v}" for n in (*peers.PGD, "timm") if (v := peers.installed_version(n)) is not None
+    ]
     extra = [one for one in others if one.split()[0] not in versions]
     cpu = _processor()
     return f"{describe(device)}, {cpu}; {', '.join([named, *extra])}"

@@ -1,4 +1,4 @@
-"""The benchmark table, as Markdown and as plain JSON values."""
+"""The table of benchmarks, as Markdown and as plain JSON values."""
 
 from __future__ import annotations
 
@@ -15,9 +15,15 @@ from robustbench_mix.storage.validation import Name, is_name
 
 @dataclass(frozen=True)
 class Row:
-    """One line: some work, what it is measured against, what to reach, what was reached.
+    """One line of the table.
 
-    `values` are the ratios of the repetitions; `note` says what else there is to know.
+    Args:
+        work: What is measured.
+        against: What it is compared with.
+        target: The ratio to reach.
+        values: The ratios of the repetitions.
+        note: Remarks.
+        unit: Unit of the values.
     """
 
     work: str
@@ -30,7 +36,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Part:
-    """The rows of one part, where they were measured, and which peers were not there."""
+    """The rows of a part, the machine they were measured on, and the peers not installed."""
 
     where: str
     rows: list[Row] = field(default_factory=list)
@@ -41,7 +47,7 @@ Table = dict[str, Part]  # by the name of the part, in the order of the table
 
 
 def to_json(table: Table) -> dict[str, Any]:
-    """The same as plain values."""
+    """Return the table as plain values."""
     return {name: asdict(part) for name, part in table.items()}
 
 
@@ -52,7 +58,7 @@ def from_json(plain: Any) -> Table:
     except msgspec.ValidationError as error:
         raise ValueError(f"no parts with rows of texts and numbers: {error}") from error
     for name, part in table.items():
-        if not is_name(name) or not all(map(_is_cell, _texts(part))):
+        if not is_name(name) or not all(map(_is_cell_text, _texts(part))):
             raise ValueError(f"no parts with rows of texts that fit a table: {name!r}")
     return table
 
@@ -62,13 +68,13 @@ def _texts(part: Part) -> list[str]:
     return [part.where, *part.skipped, *(text for row in rows for text in row)]
 
 
-def _is_cell(text: str) -> bool:
+def _is_cell_text(text: str) -> bool:
     """Whether a text can be printed, and stays in its cell of the table."""
     return text.isprintable() and not re.search(r"[|<]|\]\(", text)
 
 
 def to_markdown(table: Table) -> str:
-    """One table for each place that something was measured at, one line per row."""
+    """Return the Markdown: one table for each machine, one line per row."""
     lines = [
         "# Benchmarks",
         "",
@@ -85,7 +91,7 @@ def to_markdown(table: Table) -> str:
             "| --- | --- | --- | --- | --- |",
         ]
         lines += [
-            f"| {row.work} | {row.against} | {row.target} | {reached(row)} | {row.note} |"
+            f"| {row.work} | {row.against} | {row.target} | {format_values(row)} | {row.note} |"
             for part in here
             for row in part.rows
         ]
@@ -94,8 +100,8 @@ def to_markdown(table: Table) -> str:
     return "\n".join(lines) + "\n"
 
 
-def reached(row: Row) -> str:
-    """The median, and the range of more than one value."""
+def format_values(row: Row) -> str:
+    """Return the median, and the range if there is more than one value."""
     if not row.values:
         return "-"
     median = f"{statistics.median(row.values):.3g}{row.unit}"

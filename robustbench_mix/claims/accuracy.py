@@ -6,7 +6,7 @@ from itertools import pairwise
 
 from robustbench_mix.claims import paper
 from robustbench_mix.claims.claim import Claim, judge
-from robustbench_mix.claims.pairs import Kind, clean_pairs, words
+from robustbench_mix.claims.pairs import Kind, clean_pairs, describe_pair
 from robustbench_mix.results.records import Run
 
 MARGIN = 0.04  # the paper's own largest gap is 3.3 points
@@ -41,7 +41,7 @@ def _margin_claim(runs: list[Run], kind: Kind, number: str, title: str, statemen
         h = pair.header
         ours, theirs = (paper.clean(h.model, h.dataset, *side) for side in (kind, FULL))
         gap = None if ours is None or theirs is None else ours - theirs
-        findings.append(pair.finding("0", gap, words(pair)))
+        findings.append(pair.finding("0", gap, describe_pair(pair)))
     claim = Claim(
         number, title, statement,
         f"Non-inferiority with a margin of {100 * MARGIN:.0f} points, one-sided at 2.5 %, "
@@ -63,7 +63,7 @@ def static_structure(runs: list[Run]) -> Claim:
             if pair.header.model != "resnet14":
                 gap = None
             step = f"{NAMES.get(better)} over {NAMES.get(worse, 'Identity')}"
-            findings.append(pair.finding("0", gap, {**words(pair), "step": step}))
+            findings.append(pair.finding("0", gap, {**describe_pair(pair), "step": step}))
     claim = Claim(
         "2", "The structure of static filters matters",
         "Clean accuracy falls from learned filters to different random ones, to one random set "

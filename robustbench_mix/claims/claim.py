@@ -183,16 +183,16 @@ def _verdict(findings: list[Finding]) -> tuple[str, str]:
     counts = {answer: sum(f.answer == answer for f in asked) for answer in (YES, NO, UNDECIDED)}
     total = len(asked)
     if counts[YES] == total:
-        return HOLDS, f"in {_of(total, total)}"
+        return HOLDS, f"in {_count_comparisons(total, total)}"
     if counts[YES]:
         rest = f"not in {counts[NO]}, open in {counts[UNDECIDED]}"
-        return IN_PART, f"in {_of(counts[YES], total)}; {rest}"
+        return IN_PART, f"in {_count_comparisons(counts[YES], total)}; {rest}"
     if counts[UNDECIDED]:
-        return OPEN, f"open in {_of(counts[UNDECIDED], total)}"
+        return OPEN, f"open in {_count_comparisons(counts[UNDECIDED], total)}"
     return FAILS, f"in none of {total}"
 
 
-def _of(count: int, total: int) -> str:
+def _count_comparisons(count: int, total: int) -> str:
     return f"{count} of {total} comparison" + ("s" if total > 1 else "")
 
 

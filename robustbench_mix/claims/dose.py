@@ -8,7 +8,7 @@ import numpy as np
 
 from robustbench_mix.claims.accuracy import CHANS, FULL
 from robustbench_mix.claims.claim import Claim, Finding, compare, judge
-from robustbench_mix.claims.pairs import Pair, multiplier, pairs, trained_on
+from robustbench_mix.claims.pairs import Pair, depth_multiplier, pairs, training_words
 from robustbench_mix.results import twins
 from robustbench_mix.results.records import Run
 
@@ -41,13 +41,13 @@ def dose_sets(runs: list[Run]) -> list[Doses]:
     """
     trainings: dict[tuple[str, str], list[Run]] = {}
     for run in runs:
-        if multiplier(run.header.model):
-            trainings.setdefault((trained_on(run.header), run.header.data_hash), []).append(run)
+        if depth_multiplier(run.header.model):
+            trainings.setdefault((training_words(run.header), run.header.data_hash), []).append(run)
     found: dict[tuple[object, ...], Doses] = {}
     for key, alike in trainings.items():
         for pair in pairs(alike, FULL, CHANS):
             h = pair.header
-            named = multiplier(h.model)
+            named = depth_multiplier(h.model)
             assert named is not None
             family, dose = named
             found.setdefault((*key, h.dataset, family, h.protocol), {})[dose] = pair
@@ -76,7 +76,7 @@ def _slopes(doses: Doses) -> list[Finding]:
     one = next(iter(doses.values()))
     where = {
         "model": _family(doses)[1], "d": ", ".join(map(str, doses)),
-        "trained on": trained_on(one.header), "attack": one.header.protocol,
+        "trained on": training_words(one.header), "attack": one.header.protocol,
     }  # fmt: skip
     findings = []
     for eps in one.first:
@@ -94,7 +94,7 @@ def _slopes(doses: Doses) -> list[Finding]:
 
 def _family(doses: Doses) -> tuple[str, str, str]:
     h = next(iter(doses.values())).header
-    named = multiplier(h.model)
+    named = depth_multiplier(h.model)
     assert named is not None
     return h.dataset, named[0], h.protocol
 

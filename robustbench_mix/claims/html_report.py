@@ -21,19 +21,19 @@ from robustbench_mix.results.intervals import wilson
 from robustbench_mix.results.probes import Transfer
 from robustbench_mix.results.records import Run
 from robustbench_mix.results.unshuffling import Decoding
-from robustbench_mix.storage.files import write_changed
-from robustbench_mix.storage.locks import alone
+from robustbench_mix.storage.files import write_if_changed
+from robustbench_mix.storage.locks import exclusive_lock
 
 NAME = "report.html"
-AMPLIFIED = 127  # what a perturbation is scaled to, in grey levels, around the middle
+AMPLITUDE = 127  # what a perturbation is scaled to, in grey levels, around the middle
 SIDE = 96  # pixels of a picture, at least
 
 
 def write(results: Path) -> list[Path]:
     """Regenerate report.html from the records under `results`; empty if nothing changed."""
     path = results / NAME
-    with alone(path):
-        return write_changed({path: to_html(results)})
+    with exclusive_lock(path):
+        return write_if_changed({path: to_html(results)})
 
 
 def to_html(results: Path) -> str:
@@ -49,19 +49,19 @@ def to_html(results: Path) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    found = verdicts.every(runs, decoded, analysis_plan.read_all(results))
+    found = verdicts.all_claims(runs, decoded, analysis_plan.read_all(results))
     return environment.get_template("report.html").render(
         claims=found,
         method=page.METHOD.replace("*", ""),
         tables=[page.table(claim) for claim in found],
         curves=[
-            {"alt": _described(group), "src": _svg(partial(plots.figure, group))}
+            {"alt": _describe_curves(group), "src": _svg(partial(plots.figure, group))}
             for group in plots.groups(runs).values()
         ],
         drawn=_svg,
-        explanations=overview.every(runs, probed, transferred),
+        explanations=overview.all_explanations(runs, probed, transferred),
         examples=[_examples(one) for one in _first_pairs(transferred)],
-        puzzles=_puzzles(decoded),
+        puzzles=_unshuffling_sheets(decoded),
         runs=[_provenance(run) for run in runs],
         source=paper.source(),
     )
@@ -69,11 +69,11 @@ def to_html(results: Path) -> str:
 
 def _svg(draw: Callable[[Any], None]) -> str:
     """A drawing as a data URI."""
-    data = base64.b64encode(svg.svg(draw).encode()).decode()
+    data = base64.b64encode(svg.render(draw).encode()).decode()
     return f"data:image/svg+xml;base64,{data}"
 
 
-def _described(group: list[Run]) -> str:
+def _describe_curves(group: list[Run]) -> str:
     """The curves of a group in words, for who cannot see them."""
     parts = [f"{plots.title(group)}: accuracy by epsilon."]
     for curve in plots.curves(group):
@@ -107,8 +107,8 @@ def _examples(probe: Transfer) -> dict[str, Any]:
             perturbed = adversarial[made][at]
             moved = perturbed - clean[at]
             size = float(np.abs(moved).max())
-            scale = AMPLIFIED / 255 / max(size, 1e-12)
-            says = [classes[int(row[f"says_{made}_{judged}"])] for judged in probes.SIDES]
+            scale = AMPLITUDE / 255 / max(size, 1e-12)
+            says = [classes[int(row[f"says_{made}_{judge}"])] for judge in probes.SIDES]
             views.append(
                 {
                     "made": "learned" if made == "first" else h.spatial,
@@ -125,9 +125,9 @@ def _examples(probe: Transfer) -> dict[str, Any]:
             "spatial": h.spatial}  # fmt: skip
 
 
-def _puzzles(found: list[Decoding]) -> list[dict[str, Any]]:
+def _unshuffling_sheets(found: list[Decoding]) -> list[dict[str, Any]]:
     pages = []
-    for group in gallery.pairs(found):
+    for group in gallery.twin_groups(found):
         h = group[0].header
         names = ["original", "shuffled", *(one.header.spatial for one in group)]
         shown = [f"{one.header.spatial} {one.psnr.mean():.2f} dB" for one in group]
@@ -143,7 +143,7 @@ def _puzzles(found: list[Decoding]) -> list[dict[str, Any]]:
 
 def _provenance(run: Run) -> dict[str, Any]:
     h = run.header
-    survived = run.survived()
+    survived = run.standing()
     shares = []
     for eps, kept in survived.items():
         low, high = wilson(int(kept.sum()), len(kept))
@@ -163,7 +163,7 @@ def _provenance(run: Run) -> dict[str, Any]:
 def _picture(pixels: np.ndarray) -> str:
     levels = (255 * pixels.clip(0, 1)).round().astype(np.uint8)
     scale = max(1, round(SIDE / max(levels.shape[:2])))
-    return _png(gallery.enlarged(levels, scale))
+    return _png(gallery.enlarge(levels, scale))
 
 
 def _png(pixels: np.ndarray) -> str:

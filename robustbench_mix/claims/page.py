@@ -6,11 +6,11 @@ from pathlib import Path
 
 from robustbench_mix.claims import paper
 from robustbench_mix.claims.claim import SEEDS, Claim, Finding
-from robustbench_mix.claims.explanations import table as explanations
 from robustbench_mix.claims.explanations.overview import Explanation
+from robustbench_mix.claims.explanations.table import DRAWINGS, draw, section_lines
 from robustbench_mix.results.markdown import head, line, plain
-from robustbench_mix.storage.files import differing, safe_name, write_changed
-from robustbench_mix.storage.locks import alone
+from robustbench_mix.storage.files import files_that_differ, safe_name, write_if_changed
+from robustbench_mix.storage.locks import exclusive_lock
 
 NAME = "claims.md"
 FOLDER = "claims"  # of what the verdicts rest on, in a results folder
@@ -29,16 +29,16 @@ def write(
     results: Path, found: list[Claim], why: list[Explanation], plans: list[str]
 ) -> list[Path]:
     """Write claims.md under `results`, its appendices and drawings; return what changed."""
-    with alone(results / NAME):
-        drawn = explanations.draw(results, why)
-        return [*write_changed(content(results, found, why, plans)), *drawn]
+    with exclusive_lock(results / NAME):
+        drawn = draw(results, why)
+        return [*write_if_changed(content(results, found, why, plans)), *drawn]
 
 
 def stale(
     results: Path, found: list[Claim], why: list[Explanation], plans: list[str]
 ) -> list[Path]:
     """Return the files that are not what these claims and explanations give."""
-    return differing(content(results, found, why, plans))
+    return files_that_differ(content(results, found, why, plans))
 
 
 def content(
@@ -103,7 +103,7 @@ def _appendix(versions: list[Claim]) -> str:
 def _why(why: list[Explanation]) -> str:
     lines = ["# Why there is a gap, or none"]
     for one in why:
-        lines += ["", *explanations.to_markdown(one, f"../{explanations.FOLDER}")]
+        lines += ["", *section_lines(one, f"../{DRAWINGS}")]
     return "\n".join(lines) + "\n"
 
 

@@ -48,7 +48,7 @@ class Pair:
 
 
 def pairs(runs: list[Run], first: Kind, second: Kind) -> list[Pair]:
-    """Every set of twins that differ in these kinds of mixers and in nothing else.
+    """Return every set of twins that differ in these kinds of mixers and in nothing else.
 
     Adversarially trained networks are left out: the paper's claims are of standard training.
     So are networks that brought their weights: what such twins share is not known.
@@ -74,7 +74,7 @@ def pairs(runs: list[Run], first: Kind, second: Kind) -> list[Pair]:
 
 
 def clean_pairs(runs: list[Run], first: Kind, second: Kind) -> list[Pair]:
-    """The same without the protocol: each network's largest clean evaluation."""
+    """Return the same without the protocol: each model's largest clean evaluation."""
     largest = twins.largest(
         pairs(runs, first, second),
         lambda pair: (pair.header.dataset, pair.header.model),
@@ -88,15 +88,20 @@ def kind_of(run: Run) -> Kind:
     return run.header.spatial, run.header.channel
 
 
-def words(pair: Pair, *, protocol: bool = False) -> dict[str, str]:
-    """What a reader needs to know of where a pair is from."""
+def describe_pair(pair: Pair, *, protocol: bool = False) -> dict[str, str]:
+    """Return what a reader needs to know of where a pair is from.
+
+    Args:
+        pair: The pair.
+        protocol: Whether to name the attack.
+    """
     h = pair.header
-    found = {"model": h.model, "trained on": trained_on(h)}
+    found = {"model": h.model, "trained on": training_words(h)}
     return {**found, "attack": h.protocol} if protocol else found
 
 
-def trained_on(header: NetworkHeader) -> str:
-    """Images x epochs of a training, `?` where it was not ours."""
+def training_words(header: NetworkHeader) -> str:
+    """Return images x epochs of a training, `?` where rbmix did not train."""
     if not header.train_examples:
         return "?"
     return f"{header.train_examples:,} x {header.epochs}"
@@ -106,7 +111,7 @@ def _pair(first: dict[int, Run], second: dict[int, Run]) -> Pair | None:
     seeds = sorted(first.keys() & second.keys())
     if not seeds:
         return None
-    sides = [[side[seed].survived() for seed in seeds] for side in (first, second)]
+    sides = [[side[seed].standing() for seed in seeds] for side in (first, second)]
     ones, twos = (
         {eps: np.stack([table[eps].to_numpy() for table in side]) for eps in side[0]}
         for side in sides
@@ -114,12 +119,12 @@ def _pair(first: dict[int, Run], second: dict[int, Run]) -> Pair | None:
     return Pair(first[seeds[0]].header, seeds, ones, twos)
 
 
-def multiplier(model: str) -> tuple[str, int] | None:
-    """A CIFAR ResNet's family and its depth multiplier, which is the paper's unless named."""
+def depth_multiplier(model: str) -> tuple[str, int] | None:
+    """Return a CIFAR ResNet's family and its depth multiplier, the paper's unless named."""
     match = re.fullmatch(r"(resnet(?:14|20|26|32|38))(_w\d+)?(?:_d(\d+))?", model)
     return (match[1], int(match[3] or MULTIPLIER)) if match else None
 
 
-def names_multiplier(model: str) -> bool:
+def names_depth_multiplier(model: str) -> bool:
     """Whether a CIFAR ResNet is there to have that depth multiplier, be it the paper's."""
-    return multiplier(model) is not None and "_d" in model
+    return depth_multiplier(model) is not None and "_d" in model

@@ -30,7 +30,17 @@ def source() -> str:
 
 
 def clean(model: str, dataset: str, spatial: str, channel: str = "learned") -> float | None:
-    """Clean accuracy of the paper's network of that name."""
+    """Return the clean accuracy of the paper's model of that name, as a share.
+
+    Args:
+        model: A model name.
+        dataset: A data set, or a class folder named after one of the paper's.
+        spatial: The spatial mixers.
+        channel: The channel mixers.
+
+    Returns:
+        None where the paper has no such figure.
+    """
     variant = _variant(spatial, channel)
     if match := re.fullmatch(r"resnet(14|20|26|32|38)", model):
         table, key, at = figures()["resnet_clean"], "depth_n", (int(match[1]) - 2) // 6
@@ -47,7 +57,15 @@ def clean(model: str, dataset: str, spatial: str, channel: str = "learned") -> f
 def fgsm(
     model: str, dataset: str, eps: str, spatial: str, channel: str = "learned"
 ) -> float | None:
-    """Accuracy under single-step FGSM, the paper's only attack."""
+    """Return the accuracy under single-step FGSM, the paper's only attack; as `clean`.
+
+    Args:
+        model: A model name.
+        dataset: A data set.
+        eps: The epsilon as text.
+        spatial: The spatial mixers.
+        channel: The channel mixers.
+    """
     match = re.fullmatch(r"resnet(14|20|26|32|38)", model)
     rows = figures()["resnet_cifar10_fgsm"]
     variant = _variant(spatial, channel)
@@ -59,14 +77,19 @@ def fgsm(
 
 
 def static(dataset: str, spatial: str) -> float | None:
-    """Clean accuracy with static filters: the separable ResNet n = 2."""
+    """Return the clean accuracy with static filters: the separable ResNet n = 2; as `clean`."""
     rows = figures()["static"].get(_dataset(dataset) or "", {})
     value = rows.get(STATIC.get(spatial, spatial))
     return None if value is None else float(value) / 100
 
 
 def smoothing(keep: int, eps: str) -> float | None:
-    """Relative change of accuracy when 8 x 8 random filters keep `keep` x `keep` coefficients."""
+    """Return the relative change of accuracy when 8 x 8 random filters are low-passed.
+
+    Args:
+        keep: How many coefficients are kept, along each side.
+        eps: The epsilon as text, `0` for clean accuracy.
+    """
     rows = figures()["smoothing"]
     column = {"0": "clean"}.get(eps, f"eps_{eps.replace('/', '_')}")
     zeroed = 64 - keep**2
@@ -76,7 +99,15 @@ def smoothing(keep: int, eps: str) -> float | None:
 
 
 def psnr(dataset: str, depth: int, width: int, kernel: int, spatial: str) -> float | None:
-    """PSNR of un-shuffled CIFAR-10 test images in dB."""
+    """Return the PSNR of un-shuffled CIFAR-10 test images in dB; None where the paper has none.
+
+    Args:
+        dataset: A data set.
+        depth: The depth of the decoder.
+        width: Its width.
+        kernel: Its kernel size in pixels.
+        spatial: Its spatial mixers.
+    """
     rows = figures()["unshuffle_cifar10_psnr"]
     variant = _variant(spatial, "learned")
     row = rows.get(f"k{kernel}", {}).get(f"d{depth}_{variant}")

@@ -7,7 +7,7 @@ import re
 from robustbench_mix.claims import paper
 from robustbench_mix.claims.accuracy import CHANS, FULL
 from robustbench_mix.claims.claim import Claim, Finding, judge
-from robustbench_mix.claims.pairs import Pair, clean_pairs, pairs, words
+from robustbench_mix.claims.pairs import Pair, clean_pairs, describe_pair, pairs
 from robustbench_mix.results.records import Run
 
 ATTACKS = {
@@ -27,7 +27,7 @@ def more_robust(runs: list[Run], attack: str) -> Claim:
             continue
         for eps in list(pair.first)[1:]:
             gap = _paper_gap(pair, eps) if attack == "fgsm" else None
-            findings.append(pair.finding(eps, gap, {**words(pair), "eps": eps}))
+            findings.append(pair.finding(eps, gap, {**describe_pair(pair), "eps": eps}))
     claim = Claim(
         number, f"Random spatial mixers are more robust: {name}",
         "Within each epsilon, a network with frozen spatial mixers keeps more images than its "
@@ -70,7 +70,7 @@ def _smoothing(runs: list[Run], *, clean: bool) -> list[Finding]:
         for pair in twins:
             grid = ["0"] if clean else list(pair.first)[1:]
             for eps in grid:
-                where = {**words(pair, protocol=not clean), "filters": mode}
+                where = {**describe_pair(pair, protocol=not clean), "filters": mode}
                 where |= {} if clean else {"eps": eps}
                 findings.append(pair.finding(eps, _smoothing_gap(pair, mode, eps), where))
     return findings

@@ -7,23 +7,22 @@ from pathlib import Path
 
 from robustbench_mix.claims import accuracy, dose, robustness, unshuffling
 from robustbench_mix.claims.claim import Claim
-from robustbench_mix.claims.pairs import names_multiplier
+from robustbench_mix.claims.pairs import names_depth_multiplier
 from robustbench_mix.results import analysis_plan
-from robustbench_mix.results import unshuffling as decodings
 from robustbench_mix.results.analysis_plan import AnalysisPlan, planned_seeds
 from robustbench_mix.results.records import Run
-from robustbench_mix.results.unshuffling import Decoding
+from robustbench_mix.results.unshuffling import Decoding, read_all
 
-__all__ = ["Claim", "every", "of"]
+__all__ = ["Claim", "all_claims", "claims_of"]
 
 
-def every(
+def all_claims(
     runs: list[Run], found: list[Decoding], plans: list[AnalysisPlan] | None = None
 ) -> list[Claim]:
     """All of them, in the order of the paper, each on every data set that has records for it.
 
-    A pure function of the records. A verdict before the seeds that `plans` have is called interim. ResNets that name a depth multiplier are left to the claim on
-    that.
+    A pure function of the records. A verdict before the seeds that `plans` have is called
+    interim. ResNets that name a depth multiplier are left to the claim on that.
     """
     named: dict[str, tuple[list[Run], list[Decoding]]] = {}
     for run in runs:
@@ -41,9 +40,14 @@ def every(
     return tested
 
 
-def of(results: Path, runs: list[Run]) -> list[Claim]:
+def margins() -> dict[str, float]:
+    """Return the smallest difference that matters, by the number of the claim."""
+    return {claim.number: claim.margin for claim in _claims([], [])}
+
+
+def claims_of(results: Path, runs: list[Run]) -> list[Claim]:
     """All of them, from these runs and the un-shufflings under `results`."""
-    return every(runs, decodings.read_all(results), analysis_plan.read_all(results))
+    return all_claims(runs, read_all(results), analysis_plan.read_all(results))
 
 
 def _with_plan(claim: Claim, plans: list[AnalysisPlan]) -> Claim:
@@ -64,7 +68,7 @@ def _with_plan(claim: Claim, plans: list[AnalysisPlan]) -> Claim:
 
 def _claims(runs: list[Run], found: list[Decoding]) -> list[Claim]:
     every_dose = runs
-    runs = [run for run in runs if not names_multiplier(run.header.model)]
+    runs = [run for run in runs if not names_depth_multiplier(run.header.model)]
     return [
         accuracy.almost_as_well(runs),
         accuracy.not_so_channels(runs),

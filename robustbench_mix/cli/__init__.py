@@ -12,7 +12,7 @@ import typer
 from robustbench_mix.cli import describe, evaluate, export, gate, measure, reports, sweep
 from robustbench_mix.cli.app import app
 from robustbench_mix.errors import RbmixError, is_out_of_memory, one_line
-from robustbench_mix.runtime.progress import hush_libraries
+from robustbench_mix.runtime.progress import ignore_library_warnings
 
 __all__ = [
     "app",
@@ -43,7 +43,7 @@ def main(arguments: list[str] | None = None) -> int:
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
         with warnings.catch_warnings():
-            hush_libraries()
+            ignore_library_warnings()
             result: Any = app(args=given or ["--help"], prog_name="rbmix", standalone_mode=False)
         code = result if isinstance(result, int) else 0
     except RbmixError as error:

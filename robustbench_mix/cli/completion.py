@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from robustbench_mix.config import catalog, protocols
-from robustbench_mix.config.specs import CHANNEL, RUNNERS, SPATIAL
+from robustbench_mix.config.catalog import RUNNERS
+from robustbench_mix.config.model import CHANNEL, SPATIAL
 from robustbench_mix.runtime import plugins
 from robustbench_mix.sweeps import definition
 
@@ -30,10 +31,10 @@ def several(complete: Complete) -> Complete:
     return of_last
 
 
-models = one_of(lambda: [*catalog.MODELS, *plugins.packages("model")])
+models = one_of(lambda: [*catalog.MODELS, *plugins.registering_packages("model")])
 datasets = one_of(lambda: catalog.DATASETS)
 spatial = one_of(lambda: [word.partition("S")[0] for word in SPATIAL[:-1]])
 channel = one_of(lambda: CHANNEL)
 attacks = one_of(protocols.names)
 runners = one_of(lambda: RUNNERS)
-sweeps = one_of(definition.names)
+sweeps = one_of(definition.shipped_sweeps)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Optional
+from typing import Annotated, Optional
 
 import typer
 
@@ -15,9 +15,11 @@ from robustbench_mix.cli.options import (
     InputSize,
     Quiet,
     SpatialWord,
-    answer,
     load_torch,
+    print_answer,
 )
+from robustbench_mix.config import catalog
+from robustbench_mix.config.model import Interface, ModelSpec
 
 
 @app.command()
@@ -26,7 +28,7 @@ def describe(
         str,
         typer.Argument(
             autocompletion=completion.models,
-            help="A model as for `rbmix train`: resnet14, timm:convmixer_768_32.",
+            help="Model, as for `rbmix train`: resnet14, timm:convmixer_768_32.",
         ),
     ],
     spatial: SpatialWord = "learned",
@@ -35,7 +37,7 @@ def describe(
         Optional[str],
         typer.Option(
             autocompletion=completion.datasets,
-            help="Fit this data set instead of 32x32 colour images.",
+            help="Data set to fit, instead of 32x32 colour images.",
         ),
     ] = None,
     input_size: InputSize = None,
@@ -43,22 +45,19 @@ def describe(
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Show what of a model is spatial, channel and other, what was converted, and what it costs.
+    """Show a model's spatial and channel mixers, what was made separable, and what it costs.
 
-    As it would be trained: dense convolutions are made separable. Weights are neither needed nor
-    downloaded.
+    The model is shown as it would be trained: with its dense convolutions made separable. No
+    weights are needed or downloaded.
     """
-    from robustbench_mix.config import command_checks
-
-    words: dict[str, Any] = {
-        "model": model, "spatial": spatial, "channel": channel, "dataset": dataset,
-        "input_size": input_size, "classes": classes,
-    }  # fmt: skip
-    command_checks.description(**words)
+    spec = ModelSpec(model, spatial, channel, interface=Interface(input_size, classes=classes))
+    catalog.check_model(model)
+    if dataset is not None:
+        catalog.check_dataset(dataset)
     load_torch(as_json or quiet)
 
     from robustbench_mix.cli import render
     from robustbench_mix.models import description
 
-    found = description.describe(**words)
-    answer(as_json, quiet, found, lambda: render.description(found))
+    found = description.describe(spec, dataset)
+    print_answer(as_json, quiet, found, lambda: render.description(found))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Optional
+from typing import Annotated, Optional
 
 import typer
 
@@ -36,13 +36,24 @@ from robustbench_mix.cli.options import (
     Std,
     TrainExamples,
     Weights,
-    answer,
-    chosen,
+    choose_folder,
+    eps_grid,
     interface,
-    listed,
     load_torch,
-    names,
+    paths_json,
+    print_answer,
     whole,
+)
+from robustbench_mix.config.model import ModelSpec
+from robustbench_mix.config.training import Training
+from robustbench_mix.evaluation.plan import (
+    DataPlan,
+    EvaluationPlan,
+    TrainingPlan,
+    attack_plan,
+    explanation_plan,
+    model_plan,
+    trained_model,
 )
 from robustbench_mix.runtime import progress
 from robustbench_mix.storage import remote
@@ -57,7 +68,9 @@ def evaluate(
     dataset: DatasetName = "digits",
     examples: Annotated[
         Optional[int],
-        typer.Option(parser=whole, help="Test images, a fixed subset balanced over the classes."),
+        typer.Option(
+            parser=whole, help="Number of test images, a fixed subset balanced over the classes."
+        ),
     ] = None,
     eps: EpsGrid = None,
     norm: NormName = None,
@@ -65,13 +78,14 @@ def evaluate(
     exhaustive: Annotated[
         bool,
         typer.Option(
-            "--exhaustive", help="Every attack at every epsilon, to its end: nothing saved."
+            "--exhaustive", help="Run every attack at every epsilon to its end, without any saving."
         ),
     ] = False,
     randomised: Annotated[
         bool,
         typer.Option(
-            "--randomised", help="The network draws random numbers: attack means, judge by vote."
+            "--randomised",
+            help="For networks that draw random numbers: mean gradients, majority votes.",
         ),
     ] = False,
     seed: Seed = 0,
@@ -96,41 +110,46 @@ def evaluate(
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Attack a model over an epsilon grid; train it first if it is not cached.
+    """Attack a model over a grid of epsilons; train it first if it is not cached.
 
-    A model that comes with weights is never trained: one with --weights or --pretrained, and one
-    from hf: or package.module:callable unless --spatial or --channel asks for a variant of it.
-    With --weights these two say how the file was made: the model's convolutions are made
-    separable before it is loaded, and learned and frozen are compared as twins.
+    A model that comes with weights is never trained: with --weights or --pretrained, and from hf:
+    or package.module:callable unless --spatial or --channel asks for a variant. With --weights,
+    --spatial and --channel say how the file was made: the model is made separable before the file
+    is loaded, and learned and frozen are compared as twins.
     """
-    from robustbench_mix.config import command_checks
-    from robustbench_mix.config.training import Training
-
-    words: dict[str, Any] = {
-        "model": model, "spatial": spatial, "channel": channel, "seed": seed, "dataset": dataset,
-        "attack": attack, "eps": None if eps is None else listed(eps), "norm": norm,
-        "examples": examples, "batch_size": batch_size, "weights": weights,
-        "training": Training(epochs, train_examples, lr, precision, adversarial, adversarial_eps),
-        "device": device, "pretrained": pretrained,
-        "interface": interface(input_size, mean, std, classes),
-        "backend": backend, "exhaustive": exhaustive, "randomised": randomised,
-    }  # fmt: skip
-    command_checks.evaluation(**words)
-    results = chosen(out, as_json or quiet)
+    data = DataPlan(dataset, examples)
+    planned = EvaluationPlan(
+        data=data,
+        device=device,
+        model=model_plan(
+            model, spatial, channel, seed, weights=weights, pretrained=pretrained,
+            interface=interface(input_size, mean, std, classes),
+            training=Training(
+                epochs, train_examples, lr, precision, adversarial, adversarial_eps
+            ),
+        ),
+        attack=attack_plan(
+            attack, data.name, eps=eps_grid(eps), norm=norm, backend=backend, exhaustive=exhaustive,
+            randomised=randomised, batch_size=batch_size,
+        ),
+    )  # fmt: skip
+    results = choose_folder(out, as_json or quiet)
     load_torch(as_json or quiet)
 
     from robustbench_mix.cli import render
-    from robustbench_mix.evaluation import plan
+    from robustbench_mix.evaluation import evaluate
     from robustbench_mix.results import leaderboard, plots
     from robustbench_mix.storage import files
 
-    with files.noted() as changed:
-        done = plan.evaluate(**words, results=results, fresh=fresh, quiet=as_json or quiet)
-    with progress.doing("bringing leaderboard and curves up to date"):
+    with files.record_written_files() as changed:
+        done = evaluate.evaluate(planned, results, fresh=fresh)
+    with progress.report_if_slow("bringing leaderboard and curves up to date"):
         written = [*changed & {done.path}, *plots.refresh(results)]
     rows = leaderboard.rows([done.run])
     found = render.evaluation_json(done.run, rows, done.path, written)
-    answer(as_json, quiet, found, lambda: render.evaluation(done.run, rows, done.path, written))
+    print_answer(
+        as_json, quiet, found, lambda: render.evaluation(done.run, rows, done.path, written)
+    )
 
 
 @app.command()
@@ -154,29 +173,25 @@ def train(
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Train a model and keep its checkpoint; nothing to do if it is cached.
+    """Train a model and keep its checkpoint; do nothing if it is cached.
 
-    Any architecture will do: its dense convolutions are made separable, and it is trained from
-    fresh weights, whatever weights others have for it.
+    Any architecture works: its dense convolutions are made separable, and it is always trained
+    from fresh weights.
     """
-    from robustbench_mix.config import command_checks
-    from robustbench_mix.config.training import Training
-
-    words: dict[str, Any] = {
-        "model": model, "spatial": spatial, "channel": channel, "seed": seed, "dataset": dataset,
-        "training": Training(epochs, train_examples, lr, precision, adversarial, adversarial_eps),
-        "device": device, "interface": interface(input_size, mean, std, classes),
-    }  # fmt: skip
-    command_checks.training(**words)
+    training = Training(epochs, train_examples, lr, precision, adversarial, adversarial_eps)
+    spec = ModelSpec(model, spatial, channel, seed, interface(input_size, mean, std, classes))
+    planned = TrainingPlan(
+        data=DataPlan(dataset), device=device, model=trained_model(spec, training)
+    )
     load_torch(as_json or quiet)
 
     from robustbench_mix.cli import render
-    from robustbench_mix.evaluation import plan
+    from robustbench_mix.evaluation import load_model
     from robustbench_mix.models.checkpoint import as_plain
 
-    obtained = plan.train(**words, quiet=as_json or quiet)
-    found = {**as_plain(obtained.header), "checkpoint": str(obtained.path)}
-    answer(as_json, quiet, found, lambda: render.training(obtained.header, obtained.path))
+    trained = load_model.train(planned)
+    found = {**as_plain(trained.header), "checkpoint": str(trained.path)}
+    print_answer(as_json, quiet, found, lambda: render.training(trained.header, trained.path))
 
 
 @app.command()
@@ -186,7 +201,7 @@ def explain(
     channel: ChannelWord = "learned",
     dataset: DatasetName = "digits",
     examples: Annotated[
-        Optional[int], typer.Option(parser=whole, help="Test images to measure.")
+        Optional[int], typer.Option(parser=whole, help="Number of test images to measure.")
     ] = None,
     eps: Annotated[
         Optional[str], typer.Option(help="Epsilons instead of the FGSM protocol's.")
@@ -208,25 +223,20 @@ def explain(
     quiet: Quiet = False,
 ) -> None:
     """Measure what explains a gap: margins, gradients, linearity, transfer, frequencies."""
-    from robustbench_mix.config import command_checks
-    from robustbench_mix.config.training import Training
-
-    words: dict[str, Any] = {
-        "model": model, "spatial": spatial, "channel": channel, "seed": seed, "dataset": dataset,
-        "examples": examples, "eps": None if eps is None else listed(eps),
-        "training": Training(epochs, train_examples, lr, precision, adversarial, adversarial_eps),
-        "device": device, "interface": interface(input_size, mean, std, classes),
-    }  # fmt: skip
-    command_checks.explanation(**words)
-    results = chosen(out, as_json or quiet)
+    training = Training(epochs, train_examples, lr, precision, adversarial, adversarial_eps)
+    spec = ModelSpec(model, spatial, channel, seed, interface(input_size, mean, std, classes))
+    planned = explanation_plan(
+        trained_model(spec, training), DataPlan(dataset, examples), eps_grid(eps), device
+    )
+    results = choose_folder(out, as_json or quiet)
     load_torch(as_json or quiet)
 
     from robustbench_mix.cli import render
-    from robustbench_mix.evaluation import plan
+    from robustbench_mix.evaluation import explain
     from robustbench_mix.storage import files
 
-    with files.noted() as changed:
-        paths = plan.explain(**words, results=results, quiet=as_json or quiet)
+    with files.record_written_files() as changed:
+        paths = explain.explain(planned, results)
     written, read = ([path for path in paths if (path in changed) == new] for new in (True, False))
-    found = {**names(written), "records": [remote.name(path) for path in paths]}
-    answer(as_json, quiet, found, lambda: render.saved(written, read))
+    found = {**paths_json(written), "records": [remote.display_name(path) for path in paths]}
+    print_answer(as_json, quiet, found, lambda: render.saved(written, read))

@@ -9,7 +9,15 @@ import typer
 
 from robustbench_mix.cli import completion
 from robustbench_mix.cli.app import app
-from robustbench_mix.cli.options import AsJson, Quiet, answer, chosen, existing, names, whole
+from robustbench_mix.cli.options import (
+    AsJson,
+    Quiet,
+    choose_folder,
+    paths_json,
+    print_answer,
+    require_folder,
+    whole,
+)
 
 
 @app.command()
@@ -17,65 +25,72 @@ def export(
     results: Annotated[
         Optional[Path],
         typer.Argument(
-            show_default="results", help="A results folder, or the .parquet file of one run."
+            show_default="results", help="Folder of results, or the .parquet file of one run."
         ),
     ] = None,
     model: Annotated[
         Optional[str],
-        typer.Option(autocompletion=completion.models, help="The run of this model."),
+        typer.Option(autocompletion=completion.models, help="Model of the run."),
     ] = None,
     spatial: Annotated[
         Optional[str],
-        typer.Option(autocompletion=completion.spatial, help="With these spatial mixers."),
+        typer.Option(autocompletion=completion.spatial, help="Spatial mixers of the run."),
     ] = None,
     channel: Annotated[
         Optional[str],
-        typer.Option(autocompletion=completion.channel, help="With these channel mixers."),
+        typer.Option(autocompletion=completion.channel, help="Channel mixers of the run."),
     ] = None,
-    seed: Annotated[Optional[int], typer.Option(parser=whole, help="Of this seed.")] = None,
+    seed: Annotated[Optional[int], typer.Option(parser=whole, help="Seed of the run.")] = None,
     dataset: Annotated[
-        Optional[str], typer.Option(autocompletion=completion.datasets, help="On this data set.")
+        Optional[str], typer.Option(autocompletion=completion.datasets, help="Data set of the run.")
     ] = None,
     attack: Annotated[
-        str, typer.Option(autocompletion=completion.attacks, help="Under this protocol.")
+        str, typer.Option(autocompletion=completion.attacks, help="Protocol of the run.")
     ] = "autoattack",
     backend: Annotated[
-        Optional[str], typer.Option(help="By this backend, as the leaderboard names it.")
+        Optional[str], typer.Option(help="Backend of the run, as the leaderboard names it.")
     ] = None,
     eps: Annotated[
-        Optional[str], typer.Option(help="The epsilon of the entry; RobustBench's if it has one.")
+        Optional[str],
+        typer.Option(help="Epsilon of the entry; by default the one that RobustBench uses."),
     ] = None,
     model_id: Annotated[
-        Optional[str], typer.Option(help="Name of the entry, as Author2025Title.")
+        Optional[str], typer.Option(help="Name of the entry, as in Author2025Title.")
     ] = None,
     name: Annotated[Optional[str], typer.Option(help="Title of the paper.")] = None,
-    authors: Annotated[Optional[str], typer.Option(help="Its authors: A. First, B. Last.")] = None,
-    link: Annotated[Optional[str], typer.Option(help="Where it is.")] = None,
-    venue: Annotated[Optional[str], typer.Option(help="Where it appeared: ICML 2025.")] = None,
+    authors: Annotated[
+        Optional[str], typer.Option(help="Authors of the paper, as in A. First, B. Last.")
+    ] = None,
+    link: Annotated[Optional[str], typer.Option(help="Link to the paper.")] = None,
+    venue: Annotated[
+        Optional[str], typer.Option(help="Venue of the paper, as in ICML 2025.")
+    ] = None,
     architecture: Annotated[
-        Optional[str], typer.Option(help="Name of the architecture, if not the model's.")
+        Optional[str], typer.Option(help="Name of the architecture; by default that of the model.")
     ] = None,
     additional_data: Annotated[
         Optional[bool],
         typer.Option(
             "--additional-data/--no-additional-data",
-            help="Whether training saw other data; no for what rbmix trained.",
+            help="Whether training used additional data; no by default if rbmix trained the model.",
         ),
     ] = None,
     reported: Annotated[
-        Optional[str], typer.Option(help="The robust accuracy that the paper reports, in %.")
+        Optional[str], typer.Option(help="Robust accuracy that the paper reports, in %.")
     ] = None,
-    footnote: Annotated[Optional[str], typer.Option(help="Before what the flags say.")] = None,
+    footnote: Annotated[
+        Optional[str], typer.Option(help="Footnote; the flags are added to it.")
+    ] = None,
     out: Annotated[Path, typer.Option(help="Folder for DATASET/NORM/NAME.json.")] = Path(
         "model_info"
     ),
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Make an entry for RobustBench of a run under AutoAttack.
+    """Write an entry for RobustBench from a run under AutoAttack.
 
-    The numbers come from the records. What they do not know is given by options, or marked
-    `TO FILL` in the entry and said.
+    All numbers come from the records. Options give the rest; what is missing is marked `TO FILL`
+    in the entry and listed.
     """
     from robustbench_mix.cli import render
     from robustbench_mix.results import flags, probes, records
@@ -90,18 +105,20 @@ def export(
         "architecture": architecture, "additional_data": additional_data,
         "reported": reported, "footnote": footnote,
     }  # fmt: skip
-    source = chosen(results, as_json or quiet)
+    source = choose_folder(results, as_json or quiet)
     if source.suffix == ".parquet":
         run, transfers = records.read(source), []
     else:
-        run = records.only(existing(source), {k: v for k, v in wanted.items() if v is not None})
+        run = records.select_run(
+            require_folder(source), {k: v for k, v in wanted.items() if v is not None}
+        )
         transfers = probes.read_transfers(source)
     raised = flags.of_run(run, transfers)
-    entry = model_info.of(run, eps, raised, told)
+    entry = model_info.entry_of(run, eps, raised, told)
     path = model_info.write(out, model_id or model_info.default_id(run), entry)
-    lacks, remarks = model_info.to_fill(entry), model_info.remarks(entry)
-    found = {"entry": entry, "to_fill": lacks, "remarks": remarks, **names([path])}
+    lacks, remarks = model_info.missing_fields(entry), model_info.remarks(entry)
+    found = {"entry": entry, "to_fill": lacks, "remarks": remarks, **paths_json([path])}
     flagged = [f"flag {name}: {words} (docs/flags.md)" for name, words in raised.items()]
     still = [f"still to be filled: {', '.join(lacks)}"] if lacks else []
     said = [f"wrote {path}", *flagged, *remarks, *still]
-    answer(as_json, quiet, found, lambda: render.lines(said))
+    print_answer(as_json, quiet, found, lambda: render.lines(said))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import Annotated, Any, Optional
+from typing import Annotated, Optional
 
 import typer
 
@@ -31,14 +31,22 @@ from robustbench_mix.cli.options import (
     SpatialWish,
     TrainExamples,
     Weights,
-    answer,
-    chosen,
-    listed,
+    choose_folder,
+    eps_grid,
     load_torch,
-    names,
+    paths_json,
+    print_answer,
     whole,
 )
+from robustbench_mix.config.training import Training
 from robustbench_mix.errors import RbmixError
+from robustbench_mix.evaluation.plan import (
+    DataPlan,
+    EvaluationPlan,
+    attack_plan,
+    baseline_plan,
+    model_plan,
+)
 
 
 @app.command()
@@ -49,7 +57,7 @@ def baseline(
     attack: AttackName = "pgd",
     dataset: DatasetName = "digits",
     examples: Annotated[
-        int, typer.Option(parser=whole, help="Test images, a fixed subset balanced over classes.")
+        int, typer.Option(parser=whole, help="Number of test images, balanced over the classes.")
     ] = 64,
     eps: EpsGrid = None,
     norm: NormName = None,
@@ -62,7 +70,7 @@ def baseline(
         typer.Option(show_default="results/baselines", help="Folder for the baseline."),
     ] = None,
     replace: Annotated[
-        bool, typer.Option("--replace", help="Write it anew where there is one.")
+        bool, typer.Option("--replace", help="Overwrite an existing baseline.")
     ] = False,
     epochs: Epochs = None,
     train_examples: TrainExamples = None,
@@ -74,51 +82,55 @@ def baseline(
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Attack a model and keep the outcome of each image as a baseline for `rbmix check`."""
-    from robustbench_mix.config import command_checks
-    from robustbench_mix.config.training import Training
-
-    words: dict[str, Any] = {
-        "model": model, "spatial": spatial, "channel": channel, "seed": seed, "dataset": dataset,
-        "attack": attack, "eps": None if eps is None else listed(eps), "norm": norm,
-        "examples": examples, "backend": backend, "batch_size": batch_size, "weights": weights,
-        "training": Training(epochs, train_examples, lr, precision, adversarial, adversarial_eps),
-        "device": device,
-    }  # fmt: skip
-    command_checks.evaluation(**words)
-    folder = chosen(out, as_json or quiet, "baselines")
+    """Attack a model and write the outcome of each image as a baseline for `rbmix check`."""
+    data = DataPlan(dataset, examples)
+    planned = EvaluationPlan(
+        data=data,
+        device=device,
+        model=model_plan(
+            model, spatial, channel, seed, weights=weights,
+            training=Training(
+                epochs, train_examples, lr, precision, adversarial, adversarial_eps
+            ),
+        ),
+        attack=attack_plan(
+            attack, data.name, eps=eps_grid(eps), norm=norm, backend=backend,
+            batch_size=batch_size,
+        ),
+    )  # fmt: skip
+    folder = choose_folder(out, as_json or quiet, "baselines")
     load_torch(as_json or quiet)
 
     from robustbench_mix.cli import render
     from robustbench_mix.evaluation import regression_gate
 
-    written = regression_gate.write(**words, folder=folder, replace=replace, quiet=as_json or quiet)
-    answer(as_json, quiet, names(written), lambda: render.saved(written))
+    written = regression_gate.write(planned, folder, overwrite=replace)
+    print_answer(as_json, quiet, paths_json(written), lambda: render.saved(written))
 
 
 @app.command()
 def check(
     baseline: Annotated[
-        list[Path], typer.Option(help="A CSV of `rbmix baseline`; may be given several times.")
+        list[Path], typer.Option(help="A CSV from `rbmix baseline`; may be given several times.")
     ],
     examples: Annotated[
-        Optional[int], typer.Option(parser=whole, help="Only the baseline's first so many images.")
+        Optional[int],
+        typer.Option(parser=whole, help="Check only this many of the baseline's first images."),
     ] = None,
     tolerance: Annotated[
-        int, typer.Option(parser=whole, help="Images that may change at each epsilon.")
+        int, typer.Option(parser=whole, help="Number of images that may change at each epsilon.")
     ] = 1,
     weights: Weights = None,
-    junit: Annotated[Optional[Path], typer.Option(help="Write JUnit XML there.")] = None,
+    junit: Annotated[Optional[Path], typer.Option(help="File for a report as JUnit XML.")] = None,
     update: Annotated[
-        bool, typer.Option("--update", help="Accept what changed: write the baseline anew.")
+        bool, typer.Option("--update", help="Accept the changes: overwrite the baseline.")
     ] = False,
     batch_size: BatchSize = None,
     device: Device = "auto",
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Evaluate what a baseline was made of and exit 1 if anything got worse."""
-    from robustbench_mix.config import command_checks
+    """Repeat the attack of a baseline and exit with 1 if anything got worse."""
     from robustbench_mix.results.regression import baselines
 
     if tolerance < 0:
@@ -126,15 +138,13 @@ def check(
     if update and examples is not None:
         raise RbmixError(f"--update writes all images, leave out --examples {examples}")
     kept = {path: baselines.read(path) for path in baseline}
-    for path, one in kept.items():
-        command_checks.rerun(
-            one.words,
-            path,
-            examples=examples,
-            batch_size=batch_size,
-            weights=weights,
-            device=device,
+    plans = {
+        path: baseline_plan(
+            one, path, examples=examples, weights=weights or baselines.weights_of(one, path),
+            batch_size=batch_size, device=device,
         )
+        for path, one in kept.items()
+    }  # fmt: skip
     load_torch(as_json or quiet)
 
     from robustbench_mix.cli import render
@@ -144,15 +154,9 @@ def check(
 
     if junit is not None:
         check_writable(junit.parent)
-    how: dict[str, Any] = {
-        "weights": weights, "batch_size": batch_size, "device": device, "quiet": as_json or quiet,
-    }  # fmt: skip
-    runs = {
-        path: regression_gate.rerun(one, path, examples=examples, **how)
-        for path, one in kept.items()
-    }
+    runs = {path: regression_gate.rerun(plans[path], one, path) for path, one in kept.items()}
     verdicts = [
-        comparison.judged(path, kept[path], run, tolerance=tolerance, replaced=weights is not None)
+        comparison.compare(path, kept[path], run, tolerance=tolerance, replaced=weights is not None)
         for path, run in runs.items()
     ]
     written = []
@@ -161,10 +165,10 @@ def check(
         written.append(junit)
     if update:
         for path, run in runs.items():
-            written += regression_gate.update(kept[path], path, run, **how)
+            written += regression_gate.update(plans[path], run, path)
     failed = not update and any(verdict.worse for verdict in verdicts)
     found = comparison.to_json(verdicts, written)
-    answer(as_json, quiet and not failed, found, lambda: render.verdicts(verdicts, written))
+    print_answer(as_json, quiet and not failed, found, lambda: render.verdicts(verdicts, written))
     _tell_github(ci_report.workflow_commands(verdicts), ci_report.summary(verdicts), aside=as_json)
     if failed:
         raise typer.Exit(1)

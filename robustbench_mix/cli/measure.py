@@ -14,10 +14,10 @@ from robustbench_mix.cli.options import (
     Device,
     Precision,
     Quiet,
-    answer,
-    chosen,
-    listed,
+    choose_folder,
     load_torch,
+    print_answer,
+    split_list,
     whole,
 )
 
@@ -26,13 +26,14 @@ from robustbench_mix.cli.options import (
 def bench(
     dataset: DatasetName = "digits",
     examples: Annotated[
-        int, typer.Option(parser=whole, help="Test images under AutoAttack; PGD takes 128.")
+        int, typer.Option(parser=whole, help="Number of test images for AutoAttack; PGD uses 128.")
     ] = 16,
     quick: Annotated[
-        bool, typer.Option("--quick", help="A tiny network, few images: no evidence.")
+        bool,
+        typer.Option("--quick", help="Use a tiny network and few images; this gives no evidence."),
     ] = False,
     parts: Annotated[
-        Optional[str], typer.Option(help="Only these, as in steps,pgd,autoattack.")
+        Optional[str], typer.Option(help="Run only these parts, as in steps,pgd,autoattack.")
     ] = None,
     out: Annotated[
         Optional[Path], typer.Option(show_default="results", help="Folder for benchmarks.md.")
@@ -42,18 +43,20 @@ def bench(
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Measure rbmix against what you could use instead, side by side."""
+    """Compare the speed of rbmix with that of other libraries, side by side."""
     from robustbench_mix.config import command_checks
 
     words: dict[str, Any] = {
-        "dataset": dataset, "examples": examples, "parts": None if parts is None else listed(parts),
-        "precision": precision, "device": device,
+        "dataset": dataset, "examples": examples, "precision": precision, "device": device,
+        "parts": None if parts is None else split_list(parts),
     }  # fmt: skip
     command_checks.benchmark(**words)
-    results = chosen(out, as_json or quiet)
+    results = choose_folder(out, as_json or quiet)
     load_torch(as_json or quiet)
 
     from robustbench_mix.benchmarks import run, table
 
-    measured = run.bench(**words, quick=quick, results=results)
-    answer(as_json, quiet, table.to_json(measured), lambda: print(table.to_markdown(measured)))
+    measured = run.run_benchmarks(**words, quick=quick, results=results)
+    print_answer(
+        as_json, quiet, table.to_json(measured), lambda: print(table.to_markdown(measured))
+    )

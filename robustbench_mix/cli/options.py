@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -11,12 +12,13 @@ from typing import Annotated, Any, Optional
 import typer
 
 from robustbench_mix.cli import completion
-from robustbench_mix.config.specs import Interface
+from robustbench_mix.config.model import Interface
 from robustbench_mix.errors import RbmixError
 from robustbench_mix.runtime import progress
-from robustbench_mix.storage import paths as places
 from robustbench_mix.storage import remote
-from robustbench_mix.storage.paths import is_folder
+from robustbench_mix.storage.paths import default_results_folder, is_folder
+
+logger = logging.getLogger(__name__)
 
 
 def number(kind: Callable[[str], Any], what: str) -> Callable[[Any], Any]:
@@ -39,59 +41,65 @@ Model = Annotated[
     str,
     typer.Option(
         autocompletion=completion.models,
-        help="A name from `rbmix models`, torchvision:NAME, timm:NAME, hf:owner/name, or your own "
-        "package.module:callable (python:timm:make if its module is named like one of these).",
+        help="Model: a name from `rbmix models`, torchvision:NAME, timm:NAME, hf:owner/name, or "
+        "your own package.module:callable (python:timm:make if the module has such a name).",
     ),
 ]
 SpatialWord = Annotated[
     str,
     typer.Option(
         autocompletion=completion.spatial,
-        help="learned, frozen, same, box, identity, smoothed:S or smoothed:S:rescaled.",
+        help="Spatial mixers: learned, frozen, same, single, repeated, box, identity, impulse, "
+        "gaussian, smoothed:S or smoothed:S:rescaled.",
     ),
 ]
 ChannelWord = Annotated[
-    str, typer.Option(autocompletion=completion.channel, help="learned or frozen.")
+    str, typer.Option(autocompletion=completion.channel, help="Channel mixers: learned or frozen.")
 ]
 DatasetName = Annotated[
     str,
     typer.Option(
         autocompletion=completion.datasets,
-        help="digits, cifar10, cifar100, or a folder with train/ and test/.",
+        help="Data set: digits, cifar10, cifar100, or a folder with train/ and test/.",
     ),
 ]
 SpatialWish = Annotated[
     Optional[str],
     typer.Option(
         autocompletion=completion.spatial,
-        help="As for `rbmix train`; learned if the model is trained.",
+        help="Spatial mixers, as for `rbmix train`; learned by default if the model is trained.",
     ),
 ]
 ChannelWish = Annotated[
     Optional[str],
     typer.Option(
         autocompletion=completion.channel,
-        help="learned or frozen; learned if the model is trained.",
+        help="Channel mixers: learned or frozen; learned by default if the model is trained.",
     ),
 ]
 Pretrained = Annotated[
-    bool, typer.Option("--pretrained", help="The weights that torchvision or timm publish for it.")
+    bool, typer.Option("--pretrained", help="Use the weights that torchvision or timm publish.")
 ]
 InputSize = Annotated[
     Optional[int],
     typer.Option(
         parser=whole,
-        help="Resize images bilinearly inside the network; attacks change those of the data.",
+        help="Size in pixels to which the network resizes images; attacks act before that.",
     ),
 ]
 Mean = Annotated[
     Optional[str],
-    typer.Option(help="Subtracted from each channel, pixels being in [0, 1]: 0.485,0.456,0.406."),
+    typer.Option(help="Per-channel mean of pixels in [0, 1]: one value, or one per channel."),
 ]
-Std = Annotated[Optional[str], typer.Option(help="What they are then divided by: 0.25 or three.")]
+Std = Annotated[
+    Optional[str],
+    typer.Option(help="Per-channel standard deviation: one value, or one per channel."),
+]
 Classes = Annotated[
     Optional[int],
-    typer.Option(parser=whole, help="Outputs of the network, if not one for each class."),
+    typer.Option(
+        parser=whole, help="Number of outputs of the network; by default one for each class."
+    ),
 ]
 Seed = Annotated[
     int, typer.Option(parser=whole, help="Seed of the weights, the training and the attack.")
@@ -101,7 +109,9 @@ Epochs = Annotated[
 ]
 TrainExamples = Annotated[
     Optional[int],
-    typer.Option(parser=whole, help="Train on this many images, balanced over the classes."),
+    typer.Option(
+        parser=whole, help="Number of training images, a subset balanced over the classes."
+    ),
 ]
 LearningRate = Annotated[
     Optional[float],
@@ -111,65 +121,69 @@ Precision = Annotated[
     str, typer.Option(help="Training precision: fp32, bf16, or auto (bf16 on GPUs).")
 ]
 IsAdversarial = Annotated[
-    bool, typer.Option("--adversarial", help="Train on PGD examples (7 steps) instead of images.")
+    bool,
+    typer.Option("--adversarial", help="Train on PGD examples (7 steps) instead of clean images."),
 ]
 AdversarialEps = Annotated[
-    Optional[str], typer.Option(help="Their l-infinity radius: 8/255, on digits 2/16.")
+    Optional[str],
+    typer.Option(help="l-infinity radius of these examples; by default 8/255, on digits 2/16."),
 ]
 AttackName = Annotated[
     str,
     typer.Option(
         autocompletion=completion.attacks,
-        help="A protocol from `rbmix attacks`, or a path to a .toml file.",
+        help="Attack: a protocol from `rbmix attacks`, or a path to a .toml file.",
     ),
 ]
 EpsGrid = Annotated[
-    Optional[str], typer.Option(help="Epsilons instead of the protocol's: 1/255,2/255")
+    Optional[str], typer.Option(help="Epsilons instead of the protocol's, as in 1/255,2/255.")
 ]
 NormName = Annotated[
-    Optional[str], typer.Option(help="linf or l2 instead of the protocol's (needs --eps).")
+    Optional[str], typer.Option(help="Norm instead of the protocol's: linf or l2 (needs --eps).")
 ]
 Backend = Annotated[
     Optional[str],
     typer.Option(
-        help="fast (our attacks, one job for the whole curve; default) or reference "
-        "(the libraries, epsilon by epsilon)."
+        help="Engine: fast (our attacks, one job for the whole curve; default) or reference "
+        "(foolbox and pyautoattack, one epsilon at a time)."
     ),
 ]
-BatchSize = Annotated[Optional[int], typer.Option(parser=whole, help="Images attacked at once.")]
+BatchSize = Annotated[
+    Optional[int], typer.Option(parser=whole, help="Number of images attacked at once.")
+]
 Weights = Annotated[
     Optional[Path],
     typer.Option(
-        help="Weights instead of training: a checkpoint of rbmix; for your own model any "
-        ".safetensors or .pt."
+        help="Weights to load instead of training: a checkpoint of rbmix; for your own model any "
+        ".safetensors or .pt file."
     ),
 ]
-Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")]
+Device = Annotated[str, typer.Option(help="Device: auto, cpu, cuda, cuda:1 or mps.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON value and nothing else.")]
-Quiet = Annotated[
-    bool, typer.Option("--quiet", help="Print only errors and checks that failed; see --json.")
-]
+Quiet = Annotated[bool, typer.Option("--quiet", help="Print only errors and failed checks.")]
 
 
 def results_folder(text: Any) -> Path:
     """The folder that is meant; of a URL, its mirror brought up to date."""
-    return remote.folder(str(text))
+    return remote.local_folder(str(text))
 
 
 results_folder.__name__ = "path or URL"
 Results = Annotated[
     Optional[Path],
     typer.Argument(
-        parser=results_folder, show_default="results", help="Results folder, or its URL."
+        parser=results_folder, show_default="results", help="Folder of results, or its URL."
     ),
 ]
 Out = Annotated[
     Optional[Path],
-    typer.Option(parser=results_folder, show_default="results", help="Results folder, or its URL."),
+    typer.Option(
+        parser=results_folder, show_default="results", help="Folder of results, or its URL."
+    ),
 ]
 
 
-def chosen(given: Path | None, quiet: bool, *inside: str) -> Path:
+def choose_folder(given: Path | None, quiet: bool, *inside: str) -> Path:
     """The folder that was named, or what is `inside` the usual one, said if it is another.
 
     `quiet` holds for all that is said from now on.
@@ -177,9 +191,9 @@ def chosen(given: Path | None, quiet: bool, *inside: str) -> Path:
     progress.set_quiet(quiet)
     if given is not None:
         return given
-    usual = places.usual_results()
+    usual = default_results_folder()
     if usual != Path("results"):
-        progress.say(
+        logger.info(
             f"in this checkout of rbmix results are kept in {usual}, apart from the committed "
             "ones in results (which have to be named)"
         )
@@ -189,15 +203,15 @@ def chosen(given: Path | None, quiet: bool, *inside: str) -> Path:
 def load_torch(quiet: bool) -> None:
     """Say that PyTorch is about to be imported, which takes seconds, unless it is there.
 
-    Commands check their words before (`command_checks`). `quiet` holds for all that is said from
-    now on.
+    Commands check their words before, by making a plan of them. `quiet` holds for
+    all that is said from now on.
     """
     progress.set_quiet(quiet)
     if "torch" not in sys.modules:
-        progress.say("loading PyTorch")
+        logger.info("loading PyTorch")
 
 
-def answer(as_json: bool, quiet: bool, data: Any, show: Callable[[], None]) -> None:
+def print_answer(as_json: bool, quiet: bool, data: Any, show: Callable[[], None]) -> None:
     """Print what a command found: as one JSON value, for people, or not at all.
 
     JSON has no NaN and no infinity: they become null.
@@ -209,12 +223,12 @@ def answer(as_json: bool, quiet: bool, data: Any, show: Callable[[], None]) -> N
         show()
 
 
-def names(paths: Iterable[Path]) -> dict[str, list[str]]:
+def paths_json(paths: Iterable[Path]) -> dict[str, list[str]]:
     """What a command wrote, as its JSON says it."""
-    return {"paths": [remote.name(path) for path in paths]}
+    return {"paths": [remote.display_name(path) for path in paths]}
 
 
-def listed(text: str, kind: Callable[[str], Any] = str) -> list[Any]:
+def split_list(text: str, kind: Callable[[str], Any] = str) -> list[Any]:
     """The values of an option that takes several: `3,5,7`."""
     parts = [part.strip() for part in text.split(",")]
     try:
@@ -224,16 +238,21 @@ def listed(text: str, kind: Callable[[str], Any] = str) -> list[Any]:
         raise typer.BadParameter(f"{text!r} is not a list of {wanted}") from None
 
 
+def eps_grid(text: str | None) -> list[str] | None:
+    """The epsilons of `--eps`, None where it is not given."""
+    return None if text is None else split_list(text)
+
+
 def interface(
     input_size: int | None, mean: str | None, std: str | None, classes: int | None
 ) -> Interface | None:
     """What the options change between data set and network, None if nothing."""
-    means, stds = (None if text is None else tuple(listed(text, float)) for text in (mean, std))
+    means, stds = (None if text is None else tuple(split_list(text, float)) for text in (mean, std))
     given = Interface(input_size, means, stds, classes)
     return None if given == Interface() else given
 
 
-def existing(folder: Path) -> Path:
+def require_folder(folder: Path) -> Path:
     """The folder, if it is there; raises RbmixError otherwise."""
     if not is_folder(folder):
         raise RbmixError(f"results folder {folder} does not exist")

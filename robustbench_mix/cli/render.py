@@ -51,7 +51,7 @@ def evaluation(run: Run, rows: pd.DataFrame, path: Path, written: list[Path]) ->
         f"attacked in {run.time_seconds.get('attacking', 0):.0f} s on {h.device}",
     )
     if h.randomised is not None and h.diagnostics is not None:
-        drawn = flags.draws(h.diagnostics)
+        drawn = flags.draws_random_numbers(h.diagnostics)
         console.print(
             f"said to be randomised: each verdict is the majority of {h.randomised} passes"
             + ("" if drawn else "; but it is deterministic, two passes agree"),
@@ -86,7 +86,7 @@ def evaluation_json(
         "audit": to_builtins(run.header.audit or []),
         "flags": flags.of_run(run),
         "randomised": run.header.randomised or 0,
-        "records": remote.name(path),
+        "records": remote.display_name(path),
         "paths": [str(path) for path in written],
     }
 
@@ -139,8 +139,8 @@ def claims(found: list[Claim], written: list[Path]) -> None:
 
 def saved(written: Iterable[Path], read: Iterable[Path] = ()) -> None:
     """Which files were written, and which records were there before."""
-    lines(f"read {remote.name(path)}" for path in read)
-    lines(f"wrote {remote.name(path)}" for path in written)
+    lines(f"read {remote.display_name(path)}" for path in read)
+    lines(f"wrote {remote.display_name(path)}" for path in written)
 
 
 def regenerated(written: list[Path]) -> None:

@@ -9,26 +9,26 @@ from rich.markup import escape
 from rich.table import Table
 
 from robustbench_mix.cli.render import lines, saved, screen
-from robustbench_mix.runtime.pace import duration
-from robustbench_mix.sweeps import status as ongoing
+from robustbench_mix.runtime.pace import format_duration
 from robustbench_mix.sweeps.scheduler import STATES
+from robustbench_mix.sweeps.status import count_by_network, describe_running_and_failed
 
 
 def plan(name: str, summary: str, rows: list[dict[str, Any]], at_once: int, seconds: float) -> None:
-    """What a sweep is going to do, and in how many seconds with so many pieces at once."""
+    """What a sweep is going to do, and in how many seconds with so many tasks at once."""
     table = Table(title=f"{name}: {summary}")
     for column in ("network", "trained", "attacked", "about"):
         table.add_column(column, justify="left" if column == "network" else "right")
     for row in rows:
         counts = ("{}/{}".format(*row[kind]) for kind in ("trained", "attacked"))
-        table.add_row(row["network"], *counts, duration(row["seconds"]))
+        table.add_row(row["network"], *counts, format_duration(row["seconds"]))
     missing = sum(total - done for r in rows for done, total in (r["trained"], r["attacked"]))
-    left = duration(sum(row["seconds"] for row in rows))
+    left = format_duration(sum(row["seconds"] for row in rows))
     console = screen()
     console.print(table)
     console.print(
         f"{missing} left to do, about {left} of work"
-        + (f", {duration(seconds)} with {at_once} at once" if at_once > 1 else "")
+        + (f", {format_duration(seconds)} with {at_once} at once" if at_once > 1 else "")
         if missing
         else "everything is done",
     )
@@ -47,8 +47,13 @@ def status(sweeps: list[dict[str, Any]]) -> None:
         table = Table(title=escape(f"{sweep['sweep']}: {sweep['runner']}, on {sweep['machine']}"))
         for column in ("network", *STATES, "left, about"):
             table.add_column(column, justify="left" if column == "network" else "right")
-        for row in ongoing.networks(sweep):
+        for row in count_by_network(sweep):
             counts = (str(row[state]) for state in STATES)
-            table.add_row(escape(row["network"]), *counts, duration(row["seconds"]))
+            table.add_row(escape(row["network"]), *counts, format_duration(row["seconds"]))
         console.print(table)
-        lines([f"began {sweep['began']}, last change {sweep['changed']}", *ongoing.notable(sweep)])
+        lines(
+            [
+                f"began {sweep['began']}, last change {sweep['changed']}",
+                *describe_running_and_failed(sweep),
+            ]
+        )

@@ -12,40 +12,40 @@ from robustbench_mix.cli.options import (
     AsJson,
     Quiet,
     Results,
-    answer,
-    chosen,
-    existing,
+    choose_folder,
     load_torch,
-    names,
+    paths_json,
+    print_answer,
+    require_folder,
 )
 from robustbench_mix.runtime import progress
 from robustbench_mix.storage import remote
 
 Check = Annotated[
     bool,
-    typer.Option("--check", help="Only compare with what the records give; exit 1 if stale."),
+    typer.Option("--check", help="Only compare with the records; exit with 1 if a file is stale."),
 ]
 
 
 @app.command()
 def models(as_json: AsJson = False, quiet: Quiet = False) -> None:
-    """List the models, with the trainable parameters of Full, Chans and Space."""
+    """List the models, with their trainable parameters as Full, Chans and Space."""
     load_torch(as_json or quiet)
 
     from robustbench_mix.cli import render
+    from robustbench_mix.config import catalog
     from robustbench_mix.models import factory
-    from robustbench_mix.models.sources import registry
     from robustbench_mix.runtime import plugins
 
-    with progress.doing("counting the parameters of each model"):
-        counts = {name: factory.trainable_parameters(name) for name in factory.MODELS}
-    registered = plugins.packages("model")
+    with progress.report_if_slow("counting the parameters of each model"):
+        counts = {name: factory.trainable_parameters(name) for name in catalog.MODELS}
+    registered = plugins.registering_packages("model")
     packages = {name: {"package": package} for name, package in registered.items()}
-    answer(
+    print_answer(
         as_json,
         quiet,
         {**packages, **counts},
-        lambda: render.models(factory.MODELS, counts, factory.GRAMMAR, registry.FORMS, registered),
+        lambda: render.models(catalog.MODELS, counts, catalog.GRAMMAR, catalog.FORMS, registered),
     )
 
 
@@ -57,10 +57,10 @@ def attacks(as_json: AsJson = False, quiet: Quiet = False) -> None:
     from robustbench_mix.runtime import plugins
 
     loaded = [protocols.load(name, dataset="") for name in protocols.names()]
-    registered = plugins.packages("algorithm")
+    registered = plugins.registering_packages("algorithm")
     listed: list[dict[str, object]] = [{**p.as_json(), "summary": p.summary} for p in loaded]
     listed += [{"algorithm": name, "package": owner} for name, owner in registered.items()]
-    answer(as_json, quiet, listed, lambda: render.attacks(loaded, registered))
+    print_answer(as_json, quiet, listed, lambda: render.attacks(loaded, registered))
 
 
 @app.command()
@@ -68,7 +68,7 @@ def leaderboard(
     results: Results = None,
     beside: Annotated[
         Optional[Path],
-        typer.Option(help="An entry of RobustBench (model_info JSON), or a folder of such."),
+        typer.Option(help="An entry of RobustBench (model_info JSON), or a folder of entries."),
     ] = None,
     check: Check = False,
     as_json: AsJson = False,
@@ -76,26 +76,26 @@ def leaderboard(
 ) -> None:
     """Regenerate leaderboard and curves from the records.
 
-    With --beside also beside.md and beside.csv: what others report for the same data set, norm
-    and epsilon, next to the runs under AutoAttack here. It never enters the leaderboard.
+    With --beside it also writes beside.md and beside.csv: what others report for the same data
+    set, norm and epsilon, next to the AutoAttack runs here. That never enters the leaderboard.
     """
-    folder = existing(chosen(results, as_json or quiet))
-    with progress.doing(f"reading the records in {remote.spelled(folder)}"):
+    folder = require_folder(choose_folder(results, as_json or quiet))
+    with progress.report_if_slow(f"reading the records in {remote.portable_name(folder)}"):
         from robustbench_mix.cli import render
-        from robustbench_mix.results import leaderboard as board
         from robustbench_mix.results import plots
+        from robustbench_mix.results.leaderboard import stale, write
         from robustbench_mix.results.robustbench import side_by_side
         from robustbench_mix.storage import files
 
         tables = side_by_side.content(folder, beside) if beside else {}
-        stale = [*board.stale(folder), *files.differing(tables)] if check else []
+        changed = [*stale(folder), *files.files_that_differ(tables)] if check else []
     if check:
-        _tell_stale(stale, folder, "leaderboard", as_json, quiet)
+        _tell_stale(changed, folder, "leaderboard", as_json, quiet)
         return
-    with progress.doing("drawing the curves"):
+    with progress.report_if_slow("drawing the curves"):
         drawn = plots.write(folder)
-        written = [*board.write(folder), *drawn, *files.write_changed(tables)]
-    answer(as_json, quiet, names(written), lambda: render.regenerated(written))
+        written = [*write(folder), *drawn, *files.write_if_changed(tables)]
+    print_answer(as_json, quiet, paths_json(written), lambda: render.regenerated(written))
 
 
 @app.command()
@@ -108,8 +108,10 @@ def claims(
     """Test each claim of the paper against the records."""
     from dataclasses import asdict
 
-    folder = existing(chosen(results, as_json or quiet))
-    with progress.doing(f"testing the claims on the records in {remote.spelled(folder)}"):
+    folder = require_folder(choose_folder(results, as_json or quiet))
+    with progress.report_if_slow(
+        f"testing the claims on the records in {remote.portable_name(folder)}"
+    ):
         from robustbench_mix.claims import page, verdicts
         from robustbench_mix.claims.explanations import overview
         from robustbench_mix.cli import render
@@ -118,14 +120,14 @@ def claims(
         runs = records.read_all(folder)
         looked = [] if check else analysis_plan.look(folder, runs)
         plans = [analysis_plan.state(one, runs) for one in analysis_plan.read_all(folder)]
-        found, why = verdicts.of(folder, runs), overview.of(folder, runs)
+        found, why = verdicts.claims_of(folder, runs), overview.explanations_of(folder, runs)
         stale = page.stale(folder, found, why, plans) if check else []
     if check:
         _tell_stale(stale, folder, "claims", as_json, quiet)
         return
-    with progress.doing("drawing what explains them"):
+    with progress.report_if_slow("drawing what explains them"):
         written = [*looked, *page.write(folder, found, why, plans)]
-    answer(
+    print_answer(
         as_json, quiet, [asdict(claim) for claim in found], lambda: render.claims(found, written)
     )
 
@@ -133,24 +135,24 @@ def claims(
 @app.command()
 def report(results: Results = None, as_json: AsJson = False, quiet: Quiet = False) -> None:
     """Write everything into one HTML file that needs no network."""
-    folder = existing(chosen(results, as_json or quiet))
-    with progress.doing(f"making a page of the records in {remote.spelled(folder)}"):
+    folder = require_folder(choose_folder(results, as_json or quiet))
+    with progress.report_if_slow(f"making a page of the records in {remote.portable_name(folder)}"):
         from robustbench_mix.claims import html_report
         from robustbench_mix.cli import render
 
         written = html_report.write(folder)
-    answer(as_json, quiet, names(written), lambda: render.regenerated(written))
+    print_answer(as_json, quiet, paths_json(written), lambda: render.regenerated(written))
 
 
 def _tell_stale(stale: list[Path], results: Path, command: str, as_json: bool, quiet: bool) -> None:
     """Say which files do not match the records, and exit 1 if any."""
     from robustbench_mix.cli import render
 
-    place = remote.spelled(results)
+    place = remote.portable_name(results)
     rewrites = f"does not match the records (rbmix {command} {place} rewrites it)"
-    said = [f"{remote.name(path)} {rewrites}" for path in stale]
+    said = [f"{remote.display_name(path)} {rewrites}" for path in stale]
     said = said or [f"{place}: the {command} matches the records"]
     data = {"stale": [str(path) for path in stale]}
-    answer(as_json, quiet and not stale, data, lambda: render.lines(said))
+    print_answer(as_json, quiet and not stale, data, lambda: render.lines(said))
     if stale:
         raise typer.Exit(1)

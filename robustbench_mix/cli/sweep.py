@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Optional
+from typing import Annotated, Optional
 
 import typer
 
@@ -19,38 +19,44 @@ from robustbench_mix.cli.options import (
     Quiet,
     Results,
     TrainExamples,
-    answer,
-    chosen,
-    existing,
-    listed,
+    choose_folder,
     load_torch,
-    names,
+    paths_json,
+    print_answer,
+    require_folder,
     results_folder,
+    split_list,
     whole,
 )
+from robustbench_mix.config.command_checks import check_runner
+from robustbench_mix.config.training import Training
 from robustbench_mix.errors import RbmixError
+from robustbench_mix.evaluation.plan import DataPlan, UnshufflingPlan, unshufflers_of
 from robustbench_mix.runtime import progress
 from robustbench_mix.storage import remote
 
 
 @app.command()
 def unshuffle(
-    width: Annotated[str, typer.Option(help="Channels; several as in 128,256.")] = "128",
-    depth: Annotated[str, typer.Option(help="Blocks; several as in 4,8.")] = "4",
+    width: Annotated[str, typer.Option(help="Number of channels; several as in 128,256.")] = "128",
+    depth: Annotated[str, typer.Option(help="Number of blocks; several as in 4,8.")] = "4",
     kernel: Annotated[str, typer.Option(help="Kernel size; several as in 3,5.")] = "5",
-    patch: Annotated[int, typer.Option(parser=whole, help="Patch size; the paper has 1.")] = 1,
+    patch: Annotated[int, typer.Option(parser=whole, help="Patch size; the paper uses 1.")] = 1,
     spatial: Annotated[
         str,
         typer.Option(
             autocompletion=completion.several(completion.spatial),
-            help="Which spatial mixers, as --spatial of `rbmix train`.",
+            help="Spatial mixers, as for `rbmix train`; several as in learned,frozen.",
         ),
     ] = "learned,frozen",
     dataset: DatasetName = "digits",
     seed: Annotated[
-        int, typer.Option(parser=whole, help="Seed of permutation, weights and training.")
+        int,
+        typer.Option(parser=whole, help="Seed of the permutation, the weights and the training."),
     ] = 0,
-    examples: Annotated[int, typer.Option(parser=whole, help="Test images to decode.")] = 1000,
+    examples: Annotated[
+        int, typer.Option(parser=whole, help="Number of test images to decode.")
+    ] = 1000,
     out: Out = None,
     epochs: Epochs = None,
     train_examples: TrainExamples = None,
@@ -60,33 +66,32 @@ def unshuffle(
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Teach ConvMixers to undo a fixed permutation of the pixels: learned against frozen."""
-    from robustbench_mix.config import command_checks
-    from robustbench_mix.config.training import Training
-
-    words: dict[str, Any] = {
-        "widths": listed(width, int), "depths": listed(depth, int), "kernels": listed(kernel, int),
-        "patch": patch, "spatial": listed(spatial), "seed": seed, "dataset": dataset,
-        "examples": examples, "training": Training(epochs, train_examples, lr, precision),
-        "device": device,
-    }  # fmt: skip
-    command_checks.unshufflers(**words)
-    results = chosen(out, as_json or quiet)
+    """Train ConvMixers to undo a fixed permutation of the pixels, learned against frozen."""
+    planned = UnshufflingPlan(
+        data=DataPlan(dataset, examples),
+        device=device,
+        unshufflers=unshufflers_of(
+            split_list(width, int), split_list(depth, int), split_list(kernel, int), patch,
+            split_list(spatial), seed,
+        ),
+        training=Training(epochs, train_examples, lr, precision),
+    )  # fmt: skip
+    results = choose_folder(out, as_json or quiet)
     load_torch(as_json or quiet)
 
     from robustbench_mix.cli import render
-    from robustbench_mix.evaluation import plan as jobs
+    from robustbench_mix.evaluation import unshuffling_run
     from robustbench_mix.results import gallery
     from robustbench_mix.storage import files
 
-    with files.noted() as changed:
-        paths = jobs.unshuffle(**words, results=results, quiet=as_json or quiet)
+    with files.record_written_files() as changed:
+        paths = unshuffling_run.unshuffle(planned, results)
     rows = gallery.rows(paths)
     read = [path for path in paths if path not in changed]
-    with progress.doing("drawing what was decoded"):
+    with progress.report_if_slow("drawing what was decoded"):
         written = [*(path for path in paths if path in changed), *gallery.write(results)]
-    answer(
-        as_json, quiet, {"rows": rows, **names(written)},
+    print_answer(
+        as_json, quiet, {"rows": rows, **paths_json(written)},
         lambda: render.decodings(rows, written, read),
     )  # fmt: skip
 
@@ -96,32 +101,34 @@ def sweep(
     spec: Annotated[
         str,
         typer.Argument(
-            autocompletion=completion.sweeps, help="A shipped sweep, or a path to a .toml file."
+            autocompletion=completion.sweeps,
+            help="Name of a shipped sweep, or a path to a .toml file.",
         ),
     ],
     dataset: Annotated[
         Optional[str],
-        typer.Option(
-            autocompletion=completion.datasets, help="This data set instead of the sweep's."
-        ),
+        typer.Option(autocompletion=completion.datasets, help="Data set instead of the sweep's."),
     ] = None,
     models: Annotated[
         Optional[str],
         typer.Option(
             autocompletion=completion.several(completion.models),
-            help="These models, as in resnet14,resnet20.",
+            help="Models instead of the sweep's, as in resnet14,resnet20.",
         ),
     ] = None,
-    seeds: Annotated[Optional[str], typer.Option(help="These seeds, as in 0,1,2.")] = None,
+    seeds: Annotated[
+        Optional[str], typer.Option(help="Seeds instead of the sweep's, as in 0,1,2.")
+    ] = None,
     attacks: Annotated[
         Optional[str],
         typer.Option(
             autocompletion=completion.several(completion.attacks),
-            help="These protocols, as in fgsm,pgd.",
+            help="Attacks instead of the sweep's, as in fgsm,pgd.",
         ),
     ] = None,
     examples: Annotated[
-        Optional[int], typer.Option(parser=whole, help="This many test images.")
+        Optional[int],
+        typer.Option(parser=whole, help="Number of test images instead of the sweep's."),
     ] = None,
     epochs: Epochs = None,
     train_examples: TrainExamples = None,
@@ -129,24 +136,30 @@ def sweep(
         Optional[int],
         typer.Option(
             parser=whole,
-            help="Pieces at once, each with its share of the cores and a GPU of its own, or a part "
-            "of one; unless given one, on several GPUs one each, with Ray as many as have room.",
+            help="Number of tasks at once. They share the cores and the GPUs. By default one; on "
+            "several GPUs one for each; on a Ray cluster as many as it has room for.",
         ),
     ] = None,
     runner: Annotated[
         str,
         typer.Option(
             autocompletion=completion.runners,
-            help="Who does them: local, processes on this machine, or ray, a Ray cluster.",
+            help="Where tasks run: local (processes on this machine) or ray (a Ray cluster).",
         ),
     ] = "local",
     address: Annotated[
         Optional[str],
         typer.Option(
-            help="Where the Ray cluster is, as in HOST:6379; else RAY_ADDRESS, or one is started."
+            help="Address of the Ray cluster, as in HOST:6379; RAY_ADDRESS or a new one by default."
         ),
     ] = None,
-    plan: Annotated[bool, typer.Option("--plan", help="Only show what would be done.")] = False,
+    plan: Annotated[
+        bool,
+        typer.Option(
+            "--plan",
+            help="Only show what there is to do and its time, and write the analysis plan.",
+        ),
+    ] = False,
     out: Out = None,
     precision: Precision = "auto",
     device: Device = "auto",
@@ -154,55 +167,56 @@ def sweep(
     quiet: Quiet = False,
 ) -> None:
     """Train and attack a whole grid; a second call does only what is missing."""
-    from robustbench_mix.sweeps import definition, sweep_checks
+    from robustbench_mix.sweeps import definition
+    from robustbench_mix.sweeps.cell_plans import plan_sweep
 
     is_silent = as_json or quiet
     changes = {
         "datasets": None if dataset is None else [dataset],
-        "models": None if models is None else listed(models),
-        "seeds": None if seeds is None else listed(seeds, int),
-        "attacks": None if attacks is None else listed(attacks),
+        "models": None if models is None else split_list(models),
+        "seeds": None if seeds is None else split_list(seeds, int),
+        "attacks": None if attacks is None else split_list(attacks),
         "examples": examples, "epochs": epochs, "train_examples": train_examples,
     }  # fmt: skip
     wanted = definition.load(spec, {name: v for name, v in changes.items() if v is not None})
-    sweep_checks.sweep(
-        wanted, runner=runner, workers=workers, address=address, precision=precision, device=device
-    )
-    results = chosen(out, is_silent)
+    check_runner(runner, workers, address)
+    planned = plan_sweep(wanted, device, precision)
+    results = choose_folder(out, is_silent)
     load_torch(is_silent)
 
+    from robustbench_mix.claims import verdicts
     from robustbench_mix.cli import render_sweeps
-    from robustbench_mix.results import gallery, plots
-    from robustbench_mix.sweeps import plan as planning
+    from robustbench_mix.results import analysis_plan, gallery, plots
     from robustbench_mix.sweeps import run
-    from robustbench_mix.sweeps import status as ongoing
+    from robustbench_mix.sweeps.analysis import planned_sets
     from robustbench_mix.sweeps.executors import choose
+    from robustbench_mix.sweeps.plan import makespan_seconds, plan_here, summarize_by_network
+    from robustbench_mix.sweeps.status import start
 
     failures: list[str] = []
-    with choose.running(runner, workers=workers, address=address, device=device) as found:
-        setting, pieces = found.ask(
-            planning.planned, wanted, remote.spelled(results), device, precision, is_silent
-        )
+    with choose.open_executor(runner, workers=workers, address=address, device=device) as found:
+        setting, tasks = found.call(plan_here, planned, remote.portable_name(results), device)
         if not is_silent:
-            wall = planning.makespan(pieces, found.room)
-            render_sweeps.plan(
-                wanted.name, wanted.summary, planning.summary(pieces), found.room, wall
-            )
+            rows, wall = summarize_by_network(tasks), makespan_seconds(tasks, found.capacity)
+            render_sweeps.plan(wanted.name, wanted.summary, rows, found.capacity, wall)
         if not plan:
-            state = ongoing.begin(results, wanted.name, found.words, pieces)
-            failures = run.run(pieces, setting, found, state.note)
-    written = []
-    if not plan:
-        results_folder(remote.spelled(results))  # what other machines wrote
-        with progress.doing("bringing leaderboard, curves and pictures up to date"):
-            written = plots.refresh(results) if any(p.attack for p in pieces) else []
-            written += gallery.write(results) if wanted.puzzles else []
-    answer(
-        as_json, quiet, run.to_json(pieces, failures, written),
+            state = start(results, wanted.name, found.description, tasks)
+            failures = run.run_sweep(tasks, setting, found, state.set_state)
+    if plan:
+        written = analysis_plan.write(
+            results, analysis_plan.make(wanted.name, planned_sets(planned), verdicts.margins())
+        )
+    else:
+        results_folder(remote.portable_name(results))  # what other machines wrote
+        with progress.report_if_slow("bringing leaderboard, curves and pictures up to date"):
+            written = plots.refresh(results) if any(p.attack for p in tasks) else []
+            written += gallery.write(results) if wanted.unshuffling_cells else []
+    print_answer(
+        as_json, quiet, run.to_json(tasks, failures, written),
         lambda: render_sweeps.sweep(failures, written),
     )  # fmt: skip
     if failures:
-        raise RbmixError(f"{len(failures)} pieces failed; the first: {failures[0]}")
+        raise RbmixError(f"{len(failures)} tasks failed; the first: {failures[0]}")
 
 
 @app.command()
@@ -211,12 +225,12 @@ def status(
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Show how far sweeps into a results folder are, from any machine that sees it."""
+    """Show the progress of sweeps, from any machine that can read the results."""
     from robustbench_mix.cli import render_sweeps
-    from robustbench_mix.sweeps import status as ongoing
+    from robustbench_mix.sweeps.status import read_all
 
-    folder = existing(chosen(results, as_json or quiet))
-    found = ongoing.read_all(folder)
+    folder = require_folder(choose_folder(results, as_json or quiet))
+    found = read_all(folder)
     if not found:
-        raise RbmixError(f"no sweep has been run into {remote.spelled(folder)}")
-    answer(as_json, quiet, {"sweeps": found}, lambda: render_sweeps.status(found))
+        raise RbmixError(f"no sweep has been run into {remote.portable_name(folder)}")
+    print_answer(as_json, quiet, {"sweeps": found}, lambda: render_sweeps.status(found))

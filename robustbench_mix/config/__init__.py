@@ -1,1 +1,1 @@
-"""What a user can ask for: frozen, checked, and known without torch."""
+"""The settings that users give: frozen, checked when they are made, without torch."""

@@ -13,10 +13,9 @@ from importlib.machinery import PathFinder
 from pathlib import Path
 from typing import NamedTuple
 
-from robustbench_mix.config.specs import BACKENDS
 from robustbench_mix.errors import RbmixError, unknown
 from robustbench_mix.runtime import plugins
-from robustbench_mix.storage.paths import is_folder, path_of
+from robustbench_mix.storage.paths import is_folder, parse_path
 
 MODELS = {
     "resnet14": "the paper's CIFAR ResNet, n = 2",
@@ -42,11 +41,42 @@ GRAMMAR = (
     "resnetN and convmixerWIDTH_DEPTH take suffixes: _w width, _d depth multiplier, "
     "_k kernel, _p patch, as in resnet14_d4 or convmixer64_6_k7_p1"
 )
-# Algorithms with a fast form, and with a reference form; others by `foolbox:` or of packages.
-FAST = ("autoattack", "autoattack-audited", "fgsm", "pgd")
-REFERENCE = ("autoattack", "fgsm", "noise", "pgd")
 FOOLBOX = "foolbox:"
 DEVICES = ("auto", "cpu", "cuda", "mps")
+RUNNERS = ("local", "ray")
+BACKENDS = ("reference", "fast")
+
+
+class Algorithm(NamedTuple):
+    """Where the stages of an attack are made: `module:function` for each engine.
+
+    Args:
+        fast: The function for the fast engine, '' if the attack does not run there.
+        reference: The function for the reference engine, '' if it does not run there.
+    """
+
+    fast: str = ""
+    reference: str = ""
+
+
+def on_both(function: str) -> Algorithm:
+    """Return an algorithm that one function makes for both engines."""
+    return Algorithm(function, function)
+
+
+_NATIVE, _REFERENCE = (f"robustbench_mix.attacks.{name}" for name in ("native", "reference"))
+# The attacks that a protocol can name, beside `foolbox:NAME` and those that packages register. A
+# function takes the number of classes and the protocol's options and returns stages
+# (`attacks/registry.py` calls it).
+ALGORITHMS = {
+    "autoattack": Algorithm(
+        f"{_NATIVE}.ensembles:autoattack_stages", f"{_REFERENCE}.autoattack:autoattack_stages"
+    ),
+    "autoattack-audited": Algorithm(fast=f"{_NATIVE}.ensembles:audited_stages"),
+    "fgsm": Algorithm(f"{_NATIVE}.fgsm:fgsm_stages", f"{_REFERENCE}.fgsm:fgsm_stages"),
+    "noise": Algorithm(reference=f"{_REFERENCE}.noise:noise_stages"),
+    "pgd": Algorithm(f"{_NATIVE}.pgd:pgd_stages", f"{_REFERENCE}.pgd:pgd_stages"),
+}
 
 
 class Architecture(NamedTuple):
@@ -65,7 +95,9 @@ def architecture(name: str) -> Architecture:
     """Take the name apart; raises RbmixError, with the nearest known one, for anything else."""
     match = re.fullmatch(r"(resnet|convmixer)(\d{1,4})(?:_(\d{1,3}))?((?:_[wdkp]\d{1,3})*)", name)
     if not match:
-        raise unknown("model", name, [*MODELS, *plugins.packages("model")], also=f"or {FORMS}")
+        raise unknown(
+            "model", name, [*MODELS, *plugins.registering_packages("model")], also=f"or {FORMS}"
+        )
     kind, first, second = match[1], int(match[2]), match[3]
     options = [(part[0], int(part[1:])) for part in match[4].split("_") if part]
     given = dict(options)
@@ -99,10 +131,12 @@ def is_code(word: str) -> bool:
 
 def is_builtin(word: str) -> bool:
     """Whether a model word is a name from `rbmix models` that no other package gives."""
-    return ":" not in word and (is_architecture(word) or word not in plugins.packages("model"))
+    return ":" not in word and (
+        is_architecture(word) or word not in plugins.registering_packages("model")
+    )
 
 
-def brings_weights(word: str) -> bool:
+def comes_with_weights(word: str) -> bool:
     """Whether a network of this word is ready unless a variant is asked for."""
     prefix, colon, _ = word.partition(":")
     if not colon:
@@ -115,7 +149,7 @@ def check_model(word: str) -> None:
     prefix, colon, rest = word.partition(":")
     if is_builtin(word):
         architecture(word)
-        plugins.check_free("model", word, [word])
+        plugins.check_not_taken("model", word, [word])
     elif prefix == "hf":
         check_repository(rest)
     elif is_code(word):
@@ -147,36 +181,58 @@ def check_code(path: str) -> None:
 
 def check_dataset(name: str) -> None:
     """Raise RbmixError unless a name is one of `DATASETS` or a folder."""
-    if name in DATASETS or is_folder(path_of(name)):
+    if name in DATASETS or is_folder(parse_path(name)):
         return
     if "/" in name or "\\" in name or name.startswith((".", "~")):
         raise RbmixError(f"data set folder {name!r} does not exist")
     raise unknown("data set", name, DATASETS, also="or a folder with train/ and test/ inside")
 
 
+def dataset_name(word: str) -> str:
+    """The name of a data set in records: its own, or that of its folder.
+
+    A folder named like one of `DATASETS` gets `-folder` appended, so that its results never pass
+    for theirs.
+    """
+    if word in DATASETS:
+        return word
+    name = parse_path(word).resolve().name
+    return f"{name}-folder" if name in DATASETS else name
+
+
 def check_algorithm(name: str) -> None:
     """Raise RbmixError unless exactly one algorithm has this name; foolbox knows its own."""
     if name.startswith(FOOLBOX):
         return
-    own = sorted({*FAST, *REFERENCE})
-    plugins.check_free("algorithm", name, own)
-    known = [*own, *plugins.packages("algorithm")]
+    plugins.check_not_taken("algorithm", name, ALGORITHMS)
+    known = [*sorted(ALGORITHMS), *plugins.registering_packages("algorithm")]
     if name not in known:
         raise unknown("algorithm", name, known, also=f"or {FOOLBOX}NAME")
 
 
+def has_fast(algorithm: str) -> bool:
+    """Whether the fast engine runs this algorithm."""
+    return bool(ALGORITHMS.get(algorithm, Algorithm()).fast)
+
+
+def has_reference(algorithm: str) -> bool:
+    """Whether the reference engine runs this algorithm; those of others it always does."""
+    return algorithm not in ALGORITHMS or bool(ALGORITHMS[algorithm].reference)
+
+
 def check_fast(algorithm: str) -> None:
     """Raise RbmixError for an algorithm without a fast form."""
-    if algorithm not in FAST:
+    if not has_fast(algorithm):
+        fast = [name for name in ALGORITHMS if has_fast(name)]
         raise RbmixError(
-            f"algorithm {algorithm!r} has no fast backend (allowed: {', '.join(FAST)}); "
+            f"algorithm {algorithm!r} has no fast backend (allowed: {', '.join(fast)}); "
             "use --backend reference"
         )
 
 
 def check_reference(algorithm: str) -> None:
     """Raise RbmixError for one of rbmix's own algorithms that has no reference form."""
-    if algorithm in FAST and algorithm not in REFERENCE:
+    if not has_reference(algorithm):
         raise RbmixError(f"algorithm {algorithm!r} has no reference backend; use --backend fast")
 
 
@@ -194,27 +250,18 @@ def backend_of(
         if backend == "fast" or exhaustive:
             words = "--exhaustive" if exhaustive else "--backend fast"
             raise RbmixError(f"--randomised goes with the reference backend, not with {words}")
-        if algorithm in FAST and algorithm not in REFERENCE:
+        if not has_reference(algorithm):
+            allowed = [name for name in ALGORITHMS if has_reference(name)]
             raise RbmixError(
                 f"algorithm {algorithm!r} has no form for randomised networks "
-                f"(allowed: {', '.join(REFERENCE)}, foolbox:NAME)"
+                f"(allowed: {', '.join(allowed)}, foolbox:NAME)"
             )
         return "reference"
-    backend = backend or ("fast" if algorithm in FAST else "reference")
+    backend = backend or ("fast" if has_fast(algorithm) else "reference")
     if exhaustive and backend != "fast":
         raise RbmixError(f"--exhaustive goes with the fast backend, not with {backend!r}")
     (check_fast if backend == "fast" else check_reference)(algorithm)
     return backend
-
-
-def recorded_as(
-    algorithm: str, backend: str | None, *, exhaustive: bool = False, randomised: bool = False
-) -> str:
-    """What records say of the backend; arguments and errors as `backend_of`."""
-    found = backend_of(algorithm, backend, exhaustive=exhaustive, randomised=randomised)
-    if exhaustive:
-        return f"{found}, exhaustive"
-    return f"{found}, randomised" if randomised else found
 
 
 def check_device(name: str) -> None:

@@ -10,17 +10,30 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from robustbench_mix.config.specs import NORMS, Eps, check_name, parse_grid, short_hash
+from robustbench_mix.config.canonical import short_hash
+from robustbench_mix.config.epsilon import Eps, parse_grid
+from robustbench_mix.config.limits import check_name
+from robustbench_mix.config.norms import NORMS
 from robustbench_mix.errors import RbmixError, unknown
 from robustbench_mix.storage import reading
-from robustbench_mix.storage.paths import path_of
+from robustbench_mix.storage.paths import parse_path
 
 FIELDS = {"summary", "algorithm", "norm", "eps", "options"}
 
 
 @dataclass(frozen=True)
 class Protocol:
-    """One attack protocol with its grid chosen; epsilons ascend."""
+    """One attack protocol, with its grid of epsilons chosen.
+
+    Attributes:
+        name: Its name, as in `--attack NAME`. It does not change the hash.
+        summary: One line for `rbmix attacks`. It does not change the hash.
+        algorithm: The algorithm, as `"pgd"`, `"autoattack"` or `"foolbox:LinfDeepFoolAttack"`.
+        norm: Norm of the radii: `"linf"` or `"l2"`.
+        eps: The radii in pixel units, in ascending order. They may be empty where `evaluate` is
+            given `eps`.
+        options: Options of the algorithm, for example `{"steps": 40}`.
+    """
 
     name: str
     summary: str
@@ -66,11 +79,11 @@ def load(
     epsilons or norms that are not allowed.
     """
     is_path = name.endswith(".toml") or "/" in name
-    path = path_of(name) if is_path else folder() / f"{name}.toml"
+    path = parse_path(name) if is_path else folder() / f"{name}.toml"
     if not is_path and name not in names():
         raise unknown("attack", name, names(), also="or a path to a .toml file")
     stem = check_name("protocol", path.stem)
-    raw = reading.toml(path, "protocol")
+    raw = reading.read_toml(path, "protocol")
     return parse(raw, stem, dataset, eps=eps, norm=norm, source=str(path))
 
 

@@ -1,4 +1,4 @@
-"""Images as tensors: a split, a data set, and the fixed subset that `--examples` takes."""
+"""Data sets as tensors, and the fixed subset that `--examples` takes."""
 
 from __future__ import annotations
 
@@ -14,34 +14,37 @@ from robustbench_mix.errors import RbmixError
 
 @dataclass(frozen=True)
 class Split:
-    """Images (N, C, H, W) uint8 in 0..levels, labels (N,) int64, and their positions.
+    """Images with their labels and their positions in the whole split.
 
-    Images may be float32 in [0, 1] as well; `levels` is 1 then.
-    `index` (N,) int64 is each image's position in the whole split; it names the image.
+    Args:
+        images: (N, C, H, W), uint8 from 0 to `grey_levels`, or float32 in [0, 1].
+        labels: (N,) int64.
+        index: (N,) int64; the position of each image in the whole split, which names the image.
+        grey_levels: The value of a white pixel; 1 for float32 images.
     """
 
     images: Tensor
     labels: Tensor
     index: Tensor
-    levels: int
+    grey_levels: int
 
     def __len__(self) -> int:
         return len(self.labels)
 
     def pixels(self, start: int = 0, stop: int | None = None) -> Tensor:
-        """Images start..stop as float32 in [0, 1], (n, C, H, W)."""
-        return self.images[start:stop].float() / self.levels
+        """Return the images from start to stop as float32 in [0, 1], (n, C, H, W)."""
+        return self.images[start:stop].float() / self.grey_levels
 
     @cached_property
     def hash(self) -> str:
         """Twelve hexadecimal digits of the SHA-256 of everything in the split."""
-        digest = hashlib.sha256(f"{tuple(self.images.shape)} {self.levels}".encode())
+        digest = hashlib.sha256(f"{tuple(self.images.shape)} {self.grey_levels}".encode())
         for tensor in (self.images, self.labels, self.index):
             digest.update(tensor.contiguous().numpy().data)  # without a copy
         return digest.hexdigest()[:12]
 
     def take(self, chosen: Tensor) -> Split:
-        """The images at these positions, in this order."""
+        """Return the images at the positions `chosen`, (n,) int64, in this order."""
         return replace(
             self,
             images=self.images[chosen],
@@ -49,8 +52,8 @@ class Split:
             index=self.index[chosen],
         )
 
-    def rows_of(self, chosen: Split) -> list[int]:
-        """Where the images of `chosen`, a part of this split, stand in it."""
+    def positions_of(self, chosen: Split) -> list[int]:
+        """Return the positions in this split of the images of `chosen`, a part of it."""
         return torch.nonzero(torch.isin(self.index, chosen.index)).flatten().tolist()
 
 
@@ -74,11 +77,15 @@ class Dataset:
         return int(min(self.train.images.shape[2:]))
 
     def statistics(self) -> tuple[Tensor, Tensor]:
-        """Mean and standard deviation of the training pixels per channel, (C,) float32."""
+        """Compute the statistics of the training pixels per channel.
+
+        Returns:
+            Mean and standard deviation of pixels in [0, 1], (C,) float32 each.
+        """
         if self.train.images.is_floating_point():
             pixels = self.train.pixels().double().transpose(0, 1).flatten(1)
             return pixels.mean(1).float(), pixels.std(1, correction=0).clamp_min(1e-6).float()
-        values = torch.arange(256, dtype=torch.float64) / self.train.levels
+        values = torch.arange(256, dtype=torch.float64) / self.train.grey_levels
         means, stds = [], []
         for channel in range(self.channels):
             # A few images at a time: counting takes eight bytes a pixel.
@@ -91,18 +98,21 @@ class Dataset:
         return torch.stack(means).float(), torch.stack(stds).float()
 
 
-def balanced(split: Split, n: int) -> Split:
-    """A fixed, class-balanced subset of `n` images, the same on every machine.
+def balanced_subset(split: Split, n: int) -> Split:
+    """Return a fixed, class-balanced subset of `n` images, the same on every machine.
 
-    Each class gives its images in the order of a hash of their positions; classes take
-    turns, so that counts differ by at most one while no class runs out. Asking for more
-    images than there are gives all of them. Raises RbmixError for n < 1.
+    Each class gives its images in the order of a hash of their positions. Classes take turns, so
+    that their counts differ by at most one while no class runs out. If there are fewer than `n`
+    images, all of them are returned.
+
+    Raises:
+        RbmixError: `n` is less than 1.
     """
     if n < 1:
         raise RbmixError(f"number of examples {n} must be at least 1")
     if n >= len(split):
         return split
-    keys = [_order(int(i)) for i in split.index]
+    keys = [_shuffle_key(int(i)) for i in split.index]
     by_class: dict[int, list[int]] = {}
     for position, label in enumerate(split.labels.tolist()):
         by_class.setdefault(label, []).append(position)
@@ -114,5 +124,5 @@ def balanced(split: Split, n: int) -> Split:
     return split.take(torch.tensor(chosen, dtype=torch.int64))
 
 
-def _order(index: int) -> str:
+def _shuffle_key(index: int) -> str:
     return hashlib.sha256(str(index).encode()).hexdigest()

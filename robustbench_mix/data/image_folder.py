@@ -1,6 +1,6 @@
-"""Class folders: `PATH/train/<class>/*.jpg` and `PATH/test/<class>/*.jpg`.
+"""Data sets from class folders: `PATH/train/<class>/*.jpg` and `PATH/test/<class>/*.jpg`.
 
-Decoded once into one cached tensor file per folder content.
+A folder is decoded once, into a cached file of tensors that is named by a hash of its listing.
 """
 
 from __future__ import annotations
@@ -8,61 +8,65 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from robustbench_mix.config.specs import check_name
+from robustbench_mix.config.catalog import dataset_name
+from robustbench_mix.config.limits import check_name
 from robustbench_mix.data.dataset import Dataset, Split
 from robustbench_mix.errors import RbmixError
-from robustbench_mix.runtime.memory import memory_size
+from robustbench_mix.runtime.memory import total_memory_bytes
 from robustbench_mix.runtime.progress import track
 from robustbench_mix.storage import reading
 from robustbench_mix.storage.files import replacing, safe_name
-from robustbench_mix.storage.locks import alone
-from robustbench_mix.storage.paths import home, is_folder
+from robustbench_mix.storage.locks import exclusive_lock
+from robustbench_mix.storage.paths import cache_folder, is_folder
 
 SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".ppm", ".webp")
-FORMATS = ("BMP", "JPEG", "PNG", "PPM", "WEBP")  # by content: no other decoder is ever started
+FORMATS = ("BMP", "JPEG", "PNG", "PPM", "WEBP")  # by content: no other decoder is started
 MAX_PIXELS = 2**24  # of one image
 
 
-def load_folder(path: Path, reserved: Collection[str] = ()) -> Dataset:
-    """Read a class folder; the data set is named after the folder.
+def load_folder(path: Path) -> Dataset:
+    """Read a class folder; the data set is named after the folder (`catalog.dataset_name`).
 
-    A folder named like one of the `reserved` data sets gets `-folder` appended, so that
-    its results never pass for theirs.
-
-    Raises RbmixError if `train` or `test` is missing, classes differ or are fewer than
-    two, an image cannot be decoded, or image sizes differ.
+    Raises:
+        RbmixError: `train` or `test` is missing, their classes differ or are fewer than two, an
+            image cannot be decoded, or image sizes differ.
     """
     path = path.resolve()
     check_name("the name of data set folder", path.name)
     files = {split: _list_images(path, split) for split in ("train", "test")}
     classes = _classes(path, files)
     stem = safe_name(f"{path.name}-{_listing_hash(path, files)}")
-    cached = home() / "data" / f"{stem}.safetensors"
+    cached = cache_folder() / "data" / f"{stem}.safetensors"
     if not cached.exists():
-        with alone(cached):
+        with exclusive_lock(cached):
             if not cached.exists():
-                _decode(files, classes, cached)
-    splits = _cached(cached, {split: len(images) for split, images in files.items()}, len(classes))
-    name = f"{path.name}-folder" if path.name in reserved else path.name
-    return Dataset(name, classes, *splits)
+                _decode_to_cache(files, classes, cached)
+    splits = _read_cache(
+        cached, {split: len(images) for split, images in files.items()}, len(classes)
+    )
+    return Dataset(dataset_name(str(path)), classes, *splits)
 
 
-def _cached(path: Path, counts: dict[str, int], classes: int) -> list[Split]:
-    """The splits that `_decode` wrote; raises RbmixError if they are not such as it writes."""
+def _read_cache(path: Path, counts: dict[str, int], classes: int) -> list[Split]:
+    """Return the cached splits; raise RbmixError if `_decode_to_cache` cannot have written them."""
     from safetensors.torch import load_file
 
     hint = "; delete it"
-    reading.check(path, "cached data", reading.WEIGHTS)
-    with reading.parsing(f"cached data {path} is damaged", hint):
+    reading.check_file(path, "cached data", reading.MAX_WEIGHTS_BYTES)
+    with reading.refuse_on_error(f"cached data {path} is damaged", hint):
         tensors = load_file(path)
         splits = [
-            Split(tensors[f"{s}.images"], tensors[f"{s}.labels"], tensors[f"{s}.index"], levels=255)
+            Split(
+                tensors[f"{s}.images"],
+                tensors[f"{s}.labels"],
+                tensors[f"{s}.index"],
+                grey_levels=255,
+            )
             for s in counts
         ]
         for split, count in zip(splits, counts.values(), strict=True):
@@ -103,20 +107,20 @@ def _classes(path: Path, files: dict[str, list[Path]]) -> tuple[str, ...]:
 
 
 def _listing_hash(path: Path, files: dict[str, list[Path]]) -> str:
-    """Changes when a file is added, removed, renamed, resized or written again."""
+    """Return a hash that changes when a file is added, removed, renamed or written again."""
     listing = [
-        (str(f.relative_to(path)), (stat := _stat(f)).st_size, stat.st_mtime_ns)
+        (str(f.relative_to(path)), (stat := _file_status(f)).st_size, stat.st_mtime_ns)
         for split in files.values()
         for f in split
     ]
     return hashlib.sha256(json.dumps(listing).encode()).hexdigest()[:12]
 
 
-def _stat(file: Path) -> os.stat_result:
-    return reading.check(file, "image", reading.IMAGE)
+def _file_status(file: Path) -> os.stat_result:
+    return reading.check_file(file, "image", reading.MAX_IMAGE_BYTES)
 
 
-def _decode(files: dict[str, list[Path]], classes: tuple[str, ...], cached: Path) -> None:
+def _decode_to_cache(files: dict[str, list[Path]], classes: tuple[str, ...], cached: Path) -> None:
     from safetensors import SafetensorError
     from safetensors.torch import save_file
 
@@ -126,7 +130,7 @@ def _decode(files: dict[str, list[Path]], classes: tuple[str, ...], cached: Path
     for split, images in files.items():
         decoded = np.empty(0, np.uint8)
         for i, file in enumerate(track(images, f"decoding {split}")):
-            pixels = _read(file)
+            pixels = _read_image(file)
             if size is None:
                 size = pixels.shape[:2]
             if pixels.shape[:2] != size:
@@ -144,14 +148,14 @@ def _decode(files: dict[str, list[Path]], classes: tuple[str, ...], cached: Path
     try:
         with replacing(cached) as temporary:
             save_file(tensors, temporary)
-    except SafetensorError as error:  # the library's word for a full disk too
+    except SafetensorError as error:  # also raised for a full disk
         raise RbmixError(f"cannot write {cached}: {error}") from error
 
 
 def _check_memory(images: list[Path], one: np.ndarray) -> None:
-    """Raise RbmixError if so many images cannot lie in this machine's memory."""
+    """Raise RbmixError if the images, each of the size of `one`, do not fit into memory."""
     needed = len(images) * one.nbytes
-    there = memory_size()
+    there = total_memory_bytes()
     if there is not None and needed > there:
         raise RbmixError(
             f"{images[0].parent.parent}: {len(images):,} images of {one.shape[1]}x{one.shape[0]} "
@@ -159,15 +163,15 @@ def _check_memory(images: list[Path], one: np.ndarray) -> None:
         )
 
 
-def _read(file: Path) -> np.ndarray:
-    """The pixels, (height, width, 3) uint8; raises RbmixError before too large ones are decoded."""
+def _read_image(file: Path) -> np.ndarray:
+    """Return the pixels, (H, W, 3) uint8; raise RbmixError before a too large image is decoded."""
     import warnings
 
     from PIL import Image
 
     limit = f"(allowed: up to {MAX_PIXELS:,} pixels)"
-    with reading.parsing(f"cannot decode {file}"), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # about sizes that are refused here, and odd metadata
+    with reading.refuse_on_error(f"cannot decode {file}"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # about sizes, which are checked here, and odd metadata
         try:
             image = Image.open(file, formats=FORMATS)
         except Image.DecompressionBombError as error:

@@ -1,4 +1,4 @@
-"""Data sets by name: embedded digits, CIFAR through torchvision, class folders by path."""
+"""Load data sets by name: digits, CIFAR through torchvision, class folders by path."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from robustbench_mix.config.catalog import DATASETS, check_dataset
-from robustbench_mix.data.dataset import Dataset, Split, balanced
+from robustbench_mix.config.catalog import check_dataset
+from robustbench_mix.data.dataset import Dataset, Split, balanced_subset
 from robustbench_mix.data.image_folder import load_folder
 from robustbench_mix.data.shape import Shape, shape_of
 from robustbench_mix.errors import RbmixError, first_line
-from robustbench_mix.runtime.progress import doing
-from robustbench_mix.storage.locks import alone
-from robustbench_mix.storage.paths import home, path_of
+from robustbench_mix.runtime.progress import report_if_slow
+from robustbench_mix.storage.locks import exclusive_lock
+from robustbench_mix.storage.paths import cache_folder, parse_path
 
-# Colour channels, pixels a side, classes: known before anything is downloaded.
+# Known before anything is downloaded.
 SHAPES = {
     "digits": Shape(1, 8, 10),
     "cifar10": Shape(3, 32, 10),
@@ -26,52 +26,53 @@ SHAPES = {
 
 
 def shape(name: str) -> Shape:
-    """What a network for the named data set must fit; raises RbmixError as `load` does."""
+    """Return the shape of a named data set; errors as `load`."""
     return SHAPES[name] if name in SHAPES else shape_of(load(name))
 
 
 def load(name: str) -> Dataset:
-    """Load a data set by name (`DATASETS`) or from a class folder by path.
+    """Load a data set by name (`catalog.DATASETS`) or from a class folder by path.
 
-    Raises RbmixError for an unknown name, a folder that is not there or is not a class
-    folder, and for CIFAR when it is neither on disk nor can be downloaded.
+    Raises:
+        RbmixError: The name is unknown, the folder is missing or no class folder, or CIFAR is
+            neither on disk nor can be downloaded.
     """
     check_dataset(name)
-    with doing(f"reading data set {name}"):
+    with report_if_slow(f"reading data set {name}"):
         if name == "digits":
-            return _digits()
+            return _load_digits()
         if name in ("cifar10", "cifar100"):
-            return _cifar(name)
-        return load_folder(path_of(name), reserved=DATASETS)
+            return _load_cifar(name)
+        return load_folder(parse_path(name))
 
 
-def _split(images: np.ndarray, labels: np.ndarray, levels: int) -> Split:
+def _make_split(images: np.ndarray, labels: np.ndarray, grey_levels: int) -> Split:
     return Split(
         images=torch.from_numpy(np.ascontiguousarray(images, dtype=np.uint8)),
         labels=torch.from_numpy(np.asarray(labels, dtype=np.int64)),
         index=torch.arange(len(labels)),
-        levels=levels,
+        grey_levels=grey_levels,
     )
 
 
-def _digits() -> Dataset:
-    """scikit-learn's digits, 30 images a class held out for testing.
+def _load_digits() -> Dataset:
+    """Load scikit-learn's digits, with 30 images of each class held out for testing.
 
-    The source is the 1,797-image test part of the UCI optical digits (Alpaydin & Kaynak,
-    1998); it names no split of its own, so a hash of the positions decides.
+    Their source, the test part of the UCI optical digits (1,797 images; Alpaydin & Kaynak, 1998),
+    defines no split, so a hash of the positions decides.
     """
-    images, labels = _shipped_digits()
-    whole = _split(images[:, None], labels, levels=16)
-    test = balanced(whole, 300)
+    images, labels = _read_digits()
+    whole = _make_split(images[:, None], labels, grey_levels=16)
+    test = balanced_subset(whole, 300)
     held_out = torch.isin(whole.index, test.index)
     train = whole.take(torch.nonzero(~held_out).flatten())
     return Dataset("digits", tuple(str(digit) for digit in range(10)), train, test)
 
 
-def _shipped_digits() -> tuple[np.ndarray, np.ndarray]:
-    """Images (1797, 8, 8) and labels, as scikit-learn has them.
+def _read_digits() -> tuple[np.ndarray, np.ndarray]:
+    """Return scikit-learn's images (1797, 8, 8) and labels.
 
-    Its file is read where it lies, for importing the library takes a second.
+    Its file is read directly, because importing the library takes a second.
     """
     library = find_spec("sklearn")
     path = Path(library.origin or "").parent / "datasets/data/digits.csv.gz" if library else Path()
@@ -84,15 +85,15 @@ def _shipped_digits() -> tuple[np.ndarray, np.ndarray]:
     return table[:, :-1].reshape(-1, 8, 8), table[:, -1].astype(np.int64)
 
 
-def _cifar(name: str) -> Dataset:
+def _load_cifar(name: str) -> Dataset:
     import torchvision
 
-    root = home() / "data"
+    root = cache_folder() / "data"
     source = {"cifar10": torchvision.datasets.CIFAR10, "cifar100": torchvision.datasets.CIFAR100}
     splits = []
     for train in (True, False):
         try:
-            with alone(root / f"{name}.download"):
+            with exclusive_lock(root / f"{name}.download"):
                 raw = source[name](str(root), train=train, download=True)
         except (OSError, RuntimeError) as error:
             raise RbmixError(
@@ -100,5 +101,5 @@ def _cifar(name: str) -> Dataset:
                 f"({first_line(error)[:80]}); without a network use --dataset digits"
             ) from error
         images = np.asarray(raw.data).transpose(0, 3, 1, 2)
-        splits.append(_split(images, np.asarray(raw.targets), levels=255))
+        splits.append(_make_split(images, np.asarray(raw.targets), grey_levels=255))
     return Dataset(name, tuple(raw.classes), *splits)

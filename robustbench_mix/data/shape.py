@@ -1,4 +1,4 @@
-"""What a network must fit: the images and classes of a data set."""
+"""The shape of a data set, which a network must fit."""
 
 from __future__ import annotations
 
@@ -13,9 +13,13 @@ from robustbench_mix.data.dataset import Dataset
 
 @dataclass(frozen=True)
 class Shape:
-    """What a network must fit: colour channels, shorter image side in pixels, classes.
+    """Images and classes of a data set.
 
-    `sides` are height and width of images that are not square.
+    Args:
+        channels: Number of colour channels.
+        size: The shorter image side in pixels.
+        classes: Number of classes.
+        sides: Height and width of images that are not square.
     """
 
     channels: int
@@ -25,28 +29,29 @@ class Shape:
 
     @property
     def image(self) -> tuple[int, int, int]:
-        """Channels, height and width."""
+        """Shape of an image: channels, height and width."""
         return self.channels, *(self.sides or (self.size, self.size))
 
 
 def shape_of(dataset: Dataset) -> Shape:
-    """What a network for this data set must fit."""
+    """Return the shape of a data set."""
     height, width = dataset.train.images.shape[2:]
     sides = None if height == width else (height, width)
     return Shape(dataset.channels, dataset.size, len(dataset.classes), sides)
 
 
-def resized(height: int, width: int, size: int) -> tuple[int, int]:
-    """Height and width when the shorter side becomes `size`, the proportions kept."""
+def scaled_sides(height: int, width: int, size: int) -> tuple[int, int]:
+    """Return height and width scaled so that the shorter side has `size` pixels."""
     shorter = min(height, width)
     return round(height * size / shorter), round(width * size / shorter)
 
 
 @torch.no_grad()
-def send(net: nn.Module, shape: Shape) -> Any:
-    """What the network, in eval mode, gives for one black image of this shape.
+def run_on_blank_image(net: nn.Module, shape: Shape) -> Any:
+    """Run the network, in eval mode, on one black image, and return its output.
 
-    The image is on the network's device and in its memory format; modes are put back afterwards.
+    The image is on the network's device and in its memory format. The training modes of all
+    modules are restored afterwards.
     """
     modes = [(module, module.training) for module in net.modules()]
     like = next(net.parameters(), torch.empty(0))

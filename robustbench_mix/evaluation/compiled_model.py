@@ -19,13 +19,13 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from robustbench_mix.attacks.base import Target
+from robustbench_mix.attacks.counted_model import CountedModel
 from robustbench_mix.attacks.passes import Count
 from robustbench_mix.data.shape import Shape
-from robustbench_mix.models.fusion import COARSE, EXACT, nearly
-from robustbench_mix.models.operations import operations
-from robustbench_mix.models.prepacked import plain
-from robustbench_mix.runtime.progress import doing
+from robustbench_mix.models.fusion import COARSE_TOLERANCE, EXACT_TOLERANCE, nearly_equal
+from robustbench_mix.models.operations import count_multiply_adds
+from robustbench_mix.models.prepacked import unpacked
+from robustbench_mix.runtime.progress import report_if_slow
 
 CHUNK = 64  # images that the compiled program takes at once
 # Multiplications and additions of a run of such passes that are worth the compilation: it takes
@@ -64,10 +64,10 @@ class Chunked(nn.Module):
 
 
 class ForwardOnly:
-    """Lends a target the compiled copy of its network; compiles it at the first use.
+    """Lend a model the compiled copy of its network; compile it at the first use.
 
     Args:
-        target: The target whose network is searched, on a CPU.
+        model: The model that attacks search, on a CPU.
         x: A few images, (B, C, H, W), of the network's dtype.
         images: How many images the whole run has, also where this process attacks a part of
             them: the outcome is not to depend on the parts.
@@ -75,21 +75,21 @@ class ForwardOnly:
     """
 
     def __init__(
-        self, target: Target, x: Tensor, images: int, compile_: Compile | None = None
+        self, model: CountedModel, x: Tensor, images: int, compile_: Compile | None = None
     ) -> None:
-        self.target, self.x, self.images = target, x, images
+        self.model, self.x, self.images = model, x, images
         self.compile = compile_ or compile_ahead
 
     @contextmanager
-    def lent(self, passes: Count) -> Iterator[None]:
+    def lend(self, passes: Count) -> Iterator[None]:
         """Search on the compiled copy within the block if so many passes an image are worth it."""
-        net = self.target.net
+        net = self.model.net
         if not passes.gradient and self._is_worth(passes.forward) and self._compiled is not None:
-            self.target.net = self._compiled
+            self.model.net = self._compiled
         try:
             yield
         finally:
-            self.target.net = net
+            self.model.net = net
 
     def _is_worth(self, forward: float) -> bool:
         return self._flops * forward * self.images >= WORTH
@@ -101,23 +101,23 @@ class ForwardOnly:
             return 0.0
         _, channels, size, _ = self.x.shape
         try:
-            done = operations(plain(self.target.net), Shape(channels, size, 0))
+            done = count_multiply_adds(unpacked(self.model.net), Shape(channels, size, 0))
         except Exception:  # a network that cannot be looked into is not compiled either
             return 0.0
-        return 2.0 * (done.rest + sum(cost.taken for cost in done.separable))
+        return 2.0 * (done.rest + sum(cost.as_it_runs for cost in done.separable))
 
     @cached_property
     def _compiled(self) -> Chunked | None:
-        with doing("compiling the network for forward passes"):
-            return compiled(self.target.net, self.x, tolerance_of(self.target), self.compile)
+        with report_if_slow("compiling the network for forward passes"):
+            return compile_model(self.model.net, self.x, tolerance_of(self.model), self.compile)
 
 
-def tolerance_of(target: Target) -> float:
-    """How far logits may be from those of the target's network, as a share of the largest."""
-    return EXACT if target.judge is None else COARSE
+def tolerance_of(model: CountedModel) -> float:
+    """Return how far logits may be from those of the network, as a share of the largest."""
+    return EXACT_TOLERANCE if model.judge is None else COARSE_TOLERANCE
 
 
-def compiled(net: nn.Module, x: Tensor, tolerance: float, compile_: Compile) -> Chunked | None:
+def compile_model(net: nn.Module, x: Tensor, tolerance: float, compile_: Compile) -> Chunked | None:
     """`net` with a compiled program, None if that fails or its logits differ.
 
     Args:
@@ -132,10 +132,10 @@ def compiled(net: nn.Module, x: Tensor, tolerance: float, compile_: Compile) -> 
     fresh = torch.rand(chunk.shape, generator=generator).to(chunk)
     try:
         with torch.no_grad():
-            made = Chunked(net, compile_(copy.deepcopy(plain(net)), chunk), chunk)
+            made = Chunked(net, compile_(copy.deepcopy(unpacked(net)), chunk), chunk)
             # Not on the images alone that it was made with, nor at its own size alone.
             for batch in (chunk, fresh, fresh.flip(0)[: CHUNK - 1], fresh[:2]):
-                if not nearly(net(batch), made(batch), tolerance):
+                if not nearly_equal(net(batch), made(batch), tolerance):
                     return None
     except Exception:  # compilers fail in many ways
         return None

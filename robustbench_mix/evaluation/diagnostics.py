@@ -9,6 +9,7 @@ a few hundred passes of `SAMPLE` images.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -16,16 +17,19 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from robustbench_mix.attacks import losses
-from robustbench_mix.attacks.base import Target, shown
-from robustbench_mix.attacks.native.apgd import Objective, apgd
-from robustbench_mix.attacks.native.pgd import ascend, first_direction
+from robustbench_mix.attacks.base import Batch
+from robustbench_mix.attacks.counted_model import CountedModel
+from robustbench_mix.attacks.native.apgd import Loss, apgd, untargeted
+from robustbench_mix.attacks.native.fgsm import fgsm_direction
+from robustbench_mix.attacks.native.pgd import pgd
 from robustbench_mix.attacks.native.square import square
 from robustbench_mix.attacks.norms import project
 from robustbench_mix.attacks.passes import Count
+from robustbench_mix.attacks.progress import show_passes
 from robustbench_mix.attacks.random import derive, signs
 from robustbench_mix.evaluation.measures import margins_and_gradients
 from robustbench_mix.results.headers import Diagnostics
-from robustbench_mix.runtime.threads import chosen_threads
+from robustbench_mix.runtime.threads import tune_threads
 
 SAMPLE = 64  # images that are looked at
 PASSES = 4  # that must agree
@@ -48,32 +52,34 @@ def of_network(net: nn.Module, x: Tensor, y: Tensor, mean: Tensor, std: Tensor) 
     network in eval mode. Shares of images, or distances as shares of the spread of an image's
     logits; 1 or 0 for what is or is not so. `slope` is the median of how much of the fall of
     the margin that the gradient promises one tiny step away really happens, None where
-    there is no gradient to ask. Raises RbmixError as `Target` does, and for a network
+    there is no gradient to ask. Raises RbmixError as `CountedModel` does, and for a network
     through which no gradient flows.
     """
-    target = Target(net)
+    model = CountedModel(net)
     # A few passes of the images, in other orders and scales, and two gradients.
     passes = Count((PASSES + 4) * len(x) + ALONE, 2 * len(x))
-    with chosen_threads(target), shown("checking the network", passes, target):
-        return _of_network(target, x, y, mean, std)
+    with tune_threads(model), show_passes("checking the network", passes, model):
+        return _of_network(model, x, y, mean, std)
 
 
-def _of_network(target: Target, x: Tensor, y: Tensor, mean: Tensor, std: Tensor) -> Diagnostics:
-    """The same, of a network that is watched."""
-    net = target.net
+def _of_network(
+    model: CountedModel, x: Tensor, y: Tensor, mean: Tensor, std: Tensor
+) -> Diagnostics:
+    """The same, of a model whose passes are shown."""
+    net = model.net
     before = [tensor.clone() for tensor in net.state_dict().values()]
     with torch.no_grad():
-        first = target(x)
-        unrepeatable = of_passes(target, x, first)
-        alone = torch.cat([target(image[None]) for image in x[:ALONE]])
-        turned = target(x.flip(0)).flip(0)
+        first = model(x)
+        unrepeatable = of_passes(model, x, first)
+        alone = torch.cat([model(image[None]) for image in x[:ALONE]])
+        turned = model(x.flip(0)).flip(0)
     after = list(net.state_dict().values())
     moved = any(not torch.equal(old, new) for old, new in zip(before, after, strict=True))
     spread = _spread(first)
     apart = torch.cat([(turned - first) / spread, (alone - first[:ALONE]) / spread[:ALONE]])
     predicted = first.argmax(1) == y
-    not_finite, rescaled = _not_finite(target, x), _rescaled(target, x, y, mean, std)
-    zero_gradient, slope = _gradients(target, x, y)
+    not_finite, rescaled = _not_finite(model, x), _rescaled(model, x, y, mean, std)
+    zero_gradient, slope = _gradients(model, x, y)
     return Diagnostics(
         images=len(x),
         classes=first.shape[1],
@@ -92,106 +98,89 @@ def _of_network(target: Target, x: Tensor, y: Tensor, mean: Tensor, std: Tensor)
 
 
 @torch.no_grad()
-def of_passes(target: Target, x: Tensor, first: Tensor | None = None) -> float:
+def of_passes(model: CountedModel, x: Tensor, first: Tensor | None = None) -> float:
     """The largest difference between passes of the same images, in spreads of the logits.
 
     `first` are the logits of a pass that was made before.
     """
-    first = target(x) if first is None else first
-    others = [target(x) for _ in range(PASSES - 1)]
+    first = model(x) if first is None else first
+    others = [model(x) for _ in range(PASSES - 1)]
     return max(float(((again - first) / _spread(first)).abs().max()) for again in others)
 
 
 def of_attacks(
-    target: Target,
-    x: Tensor,
-    y: Tensor,
-    seeds: Tensor,
-    standing: Tensor,
-    eps: float,
-    norm: str,
-    more_steps: int = 0,
+    model: CountedModel, batch: Batch, standing: Tensor, more_steps: int = 0
 ) -> dict[str, int]:
-    """How other attacks fare within `eps` on correctly classified images.
+    """Measure how other attacks fare on correctly classified images.
 
-    Returns counts of images under the names that `Diagnostics` has for them.
+    Args:
+        model: The model.
+        batch: The images, all with one eps.
+        standing: Which of them the evaluation left unbroken there, (B,) bool.
+        more_steps: For an evaluation by PGD: steps of another PGD that asks whether it had enough;
+            0 for none.
 
-    `standing` (B,) bool says which the evaluation left unbroken there. `fgsm` and `pgd` were
-    broken by these, `fgsm_only` by FGSM alone of the two; `blind` by random corners or a
-    short Square where neither found anything; `half` withstood PGD in the l-infinity ball of
-    radius 0.5; `gained` fell to another APGD although they stood. With `more_steps`, for an
-    evaluation by PGD, `own_gained` fell to so many steps on the same loss, smaller ones, from
-    another random start.
+    Returns:
+        Counts of images, by the names that `Diagnostics` has for them. `fgsm` and `pgd` were
+        broken by these, `fgsm_only` by FGSM alone of the
+        two; `blind` by random corners or a short Square where neither found anything; `half`
+        withstood PGD in the l-infinity ball of radius 0.5; `gained` fell to another APGD although
+        they stood. With `more_steps`, `own_gained` fell to so many steps on the same loss,
+        smaller ones, from another random start.
     """
     stood = int(standing.sum())
-    steps = (2 * STEPS + 1) * len(x) + (2 * APGD_STEPS + more_steps) * stood
+    steps = (2 * STEPS + 1) * len(batch) + (2 * APGD_STEPS + more_steps) * stood
     blind = (CORNERS + QUERIES) * stood  # of those that neither FGSM nor PGD breaks, about as many
-    with shown("checking the attack", Count(steps + blind, steps), target):
-        return _of_attacks(target, x, y, seeds, standing, eps, norm, more_steps)
+    with show_passes("checking the attack", Count(steps + blind, steps), model):
+        return _of_attacks(model, batch, standing, more_steps)
 
 
 def _of_attacks(
-    target: Target,
-    x: Tensor,
-    y: Tensor,
-    seeds: Tensor,
-    standing: Tensor,
-    eps: float,
-    norm: str,
-    more_steps: int,
+    model: CountedModel, batch: Batch, standing: Tensor, more_steps: int
 ) -> dict[str, int]:
-    """The same, of a network that is watched."""
-    count = len(x)
-    radius = torch.full((count,), eps, device=x.device)
+    """The same, of a model whose passes are shown."""
+    x, y, seeds, norm, eps = batch.x, batch.y, batch.seeds, batch.norm, batch.one_eps()
+    batch = replace(batch, eps=batch.radius)
     how: dict[str, Any] = {"steps": STEPS, "step_size": STEP_SIZE, "random_start": True}
 
     def falls(moved: Tensor, rows: Tensor, within: float = eps, ball: str = norm) -> Tensor:
         with torch.no_grad():
-            logits: Tensor = target(project(moved.to(x), x[rows], within, ball))
+            logits: Tensor = model(project(moved.to(x), x[rows], within, ball))
             return logits.argmax(1) != y[rows]
 
-    everything = torch.arange(count, device=x.device)
-    fgsm = falls(x + eps * first_direction(target, x, y, norm), everything)
-    pgd = falls(ascend(target, x, y, seeds, eps=radius, norm=norm, **how), everything)
-    wide = torch.full_like(radius, HALF)
-    half = falls(
-        ascend(target, x, y, derive(seeds, 1), eps=wide, norm="linf", **how),
-        everything, HALF, "linf",
-    )  # fmt: skip
-    blind = torch.zeros(count, dtype=torch.bool, device=x.device)
-    left = (~fgsm & ~pgd).nonzero().squeeze(1)
+    everything = torch.arange(len(x), device=x.device)
+    by_fgsm = falls(x + eps * fgsm_direction(model, x, y, norm), everything)
+    by_pgd = falls(pgd(model, batch, **how), everything)
+    half_ball = Batch(x, y, torch.full_like(batch.eps, HALF), derive(seeds, 1), "linf")
+    half = falls(pgd(model, half_ball, **how), everything, HALF, "linf")
+    blind = torch.zeros(len(x), dtype=torch.bool, device=x.device)
+    left = (~by_fgsm & ~by_pgd).nonzero().squeeze(1)
     if len(left):
         blind[left] = falls(_random_corner(x[left], seeds[left], eps, norm, 0), left)
         for draw in range(1, CORNERS):
             blind[left] |= falls(_random_corner(x[left], seeds[left], eps, norm, draw), left)
-        found = square(
-            target, x[left], y[left], derive(seeds[left], 2),
-            eps=radius[left], norm=norm, queries=QUERIES,
-        )  # fmt: skip
+        found = square(model, _reseeded(batch.take(left), 2), queries=QUERIES)
         blind[left] |= falls(found, left)
     stood = standing.to(x.device).nonzero().squeeze(1)
     gained = torch.zeros(len(stood), dtype=torch.bool, device=x.device)
-    for number, loss in enumerate(_objectives(target, x)):
+    for number, loss in enumerate(_losses(model, x)):
         if len(stood):
-            found = apgd(
-                target, x[stood], y[stood], loss, y[stood], derive(seeds[stood], 3 + number),
-                eps=radius[stood], norm=norm, steps=APGD_STEPS,
-            )  # fmt: skip
-            gained |= falls(found, stood)
+            again = _reseeded(batch.take(stood), 3 + number)
+            gained |= falls(apgd(model, again, loss, steps=APGD_STEPS), stood)
     own: dict[str, int] = {}
     if more_steps:
         own["own_gained"] = 0
         if len(stood):
-            found = ascend(
-                target, x[stood], y[stood], derive(seeds[stood], 5), eps=radius[stood], norm=norm,
-                steps=more_steps, step_size=TRAVEL / more_steps, random_start=True,
+            found = pgd(
+                model, _reseeded(batch.take(stood), 5), steps=more_steps,
+                step_size=TRAVEL / more_steps, random_start=True,
             )  # fmt: skip
             own["own_gained"] = int(falls(found, stood).sum())
     return {
-        "attacked": count,
-        "fgsm": int(fgsm.sum()),
-        "pgd": int(pgd.sum()),
-        "fgsm_only": int((fgsm & ~pgd).sum()),
+        "attacked": len(x),
+        "fgsm": int(by_fgsm.sum()),
+        "pgd": int(by_pgd.sum()),
+        "fgsm_only": int((by_fgsm & ~by_pgd).sum()),
         "blind": int(blind.sum()),
         "half": int((~half).sum()),
         "stood": len(stood),
@@ -200,13 +189,18 @@ def _of_attacks(
     }
 
 
-def _objectives(target: Target, x: Tensor) -> Iterator[Objective]:
+def _reseeded(batch: Batch, number: int) -> Batch:
+    """The same images with other random numbers."""
+    return replace(batch, seeds=derive(batch.seeds, number))
+
+
+def _losses(model: CountedModel, x: Tensor) -> Iterator[Loss]:
     """Cross-entropy, and where there are classes enough the difference of logits ratio."""
-    yield lambda logits, y, _: losses.cross_entropy(logits, y)
+    yield untargeted(losses.cross_entropy)
     with torch.no_grad():
-        enough = target(x[:1]).shape[1] >= 3
+        enough = model(x[:1]).shape[1] >= 3
     if enough:
-        yield lambda logits, y, _: losses.dlr(logits, y)
+        yield untargeted(losses.dlr)
 
 
 def _random_corner(x: Tensor, seeds: Tensor, eps: float, norm: str, draw: int) -> Tensor:
@@ -215,14 +209,14 @@ def _random_corner(x: Tensor, seeds: Tensor, eps: float, norm: str, draw: int) -
     return x + scale * signs(derive(seeds, 10), draw, count).view_as(x).to(x)
 
 
-def _gradients(target: Target, x: Tensor, y: Tensor) -> tuple[float, float | None]:
+def _gradients(model: CountedModel, x: Tensor, y: Tensor) -> tuple[float, float | None]:
     """The share of images without a gradient, and the slope; as `Diagnostics` has them."""
     with torch.enable_grad():
         point = x.detach().clone().requires_grad_()
-        loss = F.cross_entropy(target(point), y, reduction="sum")
+        loss = F.cross_entropy(model(point), y, reduction="sum")
         (gradient,) = torch.autograd.grad(loss, point)
     vanished = gradient.flatten(1).abs().amax(1) < VANISHED
-    value, slope = margins_and_gradients(target, x, y)
+    value, slope = margins_and_gradients(model, x, y)
     ask = (value > 0) & (slope.abs().amax(1) > 0)
     if not bool(ask.any()):
         return float(vanished.float().mean()), None
@@ -231,25 +225,25 @@ def _gradients(target: Target, x: Tensor, y: Tensor) -> tuple[float, float | Non
     moved = (x - size[:, None, None, None] * slope.sign().view_as(x)).clamp(0, 1)
     promised = -(slope * (moved - x).flatten(1)).sum(1)
     with torch.no_grad():
-        real = value - losses.margin(target(moved), y)
+        real = value - losses.margin(model(moved), y)
     there = promised > 0
     ratio = (real[there] / promised[there]).median() if bool(there.any()) else None
     return float(vanished.float().mean()), None if ratio is None else float(ratio)
 
 
 @torch.no_grad()
-def _not_finite(target: Target, x: Tensor) -> float:
+def _not_finite(model: CountedModel, x: Tensor) -> float:
     """The share of logits that are not finite at black, white and random corners of the box."""
     noise = torch.Generator().manual_seed(0)
     corners = torch.randint(0, 2, x.shape, generator=noise).to(x)
     logits = [
-        target.net(p.to(target.dtype)) for p in (torch.zeros_like(x), torch.ones_like(x), corners)
+        model.net(p.to(model.dtype)) for p in (torch.zeros_like(x), torch.ones_like(x), corners)
     ]
     return float((~torch.cat(logits).isfinite()).float().mean())
 
 
 @torch.no_grad()
-def _rescaled(target: Target, x: Tensor, y: Tensor, mean: Tensor, std: Tensor) -> float:
+def _rescaled(model: CountedModel, x: Tensor, y: Tensor, mean: Tensor, std: Tensor) -> float:
     """The best accuracy on the same images in the scales that networks are often given."""
     scales = [(mean, std), (0.0, 1 / 255), (0.5, 0.5)]
     if x.shape[1] == 3:
@@ -257,7 +251,7 @@ def _rescaled(target: Target, x: Tensor, y: Tensor, mean: Tensor, std: Tensor) -
     best = 0.0
     for shift, scale in scales:
         shift, scale = (torch.as_tensor(v).to(x).reshape(-1, 1, 1) for v in (shift, scale))
-        logits = target.net(((x - shift) / scale).to(target.dtype))
+        logits = model.net(((x - shift) / scale).to(model.dtype))
         best = max(best, float((logits.argmax(1) == y).float().mean()))
     return best
 

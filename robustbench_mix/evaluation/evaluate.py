@@ -1,37 +1,34 @@
-"""One evaluation: a model, a data set and a protocol in; a run on disk out."""
+"""One evaluation: a plan in, a run on disk out."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
-import torch
-from msgspec import structs
-
-from robustbench_mix.attacks.voting import DRAWS
-from robustbench_mix.config import protocols
-from robustbench_mix.config.catalog import recorded_as
-from robustbench_mix.config.protocols import Protocol
-from robustbench_mix.data.dataset import Dataset, Split, balanced
-from robustbench_mix.evaluation import outcome, resume, sanity_checks
-from robustbench_mix.evaluation.identity import Label, finished, header_of, path_of
-from robustbench_mix.evaluation.reference import check_classes, classes_of
-from robustbench_mix.evaluation.resume import Saver, Shard, Sizes
-from robustbench_mix.evaluation.sample_audit import findings
-from robustbench_mix.evaluation.schedules import Schedule, schedule_of
-from robustbench_mix.evaluation.state import State
-from robustbench_mix.models.checkpoint import CheckpointHeader, weights_hash
-from robustbench_mix.results import flags, records
-from robustbench_mix.results.headers import Diagnostics, Passes, RunHeader, RunIdentity
+from robustbench_mix.data.shape import Shape, shape_of
+from robustbench_mix.evaluation.identity import header_of, path_of
+from robustbench_mix.evaluation.inputs import Inputs, load_inputs
+from robustbench_mix.evaluation.load_model import (
+    check_exists,
+    checkpoint_header,
+    label_of,
+    load_model,
+    train_model,
+)
+from robustbench_mix.evaluation.pending_run import (
+    make_run,
+    make_shard,
+    pending_run,
+    read_finished_run,
+    tell_reused,
+)
+from robustbench_mix.evaluation.plan import EvaluationPlan
+from robustbench_mix.evaluation.resume import Shard
+from robustbench_mix.evaluation.schedules import schedule_of
+from robustbench_mix.models.factory import input_shape
 from robustbench_mix.results.records import Run
-from robustbench_mix.runtime import provenance
-from robustbench_mix.runtime.progress import say
-from robustbench_mix.storage.locks import alone
-from robustbench_mix.storage.validation import extend
-from robustbench_mix.training.load_or_train import Obtained
-
-DEFAULT_EXAMPLES = {"digits": 40}
-OTHER_EXAMPLES = 1000
+from robustbench_mix.runtime.devices import default_batch_size
+from robustbench_mix.storage.files import check_writable
 
 
 @dataclass(frozen=True)
@@ -43,231 +40,68 @@ class Evaluation:
     reused: bool
 
 
-def default_examples(dataset: str) -> int:
-    """How many test images are attacked unless told otherwise."""
-    return DEFAULT_EXAMPLES.get(dataset, OTHER_EXAMPLES)
+def evaluate(plan: EvaluationPlan, results: Path, *, fresh: bool = False) -> Evaluation:
+    """Attack the network of a plan, after training it if need be, and write the records.
 
+    What is on disk of exactly these settings and versions is read instead, unless `fresh`.
 
-@dataclass(frozen=True)
-class Task:
-    """What is evaluated on what and how, and where its records belong; made by `task`."""
-
-    obtained: Obtained
-    dataset: Dataset
-    split: Split
-    protocol: Protocol
-    schedule: Schedule
-    header: RunIdentity
-    results: Path
-    path: Path
-    device: torch.device
-
-    def sizes(self, images: int) -> Sizes:
-        """What the state of an attack on so many images must fit."""
-        levels, steps = len(self.protocol.eps), self.schedule.steps
-        return Sizes(images, levels, steps, self.header.batch_size)
-
-
-def task(
-    label: Label,
-    obtained: Obtained,
-    dataset: Dataset,
-    protocol: Protocol,
-    results: Path,
-    device: torch.device,
-    *,
-    examples: int,
-    batch_size: int,
-    backend: str | None = None,
-    exhaustive: bool = False,
-    randomised: bool = False,
-) -> Task:
-    """Attacking the model under the protocol, with records under `results`.
-
-    `backend` is `fast` or `reference`, by default the fast one where the algorithm has it;
-    `exhaustive` runs its attacks with every saving off. For a network that is said to be
-    `randomised`, attacks see means over several passes and verdicts are a vote (`verdicts`);
-    unsaid, one that draws random numbers is refused. Raises RbmixError for what a user can mend.
+    Raises:
+        RbmixError: For what a user can mend.
     """
-    split = balanced(dataset.test, examples)
-    classes = classes_of(obtained.model, split, device)
-    check_classes(classes, split)
-    if randomised:
-        protocol = protocols.randomised(protocol)
-    schedule = schedule_of(
-        protocol, classes, backend, exhaustive=exhaustive, randomised=randomised, images=len(split)
+    check_exists(plan.model)
+    check_writable(results)
+    inputs = load_inputs(plan)
+    fitted = fitted_shape(plan, inputs)
+    batch_size, schedule = batch_size_of(plan, inputs), None
+    if plan.model.is_trained:
+        # Before it is trained: its classes are known, and options may be wrong.
+        schedule = schedule_of(plan.attack, fitted.classes, len(inputs.split))
+        if not fresh and (done := _find_recorded(plan, inputs, results, batch_size)):
+            return done
+    label, trained = load_model(plan.model, inputs.dataset, inputs.device)
+    pending = pending_run(
+        label, trained, inputs, plan.attack, results, batch_size=batch_size, schedule=schedule
     )
-    header = header_of(
-        label, obtained.header, weights_hash(obtained.model), dataset.name, split, protocol,
-        batch_size=batch_size, backend=schedule.backend, device=device,
-        randomised=DRAWS if randomised else 0,
-    )  # fmt: skip
-    path = path_of(header, results)
-    return Task(obtained, dataset, split, protocol, schedule, header, results, path, device)
+    run, reused = make_run(pending, fresh=fresh)
+    return Evaluation(run, pending.path, reused)
 
 
-def recorded(
-    label: Label,
-    checkpoint: CheckpointHeader,
-    dataset: Dataset,
-    protocol: Protocol,
-    results: Path,
-    device: torch.device,
-    *,
-    examples: int,
-    batch_size: int,
-    backend: str | None = None,
-    exhaustive: bool = False,
-    randomised: bool = False,
+def attack_shard(plan: EvaluationPlan, results: Path, shard: Shard) -> None:
+    """Attack a part of the images, for `evaluate` to join.
+
+    Raises:
+        RbmixError: As `evaluate` does.
+    """
+    inputs = load_inputs(plan)
+    trained = train_model(plan.model, inputs.dataset, inputs.device)
+    label, batch_size = label_of(plan.model), batch_size_of(plan, inputs)
+    make_shard(
+        pending_run(label, trained, inputs, plan.attack, results, batch_size=batch_size), shard
+    )
+
+
+def fitted_shape(plan: EvaluationPlan, inputs: Inputs) -> Shape:
+    """What the network must fit: the data, but for what stands between."""
+    return input_shape(plan.model.spec, shape_of(inputs.dataset))
+
+
+def batch_size_of(plan: EvaluationPlan, inputs: Inputs) -> int:
+    """How many images to attack at once."""
+    asked = plan.attack.batch_size
+    return asked or default_batch_size(fitted_shape(plan, inputs).size, inputs.device)
+
+
+def _find_recorded(
+    plan: EvaluationPlan, inputs: Inputs, results: Path, batch_size: int
 ) -> Evaluation | None:
-    """The finished run of a network that has this checkpoint, if it is on disk.
-
-    `checkpoint` is the header of it, which says what its weights hash to: the network itself is
-    not needed. The other arguments are those of `task`.
-    """
-    split = balanced(dataset.test, examples)
-    if randomised:
-        protocol = protocols.randomised(protocol)
-    header = header_of(
-        label, checkpoint, checkpoint.weights_hash, dataset.name, split, protocol,
-        batch_size=batch_size, device=device, randomised=DRAWS if randomised else 0,
-        backend=recorded_as(
-            protocol.algorithm, backend, exhaustive=exhaustive, randomised=randomised
-        ),
-    )  # fmt: skip
-    path = path_of(header, results)
-    run = finished(path, header)
-    if run is None or run.header.diagnostics is None or resume.is_left(path):
+    """The finished run of a network whose checkpoint is cached, found without loading it."""
+    checkpoint = checkpoint_header(plan.model, inputs.dataset, inputs.device)
+    if checkpoint is None:
         return None
-    say(f"already evaluated, read {path} (--fresh attacks again)")
-    return Evaluation(run, path, reused=True)
-
-
-def evaluate(task: Task, *, fresh: bool = False) -> Evaluation:
-    """Attack every image and write the records.
-
-    A finished run of exactly these settings and versions is read instead, unless `fresh`;
-    one that was stopped half-way goes on where it was, and one whose shards are all there is
-    joined. Raises RbmixError for what a user can mend.
-    """
-    with alone(task.path):
-        run = None if fresh else _kept(task)
-        if run is not None:
-            return Evaluation(run, task.path, reused=True)
-        run = _attacked(task, fresh)
-        if aside := records.set_aside(task.path, task.results, run):
-            say(f"what other versions or another device gave is kept as {aside}")
-        records.write(run, task.path)
-        resume.forget(task.path)
-    return Evaluation(run, task.path, reused=False)
-
-
-def attack_shard(task: Task, shard: Shard) -> None:
-    """Attack a part of the images, for `evaluate` to join; what is on disk is not done again.
-
-    Raises RbmixError as `evaluate` does.
-    """
-    rows = shard.rows(len(task.split))
-    split = task.split.take(torch.tensor(rows))
-    path, sizes = shard.path(task.path), task.sizes(len(rows))
-    with alone(path):
-        if resume.resumed(path, task.header, sizes) is not None:
-            return
-        _measured(task)
-        partial = resume.partial_of(path)
-        state = _searched(task, split, partial, resume.resumed(partial, task.header, sizes))
-        finished_shard = Saver(path, task.header)
-        finished_shard(state)
-        finished_shard.flush()
-        partial.unlink(missing_ok=True)
-
-
-def _kept(task: Task) -> Run | None:
-    """The finished run if it is on disk, with its diagnostics."""
-    if not task.path.exists():
-        return None
-    run = finished(task.path, task.header)
+    label, weights = label_of(plan.model), checkpoint.weights_hash
+    header = header_of(label, checkpoint, weights, inputs, plan.attack, batch_size)
+    run, path = read_finished_run(header, results), path_of(header, results)
     if run is None:
-        say(f"{task.path} was made with other versions or on another device: attacking again")
         return None
-    say(f"already evaluated, read {task.path} (--fresh attacks again)")
-    if run.header.diagnostics is None:
-        run = _examined(run, task, None)
-        records.write(run, task.path)
-    resume.forget(task.path)  # of a process that was killed just after writing
-    return run
-
-
-def _attacked(task: Task, fresh: bool) -> Run:
-    """Attack every image, from where an unfinished run stopped unless `fresh`."""
-    split, seed = task.split, task.header.seed
-    measured = _measured(task)
-    sizes, partial = task.sizes(len(split)), resume.partial_of(task.path)
-    state = None
-    if not fresh:
-        state = resume.resumed(partial, task.header, sizes)
-        state = state or resume.joined(task.path, task.header, sizes)
-    state = _searched(task, split, partial, state)
-    header = extend(
-        task.header,
-        RunHeader,
-        passes={stage: Passes(**spent) for stage, spent in state.passes.items()},
-        checked=outcome.checked(state),
-        audit=findings(state, split, task.schedule.rungs, seed, sizes.levels) or None,
-        smallest_batch=state.batch_size if state.batch_size < sizes.batch_size else None,
-    )
-    concludes = task.schedule.backend == "fast" and bool(task.schedule.rungs)
-    run = Run(
-        header=header,
-        table=outcome.table(split, state, sizes.levels, concludes),
-        date=provenance.today(),
-        time_seconds={
-            "training": task.obtained.header.time_seconds or 0.0,
-            "attacking": state.attack_seconds,
-        },
-    )
-    return _examined(run, task, measured)
-
-
-def _searched(task: Task, split: Split, partial: Path, state: State | None) -> State:
-    """Attack these images to the end, from this state if there is one, which `partial` keeps."""
-    if state is not None:
-        say(f"going on with the unfinished run {partial}")
-    saver = Saver(partial, task.header)
-    try:
-        return task.schedule.attack(
-            task.obtained.model, split, task.protocol,
-            seed=task.header.seed, device=task.device, batch_size=task.header.batch_size,
-            state=state, save=saver, description=f"{task.protocol.name} on {len(split)} images",
-        )  # fmt: skip
-    except KeyboardInterrupt:
-        saver.flush()
-        raise
-
-
-def _measured(task: Task) -> Diagnostics:
-    """What there is to say of the network before it is attacked, said; it may be refused."""
-    measured = sanity_checks.of_network(task.obtained.model, task.dataset, task.split, task.device)
-    _check_said(measured, said := task.header.randomised is not None)
-    for name, words in flags.of_network(measured, randomised=said).items():
-        say(f"flag {name}: {words} (docs/flags.md)")
-    return measured
-
-
-def _check_said(measured: Diagnostics, said: bool) -> None:
-    """Raise RbmixError for a network that draws and was not said to; say so if it does not."""
-    if said and not flags.draws(measured):
-        say("said to be randomised, but deterministic: two passes of the same images agree")
-    if flags.draws(measured) and not said:
-        raise flags.unsaid(measured.unrepeatable)
-
-
-def _examined(run: Run, task: Task, measured: Diagnostics | None) -> Run:
-    """The run with its diagnostics; `measured` is what was known before the attack."""
-    model, split, device = task.obtained.model, task.split, task.device
-    measured = measured or sanity_checks.of_network(model, task.dataset, split, device)
-    # Other attacks judge by one pass: of a network that draws, that says nothing about verdicts.
-    alone = run.header.randomised is not None and flags.draws(measured)
-    counts = {} if alone else sanity_checks.of_attacks(model, run, split, device, run.header.seed)
-    found = structs.replace(measured, trained_accuracy=task.obtained.header.test_accuracy, **counts)
-    return replace(run, header=structs.replace(run.header, diagnostics=found))
+    tell_reused(path)
+    return Evaluation(run, path, reused=True)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import time
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -10,26 +13,34 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from robustbench_mix.attacks.base import Target, shown
+from robustbench_mix.attacks.counted_model import CountedModel
 from robustbench_mix.attacks.passes import Count
+from robustbench_mix.attacks.progress import show_passes
 from robustbench_mix.attacks.streams import stream
-from robustbench_mix.config.specs import Eps, short_hash
-from robustbench_mix.data.dataset import Dataset, Split, balanced
+from robustbench_mix.config.canonical import short_hash
+from robustbench_mix.config.epsilon import Eps
+from robustbench_mix.data.dataset import Split, balanced_subset
 from robustbench_mix.evaluation import measures
-from robustbench_mix.evaluation.identity import Label, made_of
-from robustbench_mix.evaluation.reference import borrowed
+from robustbench_mix.evaluation.harness import borrow
+from robustbench_mix.evaluation.identity import Label, network_fields
+from robustbench_mix.evaluation.inputs import Inputs, load_inputs
+from robustbench_mix.evaluation.load_model import check_exists, label_of, train_model
+from robustbench_mix.evaluation.plan import ExplanationPlan, ModelPlan
 from robustbench_mix.models.checkpoint import CheckpointHeader, weights_hash
-from robustbench_mix.models.mixers import SeparableConv2d, spatial_mixers
+from robustbench_mix.models.mixers import spatial_mixers
+from robustbench_mix.models.separable import SeparableConv2d
 from robustbench_mix.results import probes
 from robustbench_mix.results.headers import ProbeHeader, ProbeIdentity, TransferHeader
 from robustbench_mix.runtime import provenance
-from robustbench_mix.runtime.progress import say
-from robustbench_mix.runtime.threads import chosen_threads
+from robustbench_mix.runtime.threads import tune_threads
 from robustbench_mix.storage import parquet_table
-from robustbench_mix.storage.locks import alone
+from robustbench_mix.storage.files import check_writable
+from robustbench_mix.storage.locks import exclusive_lock
 from robustbench_mix.storage.parquet_table import TableHeader
 from robustbench_mix.storage.validation import extend
-from robustbench_mix.training.load_or_train import Obtained
+from robustbench_mix.training.load_or_train import TrainedModel
+
+logger = logging.getLogger(__name__)
 
 BATCH = 250
 WAVE_NORM = 0.125  # l2 norm of a wave, as a share of the square root of the pixel count
@@ -37,25 +48,54 @@ HEAT_MAP_IMAGES = 100
 PADDED = 16  # filters are padded to this size before their spectrum is taken
 
 
-def probe(
-    label: Label,
-    obtained: Obtained,
-    dataset: Dataset,
-    split: Split,
-    eps: list[str],
-    results: Path,
-    device: torch.device,
-) -> Path:
-    """Measure one network on the images of `split`; the path of the records.
+def explain(plan: ExplanationPlan, results: Path) -> list[Path]:
+    """Measure a network, its learned twin, and how their examples transfer.
 
-    What is on disk for the same network and images is left as it is.
+    Both are trained if need be. What is on disk for the same networks and images is left as it is.
+
+    Args:
+        plan: The network, the images and the epsilons.
+        results: The results folder.
+
+    Returns:
+        The paths of the records.
+
+    Raises:
+        RbmixError: For what a user can mend.
     """
-    model = obtained.model
-    header = header_of("probe", label, obtained.header, dataset, split, eps, device)
+    check_exists(plan.model)
+    check_writable(results)
+    inputs = load_inputs(plan)
+    paths = []
+    twins = []
+    for model in models_of(plan):
+        trained = train_model(model, inputs.dataset, inputs.device)
+        label = label_of(model)
+        paths.append(probe(label, trained, inputs, plan.eps, results))
+        twins.append((label, trained))
+    if len(twins) == 2:
+        (_, learned), (label, other) = twins
+        paths.append(transfer(label, other, learned, inputs, plan.eps, results))
+    return paths
+
+
+def models_of(plan: ExplanationPlan) -> list[ModelPlan]:
+    """The learned twin of a network and the network, or one where they are the same."""
+    spec = plan.model.spec
+    modes = dict.fromkeys(("learned", spec.spatial))
+    return [replace(plan.model, spec=replace(spec, spatial=mode)) for mode in modes]
+
+
+def probe(
+    label: Label, trained: TrainedModel, inputs: Inputs, eps: Sequence[str], results: Path
+) -> Path:
+    """Measure one network; the path of the records."""
+    model, split, device = trained.model, inputs.split, inputs.device
+    header = header_of("probe", label, trained.header, inputs, eps)
     path = path_of(header, results, weights_hash(model))
-    with alone(path):
+    with exclusive_lock(path):
         if path.exists():
-            say(f"already measured, see {path}")
+            logger.info(f"already measured, see {path}")
         else:
             _probe(label, model, header, split, path, device)
     return path
@@ -74,16 +114,16 @@ def _probe(
     parts: list[pd.DataFrame] = []
     perturbations: list[Tensor] = []
     sizes = [Eps(text).value for text in header.eps]
-    with borrowed(model, device):
-        target = Target(model)
+    with borrow(model, device):
+        counted = CountedModel(model)
         words = f"measuring {label.model}, spatial {label.spatial}, seed {label.seed}"
         height, width = split.images.shape[2:]
         passes = probe_passes(len(split), len(sizes), height, width)
-        with chosen_threads(target), shown(words, passes, target):
+        with tune_threads(counted), show_passes(words, passes, counted):
             for start in range(0, len(split), BATCH):
                 x = split.pixels(start, start + BATCH).to(device)
                 y = split.labels[start : start + BATCH].to(device)
-                part, moved = _measured(target, x, y, sizes)
+                part, moved = _measured(counted, x, y, sizes)
                 parts.append(part)
                 perturbations.append(moved.cpu())
             generator = torch.Generator().manual_seed(label.seed)
@@ -91,7 +131,7 @@ def _probe(
             pixels = split.images[0].numel()
             norm = WAVE_NORM * pixels**0.5
             x, y = split.pixels(0, few).to(device), split.labels[:few].to(device)
-            heat_map = measures.fourier_heat_map(target, x, y, norm, generator)
+            heat_map = measures.fourier_heat_map(counted, x, y, norm, generator)
     complete = extend(
         header,
         ProbeHeader,
@@ -111,34 +151,33 @@ def probe_passes(images: int, levels: int, height: int, width: int) -> Count:
     """About the passes of measuring one network."""
     waves = min(HEAT_MAP_IMAGES, images) * height * (width // 2 + 1)
     walk = measures.FMN_STEPS + 4
-    return Count(images * (walk + len(measures.STRETCHES) + levels) + waves, images * walk)
+    return Count(images * (walk + len(measures.STEP_FACTORS) + levels) + waves, images * walk)
 
 
 def transfer_passes(images: int, levels: int) -> Count:
     """About the passes of trying the examples of two networks on both."""
     walk = 2 * levels * (measures.PGD_STEPS + 1)
-    pictures = min(probes.SHOWN, images) * 2 * measures.FMN_STEPS
+    pictures = min(probes.MAX_PICTURES, images) * 2 * measures.FMN_STEPS
     return Count(images * (2 + walk + 8 * levels) + pictures, images * walk + pictures)
 
 
 def transfer(
     label: Label,
-    obtained: Obtained,
-    twin: Obtained,
-    dataset: Dataset,
-    split: Split,
-    eps: list[str],
+    trained: TrainedModel,
+    twin: TrainedModel,
+    inputs: Inputs,
+    eps: Sequence[str],
     results: Path,
-    device: torch.device,
 ) -> Path:
     """Try the adversarial examples of a network and of its learned twin on both."""
-    header = header_of("transfer", label, obtained.header, dataset, split, eps, device)
-    path = path_of(header, results, *(weights_hash(one.model) for one in (twin, obtained)))
-    with alone(path):
+    dataset, split, device = inputs.dataset, inputs.split, inputs.device
+    header = header_of("transfer", label, trained.header, inputs, eps)
+    path = path_of(header, results, *(weights_hash(one.model) for one in (twin, trained)))
+    with exclusive_lock(path):
         if path.exists():
-            say(f"already measured, see {path}")
+            logger.info(f"already measured, see {path}")
         else:
-            nets = (twin.model, obtained.model)
+            nets = (twin.model, trained.model)
             complete = extend(
                 header,
                 TransferHeader,
@@ -159,31 +198,31 @@ def _transfer(
 ) -> None:
     """Try the examples of both networks on both and write the records."""
     started = time.perf_counter()
-    with borrowed(nets[0], device), borrowed(nets[1], device):
-        targets = dict(zip(probes.SIDES, map(Target, nets), strict=True))
+    with borrow(nets[0], device), borrow(nets[1], device):
+        models = dict(zip(probes.SIDES, map(CountedModel, nets), strict=True))
         parts = []
         words = f"transfer between {label.model}s, spatial learned and {label.spatial}"
-        passes, both = transfer_passes(len(split), len(header.eps)), targets.values()
-        with chosen_threads(*both), shown(words, passes, *both):
+        passes, both = transfer_passes(len(split), len(header.eps)), models.values()
+        with tune_threads(*both), show_passes(words, passes, *both):
             for start in range(0, len(split), BATCH):
                 x = split.pixels(start, start + BATCH).to(device)
                 y = split.labels[start : start + BATCH].to(device)
                 names = split.index[start : start + BATCH].tolist()
                 seeds = torch.tensor([stream(label.seed, "transfer", name) for name in names])
-                parts.append(_crossed(targets, x, y, header.eps, seeds.to(device)))
+                parts.append(_crossed(models, x, y, header.eps, seeds.to(device)))
             table = pd.concat(parts, ignore_index=True)
             table.insert(0, "image", split.index.numpy())
-            table = table.join(_pictures(targets, split, table, device))
+            table = table.join(_pictures(models, split, table, device))
     _write(path, header, table, started)
 
 
 def _measured(
-    target: Target, x: Tensor, y: Tensor, sizes: list[float]
+    model: CountedModel, x: Tensor, y: Tensor, sizes: list[float]
 ) -> tuple[pd.DataFrame, Tensor]:
     """The columns of a probe, and the perturbations that FMN found."""
-    value, gradient = measures.margins_and_gradients(target, x, y)
-    real, predicted = measures.along_fgsm(target, x, y, sizes)
-    distance, x_adv = measures.minimal_distance(target, x, y)
+    value, gradient = measures.margins_and_gradients(model, x, y)
+    real, predicted = measures.margins_along_fgsm(model, x, y, sizes)
+    distance, x_adv = measures.minimal_distance(model, x, y)
     table = pd.DataFrame(
         {
             "correct": (value > 0).tolist(),
@@ -200,19 +239,19 @@ def _measured(
 
 
 def _crossed(
-    targets: dict[str, Target], x: Tensor, y: Tensor, eps: list[str], seeds: Tensor
+    models: dict[str, CountedModel], x: Tensor, y: Tensor, eps: list[str], seeds: Tensor
 ) -> pd.DataFrame:
     """Who misclassifies whose examples."""
     with torch.no_grad():
         columns: dict[str, Any] = {
-            side: (target(x).argmax(1) == y).tolist() for side, target in targets.items()
+            side: (model(x).argmax(1) == y).tolist() for side, model in models.items()
         }
         broken: dict[str, list[Tensor]] = {}
         for text in eps:
-            for made, source in targets.items():
-                examples = measures.crafted(source, x, y, Eps(text).value, seeds)
+            for made, source in models.items():
+                examples = measures.craft_transfer_examples(source, x, y, Eps(text).value, seeds)
                 for attack, x_adv in examples.items():
-                    for judged, judge in targets.items():
+                    for judged, judge in models.items():
                         wrong = judge(x_adv).argmax(1) != y
                         broken.setdefault(f"{attack}_{made}_{judged}", []).append(wrong)
     columns |= {name: torch.stack(found, dim=1).tolist() for name, found in broken.items()}
@@ -220,7 +259,7 @@ def _crossed(
 
 
 def _pictures(
-    targets: dict[str, Target], split: Split, table: pd.DataFrame, device: torch.device
+    models: dict[str, CountedModel], split: Split, table: pd.DataFrame, device: torch.device
 ) -> pd.DataFrame:
     """The smallest perturbations of a few images that both classify correctly, and who says what.
 
@@ -230,15 +269,15 @@ def _pictures(
     columns: dict[str, list[Any]] = {name: [None] * len(split) for name in probes.PICTURES}
     if not both.any():
         return pd.DataFrame(columns)
-    chosen = balanced(split.take(torch.nonzero(both).flatten()), probes.SHOWN)
-    rows = split.rows_of(chosen)
+    chosen = balanced_subset(split.take(torch.nonzero(both).flatten()), probes.MAX_PICTURES)
+    rows = split.positions_of(chosen)
     x, y = chosen.pixels().to(device), chosen.labels.to(device)
     shown = {"label": y, "clean": x}
-    for made, source in targets.items():
+    for made, source in models.items():
         _, x_adv = measures.minimal_distance(source, x, y)
         shown[f"adversarial_{made}"] = x_adv
         with torch.no_grad():
-            for judged, judge in targets.items():
+            for judged, judge in models.items():
                 shown[f"says_{made}_{judged}"] = judge(x_adv).argmax(1)
     for name, values in shown.items():
         for row, value in zip(rows, values.cpu(), strict=True):
@@ -270,19 +309,17 @@ def header_of(
     kind: Literal["probe", "transfer"],
     label: Label,
     checkpoint: CheckpointHeader,
-    dataset: Dataset,
-    split: Split,
-    eps: list[str],
-    device: torch.device,
+    inputs: Inputs,
+    eps: Sequence[str],
 ) -> ProbeIdentity:
     """What decides the outcome, and how it was made; `checkpoint` is the network's header."""
     return ProbeIdentity(
-        **made_of(label, checkpoint, device),
+        **network_fields(label, checkpoint, inputs.device),
         kind=kind,
-        dataset=dataset.name,
-        eps=eps,
-        n=len(split),
-        data_hash=split.hash,
+        dataset=inputs.dataset.name,
+        eps=list(eps),
+        n=len(inputs.split),
+        data_hash=inputs.split.hash,
     )
 
 

@@ -8,15 +8,16 @@ from typing import Any
 
 import torch
 
-from robustbench_mix.config.protocols import Protocol
-from robustbench_mix.config.specs import short_hash
-from robustbench_mix.data.dataset import Split
+from robustbench_mix.attacks.voting import DRAWS
+from robustbench_mix.config.canonical import short_hash
+from robustbench_mix.evaluation.inputs import Inputs
+from robustbench_mix.evaluation.plan import AttackPlan
 from robustbench_mix.models.checkpoint import CheckpointHeader
 from robustbench_mix.results import records
 from robustbench_mix.results.headers import ProtocolSpec, RunIdentity
 from robustbench_mix.results.records import Run
 from robustbench_mix.results.twins import without_threads
-from robustbench_mix.runtime.devices import conditions
+from robustbench_mix.runtime.devices import compute_environment
 
 
 @dataclass(frozen=True)
@@ -33,24 +34,24 @@ def header_of(
     label: Label,
     checkpoint: CheckpointHeader,
     weights: str,
-    dataset: str,
-    split: Split,
-    protocol: Protocol,
-    *,
+    inputs: Inputs,
+    attack: AttackPlan,
     batch_size: int,
-    backend: str,
-    device: torch.device,
-    randomised: int = 0,
 ) -> RunIdentity:
-    """Everything that decides the outcome, and how it was made.
+    """Return everything that decides the outcome of a run, and how it was made.
 
-    `checkpoint` is the header of the network's checkpoint, empty where there is none;
-    `weights` is the hash of its weights; `randomised` is how many passes a verdict rests on,
-    0 where the network is not said to draw random numbers.
+    Args:
+        label: The words that the model goes by.
+        checkpoint: The header of its checkpoint, empty where there is none.
+        weights: The hash of its weights.
+        inputs: The images, and the device.
+        attack: The protocol, and how it is run.
+        batch_size: How many images are attacked at once.
     """
+    protocol, split = attack.protocol, inputs.split
     return RunIdentity(
-        **made_of(label, checkpoint, device),
-        dataset=dataset,
+        **network_fields(label, checkpoint, inputs.device),
+        dataset=inputs.dataset.name,
         protocol=protocol.name,
         norm=protocol.norm,
         eps=[eps.text for eps in protocol.eps],
@@ -60,13 +61,22 @@ def header_of(
         checkpoint_hash=weights,
         data_hash=split.hash,
         batch_size=batch_size,
-        backend=backend,
-        randomised=randomised or None,
+        backend=attack.recorded_backend,
+        # How many passes a verdict rests on.
+        randomised=DRAWS if attack.randomised else None,
     )
 
 
-def made_of(label: Label, checkpoint: CheckpointHeader, device: torch.device) -> dict[str, Any]:
-    """Which network, how it was trained, and what measures it: fields of every header."""
+def network_fields(
+    label: Label, checkpoint: CheckpointHeader, device: torch.device
+) -> dict[str, Any]:
+    """Return the fields of every header: which model, how it was trained, what measures it.
+
+    Args:
+        label: The words that the model goes by.
+        checkpoint: The header of its checkpoint, empty where there is none.
+        device: Where it is computed.
+    """
     recipe = checkpoint.recipe
     adversarial = recipe.adversarial if recipe else None
     return {
@@ -75,12 +85,12 @@ def made_of(label: Label, checkpoint: CheckpointHeader, device: torch.device) ->
         "train_examples": checkpoint.train_examples,
         "epochs": recipe.epochs if recipe else None,
         "adversarial": adversarial.eps if adversarial else "",
-        **conditions(device),
+        **compute_environment(device),
     }
 
 
 def path_of(header: RunIdentity, results: Path) -> Path:
-    """Where the records of the run with this header belong."""
+    """Return where the records of the run with this header belong."""
     parts = [
         header.checkpoint_hash, header.data_hash, header.batch_size, header.backend,
         header.protocol_hash, header.seed,
@@ -88,19 +98,24 @@ def path_of(header: RunIdentity, results: Path) -> Path:
     return records.run_path(results, header, short_hash(parts))
 
 
-def finished(path: Path, header: RunIdentity) -> Run | None:
-    """The run at `path` if it is what this header would give.
+def read_finished(path: Path, header: RunIdentity) -> Run | None:
+    """Return the run at `path` if it is what this header would give.
 
-    Raises RbmixError if the file is damaged.
+    Args:
+        path: Where its records belong.
+        header: What decides the outcome.
+
+    Raises:
+        RbmixError: The file is damaged.
     """
     if not path.exists():
         return None
     run = records.read(path)
-    return run if agree(run.header, header) else None
+    return run if are_of_one_run(run.header, header) else None
 
 
-def agree(kept: RunIdentity, wanted: RunIdentity) -> bool:
-    """Whether two headers are of one run; the commit and the number of threads may differ."""
+def are_of_one_run(kept: RunIdentity, wanted: RunIdentity) -> bool:
+    """Return whether two headers are of one run; commit and number of threads may differ."""
     return _outcome(kept) == _outcome(wanted)
 
 

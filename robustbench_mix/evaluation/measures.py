@@ -1,6 +1,6 @@
-"""What about a network explains its robustness: margins, gradients, linearity, frequencies.
+"""Measures that may explain robustness: margins, gradients, linearity, frequencies.
 
-Each function takes a network as `Target` (pixels in [0, 1] to logits) and images x
+Each function takes a network as `CountedModel` (pixels in [0, 1] to logits) and images x
 (B, C, H, W) with labels y (B,), and returns one value or list of values per image unless
 it says otherwise.
 """
@@ -13,88 +13,113 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from robustbench_mix.attacks.base import Target
+from robustbench_mix.attacks.base import Batch
+from robustbench_mix.attacks.counted_model import CountedModel
 from robustbench_mix.attacks.losses import margin
-from robustbench_mix.attacks.native.pgd import ascend, first_direction
+from robustbench_mix.attacks.native.fgsm import fgsm_direction
+from robustbench_mix.attacks.native.pgd import pgd
 from robustbench_mix.attacks.norms import distance
 
-PGD_STEPS, PGD_STEP = 20, 0.125
+PGD_STEPS, PGD_STEP_SIZE = 20, 0.125
 FMN_STEPS = 100
-STRETCHES = (1.01, 1.1, 1.5, 2.5)  # of the distance predicted to first order
+STEP_FACTORS = (1.01, 1.1, 1.5, 2.5)  # of the distance predicted to first order
 BANDS = 8
 
 
-def margins_and_gradients(target: Target, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-    """The logit of the label minus the largest other, (B,), and its input gradient, (B, D).
+def margins_and_gradients(model: CountedModel, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the logit of the label minus the largest other, and its input gradient.
 
     margin / ||gradient||_1 is the l-infinity distance to the boundary to first order, and
     margin / ||gradient||_2 the l2 one (Hein & Andriushchenko, arXiv 1705.08475).
+
+    Returns:
+        The margins, (B,) float32, and the gradients, (B, D) float32.
     """
     with torch.enable_grad():
         point = x.detach().clone().requires_grad_()
-        value = margin(target(point), y)
+        value = margin(model(point), y)
         (gradient,) = torch.autograd.grad(value.sum(), point)
     return value.detach(), gradient.flatten(1)
 
 
 @torch.no_grad()
-def along_fgsm(target: Target, x: Tensor, y: Tensor, eps: list[float]) -> tuple[Tensor, Tensor]:
-    """Margins one FGSM step of each size away, (B, len(eps)), and what the gradient predicts.
+def margins_along_fgsm(
+    model: CountedModel, x: Tensor, y: Tensor, eps: list[float]
+) -> tuple[Tensor, Tensor]:
+    """Measure margins one FGSM step away, for steps of several sizes.
 
-    Where a network is linear along the attack's direction the two agree; where the margin
-    falls less than predicted, a single step is a weak attack on it.
+    Where a network is linear along the attack's direction, the gradient predicts them; where the
+    margin falls less than predicted, a single step is a weak attack on it.
+
+    Returns:
+        The margins, and what the gradient predicts, both (B, len(eps)) float32.
     """
-    value, gradient = margins_and_gradients(target, x, y)
-    direction = first_direction(target, x, y, "linf")
+    value, gradient = margins_and_gradients(model, x, y)
+    direction = fgsm_direction(model, x, y, "linf")
     points = [(x + size * direction).clamp(0, 1) for size in eps]
-    real = torch.stack([margin(target(point), y) for point in points], dim=1)
+    real = torch.stack([margin(model(point), y) for point in points], dim=1)
     moved = torch.stack([(gradient * (p - x).flatten(1)).sum(1) for p in points], dim=1)
     return real, value[:, None] + moved
 
 
-def minimal_distance(target: Target, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-    """The l-infinity norm of the smallest adversarial perturbation found, and the images.
+def minimal_distance(model: CountedModel, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    """Search the smallest adversarial perturbation in l-infinity.
 
     FMN (Pintor et al., arXiv 2102.12827) through foolbox, 100 steps, or a step along the
     gradient of the margin where that is shorter: FMN may overshoot the nearest boundaries.
-    The norm is 0 where the image is misclassified as it is, infinite where nothing was
-    found; (B,) float64.
+
+    Returns:
+        The norms, (B,) float64 in pixel units: 0 where the image is misclassified as it is,
+        infinite where nothing was found. And the perturbed images, (B, C, H, W).
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # foolbox imports scipy.ndimage.filters
         import foolbox
 
     attack = foolbox.attacks.LInfFMNAttack(steps=FMN_STEPS)
-    network = foolbox.PyTorchModel(target.eval(), bounds=(0, 1), device=x.device)
+    network = foolbox.PyTorchModel(model.eval(), bounds=(0, 1), device=x.device)
     found, _, _ = attack(network, x.contiguous(), foolbox.Misclassification(y), epsilons=None)
-    value, gradient = margins_and_gradients(target, x, y)
+    value, gradient = margins_and_gradients(model, x, y)
     predicted = value / gradient.norm(p=1, dim=1).clamp_min(1e-12)
     step = predicted[:, None, None, None] * -gradient.sign().view_as(x)
-    moves = [found.detach() - x, *(stretch * step for stretch in STRETCHES)]
+    moves = [found.detach() - x, *(stretch * step for stretch in STEP_FACTORS)]
     best, norms = x.clone(), torch.full((len(x),), torch.inf, dtype=torch.float64, device=x.device)
     with torch.no_grad():
         for move in moves:
             x_adv = (x + move).clamp(0, 1)
             length = distance(x_adv, x, "linf")
-            shorter = (target(x_adv).argmax(1) != y) & (length < norms)
+            shorter = (model(x_adv).argmax(1) != y) & (length < norms)
             best = torch.where(shorter[:, None, None, None], x_adv, best)
             norms = torch.where(shorter, length, norms)
     return norms.masked_fill(value <= 0, 0.0), best
 
 
-def crafted(target: Target, x: Tensor, y: Tensor, eps: float, seeds: Tensor) -> dict[str, Tensor]:
-    """Adversarial examples to try on another network: one FGSM step, and the end of PGD-20."""
+def craft_transfer_examples(
+    model: CountedModel, x: Tensor, y: Tensor, eps: float, seeds: Tensor
+) -> dict[str, Tensor]:
+    """Make adversarial examples to try on another network: one FGSM step, and the end of PGD-20.
+
+    Args:
+        model: The network that they are made on.
+        x: Images, (B, C, H, W).
+        y: Their labels, (B,) int64.
+        eps: l-infinity radius in pixel units.
+        seeds: A seed for each image's random start, (B,) int64.
+
+    Returns:
+        The perturbed images, (B, C, H, W), by the attack: `fgsm` and `pgd`.
+    """
     radius = torch.full((len(x),), eps, device=x.device)
-    walked = ascend(
-        target, x, y, seeds, eps=radius, norm="linf", steps=PGD_STEPS, step_size=PGD_STEP,
+    walked = pgd(
+        model, Batch(x, y, radius, seeds, "linf"), steps=PGD_STEPS, step_size=PGD_STEP_SIZE,
         random_start=True, early_stop=False,
     )  # fmt: skip
-    step = (x + eps * first_direction(target, x, y, "linf")).clamp(0, 1)
+    step = (x + eps * fgsm_direction(model, x, y, "linf")).clamp(0, 1)
     return {"fgsm": step, "pgd": walked}
 
 
 def radial_spectrum(images: Tensor, bands: int = BANDS) -> list[float]:
-    """Mean share of power in each band of spatial frequency, for images (..., H, W).
+    """Return the mean share of power in each band of spatial frequency, for images (..., H, W).
 
     Band k holds the frequencies whose larger component lies in [k, k + 1) / bands of the
     Nyquist frequency, the last one with its end; the shares of an image sum to one. Square
@@ -116,9 +141,9 @@ def radial_spectrum(images: Tensor, bands: int = BANDS) -> list[float]:
 
 @torch.no_grad()
 def fourier_heat_map(
-    target: Target, x: Tensor, y: Tensor, norm: float, generator: torch.Generator
+    model: CountedModel, x: Tensor, y: Tensor, norm: float, generator: torch.Generator
 ) -> Tensor:
-    """Accuracy under noise of one spatial frequency at a time, (H, W // 2 + 1).
+    """Measure the accuracy under noise of one spatial frequency at a time, (H, W // 2 + 1).
 
     Entry (i, j) adds a real wave of that frequency and l2 `norm` to each image, with a random
     sign per image and channel, clipped to the box (Yin et al., arXiv 1906.08988). Frequency 0
@@ -134,6 +159,6 @@ def fourier_heat_map(
             wave = wave / wave.norm().clamp_min(1e-12)
             sign = torch.randint(0, 2, (batch, channels, 1, 1), generator=generator) * 2 - 1
             noise = norm / channels**0.5 * (sign * wave).to(x.device)
-            logits = target((x + noise).clamp(0, 1))
+            logits = model((x + noise).clamp(0, 1))
             found[i, j] = (logits.argmax(1) == y).float().mean()
     return found

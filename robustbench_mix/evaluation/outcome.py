@@ -9,8 +9,8 @@ from robustbench_mix.evaluation.state import State
 from robustbench_mix.results.headers import Conclusions
 
 
-def checked(state: State) -> Conclusions:
-    """How many conclusions about smaller epsilons were attacked outright, and how many fell."""
+def count_conclusions(state: State) -> Conclusions:
+    """Count the conclusions about smaller epsilons that were attacked outright, and that fell."""
     confirmed = [
         row
         for row, outcome in enumerate(state.checked)

@@ -1,290 +1,352 @@
-"""The jobs behind the commands: names and numbers in, records out."""
+"""What is to be done, as one frozen plan: words of any origin, checked once.
+
+The command line, Python, sweeps and the regression gate all build these plans, and what carries
+them out takes nothing else that says what to do. Nothing here imports PyTorch: a wrong word is
+answered before that takes its time. What a word means only on this machine, as a device or the
+networks of a library, is asked of it when the plan is carried out.
+"""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
-import torch
-from torch import nn
-
-from robustbench_mix.config import command_checks, protocols
+from robustbench_mix.config import catalog, protocols
+from robustbench_mix.config.limits import (
+    MAX_BATCH_SIZE,
+    MAX_EXAMPLES,
+    MAX_TASKS,
+    check_count,
+    check_seed,
+)
+from robustbench_mix.config.model import Interface, ModelSpec, Unshuffler
 from robustbench_mix.config.protocols import Protocol
-from robustbench_mix.config.specs import Adversarial, Interface, ModelSpec, Recipe
-from robustbench_mix.config.training import Training as Training
-from robustbench_mix.config.training import adversarial_eps, recipe_for
-from robustbench_mix.data import loaders
-from robustbench_mix.data.dataset import Dataset, balanced
-from robustbench_mix.evaluation import evaluate as evaluation
-from robustbench_mix.evaluation import explain as probing
-from robustbench_mix.evaluation import pretrained as brought
-from robustbench_mix.evaluation import unshuffling_run
-from robustbench_mix.evaluation.evaluate import Evaluation, default_examples
-from robustbench_mix.evaluation.identity import Label
-from robustbench_mix.evaluation.resume import Shard
-from robustbench_mix.evaluation.schedules import schedule_of
-from robustbench_mix.models import checkpoint, factory
-from robustbench_mix.models.checkpoint import CheckpointHeader
-from robustbench_mix.runtime import progress
-from robustbench_mix.runtime.devices import fitting_batch, pick_device, pick_precision
-from robustbench_mix.storage.files import check_writable
-from robustbench_mix.storage.paths import home
-from robustbench_mix.training import unshuffling
-from robustbench_mix.training.load_or_train import Obtained, from_checkpoint, obtain, place
+from robustbench_mix.config.training import UNCHANGED, Training
+from robustbench_mix.errors import RbmixError
+
+if TYPE_CHECKING:
+    from robustbench_mix.data.dataset import Dataset
+    from robustbench_mix.results.regression.baselines import Baseline
+
+DEFAULT_EXAMPLES = {"digits": 40}
+OTHER_EXAMPLES = 1000
 
 
-def explain(
-    *,
+@dataclass(frozen=True)
+class ModelPlan:
+    """Which network, and where its weights come from.
+
+    It is trained, or read from the cache, unless it has a `file`, is `published` or is a `module`.
+
+    Attributes:
+        spec: The network; mixers that nobody asked for are `learned`.
+        training: What to change in the recipe.
+        mixers: The words for the spatial and the channel mixers, None where none was given. With
+            neither, a network that comes with its weights is taken as it is.
+        file: Weights: a checkpoint of rbmix, or those of a foreign network.
+        published: Take the weights that the network was published with.
+        module: The network itself, an `nn.Module`; `spec` only names it.
+
+    Raises:
+        RbmixError: For a model word that names nothing, a file that is not there, and changes of
+            a recipe that is not used.
+    """
+
+    spec: ModelSpec
+    training: Training = UNCHANGED
+    mixers: tuple[str | None, str | None] = (None, None)
+    file: Path | None = None
+    published: bool = False
+    module: object = None
+
+    def __post_init__(self) -> None:
+        if self.module is None:
+            catalog.check_model(self.spec.model)
+        if not self.is_trained:
+            self.training.check_unchanged(self.spec.model)
+        if self.file is not None and not self.file.exists():
+            raise RbmixError(f"checkpoint {self.file} does not exist")
+
+    @property
+    def is_trained(self) -> bool:
+        """Whether rbmix trains it, or has done so before."""
+        return self.file is None and not self.published and self.module is None
+
+    @property
+    def is_variant(self) -> bool:
+        """Whether words for its mixers were given."""
+        return self.mixers != (None, None)
+
+    def with_weights(self, file: Path) -> ModelPlan:
+        """The same network with the weights of a file instead of its training."""
+        return replace(self, file=file, training=UNCHANGED)
+
+
+def trained_model(spec: ModelSpec, training: Training = UNCHANGED) -> ModelPlan:
+    """The network of `spec`, trained whatever weights others have for it."""
+    return ModelPlan(spec, training, (spec.spatial, spec.channel))
+
+
+def model_plan(
     model: str,
-    spatial: str,
-    channel: str,
-    seed: int,
-    dataset: str,
-    examples: int | None,
-    eps: list[str] | None,
-    results: Path,
-    training: Training,
-    device: str,
+    spatial: str | None = None,
+    channel: str | None = None,
+    seed: int = 0,
+    *,
     interface: Interface | None = None,
-    quiet: bool = False,
-) -> list[Path]:
-    """Measure a network, its learned twin, and how their examples transfer; the records."""
-    progress.set_quiet(quiet)
-    command_checks.explanation(
-        model=model, spatial=spatial, channel=channel, seed=seed, dataset=dataset,
-        examples=examples, eps=eps, training=training, device=device, interface=interface,
-    )  # fmt: skip
-    factory.family(model)
-    name = ModelSpec(model, spatial, channel, seed, interface).name
-    check_writable(results)
-    where = pick_device(device)
-    loaded = loaders.load(dataset)
-    split = balanced(loaded.test, examples or default_examples(loaded.name))
-    grid = [one.text for one in protocols.load("fgsm", loaded.name, eps=eps).eps]
-    common = (loaded, split, grid, results, where)
-    paths = []
-    twins = []
-    for mode in dict.fromkeys(("learned", spatial)):
-        obtained = train(
-            model=model, spatial=mode, channel=channel, seed=seed, dataset=dataset,
-            training=training, device=device, interface=interface, quiet=quiet,
-        )  # fmt: skip
-        label = Label(name, mode, channel, seed)
-        paths.append(probing.probe(label, obtained, *common))
-        twins.append((label, obtained))
-    if len(twins) == 2:
-        (_, learned), (label, other) = twins
-        paths.append(probing.transfer(label, other, learned, *common))
-    return paths
-
-
-def unshuffle(
-    *,
-    widths: list[int],
-    depths: list[int],
-    kernels: list[int],
-    patch: int,
-    spatial: list[str],
-    seed: int,
-    dataset: str,
-    examples: int,
-    results: Path,
-    training: Training,
-    device: str,
-    quiet: bool = False,
-) -> list[Path]:
-    """Train every combination to undo a permutation; the paths of their records."""
-    progress.set_quiet(quiet)
-    decoders = command_checks.unshufflers(
-        widths=widths, depths=depths, kernels=kernels, patch=patch, spatial=spatial, seed=seed,
-        dataset=dataset, examples=examples, training=training, device=device,
-    )  # fmt: skip
-    check_writable(results)
-    where = pick_device(device)
-    loaded = loaders.load(dataset)
-    recipe = decoder_recipe(loaded.name, training, where)
-    return [
-        unshuffling_run.unshuffle(
-            decoder, loaded, recipe, results, where,
-            train_examples=training.examples, examples=examples,
-        )
-        for decoder in decoders
-    ]  # fmt: skip
-
-
-def decoder_recipe(dataset: str, training: Training, device: torch.device) -> Recipe:
-    """The un-shufflers' recipe with the user's changes."""
-    return _changed(unshuffling.recipe_for(dataset), training, device)
-
-
-def train(
-    *,
-    model: str,
-    spatial: str,
-    channel: str,
-    seed: int,
-    dataset: str | Dataset,
-    training: Training,
-    device: str,
-    interface: Interface | None = None,
-    quiet: bool = False,
-) -> Obtained:
-    """Train the named model, or load it if it is cached."""
-    progress.set_quiet(quiet)
-    command_checks.training(
-        model=model, spatial=spatial, channel=channel, seed=seed,
-        dataset=None if isinstance(dataset, Dataset) else dataset, training=training,
-        device=device, interface=interface,
-    )  # fmt: skip
-    spec = ModelSpec(model, spatial, channel, seed, interface)
-    factory.family(model)
-    where = pick_device(device)
-    check_writable(home() / "checkpoints")
-    loaded = dataset if isinstance(dataset, Dataset) else loaders.load(dataset)
-    recipe = recipe_of(spec, loaded.name, training, where)
-    return obtain(spec, loaded, recipe, where, train_examples=training.examples)
-
-
-def recipe_of(spec: ModelSpec, dataset: str, training: Training, device: torch.device) -> Recipe:
-    """The recipe of the model's family with the user's changes."""
-    recipe = recipe_for(factory.family(spec.model), dataset)
-    eps = training.adversarial_eps or adversarial_eps(dataset)
-    recipe = replace(recipe, adversarial=Adversarial(eps) if training.adversarial else None)
-    return _changed(recipe, training, device)
-
-
-def _changed(recipe: Recipe, training: Training, device: torch.device) -> Recipe:
-    return replace(
-        recipe,
-        epochs=recipe.epochs if training.epochs is None else training.epochs,
-        lr=recipe.lr if training.lr is None else training.lr,
-        precision=pick_precision(training.precision, device),
-    )
-
-
-def evaluate(
-    *,
-    model: str | nn.Module,
-    spatial: str | None,
-    channel: str | None,
-    seed: int,
-    dataset: str | Dataset,
-    attack: str | Protocol,
-    eps: list[str] | None,
-    norm: str | None,
-    examples: int | None,
-    batch_size: int | None,
-    weights: Path | None,
-    results: Path,
-    training: Training,
-    device: str,
+    weights: Path | None = None,
     pretrained: bool = False,
-    interface: Interface | None = None,
+    training: Training = UNCHANGED,
+) -> ModelPlan:
+    """The network that the words of `rbmix evaluate` name.
+
+    Args:
+        model: A model word.
+        spatial: The spatial mixers. Without it and `channel`, a network with weights of its own
+            is taken as it is, and one that is trained is `learned`.
+        channel: The channel mixers.
+        seed: Of weights, training and attack.
+        interface: What stands between the data set and the network.
+        weights: A file to load instead of training.
+        pretrained: Take the weights that the network was published with.
+        training: What to change in the recipe.
+
+    Raises:
+        RbmixError: For a wrong word, and for wishes that contradict each other.
+    """
+    spec = ModelSpec(model, spatial or "learned", channel or "learned", seed, interface)
+    catalog.check_model(model)
+    if pretrained:
+        _check_published(spec, (spatial, channel), weights)
+    is_variant = spatial is not None or channel is not None
+    is_ready = pretrained or (catalog.comes_with_weights(model) and not is_variant)
+    return ModelPlan(spec, training, (spatial, channel), weights, weights is None and is_ready)
+
+
+def module_plan(module: object, seed: int = 0, training: Training = UNCHANGED) -> ModelPlan:
+    """A network that is there already, an `nn.Module`, under the name of its class."""
+    return ModelPlan(ModelSpec(type(module).__name__, seed=seed), training, module=module)
+
+
+def _check_published(
+    spec: ModelSpec, mixers: tuple[str | None, str | None], weights: Path | None
+) -> None:
+    """Raise RbmixError for what does not go with the weights that a network was published with."""
+    if catalog.is_builtin(spec.model):
+        raise RbmixError(
+            f"--pretrained goes with your own model, {catalog.FORMS}; rbmix trains {spec.model!r} "
+            "itself"
+        )
+    if weights is not None:
+        raise RbmixError(f"--weights {weights} and --pretrained cannot both be the weights")
+    if mixers != (None, None):
+        raise RbmixError(
+            "--pretrained takes the network as it was published; --spatial and --channel go with "
+            "training, or with --weights of a network that has such mixers"
+        )
+
+
+@dataclass(frozen=True)
+class DataPlan:
+    """A data set, by its word or as it is, and how many of its test images to take.
+
+    None takes the usual number.
+
+    Raises:
+        RbmixError: For a data set that does not exist, and a number out of range.
+    """
+
+    dataset: str | Dataset
+    examples: int | None = None
+
+    def __post_init__(self) -> None:
+        check_count("number of examples", self.examples, MAX_EXAMPLES)
+        if isinstance(self.dataset, str):
+            catalog.check_dataset(self.dataset)
+
+    @property
+    def name(self) -> str:
+        """The name of the data set in records."""
+        word = self.dataset
+        return catalog.dataset_name(word) if isinstance(word, str) else word.name
+
+    @property
+    def count(self) -> int:
+        """How many test images are taken: as many as was asked for, or the usual number."""
+        if self.examples is not None:
+            return self.examples
+        return DEFAULT_EXAMPLES.get(self.name, OTHER_EXAMPLES)
+
+
+@dataclass(frozen=True)
+class AttackPlan:
+    """A protocol, and how it is run.
+
+    Attributes:
+        word: The name or path that was asked for.
+        protocol: What it says, with its grid chosen.
+        backend: `fast` or `reference`.
+        exhaustive: Run the attacks of the fast backend with nothing saved.
+        randomised: The network draws random numbers: attacks see means, verdicts are a vote.
+        batch_size: Images attacked at once; None leaves it to the device.
+    """
+
+    word: str
+    protocol: Protocol
+    backend: str
+    exhaustive: bool = False
+    randomised: bool = False
+    batch_size: int | None = None
+
+    def __post_init__(self) -> None:
+        check_count("batch size", self.batch_size, MAX_BATCH_SIZE)
+
+    @property
+    def recorded_backend(self) -> str:
+        """The backend as records name it."""
+        if self.exhaustive:
+            return f"{self.backend}, exhaustive"
+        return f"{self.backend}, randomised" if self.randomised else self.backend
+
+    def on_grid(self, eps: list[str]) -> AttackPlan:
+        """The same attack over other epsilons of its norm."""
+        return replace(self, protocol=protocols.changed(self.protocol, eps=eps))
+
+
+def attack_plan(
+    attack: str | Protocol,
+    dataset: str = "",
+    *,
+    eps: list[str] | None = None,
+    norm: str | None = None,
     backend: str | None = None,
     exhaustive: bool = False,
     randomised: bool = False,
-    fresh: bool = False,
-    quiet: bool = False,
-) -> Evaluation:
-    """Evaluate a model, by name or as it is, training it first if need be.
+    batch_size: int | None = None,
+) -> AttackPlan:
+    """The attack that the words of `rbmix evaluate` name.
 
-    Names are words of the command line; checks all of them first. `spatial` and `channel` None
-    leave a network with weights of its own as it is, and are `learned` for one that is trained
-    (`pretrained.is_brought` tells which it is). With `weights` nothing is trained: they are one of
-    our checkpoints, or any for your own model.
+    Args:
+        attack: A protocol, or its name or path.
+        dataset: The name of the data set, which may have a grid of its own in the protocol.
+        eps: The grid, by default the protocol's.
+        norm: The norm, by default the protocol's.
+        backend: `fast` or `reference`, by default the fast one where the algorithm has it.
+        exhaustive: As in `AttackPlan`, like the rest.
+
+    Raises:
+        RbmixError: For a wrong word, and for wishes that do not go together.
     """
-    progress.set_quiet(quiet)
-    word = model if isinstance(model, str) else type(model).__name__
-    command_checks.evaluation(
-        model=word, spatial=spatial, channel=channel, seed=seed,
-        dataset=None if isinstance(dataset, Dataset) else dataset, attack=attack, eps=eps,
-        norm=norm, examples=examples, batch_size=batch_size, weights=weights, training=training,
-        device=device, pretrained=pretrained, interface=interface, backend=backend,
-        exhaustive=exhaustive, randomised=randomised, is_module=isinstance(model, nn.Module),
-    )  # fmt: skip
-    spec = ModelSpec(word, spatial or "learned", channel or "learned", seed, interface)
-    is_brought = isinstance(model, nn.Module) or brought.is_brought(
-        model, spatial=spatial, channel=channel, file=weights, pretrained=pretrained
-    )
-    check_writable(results)
-    where = pick_device(device)
-    loaded = dataset if isinstance(dataset, Dataset) else loaders.load(dataset)
-    protocol = command_checks.protocol_of(attack, loaded.name, eps, norm)
-    size = factory.fitting(spec, factory.shape_of(loaded)).size
-    wishes: dict[str, Any] = {
-        "backend": backend, "exhaustive": exhaustive, "randomised": randomised
-    }  # fmt: skip
-    sizes: dict[str, Any] = {
-        "examples": default_examples(loaded.name) if examples is None else examples,
-        "batch_size": batch_size or fitting_batch(size, where),
-    }
-    # Before anything is trained; an attack may still ask for more classes than the model has.
-    schedule_of(protocol, max(len(loaded.classes), 2), **wishes)
-    if isinstance(model, nn.Module):
-        label = Label(word, "external", "external", seed)
-        obtained = Obtained(model, Path(), CheckpointHeader(), 0.0)
-    elif is_brought:
-        label, obtained = brought.bring(
-            model, loaded, spatial=spatial, channel=channel, seed=seed, interface=interface,
-            file=weights,
-        )  # fmt: skip
+    if isinstance(attack, str):
+        word, protocol = attack, protocols.load(attack, dataset, eps=eps, norm=norm)
     else:
-        label = Label(spec.name, spec.spatial, spec.channel, spec.seed)
-        if weights is not None:
-            obtained = from_checkpoint(spec, loaded, weights)
-        else:
-            header = _checkpoint(spec, loaded, training, where)
-            if header is not None and not fresh:
-                done = evaluation.recorded(
-                    label, header, loaded, protocol, results, where, **sizes, **wishes
-                )
-                if done is not None:
-                    return done
-            obtained = train(
-                model=model, spatial=spec.spatial, channel=spec.channel, seed=seed,
-                dataset=loaded, training=training, device=device, interface=interface, quiet=quiet,
-            )  # fmt: skip
-    task = evaluation.task(label, obtained, loaded, protocol, results, where, **sizes, **wishes)
-    return evaluation.evaluate(task, fresh=fresh)
+        word, protocol = attack.name, protocols.changed(attack, eps=eps, norm=norm)
+    backend = catalog.backend_of(
+        protocol.algorithm, backend, exhaustive=exhaustive, randomised=randomised
+    )
+    if randomised:
+        protocol = protocols.randomised(protocol)
+    return AttackPlan(word, protocol, backend, exhaustive, randomised, batch_size)
 
 
-def _checkpoint(
-    spec: ModelSpec, dataset: Dataset, training: Training, device: torch.device
-) -> CheckpointHeader | None:
-    """The header of the checkpoint of exactly these settings, None where there is none."""
-    recipe = recipe_of(spec, dataset.name, training, device)
-    _, path = place(spec, dataset, recipe, training.examples)
-    header = checkpoint.read_header(path) if path.exists() else None
-    return header if header is not None and header.spec == spec else None
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What every plan says: the data, and the word of the device.
+
+    Raises:
+        RbmixError: For a word that is no device anywhere.
+    """
+
+    data: DataPlan
+    device: str = "auto"
+
+    def __post_init__(self) -> None:
+        catalog.check_device(self.device)
 
 
-def attack_shard(
+@dataclass(frozen=True, kw_only=True)
+class TrainingPlan(Plan):
+    """A network to train; the test images are all used, whatever `data` says."""
+
+    model: ModelPlan
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluationPlan(Plan):
+    """A network to attack."""
+
+    model: ModelPlan
+    attack: AttackPlan
+
+
+def baseline_plan(
+    baseline: Baseline,
+    path: Path,
     *,
-    model: str,
-    spatial: str,
-    channel: str,
+    examples: int | None = None,
+    weights: Path | None = None,
+    batch_size: int | None = None,
+    device: str = "auto",
+) -> EvaluationPlan:
+    """The evaluation that gave the baseline at `path`, on its images or the first `examples`.
+
+    `weights` are those that it names, or others to hold against it.
+
+    Raises:
+        RbmixError: For a wrong word, and for more images than the baseline has.
+    """
+    words = baseline.words
+    most = words["examples"]
+    if examples is not None and not 1 <= examples <= most:
+        raise RbmixError(f"number of examples {examples} must be 1 to {most}, as in {path}")
+    names = ("model", "spatial", "channel", "seed")
+    data = DataPlan(words["dataset"], examples or most)
+    attack = attack_plan(
+        words["attack"], data.name, eps=words["eps"], norm=words["norm"],
+        backend=words["backend"], batch_size=batch_size,
+    )  # fmt: skip
+    model = model_plan(*(words[name] for name in names), weights=weights)
+    return EvaluationPlan(data=data, device=device, model=model, attack=attack)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExplanationPlan(Plan):
+    """A network to measure beside its learned twin, at these epsilons."""
+
+    model: ModelPlan
+    eps: tuple[str, ...]
+
+
+def explanation_plan(
+    model: ModelPlan, data: DataPlan, eps: list[str] | None = None, device: str = "auto"
+) -> ExplanationPlan:
+    """Measure a network, by default at the epsilons of the FGSM protocol."""
+    grid = protocols.load("fgsm", data.name, eps=eps).eps
+    return ExplanationPlan(
+        data=data, device=device, model=model, eps=tuple(one.text for one in grid)
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class UnshufflingPlan(Plan):
+    """Networks that are trained to undo a permutation of the pixels, one after the other."""
+
+    unshufflers: tuple[Unshuffler, ...]
+    training: Training = UNCHANGED
+
+
+def unshufflers_of(
+    widths: list[int], depths: list[int], kernels: list[int], patch: int, spatial: list[str],
     seed: int,
-    dataset: str,
-    attack: str,
-    examples: int | None,
-    results: Path,
-    training: Training,
-    device: str,
-    shard: Shard,
-    quiet: bool = False,
-) -> None:
-    """Attack a part of the images of what `evaluate` would with the same arguments."""
-    progress.set_quiet(quiet)
-    loaded = loaders.load(dataset)
-    where = pick_device(device)
-    obtained = train(
-        model=model, spatial=spatial, channel=channel, seed=seed, dataset=loaded,
-        training=training, device=device, quiet=quiet,
-    )  # fmt: skip
-    task = evaluation.task(
-        Label(model, spatial, channel, seed), obtained, loaded, protocols.load(attack, loaded.name),
-        results, where, examples=examples or default_examples(loaded.name),
-        batch_size=fitting_batch(loaded.size, where),
-    )  # fmt: skip
-    evaluation.attack_shard(task, shard)
+) -> tuple[Unshuffler, ...]:  # fmt: skip
+    """Every combination of these words; raises RbmixError for a wrong one, and for too many."""
+    check_seed(seed)
+    count = len(widths) * len(depths) * len(kernels) * len(spatial)
+    if count > MAX_TASKS:
+        raise RbmixError(f"{count:,} networks (allowed: up to {MAX_TASKS:,})")
+    return tuple(
+        Unshuffler(width, depth, kernel, patch, mode, seed=seed)
+        for width, depth, kernel, mode in product(widths, depths, kernels, spatial)
+    )

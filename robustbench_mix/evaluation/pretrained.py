@@ -2,88 +2,61 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 import torch
 
-from robustbench_mix.config import command_checks
-from robustbench_mix.config.specs import Interface, ModelSpec
+from robustbench_mix.config.model import Interface
 from robustbench_mix.data.dataset import Dataset
 from robustbench_mix.evaluation.identity import Label
-from robustbench_mix.models import checkpoint, factory, state_dict
+from robustbench_mix.evaluation.plan import ModelPlan
+from robustbench_mix.models import factory, state_dict
 from robustbench_mix.models.checkpoint import CheckpointHeader
 from robustbench_mix.models.sources import registry
-from robustbench_mix.models.sources.common import Published
-from robustbench_mix.runtime.progress import say
-from robustbench_mix.training.load_or_train import Obtained
+from robustbench_mix.models.sources.common import Pretrained
+from robustbench_mix.training.load_or_train import TrainedModel
+
+logger = logging.getLogger(__name__)
 
 
-def is_brought(
-    word: str,
-    *,
-    spatial: str | None,
-    channel: str | None,
-    file: Path | None = None,
-    pretrained: bool = False,
-) -> bool:
-    """Whether a network is evaluated with weights that it comes with, rather than trained.
+def load_pretrained(plan: ModelPlan, dataset: Dataset) -> tuple[Label, TrainedModel]:
+    """The network with the weights of its file, or those that it was published with.
 
-    It is if a file of weights is given that is none of our checkpoints, or the published ones
-    are asked for, or if it is a callable of the user's or from the hub and no variant of its
-    mixers is asked for. Raises RbmixError for a word that names nothing, and for wishes that
-    contradict each other.
-    """
-    command_checks.weights_of(
-        word, spatial=spatial, channel=channel, file=file, pretrained=pretrained
-    )
-    origin = registry.parse(word)
-    origin.check()
-    variant = spatial is not None or channel is not None
-    if file is not None:
-        return not (origin.is_builtin or checkpoint.is_ours(file))
-    return pretrained or (origin.source.BRINGS_WEIGHTS and not variant)
-
-
-def bring(
-    word: str,
-    dataset: Dataset,
-    *,
-    spatial: str | None,
-    channel: str | None,
-    seed: int,
-    interface: Interface | None,
-    file: Path | None,
-) -> tuple[Label, Obtained]:
-    """The network with the weights of `file`, or those that it was published with.
-
-    Without `spatial` and `channel` it is taken as it is, `external` in the records. With one of
+    Without words for its mixers it is taken as it is, `external` in the records. With one of
     them its mixers are set as for training before the file is loaded, which must have been
-    made so; the records then carry the words, and twins can be compared. Raises RbmixError
-    if the weights do not fit, or the network does not fit the data set.
+    made so; the records then carry the words, and twins can be compared.
+
+    Raises:
+        RbmixError: If the weights do not fit, or the network does not fit the data set.
     """
-    spec = ModelSpec(word, spatial or "learned", channel or "learned", seed, interface)
-    origin, interface = registry.parse(word), interface or Interface()
-    shape = factory.fitting(spec, factory.shape_of(dataset))
-    is_variant = spatial is not None or channel is not None
+    spec, file = plan.spec, plan.file
+    origin, interface = registry.parse(spec.model), spec.interface or Interface()
+    shape = factory.input_shape(spec, factory.shape_of(dataset))
     if file is None:
-        found = origin.published()
+        found = origin.load_pretrained()
     else:
         net = (
-            factory.network(spec, factory.shape_of(dataset)) if is_variant else origin.fresh(shape)
+            factory.build_without_normalization(spec, factory.shape_of(dataset))
+            if plan.is_variant
+            else origin.build(shape)
         )
         state_dict.load(net, file)
-        found = Published(net, file.name)
-    outputs = factory.check_takes(found.model, shape, word)
+        found = Pretrained(net, file.name)
+    outputs = factory.count_outputs(found.model, shape, spec.model)
     if interface.classes is not None or outputs > shape.classes:
-        factory.check_outputs(outputs, shape, word)
+        factory.check_output_count(outputs, shape, spec.model)
     model, mean, std = found.model, interface.mean or found.mean, interface.std or found.std
     if mean is None and found.weights:
-        say(f"{word} gets pixels in [0, 1] as they are; --mean and --std standardise them")
+        logger.info(
+            f"{spec.model} gets pixels in [0, 1] as they are; --mean and --std standardise them"
+        )
     if mean is not None or interface.input_size is not None:
-        model = factory.wrap(
+        model = factory.wrap_normalized(
             model, interface, torch.tensor(mean or (0.0,)), torch.tensor(std or (1.0,)),
             channels_last=False,
         )  # fmt: skip
-    mixers = (spec.spatial, spec.channel) if is_variant else ("external", "external")
+    mixers = (spec.spatial, spec.channel) if plan.is_variant else ("external", "external")
     header = CheckpointHeader(weights=found.weights or None)
-    return Label(spec.name, *mixers, seed), Obtained(model.eval(), file or Path(), header, 0.0)
+    label = Label(spec.name, *mixers, spec.seed)
+    return label, TrainedModel(model.eval(), file or Path(), header, 0.0)

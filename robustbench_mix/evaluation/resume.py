@@ -7,6 +7,7 @@ backend, so that the states of all shards, one behind the other, are the state o
 from __future__ import annotations
 
 import json
+import logging
 import re
 import time
 from collections import Counter
@@ -17,14 +18,15 @@ from typing import Any
 import msgspec
 
 from robustbench_mix.errors import RbmixError
-from robustbench_mix.evaluation.identity import agree
-from robustbench_mix.evaluation.state import State, restored
+from robustbench_mix.evaluation.identity import are_of_one_run
+from robustbench_mix.evaluation.state import State, state_from_json
 from robustbench_mix.results.headers import RunIdentity
-from robustbench_mix.runtime.progress import say
 from robustbench_mix.storage import reading, validation
 from robustbench_mix.storage.files import remove, write_text
 from robustbench_mix.storage.validation import Header
-from robustbench_mix.training.resume import PARTIAL
+from robustbench_mix.training.resume import ATTACK_SUFFIX
+
+logger = logging.getLogger(__name__)
 
 SAVE_EVERY_SECONDS = 2.0
 
@@ -89,12 +91,12 @@ class Saver:
             self.saved_at = time.monotonic()
 
 
-def partial_of(path: Path) -> Path:
+def resume_state_path(path: Path) -> Path:
     """Where the state is kept of the unfinished run that will give `path`."""
-    return path.with_suffix(PARTIAL)
+    return path.with_suffix(ATTACK_SUFFIX)
 
 
-def resumed(path: Path, header: RunIdentity, sizes: Sizes) -> State | None:
+def read_state(path: Path, header: RunIdentity, sizes: Sizes) -> State | None:
     """The state at `path` of a run with this header, None if there is none.
 
     Raises RbmixError if the file is damaged.
@@ -103,19 +105,19 @@ def resumed(path: Path, header: RunIdentity, sizes: Sizes) -> State | None:
     if kept is None:
         return None
     if kept.header == msgspec.to_builtins(header):
-        with reading.parsing(*_refusal(path)):
-            return restored(kept.state, **asdict(sizes))
-    say(f"{path} was made with other versions or on another device: starting over")
+        with reading.refuse_on_error(*_refusal(path)):
+            return state_from_json(kept.state, **asdict(sizes))
+    logger.info(f"{path} was made with other versions or on another device: starting over")
     return None
 
 
-def is_of(path: Path, header: RunIdentity) -> bool:
-    """Whether the state of such a run is kept there; raises RbmixError as `resumed` does."""
+def has_state_of(path: Path, header: RunIdentity) -> bool:
+    """Whether the state of such a run is kept there; raises RbmixError as `read_state` does."""
     kept = _read(path)
     if kept is None:
         return False
     try:
-        return agree(msgspec.convert(kept.header, RunIdentity), header)
+        return are_of_one_run(msgspec.convert(kept.header, RunIdentity), header)
     except (msgspec.ValidationError, RbmixError):  # of a version with other headers
         return False
 
@@ -124,15 +126,15 @@ def _read(path: Path) -> Kept | None:
     if not path.exists():
         return None
     refusal, hint = _refusal(path)
-    raw = reading.content(path, "unfinished run", reading.STATE)
-    return validation.decode(reading.from_json(raw, refusal, hint), Kept, refusal, hint=hint)
+    raw = reading.read_bytes(path, "unfinished run", reading.MAX_STATE_BYTES)
+    return validation.decode(reading.parse_json(raw, refusal, hint), Kept, refusal, hint=hint)
 
 
 def _refusal(path: Path) -> tuple[str, str]:
     return f"unfinished run {path} is damaged", "; delete it"
 
 
-def shards(records: Path) -> list[Shard]:
+def find_shards(records: Path) -> list[Shard]:
     """Into how many parts a run is being split, if any of them is on disk: all of these parts."""
     found: Counter[int] = Counter()
     pattern = re.compile(re.escape(records.stem) + r"\.shard-([0-9]{1,4})-of-([0-9]{1,4})\.json")
@@ -145,19 +147,19 @@ def shards(records: Path) -> list[Shard]:
     return [Shard(number, of) for number in range(1, of + 1)]
 
 
-def joined(records: Path, header: RunIdentity, sizes: Sizes) -> State | None:
+def join_shards(records: Path, header: RunIdentity, sizes: Sizes) -> State | None:
     """The state of a run whose shards are all on disk, None if one is missing."""
     states = []
-    for shard in shards(records):
+    for shard in find_shards(records):
         part = Sizes(len(shard.rows(sizes.images)), sizes.levels, sizes.steps, sizes.batch_size)
-        state = resumed(shard.path(records), header, part)
+        state = read_state(shard.path(records), header, part)
         if state is None:
             return None
         states.append(state)
-    return merged(states) if states else None
+    return merge_states(states) if states else None
 
 
-def merged(states: list[State]) -> State:
+def merge_states(states: list[State]) -> State:
     """One state of all images, in order; passes and seconds are sums, the batch is the smallest."""
     plain: dict[str, Any] = {}
     for name in (one.name for one in fields(State)):
@@ -175,13 +177,13 @@ def merged(states: list[State]) -> State:
     return State(**plain, passes=passes, attack_seconds=seconds, batch_size=batch_size)
 
 
-def is_left(path: Path) -> bool:
+def has_resume_state(path: Path) -> bool:
     """Whether something is kept of the run that gave, or will give, `path`."""
-    return partial_of(path).exists() or bool(shards(path))
+    return resume_state_path(path).exists() or bool(find_shards(path))
 
 
-def forget(path: Path) -> None:
+def delete_resume_state(path: Path) -> None:
     """Remove what was kept of a run whose records are there."""
-    remove(partial_of(path))
-    for shard in shards(path):
+    remove(resume_state_path(path))
+    for shard in find_shards(path):
         remove(shard.path(path))

@@ -5,17 +5,18 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from robustbench_mix.attacks.base import Target
+from robustbench_mix.attacks.base import Batch
+from robustbench_mix.attacks.counted_model import CountedModel
 from robustbench_mix.attacks.streams import stream
 from robustbench_mix.data.dataset import Dataset, Split
 from robustbench_mix.evaluation import diagnostics
 from robustbench_mix.evaluation.diagnostics import SAMPLE
-from robustbench_mix.evaluation.reference import borrowed, sample
+from robustbench_mix.evaluation.harness import borrow, sample
 from robustbench_mix.models.fusion import simplify
 from robustbench_mix.results.headers import Diagnostics, ProtocolSpec
 from robustbench_mix.results.records import Run
-from robustbench_mix.runtime.memory import halving
-from robustbench_mix.runtime.threads import chosen_threads
+from robustbench_mix.runtime.memory import retry_with_smaller_batches
+from robustbench_mix.runtime.threads import tune_threads
 
 MORE_STEPS = 100  # at least, to ask whether PGD had enough
 
@@ -31,9 +32,9 @@ def of_network(
         x, y = _images(split, rows, device)
         found.append(diagnostics.of_network(model, x, y, mean, std))
 
-    with borrowed(model, device):
+    with borrow(model, device):
         rows = _chosen(split)
-        halving(work, rows, len(rows))
+        retry_with_smaller_batches(work, rows, len(rows))
     return found[-1]
 
 
@@ -45,7 +46,7 @@ def of_attacks(
     Within the epsilon of its grid at which nearest to half of the images stand. Empty where
     none of the images that are looked at is classified correctly.
     """
-    survived = run.survived()
+    survived = run.standing()
     rows = [row for row in _chosen(split) if survived["0"].iloc[row]]
     if not rows:
         return {}
@@ -58,17 +59,15 @@ def of_attacks(
     def work(_: int, rows: list[int]) -> None:
         x, y = _images(split, rows, device)
         seeds = [stream(seed, "diagnostics", int(split.index[row])) for row in rows]
-        found.update(
-            diagnostics.of_attacks(
-                target, x, y, torch.tensor(seeds, device=device), standing[rows],
-                run.radius(at), run.header.norm, more_steps,
-            )
-        )  # fmt: skip
+        eps = torch.full((len(rows),), run.radius(at), dtype=torch.float64)
+        batch = Batch(x, y, eps, torch.tensor(seeds, device=device), run.header.norm)
+        found.update(diagnostics.of_attacks(counted, batch, standing[rows], more_steps))
 
-    with borrowed(model, device):
-        target = Target(simplify(model, sample(split, device, Target(model).dtype)))
-        with chosen_threads(target):
-            halving(work, rows, len(rows))
+    with borrow(model, device):
+        few = sample(split, device, CountedModel(model).dtype)
+        counted = CountedModel(simplify(model, few))
+        with tune_threads(counted):
+            retry_with_smaller_batches(work, rows, len(rows))
     return found
 
 

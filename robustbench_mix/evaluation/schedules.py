@@ -1,64 +1,78 @@
-"""How a protocol is run: fast, on the libraries, or for networks that draw random numbers."""
+"""Choose the engine of a protocol: fast, reference, or reference for models that draw."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import typing
 from dataclasses import dataclass
 from functools import partial
 
+from torch import nn
+
 from robustbench_mix.attacks import registry
-from robustbench_mix.attacks.base import check_norm
-from robustbench_mix.attacks.native import ensembles
-from robustbench_mix.attacks.native.ensembles import Rung
+from robustbench_mix.attacks.base import Stage, check_norm
 from robustbench_mix.attacks.voting import DRAWS
-from robustbench_mix.config.catalog import backend_of, recorded_as
 from robustbench_mix.config.protocols import Protocol
-from robustbench_mix.evaluation.fast import search_all
+from robustbench_mix.data.dataset import Split
+from robustbench_mix.evaluation.fast import FastOptions, search_all
+from robustbench_mix.evaluation.harness import Settings
+from robustbench_mix.evaluation.plan import AttackPlan
 from robustbench_mix.evaluation.reference import attack_all
 from robustbench_mix.evaluation.state import State
 
 
+class Engine(typing.Protocol):
+    """Attack every image under a protocol; arguments as `reference.attack_all`."""
+
+    def __call__(
+        self,
+        model: nn.Module,
+        split: Split,
+        protocol: Protocol,
+        stages: list[Stage],
+        settings: Settings,
+        state: State | None = None,
+    ) -> State: ...
+
+
 @dataclass(frozen=True)
 class Schedule:
-    """The attacks of a protocol under a backend, and the backend's name in the records.
+    """The stages of a plan, and the engine that runs them.
 
-    `steps` is how many an image can pass.
+    Args:
+        stages: The stages.
+        engine: The engine.
+        steps: How many pairs of an epsilon and a stage an image can pass, or stages on the fast
+            engine.
     """
 
-    backend: str
-    attack: Callable[..., State]
-    rungs: list[Rung]
+    stages: list[Stage]
+    engine: Engine
     steps: int
 
 
-def schedule_of(
-    protocol: Protocol,
-    classes: int,
-    backend: str | None = None,
-    *,
-    exhaustive: bool = False,
-    randomised: bool = False,
-    images: int = 0,
-) -> Schedule:
-    """Choose the schedule for so many `images`, also where parts of them are attacked.
+def schedule_of(plan: AttackPlan, classes: int, images: int = 0) -> Schedule:
+    """Choose the stages and the engine of a plan.
 
-    Raises RbmixError if the protocol does not go with it.
+    Args:
+        plan: The protocol, and how it is run.
+        classes: Number of classes of the model.
+        images: How many images there are in all, also where parts of them are attacked.
+
+    Raises:
+        RbmixError: If the protocol's options are wrong, or do not go with so many classes.
     """
+    protocol = plan.protocol
     name, options = protocol.algorithm, protocol.options
-    wishes = {"exhaustive": exhaustive, "randomised": randomised}
-    words = recorded_as(name, backend, **wishes)
-    backend = backend_of(name, backend, **wishes)
-    if exhaustive:
-        rungs = ensembles.ladder(name, classes, options, early_stop=False)
-        steps = ensembles.as_components(rungs)
-        attack = partial(attack_all, steps=steps, exhaustive=True)
-        return Schedule(words, attack, [], len(steps) * len(protocol.eps))
-    if backend == "fast":
-        rungs = ensembles.ladder(name, classes, options)
-        attack = partial(search_all, ladder=rungs, images=images)
-        return Schedule(words, attack, rungs, len(rungs))
-    steps = registry.components(name, classes, options)
-    check_norm(steps, protocol.norm)
-    # On the reference backend: the fast one believes whatever a single pass says.
-    attack = partial(attack_all, steps=steps, draws=DRAWS if randomised else 1)
-    return Schedule(words, attack, [], len(steps) * len(protocol.eps))
+    if plan.backend == "fast" and not plan.exhaustive:
+        stages = registry.fast_stages(name, classes, options)
+        engine = partial(search_all, options=FastOptions(images=images))
+        return Schedule(stages, engine, len(stages))
+    if plan.exhaustive:
+        stages = registry.fast_stages(name, classes, options, early_stop=False)
+        engine = partial(attack_all, exhaustive=True)
+    else:
+        stages = registry.reference_stages(name, classes, options)
+        check_norm(stages, protocol.norm)
+        # On the reference engine: the fast one believes whatever a single pass says.
+        engine = partial(attack_all, draws=DRAWS if plan.randomised else 1)
+    return Schedule(stages, engine, len(stages) * len(protocol.eps))

@@ -15,12 +15,12 @@ class State:
     """How far a run has come, in plain lists with one entry per image.
 
     `level` is the position in the grid of the smallest epsilon that broke the image, or
-    the length of the grid; `stage` counts the (epsilon, component) steps it has passed;
+    the length of the grid; `stage` counts the (epsilon, stage) pairs it has passed;
     `failed` is the largest position at which the whole protocol was run and failed, or -1;
     `check` is a position below the one that is being attacked, at which a conclusion of the
     fast schedule is attacked outright, or -1; `check_stage` and `checked` say how far that
     is and what came of it, `confirmed` or `refuted`. `cheap` is the level at
-    which an image came to rungs that are meant for a sample, or -1. `forward` and `gradient`
+    which an image came to stages that are meant for a sample, or -1. `forward` and `gradient`
     are the passes spent on each image, None where a library does not tell. `batch_size` is
     how many images at once fit into memory so far, 0 before the first.
     """
@@ -44,11 +44,18 @@ class State:
     batch_size: int = 0
 
 
-def restored(plain: object, images: int, levels: int, steps: int, batch_size: int) -> State:
-    """The state of an unfinished run, from what `asdict` gave; not trusted.
+def state_from_json(plain: object, images: int, levels: int, steps: int, batch_size: int) -> State:
+    """Return the state of an unfinished run, from what `asdict` gave; not trusted.
 
-    `levels` is the length of the grid, `steps` how many an image can pass. Raises ValueError
-    unless everything lies where a run of these sizes can have left it.
+    Args:
+        plain: The JSON value.
+        images: How many images the run has.
+        levels: The length of the epsilon grid.
+        steps: How many (epsilon, stage) pairs an image can pass.
+        batch_size: How many images at once the run began with.
+
+    Raises:
+        ValueError: Something does not lie where a run of these sizes can have left it.
     """
     state = msgspec.convert(plain, State)
     bounds = {

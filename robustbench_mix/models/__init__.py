@@ -1,1 +1,1 @@
-"""Networks, their spatial mixers, and where their weights come from."""
+"""Networks, their spatial mixers, and the sources of their weights."""

@@ -1,7 +1,7 @@
 """Checkpoints: a safetensors file whose metadata is a JSON header.
 
-The header says what the weights are (spec, recipe, data), how good they came out, and
-what they hash to; loading checks that hash and every name and shape.
+The header holds the settings of the weights (spec, recipe, data), their accuracy and their hash.
+Loading checks the hash and every name and shape.
 """
 
 from __future__ import annotations
@@ -16,12 +16,14 @@ import torch
 from msgspec.structs import replace
 from torch import Tensor, nn
 
-from robustbench_mix.config.specs import ModelSpec, Recipe, as_json, short_hash
+from robustbench_mix.config.canonical import as_json, short_hash
+from robustbench_mix.config.model import ModelSpec
+from robustbench_mix.config.training import Recipe
 from robustbench_mix.errors import RbmixError
 from robustbench_mix.models import state_dict
 from robustbench_mix.storage import reading
 from robustbench_mix.storage.files import safe_name, write_bytes
-from robustbench_mix.storage.paths import home
+from robustbench_mix.storage.paths import cache_folder
 from robustbench_mix.storage.validation import (
     Header,
     Name,
@@ -74,14 +76,14 @@ def as_plain(header: CheckpointHeader) -> dict[str, Any]:
 
 
 def path_for(spec: ModelSpec, recipe: Recipe, dataset: str, data_hash: str) -> Path:
-    """The cache path that belongs to exactly these settings."""
+    """Return the path in the cache for exactly these settings."""
     key = short_hash([FORMAT, as_json(spec), as_json(recipe), data_hash])
     words = (spec.model, spec.spatial.replace(":", ""), spec.channel, f"s{spec.seed}", dataset, key)
-    return home() / "checkpoints" / f"{safe_name('-'.join(words))}.safetensors"
+    return cache_folder() / "checkpoints" / f"{safe_name('-'.join(words))}.safetensors"
 
 
 def weights_hash(model: nn.Module) -> str:
-    """Twelve hexadecimal digits of the SHA-256 of every name, dtype, shape and value."""
+    """Return 12 hexadecimal digits of the SHA-256 of every name, dtype, shape and value."""
     digest = hashlib.sha256()
     for name, tensor in sorted(_tensors(model).items()):
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
@@ -94,11 +96,11 @@ def save(model: nn.Module, header: CheckpointHeader, path: Path) -> None:
 
     The format and the hash of the weights are set in the header.
     """
-    from safetensors.torch import save as to_bytes
+    import safetensors.torch
 
     complete = replace(header, format=FORMAT, weights_hash=weights_hash(model))
     text = json.dumps(as_plain(complete), sort_keys=True)
-    write_bytes(path, to_bytes(_tensors(model), {KEY: text}))
+    write_bytes(path, safetensors.torch.save(_tensors(model), {KEY: text}))
 
 
 def read_header(path: Path) -> CheckpointHeader:
@@ -108,17 +110,17 @@ def read_header(path: Path) -> CheckpointHeader:
     if not path.exists():
         raise RbmixError(f"checkpoint {path} does not exist")
     refusal = f"checkpoint {path} is damaged or not rbmix's"
-    reading.check(path, "checkpoint", reading.WEIGHTS)
-    with reading.parsing(refusal), safe_open(path, framework="pt") as file:
+    reading.check_file(path, "checkpoint", reading.MAX_WEIGHTS_BYTES)
+    with reading.refuse_on_error(refusal), safe_open(path, framework="pt") as file:
         raw = (file.metadata() or {})[KEY].encode()
-    header = decode(reading.from_json(raw, refusal), CheckpointHeader, refusal)
+    header = decode(reading.parse_json(raw, refusal), CheckpointHeader, refusal)
     if not header.weights_hash:
         raise RbmixError(f"{refusal} (header: no weights_hash)")
     return header
 
 
-def is_ours(path: Path) -> bool:
-    """Whether this is a checkpoint that rbmix wrote, with the header that it has."""
+def is_rbmix_checkpoint(path: Path) -> bool:
+    """Return whether a file is a checkpoint that rbmix wrote, with its header."""
     try:
         return read_header(path).spec is not None
     except RbmixError:

@@ -1,7 +1,7 @@
-"""CUDA graphs for small batches: there the host's launches cost more than the kernels.
+"""CUDA graphs for small batches, where launching kernels takes longer than the kernels.
 
-A batch is padded to the next power of two, so that few graphs serve the many sizes that
-packing leaves. Large batches keep the card busy without.
+A batch is padded to the next power of two, so that few graphs serve the many sizes of batches
+that images leave early. Large batches keep the GPU busy without graphs.
 """
 
 from __future__ import annotations
@@ -12,17 +12,22 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from robustbench_mix.models.fusion import nearly
+from robustbench_mix.models.fusion import nearly_equal
 
-LARGEST = 256  # images in a batch that is replayed
-AGREE = 0.1  # largest difference, as a share of the largest value: bfloat16 rounds coarsely
+MAX_BATCH = 256  # images in a batch that a graph serves
+TOLERANCE = 0.1  # largest difference, as a share of the largest value: bfloat16 rounds coarsely
 
 
-class Graphed(nn.Module):
-    """`net` (B, C, H, W) -> (B, classes), replayed as a CUDA graph with its input gradient.
+class GraphedModel(nn.Module):
+    """A network that replays its forward pass and input gradient as a CUDA graph.
 
-    Each batch size is captured at its first use. A network that cannot be captured (its
-    host waits for the card, say) runs as it is. `capture` is for tests.
+    Shapes: (B, C, H, W) -> (B, classes). A graph is captured for each batch size at its first use.
+    A network that cannot be captured, for example because its host waits for the GPU, runs
+    without graphs.
+
+    Args:
+        net: The network.
+        capture: Makes a graphed callable; tests replace it.
     """
 
     def __init__(
@@ -37,7 +42,7 @@ class Graphed(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         size = 1 << (len(x) - 1).bit_length()
-        if size > LARGEST or not self.works or not len(x):
+        if size > MAX_BATCH or not self.works or not len(x):
             return self.net(x)  # type: ignore[no-any-return]
         padded = torch.cat([x, x[-1:].expand(size - len(x), -1, -1, -1)])
         shape = tuple(padded.shape)
@@ -56,28 +61,33 @@ class Graphed(nn.Module):
         return self.graphs[shape](padded)[: len(x)].clone()
 
 
-def graphed(net: nn.Module, x: Tensor) -> nn.Module:
-    """`net` as CUDA graphs if `x` (B, C, H, W) is on a card and both agree there, else `net`."""
+def with_cuda_graphs(net: nn.Module, x: Tensor) -> nn.Module:
+    """Return `net` with CUDA graphs, or `net` itself where they do not work.
+
+    Args:
+        net: The network, (B, C, H, W) -> (B, classes).
+        x: Images on the network's device; graphs need a GPU, and must agree with `net` on them.
+    """
     if x.device.type != "cuda":
         return net
-    replayed = Graphed(net)
+    replayed = GraphedModel(net)
     try:
-        return replayed if agree(net, replayed, x) and replayed.works else net
+        return replayed if outputs_agree(net, replayed, x) and replayed.works else net
     except RuntimeError:
-        return net  # without an input gradient, say: the attack tells
+        return net  # for example a network without input gradient: the attack reports that
 
 
-def agree(net: nn.Module, other: nn.Module, x: Tensor) -> bool:
-    """Whether two networks give the same logits and input gradients, on unlike batches in turn."""
+def outputs_agree(net: nn.Module, other: nn.Module, x: Tensor) -> bool:
+    """Return whether two networks agree in logits and input gradients, on several batches of x."""
     batches = [x, x.flip(0), x[: len(x) // 2 + 1].flip(3)]
-    # All of one before the other: what is remembered instead of computed shows.
-    expected = [value for batch in batches for value in _answers(net, batch)]
-    given = [value for batch in batches for value in _answers(other, batch)]
-    return all(nearly(a, b, AGREE) for a, b in zip(expected, given, strict=True))
+    # First all batches of one network: a result that is kept from an earlier batch then differs.
+    expected = [value for batch in batches for value in logits_and_gradient(net, batch)]
+    given = [value for batch in batches for value in logits_and_gradient(other, batch)]
+    return all(nearly_equal(a, b, TOLERANCE) for a, b in zip(expected, given, strict=True))
 
 
-def _answers(net: nn.Module, x: Tensor) -> tuple[Tensor, Tensor]:
-    """The logits, and the gradient of their highest."""
+def logits_and_gradient(net: nn.Module, x: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the logits and the input gradient of the largest logit of each image."""
     x = x.detach().clone().requires_grad_()
     with torch.enable_grad():
         logits = net(x)

@@ -1,7 +1,7 @@
-"""Model words to networks: built for a data set, their mixers set, normalisation inside.
+"""Build networks from model words: for a data set, with mixers set and normalisation inside.
 
-Everything built here maps pixels in [0, 1] to logits. Where the architectures come from is
-the business of `sources.registry`.
+Every network built here maps pixels in [0, 1] to logits. `sources.registry` provides the
+architectures.
 """
 
 from __future__ import annotations
@@ -15,84 +15,85 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from robustbench_mix.config.catalog import GRAMMAR, MODELS
-from robustbench_mix.config.specs import Interface, ModelSpec, check_channel, parse_spatial
-from robustbench_mix.data.shape import Shape, resized, send, shape_of
+from robustbench_mix.config.model import Interface, ModelSpec, check_channel, parse_spatial
+from robustbench_mix.data.shape import Shape, run_on_blank_image, scaled_sides, shape_of
 from robustbench_mix.errors import RbmixError, first_line, is_out_of_memory
 from robustbench_mix.models.mixers import (
     channel_mixers,
     count_trainable,
-    separate,
-    set_mixing,
+    set_mixers,
     spatial_mixers,
 )
 from robustbench_mix.models.normalize import Normalized
+from robustbench_mix.models.separable import separate
 from robustbench_mix.models.sources import registry
-from robustbench_mix.models.sources.builtin import parse_name
-from robustbench_mix.runtime.progress import doing
+from robustbench_mix.runtime.progress import report_if_slow
 
 MAX_PARAMETERS = 10**9
 
 __all__ = [
-    "GRAMMAR",
-    "MODELS",
     "Normalized",
     "Shape",
     "build",
-    "check_size",
-    "check_takes",
-    "family",
-    "network",
-    "parse_name",
+    "build_on_meta_device",
+    "build_without_normalization",
+    "check_parameter_count",
+    "count_outputs",
     "shape_of",
-    "sketch",
     "trainable_parameters",
-    "wrap",
+    "wrap_normalized",
 ]
 
 
-def family(word: str) -> str:
-    """The family whose recipe a network is trained with; checks the word.
-
-    `convmixer` for every architecture with `mixer` in its name, `resnet` for all others.
-    """
-    registry.parse(word).check()
-    name = word.rpartition(":")[2]
-    return "convmixer" if "mixer" in name.lower() else "resnet"
-
-
 def build(spec: ModelSpec, shape: Shape, mean: Tensor, std: Tensor) -> Normalized:
-    """A fresh network for `spec`, on the CPU, with normalisation by mean and std (C,).
+    """Build an untrained network on the CPU.
 
-    Every weight is drawn from `spec.seed` before the mixers are set, so that variants of
-    one seed share all initial weights they have in common. The caller's random state is
-    left alone. `spec.interface` goes before what the data set says.
+    Every weight is drawn from `spec.seed` before the mixers are set, so that variants of one seed
+    share all initial weights they have in common. The caller's random state is not changed.
+
+    Args:
+        spec: The network; its interface takes precedence over the data set.
+        shape: The shape of the data set.
+        mean: Mean of the pixels per channel, (C,).
+        std: Standard deviation of the pixels per channel, (C,).
+
+    Returns:
+        The network, (B, C, H, W) pixels in [0, 1] -> (B, classes) logits.
+
+    Raises:
+        RbmixError: As `build_without_normalization`.
     """
-    return wrap(network(spec, shape), spec.interface or Interface(), mean.clone(), std.clone())
+    return wrap_normalized(
+        build_without_normalization(spec, shape),
+        spec.interface or Interface(),
+        mean.clone(),
+        std.clone(),
+    )
 
 
-def network(spec: ModelSpec, shape: Shape) -> nn.Module:
-    """The same without normalisation: separated, and its mixers set.
+def build_without_normalization(spec: ModelSpec, shape: Shape) -> nn.Module:
+    """Build an untrained network without normalisation: separated, and with its mixers set.
 
-    Raises RbmixError for an architecture that cannot take such images, or that has none of
-    the mixers that `spec` wants to be other than learned.
+    Raises:
+        RbmixError: The architecture cannot take such images, or has none of the mixers that `spec`
+            wants to be other than learned.
     """
-    with doing(f"building {spec.model}"):
-        return _network(spec, fitting(spec, shape))
+    with report_if_slow(f"building {spec.model}"):
+        return _build_network(spec, input_shape(spec, shape))
 
 
-def _network(spec: ModelSpec, shape: Shape) -> nn.Module:
-    """The same for the shape that it must fit."""
+def _build_network(spec: ModelSpec, shape: Shape) -> nn.Module:
+    """Build the network for the shape of its own input."""
     origin = registry.parse(spec.model)
     spatial, channel = parse_spatial(spec.spatial), check_channel(spec.channel)
     if origin.is_builtin:
-        check_size(spec.model, partial(origin.fresh, shape))
+        check_parameter_count(spec.model, partial(origin.build, shape))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(spec.seed)
-        net = origin.fresh(shape)
+        net = origin.build(shape)
         if not origin.is_builtin:
             separate(net).to(memory_format=torch.channels_last)
-            check_outputs(check_takes(net, shape, spec.model), shape, spec.model)
+            check_output_count(count_outputs(net, shape, spec.model), shape, spec.model)
     for option, mode, mixers, what in (
         ("spatial", spec.spatial, spatial_mixers, "depthwise or dense spatial convolution"),
         ("channel", channel, channel_mixers, "1x1 or dense spatial convolution"),
@@ -102,18 +103,20 @@ def _network(spec: ModelSpec, shape: Shape) -> nn.Module:
                 f"model {spec.model!r} has nothing for --{option} {mode} to set: no {what} "
                 "(rbmix describe shows what it has)"
             )
-    return set_mixing(net, spatial, channel)
+    return set_mixers(net, spatial, channel)
 
 
-def sketch(spec: ModelSpec, shape: Shape) -> nn.Module:
-    """The same without storage, on the meta device, or with fresh weights if that fails."""
+def build_on_meta_device(spec: ModelSpec, shape: Shape) -> nn.Module:
+    """Build a network without storage on the meta device, or with weights if that fails."""
     with suppress(Exception), warnings.catch_warnings(), torch.device("meta"):
         warnings.simplefilter("ignore")  # about weights that are not copied
-        return network(spec, shape)
-    return network(spec, shape)  # some want numbers; and what is wrong in earnest comes again
+        return build_without_normalization(spec, shape)
+    return build_without_normalization(
+        spec, shape
+    )  # some need values; a real error is raised again
 
 
-def wrap(
+def wrap_normalized(
     net: nn.Module,
     interface: Interface,
     mean: Tensor,
@@ -121,16 +124,25 @@ def wrap(
     *,
     channels_last: bool = True,
 ) -> Normalized:
-    """The network behind resizing and standardisation; those of `interface` go before mean, std."""
+    """Put resizing and normalisation in front of a network.
+
+    Args:
+        net: The network, which takes normalised images.
+        interface: Its input size, mean and std take precedence.
+        mean: Mean of the pixels per channel, (C,) or (1,).
+        std: Standard deviation of the pixels per channel, (C,) or (1,).
+        channels_last: Whether the network runs fastest in that memory format.
+    """
     if interface.mean is not None and interface.std is not None:
         mean, std = torch.tensor(interface.mean), torch.tensor(interface.std)
     return Normalized(net, mean, std, interface.input_size, channels_last=channels_last)
 
 
-def fitting(spec: ModelSpec, shape: Shape) -> Shape:
-    """What the architecture must fit, where `spec.interface` changes the data set's shape.
+def input_shape(spec: ModelSpec, shape: Shape) -> Shape:
+    """Return the shape that the architecture must fit: the data set's, changed by the interface.
 
-    Raises RbmixError for fewer outputs than classes, and for a mean of other channels.
+    Raises:
+        RbmixError: There are fewer outputs than classes, or the mean has other channels.
     """
     interface = spec.interface or Interface()
     interface.check_channels(shape.channels)
@@ -138,17 +150,18 @@ def fitting(spec: ModelSpec, shape: Shape) -> Shape:
     if classes < shape.classes:
         raise RbmixError(f"--classes {classes} is less than the data set's {shape.classes} classes")
     size = interface.input_size or shape.size
-    sides = shape.sides and resized(*shape.sides, size)
+    sides = shape.sides and scaled_sides(*shape.sides, size)
     return replace(shape, size=size, classes=classes, sides=sides)
 
 
-def check_takes(net: nn.Module, shape: Shape, word: str) -> int:
-    """The number of logits that the network gives for an image of this shape, tried on one.
+def count_outputs(net: nn.Module, shape: Shape, word: str) -> int:
+    """Run the network on one image of this shape and return the number of logits.
 
-    Raises RbmixError if it cannot take the image, or gives anything but one row of logits.
+    Raises:
+        RbmixError: It cannot take the image, or returns anything but one row of logits.
     """
     try:
-        logits = send(net, shape)
+        logits = run_on_blank_image(net, shape)
     except Exception as error:  # whatever a foreign network raises
         if is_out_of_memory(error):
             raise
@@ -162,8 +175,8 @@ def check_takes(net: nn.Module, shape: Shape, word: str) -> int:
     return logits.shape[1]
 
 
-def check_outputs(outputs: int, shape: Shape, word: str) -> None:
-    """Raise RbmixError unless the network has as many outputs as it should have."""
+def check_output_count(outputs: int, shape: Shape, word: str) -> None:
+    """Raise RbmixError unless the number of outputs is the number of classes."""
     if outputs != shape.classes:
         raise RbmixError(
             f"model {word!r} has {outputs:,} outputs, not {shape.classes:,}, one for each class"
@@ -171,7 +184,7 @@ def check_outputs(outputs: int, shape: Shape, word: str) -> None:
         )
 
 
-def check_size(name: str, make: Callable[[], nn.Module]) -> None:
+def check_parameter_count(name: str, make: Callable[[], nn.Module]) -> None:
     """Raise RbmixError if the network has more parameters than `MAX_PARAMETERS`."""
     with torch.device("meta"):  # shapes without storage
         count = sum(parameter.numel() for parameter in make().parameters())
@@ -182,7 +195,10 @@ def check_size(name: str, make: Callable[[], nn.Module]) -> None:
 
 
 def trainable_parameters(name: str, shape: Shape | None = None) -> dict[str, int]:
-    """Trainable parameters of `full`, `chans` and `space`; CIFAR-10's shape by default."""
+    """Count the trainable parameters of the variants `full`, `chans` and `space`.
+
+    The shape is that of CIFAR-10 unless given.
+    """
     shape = shape or Shape(channels=3, size=32, classes=10)
     variants = {
         "full": ("learned", "learned"),
@@ -190,6 +206,6 @@ def trainable_parameters(name: str, shape: Shape | None = None) -> dict[str, int
         "space": ("learned", "frozen"),
     }
     return {
-        variant: count_trainable(sketch(ModelSpec(name, *mixers), shape))
+        variant: count_trainable(build_on_meta_device(ModelSpec(name, *mixers), shape))
         for variant, mixers in variants.items()
     }

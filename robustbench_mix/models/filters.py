@@ -1,4 +1,4 @@
-"""The filters of the static spatial mixers: shared, constant, delta, low-passed.
+"""The filters of the static spatial mixers: shared, constant, a single tap, a bank, low-passed.
 
 A function of the initial filters, without draws: what the variants have in common stays so.
 """
@@ -6,44 +6,116 @@ A function of the initial filters, without draws: what the variants have in comm
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
 
-from robustbench_mix.config.specs import Spatial
+from robustbench_mix.config.model import Spatial
 from robustbench_mix.errors import RbmixError
+from robustbench_mix.models.gaussian_bank import gaussian_bank
 
 
-def filters(conv: nn.Conv2d, spatial: Spatial) -> Tensor:
-    """The filters of a depthwise convolution under a spatial mode, like its weight.
+def spatial_filters(conv: nn.Conv2d, spatial: Spatial) -> Tensor:
+    """Return the filters of a depthwise convolution under a spatial mode.
 
-    Raises RbmixError if `smoothed:S` keeps more coefficients than a kernel has.
+    Args:
+        conv: The convolution as initialised, weight (in_channels x multiplier, 1, k, k).
+        spatial: The mode.
+
+    Returns:
+        Filters like its weight.
+
+    Raises:
+        RbmixError: If `smoothed:S` keeps more coefficients than a kernel has, or kernels are too
+            small for `gaussian`.
     """
-    weight = conv.weight
-    height, width = conv.kernel_size
-    if spatial.mode == "same":
-        # The first channel's filters serve every input channel.
-        per_channel = weight.shape[0] // conv.in_channels
-        return weight[:per_channel].repeat(conv.in_channels, 1, 1, 1)
-    if spatial.mode == "box":
-        return torch.full_like(weight, 1 / (height * width))
-    if spatial.mode == "identity":
-        # "Same" padding puts (k - 1) // 2 zeros before the image, for even k too.
-        delta = torch.zeros_like(weight)
-        delta[:, :, (height - 1) // 2, (width - 1) // 2] = 1
-        return delta
     if spatial.mode == "smoothed":
-        return smooth(weight, spatial.keep, rescale=spatial.rescaled)
-    return weight
+        return low_pass(conv.weight, spatial.keep, rescale=spatial.rescaled)
+    if spatial.mode in STATIC:
+        return STATIC[spatial.mode](conv)
+    return conv.weight
 
 
-def smooth(weight: Tensor, keep: int, *, rescale: bool = False) -> Tensor:
-    """Low-pass filters (..., k, k): keep the lowest `keep` x `keep` DCT-II coefficients.
+def _same(conv: nn.Conv2d) -> Tensor:
+    """The filters of the first channel for every channel."""
+    multiplier = conv.weight.shape[0] // conv.in_channels
+    return conv.weight[:multiplier].repeat(conv.in_channels, 1, 1, 1)
 
-    `rescale` restores each filter's l2 norm. The truncation is what fits the smoothed
-    filters drawn in the paper; whether it rescales is not stated there.
 
-    Raises RbmixError unless 1 <= keep <= k.
+def _single(conv: nn.Conv2d) -> Tensor:
+    """One filter for every channel and multiplier."""
+    return conv.weight[:1].expand_as(conv.weight)
+
+
+def _repeated(conv: nn.Conv2d) -> Tensor:
+    """One filter for each channel, as often as the multiplier says; as many over the channels."""
+    multiplier = conv.weight.shape[0] // conv.in_channels
+    kinds = torch.arange(conv.in_channels, device=conv.weight.device) % multiplier
+    return conv.weight[kinds.repeat_interleave(multiplier)]
+
+
+def _box(conv: nn.Conv2d) -> Tensor:
+    """A mean over the kernel."""
+    height, width = conv.kernel_size
+    return torch.full_like(conv.weight, 1 / (height * width))
+
+
+def _identity(conv: nn.Conv2d) -> Tensor:
+    """The pixel itself."""
+    height, width = conv.kernel_size
+    delta = torch.zeros_like(conv.weight)
+    # "Same" padding puts (k - 1) // 2 zeros before the image, for even k too.
+    delta[:, :, (height - 1) // 2, (width - 1) // 2] = 1
+    return delta
+
+
+def _impulse(conv: nn.Conv2d) -> Tensor:
+    """One pixel of the neighbourhood: where the filter as drawn is largest, a random place."""
+    flat = conv.weight.flatten(1)
+    taps = torch.zeros_like(flat)
+    taps.scatter_(1, flat.abs().argmax(1, keepdim=True), 1.0)
+    return taps.view_as(conv.weight)
+
+
+def _gaussian(conv: nn.Conv2d) -> Tensor:
+    """The fixed bank, one filter after the other (`gaussian_bank`)."""
+    height, width = conv.kernel_size
+    if min(height, width) < 3:
+        raise RbmixError(
+            f"spatial 'gaussian': this model's filters are {height}x{width}, derivatives need 3x3"
+        )
+    bank = gaussian_bank(*conv.kernel_size).to(conv.weight)
+    return bank[torch.arange(conv.weight.shape[0]) % len(bank)][:, None]
+
+
+STATIC: dict[str, Callable[[nn.Conv2d], Tensor]] = {
+    "same": _same,
+    "single": _single,
+    "repeated": _repeated,
+    "box": _box,
+    "identity": _identity,
+    "impulse": _impulse,
+    "gaussian": _gaussian,
+}
+
+
+def low_pass(weight: Tensor, keep: int, *, rescale: bool = False) -> Tensor:
+    """Low-pass filters by keeping their lowest DCT-II coefficients.
+
+    The truncation fits the smoothed filters shown in the paper, which does not say whether norms
+    are restored.
+
+    Args:
+        weight: Filters (..., k, k).
+        keep: How many rows and columns of coefficients to keep.
+        rescale: Whether to restore the l2 norm of each filter.
+
+    Returns:
+        Filters (..., k, k).
+
+    Raises:
+        RbmixError: `keep` is not in 1..k.
     """
     height, width = weight.shape[-2:]
     if not 1 <= keep <= min(height, width):

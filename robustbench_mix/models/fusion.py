@@ -1,9 +1,9 @@
-"""The cheapest network that computes the same function: what an attack searches on.
+"""Make a cheaper network that computes the same function, for attacks to search on.
 
-Separable convolutions are composed, norms are folded into the convolution before them, and
-a convolution over a map with fewer positions than its kernel has taps becomes the smaller
-matrix that it is there. Each is exact up to rounding, and is kept only if the logits of
-real images agree. `halve` goes further and rounds the convolutions to bfloat16.
+Separable convolutions are composed, norms are folded into the convolution before them, and a
+convolution over a map with fewer positions than its kernel has taps becomes a matrix, which is
+smaller there. Each change is exact up to rounding, and is kept only if the logits of real images
+agree. `convert_to_bfloat16` also rounds the convolutions to bfloat16.
 """
 
 from __future__ import annotations
@@ -17,52 +17,62 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from robustbench_mix.models.mixers import compose
-from robustbench_mix.runtime.progress import doing
+from robustbench_mix.models.separable import compose
+from robustbench_mix.runtime.progress import report_if_slow
 
-EXACT = 1e-4  # largest difference of logits, as a share of the largest logit
-COARSE = 0.1
+EXACT_TOLERANCE = 1e-4  # largest difference of logits, as a share of the largest logit
+COARSE_TOLERANCE = 0.1
 Change = Callable[[nn.Module], nn.Module]
 
 
 @torch.no_grad()
 def simplify(model: nn.Module, x: Tensor) -> nn.Module:
-    """A copy of `model` (in eval mode) that is cheaper, or the model itself if none is.
+    """Return a cheaper copy of a model, or the model itself if there is none.
 
-    `x` (B, C, H, W) are images on the model's device, of the only size that the copy takes.
+    Args:
+        model: In eval mode, (B, C, H, W) -> (B, classes).
+        x: Images on the model's device; the copy takes no other height and width.
     """
-    if any(module.training for module in model.modules()):  # a part that refuses eval mode
+    if any(module.training for module in model.modules()):  # a part that stays in training mode
         return model
-    with doing("looking for the cheapest network that computes the same"):
-        for change in (compose, partial(_fold_norms, x=x), partial(_shrink, x=x), _flatten_norms):
-            model = _if_equal(model, x, change, EXACT)
+    with report_if_slow("looking for the cheapest network that computes the same"):
+        for change in (
+            compose,
+            partial(_fold_norms, x=x),
+            partial(_shrink_convolutions, x=x),
+            _flatten_norms,
+        ):
+            model = _keep_if_equal(model, x, change, EXACT_TOLERANCE)
     return model
 
 
 @torch.no_grad()
-def halve(model: nn.Module, x: Tensor) -> nn.Module | None:
-    """A copy whose convolutions but the first run in bfloat16, norms and head in float32.
+def convert_to_bfloat16(model: nn.Module, x: Tensor) -> nn.Module | None:
+    """Return a copy whose convolutions, except the first, run in bfloat16.
 
-    None if that cannot be run or is too far from the model. The result is for searching
-    only: what it believes needs the verdict of the original.
+    Norms and head stay in float32. The copy is for searching only: the original decides whether an
+    image is adversarial.
+
+    Returns:
+        The copy; None if it cannot be run or its logits are too far from the model's.
     """
-    halved = _if_equal(model, x, _halved, COARSE)
+    halved = _keep_if_equal(model, x, _to_bfloat16_model, COARSE_TOLERANCE)
     return None if halved is model else halved
 
 
-def _if_equal(model: nn.Module, x: Tensor, change: Change, tolerance: float) -> nn.Module:
-    """The changed copy if its logits are those of the model, else the model."""
+def _keep_if_equal(model: nn.Module, x: Tensor, change: Change, tolerance: float) -> nn.Module:
+    """Return a changed copy if its logits are those of the model, else the model."""
     try:
         changed = change(copy.deepcopy(model)).requires_grad_(False)
         before, after = model(x), changed(x)
     except (RuntimeError, TypeError, ValueError, AttributeError):
         # A network that cannot be copied or rebuilt is searched as it is.
         return model
-    return changed if nearly(before, after, tolerance) else model
+    return changed if nearly_equal(before, after, tolerance) else model
 
 
 def _fold_norms(model: nn.Module, x: Tensor) -> nn.Module:
-    """Fold each batch norm that is fed by one convolution, and nothing else, into it."""
+    """Fold each batch norm whose only input is one convolution into that convolution."""
     made: dict[int, tuple[nn.Conv2d, Tensor]] = {}
     pairs: list[tuple[nn.Conv2d, nn.Module]] = []
 
@@ -91,25 +101,25 @@ def _fold_norms(model: nn.Module, x: Tensor) -> nn.Module:
             folded = fuse_conv_bn_eval(convolution, norm)  # type: ignore[arg-type]
             change = {convolution: folded, norm: nn.Identity()}
             before = model(x[:2])
-            replace(model, change)
-            if not nearly(before, model(x[:2]), EXACT):
-                replace(model, {new: old for old, new in change.items()})
+            replace_modules(model, change)
+            if not nearly_equal(before, model(x[:2]), EXACT_TOLERANCE):
+                replace_modules(model, {new: old for old, new in change.items()})
     return model
 
 
 def _flatten_norms(model: nn.Module) -> nn.Module:
-    """Turn the norms that are left into the affine maps that they are in eval mode."""
+    """Replace the remaining norms by the affine maps that they are in eval mode."""
     norms = [module for module in model.modules() if type(module) is nn.BatchNorm2d]
     for norm in norms:
         if norm.running_mean is not None:
-            replace(model, {norm: Affine(norm)})
+            replace_modules(model, {norm: Affine(norm)})
     return model
 
 
 class Affine(nn.Module):
     """Batch norm in eval mode: a multiplication and an addition per channel, (B, C, H, W).
 
-    Its gradient is one multiplication, where that of a norm sums over the batch as well.
+    Its gradient is one multiplication, while that of a norm also sums over the batch.
     """
 
     def __init__(self, norm: nn.BatchNorm2d) -> None:
@@ -128,8 +138,8 @@ class Affine(nn.Module):
         return torch.addcmul(self.shift, x, self.scale)
 
 
-def _shrink(model: nn.Module, x: Tensor) -> nn.Module:
-    """Turn convolutions over maps with fewer positions than taps into matrices."""
+def _shrink_convolutions(model: nn.Module, x: Tensor) -> nn.Module:
+    """Replace convolutions over maps with fewer positions than taps by matrices."""
     seen: list[tuple[nn.Conv2d, tuple[int, int]]] = []
 
     def watch(module: nn.Module, given: tuple[Tensor]) -> None:
@@ -148,12 +158,12 @@ def _shrink(model: nn.Module, x: Tensor) -> nn.Module:
     for convolution, (height, width) in seen:
         taps = convolution.kernel_size[0] * convolution.kernel_size[1]
         if height * width < taps and uses[id(convolution)] == 1:
-            replace(model, {convolution: MapLinear(convolution, height, width)})
+            replace_modules(model, {convolution: MapLinear(convolution, height, width)})
     return model
 
 
 class MapLinear(nn.Module):
-    """A convolution over maps of one small size, as the matrix that it is there.
+    """A convolution over maps of one small size, computed as a matrix product.
 
     (B, in_channels, height, width) -> (B, out_channels, height', width'), both channels_last.
     """
@@ -179,9 +189,9 @@ class MapLinear(nn.Module):
         return flat.view(len(x), *self.out_shape).permute(0, 3, 1, 2)
 
 
-def _halved(model: nn.Module) -> nn.Module:
+def _to_bfloat16_model(model: nn.Module) -> nn.Module:
     convolutions = [m for m in model.modules() if type(m) in (nn.Conv2d, MapLinear)]
-    # Not the first: rounding pixels to 8 bits would swallow a perturbation of half a grey level.
+    # Not the first: rounding pixels to 8 bits would lose a perturbation of half a grey level.
     for module in convolutions[:1]:
         module.register_forward_hook(_from_float32)
     for module in convolutions[1:]:
@@ -206,14 +216,14 @@ def _to_float32(_: nn.Module, given: tuple[Tensor]) -> Tensor:
     return given[0].float()
 
 
-def nearly(before: Tensor, after: Tensor, tolerance: float) -> bool:
-    """Whether no value differs by more than `tolerance` times the largest of `before`."""
+def nearly_equal(before: Tensor, after: Tensor, tolerance: float) -> bool:
+    """Return whether no value differs by more than `tolerance` times the largest of `before`."""
     difference = (before - after).abs().amax()
     return bool(difference <= tolerance * before.abs().amax())
 
 
-def replace(model: nn.Module, change: dict[nn.Module, nn.Module]) -> None:
-    """Put the new module wherever `model` holds the old one."""
+def replace_modules(model: nn.Module, change: dict[nn.Module, nn.Module]) -> None:
+    """Replace modules of `model`, wherever they occur, by those of `change`: old -> new."""
     for parent in list(model.modules()):
         for name, child in list(parent.named_children()):
             if child in change:

@@ -1,4 +1,4 @@
-"""What a spatial mixer is: separating, choosing, freezing and composing it.
+"""Find the spatial and channel mixers of a network, set their filters, freeze them.
 
 A *spatial mixer* combines positions within one channel (a depthwise convolution); a
 *channel mixer* combines channels at one position (a 1x1 convolution). The first
@@ -9,271 +9,22 @@ Lucey, "Rethinking the Role of Spatial Mixing" (arXiv 2503.16760).
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterator
-from contextlib import nullcontext
-from functools import cache
-from typing import Any
 
 import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
+from torch import nn
 
-from robustbench_mix.config.specs import Spatial
-from robustbench_mix.models.filters import filters
-
-# A multiplication of the two steps takes longer, since their wide intermediate goes through memory:
-# between 4 and 8 times as long in a step of resnet14 with multiplier 1 or 2 (batch 128,
-# channels_last, float32 and bfloat16, one thread).
-DENSER = 4
-
-
-ALL = slice(None)
-
-
-class SeparableConv2d(nn.Module):
-    """A k x k depthwise convolution with depth multiplier d, then a 1x1 pointwise one.
-
-    Nothing stands between the two, so together they are one dense convolution whose
-    kernel is the pointwise-weighted sum of the depthwise filters. `forward` runs that
-    composed convolution wherever that is faster (`composes`); the result is the same
-    function, not an approximation.
-
-    Shapes: (B, in_channels, H, W) -> (B, out_channels, H', W'), as `nn.Conv2d`.
-    `multiplier` defaults to the number of positions in the kernel (d = k^2), which gives
-    the pointwise part as many weights as the dense convolution has.
-    """
-
-    def __init__(
-        self,
-        in_channels: int,
-        out_channels: int,
-        kernel_size: int | tuple[int, int],
-        stride: int | tuple[int, int] = 1,
-        padding: int | tuple[int, int] | str = 0,
-        dilation: int | tuple[int, int] = 1,
-        groups: int = 1,
-        bias: bool = False,
-        multiplier: int | None = None,
-        padding_mode: str = "zeros",
-    ) -> None:
-        super().__init__()
-        height, width = (kernel_size, kernel_size) if isinstance(kernel_size, int) else kernel_size
-        self.shell: Any = None
-        self.multiplier = multiplier or height * width
-        self.groups = groups
-        self.depthwise = nn.Conv2d(
-            in_channels,
-            in_channels * self.multiplier,
-            (height, width),
-            stride=stride,
-            padding=padding,
-            dilation=dilation,
-            groups=in_channels,
-            bias=False,
-            padding_mode=padding_mode,  # type: ignore[arg-type]
-        )
-        self.pointwise = nn.Conv2d(
-            in_channels * self.multiplier, out_channels, 1, groups=groups, bias=bias
-        )
-
-    @property
-    def composes(self) -> bool:
-        """Whether the dense kernel is faster: at most `DENSER` times the multiplications."""
-        if self.shell is not None:
-            return True
-        taps = self.depthwise.kernel_size[0] * self.depthwise.kernel_size[1]
-        fan_out = self.pointwise.out_channels // self.groups
-        two_steps = self.multiplier * (taps + fan_out)
-        return self.depthwise.padding_mode == "zeros" and fan_out * taps <= DENSER * two_steps
-
-    def composed_weight(self, rows: slice = ALL, columns: slice = ALL) -> Tensor:
-        """The kernel of the equal dense convolution: (out, in / groups, kh, kw).
-
-        `rows` and `columns` compose only these taps of it.
-        """
-        fan_in = self.depthwise.in_channels // self.groups
-        fan_out = self.pointwise.out_channels // self.groups
-        taps = self.depthwise.weight[:, :, rows, columns]
-        kernel = taps.shape[2:]
-        filters = taps.reshape(self.groups, fan_in, self.multiplier, kernel[0] * kernel[1])
-        mixing = self.pointwise.weight.reshape(self.groups, fan_out, fan_in, self.multiplier)
-        # In the weights' own precision, also under autocast: the sum is short and cheap.
-        kind = filters.device.type
-        autocast = torch.amp.is_autocast_available(kind)  # not on the meta device
-        with torch.autocast(kind, enabled=False) if autocast else nullcontext():
-            weight = torch.matmul(mixing.transpose(1, 2), filters)
-        if weight.requires_grad:
-            # The product's gradient is taken one small matrix at a time if it is not contiguous.
-            weight.register_hook(torch.Tensor.contiguous)  # type: ignore[no-untyped-call]
-        return weight.transpose(1, 2).reshape(self.groups * fan_out, fan_in, *kernel)
-
-    def forward(self, x: Tensor) -> Tensor:
-        if self.shell is not None:
-            # Lent for this call only, so that copies and checkpoints hold no graph.
-            self.shell.weight, self.shell.bias = self.composed_weight(), self.pointwise.bias
-            try:
-                z: Tensor = self.shell(x)
-            finally:
-                del self.shell.weight, self.shell.bias
-            return z
-        if self.composes:
-            rows, columns, padding = self._reach(x.shape[2], x.shape[3])
-            return F.conv2d(
-                x,
-                self.composed_weight(rows, columns),
-                self.pointwise.bias,
-                self.depthwise.stride,
-                padding,
-                self.depthwise.dilation,
-                self.groups,
-            )
-        return self.two_step(x)
-
-    def _reach(self, height: int, width: int) -> tuple[slice, slice, Any]:
-        """Rows and columns of the kernel that a map of this size meets, and the padding left."""
-        conv = self.depthwise
-        if isinstance(conv.padding, str):
-            return ALL, ALL, conv.padding
-        (rows, above), (columns, left) = (
-            taps_within(size, *axis)
-            for size, *axis in zip(
-                (height, width), conv.kernel_size, conv.stride, conv.padding, conv.dilation,
-                strict=True,
-            )
-        )  # fmt: skip
-        return rows, columns, (above, left)
-
-    def two_step(self, x: Tensor) -> Tensor:
-        """The same function, as the paper writes it: depthwise, then pointwise."""
-        y: Tensor = self.pointwise(self.depthwise(x))
-        return y
-
-    def composed(self) -> nn.Conv2d:
-        """The equal dense convolution as a module of its own, weights detached."""
-        if self.shell is not None:
-            dense: nn.Conv2d = copy.deepcopy(self.shell)
-            bias = self.pointwise.bias
-            dense.weight = nn.Parameter(self.composed_weight().detach())
-            dense.bias = None if bias is None else nn.Parameter(bias.detach().clone())
-            return dense
-        # Without drawing initial weights, which would move the caller's random state.
-        conv: nn.Conv2d = nn.utils.skip_init(  # type: ignore[no-untyped-call]
-            nn.Conv2d,
-            self.depthwise.in_channels,
-            self.pointwise.out_channels,
-            self.depthwise.kernel_size,
-            self.depthwise.stride,
-            self.depthwise.padding,
-            self.depthwise.dilation,
-            self.groups,
-            bias=self.pointwise.bias is not None,
-            device=self.pointwise.weight.device,
-            dtype=self.pointwise.weight.dtype,
-        )
-        weight = self.composed_weight().detach()
-        with torch.no_grad():
-            conv.weight.copy_(weight)
-            if conv.bias is not None and self.pointwise.bias is not None:
-                conv.bias.copy_(self.pointwise.bias)
-        return conv
-
-
-@cache
-def taps_within(
-    size: int, kernel: int, stride: int, padding: int, dilation: int
-) -> tuple[slice, int]:
-    """Find the taps of a kernel that meet a map of `size` positions, along one axis.
-
-    The others only ever meet the padding: of 3 taps over one position just the middle one
-    counts.
-
-    Returns:
-        The taps, and the padding with which they alone give the same convolution.
-    """
-    count = (size + 2 * padding - dilation * (kernel - 1) - 1) // stride + 1
-    met = [
-        tap
-        for tap in range(kernel)
-        if any(0 <= at * stride + tap * dilation - padding < size for at in range(count))
-    ]
-    if met:
-        first, last = met[0], met[-1]
-        left = padding - first * dilation
-        if left >= 0 and (size + 2 * left - dilation * (last - first) - 1) // stride + 1 == count:
-            return slice(first, last + 1), left
-    return ALL, padding
-
-
-def is_dense_spatial(module: nn.Module) -> bool:
-    """A convolution that mixes positions and channels at once."""
-    return (
-        isinstance(module, nn.Conv2d)
-        and hasattr(module, "weight")  # not a shell that waits for its kernel
-        and max(module.kernel_size) > 1
-        and (module.groups < module.in_channels or module.in_channels == 1)
-    )
+from robustbench_mix.config.model import Spatial
+from robustbench_mix.models.filters import spatial_filters
 
 
 def owns_weight(module: nn.Module) -> bool:
-    """Whether a layer's weight is a parameter, not computed from others (a weight norm)."""
+    """Return whether the weight of a layer is a parameter, not computed from others."""
     return module._parameters.get("weight") is not None
 
 
-def separate(model: nn.Module, multiplier: int | None = None) -> nn.Module:
-    """Replace every dense spatial convolution in `model` by a separable one, in place.
-
-    Works on any network built of `nn.Conv2d`; grouped convolutions keep their groups in
-    the pointwise part. A patch embedding stays as it is, and so does a convolution whose weight
-    is computed from other parameters. Fresh weights are drawn from PyTorch's default law, the
-    one that fits the filters drawn in the paper. A subclass of `nn.Conv2d` (one that pads or
-    standardises in its own way) keeps its forward pass and is given the composed kernel.
-    """
-    embedding = patch_embedding(model)
-    made: dict[nn.Module, SeparableConv2d] = {}  # one that stands in two places stays one
-    for parent in list(model.modules()):
-        if isinstance(parent, SeparableConv2d):
-            continue
-        for name, child in list(parent._modules.items()):
-            if child is embedding or not (isinstance(child, nn.Conv2d) and is_dense_spatial(child)):
-                continue
-            if owns_weight(child):
-                if child not in made:
-                    made[child] = _separable(child, multiplier)
-                setattr(parent, name, made[child])
-    return model
-
-
-def _separable(conv: nn.Conv2d, multiplier: int | None) -> SeparableConv2d:
-    separable = SeparableConv2d(
-        conv.in_channels,
-        conv.out_channels,
-        conv.kernel_size,  # type: ignore[arg-type]
-        conv.stride,  # type: ignore[arg-type]
-        conv.padding,  # type: ignore[arg-type]
-        conv.dilation,  # type: ignore[arg-type]
-        conv.groups,
-        conv.bias is not None,
-        multiplier,
-        conv.padding_mode,
-    )
-    if type(conv) is not nn.Conv2d:
-        del conv.weight, conv.bias
-        separable.shell = conv
-    return separable
-
-
-def compose(model: nn.Module) -> nn.Module:
-    """Replace every separable convolution that composes by its dense equal, in place."""
-    for parent in list(model.modules()):
-        for name, child in list(parent.named_children()):
-            if isinstance(child, SeparableConv2d) and child.composes:
-                setattr(parent, name, child.composed().train(child.training))
-    return model
-
-
 def patch_embedding(model: nn.Module) -> nn.Conv2d | None:
-    """The first convolution, if it only cuts the image into patches (kernel = stride)."""
+    """Return the first convolution if it only cuts the image into patches (kernel = stride)."""
     for module in model.modules():
         if isinstance(module, nn.Conv2d):
             return module if module.kernel_size == module.stride else None
@@ -281,7 +32,7 @@ def patch_embedding(model: nn.Module) -> nn.Conv2d | None:
 
 
 def spatial_mixers(model: nn.Module) -> Iterator[nn.Conv2d]:
-    """The depthwise convolutions of `model`, in order, but for weights that are computed."""
+    """Yield the depthwise convolutions of `model` that own their weights, in order."""
     embedding = patch_embedding(model)
     for module in model.modules():
         if (
@@ -295,7 +46,7 @@ def spatial_mixers(model: nn.Module) -> Iterator[nn.Conv2d]:
 
 
 def channel_mixers(model: nn.Module) -> Iterator[nn.Conv2d]:
-    """The 1x1 convolutions of `model` that are not its patch embedding, in order."""
+    """Yield the 1x1 convolutions of `model` that are not its patch embedding, in order."""
     embedding = patch_embedding(model)
     for module in model.modules():
         if (
@@ -306,17 +57,26 @@ def channel_mixers(model: nn.Module) -> Iterator[nn.Conv2d]:
             yield module
 
 
-def set_mixing(model: nn.Module, spatial: Spatial, channel: str) -> nn.Module:
-    """Choose the filters of every spatial mixer and freeze what is not to be trained.
+def set_mixers(model: nn.Module, spatial: Spatial, channel: str) -> nn.Module:
+    """Set the filters of every spatial mixer and freeze mixers that are not trained, in place.
 
-    The filters are a function of the initial ones and draw nothing, so that all variants
-    built from one seed share every other initial weight. Freezing covers the biases.
+    The filters are a function of the initial ones, without random draws, so that all variants of
+    one seed share every other initial weight. Biases of frozen mixers are frozen too.
 
-    Raises RbmixError if `smoothed:S` keeps more coefficients than a kernel has.
+    Args:
+        model: The network.
+        spatial: The mode of the spatial mixers.
+        channel: `learned` or `frozen`, for the channel mixers.
+
+    Returns:
+        The same network.
+
+    Raises:
+        RbmixError: The kernels are too small for the mode.
     """
     for conv in spatial_mixers(model):
         with torch.no_grad():
-            conv.weight.copy_(filters(conv, spatial))
+            conv.weight.copy_(spatial_filters(conv, spatial))
         if spatial.mode != "learned":
             conv.requires_grad_(False)
     if channel == "frozen":
@@ -326,5 +86,5 @@ def set_mixing(model: nn.Module, spatial: Spatial, channel: str) -> nn.Module:
 
 
 def count_trainable(model: nn.Module) -> int:
-    """Number of parameters that training would change."""
+    """Return the number of parameters that training changes."""
     return sum(p.numel() for p in model.parameters() if p.requires_grad)

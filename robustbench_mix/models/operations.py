@@ -1,7 +1,8 @@
-"""What a network computes: multiply-adds for one image, by the shapes of one forward pass.
+"""Count the multiply-adds of a network for one image, from the shapes of one forward pass.
 
-Counted are convolutions and linear layers; attention, norms, activations and pooling are left
-out. A network on the meta device needs no weights for that.
+Convolutions and linear layers are counted; attention, norms, activations and pooling are not. The
+network may be on the meta device. `torch.utils.flop_counter` gives the same counts, but takes two
+seconds to import, which `rbmix describe` would wait for.
 """
 
 from __future__ import annotations
@@ -12,16 +13,20 @@ from typing import Any
 from torch import nn
 from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
 
-from robustbench_mix.data.shape import Shape, send
-from robustbench_mix.models.mixers import SeparableConv2d
+from robustbench_mix.data.shape import Shape, run_on_blank_image
+from robustbench_mix.models.separable import SeparableConv2d
 
 
 @dataclass(frozen=True)
-class Cost:
+class SeparableCost:
     """Multiply-adds of a separable convolution for one image, in both forms.
 
-    `runs` is the form that it takes here. Composing the kernel takes `composing` more, once
-    for a batch.
+    Args:
+        name: Its name in the network.
+        composed: Of the equal dense convolution.
+        two_step: Of the depthwise and the pointwise convolution.
+        composing: Of composing the dense kernel, once per batch.
+        runs: The form that runs: `composed` or `two-step`.
     """
 
     name: str
@@ -31,25 +36,28 @@ class Cost:
     runs: str
 
     @property
-    def taken(self) -> int:
-        """Those of the form that it takes."""
+    def as_it_runs(self) -> int:
+        """Multiply-adds of the form that runs."""
         return self.composed if self.runs == "composed" else self.two_step
 
 
 @dataclass(frozen=True)
-class Operations:
-    """The costs of the separable convolutions, of all other layers, and what those met.
+class OperationCounts:
+    """Multiply-adds of a network for one image.
 
-    `on_maps` are the linear layers that were given more than one vector an image.
+    Args:
+        separable: Those of each separable convolution.
+        rest: Those of all other layers together.
+        on_maps: The linear layers that are given more than one vector per image.
     """
 
-    separable: list[Cost]
+    separable: list[SeparableCost]
     rest: int
     on_maps: set[nn.Module]
 
 
-def operations(model: nn.Module, shape: Shape) -> Operations:
-    """Send one image of `shape` through the network, in eval mode, and count."""
+def count_multiply_adds(model: nn.Module, shape: Shape) -> OperationCounts:
+    """Run the network, in eval mode, on one image of `shape` and count its multiply-adds."""
     separable = {m: name for name, m in model.named_modules() if isinstance(m, SeparableConv2d)}
     inside = {part for module in separable for part in module.modules()} - separable.keys()
     positions = dict.fromkeys(separable, 0)
@@ -74,23 +82,23 @@ def operations(model: nn.Module, shape: Shape) -> Operations:
         if module in separable or (isinstance(module, nn.Linear | _ConvNd) and module not in inside)
     ]
     try:
-        send(model, shape)
+        run_on_blank_image(model, shape)
     finally:
         for handle in handles:
             handle.remove()
     costs = [_cost(name, module, positions[module]) for module, name in separable.items()]
-    return Operations(costs, sum(others.values()), on_maps)
+    return OperationCounts(costs, sum(others.values()), on_maps)
 
 
-def _cost(name: str, module: SeparableConv2d, positions: int) -> Cost:
+def _cost(name: str, module: SeparableConv2d, positions: int) -> SeparableCost:
     depthwise, pointwise = module.depthwise.weight, module.pointwise.weight
     taps = depthwise[0].numel()
     fan_in = module.depthwise.in_channels // module.groups
     fan_out = module.pointwise.out_channels // module.groups
-    return Cost(
+    return SeparableCost(
         name,
         composed=positions * module.pointwise.out_channels * fan_in * taps,
         two_step=positions * (depthwise.numel() + pointwise.numel()),
         composing=depthwise.numel() * fan_out,
-        runs="composed" if module.composes else "two-step",
+        runs="composed" if module.runs_composed else "two-step",
     )

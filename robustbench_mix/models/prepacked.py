@@ -1,4 +1,4 @@
-"""Convolutions whose weights already lie in memory as the CPU's kernels want them.
+"""Convolutions with weights in the memory layout of the CPU's kernels.
 
 PyTorch puts the weights of a convolution into oneDNN's blocked layout at every call, which costs
 a network of narrow layers a third of a pass. Here it is done once, and once more for the gradient:
@@ -16,10 +16,16 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from robustbench_mix.models.fusion import COARSE, EXACT, nearly, replace
+from robustbench_mix.models.cuda_graphs import logits_and_gradient
+from robustbench_mix.models.fusion import (
+    COARSE_TOLERANCE,
+    EXACT_TOLERANCE,
+    nearly_equal,
+    replace_modules,
+)
 
 # Largest difference of logits and gradients, as a share of the largest, by the type of numbers.
-TOLERANCE = {torch.float32: EXACT, torch.bfloat16: COARSE}
+TOLERANCE = {torch.float32: EXACT_TOLERANCE, torch.bfloat16: COARSE_TOLERANCE}
 
 
 class Prepacked(nn.Module):
@@ -38,7 +44,7 @@ class Prepacked(nn.Module):
         return self.packed(x)  # type: ignore[no-any-return]
 
 
-def plain(net: nn.Module) -> nn.Module:
+def unpacked(net: nn.Module) -> nn.Module:
     """The network that `net` was made from by `prepack`, or `net` itself."""
     return net.plain if isinstance(net, Prepacked) else net
 
@@ -64,12 +70,10 @@ def prepack(net: nn.Module, x: Tensor) -> nn.Module:
         change: dict[nn.Module, nn.Module] = {
             one: PackedConv2d(one, shape) for one, shape in shapes.items()
         }
-        replace(packed, change)
+        replace_modules(packed, change)
         tolerance = max(TOLERANCE[one.weight.dtype] for one in shapes)
-        agree = all(
-            nearly(before, after, tolerance)
-            for before, after in zip(_answers(net, x), _answers(packed, x), strict=True)
-        )
+        before, after = logits_and_gradient(net, x), logits_and_gradient(packed, x)
+        agree = all(nearly_equal(*pair, tolerance) for pair in zip(before, after, strict=True))
     except (RuntimeError, TypeError, ValueError, AttributeError):
         return net  # a network that cannot be copied, or operators that PyTorch no longer has
     return Prepacked(packed, net) if agree else net
@@ -96,15 +100,6 @@ def _input_shapes(net: nn.Module, x: Tensor) -> dict[nn.Conv2d, list[int]]:
     for hook in hooks:
         hook.remove()
     return shapes
-
-
-def _answers(net: nn.Module, x: Tensor) -> tuple[Tensor, Tensor]:
-    """Logits, and the gradient of the largest of each image."""
-    with torch.enable_grad():
-        given = x.detach().clone().requires_grad_()
-        logits = net(given)
-        (gradient,) = torch.autograd.grad(logits.amax(1).sum(), given)
-    return logits.detach(), gradient
 
 
 class PackedConv2d(nn.Module):

@@ -11,7 +11,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from robustbench_mix.models.mixers import SeparableConv2d
+from robustbench_mix.models.separable import SeparableConv2d
 
 
 class PreActBlock(nn.Module):

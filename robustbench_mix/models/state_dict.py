@@ -1,7 +1,7 @@
-"""Weights from any file: read without running code, named as the network names them, fitted.
+"""Load foreign weights: read without running code, with prefixes stripped, checked name by name.
 
-Training scripts wrap networks, and their files show it: a state dict lies inside a larger
-dict, and every name has a prefix. What is left over after that is told, name by name.
+Training scripts wrap networks, and their files show it: the state dict is inside a larger dict, and
+every name has a prefix.
 """
 
 from __future__ import annotations
@@ -15,22 +15,25 @@ from torch import Tensor, nn
 from robustbench_mix.errors import RbmixError
 from robustbench_mix.storage import reading
 
-# Where training scripts keep the state dict, and what wrappers put before its names.
+# The keys under which training scripts store the state dict, and the prefixes of wrappers.
 NESTED = ("state_dict", "model_state_dict", "model", "net")
 PREFIXES = ("module.", "_orig_mod.", "model.", "net.")
-LISTED = 20  # misfits named one by one
+MAX_LISTED = 20  # mismatches named one by one
 
 
 def load(model: nn.Module, path: Path) -> None:
-    """Load the weights of a safetensors or `.pt` file into `model`, every one of them.
+    """Load all weights of a safetensors or `.pt` file into `model`.
 
-    `.pt` and `.pth` are read with `weights_only=True`, which refuses code. Common prefixes
-    of the names are stripped. Raises RbmixError if the file is missing, damaged, unsafe, or
-    does not fit the network; then its `details` list what is missing, unexpected or misshapen.
+    `.pt` and `.pth` files are read with `weights_only=True`, which refuses code. Common prefixes of
+    the names are stripped.
+
+    Raises:
+        RbmixError: The file is missing, damaged, unsafe, or does not fit the network; then
+            `details` lists the names that are missing, unexpected or of another shape.
     """
     wanted = model.state_dict()
-    state = _renamed(_read(path), wanted)
-    given, needed = ({name: _form(t) for name, t in side.items()} for side in (state, wanted))
+    state = _match_names(_read_state(path), wanted)
+    given, needed = ({name: _signature(t) for name, t in side.items()} for side in (state, wanted))
     misfits = [f"missing: {name}, {needed[name]}" for name in wanted if name not in state]
     misfits += [f"unexpected: {name}, {given[name]}" for name in state if name not in wanted]
     wrong = [name for name in wanted if name in state and given[name] != needed[name]]
@@ -38,32 +41,33 @@ def load(model: nn.Module, path: Path) -> None:
     if misfits:
         raise RbmixError(
             f"weights {path} do not fit the model: {len(misfits)} differ in name or shape"
-            f"{_other_head(wrong, misfits, state, wanted)}",
+            f"{_hint_for_outputs(wrong, misfits, state, wanted)}",
             _shortened(misfits),
         )
-    with reading.parsing(f"weights {path} do not fit the model"):
+    with reading.refuse_on_error(f"weights {path} do not fit the model"):
         model.load_state_dict(state)
 
 
-def _renamed(state: dict[str, Tensor], wanted: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The state under the names that fit best: prefixes stripped, counters of no effect mended."""
+def _match_names(state: dict[str, Tensor], wanted: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Strip the prefixes that give the most matching names, and fill in or drop counters."""
     candidates = [state]
-    for one in candidates:  # grows on the way; names only get shorter
+    for one in candidates:  # grows in the loop; ends because names get shorter
         for prefix in PREFIXES:
             shorter = {name.removeprefix(prefix): tensor for name, tensor in one.items()}
             if len(shorter) == len(one) and shorter.keys() != one.keys():
                 candidates.append(shorter)
     best = max(candidates, key=lambda one: len(one.keys() & wanted.keys()))
-    # Counters: torch's AveragedModel has one more, files from before 2018 lack those of norms.
+    # Counters without effect: AveragedModel of torch adds one, files from before 2018 lack those of
+    # norms.
     counters = {name: t for name, t in wanted.items() if name.endswith("num_batches_tracked")}
     return counters | {n: tensor for n, tensor in best.items() if n in wanted or n != "n_averaged"}
 
 
-def _other_head(
+def _hint_for_outputs(
     wrong: list[str], misfits: list[str], state: dict[str, Tensor], wanted: dict[str, Tensor]
 ) -> str:
-    """What to do about a network that fits but for its number of outputs."""
-    if not all(_form(state[name]).startswith("(") for name in wrong):
+    """Return a hint if only the number of outputs differs, else ''."""
+    if not all(_signature(state[name]).startswith("(") for name in wrong):
         return ""
     outputs = {len(state[name]) for name in wrong if state[name].ndim > 0}
     same_inside = all(state[name].shape[1:] == wanted[name].shape[1:] for name in wrong)
@@ -73,18 +77,22 @@ def _other_head(
 
 
 def _shortened(lines: list[str]) -> list[str]:
-    return lines if len(lines) <= LISTED else [*lines[:LISTED], f"and {len(lines) - LISTED} more"]
+    return (
+        lines
+        if len(lines) <= MAX_LISTED
+        else [*lines[:MAX_LISTED], f"and {len(lines) - MAX_LISTED} more"]
+    )
 
 
-def _form(tensor: Tensor) -> str:
-    """What must be alike for one tensor to be copied into another: shape, kind and layout."""
+def _signature(tensor: Tensor) -> str:
+    """Return what must be equal to copy one tensor into another: shape, dtype and layout."""
     if tensor.layout != torch.strided or tensor.is_quantized or tensor.is_meta or tensor.is_nested:
         return "in a layout of its own"  # which may have no shape either
     kind = "" if tensor.is_floating_point() else f" {tensor.dtype}".replace("torch.", "")
     return f"{tuple(tensor.shape)}{kind}"
 
 
-def _read(path: Path) -> dict[str, Tensor]:
+def _read_state(path: Path) -> dict[str, Tensor]:
     import pickle
     import warnings
 
@@ -94,9 +102,9 @@ def _read(path: Path) -> dict[str, Tensor]:
         raise RbmixError(f"checkpoint {path} does not exist")
     if path.suffix not in (".safetensors", ".pt", ".pth"):
         raise RbmixError(f"checkpoint {path} must end in .safetensors, .pt or .pth")
-    reading.check(path, "checkpoint", reading.WEIGHTS)
+    reading.check_file(path, "checkpoint", reading.MAX_WEIGHTS_BYTES)
     loaded: Any
-    with reading.parsing(f"checkpoint {path} is damaged"):
+    with reading.refuse_on_error(f"checkpoint {path} is damaged"):
         if path.suffix == ".safetensors":
             loaded = load_file(path)
         else:

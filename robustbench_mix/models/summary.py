@@ -1,4 +1,4 @@
-"""What a network consists of: spatial mixers, channel mixers and the rest, and what they cost."""
+"""Summarise a network: its spatial mixers, channel mixers, other layers, and their costs."""
 
 from __future__ import annotations
 
@@ -9,22 +9,18 @@ from torch import Tensor, nn
 from torch.nn.modules.conv import _ConvNd
 
 from robustbench_mix.data.shape import Shape
-from robustbench_mix.models.mixers import (
-    SeparableConv2d,
-    channel_mixers,
-    patch_embedding,
-    spatial_mixers,
-)
-from robustbench_mix.models.operations import Cost, operations
+from robustbench_mix.models.mixers import channel_mixers, patch_embedding, spatial_mixers
+from robustbench_mix.models.operations import SeparableCost, count_multiply_adds
+from robustbench_mix.models.separable import SeparableConv2d
 
 SPATIAL, CHANNEL, EMBEDDING = "spatial", "channel", "patch embedding"
-UNSET = "not set"  # a convolution that neither --spatial nor --channel reaches
+UNSET = "not set"  # a convolution that neither --spatial nor --channel changes
 OTHER = "other"
 
 
 @dataclass(frozen=True)
 class Layer:
-    """A layer with the parameters of its own; of kind `other`, all of one type together."""
+    """A layer with its own parameters; those of kind `other` are grouped by their type."""
 
     name: str
     kind: str
@@ -35,15 +31,15 @@ class Layer:
 
 
 @dataclass(frozen=True)
-class Anatomy:
-    """The layers of a network, the costs of the separable ones, and of all others together."""
+class ModelSummary:
+    """The layers of a network, and the multiply-adds of its separable and other layers."""
 
     layers: list[Layer]
-    costs: list[Cost]
+    costs: list[SeparableCost]
     rest: int
 
     def parameters(self) -> dict[str, int | None]:
-        """Trainable parameters of Full, Chans and Space; None where nothing could be frozen."""
+        """Count the parameters that Full, Chans and Space train; None if there is no such mixer."""
         of = dict.fromkeys((SPATIAL, CHANNEL, EMBEDDING, UNSET, OTHER), 0)
         for layer in self.layers:
             of[layer.kind] += layer.trainable + layer.frozen
@@ -55,16 +51,21 @@ class Anatomy:
         }
 
     def multiply_adds(self) -> dict[str, int]:
-        """Of the whole network for one image: every separable convolution composed, none, as is."""
+        """Count the multiply-adds of the whole network for one image.
+
+        Returns:
+            With every separable convolution composed, with all in two steps, as it runs, and of
+            composing the kernels once per batch.
+        """
         return {
             "composed": self.rest + sum(cost.composed for cost in self.costs),
             "two_step": self.rest + sum(cost.two_step for cost in self.costs),
-            "as_it_runs": self.rest + sum(cost.taken for cost in self.costs),
+            "as_it_runs": self.rest + sum(cost.as_it_runs for cost in self.costs),
             "composing_a_batch": sum(c.composing for c in self.costs if c.runs == "composed"),
         }
 
     def as_json(self) -> dict[str, Any]:
-        """All of it as plain values."""
+        """Return everything as plain values."""
         return {
             "layers": [asdict(layer) for layer in self.layers],
             "separable": [asdict(cost) for cost in self.costs],
@@ -75,19 +76,19 @@ class Anatomy:
         }
 
 
-def anatomy(model: nn.Module, shape: Shape) -> Anatomy:
-    """Take apart a network, separated and with its mixers set, that takes images of `shape`."""
-    done = operations(model, shape)
-    return Anatomy(_layers(model, done.on_maps), done.separable, done.rest)
+def summarize(model: nn.Module, shape: Shape) -> ModelSummary:
+    """Summarise a network, separated and with its mixers set, for images of `shape`."""
+    done = count_multiply_adds(model, shape)
+    return ModelSummary(_layers(model, done.on_maps), done.separable, done.rest)
 
 
-def unset(model: nn.Module) -> list[Layer]:
-    """The convolutions that no variant reaches."""
+def unreached_convolutions(model: nn.Module) -> list[Layer]:
+    """Return the convolutions that no variant changes."""
     return [layer for layer in _layers(model, set()) if layer.kind == UNSET]
 
 
 def _layers(model: nn.Module, linear_on_maps: set[nn.Module]) -> list[Layer]:
-    """The mixers one by one, in order, then everything else by type; shared parameters once."""
+    """List the mixers in order, then other layers by type; shared parameters count once."""
     spatial, channel = set(spatial_mixers(model)), set(channel_mixers(model))
     embedding = patch_embedding(model)
     notes = _notes_of_separable(model)
@@ -105,15 +106,15 @@ def _layers(model: nn.Module, linear_on_maps: set[nn.Module]) -> list[Layer]:
             kind, note = CHANNEL, notes.get(module, "")
         elif module is embedding:
             kind, note = EMBEDDING, "cuts the image into patches: neither spatial nor channel"
-        elif isinstance(module, _ConvNd) and _spreads(module) and hasattr(module, "weight"):
-            kind, note = UNSET, _why(module)
+        elif isinstance(module, _ConvNd) and _mixes_positions(module) and hasattr(module, "weight"):
+            kind, note = UNSET, _why_unreached(module)
         else:
-            note = _aside(module, linear_on_maps)
+            note = _note_of_other(module, linear_on_maps)
             if own or note:
                 groups.setdefault((type(module).__name__, note), []).append((trainable, frozen))
             continue
         assert isinstance(module, _ConvNd)
-        what = _words(module)
+        what = _describe(module)
         found.append(Layer(name, kind, what, trainable, frozen, note))
     for (kind_of, note), counts in groups.items():
         trainable, frozen = (sum(column) for column in zip(*counts, strict=True))
@@ -135,19 +136,19 @@ def _notes_of_separable(model: nn.Module) -> dict[nn.Module, str]:
     return notes
 
 
-def _spreads(module: _ConvNd) -> bool:
+def _mixes_positions(module: _ConvNd) -> bool:
     return max(module.kernel_size) > 1
 
 
-def _why(module: _ConvNd) -> str:
-    """Why a convolution that mixes positions could not be made separable."""
+def _why_unreached(module: _ConvNd) -> str:
+    """Return why a convolution that mixes positions could not be made separable."""
     if not isinstance(module, nn.Conv2d):
         return f"{type(module).__name__} is no Conv2d: stays as it is, learned"
     return "its weight is computed from other parameters: stays as it is, learned"
 
 
-def _aside(module: nn.Module, linear_on_maps: set[nn.Module]) -> str:
-    """What a reader should know of a layer that is no convolution."""
+def _note_of_other(module: nn.Module, linear_on_maps: set[nn.Module]) -> str:
+    """Return a note on a layer that is no convolution, '' if none is needed."""
     if "attention" in type(module).__name__.lower():
         return "mixes positions without filters: nothing for --spatial to set"
     if module in linear_on_maps:
@@ -155,7 +156,7 @@ def _aside(module: nn.Module, linear_on_maps: set[nn.Module]) -> str:
     return ""
 
 
-def _words(conv: _ConvNd) -> str:
+def _describe(conv: _ConvNd) -> str:
     kernel = "x".join(str(side) for side in conv.kernel_size)
     parts = [f"{kernel}, {conv.in_channels} -> {conv.out_channels}"]
     if conv.groups > 1:

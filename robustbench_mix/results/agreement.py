@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from robustbench_mix.config.specs import Eps
+from robustbench_mix.config.epsilon import Eps
 from robustbench_mix.errors import RbmixError
 from robustbench_mix.results.records import Run
 
@@ -56,16 +56,21 @@ class Dispute:
 
 
 def disputes(first: Run, second: Run) -> list[Dispute]:
-    """The images on which they differ, in the order of the first.
+    """Return the images on which two runs differ, in the order of the first.
 
-    Raises RbmixError unless both are of one protocol, with one seed, on the same images.
+    Args:
+        first: A run.
+        second: A run of the same protocol, with the same seed, on the same images.
+
+    Raises:
+        RbmixError: The runs are not comparable.
     """
     for name in ("protocol_hash", "seed", "dataset", "data_hash"):
         values = [getattr(run.header, name) for run in (first, second)]
         if values[0] != values[1]:
             raise RbmixError(f"runs of different {name} cannot be compared: {values}")
     found = []
-    one, other = first.survived(), second.survived()
+    one, other = first.standing(), second.standing()
     for row, image in enumerate(one.index):
         differing = tuple(eps for eps in one if one[eps].iloc[row] != other[eps].iloc[row])
         if differing:
@@ -88,13 +93,18 @@ def bracket(eps: str) -> list[str]:
 
 
 def is_rounding(dispute: Dispute, bracketed: tuple[Run, Run] | None = None) -> bool:
-    """Whether rounding explains it; `bracketed` are both runs repeated with `bracket`'s grid."""
+    """Return whether rounding explains a dispute.
+
+    Args:
+        dispute: The image on which two runs differ.
+        bracketed: Both runs repeated on the grid of `bracket`, where that is needed.
+    """
     if dispute.eps == ("0",):
         return abs(dispute.margins[0] - dispute.margins[1]) <= MARGIN
     if not dispute.needs_bracket or bracketed is None:
         return False
     for run in bracketed:
-        survived = run.survived().loc[dispute.image]
+        survived = run.standing().loc[dispute.image]
         if survived[run.eps[0]] != 1 or survived[run.eps[1]] != 0:
             return False
     return True
@@ -105,14 +115,18 @@ def is_undecided(runs: list[Run]) -> bool:
 
     The runs are of that image alone and of the epsilon in question, with `SEEDS` seeds.
     """
-    falls = [not bool(run.survived().iloc[0, 1]) for run in runs]
+    falls = [not bool(run.standing().iloc[0, 1]) for run in runs]
     return OFTEN <= sum(falls) < len(falls)
 
 
 def is_one_sided(first: int, second: int) -> bool:
-    """Whether of the images that the draws decide too many fell to one of two conditions alone.
+    """Return whether too many of the images that the draws decide fell to one condition alone.
 
     An exact two-sided binomial test; eight to none are too many, seven are not.
+
+    Args:
+        first: How many fell to the first condition alone.
+        second: How many fell to the second alone.
     """
     from scipy.stats import binomtest
 

@@ -12,12 +12,11 @@ from pathlib import Path
 import msgspec
 
 from robustbench_mix.config.canonical import short_hash
-from robustbench_mix.errors import RbmixError
 from robustbench_mix.results.records import Run
 from robustbench_mix.runtime import provenance
-from robustbench_mix.storage import reading
-from robustbench_mix.storage.files import write_changed
-from robustbench_mix.storage.locks import alone
+from robustbench_mix.storage import reading, validation
+from robustbench_mix.storage.files import write_if_changed
+from robustbench_mix.storage.locks import exclusive_lock
 
 FOLDER = "plans"  # in a results folder
 ANY = None  # a recipe's own number of images or epochs
@@ -99,7 +98,7 @@ def make(sweep: str, sets: list[PlannedSet], margins: dict[str, float]) -> Analy
 def write(results: Path, plan: AnalysisPlan) -> list[Path]:
     """Write a plan under `results` unless it is there; return the file if it was written."""
     path = _path(results, plan)
-    with alone(path):
+    with exclusive_lock(path):
         return [] if path.is_file() else _save(path, plan)
 
 
@@ -111,11 +110,9 @@ def read_all(results: Path) -> list[AnalysisPlan]:
     """
     found = []
     for path in sorted((results / FOLDER).glob("*.json")):
-        content = reading.content(path, "analysis plan", reading.COMPANION)
-        try:
-            found.append(msgspec.json.decode(content, type=AnalysisPlan))
-        except msgspec.DecodeError as error:
-            raise RbmixError(f"analysis plan {path}: {error}") from error
+        refusal = f"analysis plan {path} is damaged"
+        raw = reading.read_bytes(path, "analysis plan", reading.MAX_COMPANION_BYTES)
+        found.append(validation.decode(reading.parse_json(raw, refusal), AnalysisPlan, refusal))
     return found
 
 
@@ -130,7 +127,7 @@ def look(results: Path, runs: list[Run]) -> list[Path]:
         path = _path(results, plan)
         count = len(plan.runs(runs))
         if count and plan.looks[-1:] != [count]:
-            with alone(path):
+            with exclusive_lock(path):
                 changed += _save(path, msgspec.structs.replace(plan, looks=[*plan.looks, count]))
     return changed
 
@@ -143,7 +140,7 @@ def planned_seeds(
     Args:
         plans: Of which the largest number counts.
         dataset, model: As in records.
-        trained_on: Images x epochs, as `claims.pairs.trained_on` writes it.
+        trained_on: Images x epochs, as `claims.pairs.training_words` writes it.
         attack: A protocol; any if empty.
     """
     counts = [
@@ -181,4 +178,4 @@ def _path(results: Path, plan: AnalysisPlan) -> Path:
 
 def _save(path: Path, plan: AnalysisPlan) -> list[Path]:
     text = json.dumps(msgspec.to_builtins(plan), indent=2)
-    return write_changed({path: text + "\n"})
+    return write_if_changed({path: text + "\n"})

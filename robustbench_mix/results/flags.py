@@ -1,4 +1,6 @@
-"""What is suspicious about a run: thresholds over what was measured; pure functions of records.
+"""Flags, reasons not to believe a run yet: thresholds over what was measured.
+
+Pure functions of records.
 
 docs/flags.md says of each flag what it means and what to do about it.
 """
@@ -29,35 +31,42 @@ KNOWN_WEAK = ("fgsm", "noise")  # nobody takes these for converged
 
 
 def of_run(run: Run, transfers: Sequence[Transfer] = ()) -> dict[str, str]:
-    """The flags of a run, by name, each with the figure that raised it.
+    """Return the flags of a run, by name, each with the figure that raised it.
 
-    `transfers` are what `rbmix explain` measured of how the examples of twins transfer, of
-    any networks.
+    Args:
+        run: The run.
+        transfers: What `rbmix explain` measured of how the examples of twins transfer, of any
+            models.
     """
     found = run.header.diagnostics
     if not found:
         return {UNCHECKED: "no diagnostics in its records"}
-    raised = {name: judge(run, found) for name, judge in RECORDED.items()}
-    raised[TRANSFER] = _transfer(run, _of_twin(run, transfers))
-    raised = {name: judge(found) for name, judge in MEASURED.items()} | raised
-    return _kept(raised, found, bool(run.header.randomised))
+    raised = {name: judge(run, found) for name, judge in FROM_RECORDS.items()}
+    raised[TRANSFER] = _transfer_beats_direct(run, _transfers_of(run, transfers))
+    raised = {name: judge(found) for name, judge in BEFORE_ATTACK.items()} | raised
+    return _without_expected(raised, found, bool(run.header.randomised))
 
 
 def of_network(found: Diagnostics, *, randomised: bool = False) -> dict[str, str]:
-    """The flags that do not need records: also of what was measured before the attack.
+    """Return the flags that can be raised before the attack.
 
-    Of a network that is said to be `randomised`, and is, not those that only say so.
+    Args:
+        found: What was measured on the model.
+        randomised: Whether the model is said to draw random numbers. If it does, flags of what is
+            in its nature are left out.
     """
-    return _kept({name: judge(found) for name, judge in MEASURED.items()}, found, randomised)
+    return _without_expected(
+        {name: judge(found) for name, judge in BEFORE_ATTACK.items()}, found, randomised
+    )
 
 
-def draws(found: Diagnostics) -> bool:
-    """Whether two passes of the same images differ by more than rounding."""
+def draws_random_numbers(found: Diagnostics) -> bool:
+    """Return whether two passes of the same images differ by more than rounding."""
     return bool(found.unrepeatable > ROUNDING)
 
 
-def unsaid(unrepeatable: float) -> RbmixError:
-    """The error for a network that draws and was not said to."""
+def undeclared_randomness(unrepeatable: float) -> RbmixError:
+    """Return the error for a model that draws random numbers and was not said to."""
     return RbmixError(
         f"two passes of the same images differ, by {unrepeatable:.3g} of the spread of the logits: "
         "the network draws random numbers (dropout, noise) or changes itself; switch that off, or "
@@ -65,12 +74,14 @@ def unsaid(unrepeatable: float) -> RbmixError:
     )
 
 
-def _kept(raised: dict[str, str], found: Diagnostics, randomised: bool) -> dict[str, str]:
-    silent = EXPECTED if randomised and draws(found) else set()
+def _without_expected(
+    raised: dict[str, str], found: Diagnostics, randomised: bool
+) -> dict[str, str]:
+    silent = EXPECTED if randomised and draws_random_numbers(found) else set()
     return {name: words for name, words in raised.items() if words and name not in silent}
 
 
-def _of_twin(run: Run, transfers: Sequence[Transfer]) -> list[Transfer]:
+def _transfers_of(run: Run, transfers: Sequence[Transfer]) -> list[Transfer]:
     """The transfers that this run's network took part in."""
     h = run.header
     return [
@@ -81,108 +92,116 @@ def _of_twin(run: Run, transfers: Sequence[Transfer]) -> list[Transfer]:
     ]
 
 
-def _above(
+def _value_above(
     value: Callable[[Diagnostics], float], limit: float, words: str
 ) -> Callable[[Diagnostics], str]:
     """Raised where a measured value lies above a limit."""
     return lambda found: f"{words} {value(found):.3g}" if value(found) > limit else ""
 
 
-def _counted(count: int, of: int, limit: float, words: str) -> str:
+def _if_frequent(count: int, of: int, limit: float, words: str) -> str:
     """Raised where the share behind a count is above a limit, with 95 % confidence."""
     return f"{count} of {of} {words}" if of and at_least(count, of) > limit else ""
 
 
-def _slope(found: Diagnostics) -> str:
+def _wrong_gradients(found: Diagnostics) -> str:
     slope = found.slope
     if slope is None or slope >= SLOPE:
         return ""
     return f"a tiny step along the gradient does {slope:.2g} of what the gradient promises"
 
 
-def _rescaled(found: Diagnostics) -> str:
+def _wrong_scale(found: Diagnostics) -> str:
     if found.rescaled <= found.accuracy + 0.1:
         return ""
     return f"{found.rescaled:.0%} correct on rescaled pixels, else {found.accuracy:.0%}"
 
 
-def _often(count: Callable[[Diagnostics], int | None], words: str) -> Callable[[Diagnostics], str]:
+def _count_above_rare(
+    count: Callable[[Diagnostics], int | None], words: str
+) -> Callable[[Diagnostics], str]:
     """Raised where a count of the attacked images is no rare exception."""
-    return lambda found: _counted(count(found) or 0, found.attacked or 0, RARE, words)
+    return lambda found: _if_frequent(count(found) or 0, found.attacked or 0, RARE, words)
 
 
-def _half(found: Diagnostics) -> str:
+def _withstands_anything(found: Diagnostics) -> str:
     words = "images withstand PGD within l-infinity 0.5"
-    return _counted(found.half or 0, found.attacked or 0, 1 / found.classes, words)
+    return _if_frequent(found.half or 0, found.attacked or 0, 1 / found.classes, words)
 
 
-MEASURED: dict[str, Callable[[Diagnostics], str]] = {
-    "zero-gradients": _above(lambda d: d.zero_gradient, 0.05, "share of images without gradient:"),
-    "wrong-gradients": _slope,
-    "probabilities": _above(
+BEFORE_ATTACK: dict[str, Callable[[Diagnostics], str]] = {
+    "zero-gradients": _value_above(
+        lambda d: d.zero_gradient, 0.05, "share of images without gradient:"
+    ),
+    "wrong-gradients": _wrong_gradients,
+    "probabilities": _value_above(
         lambda d: d.probabilities, 0.5, "rows of outputs from 0 up that sum to"
     ),
-    "unrepeatable": _above(
+    "unrepeatable": _value_above(
         lambda d: d.unrepeatable, ROUNDING, "two passes differ, in logit spreads, by"
     ),
-    "batch-dependent": _above(lambda d: d.batch, ROUNDING, "batches change logits, in spreads, by"),
-    "changes-itself": _above(
+    "batch-dependent": _value_above(
+        lambda d: d.batch, ROUNDING, "batches change logits, in spreads, by"
+    ),
+    "changes-itself": _value_above(
         lambda d: d.changed, 0.5, "weights or buffers after one pass, changed:"
     ),
-    "train-mode": _above(lambda d: d.training, 0.5, "parts in train mode:"),
-    "not-finite": _above(
+    "train-mode": _value_above(lambda d: d.training, 0.5, "parts in train mode:"),
+    "not-finite": _value_above(
         lambda d: d.not_finite, 0.0, "share of NaN or infinite logits at corners:"
     ),
-    "wrong-scale": _rescaled,
-    "fgsm-beats-pgd": _often(lambda d: d.fgsm_only, "images fall to FGSM and not to PGD"),
-    "blind-beats-gradients": _often(
+    "wrong-scale": _wrong_scale,
+    "fgsm-beats-pgd": _count_above_rare(
+        lambda d: d.fgsm_only, "images fall to FGSM and not to PGD"
+    ),
+    "blind-beats-gradients": _count_above_rare(
         lambda d: d.blind, "images fall to blind search, not to gradients"
     ),
-    "withstands-anything": _half,
+    "withstands-anything": _withstands_anything,
 }
 
 
-def _clean(run: Run) -> tuple[int, int]:
+def _count_clean(run: Run) -> tuple[int, int]:
     return int(run.table["correct"].sum()), len(run.table)
 
 
-def _chance(run: Run, found: Diagnostics) -> str:
-    correct, n = _clean(run)
+def _at_chance(run: Run, found: Diagnostics) -> str:
+    correct, n = _count_clean(run)
     chance = 1 / found.classes
     if wilson(correct, n)[0] > chance:
         return ""
     return f"{correct} of {n} correct, chance is {chance:.0%}"
 
 
-def _trained(run: Run, found: Diagnostics) -> str:
+def _not_as_trained(run: Run, found: Diagnostics) -> str:
     from scipy.stats import binomtest
 
     promised = found.trained_accuracy
     if promised is None:
         return ""
-    correct, n = _clean(run)
+    correct, n = _count_clean(run)
     # A perfect score promises no more than a nearly perfect one.
     if binomtest(correct, n, min(max(promised, 0.01), 0.99)).pvalue >= SURE:
         return ""
     return f"{correct / n:.1%} correct, its checkpoint says {promised:.1%}"
 
 
-def _gains(run: Run, found: Diagnostics) -> str:
+def _more_effort_gains(run: Run, found: Diagnostics) -> str:
     algorithm = run.header.protocol_spec.algorithm
     if algorithm in KNOWN_WEAK:
         return ""
     # Records from before this was measured lack it. One image may owe it to a lucky start.
     own = found.own_gained or 0
     if own > 1 and (
-        words := _counted(own, found.images, GAIN, "images stood and fall to more steps")
+        words := _if_frequent(own, found.images, GAIN, "images stood and fall to more steps")
     ):
         return words
     limit = GAIN if algorithm.startswith("autoattack") else LOOSE
     words = "images stood and fall to another APGD"
-    return _counted(found.gained or 0, found.images, limit, words)
+    return _if_frequent(found.gained or 0, found.images, limit, words)
 
 
-def _alone(part: str) -> Callable[[Run, Diagnostics], str]:
+def _broken_alone(part: str) -> Callable[[Run, Diagnostics], str]:
     """Raised where an attack broke many images that APGD had left."""
 
     def judge(run: Run, _: Diagnostics) -> str:
@@ -190,7 +209,7 @@ def _alone(part: str) -> Callable[[Run, Diagnostics], str]:
             return ""
         first = [next((n for n in names if n), "") for names in run.table["component"]]
         count = sum(name.startswith(part) for name in first)
-        return _counted(count, len(first), RARE, "images fall to it and not to APGD")
+        return _if_frequent(count, len(first), RARE, "images fall to it and not to APGD")
 
     return judge
 
@@ -201,18 +220,18 @@ def _few_classes(run: Run, found: Diagnostics) -> str:
     return f"{classes} classes, DLR-T needs 4" if classes < 4 and ensemble else ""
 
 
-RECORDED: dict[str, Callable[[Run, Diagnostics], str]] = {
-    "at-chance": _chance,
-    "not-as-trained": _trained,
-    "more-effort-gains": _gains,
-    "fab-alone": _alone("fab"),
-    "square-alone": _alone("square"),
+FROM_RECORDS: dict[str, Callable[[Run, Diagnostics], str]] = {
+    "at-chance": _at_chance,
+    "not-as-trained": _not_as_trained,
+    "more-effort-gains": _more_effort_gains,
+    "fab-alone": _broken_alone("fab"),
+    "square-alone": _broken_alone("square"),
     "few-classes": _few_classes,
 }
-NAMES = (*MEASURED, *RECORDED, TRANSFER)
+NAMES = (*BEFORE_ATTACK, *FROM_RECORDS, TRANSFER)
 
 
-def _transfer(run: Run, transfers: list[Transfer]) -> str:
+def _transfer_beats_direct(run: Run, transfers: list[Transfer]) -> str:
     from scipy.stats import binomtest
 
     side, other = ("first", "second") if run.header.spatial == "learned" else ("second", "first")

@@ -12,8 +12,8 @@ from robustbench_mix.results import twins, unshuffling
 from robustbench_mix.results.intervals import mean_interval
 from robustbench_mix.results.markdown import line
 from robustbench_mix.results.unshuffling import Decoding
-from robustbench_mix.storage.files import safe_name, write_changed
-from robustbench_mix.storage.locks import alone
+from robustbench_mix.storage.files import safe_name, write_if_changed
+from robustbench_mix.storage.locks import exclusive_lock
 
 SCALE = 96  # pixels that an image's longer side is drawn with, at least
 GAP = 4
@@ -22,14 +22,14 @@ GAP = 4
 def write(results: Path) -> list[Path]:
     """Regenerate unshuffle.md and the pictures, one for each pair; the files that changed."""
     path = results / "unshuffle.md"
-    with alone(path):
+    with exclusive_lock(path):
         found = unshuffling.read_all(results)
-        pictures = {place(group, results): picture(group) for group in pairs(found)}
-        return write_changed({path: to_markdown(found), **pictures})
+        pictures = {picture_path(group, results): to_png(group) for group in twin_groups(found)}
+        return write_if_changed({path: to_markdown(found), **pictures})
 
 
 def rows(paths: list[Path]) -> list[dict[str, Any]]:
-    """One row for each network: what it is, and its PSNR in dB with a 95 % interval."""
+    """Return one row for each network: what it is, and its PSNR in dB with a 95 % interval."""
     words = ("dataset", "depth", "width", "kernel", "reach", "spatial", "seed", "epochs", "n")
     found = []
     for path in paths:
@@ -41,7 +41,7 @@ def rows(paths: list[Path]) -> list[dict[str, Any]]:
 
 
 def to_markdown(found: list[Decoding]) -> str:
-    """One line per network, and the difference to its learned twin."""
+    """Return one line per network, and the difference to its learned twin."""
     lines = [
         "# Un-shuffling",
         "",
@@ -58,24 +58,24 @@ def to_markdown(found: list[Decoding]) -> str:
         h = one.header
         words = [h.dataset, h.depth, h.width, h.kernel, h.reach]
         trained = f"{h.train_examples:,} x {h.epochs}"
-        lines.append(line([*words, h.spatial, h.seed, trained, h.n, _decibels(one.psnr)]))
+        lines.append(line([*words, h.spatial, h.seed, trained, h.n, _format_psnr(one.psnr)]))
         twin = twins.twin_of(one, found)
         if twin is not None:
-            gain = _decibels(one.psnr - twin.psnr, sign="+")
+            gain = _format_psnr(one.psnr - twin.psnr, sign="+")
             lines.append(line([""] * 5 + ["*difference*", "", "", "", gain]))
     return "\n".join(lines) + "\n"
 
 
-def place(group: list[Decoding], results: Path) -> Path:
-    """Where the sheet of a pair belongs: beside its records."""
+def picture_path(group: list[Decoding], results: Path) -> Path:
+    """Return where the sheet of a pair belongs: beside its records."""
     h = group[0].header
     words = "-".join([h.model, *(one.header.spatial.replace(":", "") for one in group)])
     stem = safe_name(f"{words}-s{h.seed}-{h.train_examples}x{h.epochs}")
     return results / "unshuffle" / safe_name(h.dataset) / f"{stem}.png"
 
 
-def picture(group: list[Decoding]) -> bytes:
-    """The sheet of a pair as PNG."""
+def to_png(group: list[Decoding]) -> bytes:
+    """Return the sheet of a pair as PNG."""
     from PIL import Image
 
     buffer = io.BytesIO()
@@ -84,19 +84,23 @@ def picture(group: list[Decoding]) -> bytes:
 
 
 def sheet(group: list[Decoding]) -> np.ndarray:
-    """Original, shuffled, and decoded by each network of the group, one column per image.
+    """Return original, shuffled, and decoded images, one column per image.
 
-    (height, width, 3) uint8.
+    Args:
+        group: The decodings of a pair, of one shape, seed and training.
+
+    Returns:
+        Pixels, (height, width, 3) uint8.
     """
     rows = [group[0].pictures("original"), group[0].pictures("shuffled")]
     rows += [one.pictures("decoded") for one in group]
     scale = max(1, round(SCALE / max(group[0].header.image[1:])))
-    bands = [_beside([enlarged(image, scale) for image in row]) for row in rows]
-    return np.concatenate([band for row in bands for band in (row, _white(row))][:-1])
+    bands = [_side_by_side([enlarge(image, scale) for image in row]) for row in rows]
+    return np.concatenate([band for row in bands for band in (row, _white_band(row))][:-1])
 
 
-def pairs(found: list[Decoding]) -> list[list[Decoding]]:
-    """The decodings of one shape, seed and training together, the learned one first.
+def twin_groups(found: list[Decoding]) -> list[list[Decoding]]:
+    """Return the decodings of one shape, seed and training together, the learned one first.
 
     Those that kept no pictures are left out.
     """
@@ -111,22 +115,22 @@ def _order(one: Decoding) -> tuple[Any, ...]:
     return *shape, *trained, h.seed, h.spatial != "learned", h.spatial
 
 
-def _decibels(values: np.ndarray, sign: str = "") -> str:
+def _format_psnr(values: np.ndarray, sign: str = "") -> str:
     low, high = mean_interval(values)
     return f"{values.mean():{sign}.2f} [{low:{sign}.2f}, {high:{sign}.2f}]"
 
 
-def enlarged(image: np.ndarray, scale: int) -> np.ndarray:
-    """(H, W, C) -> (scale H, scale W, 3), grey repeated."""
+def enlarge(image: np.ndarray, scale: int) -> np.ndarray:
+    """Return an image (H, W, C) as (scale H, scale W, 3), grey repeated."""
     if image.shape[2] != 3:
         image = np.repeat(image[:, :, :1], 3, axis=2)
     return image.repeat(scale, axis=0).repeat(scale, axis=1)
 
 
-def _beside(images: list[np.ndarray]) -> np.ndarray:
+def _side_by_side(images: list[np.ndarray]) -> np.ndarray:
     gap = np.full((images[0].shape[0], GAP, 3), 255, np.uint8)
     return np.concatenate([part for image in images for part in (image, gap)][:-1], axis=1)
 
 
-def _white(band: np.ndarray) -> np.ndarray:
+def _white_band(band: np.ndarray) -> np.ndarray:
     return np.full((GAP, band.shape[1], 3), 255, np.uint8)

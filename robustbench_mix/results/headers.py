@@ -11,15 +11,11 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta
 
-from robustbench_mix.config.specs import (
-    BACKENDS,
-    CHANNEL,
-    MAX_EPS,
-    MAX_SEED,
-    NORMS,
-    parse_grid,
-    parse_spatial,
-)
+from robustbench_mix.config.catalog import BACKENDS
+from robustbench_mix.config.epsilon import parse_grid
+from robustbench_mix.config.limits import MAX_EPS, MAX_SEED
+from robustbench_mix.config.model import CHANNEL, parse_spatial
+from robustbench_mix.config.norms import NORMS
 from robustbench_mix.errors import RbmixError, unknown
 from robustbench_mix.storage.parquet_table import TableHeader
 from robustbench_mix.storage.validation import (
@@ -277,7 +273,7 @@ class UnshufflingHeader(NetworkHeader, frozen=True, kw_only=True):
 
 
 def check_grid(eps: list[str], norm: str) -> None:
-    """Raise RbmixError unless these texts are an epsilon grid that ascends."""
+    """Raise RbmixError unless these texts are an epsilon grid of the norm, ascending."""
     if [one.text for one in parse_grid(eps, norm)] != eps:
         raise RbmixError(f"eps = {eps} does not ascend, or is not spelled as rbmix does")
 

@@ -17,8 +17,8 @@ from robustbench_mix.results.probes import Transfer
 from robustbench_mix.results.records import Run
 from robustbench_mix.results.twins import twin_of
 from robustbench_mix.runtime.provenance import PACKAGES
-from robustbench_mix.storage.files import differing, write_changed
-from robustbench_mix.storage.locks import alone
+from robustbench_mix.storage.files import files_that_differ, write_if_changed
+from robustbench_mix.storage.locks import exclusive_lock
 from robustbench_mix.storage.paths import is_folder
 
 CELL = ["model", "spatial", "channel", "seed", "dataset", "protocol"]
@@ -35,12 +35,17 @@ ORDER = {"learned": 0, "frozen": 1}
 
 
 def rows(runs: list[Run], transfers: Sequence[Transfer] = ()) -> pd.DataFrame:
-    """One row per run and epsilon (0, the clean accuracy, included); `COLUMNS`.
+    """Return one row per run and epsilon, 0 (the clean accuracy) included.
 
-    `transfers` are those of `rbmix explain`, which may raise a flag.
+    Args:
+        runs: The runs.
+        transfers: Those of `rbmix explain`, which may raise a flag.
+
+    Returns:
+        A table with `COLUMNS`, numbers unrounded.
     """
     found: list[dict[str, Any]] = []
-    for run in sorted(runs, key=_order):
+    for run in sorted(runs, key=_sort_key):
         header = run.header
         common: dict[str, Any] = {
             name: getattr(header, name) for name in COLUMNS if name in header.__struct_fields__
@@ -49,7 +54,7 @@ def rows(runs: list[Run], transfers: Sequence[Transfer] = ()) -> pd.DataFrame:
         common["adversarial"] = header.adversarial or ""
         common["flags"] = " ".join(flags.of_run(run, transfers))
         common |= {column: header.versions.get(p, "") for p, column in VERSIONS.items()}
-        for eps, survived in run.survived().items():
+        for eps, survived in run.standing().items():
             correct, n = int(survived.sum()), len(survived)
             found.append(
                 {
@@ -69,14 +74,19 @@ def rows(runs: list[Run], transfers: Sequence[Transfer] = ()) -> pd.DataFrame:
 
 
 def to_csv(runs: list[Run], transfers: Sequence[Transfer] = ()) -> str:
-    """The rows as CSV, numbers unrounded."""
+    """Return the rows as CSV, numbers unrounded; as `rows`."""
     buffer = io.StringIO()
     rows(runs, transfers).to_csv(buffer, index=False, lineterminator="\n")
     return buffer.getvalue()
 
 
 def to_markdown(runs: list[Run], transfers: Sequence[Transfer] = ()) -> str:
-    """One line per curve, the members of a pair together with their difference."""
+    """Return one line per curve, the members of a pair together with their difference.
+
+    Args:
+        runs: The runs.
+        transfers: Those of `rbmix explain`, which may raise a flag.
+    """
     lines = [
         "# Leaderboard",
         "",
@@ -88,7 +98,7 @@ def to_markdown(runs: list[Run], transfers: Sequence[Transfer] = ()) -> str:
         "an audited run promises with 95 % confidence of the ensemble that only a sample met.",
         "*Flags* are reasons not to believe a row yet (docs/flags.md explains them).",
     ]
-    for group in _groups(runs):
+    for group in _tables(runs):
         header = group[0].header
         words = f"{header.norm}, {group[0].backend} backend"
         lines += ["", plain(f"## {header.dataset} · {header.protocol} ({words})"), ""]
@@ -105,23 +115,32 @@ def to_markdown(runs: list[Run], transfers: Sequence[Transfer] = ()) -> str:
         ]
         lines += head(titles)
         for run in group:
-            cells = [_share(s) + _audited(run, eps) for eps, s in run.survived().items()]
-            lines.append(line([*_words(run), *cells, ", ".join(flags.of_run(run, transfers))]))
+            cells = [
+                _format_share(s) + _format_audit_bound(run, eps)
+                for eps, s in run.standing().items()
+            ]
+            lines.append(
+                line([*_model_cells(run), *cells, ", ".join(flags.of_run(run, transfers))])
+            )
             twin = twin_of(run, group)
             if twin is not None:
-                lines.append(line(["", "*difference*", *[""] * 4, *_differences(twin, run), ""]))
+                lines.append(
+                    line(["", "*difference*", *[""] * 4, *_difference_cells(twin, run), ""])
+                )
     return "\n".join(lines) + "\n"
 
 
 def write(results: Path) -> list[Path]:
     """Regenerate leaderboard.csv and leaderboard.md from the records; which of them changed."""
-    with alone(results / "leaderboard.csv"):  # or one of two at once would miss the other's run
-        return write_changed(_content(results))
+    with exclusive_lock(
+        results / "leaderboard.csv"
+    ):  # or one of two at once would miss the other's run
+        return write_if_changed(_content(results))
 
 
 def stale(results: Path) -> list[Path]:
-    """The leaderboard files that differ from what the records give."""
-    return differing(_content(results))
+    """Return the leaderboard files that differ from what the records give."""
+    return files_that_differ(_content(results))
 
 
 def _content(results: Path) -> dict[Path, str]:
@@ -137,7 +156,7 @@ def _content(results: Path) -> dict[Path, str]:
     }
 
 
-def _order(run: Run) -> tuple[Any, ...]:
+def _sort_key(run: Run) -> tuple[Any, ...]:
     h = run.header
     spatial = (ORDER.get(h.spatial, 2), h.spatial)
     training = (h.train_examples or 0, h.epochs or 0, h.adversarial or "")
@@ -154,17 +173,17 @@ def _order(run: Run) -> tuple[Any, ...]:
     )  # fmt: skip
 
 
-def _groups(runs: list[Run]) -> list[list[Run]]:
+def _tables(runs: list[Run]) -> list[list[Run]]:
     """Runs that fit one table: the same data set, protocol name, norm and grid."""
     groups: dict[tuple[Any, ...], list[Run]] = {}
-    for run in sorted(runs, key=_order):
+    for run in sorted(runs, key=_sort_key):
         h = run.header
         key = (h.dataset, h.protocol, h.norm, run.backend, *run.eps)
         groups.setdefault(key, []).append(run)
     return list(groups.values())
 
 
-def _words(run: Run) -> list[str]:
+def _model_cells(run: Run) -> list[str]:
     h = run.header
     trained = ""
     if h.train_examples:
@@ -178,23 +197,23 @@ def _words(run: Run) -> list[str]:
     ]  # fmt: skip
 
 
-def _share(survived: Any) -> str:
+def _format_share(survived: Any) -> str:
     correct, n = int(survived.sum()), len(survived)
     low, high = wilson(correct, n)
     return f"{100 * correct / n:.1f} [{100 * low:.1f}, {100 * high:.1f}]"
 
 
-def _audited(run: Run, eps: str) -> str:
+def _format_audit_bound(run: Run, eps: str) -> str:
     """What the full ensemble would leave at least, where only a sample met it."""
     bound = run.audit_bound(eps)
     if not bound > 0:  # NaN: not audited
         return ""
-    survived = run.survived()[eps]
+    survived = run.standing()[eps]
     return f", full ≥ {100 * max(survived.mean() - bound, 0):.1f}"
 
 
-def _differences(twin: Run, run: Run) -> list[str]:
-    first, second = twin.survived(), run.survived()
+def _difference_cells(twin: Run, run: Run) -> list[str]:
+    first, second = twin.standing(), run.standing()
     cells = []
     for eps in second:
         difference = paired_difference(first[eps].to_numpy(), second[eps].to_numpy())

@@ -9,14 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from robustbench_mix.config.specs import Eps
+from robustbench_mix.config.epsilon import Eps
 from robustbench_mix.results import leaderboard, records, svg, twins
 from robustbench_mix.results.intervals import wilson
 from robustbench_mix.results.leaderboard import ORDER
 from robustbench_mix.results.random_effects import estimate
 from robustbench_mix.results.records import Run
-from robustbench_mix.storage.files import safe_name, write_changed
-from robustbench_mix.storage.locks import alone
+from robustbench_mix.storage.files import safe_name, write_if_changed
+from robustbench_mix.storage.locks import exclusive_lock
 
 
 @dataclass(frozen=True)
@@ -48,25 +48,30 @@ def refresh(results: Path) -> list[Path]:
 
 
 def write(results: Path, *, only_missing: bool = False) -> list[Path]:
-    """Redraw every curve from the records, into `results/curves`; the files that changed.
+    """Redraw every curve from the records, into `results/curves`.
 
-    With `only_missing` those alone that are not there.
+    Args:
+        results: The results folder.
+        only_missing: Draw only what is not there.
+
+    Returns:
+        The files that changed.
     """
     folder = results / "curves"
-    with alone(folder):
+    with exclusive_lock(folder):
         wanted = {
             folder / f"{stem}.svg": runs for stem, runs in groups(records.read_all(results)).items()
         }
         drawings = {
-            path: svg.svg(partial(figure, runs))
+            path: svg.render(partial(figure, runs))
             for path, runs in wanted.items()
             if not (only_missing and path.is_file())
         }
-        return write_changed(drawings)
+        return write_if_changed(drawings)
 
 
 def groups(runs: list[Run]) -> dict[str, list[Run]]:
-    """The runs of one data set, model, protocol and backend, by the stem of their drawing."""
+    """Return the runs of each drawing: one data set, model, protocol and backend, by its stem."""
     found: dict[str, list[Run]] = {}
     for run in runs:
         h = run.header
@@ -77,15 +82,18 @@ def groups(runs: list[Run]) -> dict[str, list[Run]]:
 
 
 def curves(runs: list[Run]) -> list[Curve]:
-    """One for each kind of network; of several trainings or subsets, what has most records."""
+    """Return one curve for each kind of model.
+
+    Of several trainings or choices of images, the one with the most records.
+    """
     sets = [list(twins.by_seed(group).values()) for group in twins.groups(runs, "seed").values()]
-    kinds = twins.largest(sets, lambda seeds: _name(seeds[0]), twins.images)
+    kinds = twins.largest(sets, lambda seeds: _kind_name(seeds[0]), twins.images)
     found = [_curve(name, seeds) for name, seeds in kinds.items()]
     return sorted(found, key=lambda curve: (ORDER.get(curve.name, len(ORDER)), curve.name))
 
 
 def title(runs: list[Run]) -> str:
-    """What a group's drawing shows."""
+    """Return the title of a group's drawing."""
     header, backend = runs[0].header, runs[0].backend
     words = f"{header.model} on {header.dataset}, {header.protocol}"
     return words if backend == "fast" else f"{words} ({backend})"
@@ -120,7 +128,7 @@ def draw(runs: list[Run], axes: Any) -> None:
 
 
 def _curve(name: str, runs: list[Run]) -> Curve:
-    survived = [run.survived() for run in runs]
+    survived = [run.standing() for run in runs]
     shares = {}
     for eps in survived[0]:
         kept = np.stack([table[eps].to_numpy() for table in survived])
@@ -132,7 +140,7 @@ def _curve(name: str, runs: list[Run]) -> Curve:
     return Curve(name, len(runs), len(survived[0]), shares)
 
 
-def _name(run: Run) -> str:
+def _kind_name(run: Run) -> str:
     spatial, channel = run.header.spatial, run.header.channel
     name = str(spatial) if channel in ("learned", "external") else f"{spatial}, channel {channel}"
     return f"{name}, adversarial" if run.header.adversarial else name

@@ -20,7 +20,7 @@ from robustbench_mix.storage.files import safe_name
 
 SIDES = ("first", "second")
 ATTACKS = ("fgsm", "pgd")
-SHOWN = 6  # images whose smallest perturbations are kept
+MAX_PICTURES = 6  # images whose smallest perturbations are kept
 PICTURES = (
     "label", "clean", "adversarial_first", "adversarial_second", "says_first_first",
     "says_first_second", "says_second_first", "says_second_second",
@@ -86,7 +86,13 @@ class Transfer:
 
 
 def path_for(results: Path, header: ProbeIdentity, key: str) -> Path:
-    """Where this belongs under a results folder."""
+    """Return where the records with this header belong.
+
+    Args:
+        results: The results folder.
+        header: What decides the outcome.
+        key: A hash of it, for what its words do not say.
+    """
     spatial = header.spatial.replace(":", "")
     words = (header.kind, header.model, spatial, header.channel, f"s{header.seed}")
     stem = safe_name("-".join([*words, key]))

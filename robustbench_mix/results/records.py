@@ -1,4 +1,4 @@
-"""What came out: one record per image, in one Parquet file per run.
+"""Records of runs: one record per image, in one Parquet file per run.
 
 A run is a model under a protocol on a fixed set of images. The file's metadata holds the
 header (what was run, on what, with which versions); everything in it is a function of the
@@ -18,8 +18,8 @@ from typing import Any
 
 import pandas as pd
 
-from robustbench_mix.config.specs import Eps
-from robustbench_mix.errors import MANY, RbmixError, unknown
+from robustbench_mix.config.epsilon import Eps
+from robustbench_mix.errors import MAX_LISTED, RbmixError, unknown
 from robustbench_mix.results.headers import RunHeader, RunIdentity
 from robustbench_mix.results.intervals import wilson
 from robustbench_mix.storage import parquet_table, reading, validation
@@ -40,8 +40,8 @@ COLUMNS = {
     "forward": "int64?",
     "gradient": "int64?",
 }
-LATER = {"inferred", "forward", "gradient"}  # columns that older files lack
-PER_EPS = ("broken", "component", "norm", "inferred")
+OPTIONAL_COLUMNS = {"inferred", "forward", "gradient"}  # columns that older files lack
+LISTS_BY_EPS = ("broken", "component", "norm", "inferred")
 
 
 class Companion(Header, frozen=True, kw_only=True):
@@ -93,7 +93,7 @@ class Run:
             return math.nan
         return 0.0 if eps == "0" else audit[self.eps.index(eps)].bound
 
-    def survived(self) -> pd.DataFrame:
+    def standing(self) -> pd.DataFrame:
         """Clean-correct and not broken, (n images) x ('0' and every epsilon), bool."""
         columns = {"0": self.table["correct"].to_numpy(bool)}
         for position, eps in enumerate(self.eps):
@@ -103,9 +103,11 @@ class Run:
 
 
 def curve(correct: dict[str, int], n: int) -> pd.DataFrame:
-    """One row per epsilon: `eps`, `n`, `correct`, `accuracy`, 95 % Wilson bounds `low`, `high`.
+    """Return one row per epsilon: `eps`, `n`, `correct`, `accuracy`, Wilson bounds `low`, `high`.
 
-    `correct` counts, for 0 and every epsilon as text, the images that are correct and not broken.
+    Args:
+        correct: How many images are correct and not broken, for 0 and every epsilon as text.
+        n: How many images there are.
     """
     rows = [
         (eps, n, count, accuracy(count, n), *wilson(count, n)) for eps, count in correct.items()
@@ -114,7 +116,13 @@ def curve(correct: dict[str, int], n: int) -> pd.DataFrame:
 
 
 def run_path(results: Path, header: RunIdentity, key: str) -> Path:
-    """Where the records of this run belong under a results folder."""
+    """Return where the records of this run belong.
+
+    Args:
+        results: The results folder.
+        header: What decides the outcome.
+        key: A hash of it, for what its words do not say.
+    """
     words = [header.model, header.spatial, header.channel, f"s{header.seed}"]
     stem = "-".join([*words, header.protocol, key])
     return results / "runs" / safe_name(header.dataset) / f"{safe_name(stem)}.parquet"
@@ -143,17 +151,26 @@ def write(run: Run, path: Path) -> None:
         ],
         metadata={KEY: validation.encode(run.header).encode()},
     )
-    table = pa.Table.from_pydict({name: _plain(run.table[name]) for name in COLUMNS}, schema=schema)
+    table = pa.Table.from_pydict(
+        {name: _plain_values(run.table[name]) for name in COLUMNS}, schema=schema
+    )
     with replacing(path) as temporary:
         parquet.write_table(table, temporary)
 
 
-def set_aside(path: Path, results: Path, by: Run) -> Path | None:
-    """Keep what is at `path` under `replaced/` before `by` takes its place; where it is kept.
+def archive_replaced(path: Path, results: Path, by: Run) -> Path | None:
+    """Keep the records at `path` under `replaced/` before others take their place.
 
-    None if there is nothing, or nothing else: the conditions that it was made under are the
-    same. A damaged file is kept too. What lies there is read by nobody, so that no network
-    counts twice.
+    What lies there is read by nobody, so that no model counts twice. A damaged file is kept too.
+
+    Args:
+        path: The Parquet file.
+        results: The results folder.
+        by: The run that will take its place.
+
+    Returns:
+        Where the records are kept. None if there are none, or if they were made under the same
+        conditions.
     """
     if not path.exists():
         return None
@@ -174,8 +191,8 @@ def set_aside(path: Path, results: Path, by: Run) -> Path | None:
 
 def read(path: Path) -> Run:
     """Read one run; raises RbmixError if the file is damaged or contradicts itself."""
-    header, frame = parquet_table.read(path, COLUMNS, RunHeader, LATER)
-    _check(frame, len(header.eps), path)
+    header, frame = parquet_table.read(path, COLUMNS, RunHeader, OPTIONAL_COLUMNS)
+    _check_table(frame, len(header.eps), path)
     if "inferred" not in frame:  # from before there was anything to infer
         frame["inferred"] = [[False] * len(header.eps)] * len(frame)
     for name in ("forward", "gradient"):
@@ -185,28 +202,36 @@ def read(path: Path) -> Run:
     if not beside.exists():
         return Run(header, frame)
     refusal = f"{beside} is damaged"
-    plain = reading.from_json(reading.content(beside, "durations", reading.COMPANION), refusal)
+    plain = reading.parse_json(
+        reading.read_bytes(beside, "durations", reading.MAX_COMPANION_BYTES), refusal
+    )
     extra = validation.decode(plain, Companion, refusal)
     return Run(header, frame, extra.date, extra.time_seconds)
 
 
 def read_all(results: Path) -> list[Run]:
-    """Every run under a results folder, in the order of the paths.
+    """Read every run under a results folder, in the order of the paths.
 
-    Raises RbmixError also where two contradict each other.
+    Raises:
+        RbmixError: A file is damaged, or two contradict each other.
     """
     paths = _paths(results)
     runs = [read(path) for path in paths]
     parquet_table.check_agreement(
-        fact for path, run in zip(paths, runs, strict=True) for fact in _facts(path, run)
+        fact for path, run in zip(paths, runs, strict=True) for fact in _comparable_facts(path, run)
     )
     return runs
 
 
-def only(results: Path, wanted: dict[str, Any]) -> Run:
-    """The one run under a results folder whose header has these values.
+def select_run(results: Path, wanted: dict[str, Any]) -> Run:
+    """Return the one run under a results folder whose header has these values.
 
-    Raises RbmixError, naming what there is, if none fits or several do.
+    Args:
+        results: The results folder.
+        wanted: Values by the name of their field.
+
+    Raises:
+        RbmixError: No run fits, or several do; the message names what there is.
     """
 
     def value_of(run: Run, name: str) -> Any:
@@ -223,7 +248,7 @@ def only(results: Path, wanted: dict[str, Any]) -> Run:
     if len(fit) > 1:
         raise RbmixError(
             f"{len(fit)} runs fit: say more of it, or give its file instead of {results}",
-            [str(path) for path, _ in fit[:MANY]],
+            [str(path) for path, _ in fit[:MAX_LISTED]],
         )
     return fit[0][1]
 
@@ -237,17 +262,17 @@ def _paths(results: Path) -> list[Path]:
     return sorted((results / "runs").glob("*/*.parquet"))
 
 
-def _facts(path: Path, run: Run) -> Iterator[tuple[Path, str, Any]]:
+def _comparable_facts(path: Path, run: Run) -> Iterator[tuple[Path, str, Any]]:
     h = run.header
     yield path, f"data {h.data_hash}", (run.table["image"].tolist(), run.table["label"].tolist())
     yield path, f"protocol {h.protocol_hash}", (h.norm, run.eps)
 
 
-def _check(frame: pd.DataFrame, levels: int, path: Path) -> None:
+def _check_table(frame: pd.DataFrame, levels: int, path: Path) -> None:
     """The law of the curve: lists as long as the grid, and what is broken stays broken."""
     refusal = f"records {path} are damaged"
     for row in frame.itertuples():
-        lists = [getattr(row, name) for name in PER_EPS if name in frame]
+        lists = [getattr(row, name) for name in LISTS_BY_EPS if name in frame]
         if any(len(values) != levels for values in lists):
             raise RbmixError(f"{refusal} (image {row.image}: short list)")
         broken = list(row.broken)
@@ -260,10 +285,10 @@ def _check(frame: pd.DataFrame, levels: int, path: Path) -> None:
     parquet_table.check_values(path, frame, levels, finite=["margin"])
 
 
-def _plain(column: pd.Series) -> list[Any]:
+def _plain_values(column: pd.Series) -> list[Any]:
     return [None if value is pd.NA else value for value in column.tolist()]
 
 
 def accuracy(correct: int, n: int) -> float:
-    """correct / n, NaN for an empty set."""
+    """Return correct / n, NaN for an empty set."""
     return correct / n if n else math.nan

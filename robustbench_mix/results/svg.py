@@ -13,7 +13,7 @@ SIZE = (6.4, 4.0)  # inches
 
 
 def colours(names: list[str]) -> dict[str, str]:
-    """A colour for each name: always the same for the twins, the rest in turn."""
+    """Return a colour for each name: always the same for the twins, the rest in turn."""
     found: dict[str, str] = {}
     others = 0
     for name in names:
@@ -23,8 +23,11 @@ def colours(names: list[str]) -> dict[str, str]:
     return found
 
 
-def svg(draw: Callable[[Any], None]) -> str:
-    """What `draw` makes of an empty figure of matplotlib; the same drawing, the same text."""
+def render(draw: Callable[[Any], None]) -> str:
+    """Return a drawing as SVG; the same drawing gives the same text.
+
+    `draw` draws into an empty figure of matplotlib.
+    """
     import warnings
 
     import matplotlib

@@ -36,10 +36,14 @@ K = TypeVar("K", bound=Hashable)
 
 
 def key(header: NetworkHeader, *but: str) -> tuple[Any, ...]:
-    """The values of `FIELDS`, without those in `but`, to compare headers by.
+    """Return the values of `FIELDS` to compare headers by.
 
     What is absent is ''. A processor is the same with any number of threads, because only
     rounding differs.
+
+    Args:
+        header: The header of a record.
+        but: Fields to leave out.
     """
     values = {name: getattr(header, name, None) or "" for name in FIELDS if name not in but}
     if "device" in values:
@@ -48,19 +52,24 @@ def key(header: NetworkHeader, *but: str) -> tuple[Any, ...]:
 
 
 def without_threads(device: str) -> str:
-    """The words for a device without its number of threads."""
+    """Return the words for a device without its number of threads."""
     return device.partition(" (threads")[0]
 
 
 def are_same(first: NetworkHeader, second: NetworkHeader, *but: str) -> bool:
-    """Whether two headers are the same in all `FIELDS` but these."""
+    """Return whether two headers are the same in all `FIELDS` but these."""
     return key(first, *but) == key(second, *but)
 
 
 def twin_of(record: R, records: Iterable[R]) -> R | None:
-    """The learned twin: the record that is the same in everything but the spatial mixers.
+    """Return the learned twin: the same in everything but the spatial mixers.
 
-    None for a learned or external model, and where there is no twin.
+    Args:
+        record: A record.
+        records: Where to look for its twin.
+
+    Returns:
+        None for a learned or external model, and where there is no twin.
     """
     if record.header.spatial in (LEARNED, EXTERNAL):
         return None
@@ -69,7 +78,7 @@ def twin_of(record: R, records: Iterable[R]) -> R | None:
 
 
 def groups(records: Iterable[R], *but: str) -> dict[tuple[Any, ...], list[R]]:
-    """The records that are the same but for these fields, together; in order of appearance."""
+    """Return records that are the same but for these fields together, in order of appearance."""
     found: dict[tuple[Any, ...], list[R]] = {}
     for record in records:
         found.setdefault(key(record.header, *but), []).append(record)
@@ -77,22 +86,25 @@ def groups(records: Iterable[R], *but: str) -> dict[tuple[Any, ...], list[R]]:
 
 
 def by_seed(records: Iterable[R]) -> dict[int, R]:
-    """One record for each seed, the last one."""
+    """Return one record for each seed, the last one."""
     return {record.header.seed: record for record in records}
 
 
 def images(records: Iterable[R]) -> int:
-    """How many rows the records have together, one per image and seed."""
+    """Return how many rows the records have together, one per image and seed."""
     return sum(record.header.n for record in records)
 
 
 def largest(sets: Iterable[T], group: Callable[[T], K], size: Callable[[T], Any]) -> dict[K, T]:
-    """The largest set of each group; of equals the first. Groups in order of appearance.
+    """Return the largest set of each group, of equals the first.
 
     Args:
         sets: Sets of records, for example all seeds on one choice of images.
         group: What the sets compete for, for example the model and the data set.
         size: How large a set is, usually its number of records.
+
+    Returns:
+        One set for each group, in order of appearance.
     """
     found: dict[K, T] = {}
     for one in sets:

@@ -1,4 +1,4 @@
-"""What came out of un-shuffling: one record per test image, in one Parquet file per network."""
+"""Records of un-shuffling: one record per test image, in one Parquet file per network."""
 
 from __future__ import annotations
 
@@ -46,7 +46,16 @@ class Decoding:
 
 
 def path_for(results: Path, dataset: str, model: str, spatial: str, seed: int, key: str) -> Path:
-    """Where the records of this network belong under a results folder."""
+    """Return where the records of this network belong.
+
+    Args:
+        results: The results folder.
+        dataset: The name of the data set.
+        model: The name of the decoder.
+        spatial: Its spatial mixers.
+        seed: Its seed.
+        key: A hash of what these words do not say.
+    """
     stem = safe_name(f"{model}-{spatial.replace(':', '')}-s{seed}-{key}")
     return results / "unshuffle" / safe_name(dataset) / f"{stem}.parquet"
 
@@ -66,9 +75,10 @@ def read(path: Path) -> Decoding:
 
 
 def read_all(results: Path) -> list[Decoding]:
-    """Every decoding under a results folder, in the order of the paths.
+    """Read every decoding under a results folder, in the order of the paths.
 
-    Raises RbmixError also where two contradict each other.
+    Raises:
+        RbmixError: A file is damaged, or two contradict each other.
     """
     paths = sorted((results / "unshuffle").glob("*/*.parquet"))
     found = [read(path) for path in paths]

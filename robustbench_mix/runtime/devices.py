@@ -1,4 +1,4 @@
-"""Where to compute: device and precision by name."""
+"""Choose device, precision, threads and batch size, and describe them for the records."""
 
 from __future__ import annotations
 
@@ -11,15 +11,22 @@ import torch
 from robustbench_mix.errors import RbmixError, unknown
 from robustbench_mix.runtime import provenance
 
-# Sums over a batch are rounded in another order by another number of threads, and training makes
-# much of little: one thread everywhere gives the same weights everywhere. It also trains at full
-# speed beside a busy process, where two threads wait for each other at every layer.
+# Another number of threads rounds the sums over a batch in another order, and training amplifies
+# the difference: one thread gives the same weights on every machine. It also keeps its speed beside
+# a busy process, where two threads wait for each other at every layer.
 TRAINING_THREADS = 1
 CPU_BATCH, GPU_BATCH = 128, 2048  # images of 32 x 32 pixels at once
 
 
 def pick_device(name: str = "auto") -> torch.device:
-    """`auto` takes cuda, then mps, then cpu; raises RbmixError if the named one is absent."""
+    """Return the device of this name.
+
+    Args:
+        name: `cpu`, `mps`, `cuda` or `cuda:N`; `auto` takes cuda, then mps, then cpu.
+
+    Raises:
+        RbmixError: This machine has no such device.
+    """
     available = ["cpu"]
     if torch.backends.mps.is_available():
         available.insert(0, "mps")
@@ -38,7 +45,7 @@ def pick_device(name: str = "auto") -> torch.device:
 
 
 def pick_precision(name: str, device: torch.device) -> str:
-    """`auto` takes bf16 on GPUs that have it and fp32 elsewhere."""
+    """Return the precision of training: `auto` is bf16 on a GPU that has it, fp32 elsewhere."""
     if name != "auto":
         return name
     return "bf16" if device.type == "cuda" and torch.cuda.is_bf16_supported() else "fp32"
@@ -46,7 +53,7 @@ def pick_precision(name: str, device: torch.device) -> str:
 
 @contextmanager
 def training_threads(device: torch.device) -> Iterator[None]:
-    """Compute on `TRAINING_THREADS` threads of a CPU within the block, however many there are."""
+    """Compute on `TRAINING_THREADS` threads of a CPU within the block."""
     before = torch.get_num_threads()
     if device.type == "cpu":
         torch.set_num_threads(TRAINING_THREADS)
@@ -57,7 +64,7 @@ def training_threads(device: torch.device) -> Iterator[None]:
 
 
 def describe(device: torch.device) -> str:
-    """A device in words for the record, for example `cpu (threads: 2)`."""
+    """Return a device in words for the records, for example `cpu (threads: 2)`."""
     if device.type == "cuda":
         return f"cuda ({torch.cuda.get_device_name(device)})"
     if device.type == "cpu":
@@ -65,8 +72,8 @@ def describe(device: torch.device) -> str:
     return device.type
 
 
-def conditions(device: torch.device) -> dict[str, Any]:
-    """What numbers that are computed now depend on, besides their inputs; plain JSON values."""
+def compute_environment(device: torch.device) -> dict[str, Any]:
+    """Return device, versions and commit, on which results depend, as plain JSON values."""
     return {
         "device": describe(device),
         "versions": provenance.versions(),
@@ -74,24 +81,24 @@ def conditions(device: torch.device) -> dict[str, Any]:
     }
 
 
-def fitting_batch(size: int, device: torch.device) -> int:
-    """How many images of `size` x `size` pixels to attack at once, unless told otherwise.
+def default_batch_size(size: int, device: torch.device) -> int:
+    """Return how many images of `size` x `size` pixels to attack at once by default.
 
-    Enough to keep the device busy, on a processor not more than its caches hold; the fast
-    backend halves it where memory runs out.
+    They keep a GPU busy and fit into the caches of a CPU. The fast backend halves the number where
+    memory runs out.
     """
     at_32_pixels = CPU_BATCH if device.type == "cpu" else GPU_BATCH
     return min(max(at_32_pixels * 32**2 // size**2, 16), 4 * at_32_pixels)
 
 
 def has_fast_bfloat16(device: torch.device) -> bool:
-    """Whether convolutions run faster in bfloat16 than in float32 there."""
+    """Return whether convolutions run faster in bfloat16 than in float32 on this device."""
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     if device.type != "cpu":
         return False
     if torch.backends.cpu.get_cpu_capability() in ("DEFAULT", "NO AVX", "AVX2"):
-        return False  # what PyTorch was told to use, whatever the processor has
-    # Instructions for it; PyTorch has no public name for the question.
+        return False  # PyTorch is limited to these, whatever the processor has
+    # PyTorch has no public name for asking whether the processor has instructions for it.
     asks = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
     return any(bool(getattr(torch.cpu, name, lambda: False)()) for name in asks)

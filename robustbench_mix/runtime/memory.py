@@ -1,7 +1,8 @@
-"""What to do when memory runs out, on the GPU or on the host."""
+"""Handle memory that runs out, on the GPU or on the host."""
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,16 +11,27 @@ from typing import TypeVar
 import torch
 
 from robustbench_mix.errors import RbmixError, is_out_of_memory
-from robustbench_mix.runtime.progress import say
+
+logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
 
-def halving(work: Callable[[int, list[T]], None], batch: list[T], batch_size: int) -> int:
-    """Do `work(batch_size, batch)` on as much as fits into memory; the batch size that did.
+def retry_with_smaller_batches(
+    work: Callable[[int, list[T]], None], batch: list[T], batch_size: int
+) -> int:
+    """Call `work(batch_size, batch)`, and halve both whenever memory runs out.
 
-    Starts with all of it and halves both after running out of memory. What does not fit one
-    image at a time is raised as RbmixError.
+    Args:
+        work: Processes a batch; it is called again with a part of it after it ran out of memory.
+        batch: The items of the whole batch.
+        batch_size: How many items `work` may process at once.
+
+    Returns:
+        The batch size that fitted; `work` was done on that many items of the batch.
+
+    Raises:
+        RbmixError: One item alone does not fit.
     """
     while True:
         try:
@@ -28,19 +40,19 @@ def halving(work: Callable[[int, list[T]], None], batch: list[T], batch_size: in
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
-            said = str(error).partition("\n")[0][:120]
-        # Outside the handler, where the error still holds on to what was allocated.
+            message = str(error).partition("\n")[0][:120]
+        # Not in the handler: there the error keeps what was allocated alive.
         if batch_size == 1:
-            raise RbmixError(f"out of memory with a batch of one image ({said})")
+            raise RbmixError(f"out of memory with a batch of one image ({message})")
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
         batch_size = (batch_size + 1) // 2
         batch = batch[:batch_size]
-        say(f"out of memory: going on with batches of {batch_size}")
+        logger.info(f"out of memory: going on with batches of {batch_size}")
 
 
-def memory_size() -> int | None:
-    """Bytes of this machine's memory, None where the system does not tell."""
+def total_memory_bytes() -> int | None:
+    """Return the bytes of this machine's memory, None if the system does not say."""
     try:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, OSError, ValueError):
@@ -48,11 +60,15 @@ def memory_size() -> int | None:
 
 
 @contextmanager
-def told(doing: str) -> Iterator[None]:
-    """Running out of memory within the block is an RbmixError that says while `doing` what."""
+def report_out_of_memory(activity: str) -> Iterator[None]:
+    """Raise RbmixError if memory runs out within the block.
+
+    Args:
+        activity: What the block does, for the message `out of memory ACTIVITY`.
+    """
     try:
         yield
     except (RuntimeError, MemoryError) as error:
         if not is_out_of_memory(error):
             raise
-        raise RbmixError(f"out of memory {doing}") from error
+        raise RbmixError(f"out of memory {activity}") from error

@@ -1,4 +1,4 @@
-"""How far work is whose size is an estimate, and how long the rest of it will take."""
+"""Estimate how much of some work is done, and how long the rest takes."""
 
 from __future__ import annotations
 
@@ -6,16 +6,20 @@ from collections import deque
 from collections.abc import Callable
 from time import monotonic
 
-SHORTEST = 5.0  # seconds of work that a speed is measured over, at least, if there were so many
-KEPT = 200  # measurements, about
+MIN_WINDOW_SECONDS = 5.0  # of work that a speed is measured over, at least
+MAX_MEASUREMENTS = 200  # about
 
 
 class Pace:
-    """Follows work of which `done` of `total` is done; the total may change as it goes.
+    """Fraction done, speed and time left of work whose total is an estimate.
 
-    The share never falls, and reaches one only at the end. The speed is that of the latter half
-    of what was seen, so that it follows a machine that becomes slower; what was done before
-    (`done` at the start, of a run that goes on) has no part in it.
+    The fraction never falls, and reaches one only at the end. The speed is that of the latter half
+    of the time so far, so that it follows a machine that becomes slower.
+
+    Args:
+        total: How much there is to do, in any unit; `update` may change it.
+        done: How much was done before, by a run that is resumed; the speed leaves it out.
+        clock: Seconds that have passed, as `time.monotonic`.
     """
 
     def __init__(
@@ -25,49 +29,49 @@ class Pace:
         self._seen = deque([(clock(), done)])
         self._began = self._now = clock()
         self.done, self.total = done, total
-        self.share = 0.0
-        self.see(done, total)
+        self.fraction = 0.0
+        self.update(done, total)
 
-    def see(self, done: float, total: float | None = None) -> None:
-        """Take note of how much is done, and of what now."""
+    def update(self, done: float, total: float | None = None) -> None:
+        """Record how much is done by now, and the new total if there is one."""
         self._now = self._clock()
         self.done = done
         self.total = self.total if total is None else total
-        share = 1.0 if self.is_over else min(done / self.total, 1.0)
-        self.share = max(self.share, share)
+        fraction = 1.0 if self.is_over else min(done / self.total, 1.0)
+        self.fraction = max(self.fraction, fraction)
         elapsed = self._now - self._began
-        if self._now - self._seen[-1][0] >= elapsed / KEPT:
+        if self._now - self._seen[-1][0] >= elapsed / MAX_MEASUREMENTS:
             self._seen.append((self._now, done))
-        half = self._now - max(elapsed / 2, SHORTEST)
+        half = self._now - max(elapsed / 2, MIN_WINDOW_SECONDS)
         while len(self._seen) > 2 and self._seen[1][0] <= half:
             self._seen.popleft()
 
     @property
     def is_over(self) -> bool:
-        """Whether all is done."""
+        """Whether all of it is done."""
         return self.done >= self.total
 
     @property
     def percent(self) -> int:
-        """The share in whole per cent; 100 only when all is done."""
-        return 100 if self.is_over else min(int(100 * self.share), 99)
+        """The fraction in whole per cent; 100 only when all is done."""
+        return 100 if self.is_over else min(int(100 * self.fraction), 99)
 
     @property
-    def seconds(self) -> float:
-        """Since the work was first seen."""
+    def elapsed_seconds(self) -> float:
+        """Seconds since this object was made."""
         return self._clock() - self._began
 
     @property
     def seconds_left(self) -> float | None:
-        """About how many more it takes; None while there is nothing to go by."""
+        """About how many seconds the rest takes; None before anything was done."""
         since, before = self._seen[0]
         if self.is_over or self.done <= before:
             return None
         return (self.total - self.done) * (self._now - since) / (self.done - before)
 
 
-def duration(seconds: float) -> str:
-    """As 40 s, 2.5 min, 12 min, 3.5 h or 2.1 days."""
+def format_duration(seconds: float) -> str:
+    """Return a duration in words: 40 s, 2.5 min, 12 min, 3.5 h or 2.1 days."""
     for limit, unit, size in ((100, "s", 1), (6000, "min", 60), (172_800, "h", 3600)):
         if seconds < limit:
             digits = 1 if unit == "h" or (unit == "min" and seconds < 600) else 0

@@ -1,8 +1,8 @@
-"""Algorithms and models of other packages, by their entry points.
+"""Attacks and models of other packages, by their entry points.
 
-A package registers an attack under `robustbench_mix.algorithms`, a function that returns a
-network under `robustbench_mix.models`. Nothing is imported before it is asked for by name, so
-that a broken package breaks nothing but itself.
+A package registers an attack under `robustbench_mix.algorithms`, and a function that returns a
+network under `robustbench_mix.models`. Nothing is imported before it is used by name, so a broken
+package breaks nothing but itself.
 """
 
 from __future__ import annotations
@@ -17,24 +17,30 @@ from robustbench_mix.errors import RbmixError
 GROUPS = {"algorithm": "robustbench_mix.algorithms", "model": "robustbench_mix.models"}
 
 
-def algorithms() -> dict[str, Callable[[], Any]]:
-    """By name, a function that imports the attack; raises RbmixError as `_load`."""
-    return _loaders("algorithm")
+def attack_loaders() -> dict[str, Callable[[], Any]]:
+    """Return a function for each registered attack that imports it.
+
+    The function raises RbmixError if the attack cannot be imported or is not callable.
+    """
+    return _importers("algorithm")
 
 
-def models() -> dict[str, Callable[[], Any]]:
-    """By name, a function that imports what makes the network; raises RbmixError as `_load`."""
-    return _loaders("model")
+def model_loaders() -> dict[str, Callable[[], Any]]:
+    """Return a function for each registered model that imports what makes the network.
+
+    The function raises RbmixError if that cannot be imported or is not callable.
+    """
+    return _importers("model")
 
 
-def packages(kind: str) -> dict[str, str]:
-    """Which packages register each name of a kind (`GROUPS`): `mypackage 1.0`."""
-    return {name: _owners(entries) for name, entries in _registered(kind).items()}
+def registering_packages(kind: str) -> dict[str, str]:
+    """Return the packages that register each name of a kind (`GROUPS`), as `mypackage 1.0`."""
+    return {name: _package_names(entries) for name, entries in _entry_points(kind).items()}
 
 
-def check_free(kind: str, name: str, taken: Iterable[str]) -> None:
-    """Raise RbmixError if a package registers a name that is rbmix's own."""
-    owners = packages(kind)
+def check_not_taken(kind: str, name: str, taken: Iterable[str]) -> None:
+    """Raise RbmixError if another package registers `name`, which is one of our own (`taken`)."""
+    owners = registering_packages(kind)
     if name in owners and name in taken:
         raise RbmixError(
             f"{kind} {name!r} is rbmix's own, and {owners[name]} registers another of that name "
@@ -42,27 +48,27 @@ def check_free(kind: str, name: str, taken: Iterable[str]) -> None:
         )
 
 
-def _loaders(kind: str) -> dict[str, Callable[[], Any]]:
+def _importers(kind: str) -> dict[str, Callable[[], Any]]:
     return {
-        name: partial(_load, kind, name, entries) for name, entries in _registered(kind).items()
+        name: partial(_import, kind, name, entries) for name, entries in _entry_points(kind).items()
     }
 
 
-def _registered(kind: str) -> dict[str, list[EntryPoint]]:
+def _entry_points(kind: str) -> dict[str, list[EntryPoint]]:
     found: dict[str, list[EntryPoint]] = {}
     for entry in entry_points(group=GROUPS[kind]):
         found.setdefault(entry.name, []).append(entry)
     return dict(sorted(found.items()))
 
 
-def _owners(entries: list[EntryPoint]) -> str:
+def _package_names(entries: list[EntryPoint]) -> str:
     names = (f"{e.dist.name} {e.dist.version}" if e.dist else e.value for e in entries)
     return " and ".join(names)
 
 
-def _load(kind: str, name: str, entries: list[EntryPoint]) -> Any:
-    """Import what is registered; raises RbmixError if it cannot be, or is no function."""
-    words = f"{kind} {name!r} of {_owners(entries)}"
+def _import(kind: str, name: str, entries: list[EntryPoint]) -> Any:
+    """Import a registered callable; raise RbmixError if that fails or it is not callable."""
+    words = f"{kind} {name!r} of {_package_names(entries)}"
     if len(entries) > 1:
         raise RbmixError(f"{words}: several packages register that name")
     try:

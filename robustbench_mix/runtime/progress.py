@@ -1,7 +1,12 @@
-"""Progress on standard error: a bar on a terminal, plain lines elsewhere."""
+"""Messages and progress on standard error: a bar on a terminal, plain lines elsewhere.
+
+Modules log to the loggers of their names. Nothing is shown until the edge of the program, a
+command or a worker process, calls `set_quiet`.
+"""
 
 from __future__ import annotations
 
+import logging
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -11,96 +16,125 @@ from time import monotonic
 from typing import Protocol, TypeVar
 
 from robustbench_mix.errors import one_line
-from robustbench_mix.runtime.pace import Pace, duration
+from robustbench_mix.runtime.pace import Pace, format_duration
 
 T = TypeVar("T")
-PATIENCE = 1.0  # seconds: what takes longer is not done in silence
-BETWEEN = 20.0  # seconds from one plain line to the next, at most about
-TENTHS = 2.0  # seconds between lines that say that another tenth is done, at least
-REDRAWN = 0.1  # seconds between two looks of a bar
-_quiet = False
-_tag = ""
+PATIENCE_SECONDS = 1.0  # work that takes longer is announced
+LINE_INTERVAL_SECONDS = 20.0  # from one plain line to the next, at most about
+TENTH_INTERVAL_SECONDS = 2.0  # between lines that say that another tenth is done, at least
+REDRAW_INTERVAL_SECONDS = 0.1  # between two drawings of a bar
+SILENT = logging.CRITICAL + 1  # a level that no message reaches
+logger = logging.getLogger("robustbench_mix")
+
+
+class _StandardError(logging.Handler):
+    """Write each message as one line to standard error, after `prefix`.
+
+    Rich's own handler would break long paths at the width of the terminal.
+    """
+
+    prefix = ""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        line = one_line(record.getMessage())
+        # Looked up now: a bar that is drawn puts itself in its place.
+        sys.stderr.write(f"{self.prefix} {line}\n" if self.prefix else f"{line}\n")
+        sys.stderr.flush()
+
+
+_handler = _StandardError()
 
 
 def set_quiet(quiet: bool) -> None:
-    """Turn every progress display and message of this module off or on."""
-    global _quiet
-    _quiet = quiet
+    """Show nothing on standard error from now on, or all messages and progress.
+
+    For the edge of the program. It installs the handler of the logger `robustbench_mix`.
+    """
+    logger.addHandler(_handler)
+    logger.propagate = False
+    logger.setLevel(SILENT if quiet else logging.INFO)
 
 
 def is_quiet() -> bool:
-    """Whether nothing is displayed."""
-    return _quiet
-
-
-def hush_libraries() -> None:
-    """Ignore what PyTorch says of kernels of even size, which no user can change."""
-    warnings.filterwarnings("ignore", "Using padding='same' with even kernel")
-
-
-def lines_only(tag: str) -> None:
-    """Show no bars, and begin every line with `tag`: one of several that speak at once."""
-    global _tag
-    _tag = tag
+    """Return whether messages and progress are hidden."""
+    return not logger.isEnabledFor(logging.INFO)
 
 
 @contextmanager
 def silenced() -> Iterator[None]:
-    """Quiet within the block, as before after it."""
-    before = _quiet
-    set_quiet(True)
+    """Show nothing within the block; restore the level after it."""
+    before = logger.level
+    logger.setLevel(SILENT)
     try:
         yield
     finally:
-        set_quiet(before)
+        logger.setLevel(before)
 
 
-def say(text: str) -> None:
-    """One line on standard error, unless quiet."""
-    if not _quiet:
-        sys.stderr.write(f"{_tag} {one_line(text)}\n" if _tag else f"{one_line(text)}\n")
-        sys.stderr.flush()
+def ignore_library_warnings() -> None:
+    """Ignore PyTorch's warning about kernels of even size: no user can change it."""
+    warnings.filterwarnings("ignore", "Using padding='same' with even kernel")
+
+
+def set_line_prefix(prefix: str) -> None:
+    """Begin every line with `prefix` and draw no bars: for one of several workers."""
+    _handler.prefix = prefix
 
 
 @contextmanager
-def doing(text: str) -> Iterator[None]:
-    """Say what the block does if it takes longer than a moment, and again if it takes long."""
+def report_if_slow(text: str) -> Iterator[None]:
+    """Log what the block does if it takes longer than `PATIENCE_SECONDS`, and again now and then.
+
+    Args:
+        text: What it does, for example `reading data set digits`.
+    """
     began = said = monotonic()
 
     def speak() -> None:
         nonlocal said
         now = monotonic()
         if said == began:
-            say(text)
-        elif now - said >= BETWEEN:
-            say(f"{text}: {duration(now - began)} so far")
+            logger.info(text)
+        elif now - said >= LINE_INTERVAL_SECONDS:
+            logger.info(f"{text}: {format_duration(now - began)} so far")
         else:
             return
         said = now
 
-    with _every(PATIENCE, speak):
+    with _calling_every(PATIENCE_SECONDS, speak):
         yield
 
 
 class Update(Protocol):
-    """Moves a bar to `done`, of a new `total` if there is one, and shows `note` behind it.
+    """Move a progress bar.
 
-    Without a note the last one stays.
+    Args:
+        done: How much is done by now.
+        note: Shown behind the bar; '' keeps the last one.
+        total: The new total; None keeps the last one.
     """
 
     def __call__(self, done: float, note: str = "", total: float | None = None) -> None: ...
 
 
 @contextmanager
-def bar(description: str, total: float, done: float = 0.0) -> Iterator[Update]:
-    """Yield a function that moves the bar from `done` on; plain lines where there is no terminal.
+def progress_bar(description: str, total: float, done: float = 0.0) -> Iterator[Update]:
+    """Show a progress bar on a terminal, and plain lines elsewhere.
 
-    A line comes after a moment, at every tenth, and at least every 30 seconds however long a
-    step takes; work that is done in a moment says nothing. Call it as often as you like.
+    A line comes after a moment, at every tenth, and at least every 30 seconds however long a step
+    takes. Work that is done in a moment shows nothing.
+
+    Args:
+        description: What the work is.
+        total: How much there is to do, in any unit.
+        done: How much of it was done before.
+
+    Yields:
+        A function that moves the bar; it can be called at any rate.
     """
-    if _quiet:
-        yield _silent
-    elif sys.stderr.isatty() and not _tag:
+    if is_quiet():
+        yield _show_nothing
+    elif sys.stderr.isatty() and not _handler.prefix:
         from rich.console import Console
         from rich.progress import BarColumn, Progress, TextColumn
 
@@ -111,47 +145,50 @@ def bar(description: str, total: float, done: float = 0.0) -> Iterator[Update]:
         )
         with Progress(*columns, console=Console(stderr=True)) as display:
             task = display.add_task(one_line(description), total=1.0, words="")
-            yield _Shown(
+            yield _BarOnTerminal(
                 Pace(total, done),
-                lambda share, words: display.update(task, completed=share, words=words),
+                lambda fraction, words: display.update(task, completed=fraction, words=words),
             )
     else:
-        lines = _Lines(description, Pace(total, done))
-        with _every(PATIENCE, lines.speak):
+        lines = _PlainLines(description, Pace(total, done))
+        with _calling_every(PATIENCE_SECONDS, lines.speak):
             yield lines
         lines.end()
 
 
 def track(items: Sequence[T], description: str) -> Iterator[T]:
-    """Iterate over `items` with a bar."""
-    with bar(description, len(items)) as update:
+    """Iterate over `items` and show a progress bar."""
+    with progress_bar(description, len(items)) as update:
         for i, item in enumerate(items):
             yield item
             update(i + 1)
 
 
-def _silent(done: float, note: str = "", total: float | None = None) -> None:
-    """Show nothing."""
+def _show_nothing(done: float, note: str = "", total: float | None = None) -> None:
+    """No-op progress callback."""
 
 
-class _Shown:
-    """Draws the bar anew, but not more often than one can see."""
+class _BarOnTerminal:
+    """Redraws a bar, at most every `REDRAW_INTERVAL_SECONDS`."""
 
     def __init__(self, pace: Pace, draw: Callable[[float, str], None]) -> None:
         self._pace, self._draw = pace, draw
         self._note = ""
-        self._drawn = -REDRAWN
+        self._drawn = -REDRAW_INTERVAL_SECONDS
 
     def __call__(self, done: float, note: str = "", total: float | None = None) -> None:
         self._note = note or self._note
-        self._pace.see(done, total)
-        if self._pace.is_over or self._pace.seconds - self._drawn >= REDRAWN:
-            self._drawn = self._pace.seconds
-            self._draw(self._pace.share, _words(self._pace, self._note))
+        self._pace.update(done, total)
+        if (
+            self._pace.is_over
+            or self._pace.elapsed_seconds - self._drawn >= REDRAW_INTERVAL_SECONDS
+        ):
+            self._drawn = self._pace.elapsed_seconds
+            self._draw(self._pace.fraction, _describe(self._pace, self._note))
 
 
-class _Lines:
-    """Says how far the work is, now and then; called by the work and by a clock."""
+class _PlainLines:
+    """Logs how much is done, now and then; called by the work and by a timer."""
 
     def __init__(self, description: str, pace: Pace) -> None:
         self._description, self._pace = description, pace
@@ -164,45 +201,47 @@ class _Lines:
     def __call__(self, done: float, note: str = "", total: float | None = None) -> None:
         with self._lock:
             self._note = note or self._note
-            self._pace.see(done, total)
+            self._pace.update(done, total)
         self.speak()
 
     def speak(self) -> None:
-        """Say a line if it is time."""
+        """Log a line if it is time."""
         with self._lock:
             if not self._pace.is_over and self._is_time():
                 self._say()
 
     def end(self) -> None:
-        """Say the last line, unless it was over in a moment."""
-        if self._pace.is_over and (not self._first or self._pace.seconds >= PATIENCE):
+        """Log the last line, unless the work was over in a moment."""
+        if self._pace.is_over and (
+            not self._first or self._pace.elapsed_seconds >= PATIENCE_SECONDS
+        ):
             self._say()
 
     def _is_time(self) -> bool:
-        waited = self._pace.seconds - self._said
-        if self._first and not _tag:
-            return waited >= PATIENCE
-        # Of several that speak at once each says little.
-        is_further = self._pace.percent // 10 > self._tenth and not _tag
-        return waited >= (TENTHS if is_further else BETWEEN)
+        waited = self._pace.elapsed_seconds - self._said
+        if self._first and not _handler.prefix:
+            return waited >= PATIENCE_SECONDS
+        # One of several workers logs less.
+        is_further = self._pace.percent // 10 > self._tenth and not _handler.prefix
+        return waited >= (TENTH_INTERVAL_SECONDS if is_further else LINE_INTERVAL_SECONDS)
 
     def _say(self) -> None:
         self._first = False
-        self._said = self._pace.seconds
+        self._said = self._pace.elapsed_seconds
         self._tenth = self._pace.percent // 10
-        say(f"{self._description}: {_words(self._pace, self._note)}")
+        logger.info(f"{self._description}: {_describe(self._pace, self._note)}")
 
 
-def _words(pace: Pace, note: str) -> str:
-    """As `45 %, 12 min left (square, 3 open)`."""
+def _describe(pace: Pace, note: str) -> str:
+    """Return the state of the work as `45 %, 12 min left (square, 3 open)`."""
     left = pace.seconds_left
-    time_left = "" if left is None else f", {duration(left)} left"
+    time_left = "" if left is None else f", {format_duration(left)} left"
     return f"{pace.percent} %{time_left}{f' ({note})' if note else ''}"
 
 
 @contextmanager
-def _every(seconds: float, call: Callable[[], None]) -> Iterator[None]:
-    """Call something every so often, from a thread of its own, while the block runs."""
+def _calling_every(seconds: float, call: Callable[[], None]) -> Iterator[None]:
+    """Call a function every so many seconds, from a thread of its own, while the block runs."""
     over = Event()
 
     def work() -> None:

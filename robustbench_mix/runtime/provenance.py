@@ -1,4 +1,4 @@
-"""Where a number comes from: versions, commit, date."""
+"""Record where a number comes from: versions, commit, date."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PACKAGES = ("robustbench-mix", "torch", "torchvision", "foolbox", "pyautoattack"
 
 
 def versions() -> dict[str, str]:
-    """The installed version of everything that could change a result."""
+    """Return the installed version of each package that could change a result."""
     found = {}
     for package in PACKAGES:
         try:
@@ -27,7 +27,7 @@ def versions() -> dict[str, str]:
 
 @cache
 def commit() -> str:
-    """The project's commit when run from its checkout, `-dirty` if changed, else ''."""
+    """Return the commit of the checkout that runs, with `-dirty` if it was changed; else ''."""
     here = Path(__file__).resolve().parents[1]
     if _git(here, "ls-files", "--error-unmatch", "runtime/provenance.py") is None:
         return ""
@@ -39,9 +39,12 @@ def commit() -> str:
 
 
 def today() -> str:
-    """The day in UTC, as 2026-01-31; that of `SOURCE_DATE_EPOCH` (seconds) where it is set.
+    """Return the day in UTC, as 2026-01-31, or that of `SOURCE_DATE_EPOCH` (seconds) if it is set.
 
-    The variable is reproducible-builds.org's, for the same bytes on another day.
+    The variable, of reproducible-builds.org, gives the same bytes on another day.
+
+    Raises:
+        RbmixError: The variable is not a date.
     """
     epoch = os.environ.get("SOURCE_DATE_EPOCH", "")
     if not epoch.isdecimal():

@@ -1,4 +1,4 @@
-"""How many threads of a CPU to compute on, by what a step takes now.
+"""Choose the number of CPU threads by timing a step.
 
 Threads wait for each other at every layer. Where another process keeps one of the cores busy,
 two threads on two cores can be several times slower than one alone.
@@ -15,61 +15,61 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
-EVERY_SECONDS = 20.0  # between two choices
-SHARE = 0.02  # of the time that choosing may take
+INTERVAL_SECONDS = 20.0  # between two choices, at least, at least
+MAX_TIME_SHARE = 0.02  # the share of the time that choosing may take
 REPEATS = 3
-IMAGES = 16  # that a step takes
+MAX_IMAGES = 16  # of a timed step
 
 
-class ThreadChoice:
-    """Set the number of threads that a step is fastest with, and ask again now and then.
+class ThreadTuner:
+    """Sets the number of threads that a step is fastest with, and times it again now and then.
 
     Args:
-        step: What is timed, given images (B, C, H, W); it changes nothing.
-        most: The largest number of threads; 1 leaves nothing to choose.
+        step: The step to time, given images (B, C, H, W); it must change nothing.
+        max_threads: The largest number of threads; 1 leaves nothing to choose.
         clock: Seconds that have passed, as `time.perf_counter`.
     """
 
     def __init__(
         self,
         step: Callable[[Tensor], object],
-        most: int,
+        max_threads: int,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         self.step = step
-        self.counts = candidates(most)
+        self.counts = thread_counts(max_threads)
         self.clock = clock
         self.due = clock()
 
     def __call__(self, x: Tensor) -> None:
-        """Choose anew if that is due, by a few of the images `x` (B, C, H, W) on a CPU."""
+        """Choose again if that is due, by a few of the images `x`, (B, C, H, W) on a CPU."""
         if len(self.counts) == 1 or x.device.type != "cpu" or self.clock() < self.due:
             return
         started = self.clock()
-        seconds = {count: self._seconds(count, x[:IMAGES].detach()) for count in self.counts}
+        seconds = {count: self._seconds(count, x[:MAX_IMAGES].detach()) for count in self.counts}
         torch.set_num_threads(min(self.counts, key=seconds.__getitem__))
         spent = self.clock() - started
-        self.due = self.clock() + max(EVERY_SECONDS, spent / SHARE)
+        self.due = self.clock() + max(INTERVAL_SECONDS, spent / MAX_TIME_SHARE)
 
     def _seconds(self, count: int, x: Tensor) -> float:
         torch.set_num_threads(count)
-        self.step(x)  # threads that are new start here
+        self.step(x)  # starts new threads, which is not timed
         started = self.clock()
         for _ in range(REPEATS):
             self.step(x)
         return self.clock() - started
 
 
-def candidates(most: int) -> list[int]:
-    """Numbers of threads to try: `most`, halved down to 1."""
-    counts = [max(most, 1)]
+def thread_counts(max_threads: int) -> list[int]:
+    """Return the numbers of threads to try: `max_threads`, halved down to 1."""
+    counts = [max(max_threads, 1)]
     while counts[-1] > 1:
         counts.append(counts[-1] // 2)
     return counts
 
 
-class Watched(Protocol):
-    """A network that calls `before_pass` with the images of each forward pass."""
+class HookedModel(Protocol):
+    """A model that calls `before_pass` with the images of each forward pass."""
 
     net: nn.Module
     dtype: torch.dtype
@@ -77,14 +77,14 @@ class Watched(Protocol):
 
 
 @contextmanager
-def chosen_threads(*targets: Watched) -> Iterator[None]:
-    """Choose threads while networks are attacked within the block; as before after it.
+def tune_threads(*targets: HookedModel) -> Iterator[None]:
+    """Choose the number of threads while models are attacked within the block.
 
-    Up to as many threads as were set before are tried.
+    Up to as many threads as are set now are tried; this number is restored afterwards.
     """
     before = torch.get_num_threads()
     for target in targets:
-        target.before_pass = ThreadChoice(partial(_gradient, target), before)
+        target.before_pass = ThreadTuner(partial(_gradient_step, target), before)
     try:
         yield
     finally:
@@ -93,10 +93,10 @@ def chosen_threads(*targets: Watched) -> Iterator[None]:
             target.before_pass = None
 
 
-def _gradient(target: Watched, x: Tensor) -> None:
+def _gradient_step(target: HookedModel, x: Tensor) -> None:
     """A forward pass and an input gradient, where there is one."""
     point = x.to(target.dtype, memory_format=torch.channels_last, copy=True).requires_grad_()
-    # What a network draws for this is not missing elsewhere; what it refuses, the attack tells.
+    # The random state is restored afterwards; the attack itself reports an error of the model.
     with torch.random.fork_rng(devices=[]), torch.enable_grad(), suppress(RuntimeError):
         logits = target.net(point)
         if logits.requires_grad:

@@ -1,4 +1,4 @@
-"""Jobs that are timed: single steps of a network, and two side by side, A B A B."""
+"""Time single steps of a network, and two jobs side by side, A B A B."""
 
 from __future__ import annotations
 
@@ -13,8 +13,12 @@ from torch.nn import functional as F
 Step = Callable[[], object]
 
 
-def seconds(job: Callable[[], Any], device: torch.device) -> tuple[float, Any]:
-    """Wall time of a job, with the device's queue empty before and after, and its result."""
+def time_call(job: Callable[[], Any], device: torch.device) -> tuple[float, Any]:
+    """Call a job and time it.
+
+    Returns:
+        The wall time in seconds, with the device's queue empty before and after, and the result.
+    """
     _wait(device)
     started = time.perf_counter()
     result = job()
@@ -22,21 +26,26 @@ def seconds(job: Callable[[], Any], device: torch.device) -> tuple[float, Any]:
     return time.perf_counter() - started, result
 
 
-def ratios(
+def time_ratios(
     slow: Callable[[], Any], fast: Callable[[], Any], repeats: int, device: torch.device
 ) -> tuple[list[float], Any, Any]:
-    """Time of `slow` over time of `fast`, in alternation, and the last result of each."""
+    """Time two jobs in alternation.
+
+    Returns:
+        The time of `slow` over the time of `fast`, for each repetition, and the last result of
+        each.
+    """
     found = []
     first = second = None
     for _ in range(repeats):
-        slow_time, first = seconds(slow, device)
-        fast_time, second = seconds(fast, device)
+        slow_time, first = time_call(slow, device)
+        fast_time, second = time_call(fast, device)
         found.append(slow_time / fast_time)
     return found, first, second
 
 
 def gradient_step(logits: Callable[[Tensor], Tensor], x: Tensor, y: Tensor) -> Step:
-    """Forward and input gradient of whatever gives logits, nothing else."""
+    """Return a step that computes logits of x (B, C, H, W) and an input gradient, nothing else."""
 
     def step() -> None:
         point = x.clone().requires_grad_()
@@ -46,7 +55,7 @@ def gradient_step(logits: Callable[[Tensor], Tensor], x: Tensor, y: Tensor) -> S
 
 
 def training_step(model: nn.Module, x: Tensor, y: Tensor) -> Step:
-    """Forward, backward and update."""
+    """Return a step of training: forward, backward and update, on x (B, C, H, W) and y (B,)."""
     model.train()
     parameters = [p for p in model.parameters() if p.requires_grad]
     optimizer = torch.optim.SGD(parameters, lr=1e-3, momentum=0.9, nesterov=True, fused=True)

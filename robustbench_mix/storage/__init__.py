@@ -1,1 +1,1 @@
-"""Files: paths, locks, whole writes, wary reads, and folders elsewhere."""
+"""Files: paths, locks, atomic writes, reads that trust nothing, and remote results."""

@@ -1,4 +1,4 @@
-"""The one way to write a file: whole, or not at all."""
+"""Write a file as a whole or not at all."""
 
 from __future__ import annotations
 
@@ -13,22 +13,27 @@ from pathlib import Path
 from robustbench_mix.errors import RbmixError
 
 
-def part() -> str:
-    """How a file ends while this machine writes it."""
+def partial_suffix() -> str:
+    """Return the suffix that files have while this machine writes them."""
     return f".{re.sub('[^A-Za-z0-9-]', '_', socket.gethostname())[:40]}.part"
 
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Yield a temporary path beside `path` and rename it to `path` on success.
+    """Yield a temporary path beside `path`, and rename it to `path` if the block succeeds.
 
-    The temporary one carries this machine's name: another machine that shares the folder does
-    not take it for what a dead process left. Raises RbmixError if the folder cannot be written.
+    The temporary name contains the name of this machine, so that another machine that shares the
+    folder does not remove it as the leftover of a dead process.
+
+    Raises:
+        RbmixError: The folder cannot be written.
     """
     temporary = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=part(), dir=path.parent)
+        handle, name = tempfile.mkstemp(
+            prefix=f".{path.name}.", suffix=partial_suffix(), dir=path.parent
+        )
         os.close(handle)
         temporary = Path(name)
         yield temporary
@@ -39,12 +44,12 @@ def replacing(path: Path) -> Iterator[Path]:
             os.fsync(written.fileno())
         temporary.replace(path)
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
-        raise RbmixError(f"cannot write {path}: {reason(error)}") from error
+        raise RbmixError(f"cannot write {path}: {error_reason(error)}") from error
     finally:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
 
 
-def reason(error: Exception) -> str:
-    """What the system says of it."""
+def error_reason(error: Exception) -> str:
+    """Return the system's message for an error."""
     return getattr(error, "strerror", None) or str(error)

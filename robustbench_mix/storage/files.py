@@ -1,4 +1,4 @@
-"""Files that are either whole or absent."""
+"""Write and remove files, here and in remote results."""
 
 from __future__ import annotations
 
@@ -12,37 +12,40 @@ from pathlib import Path
 from robustbench_mix.errors import RbmixError
 from robustbench_mix.storage import atomic, remote
 
-LONGEST = 150  # characters of a name; systems allow 255 bytes, and endings are added
-_notes: list[set[Path]] = []
+MAX_NAME_CHARACTERS = 150  # systems allow 255 bytes, and suffixes are added
+_recorders: list[set[Path]] = []
 
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Yield a temporary path beside `path` and rename it to `path` on success.
+    """Yield a temporary path beside `path`, and rename it to `path` if the block succeeds.
 
-    A reader never sees half a file, and a failure leaves the old one. What belongs to a results
-    folder elsewhere is there first. Raises RbmixError if the folder cannot be written.
+    A reader never sees half a file, and a failure leaves the old one. A file of remote results is
+    uploaded before it is renamed.
+
+    Raises:
+        RbmixError: The folder, or the remote one, cannot be written.
     """
     with atomic.replacing(path) as temporary:
         yield temporary
-        remote.put(temporary, path)
-    for found in _notes:
+        remote.upload(temporary, path)
+    for found in _recorders:
         found.add(path)
 
 
 @contextmanager
-def noted() -> Iterator[set[Path]]:
-    """The files that this process has written within the block so far."""
+def record_written_files() -> Iterator[set[Path]]:
+    """Yield the set of files that this process has written within the block so far."""
     found: set[Path] = set()
-    _notes.append(found)
+    _recorders.append(found)
     try:
         yield found
     finally:
-        _notes.remove(found)
+        _recorders.remove(found)
 
 
 def remove(path: Path) -> None:
-    """Remove a file, also where it is mirrored from; nothing if it is not there."""
+    """Remove a file, here and from the remote results; a missing one is no error."""
     remote.remove(path)
     path.unlink(missing_ok=True)
 
@@ -58,46 +61,46 @@ def write_text(path: Path, text: str) -> None:
     write_bytes(path, text.encode())
 
 
-def write_changed(content: Mapping[Path, str | bytes]) -> list[Path]:
-    """Write the files that do not hold this already; which those are."""
-    changed = differing(content)
+def write_if_changed(content: Mapping[Path, str | bytes]) -> list[Path]:
+    """Write the files whose content differs, and return their paths."""
+    changed = files_that_differ(content)
     for path in changed:
-        write_bytes(path, _bytes(content[path]))
+        write_bytes(path, _encode(content[path]))
     return changed
 
 
-def differing(content: Mapping[Path, str | bytes]) -> list[Path]:
-    """The files that do not hold this."""
+def files_that_differ(content: Mapping[Path, str | bytes]) -> list[Path]:
+    """Return the paths whose files are missing or have another content."""
     return [
         path
         for path, wanted in content.items()
-        if not path.is_file() or path.read_bytes() != _bytes(wanted)
+        if not path.is_file() or path.read_bytes() != _encode(wanted)
     ]
 
 
-def _bytes(content: str | bytes) -> bytes:
+def _encode(content: str | bytes) -> bytes:
     return content.encode() if isinstance(content, str) else content
 
 
 def safe_name(text: str) -> str:
-    """The text as a file name, or part of one, on any system, that never leads elsewhere.
+    """Return the text as a file name, or part of one, that is valid on any system.
 
-    Other characters become `_`, and so does a dot at the beginning; of a long one, the end
-    becomes a hash of the whole.
+    Other characters than letters, digits and `_.+-` become `_`, and so does a dot at the
+    beginning. The end of a long text is replaced by a hash of the whole.
     """
     name = re.sub(r"^\.|[^A-Za-z0-9_.+-]", "_", text)
-    if len(name) <= LONGEST:
+    if len(name) <= MAX_NAME_CHARACTERS:
         return name
     digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:12]
-    return f"{name[: LONGEST - 13]}-{digest}"
+    return f"{name[: MAX_NAME_CHARACTERS - 13]}-{digest}"
 
 
 def check_writable(folder: Path) -> None:
-    """Raise RbmixError unless files can be made in `folder` (created if missing)."""
+    """Raise RbmixError unless files can be created in `folder`, which is created if missing."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
             pass
     except (OSError, ValueError) as error:
-        raise RbmixError(f"cannot write to {folder}: {atomic.reason(error)}") from error
+        raise RbmixError(f"cannot write to {folder}: {atomic.error_reason(error)}") from error
     remote.check_writable(folder)

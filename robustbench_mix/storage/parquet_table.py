@@ -67,7 +67,7 @@ def read(
     Raises:
         RbmixError: The file holds anything else, or would take far more memory than its size.
     """
-    raw = reading.content(path, "records", reading.RECORDS)
+    raw = reading.read_bytes(path, "records", reading.MAX_RECORDS_BYTES)
     refusal = f"records {path} are damaged"
     plain, values = _opened(raw, columns, set(optional), refusal)
     header = validation.decode(plain, kind, refusal)
@@ -84,7 +84,7 @@ def _opened(
     import pyarrow as pa
     from pyarrow import parquet
 
-    with reading.parsing(refusal), parquet.ParquetFile(pa.BufferReader(raw)) as file:
+    with reading.refuse_on_error(refusal), parquet.ParquetFile(pa.BufferReader(raw)) as file:
         _check_size(file.metadata)
         schema = file.schema_arrow
         if len(set(schema.names)) < len(schema.names):
@@ -96,7 +96,7 @@ def _opened(
             given = _kind(schema.field(name).type)
             if given not in kind.rstrip("?").split("|") and not (given == "null" and "?" in kind):
                 raise ValueError(f"{name} is {given}, not {kind}")
-        header = reading.from_json((schema.metadata or {})[KEY], refusal)
+        header = reading.parse_json((schema.metadata or {})[KEY], refusal)
         table = file.read(list(chosen), use_threads=False)
         table.validate(full=True)
         for name, kind in chosen.items():
@@ -113,8 +113,8 @@ def _check_size(metadata: Any) -> None:
     sizes = [group.column(at) for group in groups for at in range(metadata.num_columns)]
     if metadata.num_rows > MAX_ROWS:
         raise ValueError(f"{metadata.num_rows:,} rows (allowed: up to {MAX_ROWS:,})")
-    if sum(column.total_uncompressed_size for column in sizes) > reading.RECORDS:
-        raise ValueError(f"more than {reading.RECORDS:,} bytes when unpacked")
+    if sum(column.total_uncompressed_size for column in sizes) > reading.MAX_RECORDS_BYTES:
+        raise ValueError(f"more than {reading.MAX_RECORDS_BYTES:,} bytes when unpacked")
     if any(column.num_values > MAX_VALUES for column in sizes):
         raise ValueError(f"a column has more than {MAX_VALUES:,} values")
 
@@ -128,7 +128,14 @@ def _kind(type_: Any) -> str:
 
 
 def check_values(path: Path, table: pd.DataFrame, length: int, *, finite: Iterable[str]) -> None:
-    """Raise RbmixError unless lists are `length` long and these columns hold finite numbers."""
+    """Raise RbmixError for a list of another length or a number that is not finite.
+
+    Args:
+        path: The file, for the message.
+        table: Its table.
+        length: How long every list is.
+        finite: The columns that hold finite numbers.
+    """
     for name in table:
         first = table[name].iloc[0]
         if isinstance(first, list) and any(len(one) != length for one in table[name]):

@@ -1,4 +1,4 @@
-"""Where caches and results live, and the paths that users write."""
+"""Find the cache, the results and the checkout; read paths that users write."""
 
 from __future__ import annotations
 
@@ -9,30 +9,31 @@ from pathlib import Path
 
 from robustbench_mix.errors import RbmixError
 
-LOCAL = "local-results"  # ignored by git
+LOCAL_RESULTS = "local-results"  # ignored by git
 
 
-def home() -> Path:
-    """The cache folder: `RBMIX_HOME`, else the platform's user cache."""
+def cache_folder() -> Path:
+    """Return the cache folder: `RBMIX_HOME`, else the platform's user cache."""
     from platformdirs import user_cache_path
 
     override = os.environ.get("RBMIX_HOME")
-    return path_of(override) if override else user_cache_path("rbmix", appauthor=False)
+    return parse_path(override) if override else user_cache_path("rbmix", appauthor=False)
 
 
-def usual_results() -> Path:
-    """Where results are unless a folder is named: `./results`, in a checkout of rbmix `LOCAL`.
+def default_results_folder() -> Path:
+    """Return the results folder that is used if none is named.
 
-    There `results/` is committed evidence, which no run joins unasked.
+    It is `results` in the current folder, but `LOCAL_RESULTS` in a checkout of rbmix: there
+    `results` is committed evidence, to which no run is added unless it is named.
     """
-    root = checkout()
+    root = checkout_root()
     if root is None:
         return Path("results")
-    return Path(LOCAL) if root == Path.cwd() else root / LOCAL
+    return Path(LOCAL_RESULTS) if root == Path.cwd() else root / LOCAL_RESULTS
 
 
-def checkout() -> Path | None:
-    """The root of the checkout of rbmix that the current folder lies in, if it does."""
+def checkout_root() -> Path | None:
+    """Return the root of the checkout of rbmix that contains the current folder, if any."""
     here = Path.cwd()
     for folder in (here, *here.parents):
         is_root = (folder / ".git").exists()
@@ -44,25 +45,25 @@ def checkout() -> Path | None:
 
 
 def _is_ours(project: Path) -> bool:
-    """Whether this is the pyproject.toml of rbmix."""
+    """Return whether this is the pyproject.toml of rbmix."""
     with suppress(OSError, ValueError, AttributeError):
         text = project.read_text(encoding="utf-8")
         return bool(tomllib.loads(text).get("project", {}).get("name") == "robustbench-mix")
     return False
 
 
-def path_of(text: str) -> Path:
-    """The path that a user wrote, `~` included; raises RbmixError for one that cannot be."""
+def parse_path(text: str) -> Path:
+    """Return the path that a user wrote, with `~` expanded; raise RbmixError for no valid path."""
     if "\0" in text:
         raise RbmixError(f"{text!r} is no path")
     try:
         return Path(text).expanduser()
-    except RuntimeError as error:  # nobody of that name
+    except RuntimeError as error:  # no user of that name
         raise RbmixError(f"{text!r} is no path: {error}") from error
 
 
 def is_folder(path: Path) -> bool:
-    """Whether a folder is there; also no for a path that the system does not take."""
+    """Return whether there is a folder at `path`; False for an invalid path."""
     try:
         return path.is_dir()
     except (OSError, ValueError):

@@ -1,7 +1,7 @@
-"""Reading what others may have made: regular files, not too large, parsed or refused in one line.
+"""Read files that others may have made: check type and size, parse, refuse in one line.
 
-Every reader of the package comes through here: nothing in a file is trusted, and whatever a
-parser makes of hostile bytes is an RbmixError.
+Every reader of the package uses this module. Nothing in a file is trusted, and any error of a
+parser becomes an RbmixError.
 """
 
 from __future__ import annotations
@@ -17,21 +17,26 @@ from typing import Any
 
 from robustbench_mix.errors import RbmixError, first_line
 
-# Bytes that a file may have. A specification is small because the standard library takes
-# seconds over dotted keys of that length, and minutes over four times as long ones.
-SPEC = 2**14
-COMPANION = 2**20
-BASELINE = 2**25  # 100,000 images
-STATE = RECORDS = 2**28
-IMAGE = 2**26
-WEIGHTS = 2**35
+# The largest files that are read. Specifications are small because the standard library needs
+# seconds for dotted keys of that length, and minutes for keys of four times the length.
+MAX_SPEC_BYTES = 2**14
+MAX_COMPANION_BYTES = 2**20
+MAX_BASELINE_BYTES = 2**25  # 100,000 images
+MAX_STATE_BYTES = MAX_RECORDS_BYTES = 2**28
+MAX_IMAGE_BYTES = 2**26
+MAX_WEIGHTS_BYTES = 2**35
 
 
-def check(path: Path, what: str, limit: int) -> os.stat_result:
-    """What the system knows of the file; `what` it is for the messages.
+def check_file(path: Path, what: str, max_bytes: int) -> os.stat_result:
+    """Check that a file can be read safely, and return its status.
 
-    Raises RbmixError unless it is a regular file (no folder, pipe or device) of at most
-    `limit` bytes.
+    Args:
+        path: The file.
+        what: What it is, for the messages.
+        max_bytes: The largest allowed size.
+
+    Raises:
+        RbmixError: It is missing, too large, or not a regular file but a folder, pipe or device.
     """
     try:
         found = path.stat()
@@ -39,29 +44,35 @@ def check(path: Path, what: str, limit: int) -> os.stat_result:
         raise RbmixError(f"cannot read {what} {path}: {_reason(error)}") from error
     if not stat.S_ISREG(found.st_mode):
         raise RbmixError(f"cannot read {what} {path}: it is not a regular file")
-    if found.st_size > limit:
-        raise RbmixError(f"{what} {path} has {found.st_size:,} bytes (allowed: at most {limit:,})")
+    if found.st_size > max_bytes:
+        raise RbmixError(
+            f"{what} {path} has {found.st_size:,} bytes (allowed: at most {max_bytes:,})"
+        )
     return found
 
 
-def content(path: Path, what: str, limit: int) -> bytes:
-    """The bytes of the file; raises RbmixError as `check` does."""
-    check(path, what, limit)
+def read_bytes(path: Path, what: str, max_bytes: int) -> bytes:
+    """Return the bytes of a file; arguments and errors as `check_file`."""
+    check_file(path, what, max_bytes)
     try:
         with path.open("rb") as file:
-            found = file.read(limit + 1)
+            found = file.read(max_bytes + 1)
     except OSError as error:
         raise RbmixError(f"cannot read {what} {path}: {_reason(error)}") from error
-    if len(found) > limit:  # a file of the system's own, whose size is said to be 0
-        raise RbmixError(f"{what} {path} is too large (allowed: at most {limit:,} bytes)")
+    if len(found) > max_bytes:  # a file of the system, which reports a size of 0
+        raise RbmixError(f"{what} {path} is too large (allowed: at most {max_bytes:,} bytes)")
     return found
 
 
 @contextmanager
-def parsing(refusal: str, hint: str = "") -> Iterator[None]:
-    """Whatever is raised within the block is an RbmixError: the refusal, why, and the hint.
+def refuse_on_error(refusal: str, hint: str = "") -> Iterator[None]:
+    """Turn any error within the block into an RbmixError.
 
     Parsers answer hostile bytes with errors of every kind, recursion and memory among them.
+
+    Args:
+        refusal: What the message begins with; the error's own message follows in brackets.
+        hint: What the message ends with, for example `; delete it`.
     """
     try:
         yield
@@ -71,25 +82,32 @@ def parsing(refusal: str, hint: str = "") -> Iterator[None]:
         raise RbmixError(f"{refusal} ({first_line(error)}){hint}") from error
 
 
-def toml(path: Path, what: str) -> dict[str, Any]:
-    """The table in a TOML file; raises RbmixError if it cannot be read or is malformed."""
-    raw = content(path, what, SPEC)
-    with parsing(f"{what} {path} is not valid TOML"):
+def read_toml(path: Path, what: str) -> dict[str, Any]:
+    """Return the table in a TOML file; raise RbmixError if it cannot be read or is malformed."""
+    raw = read_bytes(path, what, MAX_SPEC_BYTES)
+    with refuse_on_error(f"{what} {path} is not valid TOML"):
         return tomllib.loads(raw.decode("utf-8"))
 
 
-def from_json(raw: bytes, refusal: str, hint: str = "") -> Any:
-    """The value of a JSON text in UTF-8; raises RbmixError with the refusal and the hint.
+def parse_json(raw: bytes, refusal: str, hint: str = "") -> Any:
+    """Return the value of a JSON text in UTF-8.
 
-    Names may not occur twice in an object, and texts must be such as can be written again.
+    Args:
+        raw: The bytes of the text.
+        refusal: What the message of an error begins with.
+        hint: What it ends with.
+
+    Raises:
+        RbmixError: It is not JSON, a name occurs twice in an object, or a text in it cannot be
+            encoded as UTF-8.
     """
-    with parsing(refusal, hint):
-        value = json.loads(raw.decode("utf-8"), object_pairs_hook=_unique)
+    with refuse_on_error(refusal, hint):
+        value = json.loads(raw.decode("utf-8"), object_pairs_hook=_without_duplicates)
         json.dumps(value, ensure_ascii=False).encode("utf-8")
         return value
 
 
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
         raise ValueError("a name occurs twice in an object")

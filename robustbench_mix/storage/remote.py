@@ -1,7 +1,7 @@
-"""Results folders elsewhere: whatever fsspec reaches, mirrored in the cache.
+"""Remote results: a results folder at a URL that fsspec can open, with a local copy in the cache.
 
-Commands work in the mirror. What they write is there before it is here, and what is not there is
-removed here, so that any machine sees the same folder; two never write half a file each.
+Commands work in the local copy. A file is uploaded before it appears in the copy, and a file that
+is gone from the remote folder is removed from the copy, so that all machines see the same results.
 """
 
 from __future__ import annotations
@@ -16,118 +16,121 @@ from typing import Any
 
 from robustbench_mix.errors import RbmixError, first_line
 from robustbench_mix.storage import atomic, reading
-from robustbench_mix.storage.paths import home, path_of
+from robustbench_mix.storage.paths import cache_folder, parse_path
 
-CHECKPOINTS = "checkpoints"  # of the cache, and beside the records for machines that need them
-URL, LISTING = ".url", ".listing.json"
-STAYS_HERE = ".partial.json"  # changes every few seconds, and is of use here alone
-# What tells that a file changed, as one file system or another names it.
-TELLING = ("size", "mtime", "created", "updated", "LastModified", "ETag", "etag", "md5")
-AT_ONCE = 64  # files fetched side by side
-# File systems on which a file appears when all of it has arrived; elsewhere it is renamed then.
+CHECKPOINTS = "checkpoints"  # in the cache, and in the remote results for other machines
+URL_FILE, LISTING_FILE = ".url", ".listing.json"
+LOCAL_SUFFIX = ".partial.json"  # resume state: changes often, and no other machine needs it
+# The details of a file that change with it, under the names of several file systems.
+CHANGE_FIELDS = ("size", "mtime", "created", "updated", "LastModified", "ETag", "etag", "md5")
+FILES_AT_ONCE = 64  # downloaded side by side
+# File systems on which a file appears once it is complete; on others it is renamed at the end.
 OBJECT_STORES = {"s3", "gs", "gcs", "abfs", "az", "adl", "oss", "oci", "memory"}
 
 
 def is_url(text: str) -> bool:
-    """Whether a results folder is named by a URL rather than by a path."""
+    """Return whether a results folder is named by a URL, not by a path."""
     return "://" in text
 
 
-def folder(text: str) -> Path:
-    """The folder of this name here: a path, or the mirror of a URL, brought up to date.
+def local_folder(text: str) -> Path:
+    """Return the local folder of these results: the path, or the updated copy of a URL.
 
-    Raises RbmixError where the URL cannot be read.
+    Raises:
+        RbmixError: The URL cannot be read.
     """
     if not is_url(text):
-        return path_of(text)
+        return parse_path(text)
     url = text.rstrip("/")
-    here = home() / "mirrors" / hashlib.sha256(url.encode()).hexdigest()[:16]
-    with _reaching(url) as (system, root):
-        with atomic.replacing(here / URL) as temporary:
+    here = cache_folder() / "mirrors" / hashlib.sha256(url.encode()).hexdigest()[:16]
+    with _connect(url) as (system, root):
+        with atomic.replacing(here / URL_FILE) as temporary:
             temporary.write_text(url)
         system.invalidate_cache()
-        _pull(system, root, here)
+        _download_changes(system, root, here)
     return here
 
 
-def spelled(folder: Path) -> str:
-    """What names this folder on any machine: the URL that it mirrors, or its path."""
-    found = _origin(folder / "any")
+def portable_name(folder: Path) -> str:
+    """Return the name of a folder on any machine: the URL of remote results, or its path."""
+    found = _location(folder / "any")
     return found[0] if found else str(folder)
 
 
-def name(path: Path) -> str:
-    """What users call a file: its path, or where it is mirrored from."""
-    found = _origin(path)
+def display_name(path: Path) -> str:
+    """Return the name of a file for messages: its remote path, or its path."""
+    found = _location(path)
     return posixpath.join(*found) if found else str(path)
 
 
-def put(content: Path, path: Path) -> None:
-    """Keep the bytes of `content` where `path` is mirrored from; nothing if it is no mirror."""
-    if (found := _origin(path)) and not path.name.endswith(STAYS_HERE):
-        _send(content, *found)
+def upload(content: Path, path: Path) -> None:
+    """Upload the file `content` as the remote file of `path`; no-op for local results."""
+    if (found := _location(path)) and not path.name.endswith(LOCAL_SUFFIX):
+        _upload(content, *found)
 
 
 def remove(path: Path) -> None:
-    """Remove the file that `path` mirrors; nothing if it is no mirror or there is no such file."""
-    if (found := _origin(path)) and not path.name.endswith(STAYS_HERE):
-        with _reaching(*found) as (system, there):
+    """Remove the remote file of `path`; no-op for local results and for a missing file."""
+    if (found := _location(path)) and not path.name.endswith(LOCAL_SUFFIX):
+        with _connect(*found) as (system, there):
             if system.exists(there):
                 system.rm_file(there)
 
 
 def check_writable(folder: Path) -> None:
-    """Raise RbmixError unless what this folder mirrors can be written; no mirror always can."""
-    if found := _origin(folder / ".writable"):
-        with _reaching(*found) as (system, there):
+    """Raise RbmixError unless the remote results of a folder can be written; no-op for local."""
+    if found := _location(folder / ".writable"):
+        with _connect(*found) as (system, there):
             system.makedirs(posixpath.dirname(there), exist_ok=True)
             system.pipe_file(there, b"")
             system.rm_file(there)
 
 
-def give(checkpoint: str, results: Path) -> None:
-    """Keep the checkpoint of this name beside the results that this folder mirrors."""
-    if found := _origin(results / CHECKPOINTS / checkpoint):
-        _send(home() / CHECKPOINTS / checkpoint, *found)
+def upload_checkpoint(checkpoint: str, results: Path) -> None:
+    """Upload the checkpoint of this file name to remote results; no-op for local ones."""
+    if found := _location(results / CHECKPOINTS / checkpoint):
+        _upload(cache_folder() / CHECKPOINTS / checkpoint, *found)
 
 
-def holds(checkpoint: str, results: Path) -> bool:
-    """Whether other machines find a checkpoint of this name beside the results, if at a URL."""
-    found = _origin(results / CHECKPOINTS / checkpoint)
+def has_checkpoint(checkpoint: str, results: Path) -> bool:
+    """Return whether remote results hold this checkpoint; True for local results."""
+    found = _location(results / CHECKPOINTS / checkpoint)
     if found is None:
         return True
-    with _reaching(*found) as (system, there):
+    with _connect(*found) as (system, there):
         return bool(system.exists(there))
 
 
-def bring(checkpoints: Iterable[str], results: Path) -> None:
-    """Fetch checkpoints of these names that are not in this machine's cache, if they are there."""
+def download_checkpoints(checkpoints: Iterable[str], results: Path) -> None:
+    """Download the checkpoints of these names that are in remote results but not in the cache."""
     for name in checkpoints:
-        found, path = _origin(results / CHECKPOINTS / name), home() / CHECKPOINTS / name
+        found, path = _location(results / CHECKPOINTS / name), cache_folder() / CHECKPOINTS / name
         if found is None or path.exists():
             continue
-        with _reaching(*found) as (system, there):
+        with _connect(*found) as (system, there):
             if system.exists(there):
                 with atomic.replacing(path) as temporary:
                     system.get_file(there, str(temporary))
 
 
-def _origin(path: Path) -> tuple[str, str] | None:
-    """The URL of the results folder that a file belongs to, and its name there."""
-    mirrors = home() / "mirrors"
+def _location(path: Path) -> tuple[str, str] | None:
+    """Return the URL of the remote results that a file belongs to, and its path there, if any."""
+    mirrors = cache_folder() / "mirrors"
     if not path.is_relative_to(mirrors):
         return None
     key, *rest = path.relative_to(mirrors).parts
-    if not rest or rest == [URL] or rest == [LISTING]:
+    if not rest or rest == [URL_FILE] or rest == [LISTING_FILE]:
         return None
-    return reading.content(mirrors / key / URL, "mirror", reading.SPEC).decode(), "/".join(rest)
+    return reading.read_bytes(
+        mirrors / key / URL_FILE, "address of remote results", reading.MAX_SPEC_BYTES
+    ).decode(), "/".join(rest)
 
 
 @contextmanager
-def _reaching(url: str, relative: str = "") -> Iterator[tuple[Any, str]]:
-    """The file system of a URL, and the path there of what is called so below it.
+def _connect(url: str, relative: str = "") -> Iterator[tuple[Any, str]]:
+    """Yield the file system of a URL, and the path of `relative` on it.
 
-    Whatever the file system raises is an RbmixError.
+    Any error of the file system within the block becomes an RbmixError.
     """
     try:
         from fsspec.core import url_to_fs
@@ -140,8 +143,8 @@ def _reaching(url: str, relative: str = "") -> Iterator[tuple[Any, str]]:
         raise RbmixError(f"results folder {url}: {first_line(error)}") from error
 
 
-def _send(content: Path, url: str, relative: str) -> None:
-    with _reaching(url, relative) as (system, there):
+def _upload(content: Path, url: str, relative: str) -> None:
+    with _connect(url, relative) as (system, there):
         above, last = posixpath.split(there)
         system.makedirs(above, exist_ok=True)
         protocols = {system.protocol} if isinstance(system.protocol, str) else {*system.protocol}
@@ -153,9 +156,9 @@ def _send(content: Path, url: str, relative: str) -> None:
         system.mv(temporary, there)
 
 
-def _pull(system: Any, root: str, here: Path) -> None:
-    """Fetch what changed since the last time, and remove what is gone."""
-    kept = here / LISTING
+def _download_changes(system: Any, root: str, here: Path) -> None:
+    """Download what changed since the last time, and remove what is gone."""
+    kept = here / LISTING_FILE
     try:
         before = json.loads(kept.read_text())
     except (OSError, ValueError):
@@ -163,25 +166,25 @@ def _pull(system: Any, root: str, here: Path) -> None:
     listing, changed = {}, []
     for there, found in system.find(root, detail=True).items():
         relative = posixpath.relpath(there, root)
-        if not _is_ours(relative) or found["size"] > reading.RECORDS:
+        if not _is_result(relative) or found["size"] > reading.MAX_RECORDS_BYTES:
             continue
-        listing[relative] = state = {key: str(found[key]) for key in TELLING if key in found}
+        listing[relative] = state = {key: str(found[key]) for key in CHANGE_FIELDS if key in found}
         if before.get(relative) != state or not (here / relative).is_file():
             changed.append((there, here / relative))
-    for start in range(0, len(changed), AT_ONCE):
-        some = dict(changed[start : start + AT_ONCE])
+    for start in range(0, len(changed), FILES_AT_ONCE):
+        some = dict(changed[start : start + FILES_AT_ONCE])
         for there, content in system.cat(list(some), on_error="raise").items():
             with atomic.replacing(some[there]) as temporary:
                 temporary.write_bytes(content)
-    for relative in before.keys() - listing.keys():  # not what another process writes just now
-        if _is_ours(relative):
+    for relative in before.keys() - listing.keys():  # not what another process is writing now
+        if _is_result(relative):
             (here / relative).unlink(missing_ok=True)
     with atomic.replacing(kept) as temporary:
         temporary.write_text(json.dumps(listing))
 
 
-def _is_ours(relative: str) -> bool:
-    """Whether a name is that of a result: not hidden, not leading elsewhere, mirrored at all."""
+def _is_result(relative: str) -> bool:
+    """Return whether a remote path is that of a result: not hidden, not outside, not local."""
     parts = PurePosixPath(relative).parts
     hidden = any(part.startswith(".") for part in parts)  # and `..`
-    return not hidden and parts[0] != CHECKPOINTS and not relative.endswith(STAYS_HERE)
+    return not hidden and parts[0] != CHECKPOINTS and not relative.endswith(LOCAL_SUFFIX)

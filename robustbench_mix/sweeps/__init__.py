@@ -1,1 +1,1 @@
-"""Many trainings and attacks: what a sweep asks for, its plan, and who does it."""
+"""Sweeps of many trainings and attacks: definition, plan, scheduling and execution."""

@@ -1,4 +1,4 @@
-"""About how long a training or an attack will take here: a few steps are timed, then counted."""
+"""Estimate how long a training or an attack takes on this machine, by timing a few steps."""
 
 from __future__ import annotations
 
@@ -8,18 +8,19 @@ from functools import cache
 import torch
 from torch import Tensor, nn
 
+from robustbench_mix.config.model import ModelSpec, Unshuffler
 from robustbench_mix.config.protocols import Protocol
-from robustbench_mix.config.specs import Decoder, ModelSpec, Recipe
+from robustbench_mix.config.training import Recipe
 from robustbench_mix.evaluation.explain import probe_passes, transfer_passes
-from robustbench_mix.evaluation.fast import searched
+from robustbench_mix.evaluation.search_model import search_model
 from robustbench_mix.models import factory
-from robustbench_mix.runtime.timing import Step, gradient_step, seconds, training_step
+from robustbench_mix.runtime.timing import Step, gradient_step, time_call, training_step
 from robustbench_mix.training.unshuffling import build
 
 BATCH = 64
 REPEATS = 3
-# Forward and gradient passes that an image took on the fast backend, rounded up: standard-trained
-# networks in results/runs. What is not named here takes its steps, about half of them again
+# Forward and gradient passes per image on the fast backend, rounded up, of the standard-trained
+# networks in results/runs. Other algorithms are counted by their steps, and half as many again
 # because the grid has several epsilons.
 PASSES = {
     "autoattack": (5300, 1400),
@@ -29,103 +30,112 @@ PASSES = {
 }
 
 
-def passes_under(protocol: Protocol) -> tuple[float, float]:
-    """About how many forward and gradient passes an image takes on the fast backend."""
+def passes_per_image(protocol: Protocol) -> tuple[float, float]:
+    """Estimate the forward and gradient passes per image on the fast backend."""
     options = protocol.options
     steps = 1.5 * options.get("steps", 20) * options.get("restarts", 1)
     return PASSES.get(protocol.algorithm, (steps, steps))
 
 
-def passes_of(model: nn.Module, x: Tensor) -> tuple[float, float]:
-    """Seconds of a forward and of a gradient pass of one image, as attacks search, in batches of x.
+def seconds_per_pass(model: nn.Module, x: Tensor) -> tuple[float, float]:
+    """Time the passes of attacks on a model, in batches of x.
 
-    x (B, C, H, W), where the model is; its parameters need no gradients afterwards.
+    Args:
+        model: The model; its parameters need no gradients afterwards.
+        x: Images (B, C, H, W) on its device.
+
+    Returns:
+        Seconds of a forward and of a gradient pass of one image.
     """
-    target = searched(model.eval().requires_grad_(False), x[:8], exact=False)
+    counted = search_model(model.eval().requires_grad_(False), x[:8], exact=False)
     y = torch.zeros(len(x), dtype=torch.int64, device=x.device)
-    both = fastest(gradient_step(target, x, y), x.device)
+    both = fastest_seconds(gradient_step(counted, x, y), x.device)
     with torch.no_grad():
-        forward = fastest(lambda: target(x), x.device)
+        forward = fastest_seconds(lambda: counted(x), x.device)
     return forward / len(x), max(both - forward, 0.0) / len(x)
 
 
-def fastest(step: Step, device: torch.device) -> float:
-    """Seconds of a step, the fastest of a few: whatever else runs here only adds to it."""
+def fastest_seconds(step: Step, device: torch.device) -> float:
+    """Return the seconds of the fastest of a few runs of a step: other load only adds time."""
     step()
-    return min(seconds(step, device)[0] for _ in range(REPEATS))
+    return min(time_call(step, device)[0] for _ in range(REPEATS))
 
 
-class Costs:
-    """Seconds of work on one device; what was timed once is not timed again."""
+class CostModel:
+    """Estimates of the seconds of work on one device; each kind of step is timed once."""
 
     def __init__(self, device: torch.device) -> None:
         self.device = device
         self._training_step = cache(self._time_training_step)
         self._attack_passes = cache(self._time_attack_passes)
 
-    def training(self, spec: ModelSpec, shape: factory.Shape, recipe: Recipe, images: int) -> float:
-        """Seconds to train a classifier on so many images."""
-        plain = ModelSpec(spec.model, spec.spatial, spec.channel)  # no seed is slower
+    def training_seconds(
+        self, spec: ModelSpec, shape: factory.Shape, recipe: Recipe, images: int
+    ) -> float:
+        """Estimate the seconds to train a classifier on so many images."""
+        plain = ModelSpec(spec.model, spec.spatial, spec.channel)  # all seeds take the same time
         step: float = self._training_step(plain, shape, recipe.batch_size, recipe.precision)
         cost = step * math.ceil(images / recipe.batch_size) * recipe.epochs
         if recipe.adversarial is not None:
             steps = recipe.adversarial.steps * images * recipe.epochs
-            cost += self._passing(spec, shape, steps, steps)
+            cost += self._pass_seconds(spec, shape, steps, steps)
         return cost
 
-    def unshuffling(
-        self, decoder: Decoder, shape: factory.Shape, recipe: Recipe, images: int
+    def unshuffling_seconds(
+        self, unshuffler: Unshuffler, shape: factory.Shape, recipe: Recipe, images: int
     ) -> float:
-        """Seconds to train an un-shuffler on so many images."""
-        step: float = self._training_step(decoder, shape, recipe.batch_size, recipe.precision)
+        """Estimate the seconds to train an un-shuffler on so many images."""
+        step: float = self._training_step(unshuffler, shape, recipe.batch_size, recipe.precision)
         cost: float = step * math.ceil(images / recipe.batch_size) * recipe.epochs
         return cost
 
-    def attack(
+    def attack_seconds(
         self, spec: ModelSpec, shape: factory.Shape, protocol: Protocol, images: int
     ) -> float:
-        """Seconds to attack so many images under a protocol with the fast backend."""
-        forward, gradient = passes_under(protocol)
-        return self._passing(spec, shape, images * forward, images * gradient)
+        """Estimate the seconds to attack so many images under a protocol with the fast backend."""
+        forward, gradient = passes_per_image(protocol)
+        return self._pass_seconds(spec, shape, images * forward, images * gradient)
 
-    def explaining(self, spec: ModelSpec, shape: factory.Shape, images: int, levels: int) -> float:
-        """Seconds to measure a network and its twin, and the transfer between them."""
-        one = probe_passes(images, levels, shape.size, shape.size)
-        between = transfer_passes(images, levels)
+    def explanation_seconds(
+        self, spec: ModelSpec, shape: factory.Shape, images: int, epsilons: int
+    ) -> float:
+        """Estimate the seconds to measure a network, its twin, and the transfer between them."""
+        one = probe_passes(images, epsilons, shape.size, shape.size)
+        between = transfer_passes(images, epsilons)
         forward, gradient = (2 * a + b for a, b in zip(one, between, strict=True))
-        return self._passing(spec, shape, forward, gradient)
+        return self._pass_seconds(spec, shape, forward, gradient)
 
-    def _passing(
+    def _pass_seconds(
         self, spec: ModelSpec, shape: factory.Shape, forward: float, gradient: float
     ) -> float:
-        """Seconds of so many passes of one image."""
+        """Return the seconds of so many forward and gradient passes of one image."""
         seconds: tuple[float, float] = self._attack_passes(spec.model, shape)
         return forward * seconds[0] + gradient * seconds[1]
 
     def _time_training_step(
-        self, what: ModelSpec | Decoder, shape: factory.Shape, batch: int, precision: str
+        self, what: ModelSpec | Unshuffler, shape: factory.Shape, batch: int, precision: str
     ) -> float:
         middle = torch.full((shape.channels,), 0.5)
-        if isinstance(what, Decoder):
+        if isinstance(what, Unshuffler):
             model = build(what, shape.channels, middle, middle)
         else:
             model = factory.build(what, shape, middle, middle)
         x = torch.rand(batch, shape.channels, shape.size, shape.size, device=self.device)
         x = x.contiguous(memory_format=torch.channels_last)
         y = torch.zeros(batch, dtype=torch.int64, device=self.device)
-        if isinstance(what, Decoder):
-            # A step of either loss costs the same: any class of any position will do.
+        if isinstance(what, Unshuffler):
+            # A step of either loss costs the same.
             model = torch.nn.Sequential(model, torch.nn.Flatten())  # type: ignore[assignment]
         model.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         step = training_step(model, x, y)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=precision == "bf16"):
-            return fastest(step, self.device)
+            return fastest_seconds(step, self.device)
 
     def _time_attack_passes(self, name: str, shape: factory.Shape) -> tuple[float, float]:
-        """Seconds of a forward and of a gradient pass of one image in a batch."""
+        """Return the seconds of a forward and of a gradient pass of one image in a batch."""
         middle = torch.full((shape.channels,), 0.5)
         model = factory.build(ModelSpec(name), shape, middle, middle)
         model.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         x = torch.rand(BATCH, shape.channels, shape.size, shape.size, device=self.device)
         x = x.contiguous(memory_format=torch.channels_last)
-        return passes_of(model, x)
+        return seconds_per_pass(model, x)

@@ -1,4 +1,4 @@
-"""Sweeps as data: a TOML file of grids, and the networks that it asks for.
+"""Sweeps as data: TOML files of grids, and the networks that they define.
 
 A `[[grid]]` is every combination of its models, spatial and channel mixers, seeds and data
 sets, each under every attack; an `[[unshuffle]]` the same of un-shufflers.
@@ -12,22 +12,21 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from robustbench_mix.config.specs import (
+from robustbench_mix.config.limits import (
     MAX_EPOCHS,
     MAX_EXAMPLES,
-    MAX_PIECES,
-    ModelSpec,
+    MAX_TASKS,
     check_count,
     check_name,
     check_seed,
-    parse_spatial,
 )
+from robustbench_mix.config.model import ModelSpec, parse_spatial
 from robustbench_mix.errors import RbmixError, unknown
 from robustbench_mix.storage import reading
-from robustbench_mix.storage.paths import path_of
+from robustbench_mix.storage.paths import parse_path
 
 FOLDER = Path(__file__).resolve().parent
-MOST = {"epochs": MAX_EPOCHS, "examples": MAX_EXAMPLES, "train_examples": MAX_EXAMPLES}
+MAX_COUNTS = {"epochs": MAX_EPOCHS, "examples": MAX_EXAMPLES, "train_examples": MAX_EXAMPLES}
 
 
 @dataclass(frozen=True)
@@ -45,8 +44,8 @@ class Cell:
 
 
 @dataclass(frozen=True)
-class Puzzle:
-    """One network to un-shuffle with."""
+class UnshufflingCell:
+    """One network to train to un-shuffle."""
 
     width: int
     depth: int
@@ -60,15 +59,15 @@ class Puzzle:
 
 @dataclass(frozen=True)
 class Sweep:
-    """What a file asks for, in its order, nothing twice."""
+    """The networks of a file, in its order, without duplicates."""
 
     name: str
     summary: str
     cells: list[Cell] = field(default_factory=list)
-    puzzles: list[Puzzle] = field(default_factory=list)
+    unshuffling_cells: list[UnshufflingCell] = field(default_factory=list)
 
 
-# What each table may hold: a default, whose type is the type that is allowed.
+# The fields of each table, with a default of the allowed type.
 _COMMON: dict[str, Any] = {
     "spatial": ["learned"],
     "seeds": [0],
@@ -94,22 +93,27 @@ UNSHUFFLE: dict[str, Any] = {
 }
 
 
-def names() -> list[str]:
-    """The shipped sweeps, sorted."""
+def shipped_sweeps() -> list[str]:
+    """Return the names of the shipped sweeps, sorted."""
     return sorted(path.stem for path in FOLDER.glob("*.toml"))
 
 
 def load(name: str, changes: dict[str, Any]) -> Sweep:
-    """Read a sweep by name or path; `changes` replace values of every table that has them.
+    """Read a sweep.
 
-    Raises RbmixError for an unknown name, a file that cannot be read, and any field or
-    value that is not allowed.
+    Args:
+        name: The name of a shipped sweep, or the path of a TOML file.
+        changes: Values that replace those of every table with such a field.
+
+    Raises:
+        RbmixError: The name is unknown, the file cannot be read, or a field or value is not
+            allowed.
     """
     is_path = name.endswith(".toml") or "/" in name
-    path = path_of(name) if is_path else FOLDER / f"{name}.toml"
-    if not is_path and name not in names():
-        raise unknown("sweep", name, names(), also="or a path to a .toml file")
-    raw = reading.toml(path, "sweep")
+    path = parse_path(name) if is_path else FOLDER / f"{name}.toml"
+    if not is_path and name not in shipped_sweeps():
+        raise unknown("sweep", name, shipped_sweeps(), also="or a path to a .toml file")
+    raw = reading.read_toml(path, "sweep")
     stem = check_name("sweep", path.stem)
     return parse(raw, stem, changes, source=str(path), folder=path.parent)
 
@@ -124,9 +128,17 @@ def parse(
 ) -> Sweep:
     """Check the tables of a sweep and expand them.
 
-    Paths in them start at `folder`, and may not lead out of it.
+    Args:
+        raw: The content of the file.
+        name: The name of the sweep.
+        changes: As for `load`.
+        source: What messages call the file.
+        folder: Where paths in the file start; they may not lead out of it.
+
+    Raises:
+        RbmixError: A field or value is not allowed.
     """
-    _only(raw, {"summary", "grid", "unshuffle"}, source)
+    _check_fields(raw, {"summary", "grid", "unshuffle"}, source)
     summary = raw.get("summary", "")
     if not isinstance(summary, str):
         raise RbmixError(f"{source}: field 'summary' must be a text")
@@ -134,19 +146,23 @@ def parse(
         check_name(f"{source}: field 'summary'", summary)
     grids, shuffled = (
         [
-            _filled(_placed(table, folder, source), defaults, changes, f"{source}: {kind}")
+            _with_defaults(
+                _resolve_paths(table, folder, source), defaults, changes, f"{source}: {kind}"
+            )
             for table in _tables(raw, kind, source)
         ]
         for kind, defaults in (("grid", GRID), ("unshuffle", UNSHUFFLE))
     )
     if not grids and not shuffled:
         raise RbmixError(f"{source}: no [[grid]] and no [[unshuffle]]")
-    pieces = sum(_size(table) for table in (*grids, *shuffled))
-    if pieces > MAX_PIECES:
-        raise RbmixError(f"{source}: {pieces:,} combinations (allowed: up to {MAX_PIECES:,})")
+    tasks = sum(_combinations(table) for table in (*grids, *shuffled))
+    if tasks > MAX_TASKS:
+        raise RbmixError(f"{source}: {tasks:,} combinations (allowed: up to {MAX_TASKS:,})")
     cells = [cell for table in grids for cell in _cells(table)]
-    puzzles = [puzzle for table in shuffled for puzzle in _puzzles(table)]
-    return Sweep(name, summary, list(dict.fromkeys(cells)), list(dict.fromkeys(puzzles)))
+    unshuffling_cells = [
+        unshuffling_cell for table in shuffled for unshuffling_cell in _unshuffling_cells(table)
+    ]
+    return Sweep(name, summary, list(dict.fromkeys(cells)), list(dict.fromkeys(unshuffling_cells)))
 
 
 def _cells(table: dict[str, Any]) -> list[Cell]:
@@ -168,7 +184,7 @@ def _cells(table: dict[str, Any]) -> list[Cell]:
     ]
 
 
-def _puzzles(table: dict[str, Any]) -> list[Puzzle]:
+def _unshuffling_cells(table: dict[str, Any]) -> list[UnshufflingCell]:
     chosen = product(
         table["datasets"], table["depth"], table["width"], table["kernel"], table["seeds"],
         table["spatial"],
@@ -178,37 +194,37 @@ def _puzzles(table: dict[str, Any]) -> list[Puzzle]:
         check_seed(seed)
     trained = {name: table[name] or None for name in ("epochs", "train_examples")}
     return [
-        Puzzle(width, depth, kernel, spatial, seed, dataset, **trained)
+        UnshufflingCell(width, depth, kernel, spatial, seed, dataset, **trained)
         for dataset, depth, width, kernel, seed, spatial in chosen
     ]
 
 
-def _size(table: dict[str, Any]) -> int:
-    """How many combinations the table asks for."""
+def _combinations(table: dict[str, Any]) -> int:
+    """Return the number of combinations of a table."""
     return math.prod(len(values) for values in table.values() if isinstance(values, list))
 
 
-def _placed(table: dict[str, Any], folder: Path, source: str) -> dict[str, Any]:
-    """The table with its paths, which are of protocols and class folders, seen from `folder`.
+def _resolve_paths(table: dict[str, Any], folder: Path, source: str) -> dict[str, Any]:
+    """Resolve the paths in a table, of protocols and class folders, from `folder`.
 
-    A file may have come from elsewhere: what it names lies beside it or below, and the user
-    alone names other places, on the command line.
+    The file may come from others, so its paths must be inside its folder. Only the user can name
+    other places, on the command line.
     """
     placed = dict(table)
     for name in ("attacks", "datasets"):
         values = table.get(name)
         if isinstance(values, list):
-            placed[name] = [_inside(value, name, folder, source) for value in values]
+            placed[name] = [_resolve_inside(value, name, folder, source) for value in values]
     return placed
 
 
-def _inside(value: Any, name: str, folder: Path, source: str) -> Any:
+def _resolve_inside(value: Any, name: str, folder: Path, source: str) -> Any:
     is_path = isinstance(value, str) and (
         value.startswith((".", "~")) or value.endswith(".toml") or set(value) & {"/", "\\", "\0"}
     )
     if not is_path:
         return value
-    with reading.parsing(f"{source}: field {name!r} holds {value!r}, which is no path"):
+    with reading.refuse_on_error(f"{source}: field {name!r} holds {value!r}, which is no path"):
         path = (folder / value).resolve()
     if not path.is_relative_to(folder.resolve()):
         option = "--dataset" if name == "datasets" else "--attacks"
@@ -226,11 +242,11 @@ def _tables(raw: dict[str, Any], name: str, source: str) -> list[dict[str, Any]]
     return tables
 
 
-def _filled(
+def _with_defaults(
     table: dict[str, Any], defaults: dict[str, Any], changes: dict[str, Any], source: str
 ) -> dict[str, Any]:
-    """The table with its defaults and the changes, every value of the right kind."""
-    _only(table, set(defaults), source)
+    """Return the table with defaults and changes; raise RbmixError for a value of another type."""
+    _check_fields(table, set(defaults), source)
     changed = {name: value for name, value in changes.items() if name in defaults}
     filled = {**defaults, **table, **changed}
     for name, value in filled.items():
@@ -243,12 +259,12 @@ def _filled(
         for one in values:
             if type(one) is not wanted or (wanted is int and name != "seeds" and one < 0):
                 raise RbmixError(f"{source}: field {name!r} holds {one!r} (allowed: {kind})")
-            if name in MOST and one:
-                check_count(f"{source}: field {name!r} holds", one, MOST[name])
+            if name in MAX_COUNTS and one:
+                check_count(f"{source}: field {name!r} holds", one, MAX_COUNTS[name])
     return filled
 
 
-def _only(table: dict[str, Any], allowed: set[str], source: str) -> None:
+def _check_fields(table: dict[str, Any], allowed: set[str], source: str) -> None:
     odd = sorted(table.keys() - allowed)
     if odd:
         raise RbmixError(

@@ -1,8 +1,8 @@
-"""The plan of a sweep: what is there, and what is not with about how long it takes."""
+"""The plan of a sweep: which tasks are done, and how long the others take."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from heapq import heappop, heappush
@@ -12,248 +12,262 @@ from typing import Any, Literal, NamedTuple
 
 import torch
 
-from robustbench_mix.attacks.native import ensembles
-from robustbench_mix.config import protocols
-from robustbench_mix.config.protocols import Protocol
-from robustbench_mix.config.specs import Decoder
+from robustbench_mix.attacks import registry
 from robustbench_mix.data import loaders
-from robustbench_mix.data.dataset import Dataset, Split, balanced
+from robustbench_mix.data.dataset import Dataset
 from robustbench_mix.evaluation import explain, resume, unshuffling_run
-from robustbench_mix.evaluation import plan as jobs
-from robustbench_mix.evaluation.evaluate import default_examples
-from robustbench_mix.evaluation.identity import Label, finished, header_of, path_of
-from robustbench_mix.evaluation.plan import Training
+from robustbench_mix.evaluation.evaluate import batch_size_of
+from robustbench_mix.evaluation.explain import models_of
+from robustbench_mix.evaluation.identity import header_of, path_of, read_finished
+from robustbench_mix.evaluation.inputs import Inputs
+from robustbench_mix.evaluation.load_model import check_exists, label_of, recipe_of
+from robustbench_mix.evaluation.plan import (
+    AttackPlan,
+    EvaluationPlan,
+    ExplanationPlan,
+    Plan,
+    TrainingPlan,
+    UnshufflingPlan,
+)
 from robustbench_mix.evaluation.resume import Shard
-from robustbench_mix.models import checkpoint as checkpoints
 from robustbench_mix.models import factory
-from robustbench_mix.models.checkpoint import CheckpointHeader
+from robustbench_mix.models.checkpoint import CheckpointHeader, read_header
 from robustbench_mix.results.headers import RunIdentity
-from robustbench_mix.runtime.devices import fitting_batch, pick_device
-from robustbench_mix.runtime.progress import doing, silenced
+from robustbench_mix.runtime.devices import pick_device
+from robustbench_mix.runtime.progress import report_if_slow, silenced
 from robustbench_mix.storage import remote
 from robustbench_mix.storage.files import check_writable
-from robustbench_mix.sweeps import sweep_checks
-from robustbench_mix.sweeps.cost_model import Costs
-from robustbench_mix.sweeps.definition import Cell, Puzzle, Sweep
-from robustbench_mix.sweeps.scheduler import Agenda
-from robustbench_mix.training.load_or_train import place
-from robustbench_mix.training.resume import is_left
+from robustbench_mix.sweeps.cell_plans import CellPlan, SweepPlan
+from robustbench_mix.sweeps.cost_model import CostModel
+from robustbench_mix.sweeps.scheduler import Scheduler
+from robustbench_mix.training.load_or_train import split_and_checkpoint_path
+from robustbench_mix.training.resume import has_resume_state
 
-UNSHUFFLED = 1000  # test images of an un-shuffling
-ATTACKS = ("attack", "shard", "explain")  # what a plan counts as attacking
-LONGEST_SECONDS = 3600.0  # of an attack, before it is split
+TaskPlan = TrainingPlan | EvaluationPlan | ExplanationPlan | UnshufflingPlan
+ATTACK_KINDS = ("attack", "shard", "explain")  # what a plan counts as attacking
+MAX_ATTACK_SECONDS = 3600.0  # of an attack, before it is split
 
 
 @dataclass(frozen=True)
-class Piece:
+class Task:
     """One thing to do: train a network, run one attack on it, or un-shuffle.
 
-    `network` names it without its seed; `seconds` is about what it will take here, 0 for
-    what is on disk. `makes` and `needs` are paths of checkpoints, or words for shards: what this
-    piece gives, and what should be there before it starts. An attack that would take longer than
-    an hour is split: pieces of the kind `shard`, and the attack that joins them.
+    An attack that would take longer than an hour is split into tasks of the kind `shard`, and the
+    attack that joins them.
+
+    Args:
+        kind: `train`, `attack`, `shard`, `explain` or `unshuffle`.
+        network: The network, without its seed.
+        description: The task, for people.
+        cell: The entry of the sweep that it belongs to.
+        attack: The protocol of an attack, else ''.
+        is_done: Whether its result is on disk.
+        estimated_seconds: About how long it takes on this machine, 0 if it is done.
+        makes: What it makes for other tasks: the path of a checkpoint, or the name of a shard.
+        needs: What must be made before it starts.
+        shard: The part of the images that it attacks; None for all of them.
     """
 
     kind: str
     network: str
-    words: str
-    task: Cell | Puzzle
-    attack: str
-    done: bool
-    seconds: float
+    description: str
+    plan: TaskPlan
+    is_done: bool
+    estimated_seconds: float
     makes: str = ""
     needs: tuple[str, ...] = ()
     shard: Shard | None = None
 
+    @property
+    def attack(self) -> str:
+        """The protocol that it runs, '' if it is no attack."""
+        return self.plan.attack.word if isinstance(self.plan, EvaluationPlan) else ""
+
 
 @dataclass(frozen=True)
-class Setting:
+class SweepSetting:
     """Where and how a sweep runs; `out` is a folder or a URL."""
 
     out: str
     device: torch.device
-    precision: str = "auto"
-    quiet: bool = False
-
-    def training(self, task: Cell | Puzzle) -> Training:
-        """What the task changes in the recipe."""
-        adversarial = isinstance(task, Cell) and task.adversarial
-        return Training(
-            task.epochs, task.train_examples, None, self.precision, adversarial=adversarial
-        )
 
 
-def planned(
-    sweep: Sweep, out: str, device: str, precision: str, quiet: bool
-) -> tuple[Setting, list[Piece]]:
-    """The plan, and the setting that these words mean on the machine that makes it.
+def plan_here(sweep: SweepPlan, out: str, device: str) -> tuple[SweepSetting, list[Task]]:
+    """Plan the tasks of a sweep on the machine on which this is called.
 
-    Raises RbmixError for a bad word, or a folder that cannot be written.
+    Args:
+        sweep: The plans of its cells.
+        out: The results, a folder or a URL.
+        device: Name of the device.
+
+    Raises:
+        RbmixError: The device does not exist, or the folder cannot be written.
     """
-    check_writable(remote.folder(out))
-    setting = Setting(out, pick_device(device), precision, quiet)
-    return setting, plan(sweep, setting)
+    check_writable(remote.local_folder(out))
+    setting = SweepSetting(out, pick_device(device))
+    return setting, plan_tasks(sweep, setting)
 
 
-def plan(sweep: Sweep, setting: Setting) -> list[Piece]:
-    """Every piece, in order; raises RbmixError for a name that is wrong before anything runs."""
+def plan_tasks(sweep: SweepPlan, setting: SweepSetting) -> list[Task]:
+    """Return every task, in order; raise RbmixError for a network that its library lacks."""
     for cell in sweep.cells:
-        check(cell)
+        check_exists(cell.training.model)
     load = lru_cache(maxsize=None)(loaders.load)
-    about = _About(setting, remote.folder(setting.out), Costs(setting.device))
-    pieces: list[Piece] = []
-    with doing("planning: what is there, and a few steps of what is not, timed"):
+    context = _Context(setting, remote.local_folder(setting.out), CostModel(setting.device), load)
+    tasks: list[Task] = []
+    with report_if_slow("planning: what is there, and a few steps of what is not, timed"):
         for cell in sweep.cells:
-            pieces += _of_cell(cell, load(cell.dataset), about)
-        for puzzle in sweep.puzzles:
-            pieces.append(_of_puzzle(puzzle, load(puzzle.dataset), about))
-    return pieces
+            tasks += _tasks_of_cell(cell, context)
+        tasks += [_unshuffling_task(plan, context) for plan in sweep.unshufflings]
+    # All tasks run on the device of this plan, or on one of that kind.
+    device = str(setting.device)
+    return [replace(task, plan=replace(task.plan, device=device)) for task in tasks]
 
 
-def makespan(pieces: list[Piece], at_once: int) -> float:
-    """Seconds until everything is done with so many at a time, begun in the order of the plan."""
-    agenda = Agenda([piece for piece in pieces if not piece.done])
+def makespan_seconds(tasks: list[Task], at_once: int) -> float:
+    """Estimate the seconds until all tasks are done, with `at_once` running at a time."""
+    scheduler = Scheduler([task for task in tasks if not task.is_done])
     at_work: list[tuple[float, int, Any]] = []  # by when they end
     now = 0.0
     with silenced():
         while True:
-            while len(at_work) < at_once and (taken := agenda.take()):
-                seconds: float = taken[1].seconds  # type: ignore[attr-defined]
-                heappush(at_work, (now + seconds, *taken))
+            while len(at_work) < at_once and (taken := scheduler.next_task()):
+                estimated_seconds: float = taken[1].estimated_seconds  # type: ignore[attr-defined]
+                heappush(at_work, (now + estimated_seconds, *taken))
             if not at_work:
                 return now
-            now, number, piece = heappop(at_work)
-            agenda.done(number, piece)
+            now, number, task = heappop(at_work)
+            scheduler.finish(number, task)
 
 
-class _About(NamedTuple):
-    """What all pieces have in common."""
+class _Context(NamedTuple):
+    """What all tasks of a plan share."""
 
-    setting: Setting
+    setting: SweepSetting
     results: Path
-    costs: Costs
+    costs: CostModel
+    load: Callable[[str], Dataset]
+
+    def inputs(self, plan: Plan) -> Inputs:
+        """The data of a plan, loaded once for all, and the device."""
+        word = plan.data.dataset
+        dataset = self.load(word) if isinstance(word, str) else word
+        return Inputs(dataset, plan.data.count, self.setting.device)
 
 
-def check(cell: Cell) -> None:
-    """Raises RbmixError for a model or an attack that does not exist, and for a model of code."""
-    sweep_checks.check_cell(cell)
-    factory.family(cell.spec.model)
-
-
-def summary(pieces: list[Piece]) -> list[dict[str, Any]]:
-    """One row for each network, over its seeds: how much is done, how long the rest takes."""
+def summarize_by_network(tasks: list[Task]) -> list[dict[str, Any]]:
+    """Return a row for each network, over its seeds: tasks done, and seconds of the others."""
     rows: dict[str, dict[str, Any]] = {}
-    for piece in pieces:
+    for task in tasks:
         row = rows.setdefault(
-            piece.network,
-            {"network": piece.network, "trained": [0, 0], "attacked": [0, 0], "seconds": 0.0},
+            task.network,
+            {"network": task.network, "trained": [0, 0], "attacked": [0, 0], "seconds": 0.0},
         )
-        counts = row["attacked" if piece.kind in ATTACKS else "trained"]
-        counts[0] += piece.done
+        counts = row["attacked" if task.kind in ATTACK_KINDS else "trained"]
+        counts[0] += task.is_done
         counts[1] += 1
-        row["seconds"] += piece.seconds
+        row["seconds"] += task.estimated_seconds
     return list(rows.values())
 
 
-def _of_cell(cell: Cell, dataset: Dataset, about: _About) -> Iterator[Piece]:
-    spec, setting, costs = cell.spec, about.setting, about.costs
-    recipe = jobs.recipe_of(spec, dataset.name, setting.training(cell), setting.device)
-    split, path = place(spec, dataset, recipe, cell.train_examples)
-    remote.bring([path.name], about.results)
+def _tasks_of_cell(cell: CellPlan, context: _Context) -> Iterator[Task]:
+    model, inputs, costs = cell.training.model, context.inputs(cell.training), context.costs
+    spec, training, dataset = model.spec, model.training, inputs.dataset
+    recipe = recipe_of(model, dataset.name, inputs.device)
+    split, path = split_and_checkpoint_path(spec, dataset, recipe, training.examples)
+    remote.download_checkpoints([path.name], context.results)
     shape = factory.shape_of(dataset)
     network = f"{spec.model}, spatial {spec.spatial}, channel {spec.channel}, {dataset.name}"
-    network += ", adversarial" if cell.adversarial else ""
-    words = f"{network}, seed {spec.seed}"
+    network += ", adversarial" if training.adversarial else ""
+    description = f"{network}, seed {spec.seed}"
     trained = path.exists()
-    ready = trained and not is_left(path) and remote.holds(path.name, about.results)
-    cost = 0.0 if trained else costs.training(spec, shape, recipe, len(split))
-    yield Piece("train", network, f"train {words}", cell, "", ready, cost, makes=str(path))
-    tested = balanced(dataset.test, cell.examples or default_examples(dataset.name))
-    checkpoint = checkpoints.read_header(path) if trained else None
-    for attack in cell.attacks:
-        protocol = protocols.load(attack, dataset.name)
-        named = f"{protocol.name} on {words}"
-        whole = Piece("attack", network, named, cell, attack, False, 0.0, needs=(str(path),))
+    ready = (
+        trained and not has_resume_state(path) and remote.has_checkpoint(path.name, context.results)
+    )
+    cost = 0.0 if trained else costs.training_seconds(spec, shape, recipe, len(split))
+    words = f"train {description}"
+    yield Task("train", network, words, cell.training, ready, cost, makes=str(path))
+    checkpoint = read_header(path) if trained else None
+    for plan in cell.attacks:
+        attack, batch_size = plan.attack, batch_size_of(plan, inputs)
+        named = f"{attack.protocol.name} on {description}"
+        whole = Task("attack", network, named, plan, False, 0.0, needs=(str(path),))
         records, header = Path(), None
         if checkpoint is not None:
-            header = _header(cell, checkpoint, dataset, tested, protocol, setting.device)
-            records = path_of(header, about.results)
-            if finished(records, header) is not None:
-                yield replace(whole, done=not resume.is_left(records))
+            label, weights = label_of(model), checkpoint.weights_hash
+            header = header_of(label, checkpoint, weights, inputs, attack, batch_size)
+            records = path_of(header, context.results)
+            if read_finished(records, header) is not None:
+                yield replace(whole, is_done=not resume.has_resume_state(records))
                 continue
-        cost = costs.attack(spec, shape, protocol, len(tested))
-        most = ceil(len(tested) / fitting_batch(dataset.size, setting.device))
-        yield from _split(replace(whole, seconds=cost), protocol, records, header, most)
-    if cell.explain:
-        yield _explained(cell, dataset, tested, network, about)
+        cost = costs.attack_seconds(spec, shape, attack.protocol, len(inputs.split))
+        most = ceil(len(inputs.split) / batch_size)
+        yield from _split_attack(
+            replace(whole, estimated_seconds=cost), attack, records, header, most
+        )
+    if cell.explanation is not None:
+        yield _explanation_task(cell.explanation, inputs, network, context)
 
 
-def _header(
-    cell: Cell,
-    checkpoint: CheckpointHeader,
-    dataset: Dataset,
-    tested: Split,
-    protocol: Protocol,
-    device: torch.device,
-) -> RunIdentity:
-    spec = cell.spec
-    return header_of(
-        Label(spec.model, spec.spatial, spec.channel, spec.seed), checkpoint,
-        checkpoint.weights_hash, dataset.name, tested, protocol,
-        batch_size=fitting_batch(dataset.size, device),
-        backend="fast" if protocol.algorithm in ensembles.LADDERS else "reference", device=device,
-    )  # fmt: skip
-
-
-def _split(
-    whole: Piece, protocol: Protocol, records: Path, header: RunIdentity | None, most: int
-) -> Iterator[Piece]:
-    """The attack, after its shards if it takes long or was split before.
+def _split_attack(
+    whole: Task, attack: AttackPlan, records: Path, header: RunIdentity | None, most: int
+) -> Iterator[Task]:
+    """Yield the shards of an attack that takes long or was split before, then the attack.
 
     `header` is None before the training; `most` is how many batches there are.
     """
-    parts = resume.shards(records) if header is not None else []
-    if not parts and whole.seconds > LONGEST_SECONDS and _can_be_split(protocol):
-        of = min(ceil(whole.seconds / LONGEST_SECONDS), most)
+    parts = resume.find_shards(records) if header is not None else []
+    if not parts and whole.estimated_seconds > MAX_ATTACK_SECONDS and _can_be_split(attack):
+        of = min(ceil(whole.estimated_seconds / MAX_ATTACK_SECONDS), most)
         parts = [Shard(number, of) for number in range(1, of + 1)] if of > 1 else []
     shards = []
     for part in parts:
-        named = f"part {part.number}/{part.of} of {whole.words}"
-        done = header is not None and resume.is_of(part.path(records), header)
-        cost = 0.0 if done else whole.seconds / part.of
+        named = f"part {part.number}/{part.of} of {whole.description}"
+        is_done = header is not None and resume.has_state_of(part.path(records), header)
+        cost = 0.0 if is_done else whole.estimated_seconds / part.of
         shards.append(
             replace(
-                whole, kind="shard", words=named, done=done, seconds=cost, makes=named, shard=part
+                whole,
+                kind="shard",
+                description=named,
+                is_done=is_done,
+                estimated_seconds=cost,
+                makes=named,
+                shard=part,
             )
         )
     yield from shards
-    cost = 0.0 if shards else whole.seconds
-    yield replace(whole, seconds=cost, needs=(*whole.needs, *(shard.makes for shard in shards)))
-
-
-def _can_be_split(protocol: Protocol) -> bool:
-    """Whether images do not depend on each other: neither on a sample, nor on a batch's draws."""
-    if protocol.algorithm not in ensembles.LADDERS:
-        return False
-    return not any(
-        rung.sample for rung in ensembles.ladder(protocol.algorithm, 10, protocol.options)
+    cost = 0.0 if shards else whole.estimated_seconds
+    yield replace(
+        whole, estimated_seconds=cost, needs=(*whole.needs, *(shard.makes for shard in shards))
     )
 
 
-def _explained(cell: Cell, dataset: Dataset, split: Split, network: str, about: _About) -> Piece:
-    """Measuring a network, its twin, and the transfer between them, as one piece."""
-    spec, shape, setting = cell.spec, factory.shape_of(dataset), about.setting
-    grid = [one.text for one in protocols.load("fgsm", dataset.name).eps]
+def _can_be_split(attack: AttackPlan) -> bool:
+    """Return whether images are independent: none is sampled, and no batch shares draws."""
+    if attack.backend != "fast":
+        return False
+    protocol = attack.protocol
+    return not any(
+        stage.sample for stage in registry.fast_stages(protocol.algorithm, 10, protocol.options)
+    )
+
+
+def _explanation_task(
+    plan: ExplanationPlan, inputs: Inputs, network: str, context: _Context
+) -> Task:
+    """Return the task that measures a network, its twin, and the transfer between them."""
+    spec, dataset = plan.model.spec, inputs.dataset
     weights: dict[str, CheckpointHeader] = {}
     needs = []
-    for mode in dict.fromkeys(("learned", spec.spatial)):
-        one = replace(spec, spatial=mode)
-        recipe = jobs.recipe_of(one, dataset.name, setting.training(cell), setting.device)
-        _, path = place(one, dataset, recipe, cell.train_examples)
+    models = {model.spec.spatial: model for model in models_of(plan)}
+    for mode, model in models.items():
+        recipe = recipe_of(model, dataset.name, inputs.device)
+        _, path = split_and_checkpoint_path(model.spec, dataset, recipe, model.training.examples)
         needs.append(str(path))
-        remote.bring([path.name], about.results)
+        remote.download_checkpoints([path.name], context.results)
         if path.exists():
-            weights[mode] = checkpoints.read_header(path)
+            weights[mode] = read_header(path)
     paths = []
     if len(weights) == len(needs):
         hashes = {mode: header.weights_hash for mode, header in weights.items()}
@@ -263,28 +277,24 @@ def _explained(cell: Cell, dataset: Dataset, split: Split, network: str, about: 
         if len(weights) == 2:
             wanted.append(("transfer", spec.spatial, list(hashes.values())))
         for kind, mode, of in wanted:
-            label = Label(spec.model, mode, spec.channel, spec.seed)
-            header = explain.header_of(
-                kind, label, weights[mode], dataset, split, grid, setting.device
-            )
-            paths.append(explain.path_of(header, about.results, *of))
-    done = bool(paths) and all(path.exists() for path in paths)
-    cost = 0.0 if done else about.costs.explaining(spec, shape, len(split), len(grid))
-    words = f"explain {network}, seed {spec.seed}"
-    return Piece("explain", network, words, cell, "", done, cost, needs=tuple(needs))
+            label = label_of(models[mode])
+            header = explain.header_of(kind, label, weights[mode], inputs, plan.eps)
+            paths.append(explain.path_of(header, context.results, *of))
+    is_done = bool(paths) and all(path.exists() for path in paths)
+    shape, images, levels = factory.shape_of(dataset), len(inputs.split), len(plan.eps)
+    cost = 0.0 if is_done else context.costs.explanation_seconds(spec, shape, images, levels)
+    description = f"explain {network}, seed {spec.seed}"
+    return Task("explain", network, description, plan, is_done, cost, needs=tuple(needs))
 
 
-def _of_puzzle(puzzle: Puzzle, dataset: Dataset, about: _About) -> Piece:
-    decoder = Decoder(
-        puzzle.width, puzzle.depth, puzzle.kernel, spatial=puzzle.spatial, seed=puzzle.seed
-    )
-    recipe = jobs.decoder_recipe(dataset.name, about.setting.training(puzzle), about.setting.device)
-    split, _, path = unshuffling_run.place(
-        decoder, dataset, recipe, about.results, puzzle.train_examples, UNSHUFFLED
-    )
-    shape = factory.shape_of(dataset)
-    network = f"{decoder.name}, spatial {puzzle.spatial}, un-shuffling {dataset.name}"
-    words = f"{network}, seed {puzzle.seed}"
-    done = path.exists() and not is_left(path)
-    cost = 0.0 if done else about.costs.unshuffling(decoder, shape, recipe, len(split))
-    return Piece("unshuffle", network, words, puzzle, "", done, cost)
+def _unshuffling_task(plan: UnshufflingPlan, context: _Context) -> Task:
+    (unshuffler,), inputs = plan.unshufflers, context.inputs(plan)
+    recipe = unshuffling_run.recipe_of(plan, inputs)
+    split = unshuffling_run.train_split_of(plan, inputs.dataset)
+    path = unshuffling_run.path_of(unshuffler, inputs, recipe, split, context.results)
+    network = f"{unshuffler.name}, spatial {unshuffler.spatial}, un-shuffling {inputs.dataset.name}"
+    description = f"{network}, seed {unshuffler.seed}"
+    is_done = path.exists() and not has_resume_state(path)
+    shape, costs = factory.shape_of(inputs.dataset), context.costs
+    cost = 0.0 if is_done else costs.unshuffling_seconds(unshuffler, shape, recipe, len(split))
+    return Task("unshuffle", network, description, plan, is_done, cost)

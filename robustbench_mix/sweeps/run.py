@@ -1,6 +1,6 @@
-"""Doing what a sweep's plan says is missing.
+"""Run the tasks of a sweep's plan that are not done.
 
-Every finished piece is on disk, so that a second call does only what is missing.
+Every finished task is on disk, so that a second call runs only those that are missing.
 """
 
 from __future__ import annotations
@@ -9,63 +9,50 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from robustbench_mix.evaluation import plan
+from robustbench_mix.evaluation import evaluate, explain, load_model, unshuffling_run
+from robustbench_mix.evaluation.plan import ExplanationPlan, TrainingPlan, UnshufflingPlan
 from robustbench_mix.storage import remote
-from robustbench_mix.sweeps.definition import Puzzle
-from robustbench_mix.sweeps.executors.base import Runner
-from robustbench_mix.sweeps.plan import UNSHUFFLED, Piece, Setting
-from robustbench_mix.sweeps.scheduler import Note, unnoted
+from robustbench_mix.sweeps.executors.base import Executor
+from robustbench_mix.sweeps.plan import SweepSetting, Task
+from robustbench_mix.sweeps.scheduler import OnState, ignore_state
 
 
-def run(pieces: list[Piece], setting: Setting, runner: Runner, note: Note = unnoted) -> list[str]:
-    """Do what is not done; the messages of pieces that failed, the others are finished."""
-    missing = [piece for piece in pieces if not piece.done]
-    return runner.run(missing, partial(_do, setting=setting), note)
+def run_sweep(
+    tasks: list[Task], setting: SweepSetting, executor: Executor, on_state: OnState = ignore_state
+) -> list[str]:
+    """Run the tasks that are not done; return the messages of those that failed."""
+    missing = [task for task in tasks if not task.is_done]
+    return executor.run(missing, partial(_run_task, setting=setting), on_state)
 
 
-def to_json(pieces: list[Piece], failures: list[str], written: list[Path]) -> dict[str, Any]:
-    """The plan, what failed and what was written, as plain values."""
+def to_json(tasks: list[Task], failures: list[str], written: list[Path]) -> dict[str, Any]:
+    """Return the plan, the failures and the written files as plain values."""
     planned = [
-        {"kind": p.kind, "words": p.words, "done": p.done, "seconds": p.seconds} for p in pieces
+        {"kind": p.kind, "words": p.description, "done": p.is_done, "seconds": p.estimated_seconds}
+        for p in tasks
     ]
     return {"pieces": planned, "failures": failures, "paths": [str(path) for path in written]}
 
 
-def _do(piece: Piece, setting: Setting) -> None:
-    """Do a piece on whatever machine this is, with what it needs from where the results are."""
-    results = remote.folder(setting.out)
-    # Caches lie elsewhere on other machines: of a checkpoint's path, the name counts.
-    remote.bring((Path(one).name for one in piece.needs), results)
-    _work(piece, setting, results)
-    if piece.kind == "train":
-        remote.give(Path(piece.makes).name, results)
+def _run_task(task: Task, setting: SweepSetting) -> None:
+    """Run a task on this machine, after downloading what it needs from remote results."""
+    results = remote.local_folder(setting.out)
+    # The cache is in another place on other machines: only the name of a checkpoint counts.
+    remote.download_checkpoints((Path(one).name for one in task.needs), results)
+    _carry_out(task, results)
+    if task.kind == "train":
+        remote.upload_checkpoint(Path(task.makes).name, results)
 
 
-def _work(piece: Piece, setting: Setting, results: Path) -> None:
-    task = piece.task
-    common: dict[str, Any] = {
-        "dataset": task.dataset, "training": setting.training(task),
-        "device": str(setting.device), "quiet": setting.quiet,
-    }  # fmt: skip
-    if isinstance(task, Puzzle):
-        plan.unshuffle(
-            widths=[task.width], depths=[task.depth], kernels=[task.kernel], patch=1,
-            spatial=[task.spatial], seed=task.seed, examples=UNSHUFFLED, results=results, **common,
-        )  # fmt: skip
-        return
-    spec = task.spec
-    common |= {
-        "model": spec.model, "spatial": spec.spatial, "channel": spec.channel, "seed": spec.seed
-    }  # fmt: skip
-    if piece.kind == "train":
-        plan.train(**common)
-        return
-    common |= {"examples": task.examples, "results": results}
-    if piece.kind == "explain":
-        plan.explain(eps=None, **common)
-    elif piece.shard is not None:
-        plan.attack_shard(attack=piece.attack, shard=piece.shard, **common)
+def _carry_out(task: Task, results: Path) -> None:
+    plan = task.plan
+    if isinstance(plan, TrainingPlan):
+        load_model.train(plan)
+    elif isinstance(plan, UnshufflingPlan):
+        unshuffling_run.unshuffle(plan, results)
+    elif isinstance(plan, ExplanationPlan):
+        explain.explain(plan, results)
+    elif task.shard is not None:
+        evaluate.attack_shard(plan, results, task.shard)
     else:
-        plan.evaluate(
-            attack=piece.attack, eps=None, norm=None, batch_size=None, weights=None, **common
-        )
+        evaluate.evaluate(plan, results)

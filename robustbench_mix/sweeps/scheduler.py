@@ -1,90 +1,126 @@
-"""What is left to do, in which order, and what came of it."""
+"""Decide which task of a sweep starts next, and collect what failed."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from graphlib import TopologicalSorter
+from heapq import heappop, heappush
 from typing import Any, Protocol
 
 from robustbench_mix.errors import RbmixError, is_out_of_memory
-from robustbench_mix.runtime.progress import say
 
-WAITING, AT_WORK, DONE, FAILED = STATES = ("waiting", "at work", "done", "failed")
+logger = logging.getLogger(__name__)
+
+WAITING, RUNNING, DONE, FAILED = STATES = ("waiting", "at work", "done", "failed")
 
 
-class Piece(Protocol):
-    """Something to do: `words` name it, `makes` what others may need ('' if nothing)."""
+class Task(Protocol):
+    """One thing to do, as `plan.Task`.
+
+    `makes` names the result that other tasks may need ('' if there is none), `needs` the results
+    that must be there first.
+    """
 
     @property
-    def words(self) -> str: ...
+    def description(self) -> str: ...
     @property
     def makes(self) -> str: ...
     @property
     def needs(self) -> tuple[str, ...]: ...
 
 
-Do = Callable[[Any], None]  # raises RbmixError
-Note = Callable[[Any, str, str], None]  # a piece, its state, and why it failed
+RunTask = Callable[[Any], None]  # runs a task; raises RbmixError if it fails
+OnState = Callable[[Any, str, str], None]  # is told a task, its new state, and why it failed
 
 
-def unnoted(piece: Piece, state: str, error: str) -> None:
-    """Nobody asks how far it is."""
+def ignore_state(task: Task, state: str, error: str) -> None:
+    """No-op progress callback."""
 
 
-class Agenda:
-    """The pieces that wait or are at work, by their number from 1, and what failed."""
+class Scheduler:
+    """The tasks that wait or run, by their number from 1, and the messages of those that failed.
 
-    def __init__(self, pieces: Sequence[Piece], note: Note = unnoted) -> None:
-        self._note = note
-        self.waiting = dict(enumerate(pieces, start=1))
-        self.total = len(pieces)
-        self._making: dict[int, str] = {}
+    Args:
+        tasks: The tasks in the order in which they should start.
+        on_state: Called whenever a task starts, ends or fails.
+    """
+
+    def __init__(self, tasks: Sequence[Task], on_state: OnState = ignore_state) -> None:
+        self._on_state = on_state
+        self._tasks = dict(enumerate(tasks, start=1))
+        self._sorter = TopologicalSorter(predecessors(self._tasks))
+        self._sorter.prepare()
+        self._ready: list[int] = []  # a heap
         self._lost: set[str] = set()
         self._failures: dict[int, str] = {}
 
     @property
     def failures(self) -> list[str]:
-        """What failed and why, in the order of the pieces."""
+        """What failed and why, in the order of the tasks."""
         return [self._failures[number] for number in sorted(self._failures)]
 
-    def take(self) -> tuple[int, Piece] | None:
-        """The first piece that can be started, None if all wait for what is being made."""
-        pending = set(self._making.values()) - {""}
-        for number, piece in list(self.waiting.items()):
-            if self._lost & set(piece.needs):
-                del self.waiting[number]
-                self._fail(number, piece, "not tried, what it needs failed")
-            elif not pending & {piece.makes, *piece.needs}:
-                del self.waiting[number]
-                self._making[number] = piece.makes
-                say(f"{self.tag(number)} {piece.words}")
-                self._note(piece, AT_WORK, "")
-                return number, piece
-            pending |= {piece.makes} - {""}
-        return None
+    def next_task(self) -> tuple[int, Task] | None:
+        """Start the first task that can be started.
 
-    def done(self, number: int, piece: Piece, error: str = "") -> None:
-        """Note that a piece ended, and how."""
-        del self._making[number]
-        if error:
-            self._fail(number, piece, error)
-        else:
-            self._note(piece, DONE, "")
+        A task whose needs could not be made fails without being tried.
 
-    def tag(self, number: int) -> str:
-        """What its lines begin with."""
-        return f"[{number}/{self.total}]"
+        Returns:
+            Its number and the task; None if all others wait for tasks that run, or none is left.
+        """
+        while True:
+            for number in self._sorter.get_ready():
+                heappush(self._ready, number)
+            if not self._ready:
+                return None
+            number = heappop(self._ready)
+            task = self._tasks[number]
+            if not self._lost & set(task.needs):
+                logger.info(f"{self.prefix(number)} {task.description}")
+                self._on_state(task, RUNNING, "")
+                return number, task
+            self.finish(number, task, "not tried, what it needs failed")
 
-    def _fail(self, number: int, piece: Piece, error: str) -> None:
-        self._lost |= {piece.makes} - {""}
-        self._failures[number] = f"{piece.words}: {error}"
-        say(f"{self.tag(number)} failed: {error}")
-        self._note(piece, FAILED, error)
+    def finish(self, number: int, task: Task, error: str = "") -> None:
+        """Record that a task ended; `error` says why it failed, '' if it did not."""
+        self._sorter.done(number)
+        if not error:
+            self._on_state(task, DONE, "")
+            return
+        self._lost |= {task.makes} - {""}
+        self._failures[number] = f"{task.description}: {error}"
+        logger.info(f"{self.prefix(number)} failed: {error}")
+        self._on_state(task, FAILED, error)
+
+    def prefix(self, number: int) -> str:
+        """Return what the lines of a task begin with, for example `[3/8]`."""
+        return f"[{number}/{len(self._tasks)}]"
 
 
-def attempt(do: Do, piece: Piece) -> str:
-    """Do a piece; what went wrong that others need not care about, '' if nothing."""
+def predecessors(tasks: Mapping[int, Task]) -> dict[int, set[int]]:
+    """Find the tasks that must end before each task can start, by their numbers.
+
+    They are those that make what it needs. Tasks that make the same thing run one after the other.
+    """
+    before: dict[int, set[int]] = {number: set() for number in tasks}
+    makers: dict[str, int] = {}
+    for number, task in tasks.items():
+        if task.makes:
+            before[number] |= {makers[task.makes]} if task.makes in makers else set()
+            makers[task.makes] = number
+    for number, task in tasks.items():
+        before[number] |= {makers[one] for one in task.needs if one in makers} - {number}
+    return before
+
+
+def try_task(run_task: RunTask, task: Task) -> str:
+    """Run a task.
+
+    Returns:
+        Why it failed, if the other tasks can go on; '' if it did not fail.
+    """
     try:
-        do(piece)
+        run_task(task)
     except RbmixError as error:
         return str(error)
     except (MemoryError, RuntimeError) as error:

@@ -1,4 +1,4 @@
-"""How far sweeps have come: a file for each beside the results, for whoever asks on any machine."""
+"""The state of running sweeps: a file for each beside the results, readable on any machine."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from typing import Any, Protocol
 from robustbench_mix.errors import unknown
 from robustbench_mix.storage import reading, validation
 from robustbench_mix.storage.files import safe_name, write_text
-from robustbench_mix.storage.locks import alone
+from robustbench_mix.storage.locks import exclusive_lock
 from robustbench_mix.storage.validation import Header, NonNegative, Text
-from robustbench_mix.sweeps.scheduler import AT_WORK, DONE, FAILED, STATES, WAITING
+from robustbench_mix.sweeps.scheduler import DONE, FAILED, RUNNING, STATES, WAITING
 
 FOLDER = "progress"
 
 
-class _Piece(Header, frozen=True, kw_only=True):
-    """What the file says of a piece."""
+class _Task(Header, frozen=True, kw_only=True):
+    """What the file says of a task."""
 
     words: Text
     network: Text
@@ -43,25 +43,25 @@ class _Sweep(Header, frozen=True, kw_only=True):
     machine: Text
     began: Text
     changed: Text
-    pieces: list[_Piece]
+    pieces: list[_Task]
 
 
-class Planned(Protocol):
-    """A piece of a plan, as `plan.Piece`."""
+class PlannedTask(Protocol):
+    """A task of a plan, as `plan.Task`."""
 
     @property
-    def words(self) -> str: ...
+    def description(self) -> str: ...
     @property
     def network(self) -> str: ...
     @property
-    def done(self) -> bool: ...
+    def is_done(self) -> bool: ...
     @property
-    def seconds(self) -> float: ...
+    def estimated_seconds(self) -> float: ...
 
 
 @dataclass
-class Entry:
-    """A piece, its state, since when it is in it, and about how many seconds of work it is."""
+class TaskStatus:
+    """A task: its state, since when, and the estimated seconds of work."""
 
     words: str
     network: str
@@ -72,76 +72,80 @@ class Entry:
 
 
 @dataclass
-class Ongoing:
-    """The state of a sweep: `note` changes it, and keeps it at `path`."""
+class SweepStatus:
+    """The state of a sweep, saved at `path` whenever a task changes its state."""
 
     path: Path
     about: dict[str, str]
-    pieces: dict[str, Entry]
+    tasks: dict[str, TaskStatus]
 
-    def note(self, piece: Planned, state: str, error: str) -> None:
-        """A piece is in another state now."""
-        entry = self.pieces[piece.words]
+    def set_state(self, task: PlannedTask, state: str, error: str) -> None:
+        """Set the state of a task, and save."""
+        entry = self.tasks[task.description]
         entry.state, entry.since, entry.error = state, _now(), error
         self.save()
 
     def save(self) -> None:
-        """Keep it now."""
+        """Write the state to its file."""
         content = {
-            **self.about, "changed": _now(), "pieces": [asdict(one) for one in self.pieces.values()]
+            **self.about, "changed": _now(), "pieces": [asdict(one) for one in self.tasks.values()]
         }  # fmt: skip
         write_text(self.path, json.dumps(content, indent=1) + "\n")
 
 
-def begin(results: Path, sweep: str, runner: str, pieces: Iterable[Planned]) -> Ongoing:
-    """The state of a sweep that begins now, kept in place of what there was of this name."""
+def start(results: Path, sweep: str, executor: str, tasks: Iterable[PlannedTask]) -> SweepStatus:
+    """Save the state of a sweep that starts now, replacing that of an earlier one of this name."""
     entries = {
-        piece.words: Entry(
-            piece.words, piece.network, DONE if piece.done else WAITING, piece.seconds
+        task.description: TaskStatus(
+            task.description,
+            task.network,
+            DONE if task.is_done else WAITING,
+            task.estimated_seconds,
         )
-        for piece in pieces
+        for task in tasks
     }
-    about = {"sweep": sweep, "runner": runner, "machine": socket.gethostname(), "began": _now()}
+    about = {"sweep": sweep, "runner": executor, "machine": socket.gethostname(), "began": _now()}
     path = results / FOLDER / f"{safe_name(sweep)}.json"
-    ongoing = Ongoing(path, about, entries)
-    with alone(path):  # which clears away what a killed process left of it
-        ongoing.save()
-    return ongoing
+    status = SweepStatus(path, about, entries)
+    with exclusive_lock(path):  # also removes what a killed process left half-written
+        status.save()
+    return status
 
 
 def read_all(results: Path) -> list[dict[str, Any]]:
-    """Every sweep that was run into these results, as `save` wrote it.
+    """Read the states of all sweeps that were run into these results.
 
-    Raises RbmixError for a file that is damaged.
+    Raises:
+        RbmixError: A file is damaged.
     """
     found = []
     for path in sorted((results / FOLDER).glob("*.json")):
         refusal = f"progress {path} is damaged"
-        raw = reading.content(path, "progress", reading.RECORDS)
-        plain = reading.from_json(raw, refusal)
+        raw = reading.read_bytes(path, "progress", reading.MAX_RECORDS_BYTES)
+        plain = reading.parse_json(raw, refusal)
         validation.decode(plain, _Sweep, refusal)
         found.append(plain)
     return found
 
 
-def networks(sweep: dict[str, Any]) -> list[dict[str, Any]]:
-    """One row for each network: pieces in each state, and seconds of work that are left."""
+def count_by_network(sweep: dict[str, Any]) -> list[dict[str, Any]]:
+    """Count the tasks in each state, and the seconds of work left, for each network."""
     rows: dict[str, dict[str, Any]] = {}
-    for piece in sweep["pieces"]:
-        name = piece["network"]
+    for task in sweep["pieces"]:
+        name = task["network"]
         row = rows.setdefault(name, {"network": name, **dict.fromkeys(STATES, 0), "seconds": 0.0})
-        row[piece["state"]] += 1
-        row["seconds"] += piece["seconds"] if piece["state"] in (WAITING, AT_WORK) else 0.0
+        row[task["state"]] += 1
+        row["seconds"] += task["seconds"] if task["state"] in (WAITING, RUNNING) else 0.0
     return list(rows.values())
 
 
-def notable(sweep: dict[str, Any]) -> list[str]:
-    """A line for each piece that is at work or failed."""
+def describe_running_and_failed(sweep: dict[str, Any]) -> list[str]:
+    """Return a line for each task that runs or failed."""
     return [
-        f"{piece['state']} since {piece['since']}: {piece['words']}"
-        + (f" ({piece['error']})" if piece["error"] else "")
-        for piece in sweep["pieces"]
-        if piece["state"] in (AT_WORK, FAILED)
+        f"{task['state']} since {task['since']}: {task['words']}"
+        + (f" ({task['error']})" if task["error"] else "")
+        for task in sweep["pieces"]
+        if task["state"] in (RUNNING, FAILED)
     ]
 
 

@@ -1,1 +1,1 @@
-"""Training networks, and resuming a training that was killed."""
+"""Train networks, load trained ones, and resume a training that was killed."""

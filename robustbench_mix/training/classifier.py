@@ -1,4 +1,4 @@
-"""Training a classifier: cross-entropy on shifted and mirrored images, or on PGD examples."""
+"""Train a classifier: cross-entropy on shifted and mirrored images, or on PGD examples."""
 
 from __future__ import annotations
 
@@ -8,19 +8,21 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from robustbench_mix.attacks.base import Target
-from robustbench_mix.attacks.native.pgd import ascend
-from robustbench_mix.config.specs import Adversarial, Eps, Recipe
+from robustbench_mix.attacks.base import Batch
+from robustbench_mix.attacks.counted_model import CountedModel
+from robustbench_mix.attacks.native.pgd import pgd
+from robustbench_mix.config.epsilon import Eps
+from robustbench_mix.config.training import Adversarial, Recipe
 from robustbench_mix.data.dataset import Split
 from robustbench_mix.runtime.devices import training_threads
-from robustbench_mix.runtime.progress import doing
-from robustbench_mix.training.loop import Loss, fit
-from robustbench_mix.training.resume import Unfinished
+from robustbench_mix.runtime.progress import report_if_slow
+from robustbench_mix.training.loop import BatchLoss, fit
+from robustbench_mix.training.resume import ResumeState
 
 
 @dataclass(frozen=True)
-class Trained:
-    """What came out: accuracy on the test split, in [0, 1], and the seconds of training."""
+class TrainingOutcome:
+    """The result of a training: accuracy on the test split, in [0, 1], and its duration."""
 
     test_accuracy: float
     time_seconds: float
@@ -34,14 +36,28 @@ def train(
     seed: int,
     device: torch.device,
     description: str = "training",
-    unfinished: Unfinished | None = None,
-) -> Trained:
-    """Train `model` in place on `device` and leave it there, in eval mode; as `loop.fit`."""
+    resume_state: ResumeState | None = None,
+) -> TrainingOutcome:
+    """Train `model` in place on `device`; it stays there, in eval mode.
+
+    Args:
+        model: The network, (B, C, H, W) pixels in [0, 1] -> (B, classes) logits.
+        train_split: The images to train on.
+        test_split: The images to measure the accuracy on.
+        recipe: How to train.
+        seed: Seed of the order of images, augmentation and attacks.
+        device: Where to train.
+        description: Shown with the progress.
+        resume_state: Where a killed training continues; None starts from the beginning.
+
+    Raises:
+        RbmixError: As `loop.fit`.
+    """
     images, labels = train_split.images.to(device), train_split.labels.to(device)
 
-    def loss_of(rows: Tensor, generator: torch.Generator, autocast: torch.autocast) -> Loss:
+    def loss_of(rows: Tensor, generator: torch.Generator, autocast: torch.autocast) -> BatchLoss:
         x = augment(images[rows], recipe.pad, recipe.flip, generator)
-        x = x.float().div_(train_split.levels).to(memory_format=torch.channels_last)
+        x = x.float().div_(train_split.grey_levels).to(memory_format=torch.channels_last)
         if recipe.adversarial is not None:
             x = perturb(model, x, labels[rows], recipe.adversarial, generator, autocast)
         with autocast:
@@ -55,9 +71,9 @@ def train(
         return loss, note
 
     with training_threads(device):
-        seconds = fit(model, len(labels), recipe, seed, device, loss_of, description, unfinished)
-        with doing(f"classifying {len(test_split):,} test images"):
-            return Trained(accuracy(model, test_split, device), seconds)
+        seconds = fit(model, len(labels), recipe, seed, device, loss_of, description, resume_state)
+        with report_if_slow(f"classifying {len(test_split):,} test images"):
+            return TrainingOutcome(accuracy(model, test_split, device), seconds)
 
 
 def perturb(
@@ -68,17 +84,28 @@ def perturb(
     generator: torch.Generator,
     autocast: torch.autocast,
 ) -> Tensor:
-    """The images after PGD from a random point of the ball; the model is in train mode again.
+    """Perturb images by PGD from a random point of the l-infinity ball.
 
-    The attack sees the network in eval mode, so that norm statistics come from the training
-    step alone.
+    The attack runs in eval mode, so that only the training step updates the statistics of norms.
+    The model is in train mode afterwards.
+
+    Args:
+        model: The network.
+        x: Images (B, C, H, W) in [0, 1].
+        y: Labels (B,).
+        how: Epsilon, steps and step size.
+        generator: Source of the seeds of the attack, on the CPU.
+        autocast: Context of the forward passes.
+
+    Returns:
+        Perturbed images, (B, C, H, W), channels_last.
     """
     seeds = torch.randint(2**62, (len(x),), generator=generator).to(x.device)
     eps = torch.full((len(x),), Eps(how.eps).value, device=x.device)
     model.eval()
     with autocast:
-        x_adv = ascend(
-            Target(model), x, y, seeds, eps=eps, norm="linf", steps=how.steps,
+        x_adv = pgd(
+            CountedModel(model), Batch(x, y, eps, seeds, "linf"), steps=how.steps,
             step_size=how.step_size, random_start=True, early_stop=False,
         )  # fmt: skip
     model.train()
@@ -86,9 +113,16 @@ def perturb(
 
 
 def augment(images: Tensor, pad: int, flip: bool, generator: torch.Generator) -> Tensor:
-    """Shift each image by up to `pad` pixels (zeros move in) and mirror half of them.
+    """Shift each image by up to `pad` pixels, with zeros at the border, and mirror half of them.
 
-    (B, C, H, W), any dtype and device; the draws come from the CPU `generator`.
+    Args:
+        images: (B, C, H, W), any dtype and device.
+        pad: The largest shift, in pixels.
+        flip: Whether to mirror.
+        generator: Source of the random numbers, on the CPU.
+
+    Returns:
+        The images, (B, C, H, W).
     """
     count, _, height, width = images.shape
     shift = torch.randint(0, 2 * pad + 1, (2, count), generator=generator).to(images.device)
@@ -99,13 +133,13 @@ def augment(images: Tensor, pad: int, flip: bool, generator: torch.Generator) ->
         columns = torch.where(mirrored.to(images.device)[:, None], columns.flip(1), columns)
     padded = F.pad(images, (pad, pad, pad, pad))
     batch = torch.arange(count, device=images.device)[:, None, None]
-    # Indices on both sides of a slice put the channels last: move them back.
+    # Indices on both sides of a slice put the channels last; permute moves them back.
     return padded[batch, :, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
 
 
 @torch.no_grad()
 def accuracy(model: nn.Module, split: Split, device: torch.device, batch: int = 500) -> float:
-    """Share of the split that `model`, in its present mode, classifies correctly."""
+    """Return the accuracy, in [0, 1], of `model` in its current mode on a split."""
     hits = 0
     for start in range(0, len(split), batch):
         x = split.pixels(start, start + batch).to(device, memory_format=torch.channels_last)

@@ -1,32 +1,40 @@
-"""Networks by name: loaded from the cache, or trained on demand and kept."""
+"""Load a network from the cache, or train it on demand and cache it."""
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from torch import nn
 
-from robustbench_mix.config.specs import ModelSpec, Recipe, as_json
-from robustbench_mix.data.dataset import Dataset, Split, balanced
+from robustbench_mix.config.canonical import as_json
+from robustbench_mix.config.model import ModelSpec
+from robustbench_mix.config.training import Recipe
+from robustbench_mix.data.dataset import Dataset, Split, balanced_subset
 from robustbench_mix.errors import RbmixError
 from robustbench_mix.models import checkpoint, factory
 from robustbench_mix.models.checkpoint import CheckpointHeader
-from robustbench_mix.models.summary import unset
+from robustbench_mix.models.summary import unreached_convolutions
 from robustbench_mix.runtime import provenance
-from robustbench_mix.runtime.devices import conditions, training_threads
-from robustbench_mix.runtime.progress import say
-from robustbench_mix.storage.locks import alone
+from robustbench_mix.runtime.devices import compute_environment, training_threads
+from robustbench_mix.storage.locks import exclusive_lock
 from robustbench_mix.training.classifier import train
-from robustbench_mix.training.resume import Unfinished, forget
+from robustbench_mix.training.resume import ResumeState, delete_resume_state
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Obtained:
-    """A network in eval mode, its checkpoint and header, and the seconds spent training.
+class TrainedModel:
+    """A network with its weights.
 
-    `train_seconds` is 0 when the checkpoint was there already.
+    Args:
+        model: The network, in eval mode.
+        path: Its checkpoint; an empty path if there is none.
+        header: The header of the checkpoint.
+        train_seconds: Seconds spent on training it now; 0 if it was loaded.
     """
 
     model: nn.Module
@@ -35,66 +43,76 @@ class Obtained:
     train_seconds: float
 
 
-def obtain(
+def load_or_train(
     spec: ModelSpec,
     dataset: Dataset,
     recipe: Recipe,
     device: torch.device,
     *,
     train_examples: int | None = None,
-) -> Obtained:
-    """Load the checkpoint of exactly these settings, or train it and keep it.
+) -> TrainedModel:
+    """Load the checkpoint of exactly these settings, or train the network and save it.
 
-    `train_examples` trains on a fixed class-balanced subset. Raises RbmixError for a bad
-    name or a damaged checkpoint.
+    Args:
+        spec: The network.
+        dataset: The data set to train on.
+        recipe: How to train.
+        device: Where to train.
+        train_examples: Number of training images, a fixed class-balanced subset; None takes all.
+
+    Raises:
+        RbmixError: A name is wrong, or the checkpoint is damaged.
     """
-    split, path = place(spec, dataset, recipe, train_examples)
+    split, path = split_and_checkpoint_path(spec, dataset, recipe, train_examples)
     if not path.exists():
-        with alone(path):  # another process may be training it, and be done when we may go on
+        with exclusive_lock(path):  # another process may be training it now
             if not path.exists():
-                return _trained(spec, dataset, split, recipe, device, path)
-    obtained = from_checkpoint(spec, dataset, path)
-    header = obtained.header
+                return _train_and_save(spec, dataset, split, recipe, device, path)
+    trained = load_checkpoint(spec, dataset, path)
+    header = trained.header
     is_other = (header.recipe, header.dataset) != (recipe, dataset.name)
     if is_other or None in (header.train_examples, header.test_accuracy):
         raise RbmixError(f"checkpoint {path} is of other settings than its name says; delete it")
-    forget(path)  # what a process left that was killed just after training
-    return obtained
+    delete_resume_state(path)  # left by a process that was killed just after training
+    return trained
 
 
-def from_checkpoint(spec: ModelSpec, dataset: Dataset, path: Path) -> Obtained:
-    """The network of `spec` with the weights of one of our checkpoints; nothing is trained.
+def load_checkpoint(spec: ModelSpec, dataset: Dataset, path: Path) -> TrainedModel:
+    """Load one of our checkpoints into the network of `spec`.
 
-    Raises RbmixError if the file is missing, damaged, or of another network.
+    Raises:
+        RbmixError: The file is missing, damaged, or of another network.
     """
     model = factory.build(spec, factory.shape_of(dataset), *dataset.statistics())
     header = checkpoint.load(model, path)
     if header.spec != spec:
         found = as_json(header.spec) if header.spec else None
         raise RbmixError(f"checkpoint {path} is of {found}, not of {as_json(spec)}")
-    say(f"loaded {path}")
+    logger.info(f"loaded {path}")
     model.to(memory_format=torch.channels_last).eval()
-    return Obtained(model, path, header, 0.0)
+    return TrainedModel(model, path, header, 0.0)
 
 
-def _trained(
+def _train_and_save(
     spec: ModelSpec,
     dataset: Dataset,
     split: Split,
     recipe: Recipe,
     device: torch.device,
     path: Path,
-) -> Obtained:
-    """Train the network, from where a killed training stopped, and keep it."""
+) -> TrainedModel:
+    """Train the network, continuing a killed training if there is one, and save it."""
     name = f"{spec.model} (spatial {spec.spatial}, channel {spec.channel}, seed {spec.seed})"
-    say(f"training {name} on {len(split):,} images of {dataset.name}: no checkpoint yet")
+    logger.info(f"training {name} on {len(split):,} images of {dataset.name}: no checkpoint yet")
     with training_threads(device):
-        made_with = conditions(device)  # the commit is that of the code that trains
-    unfinished = Unfinished(path, made_with)
+        made_with = compute_environment(device)  # the commit is that of the code that trains
+    resume_state = ResumeState(path, made_with)
     model = factory.build(spec, factory.shape_of(dataset), *dataset.statistics())
-    for layer in unset(model) if spec.spatial != "learned" else []:
-        say(f"{layer.name} is left out: {layer.note}")
-    trained = train(model, split, dataset.test, recipe, spec.seed, device, unfinished=unfinished)
+    for layer in unreached_convolutions(model) if spec.spatial != "learned" else []:
+        logger.info(f"{layer.name} is left out: {layer.note}")
+    trained = train(
+        model, split, dataset.test, recipe, spec.seed, device, resume_state=resume_state
+    )
     header = CheckpointHeader(
         spec=spec,
         recipe=recipe,
@@ -109,17 +127,17 @@ def _trained(
         date=provenance.today(),
     )
     checkpoint.save(model, header, path)
-    forget(path)
-    say(
+    delete_resume_state(path)
+    logger.info(
         f"trained in {trained.time_seconds:.0f} s to {trained.test_accuracy:.1%} clean "
         f"accuracy, kept as {path}"
     )
-    return Obtained(model, path, checkpoint.read_header(path), trained.time_seconds)
+    return TrainedModel(model, path, checkpoint.read_header(path), trained.time_seconds)
 
 
-def place(
+def split_and_checkpoint_path(
     spec: ModelSpec, dataset: Dataset, recipe: Recipe, train_examples: int | None = None
 ) -> tuple[Split, Path]:
-    """The images to train on, and where the checkpoint of exactly these settings belongs."""
-    split = balanced(dataset.train, train_examples) if train_examples else dataset.train
+    """Return the images to train on, and the path of the checkpoint of exactly these settings."""
+    split = balanced_subset(dataset.train, train_examples) if train_examples else dataset.train
     return split, checkpoint.path_for(spec, recipe, dataset.name, split.hash)

@@ -13,15 +13,15 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from robustbench_mix.config.specs import Recipe
+from robustbench_mix.config.training import Recipe
 from robustbench_mix.errors import RbmixError
-from robustbench_mix.runtime.memory import told
-from robustbench_mix.runtime.progress import bar
-from robustbench_mix.training.resume import Unfinished
+from robustbench_mix.runtime.memory import report_out_of_memory
+from robustbench_mix.runtime.progress import progress_bar
+from robustbench_mix.training.resume import ResumeState
 
-# The loss of a batch, and what the progress display says about it, when asked.
-Loss = tuple[Tensor, Callable[[], str]]
-LossOf = Callable[[Tensor, torch.Generator, torch.autocast], Loss]
+# The loss of a batch, and a function that describes it for the progress display.
+BatchLoss = tuple[Tensor, Callable[[], str]]
+BatchLossFunction = Callable[[Tensor, torch.Generator, torch.autocast], BatchLoss]
 
 
 def fit(
@@ -30,33 +30,49 @@ def fit(
     recipe: Recipe,
     seed: int,
     device: torch.device,
-    loss_of: LossOf,
+    loss_of: BatchLossFunction,
     description: str = "training",
-    unfinished: Unfinished | None = None,
+    resume_state: ResumeState | None = None,
 ) -> float:
-    """Train `model` in place on `device` and leave it there, in eval mode; the seconds it took.
+    """Train `model` in place on `device`; it stays there, in eval mode.
 
-    `loss_of` is given the positions of a batch among `count` images, the generator that its
-    draws come from, and the autocast that the forward pass belongs in. Parameters with
-    `requires_grad=False` are never touched: no gradient, no decay. `unfinished` is where a
-    killed training goes on, from its last epoch to the same weights; the seconds are then those
-    of both parts. Raises RbmixError if the loss stops being finite or memory runs out.
+    Parameters with `requires_grad=False` do not change: no gradient, no weight decay.
+
+    Args:
+        model: The network.
+        count: Number of training images.
+        recipe: How to train.
+        seed: Seed of the order of images and of all other random draws.
+        device: Where to train.
+        loss_of: Computes the loss of a batch from the positions of its images, (B,) int64 in
+            0..count - 1, the generator for random draws, and the autocast for the forward pass.
+        description: Shown with the progress.
+        resume_state: Where a killed training continues, from its last epoch to the same weights;
+            None starts from the beginning and keeps no state.
+
+    Returns:
+        The seconds that the training took, including those before it was killed.
+
+    Raises:
+        RbmixError: The loss stops being finite, or memory runs out.
     """
     started = time.perf_counter()
     model.to(device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
     steps = recipe.epochs * math.ceil(count / recipe.batch_size)
     optimizer = _optimizer(model, recipe)
     done, seconds = (
-        unfinished.restore(model, optimizer, device, recipe.epochs) if unfinished else (0, 0.0)
+        resume_state.restore(model, optimizer, device, recipe.epochs) if resume_state else (0, 0.0)
     )
     started -= seconds
     step = done * math.ceil(count / recipe.batch_size)
     schedule = torch.optim.lr_scheduler.LambdaLR(
-        optimizer, lambda step: learning_rate(step, steps, recipe.warmup), last_epoch=step - 1
+        optimizer,
+        lambda step: learning_rate_factor(step, steps, recipe.warmup),
+        last_epoch=step - 1,
     )
     autocast = torch.autocast(device.type, dtype=torch.bfloat16, enabled=recipe.precision == "bf16")
     words = f"in training with batches of {recipe.batch_size} images"
-    with bar(description, steps, step) as update, told(words):
+    with progress_bar(description, steps, step) as update, report_out_of_memory(words):
         for epoch in range(done, recipe.epochs):
             generator = torch.Generator().manual_seed(seed * 100_003 + epoch)
             order = torch.randperm(count, generator=generator).to(device)
@@ -75,14 +91,14 @@ def fit(
                             f"(lr {recipe.lr}); try a smaller --lr"
                         )
                     update(step, note())
-            if unfinished is not None and epoch + 1 < recipe.epochs:
-                unfinished.save(model, optimizer, epoch + 1, time.perf_counter() - started)
+            if resume_state is not None and epoch + 1 < recipe.epochs:
+                resume_state.save(model, optimizer, epoch + 1, time.perf_counter() - started)
     model.eval()
     return time.perf_counter() - started
 
 
-def learning_rate(step: int, steps: int, warmup: float) -> float:
-    """The share of the peak rate at a step: linear up, then a cosine down to zero."""
+def learning_rate_factor(step: int, steps: int, warmup: float) -> float:
+    """Return the learning rate at a step over the peak rate: a linear rise, then a cosine to 0."""
     rise = max(1, round(warmup * steps))
     if step < rise:
         return (step + 1) / rise

@@ -1,8 +1,9 @@
-"""A training that is not done yet: kept after its epochs, so that a killed one goes on."""
+"""The resume state of a training: saved between epochs, so that a killed training continues."""
 
 from __future__ import annotations
 
 import io
+import logging
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,22 +12,27 @@ from typing import Any
 import torch
 from torch import nn
 
-from robustbench_mix.runtime.progress import say
 from robustbench_mix.storage import reading
 from robustbench_mix.storage.files import write_bytes
-from robustbench_mix.storage.remote import STAYS_HERE
+from robustbench_mix.storage.remote import LOCAL_SUFFIX
 from robustbench_mix.storage.validation import is_number
 
+logger = logging.getLogger(__name__)
+
 SUFFIX = ".unfinished.pt"
-PARTIAL = STAYS_HERE  # of an attack
+ATTACK_SUFFIX = LOCAL_SUFFIX  # of the resume state of an attack
 SAVE_EVERY_SECONDS = 5.0
 
 
 @dataclass
-class Unfinished:
-    """The state of a training, beside what it will give, and what made it.
+class ResumeState:
+    """The resume state of a training, in a file beside its result.
 
-    `made_with` are plain values: another version or device starts from the beginning.
+    Args:
+        result: The path of the result, for example a checkpoint.
+        made_with: Versions, commit and device, as plain values; a training with other ones starts
+            from the beginning.
+        saved_at: When the state was last saved, in seconds of `time.monotonic`.
     """
 
     result: Path
@@ -35,20 +41,20 @@ class Unfinished:
 
     @property
     def path(self) -> Path:
-        """Where the state is kept."""
+        """The file of the state."""
         return self.result.with_suffix(SUFFIX)
 
     def save(
         self, model: nn.Module, optimizer: torch.optim.Optimizer, epoch: int, seconds: float
     ) -> None:
-        """Keep the state after `epoch` epochs, but not more often than every few seconds."""
+        """Save the state after `epoch` epochs, at most every `SAVE_EVERY_SECONDS`."""
         if time.monotonic() - self.saved_at < SAVE_EVERY_SECONDS:
             return
         state = {
             "made_with": self.made_with, "epoch": epoch, "seconds": seconds,
             "model": model.state_dict(), "optimizer": optimizer.state_dict(),
         }  # fmt: skip
-        buffer = io.BytesIO()  # a full disk is then told by one kind of error
+        buffer = io.BytesIO()  # so that a full disk raises one kind of error
         torch.save(state, buffer)
         write_bytes(self.path, buffer.getvalue())
         self.saved_at = time.monotonic()
@@ -60,18 +66,24 @@ class Unfinished:
         device: torch.device,
         epochs: int,
     ) -> tuple[int, float]:
-        """Put back what was kept: the epochs done and the seconds they took, (0, 0.0) if none.
+        """Restore the saved state into a model and an optimizer, if there is one.
 
-        Raises RbmixError if the file is damaged, or is not of a training of so many epochs.
+        Returns:
+            The epochs done and the seconds that they took; (0, 0.0) if there is no state.
+
+        Raises:
+            RbmixError: The file is damaged, or is of a training of another number of epochs.
         """
         if not self.path.exists():
             return 0, 0.0
         refusal = f"unfinished training {self.path} is damaged; delete it"
-        reading.check(self.path, "unfinished training", reading.WEIGHTS)
-        with reading.parsing(refusal):
+        reading.check_file(self.path, "unfinished training", reading.MAX_WEIGHTS_BYTES)
+        with reading.refuse_on_error(refusal):
             state = torch.load(self.path, map_location=device, weights_only=True)
             if state["made_with"] != self.made_with:
-                say(f"{self.path} was made with other versions or on another device: starting over")
+                logger.info(
+                    f"{self.path} was made with other versions or on another device: starting over"
+                )
                 return 0, 0.0
             epoch, seconds = state["epoch"], state["seconds"]
             is_epoch = type(epoch) is int and 1 <= epoch < epochs
@@ -80,14 +92,14 @@ class Unfinished:
             _check_optimizer(state["optimizer"], optimizer)
             model.load_state_dict(state["model"])
             optimizer.load_state_dict(state["optimizer"])
-        say(f"going on with the unfinished training {self.path}, {epoch} epochs done")
+        logger.info(f"going on with the unfinished training {self.path}, {epoch} epochs done")
         return epoch, float(seconds)
 
 
 def _check_optimizer(state: dict[str, Any], fresh: torch.optim.Optimizer) -> None:
-    """Raise ValueError unless the state is one that this optimizer could have come to.
+    """Raise ValueError unless the state is one that this optimizer could have reached.
 
-    PyTorch takes any numbers and tensors here, and fails over them at the next step.
+    PyTorch accepts any numbers and tensors here, and fails at the next step.
     """
     wanted = fresh.state_dict()["param_groups"]
     moving = ("lr", "initial_lr")  # what the schedule sets
@@ -104,14 +116,14 @@ def _check_optimizer(state: dict[str, Any], fresh: torch.optim.Optimizer) -> Non
                 raise ValueError(f"{name} of another shape")
 
 
-def is_left(result: Path) -> bool:
-    """Whether there still is what a process kept of the work that gave, or will give, `result`.
+def has_resume_state(result: Path) -> bool:
+    """Return whether there is a resume state of the training or attack that gives `result`.
 
-    One that is killed just after it finished leaves it; whoever comes to the result removes it.
+    A process that is killed just after it finished leaves one; the next one removes it.
     """
-    return any(result.with_suffix(suffix).exists() for suffix in (SUFFIX, PARTIAL))
+    return any(result.with_suffix(suffix).exists() for suffix in (SUFFIX, ATTACK_SUFFIX))
 
 
-def forget(result: Path) -> None:
-    """Remove what was kept of a training whose result is there."""
+def delete_resume_state(result: Path) -> None:
+    """Remove the resume state of a training whose result exists."""
     result.with_suffix(SUFFIX).unlink(missing_ok=True)

@@ -2,8 +2,8 @@
 
 Section 6 of arXiv 2503.16760: the same permutation for every image, the mean squared error
 between the image and what the network makes of its shuffled form, and the PSNR on test
-images. The paper states neither recipe nor peak nor clipping: ours are AdamW as for its
-classifiers, without shifts and mirrors, a peak of 1, and outputs clipped to [0, 1].
+images. The paper states neither recipe nor peak nor clipping. We use AdamW as for its classifiers,
+without shifts and mirrors, a peak of 1, and outputs clipped to [0, 1].
 """
 
 from __future__ import annotations
@@ -16,21 +16,21 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from robustbench_mix.config.specs import Decoder, Recipe, parse_spatial
-from robustbench_mix.config.training import recipe_for as classifier_recipe
+from robustbench_mix.config.model import Unshuffler, parse_spatial
+from robustbench_mix.config.training import Recipe, recipe_for
 from robustbench_mix.data.dataset import Split
 from robustbench_mix.models.convmixer import ConvMixer
-from robustbench_mix.models.factory import check_size
-from robustbench_mix.models.mixers import set_mixing
+from robustbench_mix.models.factory import check_parameter_count
+from robustbench_mix.models.mixers import set_mixers
 from robustbench_mix.models.normalize import Normalized
-from robustbench_mix.training.loop import Loss, fit
-from robustbench_mix.training.resume import Unfinished
+from robustbench_mix.training.loop import BatchLoss, fit
+from robustbench_mix.training.resume import ResumeState
 
 
-class Projector(ConvMixer):
-    """ConvMixer whose pooling and classifier are a linear projection at every position.
+class UnshufflingConvMixer(ConvMixer):
+    """ConvMixer with a linear projection at every position instead of pooling and classifier.
 
-    (B, C, H, W) -> (B, C, H, W); H and W multiples of the patch.
+    Shapes: (B, C, H, W) -> (B, C, H, W); H and W are multiples of the patch.
     """
 
     def __init__(self, width: int, depth: int, kernel: int, patch: int, channels: int) -> None:
@@ -42,27 +42,29 @@ class Projector(ConvMixer):
         return F.pixel_shuffle(self.head(y).permute(0, 3, 1, 2), self.patch)
 
 
-def recipe_for(dataset: str) -> Recipe:
-    """The classifiers' recipe without what would move pixels."""
-    return replace(classifier_recipe("convmixer", dataset), pad=0, flip=False)
+def unshuffling_recipe(dataset: str) -> Recipe:
+    """Return the recipe of the classifiers without augmentation that moves pixels."""
+    return replace(recipe_for("convmixer", dataset), pad=0, flip=False)
 
 
-def warnings(decoder: Decoder, height: int, width: int) -> list[str]:
-    """One line for each reason why this network cannot do well, or is not the paper's."""
+def describe_limits(unshuffler: Unshuffler, height: int, width: int) -> list[str]:
+    """Return a line for each reason why this network cannot do well, or is not the paper's."""
     lines = []
     needed = max(height, width) - 1
-    if decoder.reach < needed:
+    if unshuffler.reach < needed:
         lines.append(
-            f"{decoder.name} reaches {decoder.reach} pixels, an image of {height} x {width} needs "
-            f"{needed}: some pixels come from where it cannot see"
+            f"{unshuffler.name} reaches {unshuffler.reach} pixels, an image of {height} x {width} "
+            f"needs {needed}: some pixels come from where it cannot see"
         )
-    if decoder.patch != 1:
-        lines.append(f"{decoder.name}: patch {decoder.patch} mixes positions; the paper has 1")
+    if unshuffler.patch != 1:
+        lines.append(
+            f"{unshuffler.name}: patch {unshuffler.patch} mixes positions; the paper has 1"
+        )
     return lines
 
 
 def permutation(positions: int, seed: int) -> Tensor:
-    """The fixed permutation, (positions,) int64."""
+    """Return the fixed permutation, (positions,) int64."""
     return torch.randperm(positions, generator=torch.Generator().manual_seed(seed))
 
 
@@ -71,36 +73,36 @@ def shuffle(images: Tensor, order: Tensor) -> Tensor:
     return images.flatten(2)[:, :, order].view_as(images)
 
 
-def build(decoder: Decoder, channels: int, mean: Tensor, std: Tensor) -> Normalized:
-    """A fresh network; variants of a seed share every initial weight they both have."""
-    shape = (decoder.width, decoder.depth, decoder.kernel, decoder.patch, channels)
-    check_size(decoder.name, partial(Projector, *shape))
+def build(unshuffler: Unshuffler, channels: int, mean: Tensor, std: Tensor) -> Normalized:
+    """Build an untrained network; variants of a seed share the initial weights they both have."""
+    shape = (unshuffler.width, unshuffler.depth, unshuffler.kernel, unshuffler.patch, channels)
+    check_parameter_count(unshuffler.name, partial(UnshufflingConvMixer, *shape))
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(decoder.seed)
-        net = Projector(*shape)
-    set_mixing(net, parse_spatial(decoder.spatial), decoder.channel)
+        torch.manual_seed(unshuffler.seed)
+        net = UnshufflingConvMixer(*shape)
+    set_mixers(net, parse_spatial(unshuffler.spatial), unshuffler.channel)
     return Normalized(net, mean.clone(), std.clone())
 
 
 def train(
     model: Normalized,
-    decoder: Decoder,
+    unshuffler: Unshuffler,
     recipe: Recipe,
     split: Split,
     order: Tensor,
     device: torch.device,
-    unfinished: Unfinished,
+    resume_state: ResumeState,
 ) -> float:
-    """Train a network to undo the permutation; the seconds that took."""
+    """Train a network to undo the permutation `order`, (H * W,); return the seconds it took."""
     images = split.images.to(device)
 
-    def loss_of(rows: Tensor, _: torch.Generator, autocast: torch.autocast) -> Loss:
-        x = images[rows].float().div_(split.levels)
+    def loss_of(rows: Tensor, _: torch.Generator, autocast: torch.autocast) -> BatchLoss:
+        x = images[rows].float().div_(split.grey_levels)
         given = shuffle(x, order.to(device)).contiguous(memory_format=torch.channels_last)
         with autocast:
             made = model(given)
         loss = F.mse_loss(made.float(), x)
         return loss, lambda: f"PSNR {-10 * math.log10(max(loss.item(), 1e-10)):.2f} dB"
 
-    words = f"un-shuffling, {decoder.name}, spatial {decoder.spatial}"
-    return fit(model, len(images), recipe, decoder.seed, device, loss_of, words, unfinished)
+    words = f"un-shuffling, {unshuffler.name}, spatial {unshuffler.spatial}"
+    return fit(model, len(images), recipe, unshuffler.seed, device, loss_of, words, resume_state)

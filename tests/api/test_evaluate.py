@@ -18,7 +18,7 @@ import robustbench_mix as rbmix
 from robustbench_mix import cli
 from robustbench_mix.api import evaluate
 from robustbench_mix.data import loaders
-from robustbench_mix.data.dataset import balanced
+from robustbench_mix.data.dataset import balanced_subset
 from robustbench_mix.results import flags, records
 from robustbench_mix.runtime import progress
 
@@ -47,7 +47,7 @@ def net() -> nn.Module:
 @pytest.fixture
 def images() -> tuple[torch.Tensor, torch.Tensor]:
     """Twelve digits and their labels."""
-    split = balanced(loaders.load("digits").test, 12)
+    split = balanced_subset(loaders.load("digits").test, 12)
     return split.pixels(), split.labels
 
 
@@ -157,7 +157,7 @@ def test_nothing_is_kept_unless_asked(net, images, tmp_path: Path, monkeypatch, 
     rbmix.evaluate(net, images, "smoke")
     assert not list(tmp_path.iterdir())
     assert capsys.readouterr() == ("", "")
-    monkeypatch.setattr(progress, "PATIENCE", 0.0)  # what is over in a moment says nothing
+    monkeypatch.setattr(progress, "PATIENCE_SECONDS", 0.0)  # what is over in a moment says nothing
     rbmix.evaluate(net, images, "smoke", quiet=False)
     assert "smoke on 12 images" in capsys.readouterr().err
     kept = rbmix.evaluate(net, images, "smoke", results=tmp_path / "kept")

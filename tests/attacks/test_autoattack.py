@@ -10,10 +10,13 @@ import pytest
 import torch
 
 from robustbench_mix.attacks import registry
-from robustbench_mix.attacks.base import Target
-from robustbench_mix.attacks.reference.autoattack import NORM, STANDARD, _library_attack
+from robustbench_mix.attacks.autoattack import STANDARD, Options
+from robustbench_mix.attacks.counted_model import CountedModel
+from robustbench_mix.attacks.reference.autoattack import library_attack
 from robustbench_mix.config import protocols
-from robustbench_mix.config.specs import parse_grid
+from robustbench_mix.config.epsilon import parse_grid
+from robustbench_mix.config.norms import ROBUSTBENCH
+from robustbench_mix.evaluation.harness import Settings
 from robustbench_mix.evaluation.reference import attack_all
 
 CPU = torch.device("cpu")
@@ -23,9 +26,9 @@ CPU = torch.device("cpu")
 def test_settings_are_those_of_the_librarys_standard_version(linear_case, norm: str) -> None:
     """Every attribute of every attack equals that in the library's own ensemble."""
     model, _ = linear_case(10)
-    target = Target(model)
+    counted = CountedModel(model)
     library = pyautoattack.AutoAttack(
-        target, norm=NORM[norm], eps=0.1, seed=3, version="standard", device=CPU
+        counted, norm=ROBUSTBENCH[norm], eps=0.1, seed=3, version="standard", device=CPU
     )
     assert list(library.attacks_to_run) == STANDARD
     theirs = {
@@ -37,7 +40,9 @@ def test_settings_are_those_of_the_librarys_standard_version(linear_case, norm: 
     # The driver chooses FAB's targeted form just before it runs it.
     library.fab.targeted = True
     for name, attack in theirs.items():
-        ours = vars(_library_attack(name, target, 0.1, norm, 3, CPU, 100, 9, 5000))
+        ours = vars(
+            library_attack(name, counted, Options(), norm=norm, eps=0.1, seed=3, device=CPU)
+        )
         expected = {key: value for key, value in vars(attack).items() if key != "logger"}
         assert {key: ours[key] for key in expected} == expected, name
 
@@ -50,9 +55,11 @@ def test_verdicts_are_the_librarys(linear_case, norm: str) -> None:
     eps = {"linf": "0.01", "l2": "0.03"}[norm]
     protocol = replace(protocols.load("autoattack", ""), norm=norm, eps=parse_grid([eps], norm))
     options = {"steps": 40, "queries": 50}
-    steps = registry.components("autoattack", 10, options)
-    state = attack_all(model, split, protocol, steps=steps, seed=0, device=CPU, batch_size=16)
-    library = pyautoattack.AutoAttack(model, norm=NORM[norm], eps=float(eps), seed=0, device=CPU)
+    stages = registry.reference_stages("autoattack", 10, options)
+    state = attack_all(model, split, protocol, stages, Settings(0, CPU, 16))
+    library = pyautoattack.AutoAttack(
+        model, norm=ROBUSTBENCH[norm], eps=float(eps), seed=0, device=CPU
+    )
     library.apgd.n_iter = library.apgd_targeted.n_iter = library.fab.n_iter = 40
     library.square.n_queries = 50
     trace = sys.gettrace()  # the library unsets it

@@ -13,9 +13,10 @@ from robustbench_mix import cli
 from robustbench_mix.attacks import registry
 from robustbench_mix.attacks.reference import foolbox as from_foolbox
 from robustbench_mix.config import protocols
+from robustbench_mix.config.epsilon import parse_grid
 from robustbench_mix.config.protocols import Protocol
-from robustbench_mix.config.specs import parse_grid
 from robustbench_mix.errors import RbmixError
+from robustbench_mix.evaluation.harness import Settings
 from robustbench_mix.evaluation.reference import attack_all
 from robustbench_mix.evaluation.state import State
 
@@ -40,8 +41,8 @@ def run(case, name: str, norm: str, options: dict | None = None) -> State:
     """Attack the 16 images of a linear model of four classes over the grid."""
     model, split = case(4)
     protocol = Protocol("mine", "", f"foolbox:{name}", norm, parse_grid(GRID[norm], norm))
-    steps = registry.components(protocol.algorithm, 4, options or {})
-    return attack_all(model, split, protocol, steps=steps, seed=0, device=CPU, batch_size=16)
+    stages = registry.reference_stages(protocol.algorithm, 4, options or {})
+    return attack_all(model, split, protocol, stages, Settings(0, CPU, 16))
 
 
 @pytest.mark.parametrize(
@@ -109,13 +110,14 @@ def test_a_stopped_run_goes_on_to_the_same_end(linear_case) -> None:
     model, split = linear_case(4)
     name = "LinearSearchBlendedUniformNoiseAttack"
     protocol = Protocol("", "", f"foolbox:{name}", "linf", parse_grid(["0.1", "0.4"], "linf"))
-    steps = registry.components(protocol.algorithm, 4, {})
-    how = {"steps": steps, "seed": 0, "device": CPU, "batch_size": 6}
+    stages = registry.reference_stages(protocol.algorithm, 4, {})
     saved: list[dict] = []
-    whole = attack_all(model, split, protocol, save=lambda s: saved.append(asdict(s)), **how)
+    settings = Settings(0, CPU, 6, save=lambda s: saved.append(asdict(s)))
+    whole = attack_all(model, split, protocol, stages, settings)
     assert len(saved) == 3
     for state in saved[:2]:
-        resumed = attack_all(model, split, protocol, state=State(**deepcopy(state)), **how)
+        before = State(**deepcopy(state))
+        resumed = attack_all(model, split, protocol, stages, Settings(0, CPU, 6), before)
         assert repr((resumed.level, resumed.norm)) == repr((whole.level, whole.norm))
 
 

@@ -20,9 +20,9 @@ from torch import Tensor, nn
 
 import robustbench_mix as rbmix
 from robustbench_mix.config import protocols
-from robustbench_mix.config.specs import Eps
+from robustbench_mix.config.epsilon import Eps
 from robustbench_mix.data import loaders
-from robustbench_mix.data.dataset import balanced
+from robustbench_mix.data.dataset import balanced_subset
 
 LEVELS = 16  # scikit-learn's digits are 0 to 16
 PROTOCOLS = {"autoattack": "Linf", "autoattack-l2": "L2"}
@@ -41,14 +41,19 @@ WORDS = {
 }
 INTRO = """# Numbers that agree
 
-Two networks that scikit-learn trained with its own code on its digits, attacked by the standard
-AutoAttack here (the fast backend, one job for the whole curve) and by pyautoattack's own driver,
-epsilon by epsilon. *Alike* counts the images with the same verdict, clean errors included; where
-they differ, one of the two has an example that the other did not find, and *only here* or *only
-there* counts it. Of the linear network the truth is known: within epsilon of an image, and within
-the box of pixels, the margin to each other class has a largest fall in closed form (l-infinity) or
-up to one bisection (l2). *True* is the accuracy that no attack can push below and the best one
-reaches. `python tests/benchmarks/agreement.py > docs/agreement.md` makes this page.
+Scikit-learn trained two networks on its digits. The standard AutoAttack attacks both: with rbmix
+(the fast backend, one job for the whole curve) and with pyautoattack's own driver, one epsilon at a
+time.
+
+- *alike* counts the images with the same verdict, clean errors included. If the verdicts differ,
+  one of the two found an example that the other did not find.
+- *only here* counts examples that only rbmix found, *only there* those that only pyautoattack
+  found.
+- *true* is the accuracy under the strongest possible attack. It is known for the linear network:
+  within epsilon of an image, and within the box of pixels, the largest fall of the margin to each
+  other class has a closed form (l-infinity) or follows from one bisection (l2).
+
+`python tests/benchmarks/agreement.py > docs/agreement.md` makes this page.
 """
 
 
@@ -84,7 +89,7 @@ def trained(name: str) -> tuple[Any, Copied]:
 def here(net: nn.Module, x: Tensor, y: Tensor, protocol: protocols.Protocol) -> Tensor:
     """Which images stand at 0 and each epsilon, (levels, n) bool, by rbmix."""
     result = rbmix.evaluate(net, (x, y), protocol)
-    return torch.tensor(result.run.survived().to_numpy().T)
+    return torch.tensor(result.run.standing().to_numpy().T)
 
 
 def there(net: nn.Module, x: Tensor, y: Tensor, protocol: protocols.Protocol) -> Tensor:
@@ -143,7 +148,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--examples", type=int, default=300)
     arguments = parser.parse_args()
-    split = balanced(loaders.load("digits").test, arguments.examples)
+    split = balanced_subset(loaders.load("digits").test, arguments.examples)
     x, y = split.pixels(), split.labels
     print(INTRO)
     made_with = ", ".join(f"{name} {version(name)}" for name in PACKAGES)

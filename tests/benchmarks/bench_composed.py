@@ -13,10 +13,10 @@ import statistics
 
 import torch
 
-from robustbench_mix.benchmarks.curves import composed, two_step
-from robustbench_mix.benchmarks.steps import bare_step, fresh
+from robustbench_mix.benchmarks.curves import as_dense, as_two_steps
+from robustbench_mix.benchmarks.steps import bare_step, build_untrained
 from robustbench_mix.runtime.devices import describe, pick_device
-from robustbench_mix.runtime.timing import ratios, training_step
+from robustbench_mix.runtime.timing import time_ratios, training_step
 
 
 def main() -> None:
@@ -37,13 +37,13 @@ def main() -> None:
         for layout in (torch.contiguous_format, torch.channels_last):
             x = torch.rand(batch, 3, size, size, device=device).contiguous(memory_format=layout)
             y = torch.arange(batch, device=device) % 10
-            pair = [two_step(fresh(name, size)), fresh(name, size)]
+            pair = [as_two_steps(build_untrained(name, size)), build_untrained(name, size)]
             for words, make in (("training", training_step), ("attack", bare_step)):
                 if make is bare_step:
-                    pair[1] = composed(pair[1])
+                    pair[1] = as_dense(pair[1])
                 slow, fast = (make(m.to(device, memory_format=layout), x, y) for m in pair)
                 slow(), fast()
-                found, _, _ = ratios(slow, fast, repeats, device)
+                found, _, _ = time_ratios(slow, fast, repeats, device)
                 print(
                     f"| {name} | {size}x{size} | {batch} | {str(layout).removeprefix('torch.')} "
                     f"| {words} | {statistics.median(found):.2f} "

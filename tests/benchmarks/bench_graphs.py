@@ -13,12 +13,12 @@ import sys
 
 import torch
 
-from robustbench_mix.benchmarks.curves import composed
-from robustbench_mix.benchmarks.steps import bare_step, fresh
-from robustbench_mix.models.cuda_graphs import Graphed, graphed
-from robustbench_mix.models.fusion import halve, simplify
+from robustbench_mix.benchmarks.curves import as_dense
+from robustbench_mix.benchmarks.steps import bare_step, build_untrained
+from robustbench_mix.models.cuda_graphs import GraphedModel, with_cuda_graphs
+from robustbench_mix.models.fusion import convert_to_bfloat16, simplify
 from robustbench_mix.runtime.devices import describe
-from robustbench_mix.runtime.timing import ratios
+from robustbench_mix.runtime.timing import time_ratios
 
 
 def main() -> None:
@@ -30,17 +30,19 @@ def main() -> None:
     print("| model | precision | batch | step | ratio (median) | range |")
     print("| --- | --- | --- | --- | --- | --- |")
     for name in ("resnet14", "resnet38"):
-        model = composed(fresh(name, 32)).to(device, memory_format=torch.channels_last).eval()
+        model = (
+            as_dense(build_untrained(name, 32)).to(device, memory_format=torch.channels_last).eval()
+        )
         for batch in (1, 4, 16, 64, 256):
             x = torch.rand(batch, 3, 32, 32, device=device)
             x = x.contiguous(memory_format=torch.channels_last)
             y = torch.arange(batch, device=device) % 10
             plain = simplify(model, x)
-            for words, net in (("float32", plain), ("bfloat16", halve(plain, x))):
+            for words, net in (("float32", plain), ("bfloat16", convert_to_bfloat16(plain, x))):
                 if net is None:
                     continue
-                replayed = graphed(net, x)
-                if not isinstance(replayed, Graphed):
+                replayed = with_cuda_graphs(net, x)
+                if not isinstance(replayed, GraphedModel):
                     print(f"| {name} | {words} | {batch} | not captured | | |")
                     continue
                 jobs = {
@@ -49,7 +51,7 @@ def main() -> None:
                 }
                 for step, (slow, fast) in jobs.items():
                     slow(), fast()
-                    found, _, _ = ratios(slow, fast, 7, device)
+                    found, _, _ = time_ratios(slow, fast, 7, device)
                     print(
                         f"| {name} | {words} | {batch} | {step} "
                         f"| {statistics.median(found):.2f} "

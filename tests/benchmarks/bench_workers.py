@@ -1,8 +1,8 @@
-"""A sweep with several pieces at once against the same sweep one piece at a time.
+"""Benchmark sweeps with several tasks at once against one task at a time.
 
-Side by side, alternating, each in a new cache and results folder, a thread for each piece; prints
+Side by side, alternating, each in a new cache and results folder, a thread for each task; prints
 the ratio of wall times (median and range): for worker processes, starting included, and for tasks
-of a Ray cluster of two nodes that is running already. Then what a piece costs that does nothing.
+of a Ray cluster of two nodes that is running already. Then what a task costs that does nothing.
 Asserts nothing about seconds.
 
     python tests/benchmarks/bench_workers.py [--runners local ray] [--repeats N] [--quick]
@@ -35,19 +35,19 @@ NOTHING = """
 import sys, time
 from functools import partial
 from pathlib import Path
-import pieces
+import tasks
 from robustbench_mix.runtime import progress
 from robustbench_mix.sweeps.executors import choose
-from robustbench_mix.sweeps.scheduler import unnoted
+from robustbench_mix.sweeps.scheduler import ignore_state
 progress.set_quiet(True)
 name, address, count = sys.argv[1], sys.argv[2] or None, int(sys.argv[3])
-with choose.running(name, workers=2, address=address, device="cpu") as runner:
-    do = partial(pieces.do, folder=Path())
-    runner.run([pieces.Piece(str(n), "nothing") for n in range(4)], do, unnoted)
+with choose.open_executor(name, workers=2, address=address, device="cpu") as executor:
+    do = partial(tasks.do, folder=Path())
+    executor.run([tasks.Task(str(n), "nothing") for n in range(4)], do, ignore_state)
     for number in (4, count):  # workers of this machine are started by each run, Ray's stay
-        asked = [pieces.Piece(str(n), "nothing") for n in range(number)]
+        asked = [tasks.Task(str(n), "nothing") for n in range(number)]
         started = time.perf_counter()
-        runner.run(asked, do, unnoted)
+        executor.run(asked, do, ignore_state)
         print(time.perf_counter() - started)
 """
 
@@ -68,7 +68,7 @@ def cluster(name: str) -> Iterator[str]:
 
 
 def environment(home: Path) -> dict[str, str]:
-    """Of a command with a cache of its own and one thread for each piece."""
+    """Of a command with a cache of its own and one thread for each task."""
     path = os.pathsep.join(filter(None, [str(FAULTS), os.environ.get("PYTHONPATH")]))
     return {**os.environ, "RBMIX_HOME": str(home), "OMP_NUM_THREADS": "1", "PYTHONPATH": path}
 
@@ -87,7 +87,7 @@ def seconds(sweep: Path, folder: Path, *words: str) -> float:
 
 
 def overhead(name: str, address: str, folder: Path, count: int = 2000) -> float:
-    """Seconds that each further piece takes that does nothing, with two at once."""
+    """Seconds that each further task takes that does nothing, with two at once."""
     done = subprocess.run(
         [sys.executable, "-c", NOTHING, name, address, str(count)], env=environment(folder),
         capture_output=True, text=True, check=True,
@@ -124,7 +124,7 @@ def main() -> None:
         print(
             f"{name}: {statistics.median(found):.2f} times as fast with 2 at once as with 1 "
             f"({min(found):.2f} to {max(found):.2f}, {repeats} repeats, {os.cpu_count()} cores, "
-            f"{model}); a piece that does nothing costs {1000 * cost:.1f} ms",
+            f"{model}); a task that does nothing costs {1000 * cost:.1f} ms",
             flush=True,
         )
 

@@ -17,13 +17,13 @@ from dataclasses import dataclass
 import torch
 from torchvision.models.resnet import BasicBlock, ResNet
 
-from robustbench_mix.benchmarks.steps import images
+from robustbench_mix.benchmarks.steps import random_images
 from robustbench_mix.config import protocols
-from robustbench_mix.models.mixers import separate
+from robustbench_mix.models.separable import separate
 from robustbench_mix.runtime.devices import describe
 from robustbench_mix.runtime.timing import training_step
-from robustbench_mix.sweeps.cost_model import fastest, passes_of, passes_under
-from robustbench_mix.sweeps.plan import LONGEST_SECONDS
+from robustbench_mix.sweeps.cost_model import fastest_seconds, passes_per_image, seconds_per_pass
+from robustbench_mix.sweeps.plan import MAX_ATTACK_SECONDS
 
 IMAGES, EPOCHS, ATTACKED, VARIANTS = 1_281_167, 90, 5_000, 3
 ATTACKS = ("fgsm", "pgd", "autoattack")
@@ -45,7 +45,7 @@ class Cost:
     @property
     def attacked(self) -> float:
         """Seconds of all attacks on one network."""
-        passes = [passes_under(protocols.load(attack, "")) for attack in ATTACKS]
+        passes = [passes_per_image(protocols.load(attack, "")) for attack in ATTACKS]
         return ATTACKED * sum(f * self.forward + g * self.gradient for f, g in passes)
 
 
@@ -56,11 +56,11 @@ def network(blocks: int) -> torch.nn.Module:
 
 def cost(blocks: int, size: int, batch: int, device: torch.device) -> Cost:
     """What an image costs on this device."""
-    x, y = images(batch, size, device)
+    x, y = random_images(batch, size, device)
     x = x.contiguous(memory_format=torch.channels_last)
     with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
-        training = fastest(training_step(network(blocks).to(device), x, y), device)
-    return Cost(training / batch, *passes_of(network(blocks).to(device), x))
+        training = fastest_seconds(training_step(network(blocks).to(device), x, y), device)
+    return Cost(training / batch, *seconds_per_pass(network(blocks).to(device), x))
 
 
 def main() -> None:
@@ -87,7 +87,7 @@ def main() -> None:
         hours = f"{one.trained / 3600:.3g} | {one.attacked / 3600:.3g}"
         print(f"| {8 * blocks + 2} | {steps} | {hours} |", flush=True)
     work = VARIANTS * given.seeds * sum(one.trained + one.attacked for one in costs)
-    chain = max(one.trained + min(one.attacked, LONGEST_SECONDS) for one in costs)
+    chain = max(one.trained + min(one.attacked, MAX_ATTACK_SECONDS) for one in costs)
     networks = len(costs) * VARIANTS * given.seeds
     print(f"\nHours of work for {networks} networks: {work / 3600:.4g}")
     print(f"hours of the longest training and what waits for it: {chain / 3600:.4g}")

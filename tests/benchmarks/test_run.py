@@ -12,7 +12,7 @@ import torch
 
 from robustbench_mix import cli
 from robustbench_mix.benchmarks import curves, peers, run, steps, table
-from robustbench_mix.models.mixers import SeparableConv2d
+from robustbench_mix.models.separable import SeparableConv2d
 from robustbench_mix.runtime import timing
 
 CPU = torch.device("cpu")
@@ -23,7 +23,7 @@ def test_jobs_alternate(monkeypatch) -> None:
     calls: list[str] = []
     ticks = iter([0.0, 6.0, 6.0, 8.0, 10.0, 11.0, 11.0, 13.0])
     monkeypatch.setattr(timing, "time", SimpleNamespace(perf_counter=lambda: next(ticks)))
-    found, first, second = timing.ratios(
+    found, first, second = timing.time_ratios(
         lambda: calls.append("a") or len(calls), lambda: calls.append("b") or len(calls), 2, CPU
     )
     assert calls == ["a", "b", "a", "b"]
@@ -59,9 +59,9 @@ def test_each_place_has_a_table_of_its_own() -> None:
 
 def test_the_networks_compared_compute_the_same() -> None:
     """Two-step, composed and as trained agree; only the two-step one has two steps."""
-    model = steps.fresh("resnet14_w4", 8).eval()
+    model = steps.build_untrained("resnet14_w4", 8).eval()
     x = torch.rand(3, 3, 8, 8)
-    written, dense = curves.two_step(model), curves.composed(model)
+    written, dense = curves.as_two_steps(model), curves.as_dense(model)
     torch.testing.assert_close(written(x), model(x), rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(dense(x), model(x), rtol=1e-4, atol=1e-5)
     separable = [m for m in written.modules() if isinstance(m, SeparableConv2d)]
@@ -77,14 +77,14 @@ def test_the_peers_attack(linear_case) -> None:
     x, y = split.pixels(), split.labels
     distances = model.distances(x, y, "linf")
     grid = [1e-6, 0.05]
-    there = [name for name in peers.PGD if peers.usable(name)]
+    there = [name for name in peers.PGD if peers.is_usable(name)]
     assert "foolbox" in there
     for name in there:
-        counts = peers.PGD[name](peers.counted(model), x, y, grid, 20, 0.1)
+        counts = peers.PGD[name](peers.with_pass_counter(model), x, y, grid, 20, 0.1)
         assert counts[0] == len(x)
         assert counts[1] >= int((distances > 0.05).sum())
         assert counts[1] < len(x)
-    assert peers.pyautoattack_curve(peers.counted(model), x, y, [1e-6]) == [len(x)]
+    assert peers.pyautoattack_curve(peers.with_pass_counter(model), x, y, [1e-6]) == [len(x)]
 
 
 @pytest.fixture
@@ -97,7 +97,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cached: Path) -> Path:
 @pytest.mark.default
 def test_quick_parts(here: Path, capsys, monkeypatch) -> None:
     """The chosen parts are measured and written; peers that are missing are named."""
-    monkeypatch.setattr(peers, "usable", lambda name: name == "foolbox")
+    monkeypatch.setattr(peers, "is_usable", lambda name: name == "foolbox")
     code = cli.main(["bench", "--quick", "--parts", "steps,pgd", "--json"])
     out = json.loads(capsys.readouterr().out)
     assert code == 0
@@ -173,4 +173,4 @@ def test_quick_runs_every_part(here: Path, capsys) -> None:
         assert words in text
     assert "OUTSIDE" not in text
     assert "peak memory" in text
-    assert set(run.PARTS) >= {"two-step", "audited", "command"}
+    assert set(run.BENCHMARKS) >= {"two-step", "audited", "command"}

@@ -32,12 +32,12 @@ def test_composed_benchmark_prints_its_ratios(run, monkeypatch) -> None:
     """Both steps in both layouts, each with the median and the range of what was measured."""
     measured: list[list[float]] = []
 
-    def ratios(*given):
-        found, *results = timing.ratios(*given)
+    def time_ratios(*given):
+        found, *results = timing.time_ratios(*given)
         measured.append(found)
         return found, *results
 
-    monkeypatch.setattr(bench_composed, "ratios", ratios)
+    monkeypatch.setattr(bench_composed, "time_ratios", time_ratios)
     out = run(bench_composed, "--quick", "--device", "cpu")
     rows = [[cell.strip() for cell in line.split("|")] for line in out.splitlines()[4:]]
     assert [(row[1], *row[4:6]) for row in rows] == [
@@ -61,12 +61,12 @@ def test_graphs_benchmark_needs_a_card(run) -> None:
 
 WORKERS = re.compile(
     r"local: (\S+) times as fast with 2 at once as with 1 \((\S+) to (\S+), (\d+) repeats, .*;"
-    r" a piece that does nothing costs (-?\d+\.\d) ms\n"
+    r" a task that does nothing costs (-?\d+\.\d) ms\n"
 )
 
 
 def test_workers_benchmark_prints_its_ratio(run, monkeypatch) -> None:
-    """One line: the median and the range of one worker's time over two's, and a piece's cost."""
+    """One line: the median and the range of one worker's time over two's, and a task's cost."""
     took = {"1": iter([12.0, 12.0, 9.0]), "2": iter([6.0, 8.0, 10.0])}
     monkeypatch.setattr(bench_workers, "seconds", lambda *words: next(took[words[-1]]))
     monkeypatch.setattr(bench_workers, "overhead", lambda *words: 0.0021)

@@ -14,7 +14,7 @@ import pytest
 from robustbench_mix import cli
 from robustbench_mix.claims import html_report
 from robustbench_mix.claims.explanations import local, overview
-from robustbench_mix.claims.explanations.table import FOLDER
+from robustbench_mix.claims.explanations.table import DRAWINGS
 from robustbench_mix.evaluation import sanity_checks
 from robustbench_mix.results import probes, records, unshuffling
 
@@ -95,15 +95,15 @@ def test_the_claims_file_has_the_same_tables(results: Path, capsys) -> None:
     capsys.readouterr()
     verdicts = (results / "claims.md").read_text(encoding="utf-8")
     text = (results / "claims/why.md").read_text(encoding="utf-8")
-    for one in overview.of(results, records.read_all(results)):
+    for one in overview.explanations_of(results, records.read_all(results)):
         assert f"### {one.title}" in text
         anchor = "-".join(re.sub(r"[^a-z0-9 -]", "", one.title.lower()).split(" "))
         assert f"[{one.title}](claims/why.md#{anchor})" in verdicts
         assert one.shows in text
         assert one.cannot in text
         for each in one.drawings:
-            assert f"](../{FOLDER}/{each.file})" in text
-            drawn = "".join(ElementTree.parse(results / FOLDER / each.file).getroot().itertext())
+            assert f"](../{DRAWINGS}/{each.file})" in text
+            drawn = "".join(ElementTree.parse(results / DRAWINGS / each.file).getroot().itertext())
             assert "learned" in drawn
             assert "frozen" in drawn
     assert cli.main(["claims", str(results), "--check"]) == 0
@@ -111,7 +111,7 @@ def test_the_claims_file_has_the_same_tables(results: Path, capsys) -> None:
 
 def test_explanations_have_rows_where_there_are_records(results: Path) -> None:
     """Everything that one pair under FGSM and one `explain` can say."""
-    found = overview.of(results, records.read_all(results))
+    found = overview.explanations_of(results, records.read_all(results))
     filled = {one.name: len(one.rows) for one in found}
     eps = len(probes.read_probes(results)[0].header.eps)
     assert filled["strength"] == eps
@@ -141,7 +141,7 @@ def test_texts_from_records_are_escaped(make_run, tmp_path: Path) -> None:
 def test_an_empty_folder_gives_a_page(tmp_path: Path, capsys) -> None:
     """With nothing in it but the claims; a missing folder is named."""
     (tmp_path / "results").mkdir()
-    tables = overview.of(tmp_path / "results", [])
+    tables = overview.explanations_of(tmp_path / "results", [])
     # Nor are there curves, rows or un-shuffled pictures.
     assert html_report.to_html(tmp_path / "results").count("No records.") == len(tables) + 3
     assert cli.main(["report", str(tmp_path / "nowhere")]) == 2
@@ -154,7 +154,7 @@ def test_a_heat_map_in_bands() -> None:
 
     heat_map = np.zeros((8, 5))
     heat_map[0, 0] = 1.0
-    bands = local.heat_bands(heat_map)
+    bands = local.heat_map_bands(heat_map)
     assert bands[0] == pytest.approx(1.0)
     assert bands[1:] == [0.0, 0.0, 0.0]
 

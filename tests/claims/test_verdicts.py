@@ -128,8 +128,8 @@ def test_other_depth_multipliers_have_a_claim_of_their_own(planted) -> None:
     ours = planted(alike)
     runs = ours + planted(worse, model="resnet14_d1") + planted(alike, model="resnet14_d18")
     runs += planted(worse, model="resnet14_d9", epochs=1)
-    *of_the_paper, trend = verdicts.every(runs, [])
-    assert of_the_paper == verdicts.every(ours, [])[:-1]
+    *of_the_paper, trend = verdicts.all_claims(runs, [])
+    assert of_the_paper == verdicts.all_claims(ours, [])[:-1]
     assert trend.verdict == HOLDS
     table = attacks.capacity(runs)
     assert [row[2:5] for row in table.rows] == [
@@ -362,7 +362,7 @@ def test_command_writes_the_verdicts(results: Path, capsys) -> None:
 def test_no_records_no_verdicts(tmp_path: Path, capsys) -> None:
     """An empty folder has every claim open; a missing one is named."""
     (tmp_path / "results").mkdir()
-    found = verdicts.of(tmp_path / "results", [])
+    found = verdicts.claims_of(tmp_path / "results", [])
     assert {(c.verdict, c.reason) for c in found} == {(OPEN, "no records")}
     assert len(found) == 10
     assert cli.main(["claims", str(tmp_path / "nowhere")]) == 2
@@ -372,12 +372,12 @@ def test_no_records_no_verdicts(tmp_path: Path, capsys) -> None:
 def test_every_claim_appears_once_for_each_data_set(results: Path) -> None:
     """In the order of the paper, also where there are no records for it."""
     runs = records.read_all(results)
-    found = verdicts.of(results, runs)
+    found = verdicts.claims_of(results, runs)
     assert list(dict.fromkeys(c.number for c in found)) == [
         "1", "1, contrast", "2", "3a", "3b", "3c", "4a", "4b", "5", "6",
     ]  # fmt: skip
     assert len({(c.number, c.data) for c in found}) == len(found)
-    written = page.content(results, found, overview.of(results, runs), [])
+    written = page.content(results, found, overview.explanations_of(results, runs), [])
     for claim in found:
         name = claim.number.replace(", ", "-")
         text = written[results / "claims" / f"{name}.md"]

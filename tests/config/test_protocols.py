@@ -8,8 +8,7 @@ import pytest
 
 import robustbench_mix
 from robustbench_mix.attacks import registry
-from robustbench_mix.attacks.native import ensembles
-from robustbench_mix.config import protocols
+from robustbench_mix.config import catalog, protocols
 from robustbench_mix.errors import RbmixError
 
 GOOD = """
@@ -40,11 +39,11 @@ def test_shipped_protocols_are_complete(name: str, dataset: str) -> None:
     assert protocol.eps
     assert protocol.summary
     backends = 0
-    for known, make in (
-        (registry.ALGORITHMS, registry.components),
-        (ensembles.LADDERS, ensembles.ladder),
+    for has, make in (
+        (catalog.has_reference, registry.reference_stages),
+        (catalog.has_fast, registry.fast_stages),
     ):
-        if protocol.algorithm in known:
+        if has(protocol.algorithm):
             make(protocol.algorithm, 10, protocol.options)
             backends += 1
     assert backends

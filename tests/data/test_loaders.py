@@ -10,7 +10,7 @@ import torch
 import torchvision
 
 from robustbench_mix.data import loaders
-from robustbench_mix.data.dataset import Split, balanced
+from robustbench_mix.data.dataset import Split, balanced_subset
 from robustbench_mix.errors import RbmixError
 
 
@@ -24,7 +24,7 @@ def test_digits_are_scikit_learns() -> None:
     assert pixels.shape == (300, 1, 8, 8)
     assert (pixels.min(), pixels.max()) == (0, 1)
     # The subset of every machine: a change here breaks all comparisons with earlier rows.
-    assert balanced(digits.test, 128).hash == "7f18ac137f27"
+    assert balanced_subset(digits.test, 128).hash == "7f18ac137f27"
 
 
 def test_statistics_are_those_of_the_pixels() -> None:
@@ -41,19 +41,19 @@ def test_statistics_are_those_of_the_pixels() -> None:
 def test_balanced_subset(n: int) -> None:
     """Exactly n images, class counts within one, nested in every larger subset."""
     test = loaders.load("digits").test
-    subset = balanced(test, n)
+    subset = balanced_subset(test, n)
     counts = subset.labels.bincount(minlength=10)
     assert len(subset) == n
     assert counts.max() - counts.min() <= 1
-    assert set(subset.index.tolist()) <= set(balanced(test, n + 1).index.tolist())
+    assert set(subset.index.tolist()) <= set(balanced_subset(test, n + 1).index.tolist())
 
 
 def test_balanced_gives_all_and_refuses_none() -> None:
     """More than there are gives all; less than one is an error."""
     test = loaders.load("digits").test
-    assert len(balanced(test, 10_000)) == 300
+    assert len(balanced_subset(test, 10_000)) == 300
     with pytest.raises(RbmixError, match="examples 0 must be at least 1"):
-        balanced(test, 0)
+        balanced_subset(test, 0)
 
 
 def test_hash_sees_pixels_labels_and_order() -> None:

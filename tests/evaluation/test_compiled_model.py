@@ -9,21 +9,22 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from robustbench_mix.attacks.base import Target
+from robustbench_mix.attacks.base import Batch
+from robustbench_mix.attacks.counted_model import CountedModel
 from robustbench_mix.attacks.native import ensembles
 from robustbench_mix.attacks.passes import Count
-from robustbench_mix.config.specs import ModelSpec
+from robustbench_mix.config.model import ModelSpec
 from robustbench_mix.evaluation import compiled_model
 from robustbench_mix.evaluation.compiled_model import (
     CHUNK,
     Chunked,
     ForwardOnly,
     compile_ahead,
-    compiled,
+    compile_model,
 )
-from robustbench_mix.evaluation.fast import searched
+from robustbench_mix.evaluation.search_model import search_model
 from robustbench_mix.models import factory
-from robustbench_mix.models.fusion import EXACT
+from robustbench_mix.models.fusion import EXACT_TOLERANCE
 
 LONG = Count(1e12)
 
@@ -103,8 +104,8 @@ def failing_program(x: Tensor) -> Tensor:
 def test_what_goes_wrong_means_the_network(compile_) -> None:
     """A compiler that fails, or a program that differs on any images."""
     x = torch.rand(8, 2, 5, 5)
-    assert compiled(Net(), x, EXACT, compile_) is None
-    assert isinstance(compiled(Net(), x, EXACT, same), Chunked)
+    assert compile_model(Net(), x, EXACT_TOLERANCE, compile_) is None
+    assert isinstance(compile_model(Net(), x, EXACT_TOLERANCE, same), Chunked)
 
 
 @pytest.mark.quick
@@ -118,23 +119,23 @@ def test_what_goes_wrong_means_the_network(compile_) -> None:
     ],
 )
 def test_it_is_lent_where_it_pays(monkeypatch, passes: Count, images: int, wanted: bool) -> None:
-    """For many passes without a gradient; the target has its network back afterwards."""
+    """For many passes without a gradient; the model has its network back afterwards."""
     monkeypatch.setattr(shutil, "which", lambda name: f"/usr/bin/{name}")
     net = Net()
-    target = Target(net)
-    forward_only = ForwardOnly(target, torch.rand(8, 2, 5, 5), images, same)
-    with forward_only.lent(passes):
-        assert isinstance(target.net, Chunked) is wanted
-    assert target.net is net
+    counted = CountedModel(net)
+    forward_only = ForwardOnly(counted, torch.rand(8, 2, 5, 5), images, same)
+    with forward_only.lend(passes):
+        assert isinstance(counted.net, Chunked) is wanted
+    assert counted.net is net
 
 
 @pytest.mark.quick
 def test_without_a_compiler_nothing_is_compiled(monkeypatch) -> None:
     """Nor asked for."""
     monkeypatch.setattr(shutil, "which", lambda name: None)
-    target = Target(Net())
-    with ForwardOnly(target, torch.rand(8, 2, 5, 5), 1000, failing).lent(LONG):
-        assert isinstance(target.net, Net)
+    counted = CountedModel(Net())
+    with ForwardOnly(counted, torch.rand(8, 2, 5, 5), 1000, failing).lend(LONG):
+        assert isinstance(counted.net, Net)
 
 
 @pytest.mark.quick
@@ -143,15 +144,16 @@ def test_square_finds_the_same_on_it(monkeypatch, linear_case) -> None:
     monkeypatch.setattr(compiled_model, "WORTH", 0.0)
     monkeypatch.setattr(shutil, "which", lambda name: f"/usr/bin/{name}")
     model, split = linear_case(10, n=40)
-    (rung,) = ensembles.autoattack(10, components=["square"], queries=60)
+    (stage,) = ensembles.autoattack_stages(10, components=["square"], queries=60)
     x, y, eps = split.pixels(), split.labels, torch.full((40,), 0.02)
-    passes = rung.passes(x, "linf")
+    batch = Batch(x, y, eps, torch.arange(40), "linf")
+    passes = stage.passes(x, "linf")
     assert passes is not None
-    target = Target(model.requires_grad_(False))
-    plain = rung.attack(target, x, y, torch.arange(40), eps=eps, norm="linf")
-    with ForwardOnly(target, x[:8], 40, same).lent(passes):
-        assert isinstance(target.net, Chunked)
-        lent = rung.attack(target, x, y, torch.arange(40), eps=eps, norm="linf")
+    counted = CountedModel(model.requires_grad_(False))
+    plain = stage.attack(counted, batch)
+    with ForwardOnly(counted, x[:8], 40, same).lend(passes):
+        assert isinstance(counted.net, Chunked)
+        lent = stage.attack(counted, batch)
     assert torch.equal(lent, plain)
     assert (lent != x).any()
 
@@ -166,8 +168,8 @@ def test_the_compiler_gives_the_same_logits(exact: bool) -> None:
     )
     model = model.to(memory_format=torch.channels_last).eval().requires_grad_(False)
     x = torch.rand(8, 3, 8, 8)
-    target = searched(model, x, exact=exact)
-    made = compiled(target.net, x, EXACT if exact else 0.1, compile_ahead)
+    counted = search_model(model, x, exact=exact)
+    made = compile_model(counted.net, x, EXACT_TOLERANCE if exact else 0.1, compile_ahead)
     assert made is not None
     before = torch.get_num_threads()
     try:
@@ -177,6 +179,6 @@ def test_the_compiler_gives_the_same_logits(exact: bool) -> None:
             one = made(batch)
             torch.set_num_threads(2)
             assert torch.equal(made(batch), one)
-            assert torch.allclose(one, target.net(batch), atol=1e-5 if exact else 0.1)
+            assert torch.allclose(one, counted.net(batch), atol=1e-5 if exact else 0.1)
     finally:
         torch.set_num_threads(before)

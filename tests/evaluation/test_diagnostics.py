@@ -20,14 +20,16 @@ from robustbench_mix.config import protocols
 from robustbench_mix.data import loaders
 from robustbench_mix.data.dataset import Dataset
 from robustbench_mix.errors import RbmixError
-from robustbench_mix.evaluation.evaluate import evaluate, task
 from robustbench_mix.evaluation.identity import Label
+from robustbench_mix.evaluation.inputs import Inputs
+from robustbench_mix.evaluation.pending_run import make_run, pending_run
+from robustbench_mix.evaluation.plan import attack_plan
 from robustbench_mix.models.checkpoint import CheckpointHeader
 from robustbench_mix.results import flags, records
 from robustbench_mix.results.headers import NetworkHeader, TransferHeader
 from robustbench_mix.results.probes import Transfer
 from robustbench_mix.results.records import Run
-from robustbench_mix.training.load_or_train import Obtained
+from robustbench_mix.training.load_or_train import TrainedModel
 
 pytestmark = pytest.mark.default
 
@@ -61,13 +63,13 @@ def run_of(digits: Dataset, tmp_path: Path) -> Callable[..., Run]:
         protocol = protocols.Protocol(
             attack, "", spec.algorithm, spec.norm, spec.eps, {**spec.options, **given, **options}
         )
-        asked = task(
+        asked = pending_run(
             Label("planted", "external", "external", 0),
-            Obtained(net.eval(), Path(), header or CheckpointHeader(), 0.0),
-            dataset, protocol, tmp_path, CPU, examples=64, batch_size=64,
-            randomised=randomised,
+            TrainedModel(net.eval(), Path(), header or CheckpointHeader(), 0.0),
+            Inputs(dataset, 64, CPU), attack_plan(protocol, randomised=randomised), tmp_path,
+            batch_size=64,
         )  # fmt: skip
-        return evaluate(asked).run
+        return make_run(asked)[0]
 
     return run
 

@@ -5,27 +5,20 @@ from __future__ import annotations
 from dataclasses import asdict, replace
 from functools import partial
 
-import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from scipy.optimize import linprog
-from torch import nn
 
-from robustbench_mix.attacks import random as draws
 from robustbench_mix.attacks import registry
-from robustbench_mix.attacks.base import Target
-from robustbench_mix.attacks.native import ensembles
-from robustbench_mix.attacks.native.fab import onto_hyperplane
-from robustbench_mix.attacks.native.square import square
-from robustbench_mix.attacks.native.square_cache import square_recalled
+from robustbench_mix.attacks.base import Stage
+from robustbench_mix.attacks.native.pgd import pgd_stages
 from robustbench_mix.config import protocols
-from robustbench_mix.config.specs import ModelSpec, parse_grid
+from robustbench_mix.config.epsilon import parse_grid
+from robustbench_mix.config.model import ModelSpec
 from robustbench_mix.data import loaders
 from robustbench_mix.data.dataset import Split
 from robustbench_mix.errors import RbmixError
-from robustbench_mix.evaluation.fast import search_all
+from robustbench_mix.evaluation.fast import FastOptions, search_all
+from robustbench_mix.evaluation.harness import Settings
 from robustbench_mix.evaluation.reference import attack_all
 from robustbench_mix.evaluation.state import State
 from robustbench_mix.models import factory
@@ -42,10 +35,13 @@ def protocol_of(name: str, norm: str = "linf", grid: list[str] | None = None):
     return replace(loaded, norm=norm, eps=parse_grid(grid or GRID[norm], norm))
 
 
-def search(model, split, protocol, rungs, **options) -> State:
-    """The fast schedule with everything but the ladder at its plainest."""
-    arguments = {"seed": 0, "device": CPU, "batch_size": 64, **options}
-    return search_all(model, split, protocol, ladder=rungs, **arguments)
+def search(
+    model, split, protocol, stages, *, batch_size=64, save=None, state=None, exact=False
+) -> State:
+    """Run the fast engine with everything but the stages at its plainest."""
+    settings = Settings(0, CPU, batch_size, save=save)
+    options = FastOptions(exact=exact)
+    return search_all(model, split, protocol, stages, settings, state, options=options)
 
 
 @pytest.mark.default
@@ -57,25 +53,13 @@ def test_finds_the_boundary(linear_case, name: str, classes: int, norm: str) -> 
     model, split = linear_case(classes)
     protocol = protocol_of(name, norm)
     options = BRIEF if name == "autoattack" else {"steps": 40, "restarts": 2}
-    state = search(model, split, protocol, ensembles.ladder(name, classes, options))
+    state = search(model, split, protocol, registry.fast_stages(name, classes, options))
     grid = [eps.value for eps in protocol.eps]
     slack = 1.05 if name == "autoattack" or classes < 4 else 1.6
     distances = model.distances(split.pixels(), split.labels, norm).tolist()
     for level, distance in zip(state.level, distances, strict=True):
         assert level == len(grid) or grid[level] >= distance * (1 - 1e-6)
         assert level == 0 or grid[level - 1] < distance * slack
-
-
-@pytest.mark.parametrize("name", ["apgd-ce", "apgd-t", "fab-t", "square"])
-@pytest.mark.parametrize("norm", ["linf", "l2"])
-def test_every_rung_breaks_something(linear_case, name: str, norm: str) -> None:
-    """Each attack alone breaks an easy image, beyond what placing has broken."""
-    model, split = linear_case(10)
-    (rung,) = ensembles.autoattack(10, components=[name], queries=300)
-    x, y = split.pixels(), split.labels
-    eps = torch.full((len(x),), {"linf": 0.2, "l2": 1.0}[norm])
-    x_adv = rung.attack(Target(model), x, y, torch.arange(len(x)), eps=eps, norm=norm)
-    assert (model(x_adv).argmax(1) != y).float().mean() > 0.5
 
 
 @pytest.fixture(scope="module", params=["learned", "adversarial"])
@@ -106,14 +90,13 @@ def test_curve_is_the_references(
 ) -> None:
     """Image by image: at most one image better off than under the libraries, per epsilon."""
     kind, network = trained
-    split = loaders.balanced(loaders.load("digits").test, 60)
+    split = loaders.balanced_subset(loaders.load("digits").test, 60)
     protocol = protocol_of("autoattack", norm, PARITY[kind, norm])
     options = {"steps": 30, "queries": 100, "targets": 3}
-    common = {"seed": 0, "device": CPU, "batch_size": 256}
-    rungs = ensembles.ladder("autoattack", 10, options)
-    fast = search(network, split, protocol, rungs, exact=exact)
-    steps = registry.components("autoattack", 10, options)
-    slow = attack_all(network, split, protocol, steps=steps, **common)
+    stages = registry.fast_stages("autoattack", 10, options)
+    fast = search(network, split, protocol, stages, exact=exact)
+    stages = registry.reference_stages("autoattack", 10, options)
+    slow = attack_all(network, split, protocol, stages, Settings(0, CPU, 256))
     assert fast.correct == slow.correct
     for level in range(len(protocol.eps)):
         standing = [
@@ -130,9 +113,9 @@ def test_fgsm_is_the_references(linear_case) -> None:
     """Placing on the grid is FGSM: the same images fall at the same epsilons."""
     model, split = linear_case(10)
     protocol = protocol_of("fgsm")
-    fast = search(model, split, protocol, ensembles.ladder("fgsm", 10, {}))
-    steps = registry.components("fgsm", 10, {})
-    slow = attack_all(model, split, protocol, steps=steps, seed=0, device=CPU, batch_size=64)
+    fast = search(model, split, protocol, registry.fast_stages("fgsm", 10, {}))
+    stages = registry.reference_stages("fgsm", 10, {})
+    slow = attack_all(model, split, protocol, stages, Settings(0, CPU, 64))
     assert fast.level == slow.level
 
 
@@ -144,10 +127,10 @@ def test_outcome_does_not_depend_on_batches_or_order(linear_case, norm, batch_si
     model, split = linear_case(10, n=20)
     model.double()
     protocol = protocol_of("autoattack", norm)
-    rungs = ensembles.ladder("autoattack", 10, {"steps": 10, "queries": 20, "targets": 2})
-    reference = search(model, split, protocol, rungs, batch_size=20)
+    stages = registry.fast_stages("autoattack", 10, {"steps": 10, "queries": 20, "targets": 2})
+    reference = search(model, split, protocol, stages, batch_size=20)
     order = torch.randperm(20)
-    shuffled = search(model, split.take(order), protocol, rungs, batch_size=batch_size)
+    shuffled = search(model, split.take(order), protocol, stages, batch_size=batch_size)
     assert shuffled.level == [reference.level[i] for i in order]
     assert shuffled.component == [reference.component[i] for i in order]
 
@@ -155,16 +138,16 @@ def test_outcome_does_not_depend_on_batches_or_order(linear_case, norm, batch_si
 def test_a_stopped_search_ends_as_an_undisturbed_one(linear_case) -> None:
     """Stop after any batch and go on from what was saved: the outcome is the same."""
     model, split = linear_case(10)
-    rungs = ensembles.ladder("autoattack", 10, {"steps": 5, "queries": 5, "targets": 2})
+    stages = registry.fast_stages("autoattack", 10, {"steps": 5, "queries": 5, "targets": 2})
     protocol = protocol_of("autoattack")
     saved: list[dict] = []
     whole = search(
-        model, split, protocol, rungs, batch_size=5, save=lambda s: saved.append(asdict(s))
+        model, split, protocol, stages, batch_size=5, save=lambda s: saved.append(asdict(s))
     )
     expected = {**asdict(whole), "attack_seconds": 0}
     assert len(saved) > 10
     for state in saved[::3]:
-        resumed = search(model, split, protocol, rungs, batch_size=5, state=State(**state))
+        resumed = search(model, split, protocol, stages, batch_size=5, state=State(**state))
         assert repr({**asdict(resumed), "attack_seconds": 0}) == repr(expected)
 
 
@@ -172,7 +155,7 @@ def test_an_image_that_one_step_breaks_is_cheap(linear_case) -> None:
     """Broken at the smallest epsilon by the first step: one gradient, two forward passes."""
     model, split = linear_case(2)
     protocol = protocol_of("autoattack", grid=["0.3", "0.4"])
-    state = search(model, split, protocol, ensembles.ladder("autoattack", 2, {}))
+    state = search(model, split, protocol, registry.fast_stages("autoattack", 2, {}))
     assert state.level == [0] * len(split)
     assert state.passes == {"fgsm": {"forward": 2 * len(split), "gradient": len(split)}}
 
@@ -185,11 +168,8 @@ def test_exhaustive_spends_what_autoattack_spends(linear_case) -> None:
     """
     model, split = linear_case(10, n=3)
     protocol = protocol_of("autoattack", grid=["0.0001", "0.3"])
-    rungs = ensembles.ladder("autoattack", 10, {}, early_stop=False)
-    state = attack_all(
-        model, split, protocol, steps=ensembles.as_components(rungs), seed=0, device=CPU,
-        batch_size=64, exhaustive=True,
-    )  # fmt: skip
+    stages = registry.fast_stages("autoattack", 10, {}, early_stop=False)
+    state = attack_all(model, split, protocol, stages, Settings(0, CPU, 64), exhaustive=True)
     cost = {"apgd-ce": (103, 101), "apgd-t": (920, 909), "fab-t": (1829, 900), "square": (5004, 0)}
     assert state.passes == {
         name: {"forward": 6 * forward, "gradient": 6 * gradient}
@@ -205,8 +185,8 @@ def test_the_reference_spends_that_too(linear_case) -> None:
     """The count of the libraries' own passes, on an image that nothing breaks."""
     model, split = linear_case(10, n=2)
     protocol = protocol_of("autoattack", grid=["0.0000001"])
-    steps = registry.components("autoattack", 10, {})
-    state = attack_all(model, split, protocol, steps=steps, seed=0, device=CPU, batch_size=64)
+    stages = registry.reference_stages("autoattack", 10, {})
+    state = attack_all(model, split, protocol, stages, Settings(0, CPU, 64))
     cost = {"apgd-ce": (103, 101), "apgd-t": (920, 909), "fab-t": (1829, 900), "square": (5004, 0)}
     assert state.passes == {
         name: {"forward": 2 * forward, "gradient": 2 * gradient}
@@ -217,10 +197,10 @@ def test_the_reference_spends_that_too(linear_case) -> None:
 
 @pytest.mark.parametrize("exact", [True, False])
 def test_passes_are_known_per_image(linear_case, exact: bool) -> None:
-    """The images' own counts add up to the components', and the broken cost little."""
+    """The images' own counts add up to the stages', and the broken cost little."""
     model, split = linear_case(10, n=20)
-    rungs = ensembles.ladder("autoattack", 10, BRIEF)
-    state = search(model, split, protocol_of("autoattack"), rungs, exact=exact)
+    stages = registry.fast_stages("autoattack", 10, BRIEF)
+    state = search(model, split, protocol_of("autoattack"), stages, exact=exact)
     for kind, counts in (("forward", state.forward), ("gradient", state.gradient)):
         assert sum(counts) == sum(spent[kind] for spent in state.passes.values())
     broken = [state.forward[row] for row in range(20) if state.level[row] == 0]
@@ -232,7 +212,9 @@ def test_misclassified_images_are_left_alone(linear_case) -> None:
     """No pass is spent on them and nothing is concluded about them."""
     model, split = linear_case(10)
     wrong = replace(split, labels=(split.labels + (torch.arange(len(split)) == 3)) % 10)
-    state = search(model, wrong, protocol_of("pgd"), ensembles.ladder("pgd", 10, {"restarts": 1}))
+    state = search(
+        model, wrong, protocol_of("pgd"), registry.fast_stages("pgd", 10, {"restarts": 1})
+    )
     assert [row for row, correct in enumerate(state.correct) if not correct] == [3]
     assert (state.failed[3], state.forward[3], state.component[3]) == (-1, 0, "")
 
@@ -257,8 +239,8 @@ def test_the_model_leaves_the_search_as_it_came() -> None:
     torch.manual_seed(11)
     for name in ("fgsm", "pgd", "autoattack", "autoattack-audited"):
         options = {"steps": 3, "queries": 3} if name.startswith("auto") else {}
-        rungs = ensembles.ladder(name, 4, options)
-        search(model, split, protocol_of("fgsm"), rungs)
+        stages = registry.fast_stages(name, 4, options)
+        search(model, split, protocol_of("fgsm"), stages)
     assert torch.equal(torch.rand(4), expected)
     assert [p.requires_grad for p in model.parameters()] == flags
     assert [m.training for m in model.modules()] == modes
@@ -270,19 +252,19 @@ def test_the_model_leaves_the_search_as_it_came() -> None:
 def test_batches_halve_when_memory_runs_out(linear_case) -> None:
     """The run goes on with smaller batches to the same outcome; one image too many is an error."""
     model, split = linear_case(10, n=20)
-    rungs = ensembles.ladder("autoattack", 10, {"steps": 5, "queries": 5, "targets": 2})
+    stages = registry.fast_stages("autoattack", 10, {"steps": 5, "queries": 5, "targets": 2})
     protocol = protocol_of("autoattack")
-    expected = search(model, split, protocol, rungs)
+    expected = search(model, split, protocol, stages)
     sizes: list[int] = []
 
-    def limited(limit: int) -> list[ensembles.Rung]:
-        def attack(target, x, y, seeds, *, eps, norm, real):
-            sizes.append(len(x))
-            if len(x) > limit:
+    def limited(limit: int) -> list[Stage]:
+        def attack(model, batch, real):
+            sizes.append(len(batch))
+            if len(batch) > limit:
                 raise torch.OutOfMemoryError("CUDA out of memory")
-            return real.attack(target, x, y, seeds, eps=eps, norm=norm)
+            return real.attack(model, batch)
 
-        return [ensembles.Rung(rung.name, partial(attack, real=rung)) for rung in rungs]
+        return [Stage(stage.name, partial(attack, real=stage)) for stage in stages]
 
     state = search(model, split, protocol, limited(3))
     assert state.level == expected.level
@@ -295,10 +277,10 @@ def test_batches_halve_when_memory_runs_out(linear_case) -> None:
 @pytest.mark.default
 def test_conclusions_are_checked(linear_case, monkeypatch) -> None:
     """Some conclusions from a larger to a smaller epsilon are attacked outright."""
-    monkeypatch.setattr("robustbench_mix.evaluation.fast.ONE_IN", 1)
+    monkeypatch.setattr("robustbench_mix.evaluation.fast_plan.ONE_IN", 1)
     model, split = linear_case(10, n=40)
     protocol = protocol_of("autoattack")
-    state = search(model, split, protocol, ensembles.ladder("autoattack", 10, BRIEF))
+    state = search(model, split, protocol, registry.fast_stages("autoattack", 10, BRIEF))
     concluded = [failed for failed in state.failed if failed > 0]
     assert len(concluded) > 3
     assert state.checked.count("confirmed") == len(concluded)
@@ -306,17 +288,17 @@ def test_conclusions_are_checked(linear_case, monkeypatch) -> None:
 
 def test_false_conclusions_are_refuted(linear_case, monkeypatch) -> None:
     """An attack that only works in small balls is caught by the check."""
-    monkeypatch.setattr("robustbench_mix.evaluation.fast.ONE_IN", 1)
+    monkeypatch.setattr("robustbench_mix.evaluation.fast_plan.ONE_IN", 1)
     model, split = linear_case(10, n=40)
     protocol = protocol_of("pgd", grid=["0.0001", "0.03", "0.04"])
 
-    def odd(target, x, y, seeds, *, eps, norm):
-        (rung,) = ensembles.pgd(10, restarts=1)
-        x_adv = rung.attack(target, x, y, seeds, eps=eps, norm=norm)
-        return torch.where((eps < 0.035)[:, None, None, None], x_adv, x)
+    def odd(model, batch):
+        (stage,) = pgd_stages(10, restarts=1)
+        x_adv = stage.attack(model, batch)
+        return torch.where((batch.radius < 0.035)[:, None, None, None], x_adv, batch.x)
 
     monkeypatch.setattr("robustbench_mix.evaluation.fast._place", _no_placing)
-    state = search(model, split, protocol, [ensembles.Rung("odd", odd)])
+    state = search(model, split, protocol, [Stage("odd", odd)])
     assert state.checked.count("refuted") > 0
     assert all(state.level[row] < 2 for row in range(40) if state.checked[row] == "refuted")
 
@@ -324,100 +306,3 @@ def test_false_conclusions_are_refuted(linear_case, monkeypatch) -> None:
 def _no_placing(job, state, rows, x, y) -> None:
     for row in rows:
         state.stage[row] = 0
-
-
-@pytest.mark.default
-@pytest.mark.parametrize("channels", [1, 2, 12])
-def test_square_that_remembers_is_square(channels: int) -> None:
-    """Not asking twice changes no point that is found, and saves passes on small images."""
-    torch.manual_seed(channels)
-    model = nn.Sequential(nn.Conv2d(channels, 4, 3), nn.Tanh(), nn.Flatten(), nn.Linear(64, 4))
-    x = torch.rand(40, channels, 6, 6)
-    y = model(x).argmax(1)
-    eps, seeds = torch.full((40,), 0.06 / channels**0.5), torch.arange(40)
-    spent, found = [], []
-    for attack in (square, square_recalled):
-        target = Target(model, images=40)
-        more = {"norm": "linf", "early_stop": False} if attack is square else {}
-        found.append(attack(target, x, y, seeds, eps=eps, queries=700, **more))
-        spent.append(target.passes.each[0])
-    broken = [model(x_adv).argmax(1) != y for x_adv in found]
-    assert torch.equal(*broken)
-    assert 3 <= int(broken[0].sum()) <= 37
-    # Without an early stop the first point is replaced by later ones: only who falls compares.
-    standing = ~broken[0]
-    assert (spent[0][standing] == 701).all()
-    # What was asked ahead in vain is at most one query in sixteen.
-    assert (spent[1][standing] < (300 if channels == 1 else 701 * 17 / 16)).all()
-
-
-@settings(max_examples=60)
-@given(seed=st.integers(0, 2**31), size=st.integers(1, 6))
-def test_projection_onto_a_hyperplane_is_minimal(seed: int, size: int) -> None:
-    """Within the box and l-infinity, a linear program finds no shorter step."""
-    random = np.random.default_rng(seed)
-    point, normal = random.random(size), random.normal(size=size)
-    offset = float(normal @ random.random(size))
-    step = onto_hyperplane(
-        torch.tensor(point)[None],
-        torch.tensor(normal)[None],
-        torch.tensor([offset], dtype=torch.float64),
-        "linf",
-    )[0].numpy()
-    assert normal @ (point + step) == pytest.approx(offset, abs=1e-9)
-    assert (point + step >= -1e-12).all()
-    assert (point + step <= 1 + 1e-12).all()
-    # Variables: the step and its largest absolute entry, which is minimised.
-    identity, ones = np.eye(size), np.ones((size, 1))
-    program = linprog(
-        [0] * size + [1],
-        A_ub=np.block([[identity, -ones], [-identity, -ones]]),
-        b_ub=np.zeros(2 * size),
-        A_eq=np.append(normal, 0)[None],
-        b_eq=[offset - normal @ point],
-        bounds=[(-p, 1 - p) for p in point] + [(0, None)],
-    )
-    assert np.abs(step).max() == pytest.approx(program.fun, abs=1e-7)
-
-
-def test_projection_onto_a_free_hyperplane_is_orthogonal() -> None:
-    """Far from the box the l2 step is along the normal."""
-    normal = torch.tensor([[3.0, -4.0]], dtype=torch.float64)
-    point = torch.full((1, 2), 0.5, dtype=torch.float64)
-    step = onto_hyperplane(point, normal, torch.tensor([0.0], dtype=torch.float64), "l2")
-    torch.testing.assert_close(step, 0.5 / 25 * normal)
-
-
-def test_unreachable_hyperplanes_end_in_the_corner() -> None:
-    """Where the box does not reach the plane, every coordinate goes as far as it can."""
-    point = torch.tensor([[0.2, 0.7]], dtype=torch.float64)
-    normal = torch.tensor([[1.0, -2.0]], dtype=torch.float64)
-    step = onto_hyperplane(point, normal, torch.tensor([9.0], dtype=torch.float64), "linf")
-    torch.testing.assert_close(point + step, torch.tensor([[1.0, 0.0]], dtype=torch.float64))
-
-
-def test_draws_are_uniform_and_belong_to_the_image() -> None:
-    """Means, variances and correlations of a uniform law; the same in any batch."""
-    seeds = torch.arange(200)
-    sample = draws.uniform(seeds, 3, 500)
-    assert torch.equal(draws.uniform(seeds[[7, 3]], 3, 500), sample[[7, 3]])
-    assert 0 <= sample.min() < 1e-4
-    assert 1 - 1e-4 < sample.max() < 1
-    assert abs(sample.mean() - 0.5) < 0.005
-    assert abs(sample.var() - 1 / 12) < 0.002
-    for other in (draws.uniform(seeds, 4, 500), draws.uniform(seeds + 1, 3, 500)):
-        assert abs(torch.corrcoef(torch.stack([sample.flatten(), other.flatten()]))[0, 1]) < 0.01
-    gauss = draws.normal(seeds, 0, 501)
-    assert gauss.shape == (200, 501)
-    assert abs(gauss.mean()) < 0.01
-    assert abs(gauss.std() - 1) < 0.01
-    assert set(draws.signs(seeds, 0, 9).unique().tolist()) == {-1, 1}
-    assert not torch.equal(draws.derive(seeds, 1), draws.derive(seeds, 2))
-
-
-def test_algorithms_without_a_fast_form_are_named() -> None:
-    """Noise has none, and a wrong option is refused as in the reference."""
-    with pytest.raises(RbmixError, match="'noise' has no fast backend"):
-        ensembles.ladder("noise", 10, {})
-    with pytest.raises(RbmixError, match="unexpected keyword argument 'stepz'"):
-        ensembles.ladder("pgd", 10, {"stepz": 1})

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from robustbench_mix import cli
-from robustbench_mix.attacks.base import Target
+from robustbench_mix.attacks.counted_model import CountedModel
 from robustbench_mix.errors import RbmixError
 from robustbench_mix.evaluation import measures
 from robustbench_mix.results import probes
@@ -33,12 +33,12 @@ def test_a_linear_network_is_its_first_order(linear_case) -> None:
     """Margin over gradient norm is the exact distance, and FGSM's path is as predicted."""
     model, split = linear_case(2)
     x, y = split.pixels(), split.labels
-    value, gradient = measures.margins_and_gradients(Target(model), x, y)
+    value, gradient = measures.margins_and_gradients(CountedModel(model), x, y)
     exact = model.distances(x, y, "linf")
     assert torch.allclose(value / gradient.norm(p=1, dim=1), exact.float(), rtol=1e-4)
     exact = model.distances(x, y, "l2")
     assert torch.allclose(value / gradient.norm(dim=1), exact.float(), rtol=1e-4)
-    real, predicted = measures.along_fgsm(Target(model), x, y, [0.01, 0.1])
+    real, predicted = measures.margins_along_fgsm(CountedModel(model), x, y, [0.01, 0.1])
     assert real.shape == (len(x), 2)
     assert torch.allclose(real, predicted, atol=1e-4)
     assert (real[:, 1] < real[:, 0]).all()
@@ -48,13 +48,13 @@ def test_fmn_finds_the_exact_distance(linear_case) -> None:
     """Never below it, and at most a few percent above."""
     model, split = linear_case(3)
     x, y = split.pixels(), split.labels
-    found, x_adv = measures.minimal_distance(Target(model.requires_grad_(False)), x, y)
+    found, x_adv = measures.minimal_distance(CountedModel(model.requires_grad_(False)), x, y)
     exact = model.distances(x, y, "linf")
     assert (found >= exact * (1 - 1e-5)).all()
     assert (found <= exact * 1.25).all()
     assert (model(x_adv).argmax(1) != y).all()
     wrong = (y + 1) % 3
-    assert (measures.minimal_distance(Target(model), x, wrong)[0] == 0).all()
+    assert (measures.minimal_distance(CountedModel(model), x, wrong)[0] == 0).all()
 
 
 def test_crafted_examples_stay_in_the_ball_and_break(linear_case) -> None:
@@ -62,7 +62,9 @@ def test_crafted_examples_stay_in_the_ball_and_break(linear_case) -> None:
     model, split = linear_case(10)
     x, y = split.pixels(), split.labels
     eps = 1.5 * float(model.distances(x, y, "linf").max())
-    for x_adv in measures.crafted(Target(model), x, y, eps, torch.arange(len(x))).values():
+    for x_adv in measures.craft_transfer_examples(
+        CountedModel(model), x, y, eps, torch.arange(len(x))
+    ).values():
         assert (x_adv - x).abs().max() <= eps + 1e-6
         assert (model(x_adv).argmax(1) != y).float().mean() > 0.8
 
@@ -101,7 +103,9 @@ def test_the_heat_map_finds_the_frequency_a_network_reads() -> None:
 
     x = 0.5 + 0.02 * wave.expand(40, 1, 8, 8)
     y = torch.zeros(40, dtype=torch.int64)
-    found = measures.fourier_heat_map(Target(Reads()), x, y, 1.0, torch.Generator().manual_seed(0))
+    found = measures.fourier_heat_map(
+        CountedModel(Reads()), x, y, 1.0, torch.Generator().manual_seed(0)
+    )
     assert found.shape == (8, 5)
     fooled = torch.nonzero(found < 1).tolist()
     assert fooled == [[2, 0], [6, 0]]

@@ -16,15 +16,17 @@ from torch.nn import functional as F
 
 from robustbench_mix import cli
 from robustbench_mix.claims.pairs import pairs
-from robustbench_mix.config.specs import Interface, ModelSpec
-from robustbench_mix.config.training import recipe_for
+from robustbench_mix.config.model import Interface, ModelSpec
+from robustbench_mix.config.training import CONVMIXER, RESNET, Recipe, recipe_for
 from robustbench_mix.data import loaders
 from robustbench_mix.errors import RbmixError
-from robustbench_mix.evaluation import pretrained
+from robustbench_mix.evaluation.load_model import is_pretrained
+from robustbench_mix.evaluation.plan import model_plan
+from robustbench_mix.evaluation.pretrained import load_pretrained
 from robustbench_mix.models import checkpoint, factory
 from robustbench_mix.models.checkpoint import CheckpointHeader
 from robustbench_mix.models.normalize import Normalized
-from robustbench_mix.models.sources.common import Published
+from robustbench_mix.models.sources.common import Pretrained
 from robustbench_mix.results import probes, records, twins
 from robustbench_mix.results.headers import ProbeIdentity
 
@@ -71,7 +73,7 @@ def state(spatial: str | None, seed: int = 0) -> dict[str, torch.Tensor]:
     if spatial is None:
         torch.manual_seed(seed)
         return importlib.import_module("net").make().state_dict()
-    return factory.network(
+    return factory.build_without_normalization(
         ModelSpec("net:make", spatial, seed=seed), loaders.shape("digits")
     ).state_dict()
 
@@ -82,33 +84,34 @@ def state(spatial: str | None, seed: int = 0) -> dict[str, torch.Tensor]:
         ("resnet14", {}, False),
         ("torchvision:resnet18", {}, False),
         ("torchvision:resnet18", {"spatial": "frozen"}, False),
-        ("torchvision:resnet18", {"file": Path("w.pt")}, True),
-        ("torchvision:resnet18", {"file": Path("w.pt"), "spatial": "frozen"}, True),
+        ("torchvision:resnet18", {"weights": Path("w.pt")}, True),
+        ("torchvision:resnet18", {"weights": Path("w.pt"), "spatial": "frozen"}, True),
         ("torchvision:resnet18", {"pretrained": True}, True),
         ("net:make", {}, True),
         ("net:make", {"channel": "frozen"}, False),
-        ("net:make", {"file": Path("w.pt"), "spatial": "learned"}, True),
+        ("net:make", {"weights": Path("w.pt"), "spatial": "learned"}, True),
     ],
 )
 def test_who_is_trained_and_who_is_not(here: Path, word: str, wishes: dict, expected: bool) -> None:
     """Weights that are given, or a callable of which no variant is wanted, are never trained."""
-    given = {"spatial": None, "channel": None, **wishes}
-    assert pretrained.is_brought(word, **given) is expected
+    (here / "w.pt").touch()
+    plan = model_plan(word, **wishes)
+    assert is_pretrained(plan) is expected
+    assert plan.is_trained is not expected
 
 
-def bring(word: str, spatial: str | None = None, **more):
+def load(word: str, spatial: str | None = None, **more):
     """The label and the network, for digits."""
-    given = {"channel": None, "seed": 0, "interface": None, "file": None, **more}
-    return pretrained.bring(word, loaders.load("digits"), spatial=spatial, **given)
+    return load_pretrained(model_plan(word, spatial, **more), loaders.load("digits"))
 
 
 def test_a_network_as_it_is_stays_bare(here: Path) -> None:
     """Without any option nothing is put before the network, and the label says external."""
-    label, obtained = bring("net:make")
+    label, trained = load("net:make")
     assert (label.model, label.spatial, label.channel) == ("net:make", "external", "external")
-    assert type(obtained.model) is nn.Sequential
-    assert not obtained.model.training
-    assert obtained.header == CheckpointHeader()
+    assert type(trained.model) is nn.Sequential
+    assert not trained.model.training
+    assert trained.header == CheckpointHeader()
 
 
 def test_the_interface_stands_before_the_network(here: Path) -> None:
@@ -118,16 +121,16 @@ def test_the_interface_stands_before_the_network(here: Path) -> None:
     weights = state(None, seed=5)
     save_file(weights, here / "w.safetensors")
     interface = Interface(input_size=16, mean=(0.25,), std=(0.5,))
-    label, obtained = bring("net:make", interface=interface, file=here / "w.safetensors")
+    label, trained = load("net:make", interface=interface, weights=here / "w.safetensors")
     plain = net.make()
     plain.load_state_dict(weights)
     x = loaders.load("digits").test.pixels(0, 4)
     resized = F.interpolate(x, (16, 16), mode="bilinear", align_corners=False)
     with torch.no_grad():
         expected = plain((resized - 0.25) / 0.5)
-        torch.testing.assert_close(obtained.model(x), expected)
+        torch.testing.assert_close(trained.model(x), expected)
     assert label.model == "net:make [16 px, mean 0.25 std 0.5]"
-    assert obtained.header == CheckpointHeader(weights="w.safetensors")
+    assert trained.header == CheckpointHeader(weights="w.safetensors")
 
 
 def test_resizing_keeps_the_shape_of_images_and_averages() -> None:
@@ -155,28 +158,30 @@ def test_published_standardisation_is_used_unless_another_is_given(here, monkeyp
     import net
 
     torch.manual_seed(0)
-    found = Published(net.make(), "TAG", (0.5,), (0.25,))
-    monkeypatch.setattr("robustbench_mix.models.sources.importable.published", lambda _: found)
-    _, obtained = bring("net:make")
-    assert obtained.header == CheckpointHeader(weights="TAG")
-    assert (obtained.model.mean.item(), obtained.model.std.item()) == (0.5, 0.25)
-    _, obtained = bring("net:make", interface=Interface(mean=(0.0,), std=(1.0,)))
-    assert (obtained.model.mean.item(), obtained.model.std.item()) == (0.0, 1.0)
+    found = Pretrained(net.make(), "TAG", (0.5,), (0.25,))
+    monkeypatch.setattr(
+        "robustbench_mix.models.sources.importable.load_pretrained", lambda _: found
+    )
+    _, trained = load("net:make")
+    assert trained.header == CheckpointHeader(weights="TAG")
+    assert (trained.model.mean.item(), trained.model.std.item()) == (0.5, 0.25)
+    _, trained = load("net:make", interface=Interface(mean=(0.0,), std=(1.0,)))
+    assert (trained.model.mean.item(), trained.model.std.item()) == (0.0, 1.0)
 
 
 def test_a_separated_file_needs_the_word(here: Path) -> None:
     """`--spatial` makes the network separable before the file is loaded."""
     save_file(state("frozen"), here / "w.safetensors")
     with pytest.raises(RbmixError, match="do not fit the model") as error:
-        bring("net:make", file=here / "w.safetensors")
+        load("net:make", weights=here / "w.safetensors")
     assert any("0.depthwise.weight" in line for line in error.value.details)
-    label, obtained = bring("net:make", "frozen", file=here / "w.safetensors")
+    label, trained = load("net:make", "frozen", weights=here / "w.safetensors")
     assert (label.spatial, label.channel) == ("frozen", "learned")
-    assert torch.equal(obtained.model[0].depthwise.weight, state("frozen")["0.depthwise.weight"])
+    assert torch.equal(trained.model[0].depthwise.weight, state("frozen")["0.depthwise.weight"])
 
 
 @pytest.mark.default
-def test_a_brought_pair_becomes_twins_on_the_leaderboard(here: Path, capsys) -> None:
+def test_a_pretrained_pair_becomes_twins_on_the_leaderboard(here: Path, capsys) -> None:
     """Two files under two words are compared, but are no evidence for the paper's claims."""
     for spatial, seed in (("learned", 1), ("frozen", 0)):
         save_file(state(spatial, seed), here / f"{spatial}.safetensors")
@@ -255,17 +260,15 @@ def test_file_names_of_foreign_words_are_safe(home: Path) -> None:
 @pytest.mark.parametrize(
     ("word", "expected"),
     [
-        ("timm:convmixer_768_32", "convmixer"),
-        ("torchvision:resnet50", "resnet"),
-        ("convmixer4", "convmixer"),
-        ("net:make", "resnet"),
+        ("timm:convmixer_768_32", CONVMIXER),
+        ("torchvision:resnet50", RESNET),
+        ("convmixer4", CONVMIXER),
+        ("net:make", RESNET),
     ],
 )
-def test_recipes_go_by_the_architectures_name(here: Path, word: str, expected: str) -> None:
+def test_recipes_go_by_the_architectures_name(word: str, expected: Recipe) -> None:
     """Mixers are trained as ConvMixer is, all others as the ResNets."""
-    if word.startswith("timm:"):
-        pytest.importorskip("timm", reason="timm, an optional package, is absent")
-    assert factory.family(word) == expected
+    assert recipe_for(word, "cifar10") is expected
 
 
 @pytest.mark.default
@@ -386,4 +389,4 @@ def test_images_that_are_not_square(here: Path, write_folder, capsys) -> None:
     model = factory.build(spec, shape, *dataset.statistics())
     assert model(dataset.test.pixels(0, 2)).shape == (2, 4)
     with pytest.raises(RbmixError, match=r"cannot take images of shape \(3, 4, 8\)"):
-        factory.network(ModelSpec("flat:make"), shape)
+        factory.build_without_normalization(ModelSpec("flat:make"), shape)

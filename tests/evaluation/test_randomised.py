@@ -13,12 +13,16 @@ from torch import nn
 
 from robustbench_mix import cli
 from robustbench_mix.attacks import registry
-from robustbench_mix.attacks.base import Target
-from robustbench_mix.attacks.reference.autoattack import NORM, _library_attack
-from robustbench_mix.attacks.voting import DRAWS, answers, misclassified, predicted
+from robustbench_mix.attacks.autoattack import Options
+from robustbench_mix.attacks.counted_model import CountedModel
+from robustbench_mix.attacks.reference.autoattack import library_attack
+from robustbench_mix.attacks.voting import DRAWS, draw_logits, majority_is_wrong, majority_label
 from robustbench_mix.config import protocols
-from robustbench_mix.config.specs import parse_grid
+from robustbench_mix.config.epsilon import parse_grid
+from robustbench_mix.config.norms import ROBUSTBENCH
 from robustbench_mix.errors import RbmixError
+from robustbench_mix.evaluation.harness import Settings
+from robustbench_mix.evaluation.plan import attack_plan
 from robustbench_mix.evaluation.reference import attack_all
 from robustbench_mix.evaluation.schedules import schedule_of
 from robustbench_mix.results import flags, records
@@ -152,16 +156,17 @@ def test_what_does_not_go_with_it(evaluate, words, message: str) -> None:
 def test_autoattack_is_the_librarys_rand_version(linear_case, norm: str) -> None:
     """The same attacks, with every attribute of theirs."""
     model, _ = linear_case(10)
-    target = Target(model)
+    counted = CountedModel(model)
     library = pyautoattack.AutoAttack(
-        target, norm=NORM[norm], eps=0.1, seed=3, version="rand", device=CPU
+        counted, norm=ROBUSTBENCH[norm], eps=0.1, seed=3, version="rand", device=CPU
     )
     protocol = protocols.randomised(protocols.load("autoattack", ""))
     assert protocol.options == {"components": list(library.attacks_to_run), "eot": 20}
     for name in library.attacks_to_run:
         library.apgd.loss = name.removeprefix("apgd-")
         eot = protocol.options["eot"]
-        ours = vars(_library_attack(name, target, 0.1, norm, 3, CPU, 100, 9, 5000, eot))
+        options = Options(eot=eot)
+        ours = vars(library_attack(name, counted, options, norm=norm, eps=0.1, seed=3, device=CPU))
         expected = {key: value for key, value in vars(library.apgd).items() if key != "logger"}
         assert {key: ours[key] for key in expected} == expected
 
@@ -174,7 +179,8 @@ def test_what_a_protocol_says_itself_stays() -> None:
     noise = protocols.load("noise", "")
     assert protocols.randomised(noise) == noise
     with pytest.raises(RbmixError, match="eot = 0 must be a whole number"):
-        schedule_of(replace(own, algorithm="pgd", options={"eot": 0}), 10, randomised=True)
+        wrong = replace(own, algorithm="pgd", options={"eot": 0})
+        schedule_of(attack_plan(wrong, randomised=True), 10)
 
 
 @pytest.mark.quick
@@ -183,9 +189,9 @@ def test_verdicts_are_votes() -> None:
     y = torch.tensor([0, 0, 0])
     given = [[0, 0, 0, 0], [0, 0, 1, 2], [0, 1, 2, 2]]  # each image's answers in four passes
     logits = nn.functional.one_hot(torch.tensor(given).T, 3).float()
-    assert misclassified(logits, y).tolist() == [False, False, True]
-    assert predicted(logits, y).tolist() == [0, 0, 2]
-    assert predicted(logits[:1], torch.tensor([1, 1, 1])).tolist() == [0, 0, 0]
+    assert majority_is_wrong(logits, y).tolist() == [False, False, True]
+    assert majority_label(logits, y).tolist() == [0, 0, 2]
+    assert majority_label(logits[:1], torch.tensor([1, 1, 1])).tolist() == [0, 0, 0]
 
 
 def test_luck_does_not_break_an_image(linear_case) -> None:
@@ -196,16 +202,16 @@ def test_luck_does_not_break_an_image(linear_case) -> None:
     gap = float((values[:, 0] - values[:, 1]).abs().median())
     noisy = Noisy(model, gap)
     protocol = replace(protocols.load("noise", ""), eps=parse_grid(["0.000001"], "linf"))
-    steps = registry.components("noise", 2, {"draws": 8})
-    how = {"steps": steps, "seed": 0, "device": CPU, "batch_size": 16}
-    single = attack_all(noisy, split, protocol, **how)
-    voted = attack_all(noisy, split, protocol, **how, draws=25)
+    stages = registry.reference_stages("noise", 2, {"draws": 8})
+    settings = Settings(0, CPU, 16)
+    single = attack_all(noisy, split, protocol, stages, settings)
+    voted = attack_all(noisy, split, protocol, stages, settings, draws=25)
     lost = [
         sum(level == 0 for level in state.level) / sum(state.correct) for state in (single, voted)
     ]
     assert lost[0] > 2 * lost[1]
-    target = Target(noisy)
-    assert answers(target, split.pixels(), 3).shape == (3, 16, 2)
+    counted = CountedModel(noisy)
+    assert draw_logits(counted, split.pixels(), 3).shape == (3, 16, 2)
 
 
 def test_eot_sees_through_noise(linear_case) -> None:
@@ -226,12 +232,11 @@ def test_eot_sees_through_noise(linear_case) -> None:
     protocol = replace(protocols.load("pgd", ""), eps=parse_grid(["0.01"], "linf"))
     broken = []
     for eot in (1, 20):
-        steps = registry.components(
+        stages = registry.reference_stages(
             "pgd", 4, {"steps": 3, "restarts": 1, "step_size": 0.4, "eot": eot}
         )
-        state = attack_all(
-            Drowned(), split, protocol, steps=steps, seed=0, device=CPU, batch_size=16, draws=DRAWS
-        )
+        settings = Settings(0, CPU, 16)
+        state = attack_all(Drowned(), split, protocol, stages, settings, draws=DRAWS)
         broken.append(sum(level == 0 for level in state.level))
         assert state.passes["pgd-0"]["gradient"] == 3 * eot * sum(state.correct)
     assert broken[1] > broken[0]
@@ -244,9 +249,7 @@ def test_the_callers_random_state_is_left_alone(linear_case) -> None:
     torch.manual_seed(5)
     expected = torch.rand(3)
     torch.manual_seed(5)
-    steps = registry.components("pgd", 4, {"steps": 2, "eot": 2})
+    stages = registry.reference_stages("pgd", 4, {"steps": 2, "eot": 2})
     protocol = replace(protocols.load("pgd", ""), eps=parse_grid(["0.01"], "linf"))
-    attack_all(
-        Noisy(model, 0.1), split, protocol, steps=steps, seed=0, device=CPU, batch_size=16, draws=3
-    )
+    attack_all(Noisy(model, 0.1), split, protocol, stages, Settings(0, CPU, 16), draws=3)
     assert torch.equal(torch.rand(3), expected)

@@ -9,12 +9,14 @@ import torch
 from torch import nn
 
 from robustbench_mix.attacks import registry
-from robustbench_mix.attacks.base import Component, Target
+from robustbench_mix.attacks.base import Stage
 from robustbench_mix.config import protocols
-from robustbench_mix.config.specs import ModelSpec, parse_grid
+from robustbench_mix.config.epsilon import parse_grid
+from robustbench_mix.config.model import ModelSpec
 from robustbench_mix.data.dataset import Split
 from robustbench_mix.errors import RbmixError
-from robustbench_mix.evaluation.reference import attack_all, classes_of
+from robustbench_mix.evaluation.harness import Settings, classes_of
+from robustbench_mix.evaluation.reference import attack_all
 from robustbench_mix.evaluation.state import State
 from robustbench_mix.models import factory
 
@@ -22,28 +24,28 @@ CPU = torch.device("cpu")
 PROTOCOL = replace(protocols.load("fgsm", ""), eps=parse_grid(["0.01", "0.02", "0.05"], "linf"))
 
 
-def run(model, split, steps, protocol=PROTOCOL, **options) -> State:
-    """Attack with these components."""
-    arguments = {"seed": 0, "device": CPU, "batch_size": 5, **options}
-    return attack_all(model, split, protocol, steps=steps, **arguments)
+def run(model, split, stages, protocol=PROTOCOL, *, state=None, batch_size=5, save=None) -> State:
+    """Attack with these stages."""
+    settings = Settings(0, CPU, batch_size, save=save)
+    return attack_all(model, split, protocol, stages, settings, state)
 
 
-def component(function, name: str = "mine") -> Component:
-    """An attack made of a function of (target, x, y)."""
-    return Component(name, lambda target, x, y, **_: function(target, x, y))
+def stage(attack, name: str = "mine") -> Stage:
+    """The stage of an attack."""
+    return Stage(name, attack)
 
 
-def away(target, x, y):
+def away(model, batch):
     """Go far outside ball and box, in the best direction."""
-    x = x.clone().requires_grad_()
-    nn.functional.cross_entropy(target(x), y, reduction="sum").backward()
+    x = batch.x.clone().requires_grad_()
+    nn.functional.cross_entropy(model(x), batch.y, reduction="sum").backward()
     return x.detach() + 100 * x.grad.sign()
 
 
 def test_perturbations_are_projected(linear_case) -> None:
     """An attack that leaves the ball is cut back, and the verified norm is within eps."""
     model, split = linear_case(4)
-    state = run(model, split, [component(away)])
+    state = run(model, split, [stage(away)])
     broken = [
         (level, norm) for level, norm in zip(state.level, state.norm, strict=True) if level < 3
     ]
@@ -54,31 +56,33 @@ def test_perturbations_are_projected(linear_case) -> None:
 def test_success_is_judged_by_the_original_model(linear_case) -> None:
     """An attack that returns the clean image has broken nothing, whatever it claims."""
     model, split = linear_case(4)
-    assert run(model, split, [component(lambda t, x, y: x)]).level == [3] * len(split)
+    assert run(model, split, [stage(lambda model, batch: batch.x)]).level == [3] * len(split)
 
 
 def test_a_crash_is_a_crash(linear_case) -> None:
     """An exception in an attack is neither robust nor a result."""
     model, split = linear_case(4)
 
-    def crash(target, x, y):
+    def crash(model, batch):
         raise ValueError("attack crashed")
 
     with pytest.raises(ValueError, match="attack crashed"):
-        run(model, split, [component(crash)])
+        run(model, split, [stage(crash)])
 
 
 def test_nan_from_an_attack_counts_as_no_perturbation(linear_case) -> None:
     """NaN pixels never break an image."""
     model, split = linear_case(4)
-    assert run(model, split, [component(lambda t, x, y: x * torch.nan)]).level == [3] * len(split)
+    assert run(model, split, [stage(lambda model, batch: batch.x * torch.nan)]).level == [3] * len(
+        split
+    )
 
 
 def test_wrong_shape_from_an_attack(linear_case) -> None:
     """An attack that changes the shape is named."""
     model, split = linear_case(4)
     with pytest.raises(RbmixError, match="'mine' returned shape"):
-        run(model, split, [component(lambda t, x, y: x[:1])])
+        run(model, split, [stage(lambda model, batch: batch.x[:1])])
 
 
 class Odd(nn.Module):
@@ -95,9 +99,9 @@ def test_nan_logits_are_never_robust(name: str) -> None:
     """A model that answers NaN under attack gets an error, not an accuracy."""
     images = torch.randint(90, 160, (6, 1, 4, 4), dtype=torch.uint8)
     split = Split(images, torch.zeros(6, dtype=torch.int64), torch.arange(6), 255)
-    steps = registry.components(protocols.load(name, "").algorithm, 4, {})
+    stages = registry.reference_stages(protocols.load(name, "").algorithm, 4, {})
     with pytest.raises(RbmixError, match="not finite"):
-        run(Odd(), split, steps)
+        run(Odd(), split, stages)
 
 
 @pytest.mark.parametrize(
@@ -127,13 +131,13 @@ def test_misclassified_and_broken_images_are_left_alone(linear_case) -> None:
     split = replace(split, labels=labels)
     seen: list[tuple[float, list[int]]] = []
 
-    def attack(target, x, y, *, eps, norm, index, seed):
-        seen.append((eps, index))
-        x_adv = away(target, x, y)
-        keep = torch.tensor([i % 2 == 0 for i in index])
-        return torch.where(keep[:, None, None, None], x_adv, x)
+    def attack(model, batch):
+        seen.append((batch.one_eps(), batch.index))
+        x_adv = away(model, batch)
+        keep = torch.tensor([i % 2 == 0 for i in batch.index])
+        return torch.where(keep[:, None, None, None], x_adv, batch.x)
 
-    state = run(model, split, [Component("half", attack), Component("half", attack)])
+    state = run(model, split, [stage(attack, "half"), stage(attack, "half")])
     assert not any(state.correct[::3])
     assert all(i % 3 for _, index in seen for i in index)
     for row, level in enumerate(state.level):
@@ -155,10 +159,10 @@ def test_outcome_does_not_depend_on_batches_or_order(linear_case, name, batch_si
     grid = ["0.01", "0.03"] if protocol.norm == "linf" else ["0.05", "0.1"]
     protocol = replace(protocol, eps=parse_grid(grid, protocol.norm))
     options = {"draws": 20} if name == "noise" else {"steps": 3, "restarts": 3}
-    steps = registry.components(protocol.algorithm, 10, options)
-    reference = run(model, split, steps, protocol, batch_size=20)
+    stages = registry.reference_stages(protocol.algorithm, 10, options)
+    reference = run(model, split, stages, protocol, batch_size=20)
     order = torch.randperm(20)
-    shuffled = run(model, split.take(order), steps, protocol, batch_size=batch_size)
+    shuffled = run(model, split.take(order), stages, protocol, batch_size=batch_size)
     assert shuffled.level == [reference.level[i] for i in order]
     assert shuffled.component == [reference.component[i] for i in order]
 
@@ -169,12 +173,12 @@ def test_a_stopped_run_ends_as_an_undisturbed_one(linear_case, name: str) -> Non
     """Stop after each batch in turn, go on from what was saved: the outcome is the same."""
     model, split = linear_case(10)
     small = {"pgd": {"steps": 2, "restarts": 2}, "autoattack": {"steps": 5, "queries": 5}}[name]
-    steps = registry.components(name, 10, small)
+    stages = registry.reference_stages(name, 10, small)
     saved: list[dict] = []
-    whole = run(model, split, steps, save=lambda state: saved.append(asdict(state)))
+    whole = run(model, split, stages, save=lambda state: saved.append(asdict(state)))
     assert len(saved) > 5
     for state in saved:
-        resumed = run(model, split, steps, state=State(**state))
+        resumed = run(model, split, stages, state=State(**state))
         expected, found = asdict(whole), asdict(resumed)
         expected.pop("attack_seconds"), found.pop("attack_seconds")
         assert repr(found) == repr(expected)
@@ -199,7 +203,7 @@ def test_the_model_leaves_as_it_came() -> None:
     torch.manual_seed(11)
     for name in ("pgd", "autoattack", "noise"):
         options = {"autoattack": {"steps": 3, "queries": 3}}.get(name, {})
-        run(model, split, registry.components(name, 4, options))
+        run(model, split, registry.reference_stages(name, 4, options))
     assert torch.equal(torch.rand(4), expected)
     assert [p.requires_grad for p in model.parameters()] == flags
     assert [m.training for m in model.modules()] == modes
@@ -212,8 +216,8 @@ def test_passes_are_counted(linear_case) -> None:
     """PGD from the image spends one forward and one gradient an image and step, and a verdict."""
     model, split = linear_case(4)
     protocol = replace(PROTOCOL, eps=parse_grid(["0.000001"], "linf"))
-    steps = registry.components("pgd", 4, {"steps": 7, "restarts": 2})
-    state = run(model, split, steps, protocol)
+    stages = registry.reference_stages("pgd", 4, {"steps": 7, "restarts": 2})
+    state = run(model, split, stages, protocol)
     spent = {"forward": 8 * len(split), "gradient": 7 * len(split)}
     assert state.passes == {"pgd-0": spent, "pgd-1": spent}
 
@@ -227,43 +231,10 @@ def test_other_precisions_and_layouts(name: str, dtype: torch.dtype) -> None:
     model = model.to(memory_format=torch.channels_last)
     images = torch.randint(0, 256, (6, 2, 5, 5), dtype=torch.uint8)
     split = Split(images, torch.arange(6) % 5, torch.arange(6), 255)
-    steps = registry.components(name, 5, {"steps": 3, "queries": 3} if name != "fgsm" else {})
+    stages = registry.reference_stages(
+        name, 5, {"steps": 3, "queries": 3} if name != "fgsm" else {}
+    )
     protocol = replace(protocols.load("pgd-l2", ""), eps=parse_grid(["0.1"], "l2"))
     assert classes_of(model, split, CPU) == 5
     for used in (PROTOCOL, protocol):
-        assert len(run(model, split, steps, used).level) == 6
-
-
-def test_target_gives_contiguous_gradients() -> None:
-    """A channels_last network still hands the attack contiguous input gradients."""
-    model = nn.Sequential(nn.Conv2d(2, 4, 3), nn.Flatten()).to(memory_format=torch.channels_last)
-    model.channels_last = True
-    x = torch.rand(3, 2, 6, 5, requires_grad=True)
-    target = Target(model)
-    target(x).sum().backward()
-    assert x.grad.is_contiguous()
-    assert (target.passes.forward, target.passes.gradient) == (3, 3)
-
-
-@pytest.mark.parametrize(
-    ("algorithm", "options", "message"),
-    [
-        ("pgd", {"steps": 0}, "steps = 0 must be a whole number"),
-        ("pgd", {"step_size": -1}, "step_size = -1"),
-        ("pgd", {"stepz": 3}, "unexpected keyword argument 'stepz'"),
-        ("pdg", {}, "did you mean 'pgd'"),
-        ("autoattack", {"components": ["apgd"]}, "unknown AutoAttack component 'apgd'"),
-        ("autoattack", {"components": []}, "must be a list of names"),
-        ("noise", {"draws": True}, "draws = True must be"),
-    ],
-)
-def test_bad_options_are_named(algorithm: str, options: dict, message: str) -> None:
-    """A protocol's wrong option is named with its value."""
-    with pytest.raises(RbmixError, match=message):
-        registry.components(algorithm, 10, options)
-
-
-def test_autoattack_needs_two_classes() -> None:
-    """One class cannot be attacked."""
-    with pytest.raises(RbmixError, match="at least 2 classes, not 1"):
-        registry.components("autoattack", 1, {})
+        assert len(run(model, split, stages, used).level) == 6

@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from robustbench_mix import cli
-from robustbench_mix.attacks.native import ensembles
-from robustbench_mix.evaluation import fast, plan
+from robustbench_mix.attacks.native import pgd
+from robustbench_mix.evaluation import fast, load_model
 from robustbench_mix.models import factory
 from robustbench_mix.results.regression import baselines
 from robustbench_mix.training import load_or_train
@@ -110,15 +110,15 @@ def test_other_threads_pass(kept: Path, capsys) -> None:
 
 def nudged(monkeypatch: pytest.MonkeyPatch) -> None:
     """One layer's weights are a little different."""
-    load = load_or_train.from_checkpoint
+    load = load_or_train.load_checkpoint
 
     def changed(*words):
-        obtained = load(*words)
+        trained = load(*words)
         with torch.no_grad():
-            next(obtained.model.parameters()).mul_(1.02)
-        return obtained
+            next(trained.model.parameters()).mul_(1.02)
+        return trained
 
-    monkeypatch.setattr(plan, "from_checkpoint", changed)
+    monkeypatch.setattr(load_model, "load_checkpoint", changed)
 
 
 def without_normalisation(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -128,15 +128,15 @@ def without_normalisation(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def short_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     """The attack's steps are a hundred times too short, whatever the protocol says."""
-    walk = ensembles.ascend
+    attack = pgd.pgd
     monkeypatch.setattr(
-        ensembles, "ascend", lambda *a, step_size, **k: walk(*a, step_size=step_size / 100, **k)
+        pgd, "pgd", lambda *a, step_size, **k: attack(*a, step_size=step_size / 100, **k)
     )
 
 
 def clean_images(monkeypatch: pytest.MonkeyPatch) -> None:
     """The attack returns what it was given."""
-    monkeypatch.setattr(ensembles, "ascend", lambda target, x, *_, **__: x.clone())
+    monkeypatch.setattr(pgd, "pgd", lambda model, batch, **_: batch.x.clone())
 
 
 def half_the_ball(monkeypatch: pytest.MonkeyPatch) -> None:

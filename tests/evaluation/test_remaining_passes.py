@@ -14,28 +14,28 @@ from typing import Any
 import pytest
 import torch
 
-from robustbench_mix.attacks import base, registry
-from robustbench_mix.attacks.base import Target
-from robustbench_mix.attacks.native import ensembles
-from robustbench_mix.attacks.native.square import asked, square
+from robustbench_mix.attacks import progress, registry
+from robustbench_mix.attacks.base import Batch
+from robustbench_mix.attacks.counted_model import CountedModel
+from robustbench_mix.attacks.native.square import expected_queries, square
+from robustbench_mix.attacks.passes import Count
 from robustbench_mix.config import protocols
-from robustbench_mix.config.specs import Eps
+from robustbench_mix.config.epsilon import Eps
 from robustbench_mix.data.dataset import Dataset
 from robustbench_mix.evaluation import diagnostics, explain, fast, reference
+from robustbench_mix.evaluation.harness import Settings
 from robustbench_mix.evaluation.identity import Label
+from robustbench_mix.evaluation.inputs import Inputs
+from robustbench_mix.evaluation.meter import Meter
+from robustbench_mix.evaluation.remaining_fast import FastWork, fast_passes_left
 from robustbench_mix.evaluation.remaining_passes import (
-    Climb,
-    Count,
-    Meter,
-    Rounds,
-    Step,
+    StagePasses,
     cost,
     is_known,
-    left_in_rounds,
-    left_to_climb,
     work_done,
     work_of,
 )
+from robustbench_mix.evaluation.remaining_reference import ReferenceWork, reference_work_left
 from robustbench_mix.evaluation.state import State
 from robustbench_mix.models.checkpoint import CheckpointHeader
 from robustbench_mix.results import records
@@ -91,7 +91,7 @@ class Simulation:
         assert total is not None
         self.seen.append((done, total))
 
-    def spend(self, step: Step, passes: Count, standing: list[bool]) -> None:
+    def spend(self, step: StagePasses, passes: Count, standing: list[bool]) -> None:
         """The passes of a batch, in which images fall or stand, in ten portions."""
         shares = [
             self.draw.uniform(0.95, 1.05) if stands else self.draw.uniform(0, 0.5)
@@ -105,13 +105,13 @@ class Simulation:
         entry["gradient"] += round(final.gradient)
 
 
-def climbed(images: list[Image], rungs: list[Step], levels: int) -> Simulation:
-    """The fast schedule, as `search` runs it."""
+def run_fast(images: list[Image], stages: list[StagePasses], levels: int) -> Simulation:
+    """The fast schedule, as `fast` runs it."""
     state = state_of(images, levels, PLACE)
     run = Simulation(state)
-    placing = Step("fgsm", Count(1 + levels, 1))
-    climb = Climb(placing, rungs, levels, [len(rungs)] * len(images), ONE_IN)
-    names = ["fgsm", *(rung.name for rung in rungs)]
+    placing = StagePasses("fgsm", Count(1 + levels, 1))
+    work = FastWork(placing, stages, levels, [len(stages)] * len(images), ONE_IN)
+    names = ["fgsm", *(one.name for one in stages)]
 
     def open_rows() -> list[int]:
         return [
@@ -127,8 +127,8 @@ def climbed(images: list[Image], rungs: list[Step], levels: int) -> Simulation:
     while rows := open_rows():
         stage = min(state.stage[row] for row in rows)
         batch = [row for row in rows if state.stage[row] == stage][: state.batch_size]
-        step = placing if stage == PLACE else rungs[stage]
-        left = work_of(left_to_climb(state, climb))
+        step = placing if stage == PLACE else stages[stage]
+        left = work_of(fast_passes_left(state, work))
         run.meter.begin(work_done(state), left, cost(step) * len(batch), "")
         fell = []
         for row in batch:
@@ -142,21 +142,21 @@ def climbed(images: list[Image], rungs: list[Step], levels: int) -> Simulation:
             if fell[-1]:
                 state.component[row] = step.name
             state.stage[row] = 0 if fell[-1] or stage == PLACE else stage + 1
-            if state.stage[row] == len(rungs):
+            if state.stage[row] == len(stages):
                 state.stage[row], state.failed[row] = 0, state.level[row] - 1
         run.spend(step, step.passes or Count(70, 70), [not each for each in fell])
     run.meter.end(work_done(state))
     return run
 
 
-def in_rounds(
-    images: list[Image], steps: list[Step], grid: list[float], truth: Count
+def run_reference(
+    images: list[Image], steps: list[StagePasses], grid: list[float], truth: Count
 ) -> Simulation:
     """The reference schedule, as `reference` runs it; `truth` are passes where a step is silent."""
     state = state_of(images, len(grid), 0)
     run = Simulation(state)
     plan = [(level, step) for level in range(len(grid)) for step in steps]
-    rounds = Rounds(plan, grid, False)
+    work = ReferenceWork(plan, grid, False)
     for number, (level, step) in enumerate(plan, start=1):
         while pending := [
             row
@@ -164,7 +164,7 @@ def in_rounds(
             if image.correct and state.stage[row] < number and state.level[row] > level
         ]:
             batch = pending[:50]
-            left = left_in_rounds(state, rounds)
+            left = reference_work_left(state, work)
             own = left[number - 1] * len(batch) / len(pending)
             run.meter.begin(work_done(state), sum(left), own, "", is_known=is_known(state, step))
             for row in batch:
@@ -193,9 +193,12 @@ def honest(run: Simulation) -> float:
 
 
 AUTOATTACK = [
-    Step(rung.name, rung.passes(CIFAR, "linf")) for rung in ensembles.ladder("autoattack", 10, {})
+    StagePasses(one.name, one.passes(CIFAR, "linf"))
+    for one in registry.fast_stages("autoattack", 10, {})
 ]
-PGD = [Step(rung.name, rung.passes(CIFAR, "linf")) for rung in ensembles.ladder("pgd", 10, {})]
+PGD = [
+    StagePasses(one.name, one.passes(CIFAR, "linf")) for one in registry.fast_stages("pgd", 10, {})
+]
 
 
 def real(checkout: Path, protocol: str) -> Iterator[tuple[str, list[Image], list[str]]]:
@@ -209,13 +212,15 @@ def real(checkout: Path, protocol: str) -> Iterator[tuple[str, list[Image], list
             yield path.name, images, run.eps
 
 
-@pytest.mark.parametrize(("protocol", "rungs"), [("autoattack", AUTOATTACK), ("pgd", PGD)])
-def test_the_fast_schedule_is_honest(checkout: Path, protocol: str, rungs: list[Step]) -> None:
+@pytest.mark.parametrize(("protocol", "stages"), [("autoattack", AUTOATTACK), ("pgd", PGD)])
+def test_the_fast_schedule_is_honest(
+    checkout: Path, protocol: str, stages: list[StagePasses]
+) -> None:
     """The committed runs, whose images fall as they did: always within the factor."""
     found = list(real(checkout, protocol))
     assert len(found) >= 5
     for name, images, eps in found:
-        assert honest(climbed(images, rungs, len(eps))) == 1, name
+        assert honest(run_fast(images, stages, len(eps))) == 1, name
 
 
 @pytest.mark.parametrize("tells", [True, False])
@@ -224,13 +229,13 @@ def test_the_fast_schedule_is_honest(checkout: Path, protocol: str, rungs: list[
 def test_the_reference_schedule_is_honest(checkout: Path, protocol: str, tells: bool) -> None:
     """Attacks that tell their passes, and others: how far margins reach says how many stand."""
     steps = [
-        Step(one.name, one.passes(CIFAR, "linf") if tells else None)
-        for one in registry.components(protocol, 10, {})
+        StagePasses(one.name, one.passes(CIFAR, "linf") if tells else None)
+        for one in registry.reference_stages(protocol, 10, {})
     ]
     for name, images, eps in real(checkout, protocol):
         for image in images:  # what one step has broken falls to the first attack here
             image.breaker = [by.replace("fgsm", steps[0].name) for by in image.breaker]
-        run = in_rounds(images, steps, [Eps(text).value for text in eps], Count(70, 70))
+        run = run_reference(images, steps, [Eps(text).value for text in eps], Count(70, 70))
         assert honest(run) == 1, name
 
 
@@ -254,12 +259,12 @@ WILD = {
 @pytest.mark.parametrize("name", WILD)
 def test_the_share_never_falls_and_ends_at_one(name: str) -> None:
     """Whatever falls, and whenever."""
-    run = climbed(WILD[name], AUTOATTACK, 3)
+    run = run_fast(WILD[name], AUTOATTACK, 3)
     pace = Pace(run.seen[0][1])
     shares = []
     for done, total in run.seen:
-        pace.see(done, total)
-        shares.append(pace.share)
+        pace.update(done, total)
+        shares.append(pace.fraction)
         assert pace.percent < 100 or done == total
     assert shares == sorted(shares)
     assert (shares[-1], pace.percent) == (1, 100)
@@ -269,35 +274,35 @@ def test_a_run_that_goes_on_knows_as_much() -> None:
     """The estimate needs nothing but the state, as it is written and read again."""
     state = state_of(alike(40, ["", "apgd-t", "fgsm"]), 3, 0)
     state.level, state.stage = [2] * 40, [0] * 20 + [3] * 20
-    climb = Climb(Step("fgsm", Count(4, 1)), AUTOATTACK, 3, [4] * 40, ONE_IN)
+    work = FastWork(StagePasses("fgsm", Count(4, 1)), AUTOATTACK, 3, [4] * 40, ONE_IN)
     written = json.loads(json.dumps(asdict(state)))
-    assert left_to_climb(State(**written), climb) == left_to_climb(state, climb)
+    assert fast_passes_left(State(**written), work) == fast_passes_left(state, work)
 
 
-def test_passes_of_one_rung_are_to_be_had() -> None:
+def test_passes_of_one_stage_are_to_be_had() -> None:
     """As whoever asks whether it pays to prepare for Square does."""
     state = state_of(alike(100, ["", "", ""]), 3, 0)
-    climb = Climb(Step("fgsm", Count(4, 1)), AUTOATTACK, 3, [4] * 100, ONE_IN)
+    work = FastWork(StagePasses("fgsm", Count(4, 1)), AUTOATTACK, 3, [4] * 100, ONE_IN)
     square = AUTOATTACK[-1].passes
     assert square is not None
-    before = left_to_climb(state, climb)["square"]
+    before = fast_passes_left(state, work)["square"]
     assert 80 * square.forward < before.forward < 110 * square.forward
     assert before.gradient == 0
     state.stage = [3] * 50 + [0] * 50
     state.failed[:50] = [2] * 50  # these are through
-    assert left_to_climb(state, climb)["square"].forward < 0.6 * before.forward
+    assert fast_passes_left(state, work)["square"].forward < 0.6 * before.forward
     state.failed = [2] * 100
-    assert work_of(left_to_climb(state, climb)) == 0
+    assert work_of(fast_passes_left(state, work)) == 0
 
 
-def test_images_outside_a_sample_climb_less() -> None:
+def test_images_outside_a_sample_meet_fewer_stages() -> None:
     """What is audited on some images is expected on those alone."""
     state = state_of(alike(100, ["", "", ""]), 3, 0)
-    climb = Climb(Step("fgsm", Count(4, 1)), AUTOATTACK, 3, [4] * 10 + [2] * 90, ONE_IN)
-    left = left_to_climb(state, climb)
-    everywhere = left_to_climb(state, climb._replace(heights=[4] * 100))
+    work = FastWork(StagePasses("fgsm", Count(4, 1)), AUTOATTACK, 3, [4] * 10 + [2] * 90, ONE_IN)
+    left = fast_passes_left(state, work)
+    everywhere = fast_passes_left(state, work._replace(heights=[4] * 100))
     assert left["fab-t"].forward == pytest.approx(0.1 * everywhere["fab-t"].forward)
-    # What the last rungs break would climb the first ones again.
+    # What the last stages break would meet the first ones again.
     assert left["apgd-t"].forward == pytest.approx(everywhere["apgd-t"].forward, rel=0.1)
 
 
@@ -307,14 +312,14 @@ def test_square_asks_what_it_is_expected_to(linear_case: Callable, kind: str) ->
     model, split = linear_case(10, n=8)
     x, y = split.pixels(), split.labels
     radius = torch.full((8,), 1e-4 if kind == "all stands" else 0.3)
-    target = Target(model, images=8)
-    square(target, x, y, torch.arange(8), eps=radius, norm="linf", queries=2000)
-    expected = 8 * asked(x, "linf", 2000)
+    counted = CountedModel(model, images=8)
+    square(counted, Batch(x, y, radius, torch.arange(8), "linf"), queries=2000)
+    expected = 8 * expected_queries(x, "linf", 2000)
     assert expected < 8 * 2000 / 2
     if kind == "all stands":
-        assert 1 / HONEST < target.passes.forward / expected < HONEST
+        assert 1 / HONEST < counted.passes.forward / expected < HONEST
     else:
-        assert target.passes.forward < expected
+        assert counted.passes.forward < expected
 
 
 @pytest.mark.default  # foolbox starts git when it is imported
@@ -327,21 +332,21 @@ def test_a_search_counts_up_to_what_it_took(linear_case: Callable, monkeypatch) 
     def bar(description: str, total: float, done: float = 0.0) -> Iterator[Any]:
         yield lambda done, note="", total=None: seen.append((done, total))
 
-    monkeypatch.setattr(fast, "bar", bar)
-    monkeypatch.setattr(reference, "bar", bar)
+    monkeypatch.setattr(fast, "progress_bar", bar)
+    monkeypatch.setattr(reference, "progress_bar", bar)
     model, split = linear_case(10)
     protocol = protocols.load("pgd", "", eps=["0.002", "0.01", "0.04"])
-    how: dict[str, Any] = {"seed": 0, "device": torch.device("cpu"), "batch_size": 4}
+    settings = Settings(0, torch.device("cpu"), 4)
     options = {"steps": 20, "restarts": 2}
-    rungs = ensembles.ladder("pgd", 10, options)
-    steps = registry.components("pgd", 10, options)
-    for schedule in (
-        partial(fast.search_all, ladder=rungs),
-        partial(reference.attack_all, steps=steps),
-        partial(reference.attack_all, steps=ensembles.as_components(rungs), exhaustive=True),
+    ours = registry.fast_stages("pgd", 10, options)
+    library = registry.reference_stages("pgd", 10, options)
+    for engine, stages in (
+        (fast.search_all, ours),
+        (reference.attack_all, library),
+        (partial(reference.attack_all, exhaustive=True), ours),
     ):
         seen.clear()
-        state = schedule(model, split, protocol, **how)
+        state = engine(model, split, protocol, stages, settings)
         counted = [done for done, total in seen if total is not None]
         assert counted == sorted(counted)
         assert len(counted) > 200
@@ -360,7 +365,7 @@ def ends(monkeypatch) -> list[tuple[float, float]]:
         assert last == sorted(last)
         found.append((total, last[-1]))
 
-    monkeypatch.setattr(base, "bar", bar)
+    monkeypatch.setattr(progress, "progress_bar", bar)
     return found
 
 
@@ -370,7 +375,7 @@ def test_probes_take_what_is_expected(linear_case: Callable, ends, tmp_path: Pat
     twin, _ = linear_case(10)
     label, cpu = Label("resnet14", "frozen", "learned", 0), torch.device("cpu")
     data, eps = Dataset("random", tuple("0123456789"), split, split), ["0.01", "0.02"]
-    wanted = (label, CheckpointHeader(), data, split, eps, cpu)
+    wanted = (label, CheckpointHeader(), Inputs(data, len(split), cpu), eps)
     header = explain.header_of("probe", *wanted)
     explain._probe(label, model, header, split, tmp_path / "probe.parquet", cpu)
     pair = explain.header_of("transfer", *wanted)
@@ -386,9 +391,8 @@ def test_diagnostics_take_what_is_expected(linear_case: Callable, ends) -> None:
     model, split = linear_case(10, n=64)
     x, y = split.pixels(), split.labels
     diagnostics.of_network(model, x, y, torch.zeros(2), torch.ones(2))
-    diagnostics.of_attacks(
-        Target(model), x, y, torch.arange(64), torch.ones(64, dtype=torch.bool), 1e-4, "linf", 100
-    )
+    batch = Batch(x, y, torch.full((64,), 1e-4), torch.arange(64), "linf")
+    diagnostics.of_attacks(CountedModel(model), batch, torch.ones(64, dtype=torch.bool), 100)
     assert len(ends) == 2
     for expected, took in ends:
         assert 1 / HONEST < took / expected < HONEST

@@ -8,11 +8,13 @@ import pytest
 import torch
 from scipy.stats import binom
 
-from robustbench_mix.attacks.native import ensembles
+from robustbench_mix.attacks import registry
+from robustbench_mix.attacks.base import Stage
 from robustbench_mix.config import protocols
-from robustbench_mix.config.specs import parse_grid
+from robustbench_mix.config.epsilon import parse_grid
 from robustbench_mix.evaluation import sample_audit
 from robustbench_mix.evaluation.fast import search_all
+from robustbench_mix.evaluation.harness import Settings
 from robustbench_mix.results.intervals import at_most
 
 CPU = torch.device("cpu")
@@ -22,36 +24,36 @@ OPTIONS = {"steps": 20, "queries": 20, "targets": 2, "sample": 6}
 @pytest.fixture(autouse=True)
 def _without_checks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Conclusions are not checked here: it would cost passes that these tests count."""
-    monkeypatch.setattr("robustbench_mix.evaluation.fast.ONE_IN", 10**9)
+    monkeypatch.setattr("robustbench_mix.evaluation.fast_plan.ONE_IN", 10**9)
 
 
-def search(model, split, rungs, seed=0):
+def search(model, split, stages, seed=0):
     """The fast schedule over three epsilons around the images' distances."""
     protocol = protocols.load("autoattack-audited", "")
     protocol = replace(protocol, eps=parse_grid(["0.005", "0.01", "0.02"], "linf"))
-    return search_all(model, split, protocol, ladder=rungs, seed=seed, device=CPU, batch_size=16)
+    return search_all(model, split, protocol, stages, Settings(seed, CPU, 16))
 
 
-def idle(target, x, y, seeds, *, eps, norm):
+def idle(model, batch):
     """An attack that does nothing."""
-    return x
+    return batch.x
 
 
-def test_the_dear_rungs_are_for_a_sample(linear_case) -> None:
+def test_the_expensive_stages_are_for_a_sample(linear_case) -> None:
     """Only sampled images meet FAB-T and Square; the rest of the curve is APGD's."""
     model, split = linear_case(10, n=40)
-    rungs = ensembles.ladder("autoattack-audited", 10, OPTIONS)
-    assert [rung.sample for rung in rungs] == [0, 0, 6, 6]
-    state = search(model, split, rungs)
-    cheap = search(model, split, rungs[:2])
+    stages = registry.fast_stages("autoattack-audited", 10, OPTIONS)
+    assert [stage.sample for stage in stages] == [0, 0, 6, 6]
+    state = search(model, split, stages)
+    cheap = search(model, split, stages[:2])
     assert state.level == cheap.level
-    chosen = sample_audit.audited(state, split, rungs, 0)
+    chosen = sample_audit.audited_rows(state, split, stages, 0)
     assert len(chosen) == 6
     survivors = [row for row in chosen if state.level[row] > 0]
     queries = OPTIONS["queries"] + 2  # the start, and the verdict
     assert 0 < state.passes["square"]["forward"] <= queries * len(survivors)
     assert state.passes["fab-t"]["gradient"] == 20 * 2 * len(survivors)
-    found = sample_audit.findings(state, split, rungs, 0, 3)
+    found = sample_audit.findings(state, split, stages, 0, 3)
     for at, one in enumerate(found):
         sampled = sum(state.level[row] > at for row in chosen)
         standing = sum(level > at for level in state.level)
@@ -62,26 +64,26 @@ def test_the_dear_rungs_are_for_a_sample(linear_case) -> None:
 
 
 def test_a_hit_in_the_sample_leads_to_the_full_run(linear_case) -> None:
-    """Where a dear rung breaks what the cheap ones could not, every image meets it."""
+    """Where an expensive stage breaks what the cheap ones could not, every image meets it."""
     model, split = linear_case(10, n=40)
-    real = ensembles.ladder("autoattack", 10, {"steps": 20, "queries": 20, "targets": 2})
-    rungs = [ensembles.Rung("idle", idle), replace(real[1], sample=6)]
-    state = search(model, split, rungs)
-    full = search(model, split, [ensembles.Rung("idle", idle), real[1]])
+    real = registry.fast_stages("autoattack", 10, {"steps": 20, "queries": 20, "targets": 2})
+    stages = [Stage("idle", idle), replace(real[1], sample=6)]
+    state = search(model, split, stages)
+    full = search(model, split, [Stage("idle", idle), real[1]])
     assert state.level == full.level
-    found = sample_audit.findings(state, split, rungs, 0, 3)
+    found = sample_audit.findings(state, split, stages, 0, 3)
     assert sum(one.broken for one in found) > 0
     assert all(one.bound == 0 for one in found)
 
 
 def test_without_a_sample_there_is_nothing_to_report(linear_case) -> None:
-    """Plain ladders have no audit, and a sample of everybody leaves no doubt."""
+    """Plain ensembles have no audit, and a sample of everybody leaves no doubt."""
     model, split = linear_case(10, n=12)
-    rungs = ensembles.ladder("autoattack", 10, {"steps": 5, "queries": 5, "targets": 2})
-    assert sample_audit.findings(search(model, split, rungs), split, rungs, 0, 3) == []
-    rungs = ensembles.ladder("autoattack-audited", 10, {**OPTIONS, "sample": 99})
-    state = search(model, split, rungs)
-    assert all(one.bound == 0 for one in sample_audit.findings(state, split, rungs, 0, 3))
+    stages = registry.fast_stages("autoattack", 10, {"steps": 5, "queries": 5, "targets": 2})
+    assert sample_audit.findings(search(model, split, stages), split, stages, 0, 3) == []
+    stages = registry.fast_stages("autoattack-audited", 10, {**OPTIONS, "sample": 99})
+    state = search(model, split, stages)
+    assert all(one.bound == 0 for one in sample_audit.findings(state, split, stages, 0, 3))
 
 
 @pytest.mark.parametrize(("count", "n"), [(0, 1), (0, 40), (3, 40), (39, 40)])

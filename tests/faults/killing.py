@@ -20,10 +20,10 @@ from pathlib import Path
 import torch
 
 from robustbench_mix.evaluation import resume, sanity_checks
-from robustbench_mix.training import resume as unfinished
+from robustbench_mix.training import resume as resume_state
 
 from robustbench_mix.results import gallery, leaderboard, plots  # noqa: F401  # isort: skip
-from robustbench_mix.evaluation import plan  # noqa: F401  # isort: skip
+from robustbench_mix.evaluation import evaluate  # noqa: F401  # isort: skip
 from robustbench_mix.sweeps import run as sweeping  # noqa: F401  # isort: skip
 from robustbench_mix.cli import main
 
@@ -48,7 +48,7 @@ def start(command: list[str], folder: Path, at_write: int = 0) -> int:
     torch.set_num_threads(1)
     # As often as possible, so that there is more to be killed at; diagnostics write nothing.
     sanity_checks.of_attacks = lambda *_: {}
-    resume.SAVE_EVERY_SECONDS = unfinished.SAVE_EVERY_SECONDS = 0.0
+    resume.SAVE_EVERY_SECONDS = resume_state.SAVE_EVERY_SECONDS = 0.0
     if at_write:
         die_at(at_write)
     code = 70

@@ -40,12 +40,20 @@ from robustbench_mix.claims import html_report, verdicts
 from robustbench_mix.claims import page as markdown
 from robustbench_mix.claims.explanations import overview
 from robustbench_mix.config import protocols
-from robustbench_mix.config.specs import as_json, short_hash
+from robustbench_mix.config.canonical import as_json, short_hash
 from robustbench_mix.config.training import recipe_for
 from robustbench_mix.data import image_folder, loaders
-from robustbench_mix.data.dataset import Split, balanced
+from robustbench_mix.data.dataset import Split, balanced_subset
 from robustbench_mix.errors import RbmixError
-from robustbench_mix.evaluation import outcome, plan, regression_gate, resume
+from robustbench_mix.evaluation import (
+    evaluate,
+    load_model,
+    outcome,
+    regression_gate,
+    resume,
+    unshuffling_run,
+)
+from robustbench_mix.evaluation.plan import EvaluationPlan, attack_plan
 from robustbench_mix.evaluation.schedules import schedule_of
 from robustbench_mix.evaluation.state import State
 from robustbench_mix.models import checkpoint, state_dict
@@ -58,7 +66,8 @@ from robustbench_mix.storage import files, validation
 from robustbench_mix.sweeps import definition
 from robustbench_mix.sweeps import plan as planning
 from robustbench_mix.sweeps import run as sweeping
-from robustbench_mix.training.resume import Unfinished
+from robustbench_mix.sweeps.cell_plans import plan_sweep
+from robustbench_mix.training.resume import ResumeState
 
 CPU = torch.device("cpu")
 
@@ -141,7 +150,7 @@ def read_protocol(folder: Path) -> str:
         protocol = protocols.load(str(folder / "mine.toml"), dataset or "", eps=eps, norm=norm)
         assert len(protocol.hash) == 12
         for backend, exhaustive in ((None, False), ("reference", False), ("fast", True)):
-            schedule_of(protocol, 10, backend, exhaustive=exhaustive)
+            schedule_of(attack_plan(protocol, backend=backend, exhaustive=exhaustive), 10)
 
     return check(call, folder)
 
@@ -156,11 +165,10 @@ def make_sweep(choices: Choices, folder: Path) -> None:
 def read_sweep(folder: Path) -> str:
     def call() -> None:
         sweep = definition.load(str(folder / "sweep.toml"), {})
-        for cell in sweep.cells[:20]:
-            planning.check(cell)
-        setting = planning.Setting(str(folder / "results"), CPU)
-        few = replace(sweep, cells=sweep.cells[:4], puzzles=sweep.puzzles[:4])
-        planning.summary(planning.plan(few, setting))
+        plan_sweep(replace(sweep, cells=sweep.cells[:20], unshuffling_cells=[]))
+        setting = planning.SweepSetting(str(folder / "results"), CPU)
+        few = replace(sweep, cells=sweep.cells[:4], unshuffling_cells=sweep.unshuffling_cells[:4])
+        planning.summarize_by_network(planning.plan_tasks(plan_sweep(few), setting))
 
     with boundary():
         return check(call, folder)
@@ -257,17 +265,18 @@ def in_folder(folder: Path) -> Iterator[None]:
 @contextmanager
 def boundary() -> Iterator[None]:
     """Training, attacks, timing and downloads answer at once; everything before them is real."""
-    from robustbench_mix.sweeps.cost_model import Costs
+    from robustbench_mix.sweeps.cost_model import CostModel
 
     _digits()  # once, and before anybody measures the time
     with ExitStack() as stack:
         for owner, name, stub in (
-            (plan, "obtain", _refuse), (plan.evaluation, "evaluate", _refuse),
-            (plan.unshuffling_run, "unshuffle", _refuse),
-            (sweeping, "_do", _refuse), (loaders, "_cifar", _refuse), (loaders, "_digits", _digits),
+            (load_model, "load_or_train", _refuse), (evaluate, "make_run", _refuse),
+            (unshuffling_run, "_unshuffle_with", _refuse),
+            (sweeping, "_run_task", _refuse), (loaders, "_load_cifar", _refuse),
+            (loaders, "_load_digits", _digits),
             (bench_run._Bench, "part", _refuse), (cli, "app", _commands()),
-            (Costs, "_time_training_step", lambda *_: 1.0),
-            (Costs, "_time_attack_passes", lambda *_: (1.0, 1.0)),
+            (CostModel, "_time_training_step", lambda *_: 1.0),
+            (CostModel, "_time_attack_passes", lambda *_: (1.0, 1.0)),
         ):  # fmt: skip
             stack.enter_context(mock.patch.object(owner, name, stub))
         yield
@@ -286,7 +295,7 @@ def _commands() -> Any:
     return typer.main.get_command(cli.app)
 
 
-_real_digits = loaders._digits
+_real_digits = loaders._load_digits
 
 
 @cache
@@ -401,11 +410,11 @@ def read_records(folder: Path) -> str:
     def call() -> None:
         runs = records.read_all(folder)
         leaderboard._content(folder)
-        found = verdicts.every(runs, [])
-        markdown.to_markdown(found, overview.every(runs, [], []))
+        found = verdicts.all_claims(runs, [])
+        markdown.to_markdown(found, overview.all_explanations(runs, [], []))
         for group in plots.groups(runs).values():
             plots.curves(group)
-            html_report._described(group)
+            html_report._describe_curves(group)
         for one in runs:
             html_report._provenance(one)
             path = records.run_path(folder, one.header, "key")
@@ -434,7 +443,7 @@ def make_probes(choices: Choices, folder: Path) -> None:
 def read_probes(folder: Path) -> str:
     def call() -> None:
         probed, transferred = probes.read_probes(folder), probes.read_transfers(folder)
-        for one in overview.every([], probed, transferred):
+        for one in overview.all_explanations([], probed, transferred):
             assert all(len(row) == len(one.columns) for row in one.rows)
         for probe in transferred:
             html_report._examples(probe)
@@ -456,13 +465,13 @@ def read_decodings(folder: Path) -> str:
         found = unshuffling.read_all(folder)
         gallery.to_markdown(found)
         gallery.rows(sorted((folder / "unshuffle").glob("*/*.parquet")))
-        for group in gallery.pairs(found):
-            path = gallery.place(group, folder)
-            files.write_bytes(path, gallery.picture(group))
+        for group in gallery.twin_groups(found):
+            path = gallery.picture_path(group, folder)
+            files.write_bytes(path, gallery.to_png(group))
             assert path.resolve().parent.parent == (folder / "unshuffle").resolve()
-        verdicts.every([], found)
+        verdicts.all_claims([], found)
 
-    with mock.patch.object(gallery, "alone", lambda _: SimpleContext()):
+    with mock.patch.object(gallery, "exclusive_lock", lambda _: SimpleContext()):
         return check(call, folder)
 
 
@@ -521,7 +530,7 @@ def read_model_info(folder: Path) -> str:
 
 @cache
 def _some_digits() -> Split:
-    return balanced(_digits().test, 4)
+    return balanced_subset(_digits().test, 4)
 
 
 def _gated(eps: list[str]) -> Run:
@@ -545,7 +554,7 @@ def _gated(eps: list[str]) -> Run:
 @cache
 def _baseline() -> dict[str, Any]:
     """The parts of a valid one: titles, the cells of each image, and what all rows repeat."""
-    around = _gated(baselines.edges(GRID, "linf"))
+    around = _gated(baselines.nearby_grid(GRID, "linf"))
     kept = baselines.of_run(_gated(GRID), around, dataset="digits", attack="pgd", weights="")
     written = io.StringIO()
     with mock.patch.object(baselines, "write_text", lambda _, text: written.write(text)):
@@ -575,17 +584,17 @@ def make_baseline(choices: Choices, folder: Path) -> None:
     (folder / "kept.csv").write_bytes(mangled(raw, choices) if choices.one_in(4) else raw)
 
 
-_really_evaluated = regression_gate._evaluated
+_really_evaluated = regression_gate._evaluate_afresh
 
 
-def _evaluated_at_once(words: dict[str, Any], *arguments: Any, **how: Any) -> Run:
+def _evaluated_at_once(plan: EvaluationPlan) -> Run:
     """All the words are looked at as ever; instead of the work there is a run at once."""
     try:
-        _really_evaluated(words, *arguments, **how)
+        _really_evaluated(plan)
     except RbmixError as error:
         if str(error) != WORK:
             raise
-    return _gated(words["eps"])
+    return _gated([eps.text for eps in plan.attack.protocol.eps])
 
 
 def read_baseline(folder: Path) -> str:
@@ -593,7 +602,7 @@ def read_baseline(folder: Path) -> str:
     runner = {"GITHUB_ACTIONS": "true", "GITHUB_STEP_SUMMARY": str(page)}
     with (
         boundary(), in_folder(folder), mock.patch.dict(os.environ, runner),
-        mock.patch.object(regression_gate, "_evaluated", _evaluated_at_once),
+        mock.patch.object(regression_gate, "_evaluate_afresh", _evaluated_at_once),
     ):  # fmt: skip
         outcome = check_command(["check", "--baseline", "kept.csv", "--junit", str(told)], folder)
     assert (outcome == "done") == told.exists() == page.exists(), "written, though refused"
@@ -774,8 +783,8 @@ def read_training(folder: Path) -> str:
     model, optimizer = _training()
 
     def call() -> None:
-        unfinished = Unfinished(folder / "net.safetensors", {"commit": "a"})
-        epoch, seconds = unfinished.restore(model, optimizer, CPU, 4)
+        resume_state = ResumeState(folder / "net.safetensors", {"commit": "a"})
+        epoch, seconds = resume_state.restore(model, optimizer, CPU, 4)
         assert 0 <= epoch < 4
         assert seconds >= 0
         model(torch.rand(4, 2)).sum().backward()
@@ -808,10 +817,10 @@ def read_run(folder: Path) -> str:
     sizes = resume.Sizes(images=3, levels=len(GRID), steps=3, batch_size=4)
 
     def call() -> None:
-        state = resume.resumed(folder / "run.partial.json", IDENTITY, sizes)
+        state = resume.read_state(folder / "run.partial.json", IDENTITY, sizes)
         if state is not None:
             outcome.table(split, state, 2, True)
-            outcome.checked(state)
+            outcome.count_conclusions(state)
             assert 1 <= state.batch_size <= 4
 
     return check(call, folder)
@@ -847,8 +856,8 @@ def make_folder(choices: Choices, folder: Path) -> None:
 
 def read_folder(folder: Path) -> str:
     def call() -> None:
-        loaded = image_folder.load_folder(folder / "set", loaders.DATASETS)
-        again = image_folder.load_folder(folder / "set", loaders.DATASETS)
+        loaded = image_folder.load_folder(folder / "set")
+        again = image_folder.load_folder(folder / "set")
         assert loaded.test.hash == again.test.hash
 
     with in_folder(folder):
@@ -876,7 +885,7 @@ def make_cache(choices: Choices, folder: Path) -> None:
 
 def read_cache(folder: Path) -> str:
     def call() -> None:
-        for split in image_folder._cached(folder / "cache", {"train": 3, "test": 2}, 2):
+        for split in image_folder._read_cache(folder / "cache", {"train": 3, "test": 2}, 2):
             assert len(split.hash) == 12
             assert split.pixels().shape[1:] == (3, *split.images.shape[2:])
 

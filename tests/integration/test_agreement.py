@@ -14,7 +14,7 @@ import torch
 import robustbench_mix as rbmix
 from robustbench_mix.config import protocols
 from robustbench_mix.data import loaders
-from robustbench_mix.data.dataset import balanced
+from robustbench_mix.data.dataset import balanced_subset
 
 pytestmark = pytest.mark.default
 
@@ -37,7 +37,7 @@ def test_the_copy_is_the_classifier(name: str) -> None:
 @pytest.mark.parametrize("attack", ["autoattack", "autoattack-l2"])
 def test_every_image_has_the_same_verdict(name: str, attack: str) -> None:
     """At every epsilon but one image, which must have fallen here; the truth where it is known."""
-    net, split = networks.scikit(name), balanced(loaders.load("digits").test, 24)
+    net, split = networks.scikit(name), balanced_subset(loaders.load("digits").test, 24)
     x, y = split.pixels(), split.labels
     protocol = protocols.load(attack, "digits", eps=agreement.GRIDS[attack])
     protocol = replace(protocol, options={**protocol.options, **SHORT})
@@ -53,7 +53,7 @@ def test_every_image_has_the_same_verdict(name: str, attack: str) -> None:
 def test_the_truth_is_met_by_brute_force() -> None:
     """What is called true of the linear network: no random point is worse, and some is as bad."""
     net = networks.scikit("linear")
-    split = balanced(loaders.load("digits").test, 6)
+    split = balanced_subset(loaders.load("digits").test, 6)
     x, y = split.pixels(), split.labels
     weight = agreement.LEVELS * net.layers[0].weight.detach()
     slope = (weight[(y + 1) % 10] - weight[y])[:, None]

@@ -52,10 +52,10 @@ def test_evaluating_leaves_a_clone_clean(clone: Path, capsys) -> None:
     assert cli.main(EVALUATE) == 0
     out, err = capsys.readouterr()
     assert err.count(SAID) == 1
-    assert f"{SAID}{paths.LOCAL}, apart" in err
-    assert f"wrote {paths.LOCAL}/leaderboard.csv" in out
+    assert f"{SAID}{paths.LOCAL_RESULTS}, apart" in err
+    assert f"wrote {paths.LOCAL_RESULTS}/leaderboard.csv" in out
     assert git(clone, "status", "--porcelain") == ""
-    assert len(records.read_all(clone / paths.LOCAL)) == 1
+    assert len(records.read_all(clone / paths.LOCAL_RESULTS)) == 1
     assert cli.main(["leaderboard", "--check"]) == 0
     assert cli.main(["claims"]) == 0
     assert cli.main(["report"]) == 0
@@ -69,9 +69,9 @@ def test_other_commands_too(clone: Path, make_run, capsys) -> None:
     words = ["explain", *SMALL, "--examples", "10", "--eps", "1/16", "--spatial", "learned"]
     assert cli.main(words) == 0
     assert cli.main(["baseline", *SMALL, "--attack", "smoke", "--examples", "10"]) == 0
-    assert list((clone / paths.LOCAL / "baselines").glob("*.csv"))
+    assert list((clone / paths.LOCAL_RESULTS / "baselines").glob("*.csv"))
     run = make_run([0, 1, 2], protocol="autoattack", protocol_spec={"algorithm": "autoattack"})
-    records.write(run, records.run_path(clone / paths.LOCAL, run.header, "k"))
+    records.write(run, records.run_path(clone / paths.LOCAL_RESULTS, run.header, "k"))
     assert cli.main(["export", "--eps", "1/255"]) == 0
     assert git(clone, "status", "--porcelain") == ""
 
@@ -90,7 +90,7 @@ def test_json_and_quiet_say_nothing_of_it(clone: Path, capsys) -> None:
     assert cli.main([*EVALUATE, "--json"]) == 0
     out, err = capsys.readouterr()
     assert err == ""
-    assert json.loads(out)["records"].startswith(f"{paths.LOCAL}/runs/")
+    assert json.loads(out)["records"].startswith(f"{paths.LOCAL_RESULTS}/runs/")
     assert cli.main([*EVALUATE, "--quiet"]) == 0
     assert capsys.readouterr() == ("", "")
 
@@ -104,23 +104,23 @@ def test_a_wrong_word_is_still_one_line(clone: Path, capsys) -> None:
 def test_folders_within_the_clone_share_one_place(clone: Path, monkeypatch) -> None:
     """At the root of the repository."""
     monkeypatch.chdir(clone / "docs")
-    assert paths.usual_results() == clone / paths.LOCAL
+    assert paths.default_results_folder() == clone / paths.LOCAL_RESULTS
     monkeypatch.chdir(clone)
-    assert paths.usual_results() == Path(paths.LOCAL)
+    assert paths.default_results_folder() == Path(paths.LOCAL_RESULTS)
 
 
 def test_elsewhere_results_are_in_results(clone: Path, tmp_path: Path, monkeypatch) -> None:
     """In a plain folder, in a repository of somebody else, also one inside the clone."""
     monkeypatch.chdir(tmp_path)
-    assert paths.usual_results() == Path("results")
+    assert paths.default_results_folder() == Path("results")
     inner = clone / "docs" / "mine"
     inner.mkdir()
     git(inner, "init", "-q")
     monkeypatch.chdir(inner)
-    assert paths.usual_results() == Path("results")
+    assert paths.default_results_folder() == Path("results")
     for text in ('[project]\nname = "other"\n', "project = 3\n", "[broken", "\x00"):
         (inner / "pyproject.toml").write_text(text)
-        assert paths.usual_results() == Path("results")
+        assert paths.default_results_folder() == Path("results")
 
 
 def test_an_unpacked_source_distribution_is_one_too(checkout: Path, tmp_path, monkeypatch) -> None:
@@ -128,6 +128,6 @@ def test_an_unpacked_source_distribution_is_one_too(checkout: Path, tmp_path, mo
     (tmp_path / "pyproject.toml").write_bytes((checkout / "pyproject.toml").read_bytes())
     (tmp_path / "docs").mkdir()
     monkeypatch.chdir(tmp_path)
-    assert paths.usual_results() == Path(paths.LOCAL)
+    assert paths.default_results_folder() == Path(paths.LOCAL_RESULTS)
     monkeypatch.chdir(tmp_path / "docs")
-    assert paths.usual_results() == Path("results")
+    assert paths.default_results_folder() == Path("results")

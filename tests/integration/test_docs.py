@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 import torch
 import typer
+import typer.cli
 from safetensors.torch import save_file
+from typer.testing import CliRunner
 
 from robustbench_mix import cli
-from robustbench_mix.cli import reference
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -66,11 +67,28 @@ def test_no_command_is_missed(page: Path) -> None:
 
 
 def test_the_reference_is_current() -> None:
-    """`python -m robustbench_mix.cli.reference > docs/cli.md` makes it anew."""
+    """typer writes it: `typer robustbench_mix.cli utils docs --name rbmix --output docs/cli.md`."""
+    words = ["robustbench_mix.cli", "utils", "docs", "--name", "rbmix"]
+    made = CliRunner().invoke(typer.cli.app, words).stdout
     written = (ROOT / "docs" / "cli.md").read_text(encoding="utf-8")
-    assert written == reference.to_markdown()
+    assert written.strip() == made.strip()
+    assert "\\`" not in written
     for name in typer.main.get_command(cli.app).commands:  # type: ignore[attr-defined]
         assert f"## `rbmix {name}" in written
+
+
+def test_the_pages_name_files_that_exist() -> None:
+    """Every file of the package, the tests or the protocols that a page names."""
+    named = [
+        (page.name, path)
+        for page in [*PAGES, ROOT / "CONTRIBUTING.md"]
+        for path in re.findall(
+            r"\b((?:robustbench_mix|tests|attacks)/[\w./-]+\.(?:py|toml|md))\b",
+            page.read_text(encoding="utf-8"),
+        )
+    ]
+    assert len(named) > 30
+    assert [one for one in named if not (ROOT / one[1]).is_file()] == []
 
 
 @pytest.mark.slow

@@ -20,17 +20,17 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from robustbench_mix import cli
-from robustbench_mix.attacks.base import Target
+from robustbench_mix.attacks.counted_model import CountedModel
 from robustbench_mix.benchmarks import processes
 from robustbench_mix.config.training import recipe_for
 from robustbench_mix.errors import RbmixError
 from robustbench_mix.results import leaderboard, records
 from robustbench_mix.runtime import memory
-from robustbench_mix.storage.atomic import part
+from robustbench_mix.storage.atomic import partial_suffix
 from robustbench_mix.storage.files import replacing, write_bytes, write_text
-from robustbench_mix.storage.locks import alone
+from robustbench_mix.storage.locks import exclusive_lock
 from robustbench_mix.training import loop, resume
-from robustbench_mix.training.resume import Unfinished
+from robustbench_mix.training.resume import ResumeState
 
 pytestmark = pytest.mark.default
 
@@ -117,7 +117,7 @@ class CrashError(Exception):
     """Stands for whatever ends a training."""
 
 
-def trained(optimizer: str, kept: Unfinished | None, epochs: int = 4) -> nn.Module:
+def trained(optimizer: str, kept: ResumeState | None, epochs: int = 4) -> nn.Module:
     """A small network after training; it crashes after so many epochs if that is fewer."""
     torch.manual_seed(0)
     model = nn.Sequential(nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.Flatten(), nn.Linear(144, 10))
@@ -136,7 +136,7 @@ def trained(optimizer: str, kept: Unfinished | None, epochs: int = 4) -> nn.Modu
         loss = F.cross_entropy(model(x[rows] + 0.1 * noise), y[rows])
         return loss, lambda: ""
 
-    loop.fit(model, 50, recipe, 0, torch.device("cpu"), loss_of, unfinished=kept)
+    loop.fit(model, 50, recipe, 0, torch.device("cpu"), loss_of, resume_state=kept)
     return model
 
 
@@ -146,7 +146,7 @@ def test_a_killed_training_goes_on_to_the_same_weights(
 ) -> None:
     """From the last epoch, bit by bit: weights, running statistics, momenta and rates."""
     monkeypatch.setattr(resume, "SAVE_EVERY_SECONDS", 0.0)
-    kept = Unfinished(tmp_path / "net.safetensors", {"commit": "a"})
+    kept = ResumeState(tmp_path / "net.safetensors", {"commit": "a"})
     with pytest.raises(CrashError):
         trained(optimizer, kept, epochs=1)
     with pytest.raises(CrashError):  # a second time, further on
@@ -161,23 +161,21 @@ def test_a_killed_training_goes_on_to_the_same_weights(
         assert torch.equal(one, other), name
 
 
-def test_an_unfinished_training_of_other_code_starts_over(
-    tmp_path: Path, monkeypatch, capsys
-) -> None:
+def test_a_resume_state_of_other_code_starts_over(tmp_path: Path, monkeypatch, capsys) -> None:
     """Half by one version and half by another would be neither."""
     monkeypatch.setattr(resume, "SAVE_EVERY_SECONDS", 0.0)
     with pytest.raises(CrashError):
-        trained("sgd", Unfinished(tmp_path / "net.safetensors", {"commit": "a"}), epochs=1)
-    again = trained("sgd", Unfinished(tmp_path / "net.safetensors", {"commit": "b"}))
+        trained("sgd", ResumeState(tmp_path / "net.safetensors", {"commit": "a"}), epochs=1)
+    again = trained("sgd", ResumeState(tmp_path / "net.safetensors", {"commit": "b"}))
     assert "starting over" in capsys.readouterr().err
     whole = trained("sgd", None)
     assert all(map(torch.equal, again.state_dict().values(), whole.state_dict().values()))
 
 
-def test_a_damaged_unfinished_training_is_named(tmp_path: Path, monkeypatch) -> None:
+def test_a_damaged_resume_state_of_a_training_is_named(tmp_path: Path, monkeypatch) -> None:
     """It is not dropped silently, and nobody's code in it runs."""
     monkeypatch.setattr(resume, "SAVE_EVERY_SECONDS", 0.0)
-    kept = Unfinished(tmp_path / "net.safetensors", {})
+    kept = ResumeState(tmp_path / "net.safetensors", {})
     with pytest.raises(CrashError):
         trained("sgd", kept, epochs=2)
     whole = kept.path.read_bytes()
@@ -199,7 +197,7 @@ def test_a_second_process_waits_and_takes_what_the_first_made(
         made = path.read_bytes()
         path.unlink()
         capsys.readouterr()
-        with ThreadPoolExecutor() as pool, alone(path):
+        with ThreadPoolExecutor() as pool, exclusive_lock(path):
             second = pool.submit(cli.main, command)
             said = ""
             while "waiting for it" not in said and not second.done():
@@ -305,12 +303,12 @@ def test_what_a_killed_writer_left_is_cleared_away(home: Path, tmp_path: Path) -
     """Its own half-written files and those beside it; no other file's, nor another machine's."""
     path = tmp_path / "run.parquet"
     for name in ("run.parquet", "run.json", "run.partial.json", "runs.parquet", "other.parquet"):
-        (tmp_path / f".{name}.abc{part()}").write_text("half")
+        (tmp_path / f".{name}.abc{partial_suffix()}").write_text("half")
     (tmp_path / ".run.json.abc.elsewhere.part").write_text("half")
-    with alone(path), replacing(path) as temporary:
+    with exclusive_lock(path), replacing(path) as temporary:
         temporary.write_text("whole")
     left = sorted(one.name for one in tmp_path.iterdir() if one.is_file())
-    others = (f".{name}.parquet.abc{part()}" for name in ("other", "runs"))
+    others = (f".{name}.parquet.abc{partial_suffix()}" for name in ("other", "runs"))
     assert left == sorted([*others, ".run.json.abc.elsewhere.part", "run.parquet"])
 
 
@@ -319,7 +317,10 @@ def test_a_cache_that_cannot_be_locked(tmp_path: Path, monkeypatch) -> None:
     """One line, no traceback."""
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("RBMIX_HOME", str(tmp_path / "file"))
-    with pytest.raises(RbmixError, match=r"cannot lock .*file.locks"), alone(tmp_path / "x.csv"):
+    with (
+        pytest.raises(RbmixError, match=r"cannot lock .*file.locks"),
+        exclusive_lock(tmp_path / "x.csv"),
+    ):
         pass
 
 
@@ -350,7 +351,7 @@ class Small:
         self.fits = fits
         self.largest = 0
 
-    def __call__(self, target: Target | int, x: Tensor | list, *rest) -> Tensor:
+    def __call__(self, target: CountedModel | int, x: Tensor | list, *rest) -> Tensor:
         self.largest = max(self.largest, len(x))
         if len(x) > self.fits:
             raise torch.OutOfMemoryError("CUDA out of memory")
@@ -366,8 +367,8 @@ def test_memory_that_runs_out(here: Path, capsys, monkeypatch, backend: str) -> 
     before = records.read(path)
     assert before.header.smallest_batch is None
     limited = Small(fits=8)
-    limited.forward = Target.__call__
-    monkeypatch.setattr(Target, "__call__", lambda *given: limited(*given))
+    limited.forward = CountedModel.__call__
+    monkeypatch.setattr(CountedModel, "__call__", lambda *given: limited(*given))
     capsys.readouterr()
     assert cli.main([*words, "--fresh"]) == 0
     assert "out of memory: going on with batches of" in capsys.readouterr().err
@@ -383,19 +384,22 @@ def test_memory_that_runs_out(here: Path, capsys, monkeypatch, backend: str) -> 
 def test_memory_that_holds_no_image(here: Path, monkeypatch, capsys) -> None:
     """One line and exit code 2, before and within the attack."""
     limited = Small(fits=0)
-    monkeypatch.setattr(Target, "__call__", lambda *given: limited(*given))
+    monkeypatch.setattr(CountedModel, "__call__", lambda *given: limited(*given))
     assert cli.main(EVALUATE) == 2
     assert "out of memory" in capsys.readouterr().err
     with pytest.raises(RbmixError, match="out of memory with a batch of one image"):
-        memory.halving(limited, [1, 2, 3], 3)
+        memory.retry_with_smaller_batches(limited, [1, 2, 3], 3)
 
 
 @pytest.mark.quick
 def test_memory_that_runs_out_in_training() -> None:
     """Another batch size would be another training: it ends, in one line."""
-    with pytest.raises(RbmixError, match=r"out of memory in training"), memory.told("in training"):
+    with (
+        pytest.raises(RbmixError, match=r"out of memory in training"),
+        memory.report_out_of_memory("in training"),
+    ):
         torch.empty(2**50)
-    with pytest.raises(RuntimeError, match="negative"), memory.told("in training"):
+    with pytest.raises(RuntimeError, match="negative"), memory.report_out_of_memory("in training"):
         torch.empty(-1)
 
 
@@ -529,7 +533,7 @@ def test_what_other_versions_gave_is_kept(here: Path, capsys) -> None:
     assert len(records.read_all(here / "results")) == 1
 
 
-def test_an_unfinished_run_of_other_versions_starts_over(here: Path, capsys) -> None:
+def test_a_resume_state_of_other_versions_starts_over(here: Path, capsys) -> None:
     """Half by one and half by another would be neither: it says so."""
     assert cli.main(EVALUATE) == 0
     (path,) = here.rglob("*.parquet")

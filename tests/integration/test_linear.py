@@ -9,7 +9,8 @@ import torch
 
 from robustbench_mix.attacks import registry
 from robustbench_mix.config import protocols
-from robustbench_mix.config.specs import parse_grid
+from robustbench_mix.config.epsilon import parse_grid
+from robustbench_mix.evaluation.harness import Settings
 from robustbench_mix.evaluation.reference import attack_all
 
 CPU = torch.device("cpu")
@@ -23,8 +24,8 @@ OPTIMAL, UNTARGETED = 1.05, 1.6
 def levels(model, split, protocol) -> list[int]:
     """Run the protocol and return, per image, the position of the epsilon that broke it."""
     classes = model.weight.shape[0]
-    steps = registry.components(protocol.algorithm, classes, protocol.options)
-    state = attack_all(model, split, protocol, steps=steps, seed=0, device=CPU, batch_size=64)
+    stages = registry.reference_stages(protocol.algorithm, classes, protocol.options)
+    state = attack_all(model, split, protocol, stages, Settings(0, CPU, 64))
     assert all(state.correct)
     return state.level
 
@@ -98,8 +99,8 @@ def test_norms_in_the_records_are_attained(linear_case) -> None:
     """The recorded norm is at most eps and at least the exact distance."""
     model, split = linear_case(10)
     protocol = replace(protocols.load("pgd", ""), eps=parse_grid(GRID["linf"], "linf"))
-    steps = registry.components("pgd", 10, protocol.options)
-    state = attack_all(model, split, protocol, steps=steps, seed=0, device=CPU, batch_size=64)
+    stages = registry.reference_stages("pgd", 10, protocol.options)
+    state = attack_all(model, split, protocol, stages, Settings(0, CPU, 64))
     distances = model.distances(split.pixels(), split.labels, "linf").tolist()
     found = 0
     for level, norm, distance in zip(state.level, state.norm, distances, strict=True):

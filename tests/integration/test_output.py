@@ -51,7 +51,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory, make_run) -> Path:
     folder = tmp_path_factory.mktemp("output")
     run = make_run([0, 1, 2], protocol="autoattack", protocol_spec={"algorithm": "autoattack"})
     records.write(run, records.run_path(folder / "results", run.header, "k"))
-    status.begin(folder / "results", "quick", "1 process", [])
+    status.start(folder / "results", "quick", "1 process", [])
     return folder
 
 

@@ -23,7 +23,7 @@ from robustbench_mix.results.agreement import (
     is_rounding,
     is_undecided,
 )
-from robustbench_mix.training.load_or_train import Obtained
+from robustbench_mix.training.load_or_train import TrainedModel
 
 IMAGES = 12
 
@@ -71,7 +71,7 @@ def check(bench, comparisons: list) -> None:
     rows = [bench.compare(one, IMAGES) for one in comparisons]
     assert [row for row in rows if row.failed] == []
     assert {row.images for row in rows} == {IMAGES}
-    survived = bench.run(comparisons[0].first, IMAGES).run.survived()
+    survived = bench.run(comparisons[0].first, IMAGES).run.standing()
     assert 0 < survived["4/16"].sum() + survived["1/16"].sum() < 2 * IMAGES
 
 
@@ -108,8 +108,8 @@ class Leaky(nn.Module):
 def test_a_defect_does_not_pass_for_rounding(same: ModuleType, bench, search: str) -> None:
     """Neighbours that leak move radii further than rounding does, in double precision too."""
     bench = bench("fgsm")
-    model = Leaky(bench.obtained.model)
-    bench.obtained = Obtained(model, Path(), bench.obtained.header, 0.0)
+    model = Leaky(bench.trained.model)
+    bench.trained = TrainedModel(model, Path(), bench.trained.header, 0.0)
     base = same.Condition(search)
     one = same.Comparison("batch", "", base, replace(base, batch=7), exactly=search == "fp64")
     row = bench.compare(one, IMAGES)
@@ -159,9 +159,9 @@ def test_a_clean_mistake_is_one_dispute(make_run) -> None:
 
 def test_only_the_same_thing_is_compared(make_run) -> None:
     """Another protocol, seed or set of images is an error, not a difference."""
-    for name in ("protocol_hash", "seed", "data_hash"):
+    for name, other in (("protocol_hash", "q"), ("seed", 7), ("data_hash", "e")):
         with pytest.raises(RbmixError, match=f"runs of different {name} cannot be compared"):
-            disputes(make_run([0]), make_run([0], **{name: 7}))
+            disputes(make_run([0]), make_run([0], **{name: other}))
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ from robustbench_mix.claims import html_report
 from robustbench_mix.cli import render
 from robustbench_mix.config import protocols
 from robustbench_mix.data import image_folder, loaders
-from robustbench_mix.errors import LONGEST, RbmixError, one_line
+from robustbench_mix.errors import MAX_CHARACTERS, RbmixError, one_line
 from robustbench_mix.models import checkpoint, state_dict
 from robustbench_mix.models.sources import importable
 from robustbench_mix.results import gallery, probes, records, svg, unshuffling
@@ -139,7 +139,7 @@ def test_only_the_command_line_names_code(tmp_path: Path, home: Path, monkeypatc
 def test_odd_names_of_code(name: str) -> None:
     """One line that names it."""
     with pytest.raises(RbmixError, match="model '"):
-        importable.published(name)
+        importable.load_pretrained(name)
 
 
 @pytest.mark.parametrize(
@@ -152,7 +152,7 @@ def test_own_code_that_fails_is_one_line(tmp_path: Path, body: str, monkeypatch)
     monkeypatch.setattr(sys, "path", [*sys.path])
     monkeypatch.delitem(sys.modules, "badnet", raising=False)
     with pytest.raises(RbmixError, match=r"model 'badnet:make'"):
-        importable.published("badnet:make")
+        importable.load_pretrained("badnet:make")
 
 
 # Paths
@@ -182,7 +182,7 @@ NAMES = ["..", ".", "../../up", "/abs", "a/b", "a\\b", "x" * 400, "a\0b", "a\nb"
 @pytest.mark.parametrize("name", NAMES)
 def test_names_never_lead_elsewhere(tmp_path: Path, make_run, name: str) -> None:
     """As part of a path they stay in their folder, short enough for any system."""
-    assert len(files.safe_name(name)) <= files.LONGEST
+    assert len(files.safe_name(name)) <= files.MAX_NAME_CHARACTERS
     path = tmp_path / files.safe_name(name)
     assert path.resolve().parent == tmp_path.resolve()
     run = structs.replace(make_run([0]).header, model=name, dataset=name)
@@ -223,7 +223,7 @@ def test_only_regular_files_are_read(tmp_path: Path) -> None:
             lambda p: protocols.load(str(p), "digits"),
             lambda p: definition.load(str(p), {}),
             lambda p: records.read(p),
-            lambda p: probes.read(p),
+            lambda p: probes.read_probe(p),
             lambda p: unshuffling.read(p),
             lambda p: checkpoint.read_header(p),
             lambda p: state_dict.load(nn.Linear(1, 1), p),
@@ -257,7 +257,7 @@ def test_a_loop_of_links_is_no_results_folder(tmp_path: Path, command: str, caps
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"a" * (reading.SPEC + 1), r"has 16,385 bytes \(allowed: at most 16,384\)"),
+        (b"a" * (reading.MAX_SPEC_BYTES + 1), r"has 16,385 bytes \(allowed: at most 16,384\)"),
         (b"x = " + b"[" * 9000, "is not valid TOML"),
         (b"x = " + b"{a=" * 4000, "is not valid TOML"),
         (b"x = " + b"9" * 9000, "is not valid TOML"),
@@ -358,7 +358,7 @@ def test_decompression_bombs_are_refused(write_folder, home: Path, monkeypatch) 
     monkeypatch.undo()
     monkeypatch.setenv("RBMIX_HOME", str(home))
     path.write_bytes((folder / "train" / "cat" / "1.png").read_bytes())
-    monkeypatch.setattr(image_folder, "memory_size", lambda: 1000)
+    monkeypatch.setattr(image_folder, "total_memory_bytes", lambda: 1000)
     with pytest.raises(RbmixError, match=r"24 images of 8x8 take .*allowed: this machine's"):
         loaders.load(str(folder))
     assert not list(home.rglob("*.safetensors"))
@@ -429,7 +429,7 @@ def test_parquet_bombs_are_refused(tmp_path: Path, make_run, monkeypatch) -> Non
     monkeypatch.setattr(parquet_table, "MAX_VALUES", 5)
     with pytest.raises(RbmixError, match="more than 5 values"):
         records.read(path)
-    monkeypatch.setattr(reading, "RECORDS", path.stat().st_size - 1)
+    monkeypatch.setattr(reading, "MAX_RECORDS_BYTES", path.stat().st_size - 1)
     with pytest.raises(RbmixError, match=r"bytes \(allowed: at most"):
         records.read(path)
 
@@ -461,12 +461,12 @@ def test_probes_on_other_grids_are_kept_apart(tmp_path: Path) -> None:
                 **dict.fromkeys(("real", "predicted"), [[0.1] * len(eps)] * 4),
             }
             made._write_records(made.probe_path(tmp_path, header), header, columns)
-    found = overview.every([], probes.read_probes(tmp_path), [])
+    found = overview.all_explanations([], probes.read_probes(tmp_path), [])
     (linear,) = (one for one in found if one.name == "linearity")
     assert [row[3:5] for row in linear.rows] == [["1/255", "2"], ["2/255", "2"]]
 
 
-def test_a_damaged_unfinished_run_is_named(tmp_path: Path) -> None:
+def test_a_damaged_resume_state_is_named(tmp_path: Path) -> None:
     """With its path and what is wrong with it."""
     import fuzz_choices
     import fuzz_targets as made
@@ -513,7 +513,7 @@ def test_a_lying_safetensors_header(tmp_path: Path) -> None:
 def test_json_of_strangers(raw: bytes) -> None:
     """Depth, repeated names, texts that cannot be written, endless numbers: one line."""
     with pytest.raises(RbmixError, match=r"it is damaged \(.*\); delete it"):
-        reading.from_json(raw, "it is damaged", "; delete it")
+        reading.parse_json(raw, "it is damaged", "; delete it")
 
 
 # What is shown
@@ -524,8 +524,8 @@ def test_a_terminal_is_not_commanded(capsys) -> None:
     hostile = "a\x1b[2Jb\r\nc\u202ed\ud800" + "x" * 5000
     assert str(RbmixError(hostile)) == one_line(hostile)
     assert one_line("a\x1b[2Jb\r\nc\ud800") == "a\\x1b[2Jb c\\ud800"
-    assert len(one_line(hostile)) < LONGEST + 50
-    progress.say(hostile)
+    assert len(one_line(hostile)) < MAX_CHARACTERS + 50
+    progress.logger.info(hostile)
     assert capsys.readouterr().err.rstrip("\n").isprintable()
 
 
@@ -627,5 +627,5 @@ def test_every_string_of_a_record_is_escaped(tmp_path: Path, make_run, name: str
 def test_a_name_in_a_drawing_is_no_formula() -> None:
     """Dollars and backslashes are drawn as they are, whether or not they are a formula."""
     for name in ("$\\frac{", "$x^2$", "a $ b"):
-        text = svg.svg(lambda figure, name=name: figure.suptitle(name))
+        text = svg.render(lambda figure, name=name: figure.suptitle(name))
         assert name in text

@@ -46,23 +46,23 @@ def times(folder: Path) -> dict[Path, int]:
 def test_what_holds_it_already_is_not_written(tmp_path: Path) -> None:
     """Text or bytes; what is missing or differs is."""
     content: dict[Path, str | bytes] = {tmp_path / "a": "ä\n", tmp_path / "b": b"\x00"}
-    with files.noted() as noted:
-        assert files.write_changed(content) == list(content)
+    with files.record_written_files() as noted:
+        assert files.write_if_changed(content) == list(content)
         assert noted == set(content)
     before = times(tmp_path)
-    with files.noted() as noted:
-        assert files.write_changed(content) == []
+    with files.record_written_files() as noted:
+        assert files.write_if_changed(content) == []
         assert noted == set()
     assert times(tmp_path) == before
     (tmp_path / "a").write_text("other")
-    assert files.write_changed(content) == [tmp_path / "a"]
+    assert files.write_if_changed(content) == [tmp_path / "a"]
     assert (tmp_path / "a").read_text(encoding="utf-8") == "ä\n"
 
 
 def test_what_failed_is_not_called_written(tmp_path: Path) -> None:
     """A file that was not replaced is not among those noted."""
     with (
-        files.noted() as noted,
+        files.record_written_files() as noted,
         pytest.raises(ZeroDivisionError),
         files.replacing(tmp_path / "a") as temporary,
     ):
@@ -76,7 +76,7 @@ def test_derived_files_are_written_once(results: Path) -> None:
 
     def derive() -> list[Path]:
         runs = records.read_all(results)
-        found, why = verdicts.of(results, runs), overview.of(results, runs)
+        found, why = verdicts.claims_of(results, runs), overview.explanations_of(results, runs)
         return [
             *leaderboard.write(results), *plots.write(results),
             *page.write(results, found, why), *html_report.write(results),
@@ -181,7 +181,9 @@ def test_a_run_without_its_checkpoint_is_not_taken_as_read(here: Path, capsys) -
     words = [*EVALUATE, "--seed", "77"]
     assert cli.main(words) == 0
     (checkpoint,) = [
-        path for path in loaders.home().rglob("resnet14_w4-*-s77-*.safetensors") if path.is_file()
+        path
+        for path in loaders.cache_folder().rglob("resnet14_w4-*-s77-*.safetensors")
+        if path.is_file()
     ]
     checkpoint.unlink()
     capsys.readouterr()
@@ -191,7 +193,7 @@ def test_a_run_without_its_checkpoint_is_not_taken_as_read(here: Path, capsys) -
 
 def test_digits_are_those_of_scikit_learn() -> None:
     """Read from its file, without it."""
-    images, labels = loaders._shipped_digits()
+    images, labels = loaders._read_digits()
     raw = load_digits()
     assert np.array_equal(images, raw.images)
     assert np.array_equal(labels, raw.target)

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from robustbench_mix.config.specs import ModelSpec
+from robustbench_mix.config.model import ModelSpec
 from robustbench_mix.models import factory
 
 

@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from robustbench_mix.config.specs import ModelSpec
+from robustbench_mix.config.model import ModelSpec
 from robustbench_mix.config.training import recipe_for
 from robustbench_mix.errors import RbmixError
 from robustbench_mix.models import checkpoint
@@ -96,7 +96,7 @@ def test_committed_headers_keep_their_bytes(checkout: Path) -> None:
 
     folders = (checkout / "results" / "baselines", checkout / "tests" / "weights")
     paths = [path for folder in folders for path in sorted(folder.glob("*.safetensors"))]
-    ours = [path for path in paths if checkpoint.is_ours(path)]
+    ours = [path for path in paths if checkpoint.is_rbmix_checkpoint(path)]
     assert len(ours) > 2
     for path in ours:
         with safe_open(path, framework="pt") as file:

@@ -10,12 +10,13 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from robustbench_mix.attacks.native import ensembles
+from robustbench_mix.attacks import registry
 from robustbench_mix.config import protocols
-from robustbench_mix.config.specs import parse_grid
-from robustbench_mix.evaluation import fast
+from robustbench_mix.config.epsilon import parse_grid
+from robustbench_mix.evaluation import fast, search_model
+from robustbench_mix.evaluation.harness import Settings
 from robustbench_mix.models import cuda_graphs
-from robustbench_mix.models.cuda_graphs import Graphed, agree, graphed
+from robustbench_mix.models.cuda_graphs import GraphedModel, outputs_agree, with_cuda_graphs
 
 needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 
@@ -64,7 +65,7 @@ def answers(net: nn.Module, x: Tensor) -> tuple[Tensor, Tensor]:
 
 def test_a_replay_gives_the_networks_logits_and_gradients_at_every_size() -> None:
     net = network()
-    replayed = Graphed(net, imitation)
+    replayed = GraphedModel(net, imitation)
     for count in (1, 2, 3, 5, 8, 7):
         for mine, expected in zip(
             answers(replayed, images(count)), answers(net, images(count)), strict=True
@@ -76,7 +77,7 @@ def test_a_replay_gives_the_networks_logits_and_gradients_at_every_size() -> Non
 
 def test_what_a_replay_returned_outlives_the_next_one() -> None:
     net = network()
-    replayed = Graphed(net, imitation)
+    replayed = GraphedModel(net, imitation)
     logits, gradient = answers(replayed, images(3))
     with torch.no_grad():
         quiet = replayed(images(4, seed=3))
@@ -92,14 +93,14 @@ def test_a_network_that_cannot_be_captured_runs_as_it_is() -> None:
         raise RuntimeError("operation not permitted when stream is capturing")
 
     net = network()
-    replayed = Graphed(net, refuse)
+    replayed = GraphedModel(net, refuse)
     assert torch.equal(replayed(images(3)), net(images(3)))
     assert not replayed.works
 
 
 def test_a_large_batch_is_not_captured(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cuda_graphs, "LARGEST", 4)
-    replayed = Graphed(network(), imitation)
+    monkeypatch.setattr(cuda_graphs, "MAX_BATCH", 4)
+    replayed = GraphedModel(network(), imitation)
     replayed(images(5))
     assert not replayed.graphs
     replayed(images(4))
@@ -118,20 +119,20 @@ def test_networks_that_remember_or_differ_do_not_agree() -> None:
             return self.net(self.first[: len(x)] + 0 * x)  # type: ignore[no-any-return]
 
     net = network()
-    assert agree(net, Graphed(net, imitation), images(8))
-    assert not agree(net, Frozen(), images(8))
+    assert outputs_agree(net, GraphedModel(net, imitation), images(8))
+    assert not outputs_agree(net, Frozen(), images(8))
 
 
 def test_only_a_card_has_graphs() -> None:
     net = network()
-    assert graphed(net, images(2)) is net
+    assert with_cuda_graphs(net, images(2)) is net
 
 
 @needs_cuda
 def test_a_real_graph_agrees() -> None:
     net = network().cuda()
-    replayed = graphed(net, images(8).cuda())
-    assert isinstance(replayed, Graphed)
+    replayed = with_cuda_graphs(net, images(8).cuda())
+    assert isinstance(replayed, GraphedModel)
     for count in (1, 3, 8, 200):
         x = images(count).cuda()
         for mine, expected in zip(answers(replayed, x), answers(net, x), strict=True):
@@ -149,7 +150,7 @@ def test_a_network_that_waits_for_the_card_is_left_as_it_is() -> None:
             return self.net(x) * (1 if float(x.sum()) > 0 else 2)  # type: ignore[no-any-return]
 
     net = Waits().cuda()
-    assert graphed(net, images(8).cuda()) is net
+    assert with_cuda_graphs(net, images(8).cuda()) is net
 
 
 @pytest.mark.default
@@ -162,21 +163,20 @@ def test_replays_change_no_verdict(
     model.double()
     grid = ["0.005", "0.01", "0.02"] if norm == "linf" else ["0.05", "0.1"]
     protocol = replace(protocols.load("autoattack", ""), norm=norm, eps=parse_grid(grid, norm))
-    rungs = ensembles.ladder("autoattack", 10, {"steps": 20, "queries": 40})
+    stages = registry.fast_stages("autoattack", 10, {"steps": 20, "queries": 40})
 
     def levels() -> list[int]:
-        state = fast.search_all(
-            model, split, protocol, ladder=rungs, seed=0, device=torch.device("cpu"), batch_size=16
-        )
+        settings = Settings(0, torch.device("cpu"), 16)
+        state = fast.search_all(model, split, protocol, stages, settings)
         return state.level
 
     plain = levels()
     replays = []
 
     def replaying(net: nn.Module, x: Tensor) -> nn.Module:
-        replays.append(Graphed(net, imitation))
+        replays.append(GraphedModel(net, imitation))
         return replays[-1]
 
-    monkeypatch.setattr(fast, "graphed", replaying)
+    monkeypatch.setattr(search_model, "graphed", replaying)
     assert levels() == plain
     assert len(replays[0].graphs) > 2

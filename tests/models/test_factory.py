@@ -8,17 +8,19 @@ from pathlib import Path
 import pytest
 import torch
 
-from robustbench_mix.config.specs import ModelSpec
+from robustbench_mix.config import catalog
+from robustbench_mix.config.model import STATIC, ModelSpec
 from robustbench_mix.config.training import recipe_for
 from robustbench_mix.data.dataset import Split
 from robustbench_mix.errors import RbmixError
 from robustbench_mix.models import checkpoint, factory, mixers
 from robustbench_mix.models.checkpoint import CheckpointHeader
+from robustbench_mix.models.sources.builtin import builder_for
 from robustbench_mix.training.classifier import train
 
 MEAN, STD = torch.tensor([0.4, 0.5, 0.6]), torch.tensor([0.2, 0.3, 0.25])
 SHAPE = factory.Shape(channels=3, size=8, classes=5)
-MODES = ("learned", "frozen", "same", "box", "identity", "smoothed:2", "smoothed:2:rescaled")
+MODES = ("learned", "frozen", *STATIC, "smoothed:2", "smoothed:2:rescaled")
 
 # Printed in arXiv 2503.16760: Full, Chans, Space.
 PAPER = {
@@ -56,7 +58,7 @@ def test_trainable_parameters_are_the_papers(name: str) -> None:
 
 @pytest.mark.default
 @pytest.mark.parametrize("spatial", MODES)
-@pytest.mark.parametrize("name", factory.MODELS)
+@pytest.mark.parametrize("name", catalog.MODELS)
 def test_every_model_in_every_mode_runs_and_round_trips(
     name: str, spatial: str, tmp_path: Path
 ) -> None:
@@ -86,7 +88,7 @@ def test_frozen_parameters_survive_training_bit_for_bit(name, spatial, channel) 
     model = build(name, spatial, channel)
     before = {n: p.detach().clone() for n, p in model.named_parameters()}
     frozen = {n for n, p in model.named_parameters() if not p.requires_grad}
-    recipe = replace(recipe_for(factory.family(name), "digits"), epochs=1, batch_size=8)
+    recipe = replace(recipe_for(name, "digits"), epochs=1, batch_size=8)
     train(model, tiny_split(), tiny_split(), recipe, 0, torch.device("cpu"))
     changed = {n for n, p in model.named_parameters() if not torch.equal(p, before[n])}
     assert changed == before.keys() - frozen
@@ -126,8 +128,8 @@ def test_pixels_are_normalised_inside() -> None:
 
 def test_large_images_keep_torchvisions_stem() -> None:
     """Above 64 pixels ResNet-18 has its 7x7 stride-2 stem and its pooling."""
-    small = factory.parse_name("resnet18")(factory.Shape(3, 64, 10))
-    large = factory.parse_name("resnet18")(factory.Shape(3, 65, 10))
+    small = builder_for("resnet18")(factory.Shape(3, 64, 10))
+    large = builder_for("resnet18")(factory.Shape(3, 65, 10))
     assert small.conv1.depthwise.kernel_size == (3, 3)
     assert isinstance(small.maxpool, torch.nn.Identity)
     assert large.conv1.depthwise.kernel_size == (7, 7)
@@ -136,10 +138,10 @@ def test_large_images_keep_torchvisions_stem() -> None:
 
 def test_names_carry_options() -> None:
     """Width, multiplier, kernel and patch are part of the name."""
-    resnet = factory.parse_name("resnet14_w8_d4")(SHAPE)
+    resnet = builder_for("resnet14_w8_d4")(SHAPE)
     assert resnet.stem.pointwise.out_channels == 8
     assert resnet.stem.multiplier == 4
-    mixer = factory.parse_name("convmixer16_3_k7_p4")(SHAPE)
+    mixer = builder_for("convmixer16_3_k7_p4")(SHAPE)
     assert mixer.embedding[0].kernel_size == (4, 4)
     assert len(mixer.blocks) == 3
     assert mixer.blocks[0].depthwise.kernel_size == (7, 7)
@@ -160,7 +162,7 @@ def test_names_carry_options() -> None:
 def test_unknown_models_are_answered_with_what_there_is(name: str, message: str) -> None:
     """The error names the value and the allowed ones."""
     with pytest.raises(RbmixError, match=message):
-        factory.parse_name(name)
+        builder_for(name)
 
 
 def test_patch_larger_than_the_image() -> None:

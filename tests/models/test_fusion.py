@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from robustbench_mix.models.fusion import Affine, MapLinear, halve, simplify
-from robustbench_mix.models.mixers import SeparableConv2d
+from robustbench_mix.models.fusion import Affine, MapLinear, convert_to_bfloat16, simplify
+from robustbench_mix.models.separable import SeparableConv2d
 
 
 def count(model: nn.Module, *kinds: type[nn.Module]) -> list[int]:
@@ -75,7 +75,7 @@ def test_random_networks_are_searched_as_they_are() -> None:
 
     noisy = Noisy()
     assert simplify(noisy, torch.rand(2, 3, 4, 4)) is noisy
-    assert halve(noisy, torch.rand(2, 3, 4, 4)) is None
+    assert convert_to_bfloat16(noisy, torch.rand(2, 3, 4, 4)) is None
 
 
 def test_networks_that_cannot_be_copied_are_searched_as_they_are() -> None:
@@ -89,7 +89,7 @@ def test_halved_is_near_and_keeps_pixels_and_head_in_full_precision(network) -> 
     """Logits within a few percent; a twentieth of a grey level still reaches the network."""
     model = network("resnet14_w4", 8)
     x = torch.rand(8, 3, 8, 8)
-    halved = halve(simplify(model, x), x)
+    halved = convert_to_bfloat16(simplify(model, x), x)
     assert halved is not None
     first, *others = [m for m in halved.modules() if type(m) is nn.Conv2d]
     assert first.weight.dtype == torch.float32

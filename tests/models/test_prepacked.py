@@ -6,11 +6,16 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from robustbench_mix.evaluation.compiled_model import compiled
-from robustbench_mix.evaluation.fast import searched
+from robustbench_mix.evaluation.compiled_model import compile_model
+from robustbench_mix.evaluation.search_model import search_model
 from robustbench_mix.models import prepacked
-from robustbench_mix.models.fusion import COARSE, EXACT, halve, simplify
-from robustbench_mix.models.prepacked import PackedConv2d, Prepacked, plain, prepack
+from robustbench_mix.models.fusion import (
+    COARSE_TOLERANCE,
+    EXACT_TOLERANCE,
+    convert_to_bfloat16,
+    simplify,
+)
+from robustbench_mix.models.prepacked import PackedConv2d, Prepacked, prepack, unpacked
 
 pytestmark = [
     pytest.mark.quick,
@@ -59,12 +64,12 @@ def test_a_packed_network_is_equal(name: str, network) -> None:
     before = sum(type(module) is nn.Conv2d for module in net.modules())
     packed = prepack(net, torch.rand(4, 3, 8, 8))
     assert isinstance(packed, Prepacked)
-    assert plain(packed) is net
+    assert unpacked(packed) is net
     assert sum(isinstance(module, PackedConv2d) for module in packed.packed.modules()) == before
     assert not any(isinstance(module, PackedConv2d) for module in net.modules())
     x = torch.rand(7, 3, 8, 8)
     for ours, theirs in zip(answers(packed, x), answers(net, x), strict=True):
-        assert (ours - theirs).abs().max() <= EXACT * theirs.abs().max()
+        assert (ours - theirs).abs().max() <= EXACT_TOLERANCE * theirs.abs().max()
 
 
 @pytest.mark.skipif(
@@ -73,12 +78,12 @@ def test_a_packed_network_is_equal(name: str, network) -> None:
 def test_a_network_in_bfloat16_keeps_its_conversions(network) -> None:
     """Pixels reach the first convolution in float32, the others run in bfloat16."""
     x = torch.rand(4, 3, 8, 8)
-    net = halve(simplify(network("resnet14_w4", 8), x), x)
+    net = convert_to_bfloat16(simplify(network("resnet14_w4", 8), x), x)
     assert net is not None
     packed = prepack(net, x)
     assert isinstance(packed, Prepacked)
     assert packed(x).dtype == torch.float32
-    assert (packed(x) - net(x)).abs().max() <= COARSE * net(x).abs().max()
+    assert (packed(x) - net(x)).abs().max() <= COARSE_TOLERANCE * net(x).abs().max()
 
 
 class Unpackable(nn.Module):
@@ -126,7 +131,7 @@ def test_without_the_operators_a_network_is_left_alone(monkeypatch) -> None:
 def test_searches_run_on_the_packed_network(network) -> None:
     """And a compiler is given the network that it can read."""
     x = torch.rand(4, 3, 8, 8)
-    net = searched(network("resnet14_w4", 8), x, exact=True).net
+    net = search_model(network("resnet14_w4", 8), x, exact=True).net
     assert isinstance(net, Prepacked)
     seen: list[nn.Module] = []
 
@@ -134,5 +139,5 @@ def test_searches_run_on_the_packed_network(network) -> None:
         seen.append(given)
         return given
 
-    assert compiled(net, x, EXACT, same) is not None
+    assert compile_model(net, x, EXACT_TOLERANCE, same) is not None
     assert not any(isinstance(module, (PackedConv2d, Prepacked)) for module in seen[0].modules())

@@ -12,10 +12,10 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from robustbench_mix.config.specs import ModelSpec
-from robustbench_mix.data.shape import send
+from robustbench_mix.config.model import ModelSpec
+from robustbench_mix.data.shape import run_on_blank_image
 from robustbench_mix.errors import RbmixError
-from robustbench_mix.models import factory, mixers
+from robustbench_mix.models import factory, mixers, separable
 from robustbench_mix.models.sources import (
     builtin,
     hub,
@@ -134,9 +134,9 @@ def test_missing_packages_name_the_extra(monkeypatch, package: str, word: str, e
 
 def test_callables_are_told_what_they_ask_for(module: Path) -> None:
     """Classes and channels are arguments, where a callable has such ones."""
-    net = registry.parse("mynet:make").fresh(factory.Shape(1, 8, 7))
-    assert send(net, factory.Shape(1, 8, 7)).shape == (1, 7)
-    assert isinstance(registry.parse("mynet:fixed").fresh(SHAPE), nn.Module)
+    net = registry.parse("mynet:make").build(factory.Shape(1, 8, 7))
+    assert run_on_blank_image(net, factory.Shape(1, 8, 7)).shape == (1, 7)
+    assert isinstance(registry.parse("mynet:fixed").build(SHAPE), nn.Module)
 
 
 @pytest.mark.parametrize(
@@ -151,12 +151,12 @@ def test_callables_are_told_what_they_ask_for(module: Path) -> None:
 def test_callables_that_make_nothing(module: Path, word: str, message: str) -> None:
     """What cannot be called, or gives no module, is named."""
     with pytest.raises(RbmixError, match=message):
-        registry.parse(word).fresh(SHAPE)
+        registry.parse(word).build(SHAPE)
 
 
 def test_a_network_that_is_there_is_taken_as_it_is(module: Path) -> None:
     """A module object needs no call, and has no published weights to name."""
-    found = registry.parse("mynet:ready").published()
+    found = registry.parse("mynet:ready").load_pretrained()
     assert found.model is sys.modules["mynet"].ready
     assert (found.weights, found.mean) == ("", None)
 
@@ -194,16 +194,16 @@ def test_frozen_reaches_every_spatial_filter(word: str) -> None:
     """Of any CNN no dense spatial convolution is left, and every spatial filter is frozen."""
     shape = factory.Shape(3, 64, 5)
     with torch.device("meta"):  # a network of any size in no time
-        net = factory.network(ModelSpec(word, "frozen"), shape)
+        net = factory.build_without_normalization(ModelSpec(word, "frozen"), shape)
     embedding = mixers.patch_embedding(net)
-    left = [m for m in net.modules() if mixers.is_dense_spatial(m) and m is not embedding]
+    left = [m for m in net.modules() if separable.is_dense_spatial(m) and m is not embedding]
     assert left == []
     spatial = list(mixers.spatial_mixers(net))
     assert spatial
     assert not any(p.requires_grad for conv in spatial for p in conv.parameters())
     frozen = sum(p.numel() for p in net.parameters() if not p.requires_grad)
     assert frozen == sum(p.numel() for conv in spatial for p in conv.parameters())
-    assert send(net, shape).shape == (1, 5)
+    assert run_on_blank_image(net, shape).shape == (1, 5)
 
 
 @pytest.mark.parametrize(
@@ -213,21 +213,22 @@ def test_frozen_reaches_every_spatial_filter(word: str) -> None:
 def test_twins_share_their_initial_weights(word: str) -> None:
     """Learned and frozen networks of one seed start alike, in numbers and in logits."""
     twins = [
-        factory.network(ModelSpec(word, mode, seed=3), SHAPE) for mode in ("learned", "frozen")
+        factory.build_without_normalization(ModelSpec(word, mode, seed=3), SHAPE)
+        for mode in ("learned", "frozen")
     ]
     for one, other in zip(*(net.state_dict().values() for net in twins), strict=True):
         assert torch.equal(one, other)
-    logits = [send(net, SHAPE) for net in twins]
+    logits = [run_on_blank_image(net, SHAPE) for net in twins]
     assert torch.equal(*logits)
-    again = factory.network(ModelSpec(word, seed=4), SHAPE).state_dict()
+    again = factory.build_without_normalization(ModelSpec(word, seed=4), SHAPE).state_dict()
     assert not all(torch.equal(t, again[n]) for n, t in twins[0].state_dict().items())
 
 
 def test_a_grey_data_set_changes_the_stem() -> None:
     """Torchvision's networks take one colour channel, the others of the stem's settings kept."""
-    net = registry.parse("torchvision:resnet18").fresh(factory.Shape(1, 32, 4))
+    net = registry.parse("torchvision:resnet18").build(factory.Shape(1, 32, 4))
     assert net.conv1.weight.shape == (64, 1, 7, 7)
-    assert send(net, factory.Shape(1, 32, 4)).shape == (1, 4)
+    assert run_on_blank_image(net, factory.Shape(1, 32, 4)).shape == (1, 4)
 
 
 @pytest.mark.parametrize(
@@ -242,14 +243,16 @@ def test_a_grey_data_set_changes_the_stem() -> None:
 def test_networks_that_cannot_do_it(word, spatial, channel, size, message) -> None:
     """A network without such mixers, or too small images, are refused in one line."""
     with torch.device("meta"), pytest.raises(RbmixError, match=message) as error:
-        factory.network(ModelSpec(word, spatial, channel), factory.Shape(3, size, 5))
+        factory.build_without_normalization(
+            ModelSpec(word, spatial, channel), factory.Shape(3, size, 5)
+        )
     assert "\n" not in str(error.value)
 
 
 def test_a_callable_with_other_outputs_is_refused(module: Path) -> None:
     """A network that ignores the number of classes is not trained on another."""
     with pytest.raises(RbmixError, match=r"has 10 outputs, not 4.*--classes 10 takes it"):
-        factory.network(ModelSpec("mynet:fixed"), factory.Shape(1, 8, 4))
+        factory.build_without_normalization(ModelSpec("mynet:fixed"), factory.Shape(1, 8, 4))
 
 
 def test_published_weights_without_a_network(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -260,9 +263,9 @@ def test_published_weights_without_a_network(monkeypatch: pytest.MonkeyPatch) ->
 
     monkeypatch.setattr("torchvision.models._api.WeightsEnum.get_state_dict", fails)
     with pytest.raises(RbmixError, match="'torchvision:squeezenet1_1' .*could not be downloaded"):
-        registry.parse("torchvision:squeezenet1_1").published()
+        registry.parse("torchvision:squeezenet1_1").load_pretrained()
     with pytest.raises(RbmixError, match="'resnet14' has no published weights"):
-        registry.parse("resnet14").published()
+        registry.parse("resnet14").load_pretrained()
 
 
 def test_torchvisions_weights_come_with_their_standardisation(monkeypatch) -> None:
@@ -274,7 +277,7 @@ def test_torchvisions_weights_come_with_their_standardisation(monkeypatch) -> No
     monkeypatch.setattr(
         "torchvision.models._api.WeightsEnum.get_state_dict", lambda *_, **__: state
     )
-    found = registry.parse("torchvision:squeezenet1_1").published()
+    found = registry.parse("torchvision:squeezenet1_1").load_pretrained()
     assert torch.equal(found.model.features[0].weight, state["features.0.weight"])
     assert (found.weights, found.mean) == ("IMAGENET1K_V1", (0.485, 0.456, 0.406))
 
@@ -305,28 +308,28 @@ def fake_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> nn.Module:
 
 def test_the_hub_gives_architecture_weights_and_standardisation(fake_hub: nn.Module) -> None:
     """A repository in timm's format is loaded by the hub's own client, its commit recorded."""
-    found = registry.parse("hf:me/net").published()
+    found = registry.parse("hf:me/net").load_pretrained()
     for name, tensor in found.model.state_dict().items():
         assert torch.equal(tensor, fake_hub.state_dict()[name])
     assert found.weights == "hf:me/net@0123456789ab"
     assert found.mean == (0.1, 0.2, 0.3)
-    fresh = registry.parse("hf:me/net").fresh(SHAPE)
-    assert send(fresh, SHAPE).shape == (1, 5)
+    fresh = registry.parse("hf:me/net").build(SHAPE)
+    assert run_on_blank_image(fresh, SHAPE).shape == (1, 5)
     assert not torch.equal(fresh.conv1[0].weight, fake_hub.conv1[0].weight)
 
 
 def test_what_the_hub_does_not_have(fake_hub: nn.Module, tmp_path: Path) -> None:
     """Another repository offline, another format and missing weights are one line each."""
     with pytest.raises(RbmixError, match="'hf:me/other' .*could not be downloaded") as error:
-        registry.parse("hf:me/other").published()
+        registry.parse("hf:me/other").load_pretrained()
     assert "\n" not in str(error.value)
     (snapshot,) = (tmp_path / "models--me--net" / "snapshots").iterdir()
     (snapshot / "model.safetensors").unlink()
     with pytest.raises(RbmixError, match="'hf:me/net' .*could not be downloaded"):
-        registry.parse("hf:me/net").published()
+        registry.parse("hf:me/net").load_pretrained()
     (snapshot / "config.json").write_text(json.dumps({"architectures": ["BertModel"]}))
     with pytest.raises(RbmixError, match="'hf:me/net' is not in timm's format"):
-        registry.parse("hf:me/net").published()
+        registry.parse("hf:me/net").load_pretrained()
 
 
 @needs_timm
@@ -337,6 +340,6 @@ def test_timms_weights_without_a_network(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(constants, "HF_HUB_CACHE", "nowhere")
     for word in ("timm:resnet10t", "timm:resnet26t.nothing"):
         with pytest.raises(RbmixError) as error:
-            registry.parse(word).published()
+            registry.parse(word).load_pretrained()
         assert word.split(".")[0] in str(error.value)
         assert "\n" not in str(error.value)

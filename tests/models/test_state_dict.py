@@ -51,8 +51,8 @@ def test_a_long_list_is_cut(tmp_path: Path) -> None:
     path = tmp_path / "a.safetensors"
     save_file({f"w{i}": torch.zeros(1) for i in range(100)}, path)
     _, details = misfits(nn.Linear(1, 1), path)
-    assert len(details) == state_dict.LISTED + 1
-    assert details[-1] == f"and {102 - state_dict.LISTED} more"
+    assert len(details) == state_dict.MAX_LISTED + 1
+    assert details[-1] == f"and {102 - state_dict.MAX_LISTED} more"
 
 
 def test_another_head_is_answered_with_the_option(tmp_path: Path) -> None:

@@ -8,10 +8,10 @@ import torchvision
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from robustbench_mix.config.specs import ModelSpec
-from robustbench_mix.models import factory, mixers
-from robustbench_mix.models.operations import operations
-from robustbench_mix.models.summary import anatomy, unset
+from robustbench_mix.config.model import ModelSpec
+from robustbench_mix.models import factory, separable
+from robustbench_mix.models.operations import count_multiply_adds
+from robustbench_mix.models.summary import summarize, unreached_convolutions
 
 COLOUR = factory.Shape(channels=3, size=32, classes=10)
 
@@ -39,7 +39,9 @@ class Net(nn.Module):
 )
 def test_resnet14_has_the_papers_counts(spatial: str, channel: str, trainable: int) -> None:
     """Full, Chans and Space as printed in arXiv 2503.16760, whichever variant is described."""
-    found = anatomy(factory.sketch(ModelSpec("resnet14", spatial, channel), COLOUR), COLOUR)
+    found = summarize(
+        factory.build_on_meta_device(ModelSpec("resnet14", spatial, channel), COLOUR), COLOUR
+    )
     assert found.parameters() == {"full": 205_149, "chans": 172_506, "space": 34_221}
     plain = found.as_json()
     assert plain["trainable"] == trainable
@@ -48,23 +50,25 @@ def test_resnet14_has_the_papers_counts(spatial: str, channel: str, trainable: i
 
 def test_a_separable_layer_by_hand() -> None:
     """The stem of resnet14: 3 to 16 channels, 3x3, multiplier 9, on 32x32 positions."""
-    stem = operations(factory.sketch(ModelSpec("resnet14"), COLOUR), COLOUR).separable[0]
+    stem = count_multiply_adds(
+        factory.build_on_meta_device(ModelSpec("resnet14"), COLOUR), COLOUR
+    ).separable[0]
     assert stem.name == "stem"
     assert stem.composed == 32 * 32 * (16 * 3 * 9) == 442_368
     assert stem.two_step == 32 * 32 * (3 * 9 * 9 + 27 * 16) == 691_200
     assert stem.composing == 16 * 3 * 9 * 9
-    assert (stem.runs, stem.taken) == ("composed", 442_368)
+    assert (stem.runs, stem.as_it_runs) == ("composed", 442_368)
 
 
 def test_groups_strides_and_the_other_form_by_hand() -> None:
     """Groups, strides, and two steps where the dense kernel costs far more."""
-    net = Net(mixers.SeparableConv2d(8, 128, 3, stride=2, padding=1, multiplier=1), width=128)
-    (cost,) = operations(net, factory.Shape(8, 9, 10)).separable
+    net = Net(separable.SeparableConv2d(8, 128, 3, stride=2, padding=1, multiplier=1), width=128)
+    (cost,) = count_multiply_adds(net, factory.Shape(8, 9, 10)).separable
     assert cost.composed == 25 * 128 * 8 * 9
     assert cost.two_step == 25 * (8 * 9 + 8 * 128)
-    assert (cost.runs, cost.taken) == ("two-step", cost.two_step)
-    net = Net(mixers.SeparableConv2d(8, 16, 3, groups=4, bias=True), width=16)
-    (cost,) = operations(net, factory.Shape(8, 6, 10)).separable
+    assert (cost.runs, cost.as_it_runs) == ("two-step", cost.two_step)
+    net = Net(separable.SeparableConv2d(8, 16, 3, groups=4, bias=True), width=16)
+    (cost,) = count_multiply_adds(net, factory.Shape(8, 6, 10)).separable
     assert cost.composed == 16 * 16 * 2 * 9
     assert cost.two_step == 16 * (8 * 9 * 9 + 16 * 18)
     assert cost.composing == 8 * 9 * 9 * 4
@@ -73,20 +77,20 @@ def test_groups_strides_and_the_other_form_by_hand() -> None:
 def test_the_rest_by_hand() -> None:
     """Linear layers and all kinds of convolution, transposed ones by their input."""
     net = Net(nn.Conv2d(3, 6, 2, stride=2), nn.ConvTranspose2d(6, 4, 2, stride=2))
-    done = operations(net, factory.Shape(3, 8, 10))
+    done = count_multiply_adds(net, factory.Shape(3, 8, 10))
     assert done.separable == []
     assert done.rest == 16 * (6 * 3 * 4) + 16 * (6 * 4 * 4) + 4 * 10
-    adds = anatomy(net, factory.Shape(3, 8, 10)).multiply_adds()
+    adds = summarize(net, factory.Shape(3, 8, 10)).multiply_adds()
     assert set(adds.values()) == {done.rest, 0}
 
 
 @pytest.mark.parametrize("name", ["resnet14", "convmixer64_2_k8_p2", "torchvision:mobilenet_v2"])
 def test_totals_agree_with_pytorchs_counter(name: str) -> None:
     """What runs, composing included, is half of the floating-point operations PyTorch counts."""
-    net = factory.sketch(ModelSpec(name), COLOUR).eval()
+    net = factory.build_on_meta_device(ModelSpec(name), COLOUR).eval()
     with FlopCounterMode(display=False) as counter:
         net(torch.empty(1, 3, 32, 32, device="meta"))
-    adds = anatomy(net, COLOUR).multiply_adds()
+    adds = summarize(net, COLOUR).multiply_adds()
     assert 2 * (adds["as_it_runs"] + adds["composing_a_batch"]) == counter.get_total_flops()
 
 
@@ -96,7 +100,7 @@ def test_totals_agree_with_pytorchs_counter(name: str) -> None:
 )
 def test_counts_agree_with_those_of_the_variants(name: str) -> None:
     """Summing kinds of layers gives what freezing them leaves trainable."""
-    found = anatomy(factory.sketch(ModelSpec(name), COLOUR), COLOUR)
+    found = summarize(factory.build_on_meta_device(ModelSpec(name), COLOUR), COLOUR)
     assert found.parameters() == factory.trainable_parameters(name, COLOUR)
 
 
@@ -113,7 +117,7 @@ def test_every_kind_is_told_apart() -> None:
         normed,
         nn.BatchNorm2d(4),
     )
-    found = anatomy(mixers.separate(net), factory.Shape(3, 8, 10))
+    found = summarize(separable.separate(net), factory.Shape(3, 8, 10))
     assert {layer.name: layer.kind for layer in found.layers} == {
         "layers.0": "patch embedding",
         "layers.1": "spatial",
@@ -130,7 +134,7 @@ def test_every_kind_is_told_apart() -> None:
     assert "dense 3x3 convolution, depth multiplier 9" in notes["layers.3.depthwise"]
     assert "ConvTranspose2d is no Conv2d" in notes["layers.4"]
     assert "computed from other parameters" in notes["layers.5"]
-    assert [layer.name for layer in unset(net)] == ["layers.4", "layers.5"]
+    assert [layer.name for layer in unreached_convolutions(net)] == ["layers.4", "layers.5"]
     total = sum(layer.trainable + layer.frozen for layer in found.layers)
     assert total == sum(p.numel() for p in net.parameters())
 
@@ -138,7 +142,7 @@ def test_every_kind_is_told_apart() -> None:
 def test_linear_layers_over_maps_and_attention_are_noted() -> None:
     """A vision transformer has no filters, and its linear layers are no channel mixers here."""
     net = torchvision.models.VisionTransformer(16, 8, 1, 2, 8, 16, num_classes=10)
-    found = anatomy(net, factory.Shape(3, 16, 10))
+    found = summarize(net, factory.Shape(3, 16, 10))
     notes = {layer.name: layer.note for layer in found.layers}
     assert "without filters" in notes["1 x MultiheadAttention"]
     assert "not set by --channel" in notes["2 x Linear"]
@@ -149,17 +153,17 @@ def test_linear_layers_over_maps_and_attention_are_noted() -> None:
 
 def test_shared_layers_are_counted_once_and_run_twice() -> None:
     """Parameters of a module in two places count once, its multiply-adds for each use."""
-    shared = mixers.SeparableConv2d(4, 4, 3, padding=1)
+    shared = separable.SeparableConv2d(4, 4, 3, padding=1)
     net = Net(nn.Conv2d(3, 4, 1), shared, shared)
-    found = anatomy(net, factory.Shape(3, 8, 10))
+    found = summarize(net, factory.Shape(3, 8, 10))
     assert found.costs[0].composed == 2 * 64 * 4 * 4 * 9
     assert found.as_json()["trainable"] == sum(p.numel() for p in net.parameters())
 
 
 def test_describing_changes_nothing() -> None:
     """Modes, hooks and weights of a network in training are left alone."""
-    net = mixers.separate(Net(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4)))
+    net = separable.separate(Net(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4)))
     before = {name: tensor.clone() for name, tensor in net.state_dict().items()}
-    anatomy(net, factory.Shape(3, 8, 10))
+    summarize(net, factory.Shape(3, 8, 10))
     assert all(module.training and not module._forward_hooks for module in net.modules())
     assert all(torch.equal(tensor, before[name]) for name, tensor in net.state_dict().items())

@@ -92,8 +92,8 @@ def test_planned_seeds_are_those_of_the_same_training() -> None:
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"sets": 3}, "Expected `array`, got `int`"),
-        ({"looks": ["x"]}, "Expected `int`, got `str`"),
+        ({"sets": 3}, "sets = 3: expected array, got int"),
+        ({"looks": ["x"]}, r"looks\[0\] = .x.: expected int, got str"),
     ],
 )
 def test_a_damaged_plan_is_one_line(tmp_path: Path, change: dict, words: str) -> None:

@@ -17,14 +17,15 @@ from scipy.stats import binomtest
 
 from robustbench_mix import cli
 from robustbench_mix.cli import render
-from robustbench_mix.config.specs import short_hash
+from robustbench_mix.config.canonical import short_hash
 from robustbench_mix.data import loaders
-from robustbench_mix.data.dataset import balanced
+from robustbench_mix.data.dataset import balanced_subset
 from robustbench_mix.errors import RbmixError
 from robustbench_mix.evaluation import regression_gate
+from robustbench_mix.evaluation.plan import baseline_plan
 from robustbench_mix.results.regression import baselines, ci_report, comparison
 from robustbench_mix.results.regression.baselines import ELSEWHERE, Baseline
-from robustbench_mix.results.regression.comparison import Check, Verdict, judged
+from robustbench_mix.results.regression.comparison import Check, Verdict, compare
 from robustbench_mix.storage import reading
 
 SPEC = {"algorithm": "pgd", "options": {"steps": 40, "restarts": 5}}
@@ -37,7 +38,7 @@ def kept_of(run, around=None, weights: str = "") -> Baseline:
         table = run.table.copy()
         for name in ("broken", "component", "norm", "inferred"):
             table[name] = [[v for v in values for _ in range(2)] for values in table[name]]
-        grid = baselines.edges(run.eps, "linf")
+        grid = baselines.nearby_grid(run.eps, "linf")
         around = replace(run, header=structs.replace(run.header, eps=grid), table=table)
     return baselines.of_run(run, around, dataset="digits", attack="pgd", weights=weights)
 
@@ -75,7 +76,7 @@ def test_a_baseline_is_read_as_it_was_written(run, path: Path) -> None:
 def test_close_calls_are_those_that_turn_nearby(make_run) -> None:
     """A verdict that 95 or 105 % of the epsilon contradict has a question mark."""
     run = make_run([0, 1, 2], **HEADER)
-    grid = baselines.edges(run.eps, "linf")
+    grid = baselines.nearby_grid(run.eps, "linf")
     assert grid == ["19/5100", "7/1700", "19/2550", "7/850"]
     table = run.table.copy()
     # The first falls within 1.05/255 alone, the second within 2.1/255, the third never.
@@ -84,8 +85,8 @@ def test_close_calls_are_those_that_turn_nearby(make_run) -> None:
     kept = kept_of(run, around)
     assert kept.clear["1/255"].tolist() == [False, True, True]
     assert kept.clear["2/255"].tolist() == [True, False, True]
-    assert baselines.edges(["1"], "linf") == ["19/20"]
-    assert baselines.edges(["1"], "l2") == ["19/20", "21/20"]
+    assert baselines.nearby_grid(["1"], "linf") == ["19/20"]
+    assert baselines.nearby_grid(["1"], "l2") == ["19/20", "21/20"]
 
 
 def resummed(text: str, change) -> str:
@@ -199,7 +200,7 @@ def test_weights_in_a_loop_of_links_are_refused(run, tmp_path: Path) -> None:
     (tmp_path / "loop.pt").symlink_to(tmp_path / "loop.pt")
     with pytest.raises(RbmixError, match="loop.pt"):
         named = baselines.weights_of(kept_of(run, weights="loop.pt"), tmp_path / "kept.csv")
-        reading.check(named, "weights", reading.WEIGHTS)
+        reading.check_file(named, "weights", reading.MAX_WEIGHTS_BYTES)
 
 
 def test_what_could_not_be_read_is_not_written(run, tmp_path: Path) -> None:
@@ -216,21 +217,21 @@ def test_a_baseline_of_a_whole_test_set_is_read(make_run, tmp_path: Path) -> Non
     run = make_run(levels, **HEADER)
     path = tmp_path / "kept.csv"
     baselines.write(kept_of(run), path)
-    assert path.stat().st_size > reading.COMPANION
+    assert path.stat().st_size > reading.MAX_COMPANION_BYTES
     assert len(baselines.read(path).images) == 10_000
 
 
 def test_the_images_of_a_baseline_are_those_of_its_data(make_run, tmp_path: Path) -> None:
     """A file that names the data but holds other images or labels is refused before any work."""
-    split = balanced(loaders.load("digits").test, 3)
+    split = balanced_subset(loaders.load("digits").test, 3)
     run = make_run([0, 1, 2], data_hash=split.hash, **HEADER)
     images, labels = split.index.tolist(), split.labels.tolist()
     for numbers, named in (([*images[:2], 10**6], labels), (images, [*labels[:2], 99])):
         table = run.table.assign(image=numbers, label=named, prediction=named)
         kept = kept_of(replace(run, table=table))
-        how = {"examples": None, "weights": None, "batch_size": None, "device": "cpu"}
+        path = tmp_path / "kept.csv"
         with pytest.raises(RbmixError, match="not those of its data_hash"):
-            regression_gate.rerun(kept, tmp_path / "kept.csv", **how)
+            regression_gate.rerun(baseline_plan(kept, path), kept, path)
 
 
 def found(verdict: Verdict) -> dict[str, str]:
@@ -240,7 +241,7 @@ def found(verdict: Verdict) -> dict[str, str]:
 
 def test_the_same_run_is_not_worse(run, path: Path) -> None:
     """Every check is asked, none finds anything, and nothing differs."""
-    verdict = judged(path, baselines.read(path), run)
+    verdict = compare(path, baselines.read(path), run)
     names = ["protocol", "weights", "clean logits", "clean", "eps 1/255", "eps 2/255", "flags"]
     assert [check.name for check in verdict.checks] == names
     assert (found(verdict), verdict.notes) == ({}, [])
@@ -257,7 +258,7 @@ def test_with_the_same_weights_images_are_counted(
     assert levels[2] == levels[5] == 1
     levels[2] = levels[5] = changed
     now = make_run(levels, [False] + [True] * 19, **HEADER)
-    verdict = judged(path, baselines.read(path), now, tolerance=tolerance)
+    verdict = compare(path, baselines.read(path), now, tolerance=tolerance)
     eps = "eps 2/255" if changed == 2 else "eps 1/255"
     assert found(verdict).keys() == ({eps} if tolerance < 2 else set())
     assert all(words in worse and "(20, 50)" in worse for worse in found(verdict).values())
@@ -270,7 +271,7 @@ def test_close_calls_do_not_count(run, make_run, tmp_path: Path) -> None:
     levels = [2] + [0, 1, 2] * 6 + [2]
     levels[2] = levels[5] = 2
     now = make_run(levels, [False] + [True] * 19, **HEADER)
-    verdict = judged(tmp_path / "x.csv", kept, now, tolerance=0)
+    verdict = compare(tmp_path / "x.csv", kept, now, tolerance=0)
     assert found(verdict) == {}
     assert {check.name: check.close for check in verdict.checks}["eps 2/255"] == 2
 
@@ -281,13 +282,13 @@ def test_other_weights_are_tested(make_run, tmp_path: Path, lost: int, gained: i
     before = make_run([2] * 30 + [0] * 30, spatial="external", **HEADER)
     after = [0] * lost + [2] * (30 - lost) + [2] * gained + [0] * (30 - gained)
     now = make_run(after, spatial="external", checkpoint_hash="other", **HEADER)
-    verdict = judged(tmp_path / "x.csv", kept_of(before), now)
+    verdict = compare(tmp_path / "x.csv", kept_of(before), now)
     p = binomtest(lost, lost + gained, alternative="greater").pvalue
     # The clean images are the same ones: of three tests two have this p.
     assert comparison.mcnemar(lost, gained) == pytest.approx(p)
     assert found(verdict).keys() == ({"eps 1/255", "eps 2/255"} if 3 * p < 0.05 else set())
     assert verdict.checks[2].skipped == "the weights differ"
-    assert judged(tmp_path / "x.csv", kept_of(before), now, tolerance=40).worse == []
+    assert compare(tmp_path / "x.csv", kept_of(before), now, tolerance=40).worse == []
 
 
 def test_a_kept_checkpoint_may_not_change(run, make_run, tmp_path: Path) -> None:
@@ -295,8 +296,8 @@ def test_a_kept_checkpoint_may_not_change(run, make_run, tmp_path: Path) -> None
     levels = [2] + [0, 1, 2] * 6 + [2]
     now = make_run(levels, [False] + [True] * 19, checkpoint_hash="other", **HEADER)
     place = tmp_path / "x.csv"
-    assert found(judged(place, kept_of(run), now)).keys() == {"weights"}
-    assert found(judged(place, kept_of(run), now, replaced=True)) == {}
+    assert found(compare(place, kept_of(run), now)).keys() == {"weights"}
+    assert found(compare(place, kept_of(run), now, replaced=True)) == {}
 
 
 def test_protocol_logits_flags_and_versions(run, make_run, tmp_path: Path) -> None:
@@ -308,7 +309,7 @@ def test_protocol_logits_flags_and_versions(run, make_run, tmp_path: Path) -> No
     now = make_run(levels, [False] + [True] * 19, versions=versions, **header)
     now.table.loc[3, "margin"] *= 1.1
     kept = kept_of(make_run(levels, [False] + [True] * 19, **HEADER | {"diagnostics": SOUND}))
-    verdict = judged(tmp_path / "x.csv", kept, now)
+    verdict = compare(tmp_path / "x.csv", kept, now)
     worse = found(verdict)
     assert worse.keys() == {"protocol", "clean logits", "flags"}
     assert "from 'pgd restarts=5 steps=40' to 'pgd restarts=5 steps=3'" in worse["protocol"]
@@ -386,11 +387,13 @@ def test_power_agrees_with_simulation(share: float) -> None:
     random = np.random.default_rng(0)
     lost = random.random((4000, 64)) < share
     same = (lost.sum(1) > 1).mean()
-    assert comparison.notices(64, share) == pytest.approx(same, abs=0.03)
+    assert comparison.power_same_weights(64, share) == pytest.approx(same, abs=0.03)
     gained = ~lost & (random.random((4000, 64)) < 0.02 / (1 - share))
     pairs = list(zip(lost.sum(1).tolist(), gained.sum(1).tolist(), strict=True))
     red = [a - b > 1 and 4 * comparison.mcnemar(a, b) < 0.05 for a, b in pairs]
-    assert comparison.finds(64, share, 0.02, levels=4) == pytest.approx(np.mean(red), abs=0.03)
+    assert comparison.power_other_weights(64, share, 0.02, levels=4) == pytest.approx(
+        np.mean(red), abs=0.03
+    )
 
 
 def test_the_stated_power_is_what_is_computed(checkout: Path) -> None:
@@ -400,6 +403,8 @@ def test_the_stated_power_is_what_is_computed(checkout: Path) -> None:
     assert len(table) == 6
     for row in table:
         share, *stated = [int(cell.removesuffix(" % ")) / 100 for cell in row.split("|")[1:-1]]
-        found = [comparison.notices(60, share)]
-        found += [comparison.finds(64, share, gained, levels=4) for gained in (0.0, 0.05)]
+        found = [comparison.power_same_weights(60, share)]
+        found += [
+            comparison.power_other_weights(64, share, gained, levels=4) for gained in (0.0, 0.05)
+        ]
         assert stated == [round(p, 2) for p in found]

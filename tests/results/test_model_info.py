@@ -161,8 +161,8 @@ def test_what_is_exported_can_be_read(save, tmp_path: Path, capsys) -> None:
         assert rbmix(capsys, "export", path, *words)[0] == 0
         read = model_info.read(tmp_path / "mi" / "cifar10" / folder / "Me2025.json")
         assert (read.norm, read.entry.eps, read.model_id) == (norm, "1/255", "Me2025")
-        assert model_info.share(read.entry.autoattack_acc) == 0.75
-        assert model_info.share(read.entry.clean_acc) == 1.0
+        assert model_info.parse_percent(read.entry.autoattack_acc) == 0.75
+        assert model_info.parse_percent(read.entry.clean_acc) == 1.0
     assert len(side_by_side.entries(tmp_path / "mi")) == 2
 
 

@@ -36,7 +36,7 @@ def test_same_run_same_bytes(tmp_path: Path, make_run) -> None:
 
 def test_survival_falls_along_the_grid(make_run) -> None:
     """Clean-correct and not broken, at 0 and at every epsilon."""
-    survived = make_run([0, 1, 2, 2], [True, True, True, False]).survived()
+    survived = make_run([0, 1, 2, 2], [True, True, True, False]).standing()
     assert survived.to_dict("list") == {
         "0": [True, True, True, False],
         "1/255": [False, True, True, False],

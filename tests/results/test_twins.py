@@ -61,3 +61,15 @@ def test_the_largest_of_each_group(sets: list[str], expected: dict[str, str]) ->
     """Of equals the first; groups in order of appearance."""
     found = twins.largest(sets, lambda one: one[0], len)
     assert list(found.items()) == list(expected.items())
+
+
+def test_threads_do_not_make_another_device(make_run) -> None:
+    """Only rounding depends on their number; a graphics card is another device."""
+    one, eight, card = (
+        make_run([0], device=device).header
+        for device in ("cpu (threads: 1)", "cpu (threads: 8)", "cuda (x)")
+    )
+    assert twins.key(one) == twins.key(eight)
+    assert twins.are_same(one, eight)
+    assert not twins.are_same(one, card)
+    assert twins.without_threads("cpu (threads: 8)") == "cpu"

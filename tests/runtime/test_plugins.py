@@ -163,8 +163,8 @@ def test_two_packages_of_one_name(package) -> None:
     """Which of them is meant cannot be told; the others still can be."""
     package("other", "[robustbench_mix.models]\nflatnet = fakepack:net\nsecond = fakepack:net\n")
     with pytest.raises(RbmixError, match="fakepack 1.2 and other 1.2: several packages"):
-        registry.parse("flatnet").published()
-    net = registry.parse("second").published().model
+        registry.parse("flatnet").load_pretrained()
+    net = registry.parse("second").load_pretrained().model
     assert net(torch.zeros(1, 1, 8, 8)).shape == (1, 10)
 
 
@@ -187,6 +187,6 @@ def test_they_are_listed(package, capsys) -> None:
 
 def test_nothing_is_registered_without_packages() -> None:
     """The groups are empty where nobody fills them."""
-    assert {kind: plugins.packages(kind) for kind in plugins.GROUPS} == {
+    assert {kind: plugins.registering_packages(kind) for kind in plugins.GROUPS} == {
         "algorithm": {}, "model": {},
     }  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 import re
 import subprocess
 import sys
@@ -14,13 +15,13 @@ from pathlib import Path
 import pytest
 
 from robustbench_mix import cli
-from robustbench_mix.config.specs import ModelSpec
+from robustbench_mix.config.model import ModelSpec
 from robustbench_mix.data import loaders
 from robustbench_mix.models import factory
 from robustbench_mix.results import records
 from robustbench_mix.runtime import progress
-from robustbench_mix.runtime.pace import Pace, duration
-from robustbench_mix.runtime.progress import _Lines
+from robustbench_mix.runtime.pace import Pace, format_duration
+from robustbench_mix.runtime.progress import _PlainLines
 
 
 class Clock:
@@ -37,7 +38,7 @@ def ran(pace: Pace, clock: Clock, work: float, seconds: float, steps: int = 50) 
     """So much work at an even speed."""
     for _ in range(steps):
         clock.now += seconds / steps
-        pace.see(pace.done + work / steps)
+        pace.update(pace.done + work / steps)
 
 
 def test_time_left_is_that_of_the_rest() -> None:
@@ -80,14 +81,14 @@ def test_the_share_does_not_fall_when_there_is_more_to_do() -> None:
     """Nor does it say 100 % before the end."""
     clock = Clock()
     pace = Pace(100, clock=clock)
-    pace.see(60)
-    pace.see(61, total=1000)
+    pace.update(60)
+    pace.update(61, total=1000)
     assert pace.percent == 60
-    pace.see(999)
+    pace.update(999)
     assert pace.percent == 99
-    pace.see(999.9)
+    pace.update(999.9)
     assert pace.percent == 99
-    pace.see(1000)
+    pace.update(1000)
     assert pace.percent == 100
 
 
@@ -118,13 +119,13 @@ def test_a_long_run_is_measured_in_little_memory() -> None:
 )
 def test_durations_in_words(seconds: float, words: str) -> None:
     """One number and its unit."""
-    assert duration(seconds) == words
+    assert format_duration(seconds) == words
 
 
 def spoken(capsys, seconds: float, step: float, speak: Callable[[float], float]) -> list[float]:
     """When lines are said in a run of so many seconds, `speak(now)` being how much is done."""
     clock = Clock()
-    lines = _Lines("attacking", Pace(seconds, clock=clock))
+    lines = _PlainLines("attacking", Pace(seconds, clock=clock))
     times = []
     now = 0.0
     while now < seconds:
@@ -173,9 +174,9 @@ def test_plain_lines_without_a_terminal(capsys) -> None:
 
 def test_a_step_that_takes_long_is_no_silence(capsys, monkeypatch) -> None:
     """A clock speaks when the work does not."""
-    monkeypatch.setattr(progress, "PATIENCE", 0.05)
-    monkeypatch.setattr(progress, "BETWEEN", 0.2)
-    with progress.bar("attacking", 10) as update:
+    monkeypatch.setattr(progress, "PATIENCE_SECONDS", 0.05)
+    monkeypatch.setattr(progress, "LINE_INTERVAL_SECONDS", 0.2)
+    with progress.progress_bar("attacking", 10) as update:
         time.sleep(0.9)
         said = capsys.readouterr().err.splitlines()
         update(10)
@@ -183,32 +184,56 @@ def test_a_step_that_takes_long_is_no_silence(capsys, monkeypatch) -> None:
     assert set(said) == {"attacking: 0 %"}
 
 
+def test_nothing_is_shown_until_the_edge_asks(capsys, monkeypatch) -> None:
+    """A program that only imports the package sees no message, and no bar."""
+    monkeypatch.setattr(progress.logger, "handlers", [])
+    progress.logger.setLevel(logging.NOTSET)
+    module = logging.getLogger("robustbench_mix.training.loop")
+    module.info("hidden")
+    assert progress.is_quiet()
+    progress.set_quiet(False)
+    module.info("100 % shown")
+    progress.set_quiet(True)
+    module.info("hidden")
+    assert capsys.readouterr() == ("", "100 % shown\n")
+
+
+def test_the_level_is_restored(capsys) -> None:
+    """After a silent block, and after a silent block inside it."""
+    with progress.silenced():
+        with progress.silenced():
+            pass
+        progress.logger.info("hidden")
+    progress.logger.info("shown")
+    assert capsys.readouterr().err == "shown\n"
+
+
 def test_what_takes_long_is_said(capsys, monkeypatch) -> None:
     """And what does not is not; nor under --quiet."""
-    monkeypatch.setattr(progress, "PATIENCE", 0.2)
-    with progress.doing("reading"):
+    monkeypatch.setattr(progress, "PATIENCE_SECONDS", 0.2)
+    with progress.report_if_slow("reading"):
         pass
     assert capsys.readouterr().err == ""
-    with progress.doing("reading"):
+    with progress.report_if_slow("reading"):
         time.sleep(0.5)
     assert capsys.readouterr().err == "reading\n"
-    monkeypatch.setattr(progress, "BETWEEN", 0.3)
-    with progress.doing("reading"):
+    monkeypatch.setattr(progress, "LINE_INTERVAL_SECONDS", 0.3)
+    with progress.report_if_slow("reading"):
         time.sleep(1.1)
     first, *others = capsys.readouterr().err.splitlines()
     assert first == "reading"
     assert others
     assert all(re.fullmatch("reading: [0-9]+ s so far", line) for line in others)
-    with progress.silenced(), progress.doing("reading"):
+    with progress.silenced(), progress.report_if_slow("reading"):
         time.sleep(0.4)
     assert capsys.readouterr().err == ""
 
 
 def test_of_several_each_says_little(capsys, monkeypatch) -> None:
     """One line every so often behind its tag, tenths or not."""
-    monkeypatch.setattr(progress, "_tag", "[1/2]")
+    monkeypatch.setattr(progress._handler, "prefix", "[1/2]")
     clock = Clock()
-    lines = _Lines("attacking", Pace(100, clock=clock))
+    lines = _PlainLines("attacking", Pace(100, clock=clock))
     for now in range(1, 100):
         clock.now = 100.0 + now
         lines(now)
@@ -227,7 +252,7 @@ def test_a_terminal_has_a_bar(monkeypatch) -> None:
     screen = Terminal()
     monkeypatch.setattr("sys.stderr", screen)
     monkeypatch.setenv("TERM", "xterm")
-    with progress.bar("attacking", 100, done=30) as update:
+    with progress.progress_bar("attacking", 100, done=30) as update:
         for done in range(31, 101):
             update(done, "square")
     assert "100 % (square)" in screen.getvalue()
@@ -235,7 +260,7 @@ def test_a_terminal_has_a_bar(monkeypatch) -> None:
 
 def test_what_commands_wait_for_is_said(tmp_path: Path, make_run, monkeypatch, capsys) -> None:
     """Before it is done: reading, testing, drawing; and nothing under --quiet."""
-    monkeypatch.setattr(progress, "PATIENCE", 0.0)
+    monkeypatch.setattr(progress, "PATIENCE_SECONDS", 0.0)
     monkeypatch.chdir(tmp_path)
     run = make_run([0, 1, 2])
     records.write(run, records.run_path(tmp_path / "results", run.header, "k"))
@@ -253,7 +278,7 @@ def test_what_commands_wait_for_is_said(tmp_path: Path, make_run, monkeypatch, c
 
 def test_reading_and_building_are_said(monkeypatch, capsys) -> None:
     """A data set, and a network."""
-    monkeypatch.setattr(progress, "PATIENCE", 0.0)
+    monkeypatch.setattr(progress, "PATIENCE_SECONDS", 0.0)
     digits = loaders.load("digits")
     factory.build(ModelSpec("resnet14_w4"), factory.shape_of(digits), *digits.statistics())
     lines = capsys.readouterr().err.splitlines()

@@ -11,19 +11,19 @@ import pytest
 import torch
 from torch import nn
 
-from robustbench_mix.attacks.base import Target
-from robustbench_mix.config.specs import ModelSpec
+from robustbench_mix.attacks.counted_model import CountedModel
+from robustbench_mix.config.model import ModelSpec
 from robustbench_mix.config.training import recipe_for
 from robustbench_mix.data import loaders
 from robustbench_mix.models import factory
 from robustbench_mix.models.checkpoint import weights_hash
-from robustbench_mix.runtime.devices import TRAINING_THREADS, conditions, training_threads
+from robustbench_mix.runtime.devices import TRAINING_THREADS, compute_environment, training_threads
 from robustbench_mix.runtime.threads import (
-    EVERY_SECONDS,
-    ThreadChoice,
-    _gradient,
-    candidates,
-    chosen_threads,
+    INTERVAL_SECONDS,
+    ThreadTuner,
+    _gradient_step,
+    thread_counts,
+    tune_threads,
 )
 from robustbench_mix.training.classifier import train
 
@@ -56,7 +56,7 @@ class Machine:
 
 def test_candidates_are_halves() -> None:
     """From all threads down to one."""
-    assert [candidates(most) for most in (0, 1, 2, 6, 16)] == [
+    assert [thread_counts(most) for most in (0, 1, 2, 6, 16)] == [
         [1], [1], [2, 1], [6, 3, 1], [16, 8, 4, 2, 1],
     ]  # fmt: skip
 
@@ -64,9 +64,9 @@ def test_candidates_are_halves() -> None:
 def test_an_attack_on_one_thread_of_two() -> None:
     """The target asks before each forward pass, also of a part of the batch."""
     torch.set_num_threads(2)
-    target = Target(nn.Sequential(nn.Flatten(), nn.Linear(12, 3)).requires_grad_(False))
+    target = CountedModel(nn.Sequential(nn.Flatten(), nn.Linear(12, 3)).requires_grad_(False))
     asked = []
-    with chosen_threads(target):
+    with tune_threads(target):
         target.before_pass = lambda x: asked.append(len(x))
         target(IMAGES)
         target.take(torch.tensor([True, False]))(IMAGES[:1])
@@ -76,7 +76,7 @@ def test_an_attack_on_one_thread_of_two() -> None:
 def test_the_fastest_is_taken_and_asked_for_again() -> None:
     """A neighbour that comes and goes changes the choice, not more often than now and then."""
     machine = Machine({4: 0.1, 2: 0.2, 1: 0.4})
-    choose = ThreadChoice(machine.step, 4, machine.clock)
+    choose = ThreadTuner(machine.step, 4, machine.clock)
     choose(IMAGES)
     assert torch.get_num_threads() == 4
     machine.seconds = {4: 2.0, 2: 0.6, 1: 0.4}
@@ -92,13 +92,13 @@ def test_the_fastest_is_taken_and_asked_for_again() -> None:
     machine.now = choose.due
     choose(IMAGES)
     assert torch.get_num_threads() == 4
-    assert choose.due - machine.now == pytest.approx(max(EVERY_SECONDS, 2.8 / 0.02))
+    assert choose.due - machine.now == pytest.approx(max(INTERVAL_SECONDS, 2.8 / 0.02))
 
 
 def test_one_thread_leaves_no_choice() -> None:
     """Nothing is timed."""
     machine = Machine({1: 1.0})
-    ThreadChoice(machine.step, 1, machine.clock)(IMAGES)
+    ThreadTuner(machine.step, 1, machine.clock)(IMAGES)
     assert machine.steps == 0
 
 
@@ -106,11 +106,11 @@ def test_choosing_leaves_no_trace() -> None:
     """Threads, gradients, flags and random numbers are as before."""
     torch.set_num_threads(2)
     net = nn.Sequential(nn.Flatten(), nn.Dropout(0.5), nn.Linear(12, 3)).requires_grad_(False)
-    target = Target(net)
+    target = CountedModel(net)
     torch.manual_seed(3)
     expected = torch.rand(2)
     torch.manual_seed(3)
-    with chosen_threads(target):
+    with tune_threads(target):
         assert target.before_pass is not None
         target.before_pass(IMAGES)
     assert target.before_pass is None
@@ -127,9 +127,9 @@ def test_a_network_without_gradients_has_a_choice_too() -> None:
         def forward(self, x: torch.Tensor) -> torch.Tensor:
             return x.detach().flatten(1)
 
-    choice = ThreadChoice(partial(_gradient, Target(Cut())), 2)
+    choice = ThreadTuner(partial(_gradient_step, CountedModel(Cut())), 2)
     choice(IMAGES)
-    assert choice.due > time.perf_counter() + EVERY_SECONDS / 2
+    assert choice.due > time.perf_counter() + INTERVAL_SECONDS / 2
 
 
 @pytest.mark.parametrize("spatial", ["learned", "frozen"])
@@ -165,7 +165,7 @@ def test_a_timed_step_has_the_dtype_of_the_network() -> None:
             logits: torch.Tensor = self.net(x.flatten(1))
             return logits
 
-    with chosen_threads(target := Target(Double())):
+    with tune_threads(target := CountedModel(Double())):
         target(IMAGES)
     assert set(seen) == {torch.float64}
     assert len(seen) > 2  # the steps, and the pass itself
@@ -175,5 +175,5 @@ def test_a_training_says_how_many_threads_it_had() -> None:
     """Not how many there were."""
     torch.set_num_threads(2)
     with training_threads(CPU):
-        assert conditions(CPU)["device"] == f"cpu (threads: {TRAINING_THREADS})"
-    assert conditions(CPU)["device"] == "cpu (threads: 2)"
+        assert compute_environment(CPU)["device"] == f"cpu (threads: {TRAINING_THREADS})"
+    assert compute_environment(CPU)["device"] == "cpu (threads: 2)"

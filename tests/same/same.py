@@ -34,12 +34,18 @@ from pathlib import Path
 import torch
 
 from robustbench_mix.config import protocols
+from robustbench_mix.config.model import ModelSpec
 from robustbench_mix.config.protocols import Protocol
+from robustbench_mix.config.training import Training
 from robustbench_mix.data import loaders
 from robustbench_mix.data.dataset import Dataset
-from robustbench_mix.evaluation import fast, plan
-from robustbench_mix.evaluation.evaluate import Evaluation, evaluate, task
+from robustbench_mix.evaluation import search_model
+from robustbench_mix.evaluation.evaluate import Evaluation
 from robustbench_mix.evaluation.identity import Label
+from robustbench_mix.evaluation.inputs import Inputs
+from robustbench_mix.evaluation.load_model import train_model
+from robustbench_mix.evaluation.pending_run import make_run, pending_run
+from robustbench_mix.evaluation.plan import attack_plan, trained_model
 from robustbench_mix.results.agreement import (
     SEEDS,
     bracket,
@@ -51,7 +57,7 @@ from robustbench_mix.results.agreement import (
 from robustbench_mix.results.markdown import head, line
 from robustbench_mix.results.records import Run
 from robustbench_mix.runtime import progress
-from robustbench_mix.training.load_or_train import Obtained
+from robustbench_mix.training.load_or_train import TrainedModel
 
 MODEL = "resnet14_w4"
 NETWORKS = ("learned", "frozen", "learned adversarial", "frozen adversarial")
@@ -141,14 +147,14 @@ def comparisons() -> list[Comparison]:
 @contextmanager
 def under(condition: Condition) -> Iterator[None]:
     """Compute as the condition says within the block."""
-    threads, has_bfloat16 = torch.get_num_threads(), fast.has_fast_bfloat16
+    threads, has_bfloat16 = torch.get_num_threads(), search_model.has_fast_bfloat16
     torch.set_num_threads(condition.threads)
-    fast.has_fast_bfloat16 = lambda _: condition.search == "bf16"
+    search_model.has_fast_bfloat16 = lambda _: condition.search == "bf16"
     try:
         yield
     finally:
         torch.set_num_threads(threads)
-        fast.has_fast_bfloat16 = has_bfloat16
+        search_model.has_fast_bfloat16 = has_bfloat16
 
 
 class Bench:
@@ -161,12 +167,10 @@ class Bench:
         self.label = Label(MODEL, spatial, "learned", 0)
         self.dataset, self.out = dataset, out / network.replace(" ", "-")
         self.protocol = protocols.load(attack, dataset.name)
-        with under(Condition()):
-            self.obtained = plan.train(
-                model=MODEL, spatial=spatial, channel="learned", seed=0, dataset=dataset.name,
-                training=plan.Training(epochs, adversarial=bool(adversarial)),
-                device="cpu", quiet=True,
-            )  # fmt: skip
+        training = Training(epochs, adversarial=bool(adversarial))
+        model = trained_model(ModelSpec(MODEL, spatial), training)
+        with under(Condition()), progress.silenced():
+            self.trained = train_model(model, dataset, torch.device("cpu"))
 
     def run(
         self, condition: Condition, images: int, eps: list[str] | None = None, seed: int = 0
@@ -174,17 +178,18 @@ class Bench:
         """The run of this network under a condition, read if it is there."""
         grid = self.protocol.eps if eps is None else tuple(protocols.parse_grid(eps, "linf"))
         protocol: Protocol = replace(self.protocol, eps=grid)
-        model = copy.deepcopy(self.obtained.model)
+        model = copy.deepcopy(self.trained.model)
         if condition.search == "fp64":
             model = model.double()
         with under(condition), progress.silenced():
-            asked = task(
+            asked = pending_run(
                 replace(self.label, seed=seed),
-                Obtained(model, Path(), self.obtained.header, 0.0), self.dataset,
-                protocol, self.out / condition.name, torch.device(condition.device),
-                examples=images, batch_size=condition.batch,
+                TrainedModel(model, Path(), self.trained.header, 0.0),
+                Inputs(self.dataset, images, torch.device(condition.device)),
+                attack_plan(protocol), self.out / condition.name, batch_size=condition.batch,
             )  # fmt: skip
-            return evaluate(asked)
+            run, reused = make_run(asked)
+            return Evaluation(run, asked.path, reused)
 
     def undecided(self, image: int, eps: str, standing: Condition) -> bool:
         """Whether the attack's draws decide about an image under this condition."""

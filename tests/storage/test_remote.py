@@ -77,7 +77,7 @@ def test_what_is_there_is_not_done_again(url: str, tmp_path: Path, monkeypatch, 
 def test_an_object_store(store: str, home: Path) -> None:
     """What is written there is seen, what is removed is gone, what stays here is not sent."""
     system = fsspec.filesystem("memory")
-    folder = remote.folder(store)
+    folder = remote.local_folder(store)
     files.check_writable(folder)
     assert not system.exists("/bucket/results/.writable")
     files.write_text(folder / "runs" / "a.json", "one")
@@ -86,17 +86,17 @@ def test_an_object_store(store: str, home: Path) -> None:
     assert system.ls("/bucket/results/runs", detail=False) == ["/bucket/results/runs/a.json"]
     system.pipe("/bucket/results/runs/a.json", b"other")
     system.pipe("/bucket/results/runs/b.json", b"two")
-    assert remote.folder(store + "/") == folder
+    assert remote.local_folder(store + "/") == folder
     assert (folder / "runs" / "a.json").read_text() == "other"
     assert (folder / "runs" / "b.json").read_text() == "two"
     files.remove(folder / "runs" / "b.json")
     assert not system.exists("/bucket/results/runs/b.json")
     system.rm("/bucket/results/runs/a.json")
-    remote.folder(store)
+    remote.local_folder(store)
     assert not (folder / "runs" / "a.json").exists()
     assert (folder / "runs" / "a.partial.json").exists()
-    assert remote.spelled(folder) == store
-    assert remote.name(folder / "runs" / "x") == f"{store}/runs/x"
+    assert remote.portable_name(folder) == store
+    assert remote.display_name(folder / "runs" / "x") == f"{store}/runs/x"
 
 
 def test_what_leads_elsewhere_is_not_fetched(store: str, home: Path) -> None:
@@ -104,16 +104,16 @@ def test_what_leads_elsewhere_is_not_fetched(store: str, home: Path) -> None:
     system = fsspec.filesystem("memory")
     for name in (".url", ".listing.json", "runs/.hidden", "checkpoints/big.safetensors"):
         system.pipe(f"/bucket/results/{name}", b"evil")
-    folder = remote.folder(store)
+    folder = remote.local_folder(store)
     assert sorted(path.name for path in folder.rglob("*")) == [".listing.json", ".url"]
     assert (folder / ".url").read_text() == store
-    assert not remote._is_ours("../../outside")
-    assert not remote._is_ours("runs/../../outside")
+    assert not remote._is_result("../../outside")
+    assert not remote._is_result("runs/../../outside")
 
 
 def test_a_failing_store_leaves_nothing_here(store: str, home: Path, monkeypatch) -> None:
     """What could not be written there is not here either: the two never differ."""
-    folder = remote.folder(store)
+    folder = remote.local_folder(store)
 
     def full(*args, **words):
         raise OSError(28, "No space left on device")

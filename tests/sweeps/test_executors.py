@@ -16,9 +16,10 @@ import torch
 
 from robustbench_mix import cli
 from robustbench_mix.errors import RbmixError
+from robustbench_mix.runtime import progress
 from robustbench_mix.sweeps.executors import choose
-from robustbench_mix.sweeps.executors.processes import in_processes
-from robustbench_mix.sweeps.scheduler import unnoted
+from robustbench_mix.sweeps.executors.processes import run_in_processes
+from robustbench_mix.sweeps.scheduler import ignore_state
 
 pytestmark = pytest.mark.default
 
@@ -50,12 +51,12 @@ PER_PROCESS = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="n
 
 
 @pytest.fixture
-def pieces(monkeypatch: pytest.MonkeyPatch):
-    """The module of small pieces, which workers can import too."""
+def tasks(monkeypatch: pytest.MonkeyPatch):
+    """The module of small tasks, which workers can import too."""
     monkeypatch.syspath_prepend(str(FAULTS))
-    import pieces
+    import tasks
 
-    return pieces
+    return tasks
 
 
 @pytest.fixture
@@ -106,6 +107,8 @@ def test_workers_leave_what_one_process_leaves(here: Path, monkeypatch, capsys) 
     """With as many threads each: the same plan, checkpoints, records and leaderboards."""
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "1800000000")
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    # On a busy machine planning may take long enough to be announced.
+    monkeypatch.setattr(progress, "PATIENCE_SECONDS", 600.0)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     left = {}
@@ -120,7 +123,7 @@ def test_workers_leave_what_one_process_leaves(here: Path, monkeypatch, capsys) 
         assert left["2"] == left["1"]
         assert sum(name.startswith("runs/") for name in left["1"]) == 4
         assert {"leaderboard.csv", "leaderboard.md", "unshuffle.md"} < left["1"].keys()
-        # A line says which piece it is about, and no bar runs across it.
+        # A line says which task it is about, and no bar runs across it.
         lines = [line for line in said.splitlines() if line]
         assert all(line.startswith("[") for line in lines), lines
         assert sum(line.endswith("/8] done") for line in lines) == 8
@@ -129,7 +132,7 @@ def test_workers_leave_what_one_process_leaves(here: Path, monkeypatch, capsys) 
         words = ["--workers", "2", "--out", "results2", "--json"]
         assert cli.main(["sweep", "tiny.toml", *words]) == 0
         found = capsys.readouterr()
-        assert all(piece["done"] for piece in json.loads(found.out)["pieces"])
+        assert all(task["done"] for task in json.loads(found.out)["pieces"])
         assert found.err == ""
         assert kept(here / "results2") == left["2"]
     finally:
@@ -137,64 +140,64 @@ def test_workers_leave_what_one_process_leaves(here: Path, monkeypatch, capsys) 
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_a_piece_waits_for_what_it_needs(pieces, tmp_path: Path, workers: int) -> None:
+def test_a_task_waits_for_what_it_needs(tasks, tmp_path: Path, workers: int) -> None:
     """And for whoever makes the same; others go ahead meanwhile."""
     asked = [
-        pieces.Piece("train", makes="net"),
-        pieces.Piece("again", makes="net"),
-        pieces.Piece("attack", needs=("net",)),
-        pieces.Piece("other"),
+        tasks.Task("train", makes="net"),
+        tasks.Task("again", makes="net"),
+        tasks.Task("attack", needs=("net",)),
+        tasks.Task("other"),
     ]
-    do = partial(pieces.do, folder=tmp_path)
-    assert choose.local(workers).run(asked, do, unnoted) == []
-    done = {one.words: (tmp_path / one.words).read_text().split() for one in asked}
+    do = partial(tasks.do, folder=tmp_path)
+    assert choose.local_executor(workers).run(asked, do, ignore_state) == []
+    done = {one.description: (tmp_path / one.description).read_text().split() for one in asked}
     for first, second in (("train", "again"), ("again", "attack")):
         assert float(done[first][1]) <= float(done[second][0])
     assert len({pid for _, _, pid, _ in done.values()}) == workers
 
 
-def test_workers_share_the_cores(pieces, tmp_path: Path, monkeypatch) -> None:
+def test_workers_share_the_cores(tasks, tmp_path: Path, monkeypatch) -> None:
     """Unless OMP_NUM_THREADS says how many threads each process takes."""
     threads = torch.get_num_threads()
-    do = partial(pieces.do, folder=tmp_path)
+    do = partial(tasks.do, folder=tmp_path)
     try:
         torch.set_num_threads(4)
         for fixed, wanted in ((None, "2"), ("4", "4")):
             monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
             if fixed:
                 monkeypatch.setenv("OMP_NUM_THREADS", fixed)
-            assert in_processes([pieces.Piece("a")], do, workers=2) == []
+            assert run_in_processes([tasks.Task("a")], do, workers=2) == []
             assert (tmp_path / "a").read_text().split()[3] == wanted
     finally:
         torch.set_num_threads(threads)
 
 
-def test_each_worker_sees_one_gpu(pieces, tmp_path: Path, monkeypatch) -> None:
+def test_each_worker_sees_one_gpu(tasks, tmp_path: Path, monkeypatch) -> None:
     """In turn; this process sees what it saw before, and without GPUs nothing is said of them."""
-    do = partial(pieces.do, folder=tmp_path)
+    do = partial(tasks.do, folder=tmp_path)
     for before in (None, "4,7"):
         monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
         if before:
             monkeypatch.setenv("CUDA_VISIBLE_DEVICES", before)
-        asked = [pieces.Piece(name, "card") for name in "ab"]
-        assert in_processes(asked, do, workers=2, cards=["4", "7"]) == []
+        asked = [tasks.Task(name, "card") for name in "ab"]
+        assert run_in_processes(asked, do, workers=2, cards=["4", "7"]) == []
         assert {(tmp_path / name).read_text() for name in "ab"} == {"4", "7"}
         assert os.environ.get("CUDA_VISIBLE_DEVICES") == before
-        assert in_processes(asked[:1], do, workers=1) == []
+        assert run_in_processes(asked[:1], do, workers=1) == []
         assert (tmp_path / "a").read_text() == (before or "none")
 
 
-def test_a_worker_that_dies_fails_its_piece_alone(pieces, tmp_path: Path, capsys) -> None:
-    """One line each, in the order of the pieces; what needs it is not tried, the rest is done."""
+def test_a_worker_that_dies_fails_its_task_alone(tasks, tmp_path: Path, capsys) -> None:
+    """One line each, in the order of the tasks; what needs it is not tried, the rest is done."""
     asked = [
-        pieces.Piece("killed", "die", makes="net"),
-        pieces.Piece("small", "fail"),
-        pieces.Piece("attack", needs=("net",)),
-        pieces.Piece("memory", "memory"),
-        pieces.Piece("bug", "raise"),
-        *(pieces.Piece(f"fine{number}") for number in range(4)),
+        tasks.Task("killed", "die", makes="net"),
+        tasks.Task("small", "fail"),
+        tasks.Task("attack", needs=("net",)),
+        tasks.Task("memory", "memory"),
+        tasks.Task("bug", "raise"),
+        *(tasks.Task(f"fine{number}") for number in range(4)),
     ]
-    failures = in_processes(asked, partial(pieces.do, folder=tmp_path), workers=2)
+    failures = run_in_processes(asked, partial(tasks.do, folder=tmp_path), workers=2)
     assert failures == [
         "killed: its worker was killed by signal 9; the same command tries again",
         "small: it is too small",
@@ -206,15 +209,15 @@ def test_a_worker_that_dies_fails_its_piece_alone(pieces, tmp_path: Path, capsys
     assert all((tmp_path / f"fine{number}").exists() for number in range(4))
     said = capsys.readouterr().err
     assert "[1/9] failed: its worker was killed by signal 9" in said
-    assert choose.in_turn(asked[1:4], partial(pieces.do, folder=tmp_path)) == [
+    assert choose.run_in_turn(asked[1:4], partial(tasks.do, folder=tmp_path)) == [
         "small: it is too small", "memory: out of memory",
     ]  # fmt: skip
 
 
 @PER_PROCESS
-def test_no_worker_outlives_a_killed_parent(pieces, tmp_path: Path) -> None:
+def test_no_worker_outlives_a_killed_parent(tasks, tmp_path: Path) -> None:
     """SIGKILL leaves the parent no time to end them: they see to it themselves."""
-    command = [sys.executable, "-P", str(FAULTS / "pieces.py"), str(tmp_path)]
+    command = [sys.executable, "-P", str(FAULTS / "tasks.py"), str(tmp_path)]
     with subprocess.Popen(command, stderr=subprocess.DEVNULL) as parent:
         files = [tmp_path / f"{name}.pid" for name in "ab"]
         wait_until(lambda: all(f.exists() and f.read_text() for f in files), "both at work")
@@ -264,5 +267,5 @@ def test_wrong_numbers_of_workers_are_named(here: Path, capsys, workers: str) ->
     (line,) = capsys.readouterr().err.strip().splitlines()
     assert workers in line
     assert not (here / "results").exists()
-    with pytest.raises(RbmixError, match="at least 1"), choose.running("local", workers=0):
+    with pytest.raises(RbmixError, match="at least 1"), choose.open_executor("local", workers=0):
         pass

@@ -17,7 +17,7 @@ import pytest
 from robustbench_mix import cli
 from robustbench_mix.errors import RbmixError
 from robustbench_mix.sweeps.executors import choose
-from robustbench_mix.sweeps.executors.ray_cluster import Share, share
+from robustbench_mix.sweeps.executors.ray_cluster import TaskResources, resources_per_task
 
 pytestmark = pytest.mark.default
 
@@ -145,22 +145,22 @@ def test_a_killed_node_costs_nothing_but_time(here: Path, monkeypatch) -> None:
     assert found.returncode == 0, found.stderr
     (progress,) = json.loads(found.stdout)["sweeps"]
     assert progress["runner"] == "Ray, 2 nodes"
-    assert {piece["state"] for piece in progress["pieces"]} == {"done"}
+    assert {task["state"] for task in progress["pieces"]} == {"done"}
 
 
 @WITH_RAY
 def test_what_a_killed_node_was_at_is_done_by_another(here: Path, monkeypatch) -> None:
-    """Both nodes have a piece when one is killed: its piece is begun again, and nothing fails."""
+    """Both nodes have a task when one is killed: its task is started again, and nothing fails."""
     script = """
 import sys
 from functools import partial
 from pathlib import Path
-import pieces
-from robustbench_mix.sweeps.executors import choose as runners
-from robustbench_mix.sweeps.scheduler import unnoted
-asked = [pieces.Piece(name, "wait") for name in "ab"]
-with runners.running("ray", address=sys.argv[1], device="cpu") as runner:
-    print(runner.run(asked, partial(pieces.do, folder=Path(sys.argv[2])), unnoted))
+import tasks
+from robustbench_mix.sweeps.executors import choose
+from robustbench_mix.sweeps.scheduler import ignore_state
+asked = [tasks.Task(name, "wait") for name in "ab"]
+with choose.open_executor("ray", address=sys.argv[1], device="cpu") as executor:
+    print(executor.run(asked, partial(tasks.do, folder=Path(sys.argv[2])), ignore_state))
 """
     folders = [str(NODES.parent), os.environ.get("PYTHONPATH", "")]
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, folders)))
@@ -195,7 +195,7 @@ def test_what_a_task_says_and_how_it_fails(here: Path, capsys) -> None:
     """Failures are those of one process; an RbmixError of a question is one here."""
     sys.path.insert(0, str(NODES.parent))
     try:
-        import pieces
+        import tasks
     finally:
         sys.path.pop(0)
     script = """
@@ -203,24 +203,24 @@ import sys
 sys.path.insert(0, sys.argv[1])
 from functools import partial
 from pathlib import Path
-import pieces
-from robustbench_mix.sweeps.executors import choose as runners
-from robustbench_mix.sweeps.scheduler import unnoted
+import tasks
+from robustbench_mix.sweeps.executors import choose
+from robustbench_mix.sweeps.scheduler import ignore_state
 from robustbench_mix.errors import RbmixError
 asked = [
-    pieces.Piece("train", makes="net"),
-    pieces.Piece("attack", needs=("net",)),
-    pieces.Piece("killed", "die", makes="lost"),
-    pieces.Piece("small", "fail"),
-    pieces.Piece("waits", needs=("lost",)),
-    pieces.Piece("memory", "memory"),
-    pieces.Piece("bug", "raise"),
+    tasks.Task("train", makes="net"),
+    tasks.Task("attack", needs=("net",)),
+    tasks.Task("killed", "die", makes="lost"),
+    tasks.Task("small", "fail"),
+    tasks.Task("waits", needs=("lost",)),
+    tasks.Task("memory", "memory"),
+    tasks.Task("bug", "raise"),
 ]
-with runners.running("ray", workers=2, device="cpu") as runner:
-    for line in runner.run(asked, partial(pieces.do, folder=Path(sys.argv[2])), unnoted):
+with choose.open_executor("ray", workers=2, device="cpu") as executor:
+    for line in executor.run(asked, partial(tasks.do, folder=Path(sys.argv[2])), ignore_state):
         print(line)
     try:
-        runner.ask(pieces.do, pieces.Piece("small", "fail"), Path(sys.argv[2]))
+        executor.call(tasks.do, tasks.Task("small", "fail"), Path(sys.argv[2]))
     except RbmixError as error:
         print("refused:", error)
 """
@@ -241,36 +241,36 @@ with runners.running("ray", workers=2, device="cpu") as runner:
     ], done.stderr
     ended, began = ((here / name).read_text().split() for name in ("train", "attack"))
     assert float(ended[1]) <= float(began[0])
-    assert pieces.Piece("train").act == "write"
+    assert tasks.Task("train").act == "write"
 
 
 @pytest.mark.quick
 @pytest.mark.parametrize(
     ("nodes", "workers", "device", "wanted"),
     [
-        ([{"CPU": 2}], None, "auto", Share(1, 0)),
-        ([{"CPU": 2}], 1, "cpu", Share(2, 0)),
-        ([{"CPU": 8}, {"CPU": 3}], 3, "auto", Share(3, 0)),
-        ([{"CPU": 1}, {"CPU": 1}], 1, "auto", Share(1, 0)),
-        ([{"CPU": 1}], 9, "auto", Share(1, 0)),
-        ([{"CPU": 8, "GPU": 4}, {"CPU": 4}], None, "auto", Share(1, 1)),
-        ([{"CPU": 8, "GPU": 4}], 6, "cuda", Share(1, 0.5)),
-        ([{"CPU": 8, "GPU": 4}], 2, "cuda", Share(1, 1)),
-        ([{"CPU": 8, "GPU": 4}], None, "cpu", Share(1, 0)),
+        ([{"CPU": 2}], None, "auto", TaskResources(1, 0)),
+        ([{"CPU": 2}], 1, "cpu", TaskResources(2, 0)),
+        ([{"CPU": 8}, {"CPU": 3}], 3, "auto", TaskResources(3, 0)),
+        ([{"CPU": 1}, {"CPU": 1}], 1, "auto", TaskResources(1, 0)),
+        ([{"CPU": 1}], 9, "auto", TaskResources(1, 0)),
+        ([{"CPU": 8, "GPU": 4}, {"CPU": 4}], None, "auto", TaskResources(1, 1)),
+        ([{"CPU": 8, "GPU": 4}], 6, "cuda", TaskResources(1, 0.5)),
+        ([{"CPU": 8, "GPU": 4}], 2, "cuda", TaskResources(1, 1)),
+        ([{"CPU": 8, "GPU": 4}], None, "cpu", TaskResources(1, 0)),
     ],
 )  # fmt: skip
 def test_the_share_of_a_task(nodes, workers, device, wanted, monkeypatch) -> None:
     """A GPU or a part of one; of processors what a node can give, so that so many find room."""
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
-    assert share(nodes, workers, device) == wanted
+    assert resources_per_task(nodes, workers, device) == wanted
 
 
 @pytest.mark.quick
 def test_omp_num_threads_is_what_a_task_takes(monkeypatch) -> None:
     """As for workers of this machine, but not more than a node has."""
     monkeypatch.setenv("OMP_NUM_THREADS", "3")
-    assert share([{"CPU": 8}], None, "cpu") == Share(3, 0)
-    assert share([{"CPU": 2}], None, "cpu") == Share(2, 0)
+    assert resources_per_task([{"CPU": 8}], None, "cpu") == TaskResources(3, 0)
+    assert resources_per_task([{"CPU": 2}], None, "cpu") == TaskResources(2, 0)
 
 
 @pytest.mark.quick
@@ -285,7 +285,7 @@ def test_omp_num_threads_is_what_a_task_takes(monkeypatch) -> None:
 def test_devices_that_a_cluster_does_not_have(device: str, said: str) -> None:
     """They are named, with what is allowed."""
     with pytest.raises(RbmixError, match="device") as error:
-        share([{"CPU": 4}], None, device)
+        resources_per_task([{"CPU": 4}], None, device)
     assert said in str(error.value)
 
 
@@ -334,7 +334,7 @@ def test_an_address_where_nobody_is(
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
     with (
         pytest.raises(RbmixError, match=rf"^no Ray cluster at {re.escape(address)}: .*{why}"),
-        choose.running("ray", address=address, device="cpu"),
+        choose.open_executor("ray", address=address, device="cpu"),
     ):
         pass
 
@@ -347,9 +347,9 @@ def test_each_gpu_of_this_machine_gets_a_worker(monkeypatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 3)
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-    assert choose.gpus("auto") == choose.gpus("cuda") == ["0", "1", "2"]
-    assert choose.gpus("cuda:1") == choose.gpus("cpu") == []
+    assert choose.visible_gpus("auto") == choose.visible_gpus("cuda") == ["0", "1", "2"]
+    assert choose.visible_gpus("cuda:1") == choose.visible_gpus("cpu") == []
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,5,7")
-    assert choose.gpus("auto") == ["4", "5", "7"]
+    assert choose.visible_gpus("auto") == ["4", "5", "7"]
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
-    assert choose.gpus("auto") == []
+    assert choose.visible_gpus("auto") == []

@@ -10,17 +10,19 @@ import pytest
 import torch
 
 from robustbench_mix import cli
-from robustbench_mix.config.specs import ModelSpec
+from robustbench_mix.config.model import ModelSpec
 from robustbench_mix.errors import RbmixError
-from robustbench_mix.evaluation import plan
+from robustbench_mix.evaluation import evaluate
+from robustbench_mix.evaluation.load_model import check_exists
+from robustbench_mix.evaluation.plan import DataPlan, TrainingPlan, trained_model
 from robustbench_mix.evaluation.resume import Shard
 from robustbench_mix.results import records
 from robustbench_mix.runtime import devices
-from robustbench_mix.sweeps import definition, run
+from robustbench_mix.sweeps import cell_plans, definition
 from robustbench_mix.sweeps import plan as planning
-from robustbench_mix.sweeps.cost_model import Costs
-from robustbench_mix.sweeps.definition import Cell, Puzzle, parse
-from robustbench_mix.sweeps.plan import Piece
+from robustbench_mix.sweeps.cost_model import CostModel
+from robustbench_mix.sweeps.definition import Cell, UnshufflingCell, parse
+from robustbench_mix.sweeps.plan import Task
 
 pytestmark = pytest.mark.default
 
@@ -67,21 +69,23 @@ def test_a_grid_is_every_combination() -> None:
         for spatial in ("learned", "frozen")
     ]
     found = parse({"unshuffle": [{"depth": [2, 3]}]}, "x", {"seeds": [4]})
-    assert found.puzzles == [
-        Puzzle(128, depth, 5, spatial, 4, "digits")
+    assert found.unshuffling_cells == [
+        UnshufflingCell(128, depth, 5, spatial, 4, "digits")
         for depth in (2, 3)
         for spatial in ("learned", "frozen")
     ]
 
 
-@pytest.mark.parametrize("name", definition.names())
+@pytest.mark.parametrize("name", definition.shipped_sweeps())
 def test_shipped_sweeps_can_be_read(name: str) -> None:
     """Each has a summary, and every name in it is known."""
     sweep = definition.load(name, {})
     assert sweep.summary
-    assert sweep.cells or sweep.puzzles
-    for cell in sweep.cells:
-        planning.check(cell)
+    assert sweep.cells or sweep.unshuffling_cells
+    planned = cell_plans.plan_sweep(sweep)
+    for plan in planned.cells:
+        check_exists(plan.training.model)
+    assert len(planned.cells) == len(sweep.cells)
 
 
 @pytest.mark.quick
@@ -151,7 +155,7 @@ def test_a_second_call_does_only_what_is_missing(here: Path, capsys) -> None:
 
 
 def test_what_a_process_killed_at_its_end_left_is_cleared_away(here: Path, capsys) -> None:
-    """A piece that is done is visited once more, for nothing but that."""
+    """A task that is done is visited once more, for nothing but that."""
     assert cli.main(["sweep", "tiny.toml"]) == 0
     records = next(here.rglob("runs/*/*.parquet"))
     decoded = next(here.rglob("unshuffle/*/*.parquet"))
@@ -168,42 +172,42 @@ def test_what_a_process_killed_at_its_end_left_is_cleared_away(here: Path, capsy
 
 def test_the_plan_says_what_is_left_and_how_long(here: Path, capsys, monkeypatch) -> None:
     """Without doing it; estimates are what a step or a pass takes, as often as it is needed."""
-    monkeypatch.setattr(Costs, "_time_training_step", lambda *_: 2.0)
-    monkeypatch.setattr(Costs, "_time_attack_passes", lambda *_: (1.0, 10.0))
+    monkeypatch.setattr(CostModel, "_time_training_step", lambda *_: 2.0)
+    monkeypatch.setattr(CostModel, "_time_attack_passes", lambda *_: (1.0, 10.0))
     words = ["sweep", "tiny.toml", "--plan", "--seeds", "7", "--attacks", "fgsm", "--json"]
     assert cli.main([*words, "--models", "resnet20_w4"]) == 0
-    pieces = json.loads(capsys.readouterr().out)["pieces"]
-    assert [piece["kind"] for piece in pieces] == ["train", "attack"] * 2 + ["unshuffle"] * 2
-    assert all("resnet20_w4" in piece["words"] for piece in pieces[:4])
-    assert not any(piece["done"] for piece in pieces)
+    tasks = json.loads(capsys.readouterr().out)["pieces"]
+    assert [task["kind"] for task in tasks] == ["train", "attack"] * 2 + ["unshuffle"] * 2
+    assert all("resnet20_w4" in task["words"] for task in tasks[:4])
+    assert not any(task["done"] for task in tasks)
     # One batch of 60 images; three passes and a gradient of ten.
-    assert [piece["seconds"] for piece in pieces] == [2, 10 * (3 + 10)] * 2 + [2] * 2
+    assert [task["seconds"] for task in tasks] == [2, 10 * (3 + 10)] * 2 + [2] * 2
     assert not list(here.rglob("*.parquet"))
 
 
-def test_the_pieces_of_a_sweep_are_those_of_the_commands(here: Path, capsys) -> None:
+def test_the_tasks_of_a_sweep_are_those_of_the_commands(here: Path, capsys) -> None:
     """What `rbmix evaluate` has done counts as done."""
     words = ["--model", "resnet14_w4", "--epochs", "1", "--train-examples", "60"]
     assert cli.main(["evaluate", *words, "--attack", "fgsm", "--examples", "10"]) == 0
-    setting = planning.Setting(str(here / "results"), torch.device("cpu"))
-    pieces = planning.plan(definition.load("tiny.toml", {}), setting)
-    done = [(p.kind, p.attack) for p in pieces if p.done and "spatial learned" in p.words]
+    setting = planning.SweepSetting(str(here / "results"), torch.device("cpu"))
+    tasks = planning.plan_tasks(cell_plans.plan_sweep(definition.load("tiny.toml", {})), setting)
+    done = [(p.kind, p.attack) for p in tasks if p.is_done and "spatial learned" in p.description]
     assert ("attack", "fgsm") in done
     assert ("attack", "smoke") not in done
 
 
-def test_a_piece_that_fails_does_not_stop_the_others(here: Path, capsys, monkeypatch) -> None:
+def test_a_task_that_fails_does_not_stop_the_others(here: Path, capsys, monkeypatch) -> None:
     """It is named at the end, with exit code 2."""
     attacked: list[str] = []
-    evaluate = run.plan.evaluate
+    really = evaluate.evaluate
 
-    def failing(**words):
-        attacked.append(words["spatial"])
-        if words["spatial"] == "learned":
+    def failing(plan, results):
+        attacked.append(plan.model.spec.spatial)
+        if plan.model.spec.spatial == "learned":
             raise RbmixError("the training loss became nan")
-        return evaluate(**words)
+        return really(plan, results)
 
-    monkeypatch.setattr(run.plan, "evaluate", failing)
+    monkeypatch.setattr(evaluate, "evaluate", failing)
     assert cli.main(["sweep", "tiny.toml"]) == 2
     out = capsys.readouterr().out
     assert out.count("failed: ") == 2
@@ -235,16 +239,18 @@ def test_wrong_words_are_named(here: Path, capsys, words: list[str], message: st
 
 def test_costs_grow_with_the_work() -> None:
     """Twice the images, twice the time; adversarial training costs more."""
-    from robustbench_mix.config.specs import Adversarial
-    from robustbench_mix.config.training import recipe_for
+    from robustbench_mix.config.training import Adversarial, recipe_for
     from robustbench_mix.models.factory import Shape
 
-    costs = Costs(torch.device("cpu"))
+    costs = CostModel(torch.device("cpu"))
     spec, shape = ModelSpec("resnet14_w4"), Shape(1, 8, 10)
     recipe = recipe_for("resnet", "digits")
-    cost = costs.training(spec, shape, recipe, 640)
-    assert costs.training(spec, shape, recipe, 1280) == pytest.approx(2 * cost)
-    assert costs.training(spec, shape, replace(recipe, adversarial=Adversarial("1/16")), 640) > cost
+    cost = costs.training_seconds(spec, shape, recipe, 640)
+    assert costs.training_seconds(spec, shape, recipe, 1280) == pytest.approx(2 * cost)
+    assert (
+        costs.training_seconds(spec, shape, replace(recipe, adversarial=Adversarial("1/16")), 640)
+        > cost
+    )
 
 
 SPLIT = """
@@ -263,27 +269,27 @@ def test_a_long_attack_is_split_and_joined(here: Path, capsys, monkeypatch) -> N
     (here / "split.toml").write_text(SPLIT)
     monkeypatch.setattr(devices, "CPU_BATCH", 32)  # 128 digits
     assert cli.main(["sweep", "split.toml", "--attacks", "smoke", "--out", "whole"]) == 0
-    monkeypatch.setattr(planning, "LONGEST_SECONDS", 1e-9)
+    monkeypatch.setattr(planning, "MAX_ATTACK_SECONDS", 1e-9)
     capsys.readouterr()
     assert cli.main(["sweep", "split.toml", "--out", "parts", "--plan", "--json"]) == 0
-    pieces = json.loads(capsys.readouterr().out)["pieces"]
+    tasks = json.loads(capsys.readouterr().out)["pieces"]
     # An audit draws its sample from all images: it stays whole.
-    assert [piece["kind"] for piece in pieces] == ["train", "shard", "shard", "attack", "attack"]
-    assert [piece["words"].split(" of")[0] for piece in pieces[1:3]] == ["part 1/2", "part 2/2"]
+    assert [task["kind"] for task in tasks] == ["train", "shard", "shard", "attack", "attack"]
+    assert [task["words"].split(" of")[0] for task in tasks[1:3]] == ["part 1/2", "part 2/2"]
 
-    attack, calls = plan.attack_shard, []
+    attack, calls = evaluate.attack_shard, []
 
-    def once(*args, shard, **words):
+    def once(plan, results, shard):
         calls.append(shard.number)
         if len(calls) == 2:
             raise KeyboardInterrupt
-        attack(*args, shard=shard, **words)
+        attack(plan, results, shard)
 
-    monkeypatch.setattr(plan, "attack_shard", once)
+    monkeypatch.setattr(evaluate, "attack_shard", once)
     words = ["sweep", "split.toml", "--attacks", "smoke", "--out", "parts"]
     assert cli.main(words) == 130
     assert len(list((here / "parts").rglob("*.shard-1-of-2.json"))) == 1
-    monkeypatch.setattr(planning, "LONGEST_SECONDS", 1e9)  # it stays split as it was
+    monkeypatch.setattr(planning, "MAX_ATTACK_SECONDS", 1e9)  # it stays split as it was
     assert cli.main(words) == 0
     assert calls == [1, 2, 2]
     found, wanted = (
@@ -295,7 +301,7 @@ def test_a_long_attack_is_split_and_joined(here: Path, capsys, monkeypatch) -> N
     assert not list((here / "parts").rglob("*.shard-*"))
     capsys.readouterr()
     assert cli.main([*words, "--json"]) == 0
-    assert all(piece["done"] for piece in json.loads(capsys.readouterr().out)["pieces"])
+    assert all(task["done"] for task in json.loads(capsys.readouterr().out)["pieces"])
 
 
 @pytest.mark.quick
@@ -309,21 +315,21 @@ def test_shards_are_all_images_in_order() -> None:
 
 def test_how_far_a_sweep_is(here: Path, capsys, monkeypatch) -> None:
     """Any machine that sees the results sees it, while it runs and afterwards."""
-    evaluate, during = plan.evaluate, []
+    really, during = evaluate.evaluate, []
 
-    def watching(**words):
+    def watching(plan, results):
         if not during:
             capsys.readouterr()
             assert cli.main(["status", "--json"]) == 0
             during.append(json.loads(capsys.readouterr().out)["sweeps"][0])
-        elif words["spatial"] == "frozen":
+        elif plan.model.spec.spatial == "frozen":
             raise RbmixError("the training loss became nan")
-        return evaluate(**words)
+        return really(plan, results)
 
-    monkeypatch.setattr(plan, "evaluate", watching)
+    monkeypatch.setattr(evaluate, "evaluate", watching)
     assert cli.main(["sweep", "tiny.toml"]) == 2
     assert during[0]["sweep"] == "tiny"
-    seen = [piece["state"] for piece in during[0]["pieces"]]
+    seen = [task["state"] for task in during[0]["pieces"]]
     assert (seen[0], seen[1], seen.count("at work")) == ("done", "at work", 1)
     capsys.readouterr()
     assert cli.main(["status"]) == 0
@@ -350,18 +356,20 @@ def test_no_sweep_has_no_status(here: Path, capsys) -> None:
 @pytest.mark.quick
 def test_how_long_it_takes_with_many_at_once() -> None:
     """Nothing begins before what it needs; what is done takes no time."""
-    cell = Cell(ModelSpec("resnet14"), "digits", ("fgsm",))
+    plan = TrainingPlan(data=DataPlan("digits"), model=trained_model(ModelSpec("resnet14")))
 
-    def piece(words: str, seconds: float, makes: str = "", needs=(), done: bool = False):
-        return Piece("attack", "n", words, cell, "", done, seconds, makes, needs)
+    def task(words: str, seconds: float, makes: str = "", needs=(), done: bool = False):
+        return Task("attack", "n", words, plan, done, seconds, makes, needs)
 
-    pieces = [
-        piece("train", 5.0, makes="net"),
-        *(piece(f"attack {n}", 3.0, needs=("net",)) for n in range(4)),
-        piece("other", 4.0),
-        piece("done", 99.0, done=True),
+    tasks = [
+        task("train", 5.0, makes="net"),
+        *(task(f"attack {n}", 3.0, needs=("net",)) for n in range(4)),
+        task("other", 4.0),
+        task("done", 99.0, done=True),
     ]
-    assert planning.makespan(pieces, 1) == 5 + 4 * 3 + 4
-    assert planning.makespan(pieces, 2) == 5 + 6  # the other is done while the first is trained
-    assert planning.makespan(pieces, 99) == 5 + 3
-    assert planning.makespan([], 3) == 0
+    assert planning.makespan_seconds(tasks, 1) == 5 + 4 * 3 + 4
+    assert (
+        planning.makespan_seconds(tasks, 2) == 5 + 6
+    )  # the other is done while the first is trained
+    assert planning.makespan_seconds(tasks, 99) == 5 + 3
+    assert planning.makespan_seconds([], 3) == 0

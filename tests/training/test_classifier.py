@@ -7,13 +7,14 @@ from dataclasses import replace
 import pytest
 import torch
 
-from robustbench_mix.config.specs import Adversarial, ModelSpec, as_json
-from robustbench_mix.config.training import recipe_for
+from robustbench_mix.config.canonical import as_json
+from robustbench_mix.config.model import ModelSpec
+from robustbench_mix.config.training import Adversarial, recipe_for
 from robustbench_mix.data.dataset import Split
 from robustbench_mix.errors import RbmixError
 from robustbench_mix.models import factory
 from robustbench_mix.training import classifier
-from robustbench_mix.training.loop import learning_rate
+from robustbench_mix.training.loop import learning_rate_factor
 
 CPU = torch.device("cpu")
 RECIPE = replace(recipe_for("resnet", "digits"), epochs=2, batch_size=8, lr=0.05, flip=True)
@@ -35,7 +36,7 @@ def fresh(spatial: str = "learned", seed: int = 0) -> factory.Normalized:
 
 def test_learning_rate_rises_and_falls() -> None:
     """Linear up to the peak, then a cosine to nearly zero."""
-    rates = [learning_rate(step, 100, 0.2) for step in range(100)]
+    rates = [learning_rate_factor(step, 100, 0.2) for step in range(100)]
     assert rates[19] == pytest.approx(1)
     assert rates[:20] == sorted(rates[:20])
     assert rates[20:] == sorted(rates[20:], reverse=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,12 +11,14 @@ import torch
 from PIL import Image
 
 from robustbench_mix import cli
+from robustbench_mix.config.training import Training
 from robustbench_mix.data import loaders
 from robustbench_mix.errors import RbmixError
 from robustbench_mix.evaluation import unshuffling_run
+from robustbench_mix.evaluation.plan import DataPlan, UnshufflingPlan
 from robustbench_mix.results import gallery, unshuffling
 from robustbench_mix.training import unshuffling as unshuffle
-from robustbench_mix.training.unshuffling import Decoder
+from robustbench_mix.training.unshuffling import Unshuffler
 
 pytestmark = pytest.mark.default
 
@@ -30,6 +31,12 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty working directory."""
     monkeypatch.chdir(tmp_path)
     return tmp_path
+
+
+def plan_of(unshuffler: Unshuffler, training: Training, examples: int = 1000) -> UnshufflingPlan:
+    """Training one network on digits."""
+    data = DataPlan("digits", examples)
+    return UnshufflingPlan(data=data, device="cpu", unshufflers=(unshuffler,), training=training)
 
 
 @pytest.mark.quick
@@ -48,8 +55,8 @@ def test_the_permutation_moves_every_pixel_and_depends_on_the_seed() -> None:
 @pytest.mark.parametrize("patch", [1, 2])
 def test_the_network_keeps_the_shape(patch: int) -> None:
     """Images in, images out, whatever the patch."""
-    decoder = Decoder(8, 2, 3, patch)
-    model = unshuffle.build(decoder, 3, torch.full((3,), 0.5), torch.full((3,), 0.2)).eval()
+    unshuffler = Unshuffler(8, 2, 3, patch)
+    model = unshuffle.build(unshuffler, 3, torch.full((3,), 0.5), torch.full((3,), 0.2)).eval()
     assert model(torch.rand(2, 3, 8, 4)).shape == (2, 3, 8, 4)
 
 
@@ -57,7 +64,7 @@ def test_the_network_keeps_the_shape(patch: int) -> None:
 def test_twins_share_what_they_have_in_common() -> None:
     """The frozen twin starts from the same weights, and its spatial mixers stay."""
     learned, frozen = (
-        unshuffle.build(Decoder(8, 2, 3, spatial=s), 1, torch.tensor([0.5]), torch.tensor([0.2]))
+        unshuffle.build(Unshuffler(8, 2, 3, spatial=s), 1, torch.tensor([0.5]), torch.tensor([0.2]))
         for s in ("learned", "frozen")
     )
     for (name, a), (_, b) in zip(
@@ -70,34 +77,35 @@ def test_twins_share_what_they_have_in_common() -> None:
 @pytest.mark.quick
 def test_reach_is_what_a_position_sees() -> None:
     """The output at one corner depends on the input up to `reach` pixels away, no further."""
-    decoder = Decoder(4, 3, 3)
-    assert decoder.reach == 3
-    model = unshuffle.build(decoder, 1, torch.tensor([0.5]), torch.tensor([0.2])).eval()
+    unshuffler = Unshuffler(4, 3, 3)
+    assert unshuffler.reach == 3
+    model = unshuffle.build(unshuffler, 1, torch.tensor([0.5]), torch.tensor([0.2])).eval()
     x = torch.rand(1, 1, 8, 8, requires_grad=True)
     (gradient,) = torch.autograd.grad(model(x)[0, 0, 0, 0], x)
     seen = torch.nonzero(gradient[0, 0].abs() > 0)
-    assert seen.amax().item() == decoder.reach
+    assert seen.amax().item() == unshuffler.reach
 
 
 @pytest.mark.quick
 def test_warnings_name_the_reach() -> None:
     """One line each for a short reach and a patch; none for a network that fits."""
-    (line,) = unshuffle.warnings(Decoder(8, 2, 3), 8, 8)
+    (line,) = unshuffle.describe_limits(Unshuffler(8, 2, 3), 8, 8)
     assert "reaches 2 pixels, an image of 8 x 8 needs 7" in line
-    assert unshuffle.warnings(Decoder(8, 4, 5), 8, 8) == []
-    assert any("patch 2" in line for line in unshuffle.warnings(Decoder(8, 4, 5, 2), 8, 8))
+    assert unshuffle.describe_limits(Unshuffler(8, 4, 5), 8, 8) == []
+    assert any(
+        "patch 2" in line for line in unshuffle.describe_limits(Unshuffler(8, 4, 5, 2), 8, 8)
+    )
 
 
 def test_training_un_shuffles(tmp_path: Path) -> None:
     """A small network does far better than the mean image; the frozen one learns too."""
     digits = loaders.load("digits")
-    recipe = replace(unshuffle.recipe_for("digits"), epochs=6)
     mean = digits.train.pixels().mean(0)
     flat = ((digits.test.pixels() - mean) ** 2).flatten(1).mean(1)
     baseline = float(-10 * flat.log10().mean())
     for spatial in ("learned", "frozen"):
-        path = unshuffling_run.unshuffle(
-            Decoder(32, 4, 5, spatial=spatial), digits, recipe, tmp_path, CPU
+        (path,) = unshuffling_run.unshuffle(
+            plan_of(Unshuffler(32, 4, 5, spatial=spatial), Training(epochs=6)), tmp_path
         )
         assert unshuffling.read(path).psnr.mean() > baseline + 1
 
@@ -131,8 +139,8 @@ def test_the_picture_shows_what_is_in_the_records(here: Path) -> None:
     tile, step = 96, 96 + gallery.GAP
     assert sheet.shape == (4 * step - gallery.GAP, 8 * step - gallery.GAP, 3)
     digits = loaders.load("digits")
-    test = loaders.balanced(digits.test, 20)
-    shown = loaders.balanced(test, 8)
+    test = loaders.balanced_subset(digits.test, 20)
+    shown = loaders.balanced_subset(test, 8)
     assert len(shown.labels.unique()) == 8
     first = (255 * shown.pixels()[3, 0]).round().byte().numpy()
     assert np.array_equal(learned.pictures("original")[3][:, :, 0], first)
@@ -146,11 +154,8 @@ def test_the_picture_shows_what_is_in_the_records(here: Path) -> None:
 
 def test_psnr_is_the_mean_squared_errors(tmp_path: Path) -> None:
     """-10 log10 of the error in pixel units."""
-    digits = loaders.load("digits")
-    path = unshuffling_run.unshuffle(
-        Decoder(4, 1, 3), digits, replace(unshuffle.recipe_for("digits"), epochs=1), tmp_path,
-        CPU, train_examples=64, examples=9,
-    )  # fmt: skip
+    training = Training(epochs=1, examples=64)
+    (path,) = unshuffling_run.unshuffle(plan_of(Unshuffler(4, 1, 3), training, 9), tmp_path)
     found = unshuffling.read(path)
     original, decoded = (
         np.stack(found.pictures(name)).astype(float) for name in ("original", "decoded")

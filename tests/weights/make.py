@@ -17,12 +17,12 @@ import networks
 import torch
 from safetensors.torch import save
 
-from robustbench_mix.config.specs import Adversarial, as_json
-from robustbench_mix.config.training import recipe_for
+from robustbench_mix.config.canonical import as_json
+from robustbench_mix.config.training import Adversarial, recipe_for
 from robustbench_mix.data import loaders
 from robustbench_mix.models import checkpoint, factory
 from robustbench_mix.runtime import progress, provenance
-from robustbench_mix.runtime.devices import conditions
+from robustbench_mix.runtime.devices import compute_environment
 from robustbench_mix.storage.files import write_bytes
 from robustbench_mix.training.classifier import accuracy, train
 
@@ -33,7 +33,7 @@ CPU = torch.device("cpu")
 def make(name: str) -> str:
     """Train one, write it, and say how good it is."""
     spec, digits = networks.SPECS[name], loaders.load("digits")
-    recipe = replace(recipe_for(factory.family(spec.model), "digits"), epochs=EPOCHS)
+    recipe = replace(recipe_for(spec.model, "digits"), epochs=EPOCHS)
     if name == "adversarial":
         recipe = replace(recipe, adversarial=Adversarial("1/16", steps=4))
     model = factory.build(spec, factory.shape_of(digits), *digits.statistics())
@@ -54,7 +54,7 @@ def make(name: str) -> str:
         "train_examples": len(digits.train),
         "train_hash": digits.train.hash,
         "test_accuracy": accuracy(model, digits.test, CPU),
-        **conditions(CPU),
+        **compute_environment(CPU),
         "date": provenance.today(),
         "weights_hash": checkpoint.weights_hash(model),
     }

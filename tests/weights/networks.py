@@ -8,11 +8,11 @@ import pytest
 from agreement import Copied
 from safetensors.numpy import load_file
 
-from robustbench_mix.config.specs import ModelSpec
+from robustbench_mix.config.model import ModelSpec
 from robustbench_mix.data import loaders
-from robustbench_mix.evaluation import plan
+from robustbench_mix.evaluation import load_model
 from robustbench_mix.runtime import progress
-from robustbench_mix.training.load_or_train import Obtained, from_checkpoint
+from robustbench_mix.training.load_or_train import TrainedModel, load_checkpoint
 
 FOLDER = Path(__file__).parent
 MODEL = "resnet14_w4"
@@ -35,10 +35,10 @@ def path(name: str) -> Path:
     return FOLDER / f"{name}.safetensors"
 
 
-def load(name: str) -> Obtained:
+def load(name: str) -> TrainedModel:
     """The network, in eval mode, with the header of its checkpoint; a fresh copy at each call."""
     with progress.silenced():
-        return from_checkpoint(SPECS[name], loaders.load("digits"), path(name))
+        return load_checkpoint(SPECS[name], loaders.load("digits"), path(name))
 
 
 def scikit(name: str) -> Copied:
@@ -52,4 +52,4 @@ def scikit(name: str) -> Copied:
 
 def lend(patch: pytest.MonkeyPatch) -> None:
     """Give these to commands that would train a small ResNet, by its spatial mixers."""
-    patch.setattr(plan, "train", lambda *, spatial, **_: load(spatial))
+    patch.setattr(load_model, "load_or_train", lambda spec, *_, **__: load(spec.spatial))

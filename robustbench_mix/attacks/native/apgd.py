@@ -10,27 +10,29 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
-from typing import Any
 
 import torch
 from torch import Tensor
 
-from robustbench_mix.attacks.base import Target
-from robustbench_mix.attacks.native.tracker import Watch
+from robustbench_mix.attacks.base import Batch
+from robustbench_mix.attacks.counted_model import CountedModel
+from robustbench_mix.attacks.native.geometry import into_ball, steepest, unit, wide
+from robustbench_mix.attacks.native.tracker import Tracker
 from robustbench_mix.attacks.random import normal, uniform
 
 RHO = 0.75
 MOMENTUM = 0.75
-Objective = Callable[[Tensor, Tensor, Tensor], Tensor]
+# Logits (B, classes), labels (B,) and target classes (B,) to one value per image, (B,).
+Loss = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 
 @dataclass(frozen=True)
-class Walk:
+class _Ascent:
     """Where each image of a packed batch stands; every tensor leads with the batch."""
 
     x: Tensor
     y: Tensor
-    aim: Tensor
+    target: Tensor
     point: Tensor
     before: Tensor
     grad: Tensor
@@ -45,93 +47,93 @@ class Walk:
     checked_loss: Tensor
     halved: Tensor
 
-    def keep(self, which: Tensor) -> Walk:
+    def keep(self, which: Tensor) -> _Ascent:
         """The same for some of the images."""
         return replace(self, **{f.name: getattr(self, f.name)[which] for f in fields(self)})
 
 
+def untargeted(loss: Callable[[Tensor, Tensor], Tensor]) -> Loss:
+    """Turn a loss of logits and labels into one that ignores the target class."""
+    return lambda logits, y, _: loss(logits, y)
+
+
 def apgd(
-    target: Target,
-    x: Tensor,
-    y: Tensor,
-    loss: Objective,
-    aim: Tensor,
-    seeds: Tensor,
+    model: CountedModel,
+    batch: Batch,
+    loss: Loss,
+    target: Tensor | None = None,
     *,
-    eps: Tensor,
-    norm: str,
     steps: int = 100,
     early_stop: bool = True,
     copies: int = 1,
 ) -> Tensor:
-    """Ascend `loss(logits, y, aim)` from a random point of the ball's surface.
+    """Ascend the loss from a random point of the ball's surface.
 
-    `eps` (B,) is each image's own radius, so that one batch can serve a whole curve. Each
-    `copies` in a row are of one image, which the first that is broken settles. What comes
-    close to the boundary on a coarse network walks again on the exact one.
-    Returns x_adv (B, C, H, W): the iterate that broke an image, or x.
+    What comes close to the boundary on a coarse model is attacked again on its judge.
+
+    Args:
+        model: The model.
+        batch: The images; each has its own radius, so that one batch can serve a whole curve.
+        loss: What is maximised.
+        target: Target class of each image, (B,) int64; for an untargeted loss, none.
+        steps: Number of steps.
+        early_stop: Whether an image leaves the batch once it is broken.
+        copies: So many in a row are copies of one image, which all leave with the first that is
+            broken.
+
+    Returns:
+        Perturbed images (B, C, H, W): the iterate that broke an image, or the image itself.
     """
-    options: dict[str, Any] = {"norm": norm, "steps": steps, "early_stop": early_stop}
-    found, near = _walk(target, x, y, loss, aim, seeds, eps, copies=copies, **options)
-    if target.judge is not None and bool(near.any()):
-        again = (t[near] for t in (x, y, aim, seeds, eps))
-        x, y, aim, seeds, eps = again
-        found[near], _ = _walk(target.exact(near), x, y, loss, aim, seeds, eps, **options)
+    target = batch.y if target is None else target
+    found, near = _run(
+        model, batch, loss, target, steps=steps, early_stop=early_stop, copies=copies
+    )
+    if model.judge is not None and bool(near.any()):
+        exact, again = model.take_judge(near), batch.take(near)
+        found[near], _ = _run(exact, again, loss, target[near], steps=steps, early_stop=early_stop)
     return found
 
 
-def _walk(
-    target: Target,
-    x: Tensor,
-    y: Tensor,
-    loss: Objective,
-    aim: Tensor,
-    seeds: Tensor,
-    eps: Tensor,
+def _run(
+    model: CountedModel,
+    batch: Batch,
+    loss: Loss,
+    target: Tensor,
     *,
-    norm: str,
     steps: int,
     early_stop: bool,
     copies: int = 1,
 ) -> tuple[Tensor, Tensor]:
     """One run: what broke each image, else x, and which came close without, (B,) bool."""
-    watch = Watch(target, x, y, early_stop=early_stop, copies=copies)
-    walk = _pack(watch, _start(target, x, y, aim, loss, seeds, eps, norm))
+    tracker = Tracker(model, batch.x, batch.y, early_stop=early_stop, copies=copies)
+    ascent = _pack(tracker, _start(model, batch, loss, target))
     window = max(int(0.22 * steps), 1)
     shortest, shrink = max(int(0.06 * steps), 1), max(int(0.03 * steps), 1)
     since = 0
     for iteration in range(steps):
-        if len(walk.x) == 0:
+        if len(ascent.x) == 0:
             break
-        walk = _move(walk, norm, momentum=MOMENTUM if iteration else 1.0)
-        walk = _look(watch.target, walk, loss)
-        walk = _pack(watch, walk, last=iteration == steps - 1)
+        ascent = _move(ascent, batch.norm, momentum=MOMENTUM if iteration else 1.0)
+        ascent = _look(tracker.model, ascent, loss)
+        ascent = _pack(tracker, ascent, last=iteration == steps - 1)
         since += 1
         if since == window:
-            walk = _check(walk, window)
+            ascent = _check(ascent, window)
             window, since = max(window - shrink, shortest), 0
-    return watch.found, watch.near
+    return tracker.found, tracker.near
 
 
-def _start(
-    target: Target,
-    x: Tensor,
-    y: Tensor,
-    aim: Tensor,
-    loss: Objective,
-    seeds: Tensor,
-    eps: Tensor,
-    norm: str,
-) -> Walk:
+def _start(model: CountedModel, batch: Batch, loss: Loss, target: Tensor) -> _Ascent:
+    x, y, eps, seeds, norm = batch.x, batch.y, batch.radius, batch.seeds, batch.norm
     count = x[0].numel()
     draw = 2 * uniform(seeds, 0, count) - 1 if norm == "linf" else normal(seeds, 0, count)
     point = (x + wide(eps) * unit(draw.view_as(x).to(x), norm)).clamp(0, 1)
-    value, grad, logits = _evaluate(target, point, y, aim, loss)
+    value, grad, logits = _evaluate(model, point, y, target, loss)
     zero = torch.zeros_like(value)
-    return Walk(
+    return _Ascent(
         x=x,
         y=y,
-        aim=aim,
+        target=target,
         point=point,
         before=point,
         grad=grad,
@@ -148,89 +150,65 @@ def _start(
     )
 
 
-def _pack(watch: Watch, walk: Walk, *, last: bool = False) -> Walk:
+def _pack(tracker: Tracker, ascent: _Ascent, *, last: bool = False) -> _Ascent:
     """Go on with the images that are not broken yet."""
-    keep = watch.see(walk.point, walk.logits, last=last)
-    return walk if keep is None else walk.keep(keep)
+    keep = tracker.update(ascent.point, ascent.logits, last=last)
+    return ascent if keep is None else ascent.keep(keep)
 
 
-def _move(walk: Walk, norm: str, momentum: float) -> Walk:
+def _move(ascent: _Ascent, norm: str, momentum: float) -> _Ascent:
     """One gradient step with momentum, projected before and after it is mixed in."""
-    direction = steepest(walk.grad, norm)
-    ahead = into_ball(walk.point + wide(walk.step) * direction, walk.x, walk.eps, norm)
+    direction = steepest(ascent.grad, norm)
+    ahead = into_ball(ascent.point + wide(ascent.step) * direction, ascent.x, ascent.eps, norm)
     mixed = (
-        walk.point + momentum * (ahead - walk.point) + (1 - momentum) * (walk.point - walk.before)
+        ascent.point
+        + momentum * (ahead - ascent.point)
+        + (1 - momentum) * (ascent.point - ascent.before)
     )
-    return replace(walk, point=into_ball(mixed, walk.x, walk.eps, norm), before=walk.point)
+    return replace(ascent, point=into_ball(mixed, ascent.x, ascent.eps, norm), before=ascent.point)
 
 
-def _look(target: Target, walk: Walk, loss: Objective) -> Walk:
+def _look(model: CountedModel, ascent: _Ascent, loss: Loss) -> _Ascent:
     """Evaluate the new points, count rises of the loss, and remember the best point."""
-    value, grad, logits = _evaluate(target, walk.point, walk.y, walk.aim, loss)
-    better = value > walk.best_loss
+    value, grad, logits = _evaluate(model, ascent.point, ascent.y, ascent.target, loss)
+    better = value > ascent.best_loss
     mask = wide(better)
     return replace(
-        walk,
+        ascent,
         grad=grad,
         logits=logits,
-        rises=walk.rises + (value > walk.last_loss),
+        rises=ascent.rises + (value > ascent.last_loss),
         last_loss=value,
-        best=torch.where(mask, walk.point, walk.best),
-        best_grad=torch.where(mask, grad, walk.best_grad),
-        best_loss=torch.where(better, value, walk.best_loss),
+        best=torch.where(mask, ascent.point, ascent.best),
+        best_grad=torch.where(mask, grad, ascent.best_grad),
+        best_loss=torch.where(better, value, ascent.best_loss),
     )
 
 
-def _check(walk: Walk, window: int) -> Walk:
+def _check(ascent: _Ascent, window: int) -> _Ascent:
     """A checkpoint: halve the step of the images that stalled and send them back."""
-    stalled = (walk.rises <= RHO * window) | (~walk.halved & (walk.checked_loss >= walk.best_loss))
+    stalled = (ascent.rises <= RHO * window) | (
+        ~ascent.halved & (ascent.checked_loss >= ascent.best_loss)
+    )
     mask = wide(stalled)
     return replace(
-        walk,
-        step=torch.where(stalled, walk.step / 2, walk.step),
-        point=torch.where(mask, walk.best, walk.point),
-        grad=torch.where(mask, walk.best_grad, walk.grad),
-        checked_loss=walk.best_loss,
+        ascent,
+        step=torch.where(stalled, ascent.step / 2, ascent.step),
+        point=torch.where(mask, ascent.best, ascent.point),
+        grad=torch.where(mask, ascent.best_grad, ascent.grad),
+        checked_loss=ascent.best_loss,
         halved=stalled,
-        rises=torch.zeros_like(walk.rises),
+        rises=torch.zeros_like(ascent.rises),
     )
 
 
 def _evaluate(
-    target: Target, point: Tensor, y: Tensor, aim: Tensor, loss: Objective
+    model: CountedModel, point: Tensor, y: Tensor, target: Tensor, loss: Loss
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Loss, its input gradient, and the logits."""
     point = point.detach().requires_grad_()
     with torch.enable_grad():
-        logits = target(point)
-        value = loss(logits, y, aim)
+        logits = model(point)
+        value = loss(logits, y, target)
         (grad,) = torch.autograd.grad(value.sum(), point)
     return value.detach(), grad, logits.detach()
-
-
-def into_ball(point: Tensor, x: Tensor, eps: Tensor, norm: str) -> Tensor:
-    """Project into the ball, then clip to the box; rounding is the harness's affair."""
-    delta = point - x
-    if norm == "linf":
-        reach = wide(eps)
-        return (x + delta.clamp(-reach, reach)).clamp(0, 1)
-    length = delta.flatten(1).norm(dim=1)
-    factor = torch.minimum(length, eps) / (length + 1e-12)
-    return (x + delta * wide(factor)).clamp(0, 1)
-
-
-def steepest(grad: Tensor, norm: str) -> Tensor:
-    """The direction of length one in which the loss rises fastest."""
-    return grad.sign() if norm == "linf" else unit(grad, norm)
-
-
-def unit(delta: Tensor, norm: str) -> Tensor:
-    """Each image's tensor at length one."""
-    flat = delta.flatten(1)
-    length = flat.abs().amax(1) if norm == "linf" else flat.norm(dim=1)
-    return delta / wide(length + 1e-12)
-
-
-def wide(values: Tensor) -> Tensor:
-    """One value per image, shaped to meet images: (B,) -> (B, 1, 1, 1)."""
-    return values[:, None, None, None]

@@ -10,9 +10,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from robustbench_mix.attacks.base import Target
+from robustbench_mix.attacks.base import Batch
+from robustbench_mix.attacks.counted_model import CountedModel
 from robustbench_mix.attacks.losses import pick
-from robustbench_mix.attacks.native.tracker import Watch
+from robustbench_mix.attacks.native.tracker import Tracker
 
 ALPHA_MAX = 0.1  # largest weight of the image's own projection
 ETA = 1.05  # overshoot
@@ -23,26 +24,33 @@ SLACK = 1e-6  # share of the gap that may stay open
 
 @torch.no_grad()
 def fab(
-    target: Target,
-    x: Tensor,
-    y: Tensor,
-    aim: Tensor,
+    model: CountedModel,
+    batch: Batch,
+    target: Tensor,
     *,
-    eps: Tensor,
-    norm: str,
     steps: int = 100,
     early_stop: bool = True,
     copies: int = 1,
 ) -> Tensor:
-    """Approach the boundary to class `aim` (B,) for a point within eps that breaks the image.
+    """Approach the boundary to a target class, for a point within eps that breaks the image.
 
-    Returns x_adv (B, C, H, W), x where nothing was found. Each `copies` in a row are of
-    one image, which the first that is broken settles.
+    Args:
+        model: The model.
+        batch: The images.
+        target: Target class of each image, (B,) int64.
+        steps: Number of steps.
+        early_stop: Whether an image leaves the batch once it is broken.
+        copies: So many in a row are copies of one image, which all leave with the first that is
+            broken.
+
+    Returns:
+        Perturbed images (B, C, H, W): the point that broke an image, or the image itself.
     """
-    watch = Watch(target, x, y, early_stop=early_stop, copies=copies)
+    x, y, eps, norm = batch.x, batch.y, batch.radius, batch.norm
+    tracker = Tracker(model, x, y, early_stop=early_stop, copies=copies)
     point = x.clone()
     for step in range(steps):
-        gap, normal = _boundary(watch.target, point, y, aim)
+        gap, normal = _boundary(tracker.model, point, y, target)
         flat, origin = point.flatten(1), x.flatten(1)
         offset = (normal * flat).sum(1) - gap
         there = onto_hyperplane(flat, normal, offset, norm)
@@ -51,26 +59,35 @@ def fab(
         alpha = (length / (length + home_length)).clamp(0, ALPHA_MAX)[:, None]
         mixed = (1 - alpha) * (flat + ETA * there) + alpha * (origin + ETA * home)
         point = mixed.clamp(0, 1).view_as(x)
-        logits = watch.target(point)
+        logits = tracker.model(point)
         within = _norm((point - x).flatten(1), norm) <= eps * (1 + 1e-6)
-        keep = watch.see(point, logits, within, last=step == steps - 1)
+        keep = tracker.update(point, logits, within, last=step == steps - 1)
         broken = logits.argmax(1) != y
         point = torch.where(broken[:, None, None, None], x + BETA * (point - x), point)
         if keep is not None:
-            x, y, aim, eps, point = (t[keep] for t in (x, y, aim, eps, point))
+            x, y, target, eps, point = (t[keep] for t in (x, y, target, eps, point))
             if len(x) == 0:
                 break
-    return watch.found
+    return tracker.found
 
 
 def onto_hyperplane(point: Tensor, normal: Tensor, offset: Tensor, norm: str) -> Tensor:
-    """The smallest step from each point onto {z : normal . z = offset} within the box [0, 1].
+    """Return the smallest step from each point onto {z : normal . z = offset} within the box.
 
-    point, normal: (B, D); offset: (B,). Every coordinate moves towards the plane until it
+    Every coordinate moves towards the plane until it
     meets the box, by at most t (linf) or t times its weight (l2). The total gained is a
     concave, piecewise linear function of t, so Newton's method from zero rises to the t that
     closes the gap and ends there, mostly after a few rounds. Where the box does not reach
     the plane, the step goes to the corner.
+
+    Args:
+        point: Points in the box [0, 1], (B, D).
+        normal: Normals of the hyperplanes, (B, D).
+        offset: Their offsets, (B,).
+        norm: The norm in which the step is smallest, `linf` or `l2`.
+
+    Returns:
+        The steps, (B, D).
     """
     gap = offset - (normal * point).sum(1)
     towards = normal * torch.where(gap >= 0, 1.0, -1.0)[:, None]
@@ -90,12 +107,14 @@ def onto_hyperplane(point: Tensor, normal: Tensor, offset: Tensor, norm: str) ->
     return towards.sign() * torch.minimum(room, (t[:, None] * pace).nan_to_num(torch.inf))
 
 
-def _boundary(target: Target, point: Tensor, y: Tensor, aim: Tensor) -> tuple[Tensor, Tensor]:
-    """Logit of the aim minus logit of the label, and its gradient, (B,) and (B, D)."""
+def _boundary(
+    model: CountedModel, point: Tensor, y: Tensor, target: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Logit of the target class minus logit of the label, and its gradient, (B,) and (B, D)."""
     point = point.detach().requires_grad_()
     with torch.enable_grad():
-        logits = target(point)
-        gap = pick(logits, aim) - pick(logits, y)
+        logits = model(point)
+        gap = pick(logits, target) - pick(logits, y)
         (gradient,) = torch.autograd.grad(gap.sum(), point)
     return gap.detach(), gradient.flatten(1)
 

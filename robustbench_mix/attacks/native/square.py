@@ -10,55 +10,59 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from robustbench_mix.attacks.base import Target
+from robustbench_mix.attacks.base import Batch
+from robustbench_mix.attacks.counted_model import CountedModel
 from robustbench_mix.attacks.losses import margin
-from robustbench_mix.attacks.native.square_cache import asked_recalled, square_recalled
+from robustbench_mix.attacks.native.square_cache import expected_cached_queries, square_cached
 from robustbench_mix.attacks.native.square_patches import corner, repaint, side_at, stripes, window
-from robustbench_mix.attacks.native.tracker import Watch, looks_at_once
+from robustbench_mix.attacks.native.tracker import Tracker, checks_every_step
 from robustbench_mix.attacks.random import uniform
 
 
 @torch.no_grad()
 def square(
-    target: Target,
-    x: Tensor,
-    y: Tensor,
-    seeds: Tensor,
-    *,
-    eps: Tensor,
-    norm: str,
-    queries: int = 5000,
-    early_stop: bool = True,
+    model: CountedModel, batch: Batch, *, queries: int = 5000, early_stop: bool = True
 ) -> Tensor:
-    """Lower the margin query by query; returns x_adv (B, C, H, W), x where nothing was found."""
-    if norm == "linf" and early_stop and looks_at_once(x.device):
-        return square_recalled(target, x, y, seeds, eps=eps, queries=queries)
+    """Lower the margin query by query.
+
+    Args:
+        model: The model.
+        batch: The images.
+        queries: Number of queries of each image, beside the start.
+        early_stop: Whether an image leaves the batch once it is broken.
+
+    Returns:
+        Perturbed images (B, C, H, W): the point that broke an image, or the image itself.
+    """
+    x, y, seeds, norm = batch.x, batch.y, batch.seeds, batch.norm
+    if norm == "linf" and early_stop and checks_every_step(x.device):
+        return square_cached(model, batch, queries=queries)
     propose = _square_linf if norm == "linf" else _square_l2
-    eps = eps[:, None, None, None]
-    watch = Watch(target, x, y, early_stop=early_stop)
+    eps = batch.radius[:, None, None, None]
+    tracker = Tracker(model, x, y, early_stop=early_stop)
     best = stripes(x, eps, seeds) if norm == "linf" else _tiles(x, eps, seeds)
     candidate, lowest = best, torch.full_like(eps.flatten(), torch.inf)
     for query in range(queries + 1):
-        logits = watch.target(candidate)
+        logits = tracker.model(candidate)
         value = margin(logits, y)
         # Among images that are broken already, any other point that breaks them will do.
         better = (value < lowest) | (value <= 0)
         best = torch.where(better[:, None, None, None], candidate, best)
         lowest = torch.where(better, value, lowest)
-        keep = watch.see(candidate, logits, last=query == queries)
+        keep = tracker.update(candidate, logits, last=query == queries)
         if keep is not None:
             x, y, eps, seeds, best, lowest = (t[keep] for t in (x, y, eps, seeds, best, lowest))
             if len(x) == 0:
                 break
         if query < queries:
             candidate = propose(x, best, eps, side_at(query, x, norm), seeds, query + 1)
-    return watch.found
+    return tracker.found
 
 
-def asked(x: Tensor, norm: str, queries: int) -> float:
-    """About the forward passes of so many queries on an image like x that withstands them."""
-    if norm == "linf" and looks_at_once(x.device):
-        return asked_recalled(x, queries)
+def expected_queries(x: Tensor, norm: str, queries: int) -> float:
+    """Estimate the forward passes of so many queries on an image like x that withstands them."""
+    if norm == "linf" and checks_every_step(x.device):
+        return expected_cached_queries(x, queries)
     return queries + 1
 
 

@@ -1,12 +1,12 @@
-"""Square in l-infinity without asking twice, and several queries ahead.
+"""Square in l-infinity with cached and batched queries.
 
-A query whose candidate is the best point itself, or was rejected since the best point last
-changed, has a known answer: the attack passes over it without a forward pass. Late in the
+Cached: a query whose candidate is the best point itself, or was rejected since the best point
+last changed, has a known answer; the attack passes over it without a forward pass. Late in the
 search, where squares are a few pixels, most queries are of that kind on small images.
 
-While nothing is accepted, the next queries are known in advance: an image that has met many
-rejections in a row puts several into one batch. What follows an acceptance there was asked in
-vain, at most one query in `WASTE` and far fewer as a rule. The outcome is that of asking one
+Batched: while nothing is accepted, the next queries are known in advance; an image that has met
+many rejections in a row puts several into one batch. What follows an acceptance there was asked
+in vain, at most one query in `WASTE` and far fewer as a rule. The outcome is that of asking one
 by one; each image advances at its own pace.
 """
 
@@ -18,10 +18,11 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from robustbench_mix.attacks.base import Target
+from robustbench_mix.attacks.base import Batch
+from robustbench_mix.attacks.counted_model import CountedModel
 from robustbench_mix.attacks.losses import margin
 from robustbench_mix.attacks.native.square_patches import corner, repaint, side_at, stripes
-from robustbench_mix.attacks.native.tracker import Watch
+from robustbench_mix.attacks.native.tracker import Tracker
 from robustbench_mix.attacks.random import uniform
 
 WINDOW = 64  # queries of an image that are looked at together
@@ -30,7 +31,7 @@ MEMORY = 2**14  # answers remembered per image, at most
 TWICE = 2  # how often a square is asked about: on trained networks 450 of 5,000 on 8 x 8 pixels
 
 
-class Search(NamedTuple):
+class _Search(NamedTuple):
     """Where each image of the packed batch stands; every tensor leads with the batch.
 
     `best`, with margin `lowest`, is the best point so far; `query` counts the answered
@@ -48,12 +49,12 @@ class Search(NamedTuple):
     since: Tensor
     rejected: Tensor
 
-    def keep(self, which: Tensor) -> Search:
+    def keep(self, which: Tensor) -> _Search:
         """The same for some of the images."""
-        return Search(*(tensor[which] for tensor in self))
+        return _Search(*(tensor[which] for tensor in self))
 
 
-class Queries(NamedTuple):
+class _Queries(NamedTuple):
     """What to ask next: for each query its image `row`, place in the window `at`, `key`, `draw`.
 
     `end` (B,) is how many queries of each image are answered if none of these is accepted.
@@ -67,33 +68,41 @@ class Queries(NamedTuple):
 
 
 @torch.no_grad()
-def square_recalled(
-    target: Target, x: Tensor, y: Tensor, seeds: Tensor, *, eps: Tensor, queries: int
-) -> Tensor:
-    """As `square` in l-infinity with early stop, where the host sees every step's outcome."""
+def square_cached(model: CountedModel, batch: Batch, *, queries: int) -> Tensor:
+    """Run `square` in l-infinity with early stop, where the host sees every step's outcome.
+
+    Args:
+        model: The model.
+        batch: The images.
+        queries: Number of queries of each image, beside the start.
+
+    Returns:
+        Perturbed images (B, C, H, W): the point that broke an image, or the image itself.
+    """
+    x, y, seeds = batch.x, batch.y, batch.seeds
     count, channels, height, width = x.shape
-    eps = eps[:, None, None, None]
-    watch = Watch(target, x, y, early_stop=True)
+    eps = batch.radius[:, None, None, None]
+    tracker = Tracker(model, x, y, early_stop=True)
     sides = torch.tensor([side_at(query, x, "linf") for query in range(queries)] or [1])
-    answers = height * width * 2**channels
+    squares = height * width * 2**channels
     best = stripes(x, eps, seeds)
-    logits = watch.target(best)
+    logits = tracker.model(best)
     zero = torch.zeros(count, dtype=torch.int64)
-    rejected = torch.zeros(count, answers if answers <= MEMORY else 0, dtype=torch.bool)
-    search = Search(x, y, eps, seeds, best, margin(logits, y), zero, zero, rejected)
-    keep = watch.see(best, logits)
+    rejected = torch.zeros(count, squares if squares <= MEMORY else 0, dtype=torch.bool)
+    search = _Search(x, y, eps, seeds, best, margin(logits, y), zero, zero, rejected)
+    keep = tracker.update(best, logits)
     search = search if keep is None else search.keep(keep)
     while bool((search.query < queries).any()):
-        ahead = 1 + (search.since // WASTE).clamp(max=max(target.capacity // len(search.x) - 1, 0))
-        asked = _next(search, sides, queries, ahead)
-        search, logits, better = _ask(watch.target, search, asked, sides)
-        keep = watch.see(search.best, logits, better) if bool(better.any()) else None
+        ahead = 1 + (search.since // WASTE).clamp(max=max(model.capacity // len(search.x) - 1, 0))
+        batched = _next(search, sides, queries, ahead)
+        search, logits, better = _query(tracker.model, search, batched, sides)
+        keep = tracker.update(search.best, logits, better) if bool(better.any()) else None
         search = search if keep is None else search.keep(keep)
-    return watch.found
+    return tracker.found
 
 
-def asked_recalled(x: Tensor, queries: int) -> float:
-    """About how many of the queries are asked about an image like x (B, C, H, W), the start too.
+def expected_cached_queries(x: Tensor, queries: int) -> float:
+    """Estimate how many queries reach the model for an image like x (B, C, H, W), the start too.
 
     A square is asked about while its side is the same, and about once more because what was
     rejected is forgotten when another is accepted; not where it paints what is there already.
@@ -111,7 +120,7 @@ def asked_recalled(x: Tensor, queries: int) -> float:
     return total
 
 
-def _next(search: Search, sides: Tensor, queries: int, ahead: Tensor) -> Queries:
+def _next(search: _Search, sides: Tensor, queries: int, ahead: Tensor) -> _Queries:
     """Up to `ahead` (B,) queries of each image whose answers are not known, in their order."""
     _, channels, height, width = search.x.shape
     place = torch.arange(WINDOW)
@@ -136,20 +145,20 @@ def _next(search: Search, sides: Tensor, queries: int, ahead: Tensor) -> Queries
     # Everything up to the last query that is asked; the whole window if there are not so many.
     passed = open_ & (number - fresh.long() < ahead[:, None])
     row, column = torch.nonzero(fresh, as_tuple=True)
-    return Queries(row, column, key[row, column], draw[row, column], passed.sum(1))
+    return _Queries(row, column, key[row, column], draw[row, column], passed.sum(1))
 
 
-def _ask(
-    target: Target, search: Search, asked: Queries, sides: Tensor
-) -> tuple[Search, Tensor, Tensor]:
-    """Put the queries to the network and accept each image's first that helps.
+def _query(
+    model: CountedModel, search: _Search, batched: _Queries, sides: Tensor
+) -> tuple[_Search, Tensor, Tensor]:
+    """Pass the queries to the model and accept each image's first that helps.
 
     Returns where the images stand then, the logits of what was accepted, (B, classes), and
     which images accepted anything, (B,).
     """
-    count, row = len(search.x), asked.row
+    count, row = len(search.x), batched.row
     before = sides[search.query.clamp(max=len(sides) - 1)]
-    candidate = repaint(search.x[row], search.best[row], search.eps[row], before[row], asked.draw)
+    candidate = repaint(search.x[row], search.best[row], search.eps[row], before[row], batched.draw)
     changes = (candidate != search.best[row]).flatten(1).any(1)
     first = torch.full((count,), WINDOW)
     accepted = torch.zeros(count, dtype=torch.int64)
@@ -157,11 +166,11 @@ def _ask(
     lowest, best = search.lowest, search.best
     if bool(changes.any()):
         position = torch.nonzero(changes).flatten()
-        given = target.take(row[position])(candidate[position])
+        given = model.take(row[position])(candidate[position])
         value = margin(given, search.y[row[position]])
         # Among images that are broken already, any other point that breaks them will do.
         helps = (value < lowest[row[position]]) | (value <= 0)
-        at = torch.where(helps, asked.at[position], WINDOW)
+        at = torch.where(helps, batched.at[position], WINDOW)
         first = first.scatter_reduce(0, row[position], at, "amin")
         chosen = torch.nonzero(helps & (at == first[row[position]])).flatten()
         image = row[position][chosen]
@@ -172,10 +181,10 @@ def _ask(
         lowest[image] = value[chosen]
         best[image] = candidate[position[chosen]]
     better = accepted.bool()
-    query = search.query + torch.where(better, first + 1, asked.end)
+    query = search.query + torch.where(better, first + 1, batched.end)
     since = torch.where(better, 0, search.since + torch.bincount(row, minlength=count))
     if search.rejected.shape[1]:
-        search.rejected[row, asked.key] = True
+        search.rejected[row, batched.key] = True
         turned = sides[query.clamp(max=len(sides) - 1)] != before
         search.rejected[better | turned] = False
     return search._replace(best=best, lowest=lowest, query=query, since=since), logits, better

@@ -18,7 +18,7 @@ HALVINGS = (10, 50, 200, 500, 1000, 2000, 4000, 6000, 8000)
 
 
 def side_at(query: int, x: Tensor, norm: str) -> int:
-    """The side of the squares at this step, in pixels."""
+    """Return the side of the squares at this step, in pixels, for images like x (B, C, H, W)."""
     height, width = x.shape[2:]
     share = P_INIT / 2 ** sum(query > at for at in HALVINGS)
     side = round(math.sqrt(share * height * width))
@@ -27,7 +27,13 @@ def side_at(query: int, x: Tensor, norm: str) -> int:
 
 
 def stripes(x: Tensor, eps: Tensor, seeds: Tensor) -> Tensor:
-    """The l-infinity start: vertical stripes of random sign, one per column and channel."""
+    """Draw the l-infinity start: vertical stripes of random sign, one per column and channel.
+
+    Args:
+        x: Images, (B, C, H, W).
+        eps: Their radii, (B, 1, 1, 1).
+        seeds: Their seeds, (B,) int64.
+    """
     count, channels, _, width = x.shape
     sign = signs(seeds, 0, channels * width).view(count, channels, 1, width)
     return (x + eps * sign).clamp(0, 1)
@@ -36,7 +42,12 @@ def stripes(x: Tensor, eps: Tensor, seeds: Tensor) -> Tensor:
 def repaint(x: Tensor, best: Tensor, eps: Tensor, side: Tensor, draw: Tensor) -> Tensor:
     """Set one square of each channel to a random side of the l-infinity ball.
 
-    `eps` (B, 1, 1, 1), `side` (B,), `draw` (B, 2 + channels): where, and which sides.
+    Args:
+        x: Images, (B, C, H, W).
+        best: Their best points so far, (B, C, H, W).
+        eps: Their radii, (B, 1, 1, 1).
+        side: Sides of the squares in pixels, (B,) int64.
+        draw: Uniform numbers that say where, and which sides, (B, 2 + channels).
     """
     height, width = x.shape[2:]
     rows = window(draw[:, 0], height, side)[:, None, :, None]
@@ -46,7 +57,13 @@ def repaint(x: Tensor, best: Tensor, eps: Tensor, side: Tensor, draw: Tensor) ->
 
 
 def window(draw: Tensor, length: int, side: int | Tensor) -> Tensor:
-    """Which of `length` positions lie in each image's window of `side`, (B, length) bool."""
+    """Return which of `length` positions lie in each image's window, (B, length) bool.
+
+    Args:
+        draw: Uniform numbers that say where the windows start, (B,).
+        length: Number of positions.
+        side: Length of the windows, one or (B,) int64.
+    """
     start = corner(draw, length, side)[:, None]
     end = start + (side[:, None] if isinstance(side, Tensor) else side)
     position = torch.arange(length, device=draw.device)
@@ -54,5 +71,5 @@ def window(draw: Tensor, length: int, side: int | Tensor) -> Tensor:
 
 
 def corner(draw: Tensor, length: int, side: int | Tensor) -> Tensor:
-    """A whole number in [0, length - side), 0 if that is empty, as the reference draws it."""
+    """Return whole numbers in [0, length - side), 0 if that is empty, as the library draws them."""
     return (draw * (length - side)).long()

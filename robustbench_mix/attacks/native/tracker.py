@@ -1,7 +1,7 @@
-"""Which images of a batch are broken by now, and by what point.
+"""Track which images of a batch already have an adversarial example.
 
-The network that an attack searches suspects; the network that is judged decides. An image
-that is found leaves the batch, so that the batch stays packed.
+The model that an attack searches suspects; its judge decides. An image that is broken leaves the
+batch, so that the batch stays packed.
 """
 
 from __future__ import annotations
@@ -9,71 +9,84 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from robustbench_mix.attacks.base import Target
+from robustbench_mix.attacks.counted_model import CountedModel
 from robustbench_mix.attacks.losses import margin
 
 # An image that came this close, as a share of the spread of its logits, and still stands is
 # worth a second look in full precision: the last steps to a boundary are below bfloat16.
 NEAR = 0.02
 
-# On an accelerator the host looks only every so many steps: looking means waiting for it.
-LOOK_EVERY = {"cpu": 1}
+# On an accelerator the host checks only every so many steps: checking means waiting for it.
+CHECK_EVERY = {"cpu": 1}
 OTHERWISE = 10
 
 
-def looks_at_once(device: torch.device) -> bool:
+def checks_every_step(device: torch.device) -> bool:
     """Whether the host sees every step's outcome there, because it need not wait for it."""
-    return LOOK_EVERY.get(device.type, OTHERWISE) == 1
+    return CHECK_EVERY.get(device.type, OTHERWISE) == 1
 
 
-class Watch:
-    """Follows the images of one batch through an attack.
+class Tracker:
+    """Follow the images of one batch through an attack.
 
-    `found` (B, C, H, W) holds the point that broke each image, x where there is none;
-    `row` says which image of the batch each packed one is, and `target` counts for those.
-    With `early_stop` off nothing leaves. `copies` in a row are of one image: they leave
-    together.
+    Args:
+        model: The model that is attacked.
+        x: Images, (B, C, H, W).
+        y: Their labels, (B,) int64.
+        early_stop: Whether an image leaves the batch once it is broken.
+        copies: So many in a row are copies of one image: they leave together.
+
+    Attributes:
+        found: The point that broke each image, x where there is none, (B, C, H, W).
+        row: Which image of the batch each packed one is, (n,) int64.
+        model: The model, counting for the packed images.
     """
 
     def __init__(
-        self, target: Target, x: Tensor, y: Tensor, *, early_stop: bool, copies: int = 1
+        self, model: CountedModel, x: Tensor, y: Tensor, *, early_stop: bool, copies: int = 1
     ) -> None:
         self.found = x.clone()
         self.row = torch.arange(len(x), device=x.device)
-        self.target = target
+        self.model = model
         self.early_stop = early_stop
         self.copies = copies
-        self.every = LOOK_EVERY.get(x.device.type, OTHERWISE)
-        self._unseen = 0
+        self.every = CHECK_EVERY.get(x.device.type, OTHERWISE)
+        self._unchecked = 0
         self._y = y
         self._point = x
         self._lowest = torch.full((len(x),), torch.inf, device=x.device)
         self._refused = self._lowest
         self._closest = self._lowest.clone()
-        self._settled = torch.zeros(len(x) // copies, dtype=torch.bool, device=x.device)
+        self._broken = torch.zeros(len(x) // copies, dtype=torch.bool, device=x.device)
 
     @property
     def near(self) -> Tensor:
         """Which of the batch came close to the boundary, and whose image still stands, (B,)."""
-        settled = self._settled.repeat_interleave(self.copies)
-        return (self._closest <= NEAR) & ~settled
+        broken = self._broken.repeat_interleave(self.copies)
+        return (self._closest <= NEAR) & ~broken
 
-    def see(
+    def update(
         self, point: Tensor, logits: Tensor, within: Tensor | None = None, *, last: bool = False
     ) -> Tensor | None:
-        """Take note of each image's point and its logits (B, classes) there.
+        """Take note of each packed image's point and its logits there.
 
-        `within` (B,) says which points count at all. Returns which images to keep, (B,)
-        bool, or None if all stay.
+        Args:
+            point: Points, (n, C, H, W).
+            logits: Their logits, (n, classes).
+            within: Which points count at all, (n,) bool; None for all.
+            last: Whether this is the last step, so that nothing may stay unchecked.
+
+        Returns:
+            Which of the packed images to keep, (n,) bool, or None if all stay.
         """
         logits = logits.detach()
         value = margin(logits, self._y)
-        if self.target.judge is None:
+        if self.model.judge is None:
             suspect = logits.argmax(1) != self._y
         else:
             spread = logits.amax(1) - logits.amin(1)
             # What is merely close is asked about at each new low, so as not to ask for ever.
-            close = (value <= self.target.doubt * spread) & (value < self._refused)
+            close = (value <= self.model.doubt * spread) & (value < self._refused)
             suspect = (value <= 0) | close
             self._note(value / spread, within)
         if within is not None:
@@ -81,14 +94,14 @@ class Watch:
         if self.every == 1:
             self._point = point
             self._lowest = torch.where(suspect, value, torch.inf)
-            return self._look()
+            return self._check()
         lower = suspect & (value < self._lowest)
         self._point = torch.where(lower[:, None, None, None], point, self._point)
         self._lowest = torch.where(lower, value, self._lowest)
-        self._unseen += 1
-        if self._unseen < self.every and not last:
+        self._unchecked += 1
+        if self._unchecked < self.every and not last:
             return None
-        return self._look()
+        return self._check()
 
     def _note(self, share: Tensor, within: Tensor | None) -> None:
         """Remember how close each image came."""
@@ -96,24 +109,27 @@ class Watch:
             share = torch.where(within, share, torch.inf)
         self._closest[self.row] = torch.minimum(self._closest[self.row], share)
 
-    def _look(self) -> Tensor | None:
-        self._unseen = 0
-        broken = torch.nonzero(self._lowest < torch.inf).flatten()
-        if len(broken) and self.target.judge is not None:
-            verdict = self.target.misclassified(self._point[broken], self._y[broken], broken)
-            broken = broken[verdict]
+    def _check(self) -> Tensor | None:
+        """Ask the judge about the suspects; enter and pack as `update` says."""
+        self._unchecked = 0
+        suspects = torch.nonzero(self._lowest < torch.inf).flatten()
+        if len(suspects) and self.model.judge is not None:
+            verdict = self.model.judge_misclassifies(
+                self._point[suspects], self._y[suspects], suspects
+            )
+            suspects = suspects[verdict]
             self._refused = torch.minimum(self._refused, self._lowest)
         self._lowest = torch.full_like(self._lowest, torch.inf)
-        if len(broken) == 0:
+        if len(suspects) == 0:
             return None
-        self.found[self.row[broken]] = self._point[broken].detach()
+        self.found[self.row[suspects]] = self._point[suspects].detach()
         image = self.row // self.copies
-        self._settled[image[broken]] = True
+        self._broken[image[suspects]] = True
         if not self.early_stop:
             return None
-        keep = ~self._settled[image]
+        keep = ~self._broken[image]
         self.row, self._y = self.row[keep], self._y[keep]
         self._point, self._lowest = self._point[keep], self._lowest[keep]
         self._refused = self._refused[keep]
-        self.target = self.target.take(keep)
+        self.model = self.model.take(keep)
         return keep

@@ -7,7 +7,6 @@ It is foolbox's own: it may return its last iterate although an earlier one had 
 from __future__ import annotations
 
 import inspect
-import math
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,7 +16,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from robustbench_mix.attacks.base import Component, Target
+from robustbench_mix.attacks.base import Batch, Stage
+from robustbench_mix.attacks.counted_model import CountedModel
 from robustbench_mix.attacks.reference.third_party import (
     as_images,
     check_options,
@@ -25,24 +25,27 @@ from robustbench_mix.attacks.reference.third_party import (
     one_line,
 )
 from robustbench_mix.config.catalog import FOOLBOX
-from robustbench_mix.config.specs import NORMS
+from robustbench_mix.config.norms import FROM_ORDER, NORMS
 from robustbench_mix.errors import RbmixError, unknown
-
-NORM = {2: "l2", math.inf: "linf"}
 
 
 def names() -> list[str]:
-    """The attacks that foolbox has, its short names included."""
+    """Return the names of foolbox's attacks, its short names included."""
     attacks = _library().attacks
     found = (name for name in dir(attacks) if inspect.isclass(getattr(attacks, name)))
     return [name for name in found if not inspect.isabstract(getattr(attacks, name))]
 
 
-def foolbox(algorithm: str, options: dict[str, Any]) -> list[Component]:
-    """The attack named behind `FOOLBOX`; `options` go to its constructor.
+def foolbox_stages(algorithm: str, options: dict[str, Any]) -> list[Stage]:
+    """Return the one stage of an attack of foolbox.
 
-    Raises RbmixError for an unknown name or option, and for an attack whose perturbations no
-    norm of ours measures.
+    Args:
+        algorithm: `foolbox:` and the attack's name.
+        options: Options of its constructor.
+
+    Raises:
+        RbmixError: If the name or an option is unknown, or no norm of ours measures its
+            perturbations.
     """
     name = algorithm.removeprefix(FOOLBOX)
     if name not in names():
@@ -56,25 +59,17 @@ def foolbox(algorithm: str, options: dict[str, Any]) -> list[Component]:
     nearest = issubclass(kind, library.attacks.base.MinimizationAttack)
     norm = "" if free else _norm(algorithm, _made(algorithm, kind, options))
 
-    def attack(
-        target: Target,
-        x: Tensor,
-        y: Tensor,
-        *,
-        eps: float,
-        norm: str,
-        index: list[int],
-        seed: int,
-    ) -> Tensor:
-        measure = {"distance": getattr(library.distances, norm)} if free else {}
+    def attack(model: CountedModel, batch: Batch) -> Tensor:
+        measure = {"distance": getattr(library.distances, batch.norm)} if free else {}
         made = _made(algorithm, kind, {**options, **measure})
-        network = library.PyTorchModel(target.eval(), bounds=(0, 1), device=x.device)
-        how = {} if nearest else {"epsilon": eps}
-        with one_line(algorithm), _numpy_drawing_alike():
-            found = made.run(network, x.contiguous(), library.Misclassification(y), **how)
+        network = library.PyTorchModel(model.eval(), bounds=(0, 1), device=batch.x.device)
+        how = {} if nearest else {"epsilon": batch.one_eps()}
+        wanted = library.Misclassification(batch.y)
+        with one_line(algorithm), _numpy_seeded_by_torch():
+            found = made.run(network, batch.x.contiguous(), wanted, **how)
         return as_images(algorithm, found)
 
-    return [Component(name, attack, nearest=nearest, norm=norm)]
+    return [Stage(name, attack, nearest=nearest, norm=norm)]
 
 
 def _made(algorithm: str, kind: Any, options: dict[str, Any]) -> Any:
@@ -84,15 +79,15 @@ def _made(algorithm: str, kind: Any, options: dict[str, Any]) -> Any:
 
 def _norm(algorithm: str, attack: Any) -> str:
     order = getattr(getattr(attack, "distance", None), "p", None)
-    if order in NORM:
-        return NORM[order]
+    if order in FROM_ORDER:
+        return FROM_ORDER[order]
     measured = "no norm" if order is None else f"l{order}"
     raise RbmixError(f"{algorithm} searches in {measured} (allowed: {', '.join(NORMS)})")
 
 
 @contextmanager
-def _numpy_drawing_alike() -> Iterator[None]:
-    """Some attacks draw from numpy's global state: a function of torch's, which the harness set."""
+def _numpy_seeded_by_torch() -> Iterator[None]:
+    """Seed numpy, from which some attacks draw, by torch's state, which the engine has set."""
     before = np.random.get_state()
     np.random.seed(int(torch.randint(2**31, ())))
     try:

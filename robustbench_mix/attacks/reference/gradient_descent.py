@@ -14,29 +14,33 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from robustbench_mix.attacks.base import Target
+from robustbench_mix.attacks.base import Batch
+from robustbench_mix.attacks.counted_model import CountedModel
 from robustbench_mix.attacks.norms import random_point
 
 
 def descend(
-    target: Target,
-    x: Tensor,
-    y: Tensor,
+    model: CountedModel,
+    batch: Batch,
     *,
-    eps: float,
-    norm: str,
     steps: int,
     step_size: float,
     starts: list[torch.Generator] | None,
     eot: int = 1,
 ) -> Tensor:
-    """Signed (linf) or normalised (l2) ascent on the cross-entropy, projected each step.
+    """Ascend the cross-entropy by signed (linf) or normalised (l2) steps, projected each step.
 
-    `step_size` is a share of eps; `starts` gives each image a generator for a uniform
-    start in the ball, None starts at the image. Gradients are summed over `eot` passes
-    (Athalye et al., arXiv 1802.00420). Returns, per image, the first of the iterates that most
-    passes misclassify if that is more than half of them, or the last one (Madry et al.,
-    arXiv 1706.06083).
+    Args:
+        model: The model.
+        batch: The images, all with one eps.
+        steps: Number of steps.
+        step_size: Length of a step, as a share of eps.
+        starts: A generator for each image's uniform start in the ball; None starts at the image.
+        eot: Passes that a gradient is the sum of (Athalye et al., arXiv 1802.00420).
+
+    Returns:
+        Per image, the first of the iterates that most passes misclassify if that is more than half
+        of them, or the last one (Madry et al., arXiv 1706.06083); (B, C, H, W).
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # foolbox imports scipy.ndimage.filters
@@ -46,18 +50,18 @@ def descend(
     base = {
         "linf": foolbox.attacks.LinfProjectedGradientDescentAttack,
         "l2": foolbox.attacks.L2ProjectedGradientDescentAttack,
-    }[norm]
+    }[batch.norm]
 
     class Descent(base):  # type: ignore[valid-type, misc]
         def get_random_start(self, x0: Any, epsilon: float) -> Any:
-            return eagerpy.astensor(random_point(x0.raw, epsilon, norm, starts or []))
+            return eagerpy.astensor(random_point(x0.raw, epsilon, batch.norm, starts or []))
 
         def value_and_grad(self, _: Any, iterate: Any) -> tuple[Any, Any]:
             gradient, wrong = torch.zeros_like(x), torch.zeros_like(most)
             raw = iterate.raw.detach().requires_grad_()
             for _ in range(eot):
                 with torch.enable_grad():
-                    logits = target(raw)
+                    logits = model(raw)
                     loss = F.cross_entropy(logits, y, reduction="sum")
                     gradient += torch.autograd.grad(loss, raw)[0]
                 wrong += logits.detach().argmax(1) != y
@@ -68,9 +72,10 @@ def descend(
             more = wrong > most
             most[more], best[more] = wrong[more], iterate[more]
 
+    x, y = batch.x, batch.y
     most = torch.zeros(len(x), dtype=torch.int64, device=x.device)
     best = x.clone()
     attack = Descent(rel_stepsize=step_size, steps=steps, random_start=starts is not None)
-    network = foolbox.PyTorchModel(target.eval(), bounds=(0, 1), device=x.device)
-    last = attack.run(network, x, foolbox.Misclassification(y), epsilon=eps)
+    network = foolbox.PyTorchModel(model.eval(), bounds=(0, 1), device=x.device)
+    last = attack.run(network, x, foolbox.Misclassification(y), epsilon=batch.one_eps())
     return torch.where((2 * most > eot)[:, None, None, None], best, last)

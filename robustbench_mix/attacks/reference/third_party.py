@@ -1,8 +1,8 @@
-"""Attacks of other packages behind the contract: by entry point, and what all of them share.
+"""Adapt attacks of other packages to the contract: by entry point, and what all of them share.
 
 Such an attack is a function `(model, x, y, *, eps, **options) -> x_adv`, x (B, C, H, W) in
 [0, 1], y (B,), `model` from pixels to logits. Whichever of `norm`, `seed` and `index` it names it
-is given too. It runs on the reference backend: the harness projects, measures and judges.
+is given too. It runs on the reference backend: the engine projects, measures and judges.
 """
 
 from __future__ import annotations
@@ -15,42 +15,49 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from robustbench_mix.attacks.base import Component, Target
+from robustbench_mix.attacks.base import Batch, Stage
+from robustbench_mix.attacks.counted_model import CountedModel
 from robustbench_mix.errors import RbmixError, is_out_of_memory, unknown
 
 GIVEN = ("eps", "norm", "seed", "index")
 
 
-def from_package(
+def third_party_stages(
     algorithm: str, attack: Callable[..., Any], options: dict[str, Any]
-) -> list[Component]:
-    """The one component of a registered attack; raises RbmixError for a wrong option."""
+) -> list[Stage]:
+    """Return the one stage of a registered attack.
+
+    Args:
+        algorithm: Its name.
+        attack: The registered function.
+        options: Its options, from the protocol.
+
+    Raises:
+        RbmixError: If it does not take one of the options.
+    """
     parameters = keywords(attack)
     takes_all = any(p.kind is p.VAR_KEYWORD for p in parameters)
     names = [p.name for p in parameters if p.kind is not p.VAR_KEYWORD]
     if not takes_all:
         check_options(algorithm, options, [name for name in names[3:] if name not in GIVEN])
 
-    def run(
-        target: Target,
-        x: Tensor,
-        y: Tensor,
-        *,
-        eps: float,
-        norm: str,
-        index: list[int],
-        seed: int,
-    ) -> Tensor:
-        given = {"eps": eps, "norm": norm, "seed": seed, "index": index}
+    def run(model: CountedModel, batch: Batch) -> Tensor:
+        given = {
+            "eps": batch.one_eps(),
+            "norm": batch.norm,
+            "seed": batch.seed,
+            "index": list(batch.index),
+        }
         taken = {name: v for name, v in given.items() if takes_all or name in names}
         with one_line(algorithm):
-            return as_images(algorithm, attack(target, x.clone(), y.clone(), **taken, **options))
+            x_adv = attack(model, batch.x.clone(), batch.y.clone(), **taken, **options)
+            return as_images(algorithm, x_adv)
 
-    return [Component(algorithm, run)]
+    return [Stage(algorithm, run)]
 
 
 def keywords(function: Callable[..., Any]) -> list[inspect.Parameter]:
-    """The parameters of a function or class; none where it does not tell."""
+    """Return the parameters of a function or class; none where it does not tell."""
     try:
         return list(inspect.signature(function).parameters.values())
     except (TypeError, ValueError):
@@ -65,7 +72,7 @@ def check_options(algorithm: str, options: dict[str, Any], allowed: list[str]) -
 
 
 def as_images(algorithm: str, found: Any) -> Tensor:
-    """What an attack returned, if it is a tensor; raises RbmixError otherwise."""
+    """Return what an attack found, if it is a tensor; raises RbmixError otherwise."""
     if not isinstance(found, Tensor):
         raise RbmixError(f"{algorithm} returned {type(found).__name__}, not a tensor of images")
     return found.detach()
@@ -73,7 +80,7 @@ def as_images(algorithm: str, found: Any) -> Tensor:
 
 @contextmanager
 def one_line(algorithm: str) -> Iterator[None]:
-    """Whatever another package raises ends the run in one line: a crash never counts as robust.
+    """Turn what another package raises into one line: a crash never counts as robust.
 
     Running out of memory passes, for smaller batches to be tried.
     """

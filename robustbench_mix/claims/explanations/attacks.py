@@ -10,10 +10,10 @@ from robustbench_mix.claims.pairs import (
     MULTIPLIER,
     Pair,
     clean_pairs,
+    depth_multiplier,
     kind_of,
-    multiplier,
     pairs,
-    trained_on,
+    training_words,
 )
 from robustbench_mix.results import twins
 from robustbench_mix.results.records import Run
@@ -59,7 +59,7 @@ def controls(runs: list[Run]) -> Explanation:
         chosen = [r for r in runs if r.header.protocol == protocol and _plain(r)]
         for frozen in (r for r in chosen if kind_of(r) == CHANS):
             h = frozen.header
-            where = (h.dataset, h.model, trained_on(h), protocol, h.data_hash)
+            where = (h.dataset, h.model, training_words(h), protocol, h.data_hash)
             others = {
                 "accuracy-matched": _matched(frozen, chosen),
                 "norms alone trained": _same(frozen, chosen, ("frozen", "frozen")),
@@ -69,13 +69,13 @@ def controls(runs: list[Run]) -> Explanation:
                     against.setdefault((*where, name), []).append((frozen, other))
     rows = []
     for (dataset, model, trained, protocol, _, name), matched in against.items():
-        mine, theirs = ([run.survived() for run in column] for column in zip(*matched, strict=True))
+        mine, theirs = ([run.standing() for run in column] for column in zip(*matched, strict=True))
         gains = [
             points(np.stack([a[e].to_numpy(int) - b[e].to_numpy(int) for a, b in
                              zip(mine, theirs, strict=True)]))
             for e in mine[0]
         ]  # fmt: skip
-        which = {f"{o.header.model}, {trained_on(o.header)}" for _, o in matched}
+        which = {f"{o.header.model}, {training_words(o.header)}" for _, o in matched}
         clean = " / ".join(
             percent(np.stack([table["0"].to_numpy() for table in side])) for side in (mine, theirs)
         )
@@ -101,7 +101,7 @@ def capacity(runs: list[Run]) -> Explanation:
     attacked = _attacked(runs)
     for pair in clean_pairs(runs, FULL, CHANS):
         h = pair.header
-        named = multiplier(h.model)
+        named = depth_multiplier(h.model)
         if named is None:
             continue
         cells = {
@@ -110,7 +110,7 @@ def capacity(runs: list[Run]) -> Explanation:
         }
         family, depth = named
         rows.append(
-            [h.dataset, family, str(depth), trained_on(h), f"{len(pair.seeds)} x {h.n}",
+            [h.dataset, family, str(depth), training_words(h), f"{len(pair.seeds)} x {h.n}",
              points(_gain(pair, "0")), *(cells.get(name, "-") for name in ATTACKS)]
         )  # fmt: skip
     rows.sort(key=lambda row: (row[0], row[1], int(row[2])))
@@ -180,7 +180,7 @@ def _matched(run: Run, runs: list[Run]) -> Run | None:
         if kind_of(other) == FULL
         and other is not twin
         and other.header.model.split("_")[0] == run.header.model.split("_")[0]
-        and multiplier(other.header.model) == multiplier(run.header.model)
+        and depth_multiplier(other.header.model) == depth_multiplier(run.header.model)
         and twins.are_same(other.header, run.header, *but)
     ]
     target = float(run.table["correct"].mean())

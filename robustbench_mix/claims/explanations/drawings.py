@@ -19,7 +19,7 @@ Kinds = dict[str, list[Probe]]
 ACROSS = 4  # heat maps in a row
 
 
-def every(probes: list[Probe]) -> list[Drawing]:
+def all_drawings(probes: list[Probe]) -> list[Drawing]:
     """Three for each network that was probed beside its learned twin."""
     found = []
     for (dataset, model), kinds in _by_network(probes).items():

@@ -30,16 +30,20 @@ def pairs_of(probes: list[Probe]) -> dict[tuple[str, str, str], Twins]:
 
 
 def linearity(probes: list[Probe]) -> Explanation:
-    """How far the margin falls along the FGSM direction, over what the gradient promises."""
+    """Explain how much of the fall of the margin that the gradient promises really happens."""
     rows = []
     for (dataset, model, spatial), pairs in pairs_of(probes).items():
         for at, eps in enumerate(pairs[0][0].header.eps):
-            sides = [[_kept(side, at) for side in column] for column in zip(*pairs, strict=True)]
+            sides = [
+                [_linearity(side, at) for side in column] for column in zip(*pairs, strict=True)
+            ]
             cells = [f"{np.mean([np.mean(kept) for kept in side]):.2f}" for side in sides]
             gain = [
                 np.mean(other) - np.mean(learned) for learned, other in zip(*sides, strict=True)
             ]
-            rows.append([dataset, model, spatial, eps, str(len(pairs)), *cells, _seeds(gain)])
+            rows.append(
+                [dataset, model, spatial, eps, str(len(pairs)), *cells, _format_by_seed(gain)]
+            )
     return Explanation(
         "linearity", "Linearity along the attack",
         "Shows how much of the fall of the margin that the gradient predicts, one FGSM step of "
@@ -52,7 +56,7 @@ def linearity(probes: list[Probe]) -> Explanation:
 
 
 def distances(probes: list[Probe]) -> Explanation:
-    """Margins, gradients, the distance they predict, and the smallest perturbation found."""
+    """Explain margins, gradients, and the distances that they predict and that FMN found."""
     rows = []
     for (dataset, model, spatial), pairs in pairs_of(probes).items():
         for name, unit, scale in (
@@ -89,7 +93,7 @@ def distances(probes: list[Probe]) -> Explanation:
 
 
 def transfers(measured: list[Transfer]) -> Explanation:
-    """Whose examples fool whom."""
+    """Explain whose adversarial examples fool which model."""
     groups: dict[tuple[str, str, str], list[Transfer]] = defaultdict(list)
     for probe in measured:
         h = probe.header
@@ -101,9 +105,11 @@ def transfers(measured: list[Transfer]) -> Explanation:
         for attack in ATTACKS:
             for at, eps in enumerate(found[0].header.eps):
                 cells = [
-                    percent(np.concatenate([_fooled(p, attack, made, judged, at) for p in found]))
+                    percent(
+                        np.concatenate([_fooled_images(p, attack, made, judge, at) for p in found])
+                    )
                     for made in SIDES
-                    for judged in SIDES
+                    for judge in SIDES
                 ]
                 rows.append([dataset, model, spatial, attack, eps, str(len(found)), *cells])
     return Explanation(
@@ -119,7 +125,7 @@ def transfers(measured: list[Transfer]) -> Explanation:
 
 
 def frequencies(probes: list[Probe]) -> Explanation:
-    """Where filters, the kernels they make up, and perturbations have their power."""
+    """Explain where filters, composed kernels and perturbations have their power."""
     rows = []
     for (dataset, model, spatial), pairs in pairs_of(probes).items():
         for side, column in zip(("learned", spatial), zip(*pairs, strict=True), strict=True):
@@ -143,11 +149,11 @@ def frequencies(probes: list[Probe]) -> Explanation:
 
 
 def waves(probes: list[Probe]) -> Explanation:
-    """Accuracy under noise of one frequency at a time, by band."""
+    """Explain the accuracy under noise of one frequency at a time, by band."""
     rows = []
     for (dataset, model, spatial), pairs in pairs_of(probes).items():
         for side, column in zip(("learned", spatial), zip(*pairs, strict=True), strict=True):
-            by_band = np.mean([heat_bands(np.array(p.header.heat_map)) for p in column], axis=0)
+            by_band = np.mean([heat_map_bands(np.array(p.header.heat_map)) for p in column], axis=0)
             h = column[0].header
             size = [str(len(column)), str(h.heat_map_n), f"{h.wave_norm:.2f}"]
             cells = [f"{100 * share:.1f}" for share in by_band]
@@ -162,8 +168,13 @@ def waves(probes: list[Probe]) -> Explanation:
     )  # fmt: skip
 
 
-def heat_bands(heat_map: np.ndarray, bands: int = 4) -> list[float]:
-    """Mean accuracy of a heat map (H, W // 2 + 1) in square rings of frequency, NaN if empty."""
+def heat_map_bands(heat_map: np.ndarray, bands: int = 4) -> list[float]:
+    """Return the mean accuracy in square rings of frequency, lowest first; NaN for an empty ring.
+
+    Args:
+        heat_map: Accuracies, (H, W // 2 + 1).
+        bands: How many rings.
+    """
     height, width = heat_map.shape
     rows = np.abs(np.fft.fftfreq(height)) * 2
     columns = np.arange(width) / max(width - 1, 1)
@@ -174,7 +185,12 @@ def heat_bands(heat_map: np.ndarray, bands: int = 4) -> list[float]:
 
 
 def spectrum(probe: Probe, name: str) -> list[float]:
-    """One of the spectra of a probe, by its name; empty where there was nothing to measure."""
+    """Return one of the spectra of a probe, empty where there was nothing to measure.
+
+    Args:
+        probe: The probe.
+        name: `filters`, `composed` or `perturbation`.
+    """
     h = probe.header
     return {"filters": h.filters, "composed": h.composed, "perturbation": h.perturbation}[name]
 
@@ -193,7 +209,7 @@ def _comparable(found: list[T], record_of: Callable[[T], Probe | Transfer]) -> l
     return sets[key]
 
 
-def _kept(probe: Probe, at: int) -> np.ndarray:
+def _linearity(probe: Probe, at: int) -> np.ndarray:
     """The share of the predicted fall that happens, for images that are classified correctly."""
     correct = probe.table["correct"].to_numpy(bool)
     margin = probe.table["margin"].to_numpy()[correct]
@@ -209,10 +225,10 @@ def _values(probe: Probe, name: str) -> np.ndarray:
     return np.asarray(probe.table[name], float)
 
 
-def _fooled(probe: Transfer, attack: str, made: str, judged: str, at: int) -> np.ndarray:
+def _fooled_images(probe: Transfer, attack: str, made: str, judge: str, at: int) -> np.ndarray:
     both = probe.table["first"].to_numpy(bool) & probe.table["second"].to_numpy(bool)
-    return np.asarray(probe.matrix(f"{attack}_{made}_{judged}")[both, at])
+    return np.asarray(probe.matrix(f"{attack}_{made}_{judge}")[both, at])
 
 
-def _seeds(values: list[Any]) -> str:
+def _format_by_seed(values: list[Any]) -> str:
     return ", ".join(f"{float(value):+.2f}" for value in values)

@@ -11,12 +11,20 @@ from robustbench_mix.results import probes
 from robustbench_mix.results.probes import Probe, Transfer
 from robustbench_mix.results.records import Run
 
-__all__ = ["Explanation", "every", "of"]
+__all__ = ["Explanation", "all_explanations", "explanations_of"]
 
 
-def every(runs: list[Run], probed: list[Probe], transferred: list[Transfer]) -> list[Explanation]:
-    """All of them, in the order of the argument."""
-    drawn = drawings.every(probed)
+def all_explanations(
+    runs: list[Run], probed: list[Probe], transferred: list[Transfer]
+) -> list[Explanation]:
+    """Return every explanation, in the order of the argument.
+
+    Args:
+        runs: All runs.
+        probed: All probes.
+        transferred: All transfers.
+    """
+    drawn = drawings.all_drawings(probed)
     tables = [
         attacks.strength(runs),
         local.linearity(probed),
@@ -30,6 +38,6 @@ def every(runs: list[Run], probed: list[Probe], transferred: list[Transfer]) -> 
     return [replace(one, drawings=[d for d in drawn if d.name == one.name]) for one in tables]
 
 
-def of(results: Path, runs: list[Run]) -> list[Explanation]:
-    """All of them, from these runs and the probes under `results`."""
-    return every(runs, probes.read_probes(results), probes.read_transfers(results))
+def explanations_of(results: Path, runs: list[Run]) -> list[Explanation]:
+    """Return every explanation, from these runs and the probes in the results folder."""
+    return all_explanations(runs, probes.read_probes(results), probes.read_transfers(results))

@@ -12,10 +12,10 @@ import numpy as np
 from robustbench_mix.results import svg
 from robustbench_mix.results.markdown import head, line, plain
 from robustbench_mix.results.random_effects import estimate
-from robustbench_mix.storage.files import write_changed
-from robustbench_mix.storage.locks import alone
+from robustbench_mix.storage.files import write_if_changed
+from robustbench_mix.storage.locks import exclusive_lock
 
-FOLDER = "why"  # of the drawings, in a results folder
+DRAWINGS = "why"  # of the drawings, in a results folder
 
 
 @dataclass(frozen=True)
@@ -42,15 +42,23 @@ class Explanation:
 
 
 def draw(results: Path, explanations: list[Explanation]) -> list[Path]:
-    """Write the drawings to which the Markdown points; the files that changed."""
-    with alone(results / FOLDER):
+    """Write the drawings to which the Markdown points.
+
+    Args:
+        results: The results folder.
+        explanations: The explanations with their drawings.
+
+    Returns:
+        The files that changed.
+    """
+    with exclusive_lock(results / DRAWINGS):
         drawings = [each for one in explanations for each in one.drawings]
-        return write_changed(
-            {results / FOLDER / each.file: svg.svg(each.draw) for each in drawings}
+        return write_if_changed(
+            {results / DRAWINGS / each.file: svg.render(each.draw) for each in drawings}
         )
 
 
-def to_markdown(explanation: Explanation, folder: str = FOLDER) -> list[str]:
+def section_lines(explanation: Explanation, folder: str = DRAWINGS) -> list[str]:
     """Return the lines of a section, whose drawings lie in `folder`, seen from the page."""
     lines = [f"### {explanation.title}", "", f"{explanation.shows} {explanation.cannot}", ""]
     if not explanation.rows:
@@ -62,7 +70,7 @@ def to_markdown(explanation: Explanation, folder: str = FOLDER) -> list[str]:
 
 
 def points(values: np.ndarray) -> str:
-    """A mean difference of shares (seeds, images) in percentage points, with its interval."""
+    """Format a mean difference of shares (seeds, images) in points, with its interval."""
     return interval(100 * values.astype(float), "+.1f")
 
 
@@ -73,5 +81,5 @@ def interval(values: np.ndarray, form: str) -> str:
 
 
 def percent(values: np.ndarray) -> str:
-    """A share in %."""
+    """Format the mean of shares in %; `-` where there is none."""
     return f"{100 * values.mean():.1f}" if values.size else "-"

@@ -1,1 +1,1 @@
-"""Where networks come from, one file for each kind of model word."""
+"""The sources of networks, one file for each kind of model word."""

@@ -10,37 +10,35 @@ from robustbench_mix.config.catalog import architecture
 from robustbench_mix.data.shape import Shape
 from robustbench_mix.errors import RbmixError
 from robustbench_mix.models.convmixer import ConvMixer
-from robustbench_mix.models.mixers import separate
 from robustbench_mix.models.resnet import ResNet
-from robustbench_mix.models.sources.common import Published
+from robustbench_mix.models.separable import separate
+from robustbench_mix.models.sources.common import Pretrained
 from robustbench_mix.runtime import plugins
 
-BRINGS_WEIGHTS = False
+COMES_WITH_WEIGHTS = False
 
 
 def check(name: str) -> None:
-    """Raise RbmixError, with the nearest known name, for anything else.
-
-    And for a name that another package registers too.
-    """
-    parse_name(name)
-    plugins.check_free("model", name, [name])
+    """Raise RbmixError for an unknown name, and for a name that another package registers too."""
+    builder_for(name)
+    plugins.check_not_taken("model", name, [name])
 
 
-def fresh(name: str, shape: Shape) -> nn.Module:
-    """The named architecture for a shape."""
-    return parse_name(name)(shape)
+def build(name: str, shape: Shape) -> nn.Module:
+    """Build the named architecture for a shape."""
+    return builder_for(name)(shape)
 
 
-def published(name: str) -> Published:
-    """Raises RbmixError: these have no weights but those that are trained here."""
+def load_pretrained(name: str) -> Pretrained:
+    """Raise RbmixError: these networks are published without weights."""
     raise RbmixError(f"model {name!r} has no published weights: rbmix trains it")
 
 
-def parse_name(name: str) -> Callable[[Shape], nn.Module]:
-    """A function that builds the named architecture for a shape.
+def builder_for(name: str) -> Callable[[Shape], nn.Module]:
+    """Return a function that builds the named architecture for a shape.
 
-    Raises RbmixError, with the nearest known name, for anything else.
+    Raises:
+        RbmixError: The name is unknown; the message suggests the nearest one.
     """
     kind, first, second, given = architecture(name)
     if kind == "convmixer":
@@ -78,7 +76,7 @@ def _convmixer(
 
 
 def _torchvision_resnet(depth: int, shape: Shape, multiplier: int | None) -> nn.Module:
-    """torchvision's ResNet; images of 64 pixels or less get a 3x3 stem without pooling."""
+    """Build torchvision's ResNet; for images up to 64 pixels with a 3x3 stem without pooling."""
     import torchvision
 
     net: nn.Module = getattr(torchvision.models, f"resnet{depth}")(

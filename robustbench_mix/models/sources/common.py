@@ -1,4 +1,4 @@
-"""What all sources share: a network with its weights, and packages that may be missing."""
+"""Shared by all sources: pretrained networks, optional packages, downloads."""
 
 from __future__ import annotations
 
@@ -10,15 +10,19 @@ from typing import Any
 from torch import nn
 
 from robustbench_mix.errors import RbmixError, first_line
-from robustbench_mix.runtime.progress import say
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Published:
-    """A network as its makers published it.
+class Pretrained:
+    """A network with the weights that it was published with.
 
-    `weights` names them, empty for a network that came as it is; `mean` and `std` are the
-    standardisation per channel that it was trained with, None where that is not known.
+    Args:
+        model: The network.
+        weights: The name of the weights; '' if they have none.
+        mean: Per-channel mean that it was trained with, None if unknown.
+        std: Per-channel standard deviation that it was trained with, None if unknown.
     """
 
     model: nn.Module
@@ -27,10 +31,16 @@ class Published:
     std: tuple[float, ...] | None = None
 
 
-def optional(package: str, word: str, extra: str) -> Any:
-    """Import a package that is not always there.
+def import_optional(package: str, word: str, extra: str) -> Any:
+    """Import an optional package.
 
-    Raises RbmixError, with the extra of rbmix that brings it, if it is missing.
+    Args:
+        package: Its name.
+        word: The model word that needs it.
+        extra: The extra of rbmix that installs it.
+
+    Raises:
+        RbmixError: The package is not installed.
     """
     try:
         return importlib.import_module(package)
@@ -40,15 +50,15 @@ def optional(package: str, word: str, extra: str) -> Any:
         ) from error
 
 
-def fetching(word: str) -> None:
-    """Say what is about to be downloaded unless it is on disk, which can take its time."""
-    # The hub's client would tell of every attempt, whatever comes of it.
+def announce_download(word: str) -> None:
+    """Log that a model is about to be downloaded, unless it is on disk."""
+    # The hub's client would log every attempt.
     logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
-    say(f"fetching {word}")
+    logger.info(f"fetching {word}")
 
 
-def not_downloaded(word: str, error: BaseException) -> RbmixError:
-    """The error for weights that are neither on disk nor to be had."""
+def download_error(word: str, error: BaseException) -> RbmixError:
+    """Make the error for weights that are not on disk and cannot be downloaded."""
     return RbmixError(
         f"model {word!r} is not on this machine and could not be downloaded ({first_line(error)}); "
         "without a network give its weights with --weights FILE"

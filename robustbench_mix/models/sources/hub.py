@@ -16,49 +16,55 @@ from robustbench_mix.data.shape import Shape
 from robustbench_mix.errors import RbmixError
 from robustbench_mix.models import state_dict
 from robustbench_mix.models.sources import timm_models
-from robustbench_mix.models.sources.common import Published, fetching, not_downloaded, optional
+from robustbench_mix.models.sources.common import (
+    Pretrained,
+    announce_download,
+    download_error,
+    import_optional,
+)
 
-BRINGS_WEIGHTS = True
+COMES_WITH_WEIGHTS = True
 
 
 def check(name: str) -> None:
     """Raise RbmixError unless the name has the form `owner/name` or `owner/name@revision`."""
     check_repository(name)
     for package in ("huggingface_hub", "timm"):
-        optional(package, f"hf:{name}", "hf")
+        import_optional(package, f"hf:{name}", "hf")
 
 
-def fresh(name: str, shape: Shape) -> nn.Module:
-    """The architecture that the repository's configuration names, for a shape."""
+def build(name: str, shape: Shape) -> nn.Module:
+    """Build the architecture of the repository's configuration for a shape."""
     check(name)
     model: nn.Module = _create(name, num_classes=shape.classes, in_chans=shape.channels)
     return model
 
 
-def published(name: str) -> Published:
-    """The network with the repository's `model.safetensors`.
+def load_pretrained(name: str) -> Pretrained:
+    """Load the network with the repository's `model.safetensors`.
 
-    Raises RbmixError if that cannot be had, or does not fit the architecture.
+    Raises:
+        RbmixError: The file cannot be downloaded, or does not fit the architecture.
     """
     check(name)
     model = _create(name)
     repository, _, revision = name.partition("@")
-    hub = optional("huggingface_hub", f"hf:{name}", "hf")
+    hub = import_optional("huggingface_hub", f"hf:{name}", "hf")
     try:
         path = Path(hub.hf_hub_download(repository, "model.safetensors", revision=revision or None))
-    except _failures() as error:
-        raise not_downloaded(f"hf:{name}", error) from error
+    except _download_errors() as error:
+        raise download_error(f"hf:{name}", error) from error
     state_dict.load(model, path)
-    return timm_models.as_published(model, f"hf:{repository}@{path.parent.name[:12]}")
+    return timm_models.as_pretrained(model, f"hf:{repository}@{path.parent.name[:12]}")
 
 
 def _create(name: str, **options: Any) -> Any:
-    timm = optional("timm", f"hf:{name}", "hf")
-    fetching(f"hf:{name}")
+    timm = import_optional("timm", f"hf:{name}", "hf")
+    announce_download(f"hf:{name}")
     try:
         return timm.create_model(f"hf-hub:{name}", pretrained=False, **options)
-    except _failures() as error:
-        raise not_downloaded(f"hf:{name}", error) from error
+    except _download_errors() as error:
+        raise download_error(f"hf:{name}", error) from error
     except (RuntimeError, KeyError, TypeError, ValueError) as error:
         raise RbmixError(
             f"model 'hf:{name}' is not in timm's format: its config.json names no architecture "
@@ -66,7 +72,7 @@ def _create(name: str, **options: Any) -> Any:
         ) from error
 
 
-def _failures() -> tuple[type[Exception], ...]:
-    """What the hub's client raises when it has no file, no network or no such repository."""
-    errors = optional("huggingface_hub.errors", "hf:", "hf")
+def _download_errors() -> tuple[type[Exception], ...]:
+    """Return the errors of the hub's client for a missing file, network or repository."""
+    errors = import_optional("huggingface_hub.errors", "hf:", "hf")
     return OSError, errors.EntryNotFoundError, errors.HfHubHTTPError, errors.HFValidationError

@@ -1,4 +1,4 @@
-"""`package.module:callable`: networks of the user's own."""
+"""`package.module:callable`: the user's own networks."""
 
 from __future__ import annotations
 
@@ -14,47 +14,51 @@ from torch import nn
 from robustbench_mix.config.catalog import check_code
 from robustbench_mix.data.shape import Shape
 from robustbench_mix.errors import RbmixError, first_line
-from robustbench_mix.models.sources.common import Published
+from robustbench_mix.models.sources.common import Pretrained
 
-BRINGS_WEIGHTS = True
+COMES_WITH_WEIGHTS = True
 
 
 def check(path: str) -> None:
     """Raise RbmixError unless `path` can be imported and called."""
-    _target(path)
+    _import_target(path)
 
 
-def fresh(path: str, shape: Shape) -> nn.Module:
-    """What the callable makes; it is told `num_classes` and `in_chans` if it has such arguments.
+def build(path: str, shape: Shape) -> nn.Module:
+    """Build the network by calling the callable; as `build_for_shape`.
 
-    Raises RbmixError for a path to a network that is there already: its weights are not fresh.
+    Raises:
+        RbmixError: The path is that of a network, whose weights are not untrained.
     """
-    target = _target(path)
+    target = _import_target(path)
     if isinstance(target, nn.Module):
         raise RbmixError(
             f"model {path!r} is a network; a callable that makes one is needed to build it afresh"
         )
-    return built(path, target, shape)
+    return build_for_shape(path, target, shape)
 
 
-def built(path: str, target: Callable[..., Any], shape: Shape) -> nn.Module:
-    """What `target`, called `path`, makes for a shape."""
-    told = {"num_classes": shape.classes, "in_chans": shape.channels}
+def build_for_shape(path: str, target: Callable[..., Any], shape: Shape) -> nn.Module:
+    """Call `target`, whose path is `path`, for a shape.
+
+    It is given `num_classes` and `in_chans` if it has arguments of these names.
+    """
+    known = {"num_classes": shape.classes, "in_chans": shape.channels}
     try:
         named = set(inspect.signature(target).parameters)
-    except (TypeError, ValueError):  # a callable that does not tell
+    except (TypeError, ValueError):  # a callable without a signature
         named = set()
-    return made(path, target, {name: told[name] for name in told if name in named})
+    return call_builder(path, target, {name: known[name] for name in known if name in named})
 
 
-def published(path: str) -> Published:
-    """The network as it comes, its weights included."""
-    target = _target(path)
-    return Published(target if isinstance(target, nn.Module) else made(path, target, {}))
+def load_pretrained(path: str) -> Pretrained:
+    """Return the network with its own weights."""
+    target = _import_target(path)
+    return Pretrained(target if isinstance(target, nn.Module) else call_builder(path, target, {}))
 
 
-def _target(path: str) -> Callable[..., Any] | nn.Module:
-    """Import `package.module:callable`; the current folder is searched first, as `python -m`."""
+def _import_target(path: str) -> Callable[..., Any] | nn.Module:
+    """Import `package.module:callable`, from the current folder first, as `python -m` does."""
     check_code(path)
     module_name, _, attribute = path.partition(":")
     here = str(Path.cwd())
@@ -65,23 +69,23 @@ def _target(path: str) -> Callable[..., Any] | nn.Module:
         for part in attribute.split("."):
             target = getattr(target, part)
     except Exception as error:  # whatever the user's module raises
-        raise RbmixError(f"cannot import model {path!r}: {_said(error)}") from error
+        raise RbmixError(f"cannot import model {path!r}: {_describe_error(error)}") from error
     if not callable(target):
         raise RbmixError(f"model {path!r} is not callable")
     found: Callable[..., Any] | nn.Module = target
     return found
 
 
-def made(path: str, target: Callable[..., Any], arguments: dict[str, int]) -> nn.Module:
-    """What `target`, called `path`, returns; raises RbmixError if that is no network."""
+def call_builder(path: str, target: Callable[..., Any], arguments: dict[str, int]) -> nn.Module:
+    """Call `target`, whose path is `path`; raise RbmixError if it returns no network."""
     try:
         model = target(**arguments)
     except Exception as error:  # whatever the user's code raises
-        raise RbmixError(f"model {path!r} cannot be made: {_said(error)}") from error
+        raise RbmixError(f"model {path!r} cannot be made: {_describe_error(error)}") from error
     if not isinstance(model, nn.Module):
         raise RbmixError(f"model {path!r} returned {type(model).__name__}, not an nn.Module")
     return model
 
 
-def _said(error: Exception) -> str:
+def _describe_error(error: Exception) -> str:
     return f"{type(error).__name__}: {first_line(error)}"

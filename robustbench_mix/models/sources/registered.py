@@ -1,6 +1,6 @@
-"""Networks that other packages register by entry points (`plugins`): evaluated as they come.
+"""Networks that other packages register by entry points (`plugins`), with their own weights.
 
-What is registered is a callable as in `package.module:callable`, under a name without a colon.
+A package registers a callable, as in `package.module:callable`, under a name without a colon.
 """
 
 from __future__ import annotations
@@ -9,22 +9,22 @@ from torch import nn
 
 from robustbench_mix.data.shape import Shape
 from robustbench_mix.models.sources import importable
-from robustbench_mix.models.sources.common import Published
+from robustbench_mix.models.sources.common import Pretrained
 from robustbench_mix.runtime import plugins
 
-BRINGS_WEIGHTS = True
+COMES_WITH_WEIGHTS = True
 
 
 def check(name: str) -> None:
     """Raise RbmixError unless it can be imported."""
-    plugins.models()[name]()
+    plugins.model_loaders()[name]()
 
 
-def fresh(name: str, shape: Shape) -> nn.Module:
-    """What the callable makes for a shape, as `importable.fresh`."""
-    return importable.built(name, plugins.models()[name](), shape)
+def build(name: str, shape: Shape) -> nn.Module:
+    """Build the network for a shape; as `importable.build`."""
+    return importable.build_for_shape(name, plugins.model_loaders()[name](), shape)
 
 
-def published(name: str) -> Published:
-    """The network as it comes, its weights included."""
-    return Published(importable.made(name, plugins.models()[name](), {}))
+def load_pretrained(name: str) -> Pretrained:
+    """Return the network with its own weights."""
+    return Pretrained(importable.call_builder(name, plugins.model_loaders()[name](), {}))

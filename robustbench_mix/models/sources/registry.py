@@ -1,9 +1,9 @@
-"""Model words to networks: the one place that says what `timm:resnet18` means.
+"""Find the source of a model word, for example of `timm:resnet18`.
 
 A word without a colon is a name from `rbmix models`, rbmix's own or one that a package
 registers. `SOURCE:NAME` is looked up in `SOURCES`, and anything else with a colon is
-`package.module:callable`; `python:` before that reaches a module that is called like a source,
-as in `python:timm:make`.
+`package.module:callable`; `python:` before it allows a module that is named like a source, as in
+`python:timm:make`.
 """
 
 from __future__ import annotations
@@ -24,27 +24,27 @@ from robustbench_mix.models.sources import (
     timm_models,
     torchvision_models,
 )
-from robustbench_mix.models.sources.common import Published
+from robustbench_mix.models.sources.common import Pretrained
 
 __all__ = ["FORMS", "SOURCES", "Origin", "Source", "parse"]
 
 
 class Source(Protocol):
-    """One origin of networks: a module with these functions, and an entry in `SOURCES`.
+    """A source of networks: a module with these functions, and an entry in `SOURCES`.
 
-    `BRINGS_WEIGHTS` says that its networks are ready unless a variant is asked for.
+    `COMES_WITH_WEIGHTS` is true if its networks need no training, unless a variant is wanted.
     """
 
-    BRINGS_WEIGHTS: bool
+    COMES_WITH_WEIGHTS: bool
 
     def check(self, name: str) -> None:
         """Raise RbmixError unless there is such a network; downloads nothing."""
 
-    def fresh(self, name: str, shape: Shape) -> nn.Module:
-        """The architecture for a shape, its weights drawn from the global random state."""
+    def build(self, name: str, shape: Shape) -> nn.Module:
+        """Build the architecture for a shape, with weights from the global random state."""
 
-    def published(self, name: str) -> Published:
-        """The network with the weights that it was published with."""
+    def load_pretrained(self, name: str) -> Pretrained:
+        """Load the network with the weights that it was published with."""
 
 
 SOURCES: dict[str, Source] = {
@@ -57,7 +57,7 @@ SOURCES: dict[str, Source] = {
 
 @dataclass(frozen=True)
 class Origin:
-    """A model word taken apart."""
+    """The parts of a model word: its source, and its name there."""
 
     word: str
     source: Source
@@ -70,24 +70,24 @@ class Origin:
 
     @property
     def is_code(self) -> bool:
-        """Whether the word itself says which code is to be imported."""
+        """Whether the word names code that is imported."""
         return self.source is importable
 
     def check(self) -> None:
         """Raise RbmixError unless there is such a network; downloads nothing."""
         self.source.check(self.name)
 
-    def fresh(self, shape: Shape) -> nn.Module:
-        """The architecture for a shape, its weights drawn from the global random state."""
-        return self.source.fresh(self.name, shape)
+    def build(self, shape: Shape) -> nn.Module:
+        """Build the architecture for a shape, with weights from the global random state."""
+        return self.source.build(self.name, shape)
 
-    def published(self) -> Published:
-        """The network with the weights that it was published with, downloaded if need be."""
-        return self.source.published(self.name)
+    def load_pretrained(self) -> Pretrained:
+        """Load the network with its published weights, downloading them if necessary."""
+        return self.source.load_pretrained(self.name)
 
 
 def parse(word: str) -> Origin:
-    """Where the network with this word comes from; whether it exists, `check` says."""
+    """Return the source of a model word; `check` says whether the network exists."""
     prefix, colon, rest = word.partition(":")
     if not colon:
         return Origin(word, builtin if catalog.is_builtin(word) else registered, word)

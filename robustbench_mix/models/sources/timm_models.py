@@ -8,44 +8,49 @@ from torch import nn
 
 from robustbench_mix.data.shape import Shape
 from robustbench_mix.errors import unknown
-from robustbench_mix.models.sources.common import Published, fetching, not_downloaded, optional
+from robustbench_mix.models.sources.common import (
+    Pretrained,
+    announce_download,
+    download_error,
+    import_optional,
+)
 
-BRINGS_WEIGHTS = False
+COMES_WITH_WEIGHTS = False
 
 
 def check(name: str) -> None:
-    """Raise RbmixError, with the nearest one, for a name that timm does not have."""
-    timm = optional("timm", f"timm:{name}", "timm")
+    """Raise RbmixError for a name that timm does not have; it suggests the nearest one."""
+    timm = import_optional("timm", f"timm:{name}", "timm")
     if ":" in name or not timm.is_model(name):
         raise unknown("timm model", name, timm.list_models())
 
 
-def fresh(name: str, shape: Shape) -> nn.Module:
-    """The architecture for so many channels and classes."""
+def build(name: str, shape: Shape) -> nn.Module:
+    """Build the architecture for the channels and classes of a shape."""
     check(name)
-    timm = optional("timm", f"timm:{name}", "timm")
+    timm = import_optional("timm", f"timm:{name}", "timm")
     model: nn.Module = timm.create_model(
         name, pretrained=False, num_classes=shape.classes, in_chans=shape.channels
     )
     return model
 
 
-def published(name: str) -> Published:
-    """The network with timm's weights; raises RbmixError if there are none to be had."""
+def load_pretrained(name: str) -> Pretrained:
+    """Load the network with timm's weights; raise RbmixError if there are none."""
     check(name)
-    timm = optional("timm", f"timm:{name}", "timm")
-    fetching(f"timm:{name}")
+    timm = import_optional("timm", f"timm:{name}", "timm")
+    announce_download(f"timm:{name}")
     try:
         model = timm.create_model(name, pretrained=True)
-    except (OSError, RuntimeError) as error:  # RuntimeError: there are none for this name
-        raise not_downloaded(f"timm:{name}", error) from error
-    return as_published(model, str(model.pretrained_cfg.get("tag") or "pretrained"))
+    except (OSError, RuntimeError) as error:  # RuntimeError: no weights for this name
+        raise download_error(f"timm:{name}", error) from error
+    return as_pretrained(model, str(model.pretrained_cfg.get("tag") or "pretrained"))
 
 
-def as_published(model: Any, weights: str) -> Published:
-    """A network of timm with what its configuration says of its standardisation."""
+def as_pretrained(model: Any, weights: str) -> Pretrained:
+    """Return a network of timm with mean and std of its configuration."""
     config = model.pretrained_cfg
     mean, std = config.get("mean"), config.get("std")
     if not (mean and std):
-        return Published(model, weights)
-    return Published(model, weights, tuple(mean), tuple(std))
+        return Pretrained(model, weights)
+    return Pretrained(model, weights, tuple(mean), tuple(std))

@@ -8,15 +8,15 @@ from torch import nn
 
 from robustbench_mix.data.shape import Shape
 from robustbench_mix.errors import unknown
-from robustbench_mix.models.sources.common import Published, fetching, not_downloaded
+from robustbench_mix.models.sources.common import Pretrained, announce_download, download_error
 
-BRINGS_WEIGHTS = False
-# Their second heads are for training alone, and their own initialisation is slow and warned of.
+COMES_WITH_WEIGHTS = False
+# Their second heads are used in training only; their own initialisation is slow and warns.
 INCEPTIONS = ("googlenet", "inception_v3")
 
 
 def check(name: str) -> None:
-    """Raise RbmixError, with the nearest one, for a name that is no classifier."""
+    """Raise RbmixError for a name that is no classifier; it suggests the nearest one."""
     from torchvision import models
 
     names = models.list_models(module=models)
@@ -24,8 +24,8 @@ def check(name: str) -> None:
         raise unknown("torchvision model", name, names)
 
 
-def fresh(name: str, shape: Shape) -> nn.Module:
-    """The architecture with so many outputs; other than three channels change its stem."""
+def build(name: str, shape: Shape) -> nn.Module:
+    """Build the architecture for a shape; its stem changes unless there are three channels."""
     from torchvision import models
 
     check(name)
@@ -33,26 +33,26 @@ def fresh(name: str, shape: Shape) -> nn.Module:
         {"aux_logits": False, "init_weights": False} if name in INCEPTIONS else {}
     )
     model: nn.Module = models.get_model(name, weights=None, num_classes=shape.classes, **extra)
-    return _recoloured(model, shape.channels)
+    return _with_channels(model, shape.channels)
 
 
-def published(name: str) -> Published:
-    """The network with torchvision's best weights; raises RbmixError if they cannot be had."""
+def load_pretrained(name: str) -> Pretrained:
+    """Load the network with torchvision's best weights; raise RbmixError if that fails."""
     from torchvision import models
 
     check(name)
     weights = models.get_model_weights(name).DEFAULT
-    fetching(f"torchvision:{name}")
+    announce_download(f"torchvision:{name}")
     try:
         model = models.get_model(name, weights=weights)
-    except (OSError, RuntimeError) as error:  # RuntimeError: a file that is not what it should be
-        raise not_downloaded(f"torchvision:{name}", error) from error
+    except (OSError, RuntimeError) as error:  # RuntimeError: a damaged file
+        raise download_error(f"torchvision:{name}", error) from error
     transform = weights.transforms()
-    return Published(model, weights.name, tuple(transform.mean), tuple(transform.std))
+    return Pretrained(model, weights.name, tuple(transform.mean), tuple(transform.std))
 
 
-def _recoloured(model: nn.Module, channels: int) -> nn.Module:
-    """The network with a fresh first convolution for another number of colour channels."""
+def _with_channels(model: nn.Module, channels: int) -> nn.Module:
+    """Replace the first convolution if the number of colour channels differs."""
     for name, module in model.named_modules():
         if isinstance(module, nn.Conv2d):
             if module.in_channels != channels:

@@ -18,7 +18,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from robustbench_mix.config.specs import Eps, short_hash
+from robustbench_mix.config.canonical import short_hash
+from robustbench_mix.config.epsilon import Eps
 from robustbench_mix.errors import RbmixError
 from robustbench_mix.results import flags
 from robustbench_mix.results.headers import ProtocolSpec, check_grid
@@ -87,17 +88,26 @@ class Baseline:
         return {**kept, **mixers, **numbers, "backend": self.identity["backend"], "eps": self.eps}
 
 
-def edges(eps: list[str], norm: str) -> list[str]:
-    """The grid on which close verdicts show: both sides of each epsilon, ascending."""
-    inside = {side for text in eps for side in _sides(text) if norm != "linf" or side <= 1}
+def nearby_grid(eps: list[str], norm: str) -> list[str]:
+    """Return the grid on which close verdicts show: both sides of each epsilon, ascending.
+
+    Args:
+        eps: An epsilon grid.
+        norm: Its norm.
+    """
+    inside = {side for text in eps for side in _nearby_radii(text) if norm != "linf" or side <= 1}
     return [f"{value.numerator}/{value.denominator}" for value in sorted(inside)]
 
 
 def of_run(run: Run, around: Run, *, dataset: str, attack: str, weights: str) -> Baseline:
-    """The baseline of a run; `around` is the same run on the grid of `edges`.
+    """Return the baseline of a run.
 
-    `dataset` and `attack` are the words that were asked for, names or paths; `weights` is a
-    path relative to the baseline's folder, '' or `ELSEWHERE`.
+    Args:
+        run: The run.
+        around: The same run on the grid of `nearby_grid`.
+        dataset: The word that was asked for, a name or a path.
+        attack: The word that was asked for, a name or a path.
+        weights: A path relative to the baseline's folder, '' or `ELSEWHERE`.
     """
     h = run.header
     spec = h.protocol_spec
@@ -115,12 +125,12 @@ def of_run(run: Run, around: Run, *, dataset: str, attack: str, weights: str) ->
     }
     identity = {name: "" if given[name] is None else str(given[name]) for name in IDENTITY}
     images = run.table.set_index("image")[["label", "prediction", "margin"]]
-    stands, beside = run.survived(), around.survived()
+    stands, beside = run.standing(), around.standing()
     limit = ROUNDING * float(images["margin"].abs().median())
     clear = pd.DataFrame({"0": images["margin"].abs() > limit})
     at = {Eps(text).exact: beside[text] for text in around.eps}
     for eps in run.eps:
-        below, above = _sides(eps)
+        below, above = _nearby_radii(eps)
         withstands = at.get(above, stands[eps])  # there is nothing above the whole pixel range
         clear[eps] = np.where(stands[eps], withstands, ~at[below])
     return Baseline(identity, images, stands, clear.astype(bool))
@@ -134,12 +144,18 @@ def options(spec: ProtocolSpec) -> str:
 
 
 def write(baseline: Baseline, path: Path) -> None:
-    """Write the CSV, whole or not at all; raises RbmixError if `read` would not take it."""
+    """Write the CSV, whole or not at all.
+
+    Raises:
+        RbmixError: `read` would not take it.
+    """
     _check_identity(baseline.identity, path)
     rows = [[*IMAGE, *baseline.eps, *IDENTITY]]
     for image, about in zip(baseline.images.index, baseline.images.itertuples(), strict=True):
         right = about.prediction == about.label
-        verdicts = [_word(baseline, image, eps) if right else "wrong" for eps in baseline.eps]
+        verdicts = [
+            _verdict_word(baseline, image, eps) if right else "wrong" for eps in baseline.eps
+        ]
         first = [str(image), str(about.label), str(about.prediction), repr(float(about.margin))]
         rows.append([*first, *verdicts, *(baseline.identity[name] for name in IDENTITY)])
     buffer = io.StringIO()
@@ -156,8 +172,8 @@ def read(path: Path) -> Baseline:
     """
     if not path.is_file():
         raise RbmixError(f"baseline {path} does not exist (rbmix baseline writes one)")
-    raw = reading.content(path, "baseline", reading.BASELINE)
-    with reading.parsing(f"baseline {path} is damaged"):
+    raw = reading.read_bytes(path, "baseline", reading.MAX_BASELINE_BYTES)
+    with reading.refuse_on_error(f"baseline {path} is damaged"):
         lines = list(csv.reader(io.StringIO(raw.decode("utf-8"), newline=""), strict=True))
     title, rows = (lines[0], lines[1:]) if lines else ([], [])
     if "format" not in title or title[: len(IMAGE)] != list(IMAGE):
@@ -175,16 +191,21 @@ def read(path: Path) -> Baseline:
     checksum = short_hash([row[:-1] for row in [title, *rows]])
     if title[-1] != CHECKSUM or any(row[-1] != checksum for row in rows):
         raise RbmixError(f"baseline {path} was edited: its checksum does not match")
-    with reading.parsing(f"baseline {path} is damaged"):
-        baseline = _parsed(pd.DataFrame(rows, columns=title))
+    with reading.refuse_on_error(f"baseline {path} is damaged"):
+        baseline = _parse(pd.DataFrame(rows, columns=title))
     _check(baseline, path)
     return baseline
 
 
 def weights_of(baseline: Baseline, path: Path) -> Path | None:
-    """The weights that the baseline names, None if none.
+    """Return the weights that the baseline names, None if none.
 
-    Raises RbmixError if they lie outside of its folder.
+    Args:
+        baseline: The baseline.
+        path: Its file.
+
+    Raises:
+        RbmixError: They lie outside of its folder.
     """
     named = baseline.identity["weights"]
     if not named:
@@ -192,20 +213,23 @@ def weights_of(baseline: Baseline, path: Path) -> Path | None:
     if named == ELSEWHERE:
         raise RbmixError(f"baseline {path} was written with --weights; give the file again")
     folder = path.resolve().parent
-    with reading.parsing(f"baseline {path} names weights {named!r}, which are no path"):
+    with reading.refuse_on_error(f"baseline {path} names weights {named!r}, which are no path"):
         found = (folder / named).resolve()  # a loop of links raises
     if not found.is_relative_to(folder):
         raise RbmixError(f"baseline {path} names weights outside of its folder: {named}")
     return path.parent / named
 
 
-def _parsed(table: pd.DataFrame) -> Baseline:
+def _parse(table: pd.DataFrame) -> Baseline:
     """A table of text, whose checksum is right, as what it means; errors of any kind if nothing."""
     if tuple(table.columns[-len(IDENTITY) - 1 : -1]) != IDENTITY:
         raise ValueError("its columns are others")
     identity = {name: str(table[name][0]) for name in IDENTITY}
     grid = list(table.columns[len(IMAGE) : -len(IDENTITY) - 1])
-    check_grid(grid, identity["norm"])
+    try:
+        check_grid(grid, identity["norm"])
+    except RbmixError as error:
+        raise ValueError(f"its columns are no epsilon grid: {error}") from error
     images = table[list(IMAGE)].astype(dict.fromkeys(IMAGE[:3], int) | {"margin": float})
     images = images.set_index("image")
     right = images["label"] == images["prediction"]
@@ -237,12 +261,12 @@ def _check_identity(identity: dict[str, str], path: Path) -> None:
             raise RbmixError(f"baseline {path}: {name} {text!r} cannot be printed")
 
 
-def _word(baseline: Baseline, image: int, eps: str) -> str:
+def _verdict_word(baseline: Baseline, image: int, eps: str) -> str:
     cells = (bool(baseline.stands.at[image, eps]), bool(baseline.clear.at[image, eps]))
     return next(word for word, meaning in VERDICTS.items() if meaning == cells)
 
 
-def _sides(eps: str) -> tuple[Fraction, Fraction]:
+def _nearby_radii(eps: str) -> tuple[Fraction, Fraction]:
     """The radii on both sides of an epsilon that tell whether a verdict is close."""
     exact = Eps(eps).exact
     below, above = ((exact * (1 + side)).limit_denominator(10**9) for side in (-CLOSE, CLOSE))

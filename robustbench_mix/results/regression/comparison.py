@@ -64,28 +64,37 @@ class Verdict:
         return [check for check in self.checks if check.worse]
 
 
-def judged(
+def compare(
     path: Path, baseline: Baseline, run: Run, *, tolerance: int = TOLERANCE, replaced: bool = False
 ) -> Verdict:
-    """Hold a run against the baseline at `path`.
+    """Hold a run against a baseline.
 
-    The run is over the baseline's images or some of them, on its epsilon grid. `tolerance`
-    is a number of images at each epsilon. `replaced` says that the run was given weights of
-    its own instead of the checkpoint that belongs to the baseline.
+    Args:
+        path: The file of the baseline.
+        baseline: What it holds.
+        run: A run over the baseline's images or some of them, on its epsilon grid.
+        tolerance: How many images may change at each epsilon.
+        replaced: Whether the run was given weights of its own instead of the checkpoint that
+            belongs to the baseline.
     """
     same = run.header.checkpoint_hash == baseline.identity["checkpoint_hash"]
     checks = [
-        _protocol(baseline, run),
-        _weights(baseline, run, replaced),
-        _logits(baseline, run, same),
-        *_levels(baseline, run, tolerance, same),
-        _flags(baseline, run),
+        _protocol_check(baseline, run),
+        _weights_check(baseline, run, replaced),
+        _logits_check(baseline, run, same),
+        *_epsilon_checks(baseline, run, tolerance, same),
+        _flags_check(baseline, run),
     ]
     return Verdict(path, checks, _notes(baseline, run))
 
 
 def to_json(verdicts: list[Verdict], written: list[Path]) -> dict[str, Any]:
-    """The same as plain JSON values."""
+    """Return the verdicts as plain JSON values.
+
+    Args:
+        verdicts: One for each baseline.
+        written: The files that were written.
+    """
     return {
         "worse": any(verdict.worse for verdict in verdicts),
         "baselines": [
@@ -96,7 +105,7 @@ def to_json(verdicts: list[Verdict], written: list[Path]) -> dict[str, Any]:
     }
 
 
-def _protocol(baseline: Baseline, run: Run) -> Check:
+def _protocol_check(baseline: Baseline, run: Run) -> Check:
     h, kept = run.header, baseline.identity
     before, now = kept["protocol_hash"], h.protocol_hash
     worse = ""
@@ -108,7 +117,7 @@ def _protocol(baseline: Baseline, run: Run) -> Check:
     return Check("protocol", before, now, worse=worse)
 
 
-def _weights(baseline: Baseline, run: Run, replaced: bool) -> Check:
+def _weights_check(baseline: Baseline, run: Run, replaced: bool) -> Check:
     """Your own model may have learned something new; a checkpoint that is kept here may not."""
     before, now = baseline.identity["checkpoint_hash"], run.header.checkpoint_hash
     kept = baseline.identity["spatial"] != "external" and not replaced
@@ -118,7 +127,7 @@ def _weights(baseline: Baseline, run: Run, replaced: bool) -> Check:
     return Check("weights", before, now, worse=worse)
 
 
-def _logits(baseline: Baseline, run: Run, same: bool) -> Check:
+def _logits_check(baseline: Baseline, run: Run, same: bool) -> Check:
     """Whether the same weights still give the same clean margins, up to rounding."""
     if not same:
         return Check("clean logits", skipped="the weights differ")
@@ -136,23 +145,23 @@ def _logits(baseline: Baseline, run: Run, same: bool) -> Check:
     return Check("clean logits", now=f"moved by up to {moved.max():.1g}", worse=worse)
 
 
-def _levels(baseline: Baseline, run: Run, tolerance: int, same: bool) -> list[Check]:
-    found = [_change(baseline, run, eps, same) for eps in ["0", *run.eps]]
+def _epsilon_checks(baseline: Baseline, run: Run, tolerance: int, same: bool) -> list[Check]:
+    found = [_epsilon_check(baseline, run, eps, same) for eps in ["0", *run.eps]]
     if same:
-        return [replace(check, worse=_drift(check, tolerance)) for check in found]
+        return [replace(check, worse=_worse_same_weights(check, tolerance)) for check in found]
     corrected = holm([mcnemar(len(check.lost), len(check.gained)) for check in found])
     return [
-        replace(check, p=p, worse=_decline(check, p, tolerance))
+        replace(check, p=p, worse=_worse_other_weights(check, p, tolerance))
         for check, p in zip(found, corrected, strict=True)
     ]
 
 
-def _change(baseline: Baseline, run: Run, eps: str, same: bool) -> Check:
+def _epsilon_check(baseline: Baseline, run: Run, eps: str, same: bool) -> Check:
     """Which images stand at this epsilon that did not, and the other way round.
 
     With the same weights close calls are counted apart: rounding decides them.
     """
-    now = run.survived()[eps]
+    now = run.standing()[eps]
     before = baseline.stands[eps].loc[now.index]
     counted = baseline.clear[eps].loc[now.index] | (not same)
     n = len(now)
@@ -170,7 +179,7 @@ def _images(which: pd.Series) -> list[int]:
     return [int(image) for image in which.index[which]]
 
 
-def _drift(check: Check, tolerance: int) -> str:
+def _worse_same_weights(check: Check, tolerance: int) -> str:
     """With the same weights any change is one of the code, whichever way it goes."""
     if check.name == "clean":
         sides = [
@@ -182,28 +191,28 @@ def _drift(check: Check, tolerance: int) -> str:
             (check.lost, "fall that stood: another network, or a stronger attack"),
             (check.gained, "stand that fell: the attack became weaker"),
         ]
-    said = [f"{_counted(images)} {words}" for images, words in sides if len(images) > tolerance]
+    said = [f"{_list_images(images)} {words}" for images, words in sides if len(images) > tolerance]
     return f"the weights are the same, but {'; '.join(said)}" if said else ""
 
 
-def _decline(check: Check, p: float, tolerance: int) -> str:
+def _worse_other_weights(check: Check, p: float, tolerance: int) -> str:
     """With other weights: fewer images stand than chance and the tolerance explain."""
     lost, gained = len(check.lost), len(check.gained)
     if lost - gained <= tolerance or p >= SIGNIFICANCE:
         return ""
     words = "classified correctly" if check.name == "clean" else "standing"
     return (
-        f"the network is worse: {_counted(check.lost)} are no longer {words}, {gained} are that "
-        f"were not (p = {p:.2g}, exact McNemar test, Holm)"
+        f"the network is worse: {_list_images(check.lost)} are no longer {words}, {gained} are "
+        f"that were not (p = {p:.2g}, exact McNemar test, Holm)"
     )
 
 
-def _counted(images: list[int]) -> str:
+def _list_images(images: list[int]) -> str:
     named = ", ".join(str(image) for image in images[:NAMED])
     return f"{len(images)} images ({named}{', ...' if len(images) > NAMED else ''})"
 
 
-def _flags(baseline: Baseline, run: Run) -> Check:
+def _flags_check(baseline: Baseline, run: Run) -> Check:
     """A flag that was not there before speaks against the run, whatever its accuracy."""
     before, now = baseline.identity["flags"].split(), flags.of_run(run)
     fresh = [f"{name}: {words}" for name, words in now.items() if name not in before]
@@ -225,30 +234,46 @@ def _notes(baseline: Baseline, run: Run) -> list[str]:
 
 
 def mcnemar(lost: int, gained: int) -> float:
-    """One-sided exact p that more images were lost than gained (McNemar, Psychometrika 1947)."""
+    """Return the one-sided exact p that more images were lost than gained.
+
+    McNemar, Psychometrika 1947.
+
+    Args:
+        lost: How many images no longer stand.
+        gained: How many stand that did not.
+    """
     from scipy.stats import binomtest
 
     pairs = lost + gained
     return float(binomtest(lost, pairs, alternative="greater").pvalue) if pairs else 1.0
 
 
-def notices(images: int, share: float, tolerance: int = TOLERANCE) -> float:
-    """With the same weights: the probability that a check fails at an epsilon.
+def power_same_weights(images: int, share: float, tolerance: int = TOLERANCE) -> float:
+    """Return the probability that a check fails at an epsilon, with the same weights.
 
-    `images` of its verdicts are clear, and each changes with probability `share`.
+    Args:
+        images: How many of its verdicts are clear.
+        share: The probability that one of them changes.
+        tolerance: How many images may change.
     """
     from scipy.stats import binom
 
     return float(binom.sf(tolerance, images, share))
 
 
-def finds(
+def power_other_weights(
     images: int, lost: float, gained: float, levels: int, tolerance: int = TOLERANCE
 ) -> float:
-    """With other weights: the least probability that a check fails at an epsilon.
+    """Return the least probability that a check fails at an epsilon, with other weights.
 
-    `lost` and `gained` are the shares of images that really change sides there. Holm's
-    correction over `levels` is at its strictest: as if nothing changed at the others.
+    Holm's correction is at its strictest: as if nothing changed at the other epsilons.
+
+    Args:
+        images: How many images there are.
+        lost: The share of images that really fall.
+        gained: The share of images that really stand again.
+        levels: How many epsilons are tested.
+        tolerance: How many images may change.
     """
     from scipy.stats import binom
 

@@ -18,7 +18,8 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta
 
-from robustbench_mix.config.specs import Eps, parse_eps
+from robustbench_mix.config.epsilon import Eps, parse_eps
+from robustbench_mix.config.norms import FROM_ROBUSTBENCH, ROBUSTBENCH
 from robustbench_mix.errors import RbmixError
 from robustbench_mix.results.headers import EXTERNAL, RunHeader, check_grid
 from robustbench_mix.results.records import Run
@@ -26,7 +27,6 @@ from robustbench_mix.storage import reading, validation
 from robustbench_mix.storage.files import safe_name, write_text
 from robustbench_mix.storage.validation import SHOWN, Count, Header, Name, Positive, is_name
 
-NORMS = {"linf": "Linf", "l2": "L2"}
 # What its leaderboards are of: the radius of each, and how many test images they take.
 RADIUS = {
     ("cifar10", "linf"): "8/255", ("cifar10", "l2"): "0.5",
@@ -84,11 +84,11 @@ class Entry(Header, frozen=True, kw_only=True):
                 raise RbmixError(f"{name} = {getattr(self, name)!r} cannot be printed")
         for name in ("name", "authors", "venue", "link", "architecture", "footnote"):
             text = getattr(self, name)
-            if text is not None and not _text(text):
+            if text is not None and not _is_long_text(text):
                 raise RbmixError(f"{name} = {text[:SHOWN]!r} cannot be printed")
         for name in ("clean_acc", "autoattack_acc"):
             figure = getattr(self, name)
-            if share(figure) is None:
+            if parse_percent(figure) is None:
                 shown = str(figure)[:SHOWN]
                 raise RbmixError(f"{name} = {shown!r} is not a figure in per cent, as 56.30")
 
@@ -102,8 +102,11 @@ class ReadEntry:
     model_id: str
 
 
-def refusal(run: Run) -> str:
-    """Why a run gives no `autoattack_acc`, '' if it does: only AutoAttack's standard version."""
+def why_no_entry(run: Run) -> str:
+    """Return why a run gives no `autoattack_acc`, '' if it does.
+
+    Only AutoAttack's standard version gives one.
+    """
     spec = run.header.protocol_spec
     if spec.algorithm != "autoattack":
         return f"protocol {run.header.protocol!r} runs {spec.algorithm}, not AutoAttack"
@@ -117,23 +120,30 @@ def refusal(run: Run) -> str:
     return ""
 
 
-def of(run: Run, eps: str | None, raised: dict[str, str], told: dict[str, Any]) -> dict[str, Any]:
-    """The entry of a run at an epsilon of its grid, with the flags that were `raised`.
+def entry_of(
+    run: Run, eps: str | None, raised: dict[str, str], given: dict[str, Any]
+) -> dict[str, Any]:
+    """Return the entry of a run at an epsilon of its grid.
 
-    No epsilon is that of RobustBench's leaderboard, or the only one.
-    `told` are the fields that no record knows; those that are missing or None are marked to be
-    filled. Raises RbmixError for a run that is no full AutoAttack, for an epsilon that it lacks,
-    and for texts that cannot be printed.
+    Args:
+        run: A run under the full AutoAttack.
+        eps: The epsilon; None for that of RobustBench's leaderboard, or the only one.
+        raised: The flags of the run.
+        given: The fields that no record knows. Those that are missing or None are marked to be
+            filled.
+
+    Raises:
+        RbmixError: The run is no full AutoAttack, lacks the epsilon, or a text cannot be printed.
     """
-    if why := refusal(run):
+    if why := why_no_entry(run):
         raise RbmixError(f"{run.header.model}: no entry of RobustBench ({why})")
-    _check(told)
-    eps = _radius(run, eps)
-    h, survived = run.header, run.survived()
+    _check_given(given)
+    eps = _pick_eps(run, eps)
+    h, survived = run.header, run.standing()
     clean, robust = ({"correct": int(survived[e].sum()), "n": len(survived)} for e in ("0", eps))
-    told = {name: value for name, value in told.items() if value is not None}
+    given = {name: value for name, value in given.items() if value is not None}
     missing = {name: f"{TO_FILL}: {name}" for name in ("link", "name", "authors", "venue")}
-    fields = {**missing, "architecture": _architecture(h), "reported": "", **told}
+    fields = {**missing, "architecture": _architecture(h), "reported": "", **given}
     # A network that rbmix trained has seen the training images and nothing else.
     fields.setdefault("additional_data", False if h.train_examples else None)
     flagged = [f"rbmix flags {name}: {words}." for name, words in raised.items()]
@@ -147,9 +157,9 @@ def of(run: Run, eps: str | None, raised: dict[str, str], told: dict[str, Any]) 
         "venue": fields["venue"],
         "architecture": fields["architecture"],
         "eps": eps,
-        "clean_acc": _percent(clean),
+        "clean_acc": _format_percent(clean),
         "reported": fields["reported"],
-        "autoattack_acc": _percent(robust),
+        "autoattack_acc": _format_percent(robust),
         "footnote": " ".join([*filter(None, [fields.get("footnote")]), *flagged]),
         "unreliable": bool(raised),
         "rbmix": {
@@ -163,8 +173,8 @@ def of(run: Run, eps: str | None, raised: dict[str, str], told: dict[str, Any]) 
     }
 
 
-def to_fill(entry: dict[str, Any]) -> list[str]:
-    """The fields that somebody still has to fill."""
+def missing_fields(entry: dict[str, Any]) -> list[str]:
+    """Return the fields that somebody still has to fill."""
     return [
         name
         for name, value in entry.items()
@@ -173,28 +183,37 @@ def to_fill(entry: dict[str, Any]) -> list[str]:
 
 
 def remarks(entry: dict[str, Any]) -> list[str]:
-    """What, besides, keeps the entry from being one of RobustBench's leaderboards."""
+    """Return what else keeps the entry from being one of RobustBench's leaderboards."""
     dataset, norm, n = entry["dataset"], entry["rbmix"]["norm"], entry["rbmix"]["clean"]["n"]
     board = RADIUS.get((dataset, norm))
     if board is None:
-        return [f"RobustBench has no leaderboard of {dataset} in {NORMS[norm]}"]
+        return [f"RobustBench has no leaderboard of {dataset} in {ROBUSTBENCH[norm]}"]
     found = []
     if parse_eps(entry["eps"], norm).exact != parse_eps(board, norm).exact:
-        found.append(f"its leaderboard of {dataset} in {NORMS[norm]} has eps {board}")
+        found.append(f"its leaderboard of {dataset} in {ROBUSTBENCH[norm]} has eps {board}")
     if n != IMAGES[dataset]:
         found.append(f"it evaluates {IMAGES[dataset]:,} images of {dataset}, this run {n:,}")
     return found
 
 
 def default_id(run: Run) -> str:
-    """A Model ID from the words of the run."""
+    """Return a Model ID from the words of the run."""
     h = run.header
     return f"{h.model}-{h.spatial}-{h.channel}-s{h.seed}"
 
 
 def write(folder: Path, model_id: str, entry: dict[str, Any]) -> Path:
-    """Write an entry to its place under `folder`, as RobustBench lays them out."""
-    norm = NORMS[entry["rbmix"]["norm"]]
+    """Write an entry to its place, as RobustBench lays them out.
+
+    Args:
+        folder: The folder `model_info`.
+        model_id: The name of the file.
+        entry: The entry.
+
+    Returns:
+        Its path.
+    """
+    norm = ROBUSTBENCH[entry["rbmix"]["norm"]]
     path = folder / safe_name(entry["dataset"]) / norm / f"{safe_name(model_id)}.json"
     write_text(path, json.dumps(entry, indent=2, ensure_ascii=False) + "\n")
     return path
@@ -203,20 +222,20 @@ def write(folder: Path, model_id: str, entry: dict[str, Any]) -> Path:
 def read(path: Path) -> ReadEntry:
     """Read an entry; its norm is that of its folder, or what rbmix wrote.
 
-    Raises RbmixError for anything else: nothing in it is trusted.
+    Raises:
+        RbmixError: The file is anything else: nothing in it is trusted.
     """
     refusal = f"{path} is no entry of RobustBench"
-    raw = reading.content(path, "entry", reading.COMPANION)
-    entry = validation.decode(reading.from_json(raw, refusal), Entry, refusal, printable=False)
+    raw = reading.read_bytes(path, "entry", reading.MAX_COMPANION_BYTES)
+    entry = validation.decode(reading.parse_json(raw, refusal), Entry, refusal, printable=False)
     if not is_name(path.stem):
         raise RbmixError(f"{refusal} (its file's name is no Model ID, which is printed)")
-    folders = {name: norm for norm, name in NORMS.items()}
     own = entry.rbmix.norm if entry.rbmix else None
-    norm = folders.get(path.resolve().parent.name, own)
+    norm = FROM_ROBUSTBENCH.get(path.resolve().parent.name, own)
     if norm is None:
         raise RbmixError(f"{refusal} (the norm is the name of its folder, Linf or L2)")
     if own is not None and own != norm:
-        raise RbmixError(f"{refusal} (it says {NORMS[own]} and lies in {NORMS[norm]})")
+        raise RbmixError(f"{refusal} (it says {ROBUSTBENCH[own]} and lies in {ROBUSTBENCH[norm]})")
     try:
         check_grid([entry.eps], norm)
     except RbmixError as error:
@@ -224,16 +243,16 @@ def read(path: Path) -> ReadEntry:
     return ReadEntry(entry, norm, path.stem)
 
 
-def _check(told: dict[str, Any]) -> None:
+def _check_given(given: dict[str, Any]) -> None:
     """Raise RbmixError unless texts can be printed and `reported` is a figure in per cent."""
-    for name, value in told.items():
-        if isinstance(value, str) and not _text(value):
+    for name, value in given.items():
+        if isinstance(value, str) and not _is_long_text(value):
             raise RbmixError(f"{name} {value!r} must be a text that can be printed")
-    if told.get("reported") and share(told["reported"]) is None:
-        raise RbmixError(f"reported {told['reported']!r} is not a figure in per cent, as 56.30")
+    if given.get("reported") and parse_percent(given["reported"]) is None:
+        raise RbmixError(f"reported {given['reported']!r} is not a figure in per cent, as 56.30")
 
 
-def _radius(run: Run, wanted: str | None) -> str:
+def _pick_eps(run: Run, wanted: str | None) -> str:
     """The epsilon of an entry, as the run spells it: the wanted one, or RobustBench's own.
 
     Raises RbmixError if the run has no such epsilon.
@@ -258,7 +277,7 @@ def _architecture(header: RunHeader) -> str:
     return f"{header.model} (spatial mixers {header.spatial}, channel mixers {header.channel})"
 
 
-def _text(value: Any) -> bool:
+def _is_long_text(value: Any) -> bool:
     """A text that is short enough, and printable but for white space."""
     return (
         isinstance(value, str)
@@ -267,7 +286,7 @@ def _text(value: Any) -> bool:
     )
 
 
-def share(value: Any) -> float | None:
+def parse_percent(value: Any) -> float | None:
     """The share behind a figure in per cent, None if it is no such figure: '86.46' is 0.8646."""
     if isinstance(value, bool) or not isinstance(value, str | int | float) or len(str(value)) > 30:
         return None
@@ -278,5 +297,5 @@ def share(value: Any) -> float | None:
     return float(number / 100) if number.is_finite() and 0 <= number <= 100 else None
 
 
-def _percent(counts: dict[str, int]) -> str:
+def _format_percent(counts: dict[str, int]) -> str:
     return f"{100 * counts['correct'] / counts['n']:.2f}"

@@ -15,14 +15,15 @@ from typing import Any
 
 import pandas as pd
 
-from robustbench_mix.config.specs import parse_eps
+from robustbench_mix.config.epsilon import parse_eps
+from robustbench_mix.config.norms import ROBUSTBENCH
 from robustbench_mix.errors import RbmixError
 from robustbench_mix.results import flags, records
 from robustbench_mix.results.intervals import wilson
 from robustbench_mix.results.markdown import head, line, plain
 from robustbench_mix.results.records import Run
 from robustbench_mix.results.robustbench import model_info
-from robustbench_mix.results.robustbench.model_info import ReadEntry, share
+from robustbench_mix.results.robustbench.model_info import ReadEntry, parse_percent
 from robustbench_mix.storage.paths import is_folder
 
 MAX_ENTRIES = 10_000
@@ -53,17 +54,22 @@ def entries(path: Path) -> list[ReadEntry]:
 
 
 def rows(runs: Sequence[Run], theirs: Sequence[ReadEntry]) -> pd.DataFrame:
-    """`COLUMNS`, accuracies as shares, best AutoAttack accuracy first within each table.
+    """Return our runs and their entries, best AutoAttack accuracy first within each table.
 
-    Of our runs those under the full AutoAttack, at the epsilons for which there are entries;
-    of theirs those for which there is such a run.
+    Args:
+        runs: Our runs. Those under the full AutoAttack are taken, at the epsilons for which there
+            are entries.
+        theirs: Entries of others. Those are taken for which there is such a run.
+
+    Returns:
+        A table with `COLUMNS`, accuracies as shares.
     """
-    ours = [row for run in runs if not model_info.refusal(run) for row in _ours(run)]
-    others = [_theirs(entry) for entry in theirs]
-    both = {_board(row) for row in ours} & {_board(row) for row in others}
-    frame = pd.DataFrame([row for row in ours + others if _board(row) in both], columns=COLUMNS)
+    ours = [row for run in runs if not model_info.why_no_entry(run) for row in _our_rows(run)]
+    others = [_their_row(entry) for entry in theirs]
+    both = {_board_of(row) for row in ours} & {_board_of(row) for row in others}
+    frame = pd.DataFrame([row for row in ours + others if _board_of(row) in both], columns=COLUMNS)
     frame["n"] = frame["n"].astype("Int64")
-    keys = [_board(row) for row in frame.to_dict("records")]
+    keys = [_board_of(row) for row in frame.to_dict("records")]
     order = sorted(
         range(len(frame)),
         key=lambda at: (keys[at], -frame.autoattack[at], frame.source[at], frame.model[at]),
@@ -89,18 +95,23 @@ def to_markdown(frame: pd.DataFrame) -> str:
         "*External* is an attack of others that RobustBench prefers to AutoAttack.",
     ]
     titles = ["source", "model", "architecture", "n", "clean", "AutoAttack", "external", "reported"]
-    for (dataset, norm, _), table in groupby(frame.to_dict("records"), _board):
+    for (dataset, norm, _), table in groupby(frame.to_dict("records"), _board_of):
         members = list(table)
-        words = f"## {dataset} · {model_info.NORMS[norm]} · eps {members[0]['eps']}"
+        words = f"## {dataset} · {ROBUSTBENCH[norm]} · eps {members[0]['eps']}"
         lines += ["", plain(words), "", *head([*titles, "additional data", "notes"])]
         lines += [line(_cells(row)) for row in members]
     return "\n".join(lines) + "\n"
 
 
 def content(results: Path, theirs: Path) -> dict[Path, str]:
-    """What beside.csv and beside.md in the results folder hold.
+    """Return what beside.csv and beside.md in the results folder hold.
 
-    Raises RbmixError where nothing is comparable.
+    Args:
+        results: The results folder.
+        theirs: A file or a folder of entries.
+
+    Raises:
+        RbmixError: Nothing is comparable.
     """
     read = entries(theirs)
     found = rows(records.read_all(results), read)
@@ -118,8 +129,8 @@ def content(results: Path, theirs: Path) -> dict[Path, str]:
     }
 
 
-def _ours(run: Run) -> list[dict[str, Any]]:
-    h, survived = run.header, run.survived()
+def _our_rows(run: Run) -> list[dict[str, Any]]:
+    h, survived = run.header, run.standing()
     n = len(survived)
     return [
         {
@@ -134,14 +145,14 @@ def _ours(run: Run) -> list[dict[str, Any]]:
     ]  # fmt: skip
 
 
-def _theirs(read: ReadEntry) -> dict[str, Any]:
+def _their_row(read: ReadEntry) -> dict[str, Any]:
     entry = read.entry
     notes = [*(["unreliable"] if entry.unreliable else []), _on_one_line(entry.footnote)]
     return {
         "source": THEIRS, "dataset": entry.dataset, "norm": read.norm, "eps": entry.eps,
         "model": read.model_id, "architecture": _on_one_line(entry.architecture),
-        "clean": share(entry.clean_acc), "autoattack": share(entry.autoattack_acc),
-        "external": share(entry.external), "reported": share(entry.reported),
+        "clean": parse_percent(entry.clean_acc), "autoattack": parse_percent(entry.autoattack_acc),
+        "external": parse_percent(entry.external), "reported": parse_percent(entry.reported),
         "additional_data": entry.additional_data, "notes": "; ".join(filter(None, notes)),
         "link": _on_one_line(entry.link),
     }  # fmt: skip
@@ -152,20 +163,20 @@ def _on_one_line(text: str | None) -> str:
     return " ".join((text or "").split())
 
 
-def _board(row: dict[str, Any]) -> Board:
+def _board_of(row: dict[str, Any]) -> Board:
     return row["dataset"], row["norm"], parse_eps(row["eps"], row["norm"]).exact
 
 
 def _cells(row: dict[str, Any]) -> list[str]:
-    told = {True: "yes", False: "no"}.get(row["additional_data"], "")
-    shares = [_in_percent(row[name], row["n"]) for name in ("clean", "autoattack")]
-    shares += [_in_percent(row[name], pd.NA) for name in ("external", "reported")]
+    additional = {True: "yes", False: "no"}.get(row["additional_data"], "")
+    shares = [_format_percent(row[name], row["n"]) for name in ("clean", "autoattack")]
+    shares += [_format_percent(row[name], pd.NA) for name in ("external", "reported")]
     n = "" if pd.isna(row["n"]) else f"{row['n']:,}"
     words = [row["source"], row["model"], row["architecture"] or "", n]
-    return [*words, *shares, told, row["notes"]]
+    return [*words, *shares, additional, row["notes"]]
 
 
-def _in_percent(value: float, n: Any) -> str:
+def _format_percent(value: float, n: Any) -> str:
     """As RobustBench writes it; with an interval where the number of images is known."""
     if pd.isna(value):
         return ""

@@ -1,1 +1,1 @@
-"""Who does the tasks of a sweep: processes on this machine, or a cluster."""
+"""Executors, which run the tasks of a sweep: processes on this machine, or a cluster."""

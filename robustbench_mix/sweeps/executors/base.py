@@ -1,4 +1,4 @@
-"""What every runner is: it takes pieces and gives back what failed."""
+"""The interface of executors."""
 
 from __future__ import annotations
 
@@ -6,19 +6,23 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from robustbench_mix.sweeps.scheduler import Do, Note, Piece
+from robustbench_mix.sweeps.scheduler import OnState, RunTask, Task
 
-Run = Callable[[Sequence[Piece], Do, Note], list[str]]
+RunTasks = Callable[[Sequence[Task], RunTask, OnState], list[str]]
 
 
 @dataclass(frozen=True)
-class Runner:
-    """`run` does pieces and returns what failed; `ask` calls a function where they are done.
+class Executor:
+    """Runs the tasks of a sweep.
 
-    `words` say who does them, `room` how many they do at once.
+    Args:
+        run: Runs tasks, and returns the messages of those that failed.
+        call: Calls a function where tasks run, and returns its result.
+        description: What runs the tasks, for example `2 workers`.
+        capacity: How many tasks run at once.
     """
 
-    run: Run
-    ask: Callable[..., Any]
-    words: str
-    room: int
+    run: RunTasks
+    call: Callable[..., Any]
+    description: str
+    capacity: int

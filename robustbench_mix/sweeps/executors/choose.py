@@ -1,8 +1,7 @@
-"""Who does the pieces of a sweep: this process, several on this machine, or a Ray cluster.
+"""Choose the executor of a sweep: this process, several on this machine, or a Ray cluster.
 
-A runner takes pieces and what to do with one, and gives back what failed. A piece starts when
-nothing that it needs is still to be made; where something it needs could not be made, it fails
-without being tried. Whatever fails, the others go on.
+A task starts when everything that it needs is made. If something that it needs could not be made,
+it fails without being tried. The other tasks go on.
 """
 
 from __future__ import annotations
@@ -15,55 +14,70 @@ from functools import partial
 import torch
 
 from robustbench_mix.config.command_checks import check_runner
-from robustbench_mix.sweeps.executors.base import Runner
-from robustbench_mix.sweeps.executors.processes import SEEN, in_processes
-from robustbench_mix.sweeps.scheduler import Agenda, Do, Note, Piece, attempt, unnoted
+from robustbench_mix.sweeps.executors.base import Executor
+from robustbench_mix.sweeps.executors.processes import VISIBLE_DEVICES, run_in_processes
+from robustbench_mix.sweeps.scheduler import (
+    OnState,
+    RunTask,
+    Scheduler,
+    Task,
+    ignore_state,
+    try_task,
+)
 
 
 @contextmanager
-def running(
+def open_executor(
     name: str, *, workers: int | None = None, address: str | None = None, device: str = "auto"
-) -> Iterator[Runner]:
-    """The runner of this name for the block; nothing that it started is left afterwards.
+) -> Iterator[Executor]:
+    """Yield the executor of this name; no process that it started is left after the block.
 
-    `workers` is how many pieces are done at once; unless given, one on this machine, or one for
-    each of its GPUs where `device` is not one of them; on a cluster as many as it has room for.
-    Raises RbmixError for what does not exist or does not go together.
+    Args:
+        name: `local` or `ray`.
+        workers: How many tasks run at once. The default is one on this machine, or one for each of
+            its GPUs unless `device` names one; on a cluster, as many as fit.
+        address: The address of a Ray cluster.
+        device: The device of the tasks.
+
+    Raises:
+        RbmixError: Something does not exist, or options contradict each other.
     """
     check_runner(name, workers, address)
     if name == "ray":
-        from robustbench_mix.sweeps.executors.ray_cluster import connected
+        from robustbench_mix.sweeps.executors.ray_cluster import connect
 
-        with connected(address, workers, device) as found:
+        with connect(address, workers, device) as found:
             yield found
         return
-    yield local(workers, gpus(device))
+    yield local_executor(workers, visible_gpus(device))
 
 
-def local(workers: int | None = None, cards: Sequence[str] = ()) -> Runner:
-    """Pieces are done on this machine, on the GPUs of these numbers where there are several."""
+def local_executor(workers: int | None = None, cards: Sequence[str] = ()) -> Executor:
+    """Return an executor on this machine, with the GPUs of these numbers if there are several."""
     count = workers or max(len(cards), 1)
-    run = in_turn if count == 1 else partial(in_processes, workers=count, cards=cards)
+    run = run_in_turn if count == 1 else partial(run_in_processes, workers=count, cards=cards)
     words = f"{count} {'workers' if count > 1 else 'process'}"
-    return Runner(run, lambda function, *args: function(*args), words, count)
+    return Executor(run, lambda function, *args: function(*args), words, count)
 
 
-def gpus(device: str) -> list[str]:
-    """The numbers of the GPUs that `device` leaves to choose from, if there are several.
+def visible_gpus(device: str) -> list[str]:
+    """Return the numbers of the GPUs that `device` allows, if there are several.
 
-    Where `CUDA_VISIBLE_DEVICES` is set, what it holds.
+    If `CUDA_VISIBLE_DEVICES` is set, they are its entries.
     """
     if device not in ("auto", "cuda") or not torch.cuda.is_available():
         return []
     count = torch.cuda.device_count()
-    visible = [one for one in os.environ.get(SEEN, "").split(",") if one]
+    visible = [one for one in os.environ.get(VISIBLE_DEVICES, "").split(",") if one]
     return (visible[:count] or [str(one) for one in range(count)]) if count > 1 else []
 
 
-def in_turn(pieces: Sequence[Piece], do: Do, note: Note = unnoted) -> list[str]:
-    """Do the pieces one after the other, in this process."""
-    agenda = Agenda(pieces, note)
-    while taken := agenda.take():
-        number, piece = taken
-        agenda.done(number, piece, attempt(do, piece))
-    return agenda.failures
+def run_in_turn(
+    tasks: Sequence[Task], run_task: RunTask, on_state: OnState = ignore_state
+) -> list[str]:
+    """Run the tasks one after the other in this process; return the messages of failed ones."""
+    scheduler = Scheduler(tasks, on_state)
+    while taken := scheduler.next_task():
+        number, task = taken
+        scheduler.finish(number, task, try_task(run_task, task))
+    return scheduler.failures

@@ -1,7 +1,8 @@
-"""Several processes on this machine that do pieces side by side."""
+"""Run tasks in several processes on this machine."""
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import threading
@@ -14,49 +15,58 @@ from typing import Any
 import torch
 
 from robustbench_mix.runtime import progress
-from robustbench_mix.runtime.progress import say
-from robustbench_mix.sweeps.scheduler import Agenda, Do, Note, Piece, attempt, unnoted
+from robustbench_mix.sweeps.scheduler import (
+    OnState,
+    RunTask,
+    Scheduler,
+    Task,
+    ignore_state,
+    try_task,
+)
 
-SEEN = "CUDA_VISIBLE_DEVICES"
-PATIENCE_SECONDS = 10.0  # for a worker to keep what it has when it is told to stop
+logger = logging.getLogger(__name__)
+
+VISIBLE_DEVICES = "CUDA_VISIBLE_DEVICES"
+PATIENCE_SECONDS = 10.0  # for a worker to save its state when it is stopped
 
 
-def in_processes(
-    pieces: Sequence[Piece],
-    do: Do,
-    note: Note = unnoted,
+def run_in_processes(
+    tasks: Sequence[Task],
+    run_task: RunTask,
+    on_state: OnState = ignore_state,
     *,
     workers: int,
     cards: Sequence[str] = (),
 ) -> list[str]:
-    """Do the pieces in so many processes at once, each with its share of the cores.
+    """Run the tasks in so many processes at once, each with its share of the cores.
 
-    The cores are those that PyTorch would use here; where `OMP_NUM_THREADS` is set, it is what
-    each worker takes. Of the GPUs `cards`, by their numbers, each worker sees one. `do` and the
-    pieces are pickled. A worker that dies is the failure of its piece. However this ends, no
-    worker is left.
+    The cores are those that PyTorch would use here; if `OMP_NUM_THREADS` is set, each worker takes
+    that many. Of the GPUs `cards`, by their numbers, each worker sees one. `run_task`
+    and the tasks are pickled. If a worker dies, its task has failed. No worker is left afterwards.
     """
-    agenda = Agenda(pieces, note)
-    at_work: dict[Any, tuple[_Worker, int, Piece]] = {}  # by pipe
+    scheduler = Scheduler(tasks, on_state)
+    at_work: dict[Any, tuple[_Worker, int, Task]] = {}  # by pipe
     idle: list[_Worker] = []
     fixed = "OMP_NUM_THREADS" in os.environ
     threads = torch.get_num_threads() if fixed else max(torch.get_num_threads() // workers, 1)
     try:
         while True:
-            while len(at_work) < workers and (taken := agenda.take()):
+            while len(at_work) < workers and (taken := scheduler.next_task()):
                 idle = [worker for worker in idle if worker.process.is_alive()]
                 busy = [one for one, _, _ in at_work.values()]
-                worker = idle.pop() if idle else _Worker(do, threads, _least_used(cards, busy))
-                worker.begin(agenda.tag(taken[0]), taken[1])
+                worker = (
+                    idle.pop() if idle else _Worker(run_task, threads, _least_used(cards, busy))
+                )
+                worker.begin(scheduler.prefix(taken[0]), taken[1])
                 at_work[worker.pipe] = (worker, *taken)
             if not at_work:
-                return agenda.failures
+                return scheduler.failures
             for pipe in connection.wait(list(at_work)):
-                worker, number, piece = at_work.pop(pipe)
+                worker, number, task = at_work.pop(pipe)
                 error, is_alive = worker.outcome()
-                agenda.done(number, piece, error)
+                scheduler.finish(number, task, error)
                 if not error:
-                    say(f"{agenda.tag(number)} done")
+                    logger.info(f"{scheduler.prefix(number)} done")
                 if is_alive:
                     idle.append(worker)
     finally:
@@ -70,26 +80,26 @@ def in_processes(
 
 
 class _Worker:
-    """A process that does one piece after the other."""
+    """A process that runs one task after the other."""
 
-    def __init__(self, do: Do, threads: int, card: str = "") -> None:
+    def __init__(self, run_task: RunTask, threads: int, card: str = "") -> None:
         context = get_context("spawn")  # a fork would inherit locks and thread pools half-way
         self.pipe, end = context.Pipe()
         self.process = context.Process(
-            target=_serve, args=(end, do, threads, progress.is_quiet()), daemon=True
+            target=_serve, args=(end, run_task, threads, progress.is_quiet()), daemon=True
         )
         self.card = card
-        with _without_interrupts(), _seeing(card):
+        with _without_interrupts(), _visible_gpu(card):
             self.process.start()
         end.close()
 
-    def begin(self, tag: str, piece: Piece) -> None:
-        """Give it a piece; what it has to say about it begins with `tag`."""
-        with suppress(OSError):  # it died just now: `outcome` says so
-            self.pipe.send((tag, piece))
+    def begin(self, prefix: str, task: Task) -> None:
+        """Send it a task; the lines that it logs begin with `prefix`."""
+        with suppress(OSError):  # it died just now, which `outcome` reports
+            self.pipe.send((prefix, task))
 
     def outcome(self) -> tuple[str, bool]:
-        """What went wrong with its piece ('' if nothing), and whether it can take another."""
+        """Return why its task failed ('' if it did not), and whether it can take another."""
         try:
             return str(self.pipe.recv()), True
         except (EOFError, OSError):
@@ -100,31 +110,31 @@ class _Worker:
 
 
 def _least_used(cards: Sequence[str], workers: Iterable[_Worker]) -> str:
-    """The first of the GPUs that the fewest of these workers use, '' if there are none."""
+    """Return the first of the GPUs that the fewest of these workers use, '' if there are none."""
     used = [worker.card for worker in workers]
     return min(cards, key=used.count, default="")
 
 
 @contextmanager
-def _seeing(card: str) -> Iterator[None]:
-    """A process that is started within the block sees this GPU alone, all if it is ''."""
+def _visible_gpu(card: str) -> Iterator[None]:
+    """Let a process that is started within the block see only this GPU; all of them if it is ''."""
     if not card:
         yield
         return
-    before = os.environ.get(SEEN)
-    os.environ[SEEN] = card
+    before = os.environ.get(VISIBLE_DEVICES)
+    os.environ[VISIBLE_DEVICES] = card
     try:
         yield
     finally:
         if before is None:
-            del os.environ[SEEN]
+            del os.environ[VISIBLE_DEVICES]
         else:
-            os.environ[SEEN] = before
+            os.environ[VISIBLE_DEVICES] = before
 
 
 @contextmanager
 def _without_interrupts() -> Iterator[None]:
-    """A process that is started within the block never sees Ctrl-C; this one sees it later."""
+    """Block Ctrl-C for processes that are started within the block, and delay it for this one."""
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
@@ -135,24 +145,24 @@ def _without_interrupts() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _serve(pipe: Connection, do: Do, threads: int, quiet: bool) -> None:
-    """Do pieces until told to stop, by a SIGTERM that is taken as Ctrl-C is elsewhere."""
+def _serve(pipe: Connection, run_task: RunTask, threads: int, quiet: bool) -> None:
+    """Run tasks until a SIGTERM, which is handled as Ctrl-C is elsewhere."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     torch.set_num_threads(threads)
     try:
         while True:
-            tag, piece = pipe.recv()
-            progress.lines_only(tag)
+            prefix, task = pipe.recv()
+            progress.set_line_prefix(prefix)
             progress.set_quiet(quiet)
-            progress.hush_libraries()
-            pipe.send(attempt(do, piece))
+            progress.ignore_library_warnings()
+            pipe.send(try_task(run_task, task))
     except (KeyboardInterrupt, EOFError, BrokenPipeError):
-        os._exit(0)  # what was under way is kept by now
+        os._exit(0)  # the resume state is saved by now
 
 
 def _end_with_parent() -> None:
-    """End at once when the parent does, even by SIGKILL: nobody would take the outcome."""
+    """End at once when the parent does, even by SIGKILL: nothing would read the outcome."""
     parent = parent_process()
     assert parent is not None
     connection.wait([parent.sentinel])

@@ -1,8 +1,8 @@
-"""Pieces as tasks of a Ray cluster (docs.ray.io): Ray places them, and runs those of a lost node
-again elsewhere.
+"""Run tasks on a Ray cluster (docs.ray.io).
 
-A task works in the same folders as this process would: results and cache are on a file system
-that all nodes share, or the results are at a URL.
+Ray places the tasks, and runs those of a lost node again on another one. A task works in the same
+folders as this process would: results and cache are on a file system that all nodes share, or the
+results are at a URL.
 """
 
 from __future__ import annotations
@@ -23,28 +23,29 @@ import torch
 
 from robustbench_mix.errors import RbmixError, first_line
 from robustbench_mix.runtime import progress, provenance
-from robustbench_mix.runtime.progress import say
-from robustbench_mix.storage.paths import home
-from robustbench_mix.sweeps.executors.base import Runner
-from robustbench_mix.sweeps.scheduler import Agenda, Do, Note, Piece, attempt
+from robustbench_mix.storage.paths import cache_folder
+from robustbench_mix.sweeps.executors.base import Executor
+from robustbench_mix.sweeps.scheduler import OnState, RunTask, Scheduler, Task, try_task
 
-SHARED = ("RBMIX_HOME", "OMP_NUM_THREADS", "SOURCE_DATE_EPOCH")  # what tasks take over
-MANY = 10**6  # more than any cluster does at once
-ANSWER_SECONDS = 10.0  # for the machine at an address to take a connection
-TRIES_AGAIN = 3  # times that a task is run again whose node or process was lost
+logger = logging.getLogger(__name__)
+
+SHARED_VARIABLES = ("RBMIX_HOME", "OMP_NUM_THREADS", "SOURCE_DATE_EPOCH")  # copied to tasks
+UNLIMITED = 10**6  # more than any cluster does at once
+CONNECT_TIMEOUT_SECONDS = 10.0
+MAX_RETRIES = 3  # of a task whose node or process was lost
 
 
 @dataclass(frozen=True)
-class Share:
-    """What one task is given: whole processors, and GPUs or a part of one."""
+class TaskResources:
+    """The resources of one task: whole processors, and GPUs or a part of one."""
 
     num_cpus: int
     num_gpus: float
 
 
 @dataclass(frozen=True)
-class Scene:
-    """What a task should find as it is here."""
+class WorkerSetup:
+    """What a worker takes over from this process: folder, package versions, quietness."""
 
     folder: str
     versions: dict[str, str]
@@ -52,15 +53,20 @@ class Scene:
 
 
 @contextmanager
-def connected(address: str | None, workers: int | None, device: str) -> Iterator[Runner]:
-    """A runner on the cluster at this address, for the block.
+def connect(address: str | None, workers: int | None, device: str) -> Iterator[Executor]:
+    """Yield an executor on a Ray cluster.
 
-    Unless given, the address is `RAY_ADDRESS`, or a cluster is started on this machine and stopped
-    afterwards. Raises RbmixError if Ray is not installed or there is no such cluster, or if no
-    node has what `device` asks for.
+    Args:
+        address: HOST:PORT of the cluster. The default is `RAY_ADDRESS`; without that, a cluster is
+            started on this machine and stopped after the block.
+        workers: How many tasks run at once; None runs as many as fit.
+        device: `auto`, `cpu` or `cuda`.
+
+    Raises:
+        RbmixError: Ray is not installed, there is no such cluster, or no node has such a device.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    os.environ.setdefault("RAY_DEDUP_LOGS", "0")  # our lines look alike, and say different things
+    os.environ.setdefault("RAY_DEDUP_LOGS", "0")  # it would drop lines of ours that look alike
     if "NO_COLOR" in os.environ or not sys.stderr.isatty():
         os.environ.setdefault("RAY_COLOR_PREFIX", "0")
     try:
@@ -71,9 +77,9 @@ def connected(address: str | None, workers: int | None, device: str) -> Iterator
         ) from error
     asked = address or os.environ.get("RAY_ADDRESS", "")
     _check_reachable(asked)
-    shared = {name: os.environ[name] for name in SHARED if name in os.environ}
+    shared = {name: os.environ[name] for name in SHARED_VARIABLES if name in os.environ}
     if "RBMIX_HOME" in shared:
-        shared["RBMIX_HOME"] = str(home().absolute())
+        shared["RBMIX_HOME"] = str(cache_folder().absolute())
     try:
         ray.init(
             address, log_to_driver=not progress.is_quiet(), logging_level=logging.ERROR,
@@ -84,33 +90,41 @@ def connected(address: str | None, workers: int | None, device: str) -> Iterator
         raise RbmixError(f"no Ray cluster at {where}: {first_line(error)}") from error
     try:
         nodes = _nodes(ray)
-        given = share(nodes, workers, device)
-        scene = Scene(str(Path.cwd()), provenance.versions(), progress.is_quiet())
-        yield Runner(
-            run=partial(_run, ray, given, scene, workers),
-            ask=partial(_ask, ray, given, scene),
-            words=f"Ray, {len(nodes)} {'nodes' if len(nodes) > 1 else 'node'}",
-            room=min(workers or MANY, _room(ray, given)),
+        resources = resources_per_task(nodes, workers, device)
+        setup = WorkerSetup(str(Path.cwd()), provenance.versions(), progress.is_quiet())
+        yield Executor(
+            run=partial(_run_tasks, ray, resources, setup, workers),
+            call=partial(_call_on_node, ray, resources, setup),
+            description=f"Ray, {len(nodes)} {'nodes' if len(nodes) > 1 else 'node'}",
+            capacity=min(workers or UNLIMITED, _capacity(ray, resources)),
         )
     finally:
         ray.shutdown()
 
 
 def _check_reachable(address: str) -> None:
-    """Raise RbmixError where nobody listens at HOST:PORT: Ray itself tries for minutes."""
+    """Raise RbmixError if nothing listens at HOST:PORT; Ray itself would try for minutes."""
     host, _, port = address.removeprefix("ray://").rpartition(":")
     if not host or not port.isdecimal():  # `auto`, `local`: Ray knows
         return
     try:
-        socket.create_connection((host.strip("[]"), int(port)), ANSWER_SECONDS).close()
+        socket.create_connection((host.strip("[]"), int(port)), CONNECT_TIMEOUT_SECONDS).close()
     except (OSError, OverflowError, UnicodeError) as error:
         raise RbmixError(f"no Ray cluster at {address}: {first_line(error)}") from error
 
 
-def share(nodes: Sequence[dict[str, float]], workers: int | None, device: str) -> Share:
-    """What each of so many tasks at once gets of nodes with `CPU` and `GPU`.
+def resources_per_task(
+    nodes: Sequence[dict[str, float]], workers: int | None, device: str
+) -> TaskResources:
+    """Return the resources of each task if so many run at once.
 
-    Without a number, one GPU or one processor each. Raises RbmixError if there is no such device.
+    Args:
+        nodes: The `CPU` and `GPU` of each node.
+        workers: How many tasks run at once; None gives each one GPU or one processor.
+        device: `auto`, `cpu` or `cuda`.
+
+    Raises:
+        RbmixError: No node has such a device.
     """
     cards = sum(int(node.get("GPU", 0)) for node in nodes)
     if device not in ("auto", "cpu", "cuda"):
@@ -118,19 +132,22 @@ def share(nodes: Sequence[dict[str, float]], workers: int | None, device: str) -
     if device == "cuda" and not cards:
         raise RbmixError("device 'cuda': no node of the cluster has a GPU (allowed: auto, cpu)")
     if device != "cpu" and cards:
-        return Share(1, 1 / ceil((workers or cards) / cards))
+        return TaskResources(1, 1 / ceil((workers or cards) / cards))
     cores = [int(node.get("CPU", 0)) for node in nodes]
     if not any(cores):
         raise RbmixError("no node of the cluster has a processor to give")
     fixed = os.environ.get("OMP_NUM_THREADS", "")
     if fixed.isdecimal() and int(fixed) > 0:
-        return Share(min(int(fixed), max(cores)), 0)  # more than a node has would wait for ever
+        # More than a node has would wait for ever.
+        return TaskResources(min(int(fixed), max(cores)), 0)
     widest = range(max(cores), 1, -1)
-    return Share(next((n for n in widest if workers and _fitting(cores, n) >= workers), 1), 0)
+    return TaskResources(
+        next((n for n in widest if workers and _count_fitting(cores, n) >= workers), 1), 0
+    )
 
 
-def _fitting(sizes: Sequence[float], part: float) -> int:
-    """How many parts of this size fit into pieces of these sizes."""
+def _count_fitting(sizes: Sequence[float], part: float) -> int:
+    """Return how many parts of this size fit into nodes of these sizes."""
     return sum(int(size / part + 1e-9) for size in sizes)
 
 
@@ -138,63 +155,76 @@ def _nodes(ray: Any) -> list[dict[str, float]]:
     return [node["Resources"] for node in ray.nodes() if node["Alive"]]
 
 
-def _room(ray: Any, given: Share) -> int:
-    """How many tasks the nodes that are there now can do at once."""
-    rooms = [
-        min(_fitting([node.get("CPU", 0)], given.num_cpus),
-            _fitting([node.get("GPU", 0)], given.num_gpus) if given.num_gpus else MANY)
-        for node in _nodes(ray)
-    ]  # fmt: skip
-    return max(sum(rooms), 1)
+def _capacity(ray: Any, resources: TaskResources) -> int:
+    """Return how many tasks the current nodes can run at once."""
+
+    def of_node(node: dict[str, float]) -> int:
+        tasks = _count_fitting([node.get("CPU", 0)], resources.num_cpus)
+        if not resources.num_gpus:
+            return tasks
+        return min(tasks, _count_fitting([node.get("GPU", 0)], resources.num_gpus))
+
+    return max(sum(of_node(node) for node in _nodes(ray)), 1)
 
 
-def _run(
+def _run_tasks(
     ray: Any,
-    given: Share,
-    scene: Scene,
+    resources: TaskResources,
+    setup: WorkerSetup,
     workers: int | None,
-    pieces: Sequence[Piece],
-    do: Do,
-    note: Note,
+    tasks: Sequence[Task],
+    run_task: RunTask,
+    on_state: OnState,
 ) -> list[str]:
-    """Do the pieces; as many are handed over as find room, so that what is said to run does."""
-    agenda = Agenda(pieces, note)
-    task = _task(ray, given)
-    do = ray.put(do)
-    at_work: dict[Any, tuple[int, Piece]] = {}
+    """Run the tasks; only as many as fit are submitted, so that those reported as running run."""
+    scheduler = Scheduler(tasks, on_state)
+    handle = _remote_function(ray, resources)
+    run_task = ray.put(run_task)
+    at_work: dict[Any, tuple[int, Task]] = {}
     while True:
-        room = min(workers or MANY, _room(ray, given))
-        while len(at_work) < room and (taken := agenda.take()):
-            number, piece = taken
-            at_work[task.remote(_do, scene, agenda.tag(number), do, piece)] = taken
+        capacity = min(workers or UNLIMITED, _capacity(ray, resources))
+        while len(at_work) < capacity and (taken := scheduler.next_task()):
+            number, task = taken
+            at_work[handle.remote(_run_task, setup, scheduler.prefix(number), run_task, task)] = (
+                taken
+            )
         if not at_work:
-            return agenda.failures
+            return scheduler.failures
         ended, _ = ray.wait(list(at_work))
         for one in ended:
-            number, piece = at_work.pop(one)
+            number, task = at_work.pop(one)
             error, _ = _outcome(ray, one)
-            agenda.done(number, piece, error)
+            scheduler.finish(number, task, error)
             if not error:
-                say(f"{agenda.tag(number)} done")
+                logger.info(f"{scheduler.prefix(number)} done")
 
 
-def _ask(ray: Any, given: Share, scene: Scene, function: Callable[..., Any], *args: Any) -> Any:
-    """What the function returns on a node; raises RbmixError where it did."""
-    error, found = _outcome(ray, _task(ray, given).remote(_call, scene, "", function, *args))
+def _call_on_node(
+    ray: Any,
+    resources: TaskResources,
+    setup: WorkerSetup,
+    function: Callable[..., Any],
+    *args: Any,
+) -> Any:
+    """Call a function on a node and return its result; raise RbmixError if it did."""
+    error, found = _outcome(
+        ray,
+        _remote_function(ray, resources).remote(_call_function, setup, "", function, *args),
+    )
     if error:
         raise RbmixError(error)
     return found
 
 
-def _task(ray: Any, given: Share) -> Any:
-    # Named functions of this package: a node that has another version of it says so.
-    return ray.remote(max_retries=TRIES_AGAIN, **asdict(given))(_start)
+def _remote_function(ray: Any, resources: TaskResources) -> Any:
+    # Functions of this package, found by name: a node with another version of it reports that.
+    return ray.remote(max_retries=MAX_RETRIES, **asdict(resources))(_set_up_and_run)
 
 
-def _outcome(ray: Any, task: Any) -> tuple[str, Any]:
-    """What went wrong with a task ('' if nothing), and what it returned."""
+def _outcome(ray: Any, handle: Any) -> tuple[str, Any]:
+    """Return why a task failed ('' if it did not), and what it returned."""
     try:
-        error, found = ray.get(task)
+        error, found = ray.get(handle)
         return error, found
     except ray.exceptions.RayTaskError as error:
         return f"its task failed: {first_line(error.cause)}", None
@@ -203,26 +233,31 @@ def _outcome(ray: Any, task: Any) -> tuple[str, Any]:
         return f"its task was lost ({kind}); the same command tries again", None
 
 
-def _start(work: Callable[..., tuple[str, Any]], scene: Scene, tag: str, *args: Any) -> Any:
-    """On a node: set the scene, then work."""
-    if (found := provenance.versions()) != scene.versions:
-        names = [name for name in found if found[name] != scene.versions.get(name)]
-        return f"a node has {names[0]} {found[names[0]]}, not {scene.versions[names[0]]}", None
-    with suppress(OSError):  # paths that are not relative are found all the same
-        os.chdir(scene.folder)
+def _set_up_and_run(
+    work: Callable[..., tuple[str, Any]], setup: WorkerSetup, prefix: str, *args: Any
+) -> Any:
+    """On a node: set up the setup, then work."""
+    if (found := provenance.versions()) != setup.versions:
+        names = [name for name in found if found[name] != setup.versions.get(name)]
+        return (
+            f"a node has {names[0]} {found[names[0]]}, not {setup.versions[names[0]]}",
+            None,
+        )
+    with suppress(OSError):  # absolute paths do not depend on the folder
+        os.chdir(setup.folder)
     if threads := os.environ.get("OMP_NUM_THREADS"):  # set by Ray where the user has not
         torch.set_num_threads(int(threads))
-    progress.lines_only(tag)
-    progress.set_quiet(scene.quiet)
-    progress.hush_libraries()
+    progress.set_line_prefix(prefix)
+    progress.set_quiet(setup.quiet)
+    progress.ignore_library_warnings()
     return work(*args)
 
 
-def _do(do: Do, piece: Piece) -> tuple[str, None]:
-    return attempt(do, piece), None
+def _run_task(run_task: RunTask, task: Task) -> tuple[str, None]:
+    return try_task(run_task, task), None
 
 
-def _call(function: Callable[..., Any], *args: Any) -> tuple[str, Any]:
+def _call_function(function: Callable[..., Any], *args: Any) -> tuple[str, Any]:
     try:
         return "", function(*args)
     except RbmixError as error:

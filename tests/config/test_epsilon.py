@@ -1,4 +1,4 @@
-"""What may be asked for, and how a wrong wish is answered."""
+"""Epsilons keep their text; a wrong one is answered in one line."""
 
 from __future__ import annotations
 
@@ -6,16 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from robustbench_mix.config.specs import (
-    ModelSpec,
-    Spatial,
-    as_json,
-    parse_eps,
-    parse_grid,
-    parse_spatial,
-    short_hash,
-)
-from robustbench_mix.config.training import recipe_for
+from robustbench_mix.config.epsilon import parse_eps, parse_grid
 from robustbench_mix.errors import RbmixError
 
 
@@ -70,51 +61,3 @@ def test_any_text_is_an_epsilon_or_one_line(text: str) -> None:
         assert parse_eps(text, "l2").value > 0
     except RbmixError as error:
         assert str(error)
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("learned", Spatial("learned")),
-        ("smoothed:6", Spatial("smoothed", 6)),
-        ("smoothed:4:rescaled", Spatial("smoothed", 4, True)),
-    ],
-)
-def test_spatial_words(text: str, expected: Spatial) -> None:
-    """Each word of the vocabulary has one meaning."""
-    assert parse_spatial(text) == expected
-
-
-@pytest.mark.parametrize("text", ["frozn", "smoothed", "smoothed:0", "smoothed:x", "Learned", ""])
-def test_unknown_spatial_words(text: str) -> None:
-    """Anything else lists what is allowed."""
-    with pytest.raises(RbmixError, match="allowed: learned, frozen"):
-        parse_spatial(text)
-
-
-def test_nearest_word_is_offered() -> None:
-    """A typo is answered with the nearest word."""
-    with pytest.raises(RbmixError, match="did you mean 'frozen'"):
-        ModelSpec("resnet14", spatial="frozn")
-    with pytest.raises(RbmixError, match="did you mean 'learned'"):
-        ModelSpec("resnet14", channel="lerned")
-
-
-@pytest.mark.parametrize("seed", [-1, 2**32])
-def test_seed_range(seed: int) -> None:
-    """Seeds fit 32 bits."""
-    with pytest.raises(RbmixError, match="allowed: 0 to"):
-        ModelSpec("resnet14", seed=seed)
-
-
-def test_hash_changes_with_content_only() -> None:
-    """Key order does not matter, values do."""
-    assert short_hash({"a": 1, "b": 2}) == short_hash({"b": 2, "a": 1})
-    assert short_hash({"a": 1}) != short_hash({"a": 2})
-
-
-def test_digits_are_not_mirrored() -> None:
-    """A mirrored digit is another sign; photographs may be mirrored."""
-    assert not recipe_for("resnet", "digits").flip
-    assert recipe_for("convmixer", "cifar10").flip
-    assert as_json(recipe_for("resnet", "cifar10"))["optimizer"] == "sgd"

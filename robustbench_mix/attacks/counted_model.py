@@ -1,0 +1,152 @@
+"""The model as attacks see it: its passes are counted, and logits that are NaN are refused."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from robustbench_mix.attacks.passes import PassCounter
+from robustbench_mix.errors import RbmixError
+
+
+class CountedModel(nn.Module):
+    """Wrap a network for attacks: float32 in and out, counted, and never silently broken.
+
+    Takes pixels (B, C, H, W) float32 in [0, 1] and returns logits (B, classes) float32, whatever
+    precision the network itself has. Attack libraries reshape gradients with `.view` and
+    so need them contiguous, while our networks run faster in channels_last: the layout
+    changes inside. Logits that are not finite raise RbmixError, at once on the CPU and at
+    `check_finite` elsewhere, because libraries take a NaN for a correct answer.
+
+    Args:
+        net: The network, pixels to logits.
+        judge: The exact model that decides what is misclassified, where `net` is a coarser copy
+            of it (bfloat16); None where `net` decides itself.
+        doubt: Ask the judge wherever the margin is below this share of the spread of an image's
+            logits.
+        images: Number of images in the batch whose passes are counted.
+        capacity: How many images, or copies of some, should be in a batch at most.
+
+    Attributes:
+        passes: The counter of passes, shared with the judge.
+        images: Positions in the batch of the images that are passed, (n,) int64.
+        on_pass: Called with the counter after each pass.
+        before_pass: Called with the images before each forward pass.
+    """
+
+    def __init__(
+        self,
+        net: nn.Module,
+        judge: CountedModel | None = None,
+        doubt: float = 0.0,
+        images: int = 0,
+        capacity: int = 256,
+    ) -> None:
+        super().__init__()
+        self.net = net
+        self.capacity = capacity
+        self.on_pass: Callable[[PassCounter], None] | None = None
+        self.before_pass: Callable[[Tensor], None] | None = None
+        self.judge = judge
+        self.doubt = doubt
+        fast = getattr(net, "channels_last", False)
+        self.memory_format = torch.channels_last if fast else torch.contiguous_format
+        floats = (p.dtype for p in net.parameters() if p.is_floating_point())
+        self.dtype = next(floats, torch.float32)
+        self.reset_passes(images)
+
+    def reset_passes(self, images: int) -> None:
+        """Start counting from zero, for a batch of so many images."""
+        self.passes = PassCounter(images, self.on_pass)
+        self.images = torch.arange(images)
+        if self.judge is not None:
+            self.judge.passes = self.passes
+
+    def take(self, keep: Tensor) -> CountedModel:
+        """Return the same model for some images of the batch.
+
+        Args:
+            keep: Which images, (images,) bool or (n,) int64 positions.
+        """
+        packed = copy.copy(self)
+        if len(self.images):
+            packed.images = self.images[keep.cpu()]
+        return packed
+
+    def take_judge(self, keep: Tensor) -> CountedModel:
+        """Return the judge, to be attacked itself, for some images of the batch as `take`."""
+        assert self.judge is not None
+        packed = copy.copy(self.judge)
+        packed.images = self.take(keep).images
+        return packed
+
+    @torch.no_grad()
+    def judge_misclassifies(self, x: Tensor, y: Tensor, which: Tensor) -> Tensor:
+        """Ask the judge whether it misclassifies perturbed images.
+
+        Args:
+            x: Perturbed images, (n, C, H, W).
+            y: Their labels, (n,) int64.
+            which: Their positions in the batch, (n,) int64.
+
+        Returns:
+            Whether each is misclassified, (n,) bool.
+        """
+        assert self.judge is not None
+        if len(self.images):
+            self.judge.images = self.images[which.cpu()]
+        return self.judge(x).argmax(1) != y  # type: ignore[no-any-return]
+
+    def check_finite(self) -> None:
+        """Raise RbmixError if any logits since the last check were not finite."""
+        if not bool(self.passes.finite):
+            raise RbmixError(
+                "the model returned logits that are not finite (NaN or infinite); "
+                "no robust accuracy can be given for it"
+            )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the logits (B, classes) float32 of images (B, C, H, W), and count the pass."""
+        if self.before_pass is not None:
+            self.before_pass(x)
+        self.passes.add(0, len(x), self.images)
+        given = _Layout.apply(x, self.memory_format, self.passes, self.images)
+        logits: Tensor = self.net(given.to(self.dtype))
+        if logits.ndim != 2 or len(logits) != len(x):
+            raise RbmixError(
+                f"the model returned shape {tuple(logits.shape)} for {len(x)} images "
+                "(needs one row of logits per image)"
+            )
+        if torch.is_grad_enabled() and x.requires_grad and not logits.requires_grad:
+            raise RbmixError(
+                "no gradient flows from the model's logits to its input (detached, or not "
+                "differentiable); no gradient-based attack says anything about it"
+            )
+        finite = logits.isfinite().all()
+        if x.device.type == "cpu":
+            self.passes.finite = finite
+            self.check_finite()
+        else:
+            # Asking now would make the host wait: the engine does after each attack.
+            self.passes.finite = self.passes.finite.to(x.device) & finite
+        return logits.float()
+
+
+class _Layout(torch.autograd.Function):
+    """Forward in the network's memory format, backward contiguous; counts gradients."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, x: Tensor, memory_format: torch.memory_format, passes: PassCounter, images: Tensor
+    ) -> Tensor:
+        ctx.passes, ctx.images = passes, images
+        return x.contiguous(memory_format=memory_format)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None, None]:
+        ctx.passes.add(1, len(grads[0]), ctx.images)
+        return grads[0].contiguous(), None, None, None

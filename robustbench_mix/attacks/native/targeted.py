@@ -1,0 +1,51 @@
+"""Run a targeted attack towards all runner-up classes of an image at once."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from robustbench_mix.attacks.base import Batch
+from robustbench_mix.attacks.counted_model import CountedModel
+from robustbench_mix.attacks.random import derive
+
+# A model, a batch, and target classes (B,) to perturbed images like `batch.x`.
+TargetedAttack = Callable[[CountedModel, Batch, Tensor], Tensor]
+
+
+def attack_runners_up(
+    model: CountedModel, batch: Batch, *, attack: TargetedAttack, targets: int
+) -> Tensor:
+    """Attack each image towards its likeliest other classes: a copy of the image for each.
+
+    The batch stays full. The outcome for an image does not depend on the others: its copies are
+    attacked on their own and the first that breaks it decides, the likelier class among several.
+
+    Args:
+        model: The model.
+        batch: The images.
+        attack: The targeted attack; it returns the image itself where it found nothing.
+        targets: How many classes to try.
+    """
+    x, radius = batch.x, batch.radius
+    with torch.no_grad():
+        ranking = model(x).argsort(dim=1, descending=True)
+    found = x.clone()
+    everybody = torch.arange(len(x), device=x.device)
+    ranks = torch.arange(1, targets + 1, device=x.device)
+    batches = math.ceil(len(x) * targets / max(model.capacity, targets))
+    for rows in everybody.tensor_split(max(batches, 1)):
+        row, rank = rows.repeat_interleave(targets), ranks.repeat(len(rows))
+        copies = Batch(
+            x[row], batch.y[row], radius[row], derive(batch.seeds[row], rank), batch.norm
+        )
+        moved = attack(model.take(row), copies, ranking[row, rank])
+        hit = (moved != x[row]).flatten(1).any(1).view(len(rows), targets)
+        first = moved.view(len(rows), targets, *x.shape[1:])[
+            torch.arange(len(rows), device=x.device), hit.int().argmax(1)
+        ]
+        found[rows] = torch.where(hit.any(1)[:, None, None, None], first, x[rows])
+    return found

@@ -1,0 +1,41 @@
+"""Check the options that a protocol gives to an attack."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+from robustbench_mix.attacks.base import Stage
+from robustbench_mix.errors import RbmixError
+
+MAX_RESTARTS = 1000
+
+
+def at_least_one(option: str, value: Any, most: int = 10**6) -> int:
+    """Return a whole-number option; raises RbmixError unless it is from 1 to `most`."""
+    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= most:
+        raise RbmixError(
+            f"option {option} = {value!r} must be a whole number, at least 1 (allowed: up to "
+            f"{most:,})"
+        )
+    return value
+
+
+def check_pgd(steps: Any, restarts: Any, step_size: Any) -> None:
+    """Raise RbmixError for an option of PGD that is out of range."""
+    at_least_one("steps", steps)
+    at_least_one("restarts", restarts, MAX_RESTARTS)
+    if type(step_size) not in (int, float) or not 0 < step_size <= 2:
+        raise RbmixError(f"option step_size = {step_size!r} must be above 0 and at most 2")
+
+
+def call_with_options(
+    make: Callable[..., list[Stage]], algorithm: str, classes: int, options: dict[str, Any]
+) -> list[Stage]:
+    """Return `make(classes, **options)`; raises RbmixError for an option it does not take."""
+    try:
+        inspect.signature(make).bind(classes, **options)
+    except TypeError as error:
+        raise RbmixError(f"options of algorithm {algorithm!r}: {error}") from error
+    return make(classes, **options)

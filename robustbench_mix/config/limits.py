@@ -1,0 +1,45 @@
+"""The allowed ranges of numbers and names that users give."""
+
+from __future__ import annotations
+
+from robustbench_mix.errors import RbmixError
+from robustbench_mix.storage.validation import MAX_NAME, is_name
+
+MAX_SEED = 2**32 - 1
+MAX_SIZE = 1024  # pixels that images are resized to at most
+MAX_EPS = 1000  # epsilons of a grid
+MAX_EXAMPLES = 10**8
+MAX_BATCH_SIZE = 10**6
+MAX_EPOCHS = 10**5
+MAX_TASKS = 100_000  # of a sweep: networks times attacks
+# The numbers of an un-shuffler, as in the names of models.
+MAX_UNSHUFFLER = {"width": 9999, "depth": 999, "kernel": 999, "patch": 999}
+
+
+def check_seed(seed: int) -> int:
+    """Return the seed if it is an unsigned 32-bit number; raise RbmixError otherwise."""
+    if not 0 <= seed <= MAX_SEED:
+        raise RbmixError(f"seed {seed} is out of range (allowed: 0 to {MAX_SEED})")
+    return seed
+
+
+def check_name(kind: str, text: str) -> str:
+    """Return a name that will be printed and written into files.
+
+    Args:
+        kind: What it is the name of, for the message.
+        text: The name.
+
+    Raises:
+        RbmixError: It is empty, too long, or contains control characters, line ends or what UTF-8
+            cannot encode.
+    """
+    if not is_name(text):
+        raise RbmixError(f"{kind} {text!r} is not 1 to {MAX_NAME} printable characters")
+    return text
+
+
+def check_count(name: str, number: int | None, most: int) -> None:
+    """Raise RbmixError unless the number is from 1 to `most`; None passes."""
+    if number is not None and not 1 <= number <= most:
+        raise RbmixError(f"{name} {number} must be at least 1 (allowed: up to {most:,})")

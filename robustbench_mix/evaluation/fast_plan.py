@@ -1,0 +1,179 @@
+"""The order of the fast engine's work: which image meets which stage at which epsilon next.
+
+Each image is attacked one epsilon below the smallest that is known to break it, cheapest stages
+first, until all stages have failed once. Below that epsilon nothing is attacked, but for a fixed
+share of these conclusions. Stages that are meant for a sample are met by that sample alone, until
+they break one of its images: then by all.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from torch import Tensor
+
+from robustbench_mix.attacks.base import Stage
+from robustbench_mix.attacks.passes import Count
+from robustbench_mix.attacks.streams import stream
+from robustbench_mix.data.dataset import Split
+from robustbench_mix.evaluation.remaining_fast import FastWork, fast_passes_left
+from robustbench_mix.evaluation.remaining_passes import StagePasses
+from robustbench_mix.evaluation.sample_audit import audited_rows, rows_broken_by_sample
+from robustbench_mix.evaluation.state import State
+
+PLACE = -1  # the stage of an image that has not been placed on the grid
+ONE_IN = 20  # one image in so many has a conclusion about it attacked outright
+
+
+@dataclass(frozen=True)
+class FastPlan:
+    """What does not change during a run.
+
+    Args:
+        stages: The stages, cheapest first.
+        placing: Passes of placing an image on the grid.
+        passes: Passes of an image that withstands each stage.
+        levels: Number of epsilons.
+        index: The number of each image in its data set.
+        sampled: The rows that meet the stages for a sample.
+        seed: Seed of the run.
+    """
+
+    stages: list[Stage]
+    placing: StagePasses
+    passes: list[StagePasses]
+    levels: int
+    index: list[int]
+    sampled: set[int]
+    seed: int
+
+    @property
+    def shared(self) -> int:
+        """The number of stages that every image meets."""
+        return sum(stage.sample == 0 for stage in self.stages)
+
+    def name(self, stage: int) -> str:
+        """Return the name of a stage by its position, as records show it."""
+        return "fgsm" if stage == PLACE else self.stages[stage].name
+
+    def passes_of(self, stage: int) -> StagePasses:
+        """Return the passes of a stage by its position."""
+        return self.placing if stage == PLACE else self.passes[stage]
+
+
+class Attempt(NamedTuple):
+    """One image to attack: below what broke it so far, or to check a conclusion about it."""
+
+    row: int
+    is_check: bool
+
+    def stage(self, state: State) -> int:
+        """Return the position of the stage that comes next."""
+        return state.check_stage[self.row] if self.is_check else state.stage[self.row]
+
+    def level(self, state: State) -> int:
+        """Return the position of the epsilon at which the image is attacked next."""
+        return state.check[self.row] if self.is_check else state.level[self.row] - 1
+
+
+def plan_of(
+    stages: list[Stage], split: Split, state: State, x: Tensor, *, norm: str, levels: int, seed: int
+) -> FastPlan:
+    """Return the plan of a run.
+
+    Args:
+        stages: The stages, cheapest first.
+        split: The images.
+        state: How far the run is.
+        x: A few of the images, (B, C, H, W), for the estimate of passes.
+        norm: Norm of the perturbations.
+        levels: Number of epsilons.
+        seed: Seed of the run.
+    """
+    return FastPlan(
+        stages=stages,
+        placing=StagePasses("fgsm", Count(1 + levels, 1)),
+        passes=[StagePasses(stage.name, stage.passes(x, norm)) for stage in stages],
+        levels=levels,
+        index=split.index.tolist(),
+        sampled=audited_rows(state, split, stages, seed),
+        seed=seed,
+    )
+
+
+def passes_left(plan: FastPlan, state: State) -> dict[str, Count]:
+    """Estimate the passes that each stage, and placing, still has to come, by its name."""
+    work = FastWork(plan.placing, plan.passes, plan.levels, _heights(plan, state), ONE_IN)
+    return fast_passes_left(state, work)
+
+
+def open_attempts(plan: FastPlan, state: State) -> list[Attempt]:
+    """Return what is left to attack, in order of position."""
+    attempts = []
+    for row, height in enumerate(_heights(plan, state)):
+        if (
+            state.correct[row]
+            and state.failed[row] < state.level[row] - 1
+            and state.stage[row] < height
+        ):
+            attempts.append(Attempt(row, is_check=False))
+        # A check at or above what broke the image meanwhile has nothing left to say.
+        if 0 <= state.check[row] < state.level[row] and not state.checked[row]:
+            attempts.append(Attempt(row, is_check=True))
+    return attempts
+
+
+def _heights(plan: FastPlan, state: State) -> list[int]:
+    """How many stages each image meets if it stands."""
+    refuted = bool(rows_broken_by_sample(state, plan.sampled))
+    return [
+        len(plan.stages) if refuted or row in plan.sampled else plan.shared
+        for row in range(len(plan.index))
+    ]
+
+
+def advance(plan: FastPlan, state: State, row: int, level: int, *, is_broken: bool) -> None:
+    """Move an image on after a stage: to the next stage, to a lower level, or to rest.
+
+    Args:
+        plan: The plan.
+        state: Changed in place.
+        row: The image.
+        level: The position of the epsilon at which it was attacked.
+        is_broken: Whether the stage broke it.
+    """
+    stage = state.stage[row] = 0 if is_broken else state.stage[row] + 1
+    if stage == plan.shared < len(plan.stages) and state.cheap[row] < 0:
+        state.cheap[row] = state.level[row]
+    if not is_broken and stage == max(len(plan.stages) // 2, 1):
+        # It will probably stand: time to check what would be concluded, in the same batches.
+        state.check[row] = _level_to_check(plan, state, row, level)
+    if stage == len(plan.stages):
+        state.stage[row], state.failed[row] = 0, level
+
+
+def advance_check(plan: FastPlan, state: State, row: int, *, is_broken: bool) -> None:
+    """Move a check on after a stage; a conclusion that fell opens the search below.
+
+    Args:
+        plan: The plan.
+        state: Changed in place.
+        row: The image.
+        is_broken: Whether the stage broke it.
+    """
+    state.check_stage[row] += 1
+    if is_broken:
+        state.checked[row], state.stage[row], state.failed[row] = "refuted", 0, -1
+        if state.check_stage[row] <= plan.shared:
+            state.cheap[row] = min(state.cheap[row], state.level[row])
+    elif state.check_stage[row] == len(plan.stages):
+        state.checked[row] = "confirmed"
+
+
+def _level_to_check(plan: FastPlan, state: State, row: int, level: int) -> int:
+    """A level below this one, for one image in `ONE_IN` and once each; else -1."""
+    if state.check[row] >= 0 or level < 1:
+        return state.check[row]
+    draw = stream(plan.seed, "check", plan.index[row])
+    return draw // ONE_IN % level if draw % ONE_IN == 0 else -1

@@ -1,0 +1,156 @@
+"""What both engines share: the model as it is lent, the clean state, and the count of passes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from robustbench_mix.attacks.counted_model import CountedModel
+from robustbench_mix.attacks.passes import PassCounter
+from robustbench_mix.attacks.streams import stream
+from robustbench_mix.attacks.voting import draw_logits, majority_label, mean_margins
+from robustbench_mix.data.dataset import Split
+from robustbench_mix.errors import RbmixError
+from robustbench_mix.evaluation.state import State
+from robustbench_mix.runtime.float32 import ieee_float32
+from robustbench_mix.runtime.memory import retry_with_smaller_batches
+from robustbench_mix.runtime.progress import progress_bar
+
+Save = Callable[[State], None]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a run is given beside model, images, protocol and stages, on either engine.
+
+    Args:
+        seed: Seed of the run; every image's random numbers follow from it.
+        device: Where to compute.
+        batch_size: How many images to attack at once, at most.
+        save: Called with the state after each batch.
+        description: What the progress bar says.
+    """
+
+    seed: int
+    device: torch.device
+    batch_size: int
+    save: Save | None = None
+    description: str = "attacking"
+
+
+@contextmanager
+def borrow(model: nn.Module, device: torch.device) -> Iterator[None]:
+    """Put the model in eval mode on `device`, without parameter gradients, in IEEE float32.
+
+    Modes, gradient flags, placement and the random state are put back afterwards. Within, what
+    a network draws is the same in every run.
+    """
+    modes = [(module, module.training) for module in model.modules()]
+    flags = [(parameter, parameter.requires_grad) for parameter in model.parameters()]
+    home = next((p.device for p in model.parameters()), device)
+    cards = [device] if device.type == "cuda" else []
+    try:
+        with torch.random.fork_rng(devices=cards), ieee_float32():
+            torch.manual_seed(0)
+            model.to(device).eval().requires_grad_(False)
+            yield
+    finally:
+        model.to(home)
+        for module, training in modes:
+            module.training = training
+        for parameter, flag in flags:
+            parameter.requires_grad_(flag)
+
+
+def sample(split: Split, device: torch.device, dtype: torch.dtype = torch.float32) -> Tensor:
+    """Return a few images to try a network on, (at most 8, C, H, W)."""
+    return split.pixels(0, 8).to(device, dtype)
+
+
+def classes_of(model: nn.Module, split: Split, device: torch.device) -> int:
+    """Return the number of logits of the model."""
+    with borrow(model, device), torch.no_grad():
+        return int(CountedModel(model)(sample(split, device)).shape[1])
+
+
+def check_classes(classes: int, split: Split) -> None:
+    """Raise RbmixError if the network has fewer classes than there are labels."""
+    largest = int(split.labels.max())
+    if classes <= largest:
+        raise RbmixError(
+            f"the model has {classes} classes, but the data set has labels up to {largest}"
+        )
+
+
+@torch.no_grad()
+def clean_state(
+    judge: CountedModel, split: Split, settings: Settings, levels: int, *, draws: int = 1
+) -> State:
+    """Return the state before any attack: clean predictions and margins.
+
+    Args:
+        judge: The model.
+        split: The images.
+        settings: Seed, device and batch size.
+        levels: Number of epsilons.
+        draws: Forward passes behind a verdict; margins are means over them.
+    """
+    prediction: list[int] = []
+    margin: list[float] = []
+    device, batch_size = settings.device, settings.batch_size
+
+    def work(_: int, rows: list[int]) -> None:
+        chosen = split.take(torch.tensor(rows))
+        torch.manual_seed(stream(settings.seed, "clean", *chosen.index.tolist()))
+        logits = draw_logits(judge, chosen.pixels().to(device), draws)
+        check_classes(logits.shape[2], split)
+        y = chosen.labels.to(device)
+        prediction.extend(majority_label(logits, y).tolist())
+        margin.extend(mean_margins(logits, y).tolist())
+
+    with progress_bar(f"classifying {len(split)} images", len(split)) as update:
+        while rows := list(range(len(prediction), len(split)))[:batch_size]:
+            batch_size = retry_with_smaller_batches(work, rows, batch_size)
+            update(len(prediction))
+    correct = [p == t for p, t in zip(prediction, split.labels.tolist(), strict=True)]
+    n = len(split)
+    return State(
+        prediction=prediction,
+        margin=margin,
+        correct=correct,
+        level=[levels] * n,
+        component=[""] * n,
+        norm=[float("nan")] * n,
+        stage=[0] * n,
+        failed=[-1] * n,
+        check=[-1] * n,
+        check_stage=[0] * n,
+        checked=[""] * n,
+        cheap=[-1] * n,
+        forward=[None] * n,
+        gradient=[None] * n,
+        batch_size=batch_size,
+    )
+
+
+def add_passes(state: State, stage: str, passes: PassCounter, rows: list[int] | None) -> None:
+    """Add these passes, the verdict's included, to what a stage has spent.
+
+    Args:
+        state: Changed in place.
+        stage: Name of the stage.
+        passes: The passes.
+        rows: The images that they were for, where that is known.
+    """
+    spent = state.passes.setdefault(stage, {"forward": 0, "gradient": 0})
+    spent["forward"] += passes.forward
+    spent["gradient"] += passes.gradient
+    if rows is None:
+        return
+    for kind, counts in zip((state.forward, state.gradient), passes.each.tolist(), strict=True):
+        for row, count in zip(rows, counts, strict=True):
+            kind[row] = (kind[row] or 0) + count

@@ -1,0 +1,38 @@
+"""What a plan needs of this machine before any network: its data, and the device."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+
+from robustbench_mix.data import loaders
+from robustbench_mix.data.dataset import Dataset, Split, balanced_subset
+from robustbench_mix.evaluation.plan import Plan
+from robustbench_mix.runtime.devices import pick_device
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """The data set of a plan, how many of its test images are taken, and where to compute."""
+
+    dataset: Dataset
+    count: int
+    device: torch.device
+
+    @cached_property
+    def split(self) -> Split:
+        """The test images that are taken, balanced over the classes."""
+        return balanced_subset(self.dataset.test, self.count)
+
+
+def load_inputs(plan: Plan) -> Inputs:
+    """Choose the device and load the data.
+
+    Raises:
+        RbmixError: For a device that is not there, and for data that cannot be read.
+    """
+    device, data = pick_device(plan.device), plan.data
+    loaded = loaders.load(data.dataset) if isinstance(data.dataset, str) else data.dataset
+    return Inputs(loaded, data.count, device)

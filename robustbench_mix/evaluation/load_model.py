@@ -1,0 +1,105 @@
+"""The network of a plan: trained if need be, or with the weights that it comes with."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from robustbench_mix.config.training import Adversarial, Recipe, adversarial_eps, recipe_for
+from robustbench_mix.data.dataset import Dataset
+from robustbench_mix.evaluation.identity import Label
+from robustbench_mix.evaluation.inputs import load_inputs
+from robustbench_mix.evaluation.plan import ModelPlan, TrainingPlan
+from robustbench_mix.evaluation.pretrained import load_pretrained
+from robustbench_mix.models import checkpoint
+from robustbench_mix.models.checkpoint import CheckpointHeader
+from robustbench_mix.models.sources import registry
+from robustbench_mix.runtime.devices import pick_precision
+from robustbench_mix.storage.files import check_writable
+from robustbench_mix.storage.paths import cache_folder
+from robustbench_mix.training.load_or_train import (
+    TrainedModel,
+    load_checkpoint,
+    load_or_train,
+    split_and_checkpoint_path,
+)
+
+
+def train(plan: TrainingPlan) -> TrainedModel:
+    """Train the network of a plan, or load it if it is cached.
+
+    Raises:
+        RbmixError: For what a user can mend.
+    """
+    check_exists(plan.model)
+    inputs = load_inputs(plan)
+    return train_model(plan.model, inputs.dataset, inputs.device)
+
+
+def train_model(plan: ModelPlan, dataset: Dataset, device: torch.device) -> TrainedModel:
+    """The same on data that is loaded, on a device that was chosen."""
+    check_writable(cache_folder() / "checkpoints")
+    recipe = recipe_of(plan, dataset.name, device)
+    return load_or_train(plan.spec, dataset, recipe, device, train_examples=plan.training.examples)
+
+
+def load_model(
+    plan: ModelPlan, dataset: Dataset, device: torch.device
+) -> tuple[Label, TrainedModel]:
+    """The network of a plan with its weights, trained if need be, and its name in records.
+
+    Raises:
+        RbmixError: For what a user can mend.
+    """
+    spec = plan.spec
+    if isinstance(plan.module, nn.Module):
+        label = Label(spec.model, "external", "external", spec.seed)
+        return label, TrainedModel(plan.module, Path(), CheckpointHeader(), 0.0)
+    if is_pretrained(plan):
+        return load_pretrained(plan, dataset)
+    if plan.file is not None:
+        return label_of(plan), load_checkpoint(spec, dataset, plan.file)
+    return label_of(plan), train_model(plan, dataset, device)
+
+
+def is_pretrained(plan: ModelPlan) -> bool:
+    """Whether the network comes with weights that are of no checkpoint of rbmix."""
+    if plan.file is None:
+        return not plan.is_trained
+    return not (
+        registry.parse(plan.spec.model).is_builtin or checkpoint.is_rbmix_checkpoint(plan.file)
+    )
+
+
+def label_of(plan: ModelPlan) -> Label:
+    """The name in records of a network that rbmix trained."""
+    spec = plan.spec
+    return Label(spec.name, spec.spatial, spec.channel, spec.seed)
+
+
+def check_exists(plan: ModelPlan) -> None:
+    """Raise RbmixError for a network that its library does not have; nothing is downloaded."""
+    if plan.module is None:
+        registry.parse(plan.spec.model).check()
+
+
+def recipe_of(plan: ModelPlan, dataset: str, device: torch.device) -> Recipe:
+    """The recipe of the network on a data set, with the user's changes."""
+    training = plan.training
+    recipe = recipe_for(plan.spec.model, dataset)
+    eps = training.adversarial_eps or adversarial_eps(dataset)
+    recipe = replace(recipe, adversarial=Adversarial(eps) if training.adversarial else None)
+    return training.apply_to(recipe, pick_precision(training.precision, device))
+
+
+def checkpoint_header(
+    plan: ModelPlan, dataset: Dataset, device: torch.device
+) -> CheckpointHeader | None:
+    """The header of the checkpoint of exactly these settings, None where there is none."""
+    recipe = recipe_of(plan, dataset.name, device)
+    _, path = split_and_checkpoint_path(plan.spec, dataset, recipe, plan.training.examples)
+    header = checkpoint.read_header(path) if path.exists() else None
+    return header if header is not None and header.spec == plan.spec else None

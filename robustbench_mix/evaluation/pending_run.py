@@ -1,0 +1,256 @@
+"""A run that is still to be made: attacked whole or in shards, and its records written."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from msgspec import structs
+
+from robustbench_mix.config.protocols import Protocol
+from robustbench_mix.data.dataset import Split
+from robustbench_mix.evaluation import outcome, resume, sanity_checks
+from robustbench_mix.evaluation.harness import Settings, check_classes, classes_of
+from robustbench_mix.evaluation.identity import Label, header_of, path_of, read_finished
+from robustbench_mix.evaluation.inputs import Inputs
+from robustbench_mix.evaluation.plan import AttackPlan
+from robustbench_mix.evaluation.resume import Saver, Shard, Sizes
+from robustbench_mix.evaluation.sample_audit import findings
+from robustbench_mix.evaluation.schedules import Schedule, schedule_of
+from robustbench_mix.evaluation.state import State
+from robustbench_mix.models.checkpoint import weights_hash
+from robustbench_mix.results import flags, records
+from robustbench_mix.results.headers import Diagnostics, Passes, RunHeader, RunIdentity
+from robustbench_mix.results.records import Run
+from robustbench_mix.runtime import provenance
+from robustbench_mix.storage.locks import exclusive_lock
+from robustbench_mix.storage.validation import extend
+from robustbench_mix.training.load_or_train import TrainedModel
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class PendingRun:
+    """What is attacked on what and how, and where the records belong; made by `pending_run`."""
+
+    trained: TrainedModel
+    inputs: Inputs
+    attack: AttackPlan
+    schedule: Schedule
+    header: RunIdentity
+    results: Path
+    path: Path
+
+    @property
+    def protocol(self) -> Protocol:
+        """The protocol that it is attacked under."""
+        return self.attack.protocol
+
+    @property
+    def split(self) -> Split:
+        """The images that are attacked."""
+        return self.inputs.split
+
+    def sizes(self, images: int) -> Sizes:
+        """What the state of an attack on so many images must fit."""
+        levels, steps = len(self.protocol.eps), self.schedule.steps
+        return Sizes(images, levels, steps, self.header.batch_size)
+
+
+def pending_run(
+    label: Label,
+    trained: TrainedModel,
+    inputs: Inputs,
+    attack: AttackPlan,
+    results: Path,
+    *,
+    batch_size: int,
+    schedule: Schedule | None = None,
+) -> PendingRun:
+    """The run that attacking a network gives, with records under `results`.
+
+    Args:
+        label: The words that the network goes by in records.
+        trained: The network, and the header of its checkpoint.
+        inputs: The images, and the device.
+        attack: The protocol, and how it is run.
+        results: The results folder.
+        batch_size: Images attacked at once.
+        schedule: The attacks, where they were chosen before the network was there.
+
+    Raises:
+        RbmixError: If the network, the data and the attack do not go together.
+    """
+    if schedule is None:
+        classes = classes_of(trained.model, inputs.split, inputs.device)
+        check_classes(classes, inputs.split)
+        schedule = schedule_of(attack, classes, len(inputs.split))
+    weights = weights_hash(trained.model)
+    header = header_of(label, trained.header, weights, inputs, attack, batch_size)
+    return PendingRun(trained, inputs, attack, schedule, header, results, path_of(header, results))
+
+
+def read_finished_run(header: RunIdentity, results: Path) -> Run | None:
+    """The run with this header if it is on disk, complete, and nothing is left of its making."""
+    path = path_of(header, results)
+    run = read_finished(path, header)
+    if run is None or run.header.diagnostics is None or resume.has_resume_state(path):
+        return None
+    return run
+
+
+def make_run(pending: PendingRun, *, fresh: bool = False) -> tuple[Run, bool]:
+    """Attack every image and write the records; the run, and whether it was there before.
+
+    A finished run of exactly these settings and versions is read instead, unless `fresh`;
+    one that was stopped half-way goes on where it was, and one whose shards are all there is
+    joined.
+
+    Raises:
+        RbmixError: For what a user can mend.
+    """
+    with exclusive_lock(pending.path):
+        run = None if fresh else _read_kept(pending)
+        if run is not None:
+            return run, True
+        run = _attack(pending, fresh)
+        if aside := records.archive_replaced(pending.path, pending.results, run):
+            logger.info(f"what other versions or another device gave is kept as {aside}")
+        records.write(run, pending.path)
+        resume.delete_resume_state(pending.path)
+    return run, False
+
+
+def make_shard(pending: PendingRun, shard: Shard) -> None:
+    """Attack a part of the images, for `make_run` to join; what is on disk is not done again.
+
+    Raises:
+        RbmixError: As `make_run` does.
+    """
+    rows = shard.rows(len(pending.split))
+    split = pending.split.take(torch.tensor(rows))
+    path, sizes = shard.path(pending.path), pending.sizes(len(rows))
+    with exclusive_lock(path):
+        if resume.read_state(path, pending.header, sizes) is not None:
+            return
+        _check_network(pending)
+        partial = resume.resume_state_path(path)
+        state = _search(pending, split, partial, resume.read_state(partial, pending.header, sizes))
+        saver = Saver(path, pending.header)
+        saver(state)
+        saver.flush()
+        partial.unlink(missing_ok=True)
+
+
+def _read_kept(pending: PendingRun) -> Run | None:
+    """The finished run if it is on disk, with its diagnostics."""
+    if not pending.path.exists():
+        return None
+    run = read_finished(pending.path, pending.header)
+    if run is None:
+        logger.info(
+            f"{pending.path} was made with other versions or on another device: attacking again"
+        )
+        return None
+    tell_reused(pending.path)
+    if run.header.diagnostics is None:
+        run = _with_diagnostics(run, pending, None)
+        records.write(run, pending.path)
+    resume.delete_resume_state(pending.path)  # of a process that was killed just after writing
+    return run
+
+
+def tell_reused(path: Path) -> None:
+    """Say that records are read that were there before."""
+    logger.info(f"already evaluated, read {path} (--fresh attacks again)")
+
+
+def _attack(pending: PendingRun, fresh: bool) -> Run:
+    """Attack every image, from where an unfinished run stopped unless `fresh`."""
+    split, seed = pending.split, pending.header.seed
+    measured = _check_network(pending)
+    sizes, partial = pending.sizes(len(split)), resume.resume_state_path(pending.path)
+    state = None
+    if not fresh:
+        state = resume.read_state(partial, pending.header, sizes)
+        state = state or resume.join_shards(pending.path, pending.header, sizes)
+    state = _search(pending, split, partial, state)
+    stages = pending.schedule.stages
+    concludes = pending.attack.recorded_backend == "fast" and bool(stages)
+    audit = findings(state, split, stages, seed, sizes.levels) if concludes else []
+    header = extend(
+        pending.header,
+        RunHeader,
+        passes={stage: Passes(**spent) for stage, spent in state.passes.items()},
+        checked=outcome.count_conclusions(state),
+        audit=audit or None,
+        smallest_batch=state.batch_size if state.batch_size < sizes.batch_size else None,
+    )
+    run = Run(
+        header=header,
+        table=outcome.table(split, state, sizes.levels, concludes),
+        date=provenance.today(),
+        time_seconds={
+            "training": pending.trained.header.time_seconds or 0.0,
+            "attacking": state.attack_seconds,
+        },
+    )
+    return _with_diagnostics(run, pending, measured)
+
+
+def _search(pending: PendingRun, split: Split, partial: Path, state: State | None) -> State:
+    """Attack these images to the end, from this state if there is one, which `partial` keeps."""
+    if state is not None:
+        logger.info(f"going on with the unfinished run {partial}")
+    header, schedule = pending.header, pending.schedule
+    saver = Saver(partial, header)
+    settings = Settings(
+        header.seed, pending.inputs.device, header.batch_size, save=saver,
+        description=f"{pending.protocol.name} on {len(split)} images",
+    )  # fmt: skip
+    try:
+        return schedule.engine(
+            pending.trained.model, split, pending.protocol, schedule.stages, settings, state
+        )
+    except KeyboardInterrupt:
+        saver.flush()
+        raise
+
+
+def _measure(pending: PendingRun) -> Diagnostics:
+    """What there is to say of the network before it is attacked."""
+    inputs = pending.inputs
+    return sanity_checks.of_network(
+        pending.trained.model, inputs.dataset, inputs.split, inputs.device
+    )
+
+
+def _check_network(pending: PendingRun) -> Diagnostics:
+    """Measure the network and say what is odd; raises RbmixError for one that draws unannounced."""
+    measured = _measure(pending)
+    is_announced, draws = pending.attack.randomised, flags.draws_random_numbers(measured)
+    if is_announced and not draws:
+        logger.info("said to be randomised, but deterministic: two passes of the same images agree")
+    if draws and not is_announced:
+        raise flags.undeclared_randomness(measured.unrepeatable)
+    for name, words in flags.of_network(measured, randomised=is_announced).items():
+        logger.info(f"flag {name}: {words} (docs/flags.md)")
+    return measured
+
+
+def _with_diagnostics(run: Run, pending: PendingRun, measured: Diagnostics | None) -> Run:
+    """The run with its diagnostics; `measured` is what was known before the attack."""
+    model, inputs = pending.trained.model, pending.inputs
+    measured = measured or _measure(pending)
+    counts: dict[str, int] = {}
+    # Other attacks judge by one pass: of a network that draws, that says nothing about verdicts.
+    if not (pending.attack.randomised and flags.draws_random_numbers(measured)):
+        seed = run.header.seed
+        counts = sanity_checks.of_attacks(model, run, inputs.split, inputs.device, seed)
+    found = structs.replace(
+        measured, trained_accuracy=pending.trained.header.test_accuracy, **counts
+    )
+    return replace(run, header=structs.replace(run.header, diagnostics=found))

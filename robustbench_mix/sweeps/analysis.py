@@ -1,0 +1,42 @@
+"""What a sweep is going to show, for the analysis plan."""
+
+from __future__ import annotations
+
+from robustbench_mix.evaluation.plan import EvaluationPlan
+from robustbench_mix.results.analysis_plan import PlannedSet
+from robustbench_mix.sweeps.cell_plans import SweepPlan
+
+Key = tuple[str, str, str, int | None, int | None, int | None, str]
+
+
+def planned_sets(sweep: SweepPlan) -> list[PlannedSet]:
+    """Return the evaluations of a sweep, those that differ in mixers and seeds alone together."""
+    found: dict[Key, list[EvaluationPlan]] = {}
+    for cell in sweep.cells:
+        for plan in cell.attacks:
+            found.setdefault(_key(plan), []).append(plan)
+    return [_set(key, plans) for key, plans in found.items()]
+
+
+def _key(plan: EvaluationPlan) -> Key:
+    training, protocol = plan.model.training, plan.attack.protocol
+    return (
+        plan.data.name, plan.model.spec.name, protocol.name, training.examples, training.epochs,
+        plan.data.examples, protocol.hash,
+    )  # fmt: skip
+
+
+def _set(key: Key, plans: list[EvaluationPlan]) -> PlannedSet:
+    dataset, model, attack, train_examples, epochs, examples, protocol_hash = key
+    specs = [plan.model.spec for plan in plans]
+    return PlannedSet(
+        dataset=dataset,
+        model=model,
+        attack=attack,
+        train_examples=train_examples,
+        epochs=epochs,
+        examples=examples,
+        mixers=sorted({f"{spec.spatial}/{spec.channel}" for spec in specs}),
+        seeds=sorted({spec.seed for spec in specs}),
+        protocol_hash=protocol_hash,
+    )

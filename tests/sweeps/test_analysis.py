@@ -1,0 +1,54 @@
+"""From a sweep to what it is going to show."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from robustbench_mix import cli
+from robustbench_mix.config import protocols
+from robustbench_mix.results.analysis_plan import read_all
+from robustbench_mix.sweeps import definition
+from robustbench_mix.sweeps.analysis import planned_sets
+from robustbench_mix.sweeps.cell_plans import plan_sweep
+
+
+@pytest.mark.quick
+def test_evaluations_are_grouped_by_what_they_share() -> None:
+    """Mixers and seeds together; another attack or channel mixer apart or beside."""
+    sets = planned_sets(plan_sweep(definition.load("answer-digits", {"seeds": [0, 2]})))
+    assert [one.attack for one in sets] == ["fgsm", "pgd", "autoattack"]
+    first = sets[0]
+    assert first.mixers == ["frozen/learned", "learned/frozen", "learned/learned"]
+    assert (first.dataset, first.model, first.seeds) == ("digits", "resnet14_w8", [0, 2])
+    assert (first.train_examples, first.epochs, first.examples) == (None, None, 300)
+    assert first.protocol_hash == protocols.load("fgsm", "digits").hash
+
+
+@pytest.mark.quick
+def test_a_folder_is_planned_under_the_name_that_records_have(tmp_path: Path) -> None:
+    """Not under its path, which is another one elsewhere."""
+    folder = tmp_path / "my-images"
+    for part in ("train", "test"):
+        (folder / part / "cat").mkdir(parents=True)
+    sweep = definition.load("answer-pair", {"datasets": [str(folder)]})
+    assert {one.dataset for one in planned_sets(plan_sweep(sweep))} == {"my-images"}
+
+
+@pytest.mark.default
+def test_the_command_writes_the_plan_once(tmp_path: Path, capsys) -> None:
+    """With margins and protocol hashes; nothing is trained."""
+    words = ["sweep", "quick", "--plan", "--out", str(tmp_path), "--json"]
+    assert cli.main(words) == 0
+    capsys.readouterr()
+    (plan,) = read_all(tmp_path)
+    assert (plan.sweep, plan.size, plan.looks) == ("quick", 12, [])
+    assert plan.margins["3c"] == 0.01
+    (path,) = (tmp_path / "plans").iterdir()
+    before = path.read_bytes()
+    assert json.loads(before)["hash"] == plan.hash
+    assert cli.main(words) == 0
+    assert path.read_bytes() == before
+    assert not (tmp_path / "runs").exists()
