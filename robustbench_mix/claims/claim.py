@@ -13,7 +13,8 @@ from robustbench_mix.results.statistics import Difference, difference, holm
 HOLDS, IN_PART, FAILS, OPEN = (
     "holds", "holds in part", "does not hold", "not enough evidence",
 )  # fmt: skip
-YES, NO, UNDECIDED, EMPTY = "yes", "no", "open", "nothing left"
+YES, NO, UNDECIDED, EMPTY, ONE_SEED = "yes", "no", "open", "nothing left", "one seed"
+NOT_ASKED = EMPTY, ONE_SEED  # answers of findings that a verdict leaves out
 SEEDS = 6  # fewer say too little about training: six agree by chance once in 32 times
 LEAST = 0.01  # the smallest gap of accuracies that would matter, as a share
 # A half-width of this share of an effect finds it with a power of 0.8: 1.96 / (1.96 + 0.84).
@@ -86,14 +87,18 @@ class Claim:
     @property
     def measured(self) -> str:
         """The main finding of each model, with its interval."""
+        main = [finding for finding in self.findings if finding.is_main]
         shown = []
-        for finding in self.findings:
-            if not finding.is_main:
-                continue
+        for finding in main:
             found, where = finding.difference, finding.where
             ends = found.point, found.low, found.high
             point, low, high = (f"{self.scale * value:+.1f}" for value in ends)
-            place = " ".join(where[k] for k in where if k not in ("trained on", "attack"))
+            # Beside model and epsilon, what tells one from another.
+            place = " ".join(
+                where[name]
+                for name in where
+                if name in ("model", "eps") or len({one.where.get(name) for one in main}) > 1
+            )
             shown.append(f"{place}: {point} [{low}, {high}] {self.unit}")
         return "; ".join(shown)
 
@@ -131,6 +136,8 @@ def judge(claim: Claim) -> Claim:
         need = _need(finding, claim) if answer == UNDECIDED else ""
         if answer != EMPTY and missing > 0 and (need == "" or finding.parts is None):
             answer, need = UNDECIDED, f"{missing} more seed" + ("s" if missing > 1 else "")
+        if answer != EMPTY and finding.difference.seeds == 1:
+            answer = ONE_SEED
         findings.append(replace(finding, answer=answer, need=need))
     verdict, reason = _verdict(findings)
     return replace(claim, findings=mark_main(findings), verdict=verdict, reason=reason)
@@ -143,7 +150,7 @@ def mark_main(findings: list[Finding]) -> list[Finding]:
     """
     sets: dict[tuple[str, ...], list[int]] = {}
     for at, finding in enumerate(findings):
-        if finding.answer != EMPTY:
+        if finding.answer not in NOT_ASKED:
             place = tuple(value for name, value in finding.where.items() if name != "eps")
             sets.setdefault(place, []).append(at)
     main = {min(those, key=lambda at: abs(findings[at].standing - 0.5)) for those in sets.values()}
@@ -177,8 +184,10 @@ def _is_not_below(finding: Finding, margin: float) -> str:
 
 def _verdict(findings: list[Finding]) -> tuple[str, str]:
     """What the answers say together, and in how many places."""
-    asked = [finding for finding in findings if finding.answer != EMPTY]
+    asked = [finding for finding in findings if finding.answer not in NOT_ASKED]
     if not asked:
+        if any(finding.answer == ONE_SEED for finding in findings):
+            return OPEN, "one seed"
         return OPEN, "nothing to compare" if findings else "no records"
     counts = {answer: sum(f.answer == answer for f in asked) for answer in (YES, NO, UNDECIDED)}
     total = len(asked)

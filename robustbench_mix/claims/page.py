@@ -22,7 +22,8 @@ of freedom). *p, t* is that of Student's t over seeds, Holm-corrected within the
 that of the exact sign-flip permutation over seeds; *p, seeds alike* that of the F test that seeds
 do not differ. The two one-sided p (TOST) are against a loss, and against a gain, of the margin.
 An answer needs {SEEDS} seeds. *Needed* says how many would find the paper's effect, or the margin
-where the paper has none, with a power of 0.8. *Nothing left*: both networks are below 1 %."""
+where the paper has none, with a power of 0.8. *Nothing left*: both networks are below 1 %.
+*One seed*: a verdict leaves it out."""
 
 
 def write(
