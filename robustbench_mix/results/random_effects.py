@@ -76,12 +76,17 @@ def estimate(values: np.ndarray) -> Estimate:
     Args:
         values: (seeds, images); NaN where a seed did not meet an image.
 
+    Returns:
+        The estimate; of a single value one with an infinite error.
+
     Raises:
-        ValueError: If there are fewer than two values, or a seed or an image has none.
+        ValueError: If there are no values, or a seed or an image has none.
     """
     met = ~np.isnan(values)
-    if values.ndim != 2 or met.sum() < 2 or not (met.any(0).all() and met.any(1).all()):
+    if values.ndim != 2 or not met.size or not (met.any(0).all() and met.any(1).all()):
         raise ValueError(f"no mean over seeds and images: {values.shape}")
+    if values.size == 1:
+        return Estimate(float(values[0, 0]), math.inf, 1)
     if 1 in values.shape:
         flat = values.ravel()
         return Estimate(

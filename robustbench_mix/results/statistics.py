@@ -62,7 +62,7 @@ def difference(first: np.ndarray, second: np.ndarray) -> Difference:
     Raises:
         ValueError: If they are not of the same pairs, or empty.
     """
-    if first.shape != second.shape or first.ndim != 2 or first.size < 2:
+    if first.shape != second.shape or first.ndim != 2 or not first.size:
         raise ValueError(f"not the same pairs: {first.shape} and {second.shape}")
     gain = second.astype(float) - first.astype(float)
     found, means = estimate(gain), gain.mean(1)

@@ -88,7 +88,14 @@ def test_some_images_of_their_own() -> None:
     assert part.degrees == 7
 
 
-@pytest.mark.parametrize("values", [np.zeros((0, 3)), np.zeros((1, 1)), np.zeros(4)])
+def test_one_value_says_nothing() -> None:
+    """Its interval is everything, and every p is a half."""
+    found = estimate(np.array([[0.5]]))
+    assert (found.mean, *found.interval()) == (0.5, -math.inf, math.inf)
+    assert (found.p_above(0), found.p_below(9)) == (0.5, 0.5)
+
+
+@pytest.mark.parametrize("values", [np.zeros((0, 3)), np.zeros(4)])
 def test_no_values_no_mean(values: np.ndarray) -> None:
     """Nor where an image was met by nobody."""
     with pytest.raises(ValueError, match="no mean"):
