@@ -17,9 +17,7 @@ from robustbench_mix.models.sources import (
     torchvision_models,
 )
 
-needs_timm = pytest.mark.skipif(
-    find_spec("timm") is None, reason="timm, an optional package, is absent"
-)
+needs_timm = pytest.mark.skipif(find_spec("timm") is None, reason="timm is absent")
 
 
 @pytest.mark.parametrize(

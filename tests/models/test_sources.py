@@ -15,9 +15,7 @@ from robustbench_mix.models import factory, mixers, separable
 SHAPE = factory.Shape(channels=3, size=32, classes=5)
 
 
-needs_timm = pytest.mark.skipif(
-    find_spec("timm") is None, reason="timm, an optional package, is absent"
-)
+needs_timm = pytest.mark.skipif(find_spec("timm") is None, reason="timm is absent")
 
 
 TORCHVISION = [
