@@ -355,7 +355,7 @@ def test_no_records_no_verdicts(tmp_path: Path, capsys) -> None:
     (tmp_path / "results").mkdir()
     found = verdicts.claims_of(tmp_path / "results", [])
     assert {(c.verdict, c.reason) for c in found} == {(OPEN, "no records")}
-    assert len(found) == 10
+    assert len(found) == 12
     assert cli.main(["claims", str(tmp_path / "nowhere")]) == 2
     assert "does not exist" in capsys.readouterr().err
 
@@ -365,7 +365,7 @@ def test_every_claim_appears_once_for_each_data_set(results: Path) -> None:
     runs = records.read_all(results)
     found = verdicts.claims_of(results, runs)
     assert list(dict.fromkeys(c.number for c in found)) == [
-        "1", "1, contrast", "2", "3a", "3b", "3c", "4a", "4b", "5", "6",
+        "1", "1, contrast", "2", "3a", "3b", "3c", "3d", "3e", "4a", "4b", "5", "6",
     ]  # fmt: skip
     assert len({(c.number, c.data) for c in found}) == len(found)
     written = page.content(results, found, overview.explanations_of(results, runs), [], [])
