@@ -1,4 +1,4 @@
-"""The architecture: packages import in one direction, tests mirror them, light ones know no torch."""
+"""The architecture: packages import in one direction, tests mirror them, torch is kept out."""
 
 from __future__ import annotations
 
