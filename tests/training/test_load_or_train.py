@@ -58,6 +58,7 @@ def test_it_is_trained_once(dataset: Dataset, trainings: list, capsys) -> None:
     """The second time the same weights are read; nothing is left of the making."""
     first = load_or_train(SPEC, dataset, RECIPE, CPU)
     assert first.train_seconds == 12.5
+    assert [one.suffix for one in first.path.parent.iterdir()] == [".safetensors"]
     assert "no checkpoint yet" in capsys.readouterr().err
     second = load_or_train(SPEC, dataset, RECIPE, CPU)
     assert second.train_seconds == 0
@@ -67,7 +68,6 @@ def test_it_is_trained_once(dataset: Dataset, trainings: list, capsys) -> None:
     assert (second.header.classes, second.header.image) == (["even", "odd"], [1, 8, 8])
     assert not second.model.training
     assert checkpoint.weights_hash(second.model) == checkpoint.weights_hash(first.model)
-    assert [one.suffix for one in first.path.parent.iterdir()] == [".safetensors"]
 
 
 def test_what_a_killed_process_left_goes(dataset: Dataset, trainings: list) -> None:
