@@ -31,8 +31,7 @@ class Pair:
 
         Of several trainings of a network the longest is taken, then the set of most records.
         """
-        h = self.header
-        return (h.train_examples or 0) * (h.epochs or 0), len(self.seeds) * h.n
+        return twins.training_images(self.header), len(self.seeds) * self.header.n
 
     def of_seeds(self, seeds: set[int]) -> Pair:
         """Return the part of these seeds."""

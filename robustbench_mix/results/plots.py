@@ -84,12 +84,16 @@ def groups(runs: list[Run]) -> dict[str, list[Run]]:
 def curves(runs: list[Run]) -> list[Curve]:
     """Return one curve for each kind of model.
 
-    Of several trainings or choices of images, the one with the most records.
+    Of several trainings the longest, then the choice of images with the most records.
     """
     sets = [list(twins.by_seed(group).values()) for group in twins.groups(runs, "seed").values()]
-    kinds = twins.largest(sets, lambda seeds: _kind_name(seeds[0]), twins.images)
+    kinds = twins.largest(sets, lambda seeds: _kind_name(seeds[0]), _size)
     found = [_curve(name, seeds) for name, seeds in kinds.items()]
     return sorted(found, key=lambda curve: (ORDER.get(curve.name, len(ORDER)), curve.name))
+
+
+def _size(seeds: list[Run]) -> tuple[int, int]:
+    return twins.training_images(seeds[0].header), twins.images(seeds)
 
 
 def title(runs: list[Run]) -> str:

@@ -95,6 +95,11 @@ def images(records: Iterable[R]) -> int:
     return sum(record.header.n for record in records)
 
 
+def training_images(header: NetworkHeader) -> int:
+    """Return how many images a model was trained on, over all epochs; 0 if not by rbmix."""
+    return (header.train_examples or 0) * (header.epochs or 0)
+
+
 def largest(sets: Iterable[T], group: Callable[[T], K], size: Callable[[T], Any]) -> dict[K, T]:
     """Return the largest set of each group, of equals the first.
 

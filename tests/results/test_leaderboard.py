@@ -125,7 +125,7 @@ def test_plot_is_an_svg_with_every_curve(results: Path) -> None:
 
 
 def test_seeds_make_one_curve(make_run) -> None:
-    """Their mean, with seeds and images resampled; smaller evaluations and other seeds apart."""
+    """Their mean over seeds and images; smaller evaluations and other mixers apart."""
     runs = [make_run([0, 0, 2, 2], seed=0), make_run([0, 2, 2, 2], seed=1)]
     runs += [make_run([2], seed=0, data_hash="less"), make_run([0, 2], spatial="box")]
     many, one = plot.curves(runs)
@@ -135,6 +135,14 @@ def test_seeds_make_one_curve(make_run) -> None:
     assert low < mean < high
     assert one.label == "box"
     assert one.shares["1/255"] == (0.5, *wilson(1, 2))
+
+
+def test_the_longest_training_makes_the_curve(make_run) -> None:
+    """However many records shorter ones have."""
+    runs = [make_run([2, 2], seed=0, epochs=20)]
+    runs += [make_run([0] * 9, seed=seed, epochs=10, data_hash="more") for seed in range(3)]
+    (curve,) = plot.curves(runs)
+    assert (curve.images, curve.shares["1/255"][0]) == (2, 1.0)
 
 
 def test_empty_and_missing_results(tmp_path: Path) -> None:
