@@ -74,7 +74,7 @@ def leaderboard(
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Regenerate leaderboard and curves from the records.
+    """Regenerate leaderboard, curves and the table of un-shufflings from the records.
 
     With --beside it also writes beside.md and beside.csv: what others report for the same data
     set, norm and epsilon, next to the AutoAttack runs here. That never enters the leaderboard.
@@ -82,19 +82,21 @@ def leaderboard(
     folder = require_folder(choose_folder(results, as_json or quiet))
     with progress.report_if_slow(f"reading the records in {remote.portable_name(folder)}"):
         from robustbench_mix.cli import render
-        from robustbench_mix.results import plots
+        from robustbench_mix.results import gallery, plots
         from robustbench_mix.results.leaderboard import stale, write
         from robustbench_mix.results.robustbench import side_by_side
         from robustbench_mix.storage import files
 
         tables = side_by_side.content(folder, beside) if beside else {}
-        changed = [*stale(folder), *files.files_that_differ(tables)] if check else []
+        changed = []
+        if check:
+            changed = [*stale(folder), *gallery.stale(folder), *files.files_that_differ(tables)]
     if check:
         _tell_stale(changed, folder, "leaderboard", as_json, quiet)
         return
     with progress.report_if_slow("drawing the curves"):
         drawn = plots.write(folder)
-        written = [*write(folder), *drawn, *files.write_if_changed(tables)]
+        written = [*write(folder), *gallery.write(folder), *drawn, *files.write_if_changed(tables)]
     print_answer(as_json, quiet, paths_json(written), lambda: render.regenerated(written))
 
 

@@ -12,18 +12,30 @@ from robustbench_mix.results import twins, unshuffling
 from robustbench_mix.results.intervals import mean_interval
 from robustbench_mix.results.markdown import line
 from robustbench_mix.results.unshuffling import Decoding
-from robustbench_mix.storage.files import safe_name, write_if_changed
+from robustbench_mix.storage.files import files_that_differ, safe_name, write_if_changed
 from robustbench_mix.storage.locks import exclusive_lock
 
+NAME = "unshuffle.md"
 SCALE = 96  # pixels that an image's longer side is drawn with, at least
 GAP = 4
 
 
+def stale(results: Path) -> list[Path]:
+    """Return unshuffle.md if there are records and it is not what they give."""
+    found = unshuffling.read_all(results)
+    return files_that_differ({results / NAME: to_markdown(found)}) if found else []
+
+
 def write(results: Path) -> list[Path]:
-    """Regenerate unshuffle.md and the pictures, one for each pair; the files that changed."""
-    path = results / "unshuffle.md"
+    """Regenerate unshuffle.md and the pictures, one for each pair; return what changed.
+
+    Without records nothing is written.
+    """
+    path = results / NAME
     with exclusive_lock(path):
         found = unshuffling.read_all(results)
+        if not found:
+            return []
         pictures = {picture_path(group, results): to_png(group) for group in twin_groups(found)}
         return write_if_changed({path: to_markdown(found), **pictures})
 
