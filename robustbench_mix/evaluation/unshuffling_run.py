@@ -122,7 +122,7 @@ def _train_and_decode(
 
 
 def train_split_of(plan: UnshufflingPlan, dataset: Dataset) -> Split:
-    """The images to train on."""
+    """Return the images to train on."""
     examples = plan.training.examples
     return balanced_subset(dataset.train, examples) if examples else dataset.train
 
