@@ -1,4 +1,4 @@
-"""The claims as Markdown: a page of verdicts, and what each rests on in a file of its own."""
+"""Write the claims as Markdown: a page of verdicts, and a file of findings for each claim."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from robustbench_mix.storage.files import files_that_differ, safe_name, write_if
 from robustbench_mix.storage.locks import exclusive_lock
 
 NAME = "claims.md"
-FOLDER = "claims"  # of what the verdicts rest on, in a results folder
+FOLDER = "claims"  # folder of the findings, in a results folder
 
 METHOD = f"""\
 A *difference* is the second network minus the first, as the columns name them: a mean over seeds
@@ -29,7 +29,17 @@ where the paper has none, with a power of 0.8. *Nothing left*: both networks are
 def write(
     results: Path, found: list[Claim], why: list[Explanation], plans: list[str]
 ) -> list[Path]:
-    """Write claims.md under `results`, its appendices and drawings; return what changed."""
+    """Write claims.md under `results`, its appendices and drawings.
+
+    Args:
+        results: The results folder.
+        found: The claims.
+        why: The explanations.
+        plans: One sentence about each analysis plan.
+
+    Returns:
+        The files that changed.
+    """
     with exclusive_lock(results / NAME):
         drawn = draw(results, why)
         return [*write_if_changed(content(results, found, why, plans)), *drawn]
@@ -38,20 +48,14 @@ def write(
 def stale(
     results: Path, found: list[Claim], why: list[Explanation], plans: list[str]
 ) -> list[Path]:
-    """Return the files that are not what these claims and explanations give."""
+    """Return the files that differ from what `write` would write; arguments as there."""
     return files_that_differ(content(results, found, why, plans))
 
 
 def content(
     results: Path, found: list[Claim], why: list[Explanation], plans: list[str]
 ) -> dict[Path, str]:
-    """Return the text of each file.
-
-    Args:
-        results: The results folder.
-        found, why: The claims and what explains them.
-        plans: What there is to say of each analysis plan.
-    """
+    """Return the text of each file by its path; arguments as for `write`."""
     numbers = dict.fromkeys(claim.number for claim in found)
     pages = {
         results / FOLDER / _file(number): _appendix([c for c in found if c.number == number])
@@ -89,7 +93,7 @@ def _verdicts(found: list[Claim], why: list[Explanation], plans: list[str]) -> s
 
 
 def _appendix(versions: list[Claim]) -> str:
-    """A claim on every data set."""
+    """Return the appendix of a claim, on every data set."""
     first = versions[0]
     lines = [f"# {first.name}", "", first.statement, "", f"*Test.* {first.test}"]
     for claim in versions:
@@ -117,13 +121,13 @@ def _link(claim: Claim) -> str:
 
 
 def _anchor(title: str) -> str:
-    """The anchor that Markdown gives a heading."""
+    """Return the anchor that Markdown gives a heading."""
     kept = "".join(c for c in title.lower() if c.isalnum() or c in " -")
     return kept.replace(" ", "-")
 
 
 def table(claim: Claim) -> tuple[list[str], list[list[str]]]:
-    """Return titles and rows of what a claim rests on."""
+    """Return the titles and rows of a claim's findings."""
     places = list(dict.fromkeys(key for finding in claim.findings for key in finding.where))
     margin = f"{claim.scale * claim.margin:g} {claim.unit}"
     titles = [
