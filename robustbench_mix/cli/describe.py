@@ -1,4 +1,4 @@
-"""The command that takes a network apart."""
+"""The command that describes a network."""
 
 from __future__ import annotations
 

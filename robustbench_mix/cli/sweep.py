@@ -88,7 +88,7 @@ def unshuffle(
         paths = unshuffling_run.unshuffle(planned, results)
     rows = gallery.rows(paths)
     read = [path for path in paths if path not in changed]
-    with progress.report_if_slow("drawing what was decoded"):
+    with progress.report_if_slow("drawing the decoded images"):
         written = [*(path for path in paths if path in changed), *gallery.write(results)]
     print_answer(
         as_json, quiet, {"rows": rows, **paths_json(written)},
@@ -137,7 +137,7 @@ def sweep(
         typer.Option(
             parser=whole,
             help="Number of tasks at once. They share the cores and the GPUs. By default one; on "
-            "several GPUs one for each; on a Ray cluster as many as it has room for.",
+            "several GPUs one for each; on a Ray cluster as many as fit.",
         ),
     ] = None,
     runner: Annotated[
@@ -157,7 +157,7 @@ def sweep(
         bool,
         typer.Option(
             "--plan",
-            help="Only show what there is to do and its time, and write the analysis plan.",
+            help="Only show the tasks and their estimated time, and write the analysis plan.",
         ),
     ] = False,
     out: Out = None,
@@ -166,7 +166,10 @@ def sweep(
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Train and attack a whole grid; a second call does only what is missing."""
+    """Train and attack a grid of networks.
+
+    A second call runs only the missing tasks.
+    """
     from robustbench_mix.sweeps import definition
     from robustbench_mix.sweeps.cell_plans import plan_sweep
 
@@ -207,8 +210,8 @@ def sweep(
             results, analysis_plan.make(wanted.name, planned_sets(planned), verdicts.margins())
         )
     else:
-        results_folder(remote.portable_name(results))  # what other machines wrote
-        with progress.report_if_slow("bringing leaderboard, curves and pictures up to date"):
+        results_folder(remote.portable_name(results))  # fetch what other machines wrote
+        with progress.report_if_slow("updating leaderboard, curves and pictures"):
             written = plots.refresh(results) if any(p.attack for p in tasks) else []
             written += gallery.write(results) if wanted.unshuffling_cells else []
     print_answer(
