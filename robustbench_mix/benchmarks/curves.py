@@ -75,13 +75,13 @@ def autoattack_rows(
     """Compare the curve of AutoAttack with a loop over pyautoattack.
 
     Args:
-        words: The network, for the table.
+        words: The network in words, for the table.
         model: The network.
         split: The images.
         dataset: Name of the data set.
-        device: Where to run.
+        device: The device to run on.
         as_written: Run pyautoattack on the two-step network, otherwise on the composed one.
-        targets: What the ratios of time and of passes should be.
+        targets: The ratios of time and of passes to reach, as texts.
         repeats: Number of repetitions.
     """
     target, passes_target = targets

@@ -42,7 +42,7 @@ def bare_step(model: nn.Module, x: Tensor, y: Tensor) -> Step:
 
 
 def engine_steps(model: nn.Module, x: Tensor, count: int, *, exact: bool) -> Step:
-    """Return PGD steps of the engine on images that stay correct, so that none leaves the batch."""
+    """Return PGD steps of the engine on images that never leave the batch, as they stay correct."""
     model.eval().requires_grad_(False)
     counted = search_model(model, x[:8], exact=exact)
     with torch.no_grad():

@@ -209,9 +209,9 @@ def choose_folder(given: Path | None, quiet: bool, *inside: str) -> Path:
 
 
 def load_torch(quiet: bool) -> None:
-    """Import PyTorch, and log it if that is slow.
+    """Log that PyTorch will be imported, which takes seconds, unless it is imported already.
 
-    Commands check their words before, by making a plan of them.
+    Commands call it after they have checked their words by making a plan.
 
     Args:
         quiet: Whether to show no messages from now on.
