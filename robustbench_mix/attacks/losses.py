@@ -25,7 +25,13 @@ def dlr(logits: Tensor, y: Tensor) -> Tensor:
 
 
 def dlr_targeted(logits: Tensor, y: Tensor, target: Tensor) -> Tensor:
-    """Return the DLR loss for target classes (B,), equation 5; it needs four classes."""
+    """Return the DLR loss for target classes, equation 5; it needs four classes.
+
+    Args:
+        logits: Logits, (B, classes).
+        y: Labels, (B,) int64.
+        target: Target classes, (B,) int64.
+    """
     ordered = logits.sort(dim=1).values
     scale = ordered[:, -1] - 0.5 * (ordered[:, -3] + ordered[:, -4])
     return -(pick(logits, y) - pick(logits, target)) / (scale + 1e-12)

@@ -13,7 +13,13 @@ MAX_RESTARTS = 1000
 
 
 def at_least_one(option: str, value: Any, most: int = 10**6) -> int:
-    """Return a whole-number option; raise RbmixError unless it is from 1 to `most`."""
+    """Return a whole-number option; raise RbmixError unless it is from 1 to `most`.
+
+    Args:
+        option: The name of the option, for the message.
+        value: Its value, of any type.
+        most: The largest allowed value.
+    """
     if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= most:
         raise RbmixError(
             f"option {option} = {value!r} must be a whole number, at least 1 (allowed: up to "

@@ -36,12 +36,15 @@ def uniform(seeds: Tensor, step: int | Tensor, count: int) -> Tensor:
 
 
 def signs(seeds: Tensor, step: int, count: int) -> Tensor:
-    """Draw -1 or 1 with equal odds, (B, count) float32; as `uniform`."""
+    """Draw -1 or 1 with equal odds, (B, count) float32; arguments as for `uniform`."""
     return torch.where(uniform(seeds, step, count) < 0.5, -1.0, 1.0)
 
 
 def normal(seeds: Tensor, step: int, count: int) -> Tensor:
-    """Draw standard normal numbers, (B, count) float32 (Box & Muller 1958); as `uniform`."""
+    """Draw standard normal numbers, (B, count) float32; arguments as for `uniform`.
+
+    Source: Box & Muller, Annals of Mathematical Statistics 1958.
+    """
     half = (count + 1) // 2
     both = uniform(seeds, step, 2 * half)
     radius = torch.sqrt(-2 * torch.log1p(-both[:, :half]))

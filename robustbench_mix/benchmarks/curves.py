@@ -166,7 +166,19 @@ def pgd_row(
     device: torch.device,
     repeats: int,
 ) -> tuple[Row, list[str]]:
-    """Compare PGD-20 with the fastest library that is installed; return the missing ones too."""
+    """Compare PGD-20 with the fastest library that is installed.
+
+    Args:
+        words: The network in words, for the table.
+        model: The network.
+        split: The images.
+        dataset: Name of the data set.
+        device: The device to run on.
+        repeats: Number of repetitions.
+
+    Returns:
+        The row, and the names of the libraries that are not installed.
+    """
     options = {"steps": PGD_STEPS, "restarts": 1, "step_size": PGD_STEP_SIZE}
     protocol = replace(protocols.load("pgd", dataset), options=options)
     grid = [eps.value for eps in protocol.eps]

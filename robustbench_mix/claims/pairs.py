@@ -98,7 +98,7 @@ def clean_pairs(runs: list[Run], first: Kind, second: Kind) -> list[Pair]:
 
 
 def kind_of(run: Run) -> Kind:
-    """The words for the spatial and the channel mixers of a run's model."""
+    """Return the words for the spatial and the channel mixers of a run's model."""
     return run.header.spatial, run.header.channel
 
 

@@ -262,7 +262,7 @@ def eps_grid(text: str | None) -> list[str] | None:
 def interface(
     input_size: int | None, mean: str | None, std: str | None, classes: int | None
 ) -> Interface | None:
-    """Return the interface between data set and network that the options give, None if none."""
+    """Return the interface that the options of these names give, None if none is given."""
     means, stds = (None if text is None else tuple(split_list(text, float)) for text in (mean, std))
     given = Interface(input_size, means, stds, classes)
     return None if given == Interface() else given

@@ -40,7 +40,13 @@ def train(plan: TrainingPlan) -> TrainedModel:
 
 
 def train_model(plan: ModelPlan, dataset: Dataset, device: torch.device) -> TrainedModel:
-    """Train a network on loaded data on a chosen device, or load it if it is cached."""
+    """Train a network on loaded data, or load it if it is cached.
+
+    Args:
+        plan: The network.
+        dataset: The data set to train on.
+        device: The device to train on.
+    """
     check_writable(cache_folder() / "checkpoints")
     recipe = recipe_of(plan, dataset.name, device)
     return load_or_train(plan.spec, dataset, recipe, device, train_examples=plan.training.examples)
@@ -52,6 +58,11 @@ def load_model(
     """Return the network of a plan with its weights, and its name in records.
 
     It is trained if needed.
+
+    Args:
+        plan: The network.
+        dataset: The data set that it must fit.
+        device: The device to train on.
 
     Raises:
         RbmixError: For what a user can fix.

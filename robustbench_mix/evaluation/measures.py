@@ -30,10 +30,17 @@ def margins_and_gradients(model: CountedModel, x: Tensor, y: Tensor) -> tuple[Te
     """Return the logit of the label minus the largest other, and its input gradient.
 
     margin / ||gradient||_1 is the l-infinity distance to the boundary to first order, and
-    margin / ||gradient||_2 the l2 one (Hein & Andriushchenko, arXiv 1705.08475).
+    margin / ||gradient||_2 the l2 one.
+
+    Args:
+        model: The network.
+        x: Images, (B, C, H, W).
+        y: Their labels, (B,) int64.
 
     Returns:
         The margins, (B,) float32, and the gradients, (B, D) float32.
+
+    Source: Hein & Andriushchenko, arXiv 1705.08475.
     """
     with torch.enable_grad():
         point = x.detach().clone().requires_grad_()

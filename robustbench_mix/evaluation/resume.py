@@ -154,7 +154,13 @@ def find_shards(records: Path) -> list[Shard]:
 
 
 def join_shards(records: Path, header: RunIdentity, sizes: Sizes) -> State | None:
-    """Return the state of a run whose shards are all on disk, None if one is missing."""
+    """Return the state of a run whose shards are all on disk, None if one is missing.
+
+    Args:
+        records: The path of the run's records.
+        header: The header of the run.
+        sizes: The sizes that the whole state must have.
+    """
     states = []
     for shard in find_shards(records):
         part = Sizes(len(shard.rows(sizes.images)), sizes.levels, sizes.steps, sizes.batch_size)

@@ -17,9 +17,15 @@ from robustbench_mix.results.intervals import at_most
 
 
 def audited_rows(state: State, split: Split, stages: list[Stage], seed: int) -> set[int]:
-    """Return the rows of the sample: as many correctly classified images as the stages say.
+    """Return the rows of the sample: as many correctly classified images as the stages demand.
 
-    If no stage asks for a sample, every such image belongs to it.
+    If no stage demands a sample, every such image belongs to it.
+
+    Args:
+        state: The state of the run, for the clean predictions.
+        split: The images.
+        stages: The stages.
+        seed: The seed of the run.
     """
     correct = [row for row in range(len(split)) if state.correct[row]]
     size = min((stage.sample for stage in stages if stage.sample), default=len(correct))

@@ -24,7 +24,14 @@ MORE_STEPS = 100  # minimum steps of the PGD that tests whether the evaluation h
 def of_network(
     model: nn.Module, dataset: Dataset, split: Split, device: torch.device
 ) -> Diagnostics:
-    """Return the diagnostics before the attack, as `diagnostics.of_network`."""
+    """Return the diagnostics before the attack, as `diagnostics.of_network`.
+
+    Args:
+        model: The network.
+        dataset: The data set, for the statistics of its training pixels.
+        split: The images of the evaluation.
+        device: The device to compute on.
+    """
     found: list[Diagnostics] = []
     mean, std = dataset.statistics()
 

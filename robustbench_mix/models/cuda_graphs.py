@@ -78,7 +78,13 @@ def with_cuda_graphs(net: nn.Module, x: Tensor) -> nn.Module:
 
 
 def outputs_agree(net: nn.Module, other: nn.Module, x: Tensor) -> bool:
-    """Return whether two networks agree in logits and input gradients, on several batches of x."""
+    """Return whether two networks agree in logits and input gradients on several batches.
+
+    Args:
+        net: A network, (B, C, H, W) -> (B, classes).
+        other: Another one of the same shape.
+        x: Images, (B, C, H, W), from which the batches are taken.
+    """
     batches = [x, x.flip(0), x[: len(x) // 2 + 1].flip(3)]
     # All batches of one network first: a stale result of an earlier batch then differs.
     expected = [value for batch in batches for value in logits_and_gradient(net, batch)]

@@ -157,6 +157,11 @@ def input_shape(spec: ModelSpec, shape: Shape) -> Shape:
 def count_outputs(net: nn.Module, shape: Shape, word: str) -> int:
     """Run the network on one image of this shape and return the number of logits.
 
+    Args:
+        net: The network.
+        shape: The shape of the image.
+        word: The model word, for messages.
+
     Raises:
         RbmixError: It cannot take the image, or returns anything but one row of logits.
     """

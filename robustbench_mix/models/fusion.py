@@ -217,7 +217,13 @@ def _to_float32(_: nn.Module, given: tuple[Tensor]) -> Tensor:
 
 
 def nearly_equal(before: Tensor, after: Tensor, tolerance: float) -> bool:
-    """Return whether no value differs by more than `tolerance` times the largest of `before`."""
+    """Return whether two tensors agree up to a share of the largest value.
+
+    Args:
+        before: A tensor.
+        after: Another one of the same shape.
+        tolerance: The largest difference, as a share of the largest absolute value of `before`.
+    """
     difference = (before - after).abs().amax()
     return bool(difference <= tolerance * before.abs().amax())
 

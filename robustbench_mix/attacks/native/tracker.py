@@ -61,7 +61,7 @@ class Tracker:
 
     @property
     def near(self) -> Tensor:
-        """Which entries came close to the boundary and have an image that still stands, (B,)."""
+        """The entries that came close to the boundary and whose image still stands, (B,) bool."""
         broken = self._broken.repeat_interleave(self.copies)
         return (self._closest <= NEAR) & ~broken
 

@@ -65,7 +65,13 @@ def keywords(function: Callable[..., Any]) -> list[inspect.Parameter]:
 
 
 def check_options(algorithm: str, options: dict[str, Any], allowed: list[str]) -> None:
-    """Raise RbmixError for an option that is not among the allowed ones."""
+    """Raise RbmixError for an option that is not allowed.
+
+    Args:
+        algorithm: The name of the algorithm, for the message.
+        options: The options, from the protocol.
+        allowed: The names of the allowed options.
+    """
     for name in options:
         if name not in allowed:
             raise unknown(f"option of {algorithm}", name, allowed or ["none"])
