@@ -25,32 +25,6 @@ from robustbench_mix.storage import parquet_table
 FULL, CHANS = accuracy.FULL, accuracy.CHANS
 
 
-@pytest.fixture
-def planted(make_run):
-    """A function: runs of twins over seeds whose robust accuracies are given per epsilon."""
-
-    def make(shares, seeds=6, n=400, protocol="pgd", **header):
-        """`shares` maps a spatial mode to (clean, first, second epsilon), as shares kept."""
-        runs = []
-        for seed in range(seeds):
-            # The same images are hard for everybody; a little luck for each network.
-            hard = np.random.default_rng(7).random(n)
-            for spatial, (clean, first, second) in shares.items():
-                luck = np.random.default_rng([seed, len(spatial)]).normal(0, 0.01, n)
-                place = hard + luck
-                levels = [int(p < first) + int(p < second) for p in place]
-                correct = [bool(p < clean) for p in place]
-                levels = [level if c else 2 for level, c in zip(levels, correct, strict=True)]
-                runs.append(
-                    make_run(
-                        levels, correct, spatial=spatial, seed=seed, protocol=protocol, **header
-                    )
-                )
-        return runs
-
-    return make
-
-
 def test_a_planted_gain_holds(planted) -> None:
     """Five points at both epsilons, over six seeds."""
     runs = planted({"learned": (0.9, 0.6, 0.3), "frozen": (0.9, 0.65, 0.35)})
@@ -381,7 +355,7 @@ def test_no_records_no_verdicts(tmp_path: Path, capsys) -> None:
     (tmp_path / "results").mkdir()
     found = verdicts.claims_of(tmp_path / "results", [])
     assert {(c.verdict, c.reason) for c in found} == {(OPEN, "no records")}
-    assert len(found) == 10
+    assert len(found) == 12
     assert cli.main(["claims", str(tmp_path / "nowhere")]) == 2
     assert "does not exist" in capsys.readouterr().err
 
@@ -391,10 +365,10 @@ def test_every_claim_appears_once_for_each_data_set(results: Path) -> None:
     runs = records.read_all(results)
     found = verdicts.claims_of(results, runs)
     assert list(dict.fromkeys(c.number for c in found)) == [
-        "1", "1, contrast", "2", "3a", "3b", "3c", "4a", "4b", "5", "6",
+        "1", "1, contrast", "2", "3a", "3b", "3c", "3d", "3e", "4a", "4b", "5", "6",
     ]  # fmt: skip
     assert len({(c.number, c.data) for c in found}) == len(found)
-    written = page.content(results, found, overview.explanations_of(results, runs), [])
+    written = page.content(results, found, overview.explanations_of(results, runs), [], [])
     for claim in found:
         name = claim.number.replace(", ", "-")
         text = written[results / "claims" / f"{name}.md"]
