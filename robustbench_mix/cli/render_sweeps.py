@@ -44,7 +44,12 @@ def plan(name: str, summary: str, rows: list[dict[str, Any]], at_once: int, seco
 
 
 def design(found: list[Recommendation], wanted: float) -> None:
-    """Seeds and images for a wanted interval, if there are records to tell."""
+    """Print the seeds and images for a wanted interval, if there are records to tell.
+
+    Args:
+        found: The recommended designs.
+        wanted: Half-width of the interval, as a share.
+    """
     if not found:
         return
     table = Table(title=f"frozen minus learned to within {100 * wanted:g} points")

@@ -165,7 +165,7 @@ def sweep(
     half_width: Annotated[
         float,
         typer.Option(
-            parser=real, help="With --plan: half-width of the interval to plan for, in points."
+            parser=real, help="With --plan: half-width of the planned interval, in points."
         ),
     ] = 1.5,
     out: Out = None,

@@ -72,7 +72,7 @@ class NetworkHeader(TableHeader, frozen=True, kw_only=True):
             raise unknown("channel", self.channel, (*CHANNEL, EXTERNAL))
 
     def __getitem__(self, name: str) -> Any:
-        """Return a field by its name: the spelling of headers that were dictionaries.
+        """Return a field by its name, as when headers were dictionaries (deprecated).
 
         Raises:
             KeyError: There is no such field.
