@@ -1,4 +1,4 @@
-"""The commands that list what there is, and that derive tables from the records."""
+"""The commands that list models and attacks, and that derive tables from the records."""
 
 from __future__ import annotations
 
@@ -76,8 +76,8 @@ def leaderboard(
 ) -> None:
     """Regenerate leaderboard, curves and the table of un-shufflings from the records.
 
-    With --beside it also writes beside.md and beside.csv: what others report for the same data
-    set, norm and epsilon, next to the AutoAttack runs here. That never enters the leaderboard.
+    With --beside it also writes beside.md and beside.csv: figures that others report for the same
+    data set, norm and epsilon, next to our AutoAttack runs. They never enter the leaderboard.
     """
     folder = require_folder(choose_folder(results, as_json or quiet))
     with progress.report_if_slow(f"reading the records in {remote.portable_name(folder)}"):
@@ -128,7 +128,7 @@ def claims(
     if check:
         _tell_stale(stale, folder, "claims", as_json, quiet)
         return
-    with progress.report_if_slow("drawing what explains them"):
+    with progress.report_if_slow("drawing the explanations"):
         written = [*looked, *page.write(folder, found, why, answers, plans)]
         written += page.write_figures(folder, figures.figures(found, runs))
     print_answer(
@@ -149,7 +149,7 @@ def report(results: Results = None, as_json: AsJson = False, quiet: Quiet = Fals
 
 
 def _tell_stale(stale: list[Path], results: Path, command: str, as_json: bool, quiet: bool) -> None:
-    """Say which files do not match the records, and exit 1 if any."""
+    """Print which files do not match the records, and exit with 1 if there is one."""
     from robustbench_mix.cli import render
 
     place = remote.portable_name(results)

@@ -1,4 +1,4 @@
-"""Un-shuffling in a table and in pictures, both pure functions of its records."""
+"""The table and the pictures of un-shuffling, both pure functions of its records."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from robustbench_mix.storage.files import files_that_differ, safe_name, write_if
 from robustbench_mix.storage.locks import exclusive_lock
 
 NAME = "unshuffle.md"
-SCALE = 96  # pixels that an image's longer side is drawn with, at least
+SCALE = 96  # minimum length of an image's longer side in a picture, in pixels
 GAP = 4
 
 
@@ -41,7 +41,7 @@ def write(results: Path) -> list[Path]:
 
 
 def rows(paths: list[Path]) -> list[dict[str, Any]]:
-    """Return one row for each network: what it is, and its PSNR in dB with a 95 % interval."""
+    """Return one row for each network: its settings, and its PSNR in dB with a 95 % interval."""
     words = ("dataset", "depth", "width", "kernel", "reach", "spatial", "seed", "epochs", "n")
     found = []
     for path in paths:
@@ -79,7 +79,7 @@ def to_markdown(found: list[Decoding]) -> str:
 
 
 def picture_path(group: list[Decoding], results: Path) -> Path:
-    """Return where the sheet of a pair belongs: beside its records."""
+    """Return the path of the sheet of a pair, beside its records."""
     h = group[0].header
     words = "-".join([h.model, *(one.header.spatial.replace(":", "") for one in group)])
     stem = safe_name(f"{words}-s{h.seed}-{h.train_examples}x{h.epochs}")
@@ -96,7 +96,7 @@ def to_png(group: list[Decoding]) -> bytes:
 
 
 def sheet(group: list[Decoding]) -> np.ndarray:
-    """Return original, shuffled, and decoded images, one column per image.
+    """Return a sheet of original, shuffled and decoded images, one column per image.
 
     Args:
         group: The decodings of a pair, of one shape, seed and training.
@@ -112,7 +112,7 @@ def sheet(group: list[Decoding]) -> np.ndarray:
 
 
 def twin_groups(found: list[Decoding]) -> list[list[Decoding]]:
-    """Return the decodings of one shape, seed and training together, the learned one first.
+    """Group the decodings of one shape, seed and training, the learned one first.
 
     Those that kept no pictures are left out.
     """
