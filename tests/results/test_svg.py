@@ -6,6 +6,8 @@ import warnings
 from typing import Any
 from xml.etree import ElementTree
 
+import pytest
+
 from robustbench_mix.results import svg
 
 
@@ -27,6 +29,7 @@ def test_colours_start_again_where_there_are_too_many_names() -> None:
     assert len(set(found.values())) == len(svg.OTHERS)
 
 
+@pytest.mark.default
 def test_the_same_drawing_gives_the_same_text() -> None:
     """Without date or names of this machine; text stays text, and dollars are no formula."""
 
