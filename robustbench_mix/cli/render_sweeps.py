@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from rich.markup import escape
 from rich.table import Table
 
 from robustbench_mix.cli.render import lines, saved, screen
@@ -44,12 +43,12 @@ def status(sweeps: list[dict[str, Any]]) -> None:
     """How far each sweep is."""
     console = screen()
     for sweep in sweeps:
-        table = Table(title=escape(f"{sweep['sweep']}: {sweep['runner']}, on {sweep['machine']}"))
+        table = Table(title=f"{sweep['sweep']}: {sweep['runner']}, on {sweep['machine']}")
         for column in ("network", *STATES, "left, about"):
             table.add_column(column, justify="left" if column == "network" else "right")
         for row in count_by_network(sweep):
             counts = (str(row[state]) for state in STATES)
-            table.add_row(escape(row["network"]), *counts, format_duration(row["seconds"]))
+            table.add_row(row["network"], *counts, format_duration(row["seconds"]))
         console.print(table)
         lines(
             [

@@ -62,12 +62,11 @@ def test_the_status_counts_states_and_names_what_runs_and_failed(capsys) -> None
     ]
     about = {"sweep": "mine", "runner": "2 workers", "machine": "[b]m", "began": "11:00"}
     render_sweeps.status([{**about, "changed": "12:30", "pieces": tasks}])
-    out = capsys.readouterr().out
-    lines = out.splitlines()
-    assert "mine: 2 workers, on" in lines[0]
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].strip() == "mine: 2 workers, on [b]m"
     (counted,) = (line for line in lines if "net" in line and "│" in line)
     cells = [cell.strip() for cell in counted.split("│")[1:-1]]
-    assert cells[1:] == ["1", "1", "1", "1", "90 s"]
+    assert cells == ["[red]net", "1", "1", "1", "1", "90 s"]
     assert lines[-3:] == [
         "began 11:00, last change 12:30",
         "at work since 12:00: attack 1",
