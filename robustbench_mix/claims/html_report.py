@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from robustbench_mix.claims import page, paper, verdicts
+from robustbench_mix.claims import figures, page, paper, summary, verdicts
 from robustbench_mix.claims.explanations import overview
 from robustbench_mix.results import analysis_plan, gallery, plots, probes, records, svg, unshuffling
 from robustbench_mix.results.intervals import wilson
@@ -52,6 +52,8 @@ def to_html(results: Path) -> str:
     found = verdicts.all_claims(runs, decoded, analysis_plan.read_all(results))
     return environment.get_template("report.html").render(
         claims=found,
+        answers=[one.replace("**", "") for one in summary.sentences(found, runs)],
+        forest=_svg(partial(figures.draw_forest, found)) if figures.has_forest(found) else "",
         method=page.METHOD.replace("*", ""),
         tables=[page.table(claim) for claim in found],
         curves=[

@@ -8,6 +8,7 @@ from robustbench_mix.claims import paper
 from robustbench_mix.claims.claim import SEEDS, Claim, Finding
 from robustbench_mix.claims.explanations.overview import Explanation
 from robustbench_mix.claims.explanations.table import DRAWINGS, draw, section_lines
+from robustbench_mix.claims.figures import DOSE, FOREST, has_forest
 from robustbench_mix.results.markdown import head, line, plain
 from robustbench_mix.storage.files import files_that_differ, safe_name, write_if_changed
 from robustbench_mix.storage.locks import exclusive_lock
@@ -27,29 +28,41 @@ where the paper has none, with a power of 0.8. *Nothing left*: both networks are
 
 
 def write(
-    results: Path, found: list[Claim], why: list[Explanation], plans: list[str]
+    results: Path, found: list[Claim], why: list[Explanation], answers: list[str], plans: list[str]
 ) -> list[Path]:
     """Write claims.md under `results`, its appendices and drawings; return what changed."""
     with exclusive_lock(results / NAME):
         drawn = draw(results, why)
-        return [*write_if_changed(content(results, found, why, plans)), *drawn]
+        return [*write_if_changed(content(results, found, why, answers, plans)), *drawn]
+
+
+def write_figures(results: Path, figures: dict[str, str]) -> list[Path]:
+    """Write the figures of the verdicts under `results`; return what changed.
+
+    Args:
+        results: The results folder.
+        figures: The SVG of each by its file name.
+    """
+    with exclusive_lock(results / NAME):
+        return write_if_changed({results / FOLDER / name: text for name, text in figures.items()})
 
 
 def stale(
-    results: Path, found: list[Claim], why: list[Explanation], plans: list[str]
+    results: Path, found: list[Claim], why: list[Explanation], answers: list[str], plans: list[str]
 ) -> list[Path]:
     """Return the files that are not what these claims and explanations give."""
-    return files_that_differ(content(results, found, why, plans))
+    return files_that_differ(content(results, found, why, answers, plans))
 
 
 def content(
-    results: Path, found: list[Claim], why: list[Explanation], plans: list[str]
+    results: Path, found: list[Claim], why: list[Explanation], answers: list[str], plans: list[str]
 ) -> dict[Path, str]:
     """Return the text of each file.
 
     Args:
         results: The results folder.
         found, why: The claims and what explains them.
+        answers: The sentences at the top (`summary`).
         plans: What there is to say of each analysis plan.
     """
     numbers = dict.fromkeys(claim.number for claim in found)
@@ -58,13 +71,18 @@ def content(
         for number in numbers
     }
     pages[results / FOLDER / "why.md"] = _why(why)
-    return {results / NAME: _verdicts(found, why, plans), **pages}
+    return {results / NAME: _verdicts(found, why, answers, plans), **pages}
 
 
-def _verdicts(found: list[Claim], why: list[Explanation], plans: list[str]) -> str:
+def _verdicts(
+    found: list[Claim], why: list[Explanation], answers: list[str], plans: list[str]
+) -> str:
     lines = [
         "# The claims, tested",
         "",
+        *(f"- {sentence}" for sentence in answers),
+        "",
+        *_figure(found),
         *head(["claim", "data", "verdict", "where", "measured"]),
         *(
             f"| {_link(one)} {line([one.data, f'**{one.verdict}**', one.reason, one.measured])}"
@@ -88,6 +106,12 @@ def _verdicts(found: list[Claim], why: list[Explanation], plans: list[str]) -> s
     return "\n".join(lines) + "\n"
 
 
+def _figure(found: list[Claim]) -> list[str]:
+    """The forest plot, if there is anything to draw."""
+    alt = "Frozen minus learned with 95 % intervals, by model and attack; hollow: the paper"
+    return [f"![{alt}]({FOLDER}/{FOREST})", ""] if has_forest(found) else []
+
+
 def _appendix(versions: list[Claim]) -> str:
     """A claim on every data set."""
     first = versions[0]
@@ -98,6 +122,8 @@ def _appendix(versions: list[Claim]) -> str:
         if claim.findings:
             titles, rows = table(claim)
             lines += ["", *head(titles), *map(line, rows)]
+    if first.number == "6" and any(claim.findings for claim in versions):
+        lines += ["", f"![The gap between twins against the depth multiplier]({DOSE})"]
     return "\n".join([*lines, "", *METHOD.splitlines()]) + "\n"
 
 

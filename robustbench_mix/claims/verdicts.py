@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from robustbench_mix.claims import accuracy, dose, robustness, unshuffling
+from robustbench_mix.claims import accuracy, dose, frozen_or_random, robustness, unshuffling
 from robustbench_mix.claims.claim import Claim
 from robustbench_mix.claims.pairs import names_depth_multiplier
 from robustbench_mix.results import analysis_plan
@@ -76,6 +76,8 @@ def _claims(runs: list[Run], found: list[Decoding]) -> list[Claim]:
         accuracy.not_so_channels(runs),
         accuracy.static_structure(runs),
         *(robustness.more_robust(runs, attack) for attack in robustness.ATTACKS),
+        frozen_or_random.freezing_gains(runs),
+        frozen_or_random.randomness_gains(runs),
         robustness.smoothing_gains(runs),
         robustness.smoothing_is_free(runs),
         unshuffling.nearly_as_well(found),

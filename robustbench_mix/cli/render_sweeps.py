@@ -7,6 +7,7 @@ from typing import Any
 
 from rich.table import Table
 
+from robustbench_mix.claims.recommend import Recommendation
 from robustbench_mix.cli.render import lines, saved, screen
 from robustbench_mix.runtime.pace import format_duration
 from robustbench_mix.sweeps.scheduler import STATES
@@ -31,6 +32,28 @@ def plan(name: str, summary: str, rows: list[dict[str, Any]], at_once: int, seco
         if missing
         else "everything is done",
     )
+
+
+def design(found: list[Recommendation], wanted: float) -> None:
+    """Seeds and images for a wanted interval, if there are records to tell."""
+    if not found:
+        return
+    table = Table(title=f"frozen minus learned to within {100 * wanted:g} points")
+    for column in ("network", "attack", "seeds differ by", "images by", "rest", "plan", "about"):
+        table.add_column(column, justify="left" if column in ("network", "attack") else "right")
+    for one in found:
+        where, plan = one.where, one.design
+        words = f"{plan.seeds} seeds x {plan.images:,} images"
+        if plan.half_width > wanted:
+            words += f" give {100 * plan.half_width:.1f}"
+        table.add_row(
+            f"{where['model']}, {where['data']}, {where['trained on']}",
+            f"{where['attack']} {where['eps']}",
+            *(f"{100 * spread:.1f}" for spread in one.spread),
+            words,
+            format_duration(plan.seconds),
+        )
+    screen().print(table)
 
 
 def sweep(failures: list[str], written: list[Path]) -> None:

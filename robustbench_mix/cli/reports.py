@@ -112,7 +112,7 @@ def claims(
     with progress.report_if_slow(
         f"testing the claims on the records in {remote.portable_name(folder)}"
     ):
-        from robustbench_mix.claims import page, verdicts
+        from robustbench_mix.claims import figures, page, summary, verdicts
         from robustbench_mix.claims.explanations import overview
         from robustbench_mix.cli import render
         from robustbench_mix.results import analysis_plan, records
@@ -121,12 +121,14 @@ def claims(
         looked = [] if check else analysis_plan.look(folder, runs)
         plans = [analysis_plan.state(one, runs) for one in analysis_plan.read_all(folder)]
         found, why = verdicts.claims_of(folder, runs), overview.explanations_of(folder, runs)
-        stale = page.stale(folder, found, why, plans) if check else []
+        answers = summary.sentences(found, runs)
+        stale = page.stale(folder, found, why, answers, plans) if check else []
     if check:
         _tell_stale(stale, folder, "claims", as_json, quiet)
         return
     with progress.report_if_slow("drawing what explains them"):
-        written = [*looked, *page.write(folder, found, why, plans)]
+        written = [*looked, *page.write(folder, found, why, answers, plans)]
+        written += page.write_figures(folder, figures.figures(found, runs))
     print_answer(
         as_json, quiet, [asdict(claim) for claim in found], lambda: render.claims(found, written)
     )

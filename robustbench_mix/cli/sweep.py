@@ -23,6 +23,7 @@ from robustbench_mix.cli.options import (
     load_torch,
     paths_json,
     print_answer,
+    real,
     require_folder,
     results_folder,
     split_list,
@@ -34,6 +35,7 @@ from robustbench_mix.errors import RbmixError
 from robustbench_mix.evaluation.plan import DataPlan, UnshufflingPlan, unshufflers_of
 from robustbench_mix.runtime import progress
 from robustbench_mix.storage import remote
+from robustbench_mix.storage.paths import is_folder
 
 
 @app.command()
@@ -160,6 +162,12 @@ def sweep(
             help="Only show what there is to do and its time, and write the analysis plan.",
         ),
     ] = False,
+    half_width: Annotated[
+        float,
+        typer.Option(
+            parser=real, help="With --plan: half-width of the interval to plan for, in points."
+        ),
+    ] = 1.5,
     out: Out = None,
     precision: Precision = "auto",
     device: Device = "auto",
@@ -180,13 +188,16 @@ def sweep(
     }  # fmt: skip
     wanted = definition.load(spec, {name: v for name, v in changes.items() if v is not None})
     check_runner(runner, workers, address)
+    if not half_width > 0:
+        raise RbmixError(f"half-width {half_width:g} must be above 0 (points)")
     planned = plan_sweep(wanted, device, precision)
     results = choose_folder(out, is_silent)
     load_torch(is_silent)
 
     from robustbench_mix.claims import verdicts
+    from robustbench_mix.claims.recommend import recommend
     from robustbench_mix.cli import render_sweeps
-    from robustbench_mix.results import analysis_plan, gallery, plots
+    from robustbench_mix.results import analysis_plan, gallery, plots, records
     from robustbench_mix.sweeps import run
     from robustbench_mix.sweeps.analysis import planned_sets
     from robustbench_mix.sweeps.executors import choose
@@ -203,6 +214,10 @@ def sweep(
             state = start(results, wanted.name, found.description, tasks)
             failures = run.run_sweep(tasks, setting, found, state.set_state)
     if plan:
+        if not is_silent and is_folder(results):
+            known = {one.model for one in planned_sets(planned)}
+            like = [run for run in records.read_all(results) if run.header.model in known]
+            render_sweeps.design(recommend(like, half_width / 100), half_width / 100)
         written = analysis_plan.write(
             results, analysis_plan.make(wanted.name, planned_sets(planned), verdicts.margins())
         )

@@ -7,6 +7,7 @@ uses a header need not ask again. Records from before a field existed lack it: i
 from __future__ import annotations
 
 import math
+import warnings
 from typing import Annotated, Any, Literal
 
 from msgspec import Meta
@@ -69,6 +70,18 @@ class NetworkHeader(TableHeader, frozen=True, kw_only=True):
             parse_spatial(self.spatial)
         if self.channel not in (*CHANNEL, EXTERNAL):
             raise unknown("channel", self.channel, (*CHANNEL, EXTERNAL))
+
+    def __getitem__(self, name: str) -> Any:
+        """Return a field by its name: the spelling of headers that were dictionaries.
+
+        Raises:
+            KeyError: There is no such field.
+        """
+        words = f"header[{name!r}] is deprecated: use header.{name}"
+        warnings.warn(words, DeprecationWarning, stacklevel=2)
+        if name not in self.__struct_fields__:
+            raise KeyError(name)
+        return getattr(self, name)
 
 
 class ProtocolSpec(Header, frozen=True, kw_only=True):

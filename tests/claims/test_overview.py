@@ -13,7 +13,8 @@ from robustbench_mix.results import probes
 from robustbench_mix.storage import parquet_table
 
 NAMES = [
-    "strength", "linearity", "transfer", "controls", "distances", "frequency", "waves", "capacity",
+    "strength", "linearity", "transfer", "controls", "static", "distances", "frequency", "waves",
+    "capacity",
 ]  # fmt: skip
 
 

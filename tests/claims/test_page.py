@@ -14,10 +14,10 @@ def test_every_claim_appears_once_for_each_data_set(results: Path) -> None:
     runs = records.read_all(results)
     found = verdicts.claims_of(results, runs)
     assert list(dict.fromkeys(c.number for c in found)) == [
-        "1", "1, contrast", "2", "3a", "3b", "3c", "4a", "4b", "5", "6",
+        "1", "1, contrast", "2", "3a", "3b", "3c", "3d", "3e", "4a", "4b", "5", "6",
     ]  # fmt: skip
     assert len({(c.number, c.data) for c in found}) == len(found)
-    written = page.content(results, found, overview.explanations_of(results, runs), [])
+    written = page.content(results, found, overview.explanations_of(results, runs), [], [])
     for claim in found:
         name = claim.number.replace(", ", "-")
         text = written[results / "claims" / f"{name}.md"]

@@ -59,7 +59,7 @@ def test_no_records_no_verdicts(tmp_path: Path, capsys) -> None:
     (tmp_path / "results").mkdir()
     found = verdicts.claims_of(tmp_path / "results", [])
     assert {(c.verdict, c.reason) for c in found} == {(OPEN, "no records")}
-    assert len(found) == 10
+    assert len(found) == 12
     assert cli.main(["claims", str(tmp_path / "nowhere")]) == 2
     assert "does not exist" in capsys.readouterr().err
 

@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
+from robustbench_mix.claims.recommend import Recommendation
 from robustbench_mix.cli import render_sweeps
+from robustbench_mix.results.design import Costs, Design
 
 
 @pytest.fixture(autouse=True)
@@ -72,3 +74,24 @@ def test_the_status_counts_states_and_names_what_runs_and_failed(capsys) -> None
         "at work since 12:00: attack 1",
         "failed since 12:00: attack 2 (no [b])",
     ]
+
+
+def test_a_design_says_what_it_gives_where_it_is_too_wide(capsys) -> None:
+    """In points, with names as they are; without records there is none."""
+    where = {"model": "[red]net", "data": "digits", "trained on": "9 x 1"}
+    where |= {"attack": "pgd", "eps": "1/255"}
+    found = [
+        Recommendation(where, (0.01, 0.2, 0.3), Costs(1.0, 1.0), Design(6, 1000, width, 90.0))
+        for width in (0.02, 0.05)
+    ]
+    render_sweeps.design(found, 0.02)
+    title, *lines = capsys.readouterr().out.splitlines()
+    assert title.strip() == "frozen minus learned to within 2 points"
+    first, second = ([cell.strip() for cell in line.split("│")[1:-1]] for line in lines[-3:-1])
+    assert first == [
+        "[red]net, digits, 9 x 1", "pgd 1/255", "1.0", "20.0", "30.0", "6 seeds x 1,000 images",
+        "90 s",
+    ]  # fmt: skip
+    assert second[5] == "6 seeds x 1,000 images give 5.0"
+    render_sweeps.design([], 0.02)
+    assert capsys.readouterr().out == ""

@@ -79,7 +79,7 @@ def test_derived_files_are_written_once(results: Path) -> None:
         found, why = verdicts.claims_of(results, runs), overview.explanations_of(results, runs)
         return [
             *leaderboard.write(results), *plots.write(results),
-            *page.write(results, found, why, []), *html_report.write(results),
+            *page.write(results, found, why, [], []), *html_report.write(results),
         ]  # fmt: skip
 
     first = derive()

@@ -129,3 +129,12 @@ def test_extending_a_header(make_run) -> None:
     identity = RunIdentity(**fields)
     assert validation.extend(identity, RunHeader, passes=header.passes) == header
     assert structs.replace(identity, seed=1).seed == 1
+
+
+def test_fields_by_name_are_deprecated(make_run) -> None:
+    """Scripts that read a header as a dictionary go on, with a warning."""
+    header = make_run([0]).header
+    with pytest.warns(DeprecationWarning, match=r"header\['norm'\] is deprecated: use header.norm"):
+        assert header["norm"] == header.norm
+    with pytest.warns(DeprecationWarning), pytest.raises(KeyError, match="keys"):
+        header["keys"]

@@ -9,6 +9,7 @@ import pytest
 
 from robustbench_mix import cli
 from robustbench_mix.config import protocols
+from robustbench_mix.results import records
 from robustbench_mix.results.analysis_plan import read_all
 from robustbench_mix.sweeps import definition
 from robustbench_mix.sweeps.analysis import planned_sets
@@ -52,3 +53,22 @@ def test_the_command_writes_the_plan_once(tmp_path: Path, capsys) -> None:
     assert cli.main(words) == 0
     assert path.read_bytes() == before
     assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.default
+def test_the_command_recommends_a_design(tmp_path: Path, make_run, capsys) -> None:
+    """From records of the same model; a width that makes no sense is refused."""
+    for seed in range(3):
+        for spatial in ("learned", "frozen"):
+            run = make_run(
+                [seed % 2, 0, 1] * 4, model="resnet14_w8", spatial=spatial, seed=seed,
+                dataset="digits",
+            )  # fmt: skip
+            records.write(run, records.run_path(tmp_path, run.header, f"{spatial}{seed}"))
+    words = ["sweep", "quick", "--plan", "--out", str(tmp_path), "--half-width", "40"]
+    assert cli.main(words) == 0
+    out = " ".join(capsys.readouterr().out.split())
+    assert "frozen minus learned to within 40 points" in out
+    assert "6 seeds x" in out
+    assert cli.main([*words[:-1], "0"]) == 2
+    assert "half-width 0 must be above 0" in capsys.readouterr().err

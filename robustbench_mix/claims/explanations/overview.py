@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from robustbench_mix.claims.explanations import attacks, drawings, local
+from robustbench_mix.claims.explanations import attacks, drawings, local, static
 from robustbench_mix.claims.explanations.table import Explanation
 from robustbench_mix.results import probes
 from robustbench_mix.results.probes import Probe, Transfer
@@ -30,6 +30,7 @@ def all_explanations(
         local.linearity(probed),
         local.transfers(transferred),
         attacks.controls(runs),
+        static.static_filters(runs),
         local.distances(probed),
         local.frequencies(probed),
         local.waves(probed),

@@ -1,0 +1,47 @@
+"""The clean accuracy of every kind of static filters, beside the paper's order."""
+
+from __future__ import annotations
+
+from robustbench_mix.claims import paper
+from robustbench_mix.claims.accuracy import CHANS
+from robustbench_mix.claims.explanations.table import Explanation, percent, points
+from robustbench_mix.claims.pairs import Pair, clean_pairs, training_words
+from robustbench_mix.config.model import STATIC
+from robustbench_mix.results.records import Run
+
+SAME = ("same", "single", "repeated")  # readings of the paper's "Same"
+
+
+def static_filters(runs: list[Run]) -> Explanation:
+    """Return each kind of static filters minus different random ones."""
+    rows = []
+    for mode in STATIC:
+        for pair in clean_pairs(runs, CHANS, (mode, "learned")):
+            h = pair.header
+            gain = pair.second["0"].astype(int) - pair.first["0"]
+            rows.append(
+                [h.dataset, h.model, training_words(h), mode, f"{len(pair.seeds)} x {h.n}",
+                 percent(pair.first["0"]), percent(pair.second["0"]), points(gain),
+                 _papers(pair, mode)]
+            )  # fmt: skip
+    return Explanation(
+        "static", "Static filters and the riddle of Same",
+        "Shows the clean accuracy of each kind of static filters minus that of different random "
+        "filters. The paper loses 17 points with one set for all channels. Nine generic filters "
+        "span every 3 x 3 kernel, so `same` need not lose; `single` (one filter in all) and "
+        "`repeated` (one filter for each channel) are readings under which a loss is expected.",
+        "It cannot show which reading the paper means: that is not stated there.",
+        ["data", "model", "trained on", "filters", "seeds x images", "different, %", "static, %",
+         "difference", "paper"],
+        sorted(rows, key=lambda row: row[:3]),
+    )  # fmt: skip
+
+
+def _papers(pair: Pair, mode: str) -> str:
+    """The paper's difference for filters of this name, or for its Same."""
+    dataset = pair.header.dataset
+    theirs = paper.static(dataset, "same" if mode in SAME else mode)
+    different = paper.static(dataset, "frozen")
+    if theirs is None or different is None or pair.header.model != "resnet14":
+        return ""
+    return f"{100 * (theirs - different):+.1f}"

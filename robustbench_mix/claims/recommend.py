@@ -1,0 +1,84 @@
+"""How many seeds and images to plan, by what the records at hand vary and cost."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from robustbench_mix.claims.accuracy import CHANS, FULL
+from robustbench_mix.claims.pairs import Pair, kind_of, pairs, training_words
+from robustbench_mix.results.design import Costs, Design, cheapest
+from robustbench_mix.results.random_effects import components
+from robustbench_mix.results.records import Run
+
+
+@dataclass(frozen=True)
+class Recommendation:
+    """A design for a network and an attack, and what it rests on.
+
+    Attributes:
+        where: Data set, model, training, attack and epsilon.
+        spread: Standard deviations of a difference from seed to seed, from image to image, and of
+            the rest, as shares.
+        costs: Of a pair of twins, measured.
+        design: The cheapest that reaches the wanted width.
+    """
+
+    where: dict[str, str]
+    spread: tuple[float, float, float]
+    costs: Costs
+    design: Design
+
+
+def recommend(runs: list[Run], wanted: float) -> list[Recommendation]:
+    """Recommend a design for each network and attack that twins of two seeds have met.
+
+    Args:
+        runs: All runs.
+        wanted: Half-width of the 95 % interval of frozen minus learned, as a share.
+
+    Returns:
+        One for each, with no more images than the largest evaluation on that data set had.
+    """
+    most: dict[str, int] = {}
+    for run in runs:
+        most[run.header.dataset] = max(run.header.n, most.get(run.header.dataset, 0))
+    return [
+        _recommendation(pair, runs, wanted, most[pair.header.dataset])
+        for pair in pairs(runs, FULL, CHANS)
+        if len(pair.seeds) > 1 and pair.header.n > 1
+    ]
+
+
+def _recommendation(pair: Pair, runs: list[Run], wanted: float, most: int) -> Recommendation:
+    h = pair.header
+    grid = [eps for eps in pair.first if eps != "0"] or ["0"]
+    eps = min(grid, key=lambda eps: abs(float(pair.first[eps].mean()) - 0.5))
+    parts = components(pair.second[eps].astype(float) - pair.first[eps])
+    costs = _costs(pair, runs)
+    return Recommendation(
+        {"data": h.dataset, "model": h.model, "trained on": training_words(h),
+         "attack": h.protocol, "eps": eps},
+        (parts.seeds**0.5, parts.images**0.5, parts.rest**0.5),
+        costs,
+        cheapest(parts, costs, wanted, most_images=most),
+    )  # fmt: skip
+
+
+def _costs(pair: Pair, runs: list[Run]) -> Costs:
+    """What both twins took on average."""
+    training = image = 0.0
+    for kind in (FULL, CHANS):
+        same = [run for run in runs if kind_of(run) == kind and _is_like(run, pair)]
+        training += float(np.mean([run.time_seconds.get("training", 0.0) for run in same]))
+        image += float(
+            np.mean([run.time_seconds.get("attacking", 0.0) / run.header.n for run in same])
+        )
+    return Costs(training, image)
+
+
+def _is_like(run: Run, pair: Pair) -> bool:
+    ours, theirs = run.header, pair.header
+    names = ("dataset", "model", "protocol_hash", "data_hash", "train_examples", "epochs")
+    return all(getattr(ours, name) == getattr(theirs, name) for name in names)

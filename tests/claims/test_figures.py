@@ -1,0 +1,64 @@
+"""Figures of the verdicts: what they show, and that they depend on the records alone."""
+
+from __future__ import annotations
+
+import pytest
+from matplotlib.figure import Figure
+
+from robustbench_mix.claims import verdicts
+from robustbench_mix.claims.figures import DOSE, FOREST, draw_dose, draw_forest, figures
+
+
+def twins(planted, seeds: int = 3, **header):
+    """Runs of a frozen network four points above its twin at the first epsilon."""
+    shares = {"learned": (0.9, 0.5, 0.2), "frozen": (0.88, 0.54, 0.22)}
+    return planted(shares, seeds=seeds, **header)
+
+
+@pytest.mark.quick
+def test_the_forest_has_a_row_for_each_attack(planted) -> None:
+    """With the difference in points where half of the images stand, and the paper's value."""
+    runs = twins(planted, dataset="cifar10") + twins(
+        planted, dataset="cifar10", protocol="fgsm", protocol_hash="f"
+    )
+    claims = verdicts.all_claims(runs, [])
+    figure = Figure()
+    draw_forest(claims, figure)
+    (axes,) = figure.axes
+    labels = [text.get_text() for text in axes.get_yticklabels()]
+    assert labels == [
+        "resnet14 PGD 1/255 (3 seeds)", "resnet14 FGSM 1/255 (3 seeds)", "resnet14 clean (3 seeds)"
+    ]  # fmt: skip
+    found = {claim.number: claim.findings[0] for claim in claims if claim.number in ("1", "3b")}
+    points = [line.get_xdata()[0] for line in axes.lines if line.get_marker() == "o"]
+    assert points[0] == pytest.approx(100 * found["3b"].difference.point)
+    hollow = [line for line in axes.lines if line.get_fillstyle() == "none"]
+    assert [line.get_xdata()[0] for line in hollow][-1] == pytest.approx(100 * found["1"].paper)
+
+
+@pytest.mark.quick
+def test_the_dose_is_drawn_on_a_log_axis(planted) -> None:
+    """A line for each attack, with a point for each multiplier."""
+    runs = [run for d in (1, 2, 18) for run in twins(planted, model=f"resnet14_d{d}")]
+    figure = Figure()
+    draw_dose(runs, figure)
+    (axes,) = figure.axes
+    (line,) = [line for line in axes.lines if line.get_marker() == "o"]
+    assert list(line.get_xdata()) == [1, 2, 18]
+    assert all(2 < gap < 6 for gap in line.get_ydata())
+    assert axes.get_xscale() == "log"
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == [
+        "pgd 1/255, digits, 100 x 3, 3 seeds"
+    ]
+
+
+@pytest.mark.default
+def test_figures_are_there_where_there_is_something_to_show(planted) -> None:
+    """Nothing for one seed; the same bytes for the same records."""
+    alone = twins(planted, seeds=1)
+    assert figures(verdicts.all_claims(alone, []), alone) == {}
+    runs = [run for d in (1, 2, 18) for run in twins(planted, model=f"resnet14_d{d}")]
+    runs += twins(planted)
+    found = figures(verdicts.all_claims(runs, []), runs)
+    assert set(found) == {FOREST, DOSE}
+    assert figures(verdicts.all_claims(runs, []), runs) == found

@@ -1,0 +1,53 @@
+"""The sentences at the top: a question, the numbers, the verdict, the day."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from robustbench_mix.claims import verdicts
+from robustbench_mix.claims.summary import sentences
+
+pytestmark = pytest.mark.quick
+
+
+def test_each_question_has_one_sentence(planted) -> None:
+    """By the strongest attack that there are records of."""
+    shares = {"learned": (0.9, 0.5, 0.2), "frozen": (0.89, 0.56, 0.24)}
+    runs = planted(shares, protocol="fgsm", protocol_hash="f") + planted(shares)
+    runs = [replace(run, date="2026-01-30") for run in runs[1:]] + [
+        replace(runs[0], date="2026-02-01")
+    ]
+    enough, robust, why = sentences(verdicts.all_claims(runs, []), runs)
+    assert enough.startswith(
+        "**Are random spatial mixers enough?** On digits, a frozen resnet14 differs from its "
+        "learned twin by -"
+    )
+    assert "points on 6 seeds in clean accuracy: holds (2026-02-01)." in enough
+    assert "under PGD at 1/255: holds" in robust
+    assert why == "**Why?** No network has two seeds yet (2026-02-01)."
+
+
+def test_without_records_nothing_is_said() -> None:
+    """Three sentences that say so."""
+    assert sentences(verdicts.all_claims([], []), []) == [
+        "**Are random spatial mixers enough?** No network has two seeds yet.",
+        "**Are they more robust?** No network has two seeds yet.",
+        "**Why?** No network has two seeds yet.",
+    ]
+
+
+def test_the_trend_is_told_for_its_attack(planted) -> None:
+    """Per doubling of the filters."""
+    runs = [
+        run
+        for dose, gap in ((1, -0.12), (2, -0.08), (4, -0.04))
+        for run in planted(
+            {"learned": (0.9, 0.5, 0.2), "frozen": (0.9, 0.5 + gap, 0.2 + gap)},
+            model=f"resnet14_d{dose}", n=1000,
+        )
+    ]  # fmt: skip
+    *_, why = sentences(verdicts.all_claims(runs, []), runs)
+    assert "the gap of resnet14 under pgd at 1/255 changes by +4." in why
+    assert "with each doubling of the filters of a channel: holds" in why
