@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from rich.markup import escape
 from rich.table import Table
 
 from robustbench_mix.claims.recommend import Recommendation
@@ -61,8 +60,8 @@ def design(found: list[Recommendation], wanted: float) -> None:
         if plan.half_width > wanted:
             words += f" give {100 * plan.half_width:.1f}"
         table.add_row(
-            escape(f"{where['model']}, {where['data']}, {where['trained on']}"),
-            escape(f"{where['attack']} {where['eps']}"),
+            f"{where['model']}, {where['data']}, {where['trained on']}",
+            f"{where['attack']} {where['eps']}",
             *(f"{100 * spread:.1f}" for spread in one.spread),
             words,
             format_duration(plan.seconds),
@@ -80,12 +79,12 @@ def status(sweeps: list[dict[str, Any]]) -> None:
     """Print the progress of each sweep."""
     console = screen()
     for sweep in sweeps:
-        table = Table(title=escape(f"{sweep['sweep']}: {sweep['runner']}, on {sweep['machine']}"))
+        table = Table(title=f"{sweep['sweep']}: {sweep['runner']}, on {sweep['machine']}")
         for column in ("network", *STATES, "left, about"):
             table.add_column(column, justify="left" if column == "network" else "right")
         for row in count_by_network(sweep):
             counts = (str(row[state]) for state in STATES)
-            table.add_row(escape(row["network"]), *counts, format_duration(row["seconds"]))
+            table.add_row(row["network"], *counts, format_duration(row["seconds"]))
         console.print(table)
         lines(
             [
