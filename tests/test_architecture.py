@@ -1,4 +1,4 @@
-"""The architecture: packages import in one direction, and what starts quickly knows no torch."""
+"""The architecture: packages import in one direction, tests mirror them, light ones know no torch."""
 
 from __future__ import annotations
 
@@ -52,6 +52,66 @@ ALIASES = {
     "numpy as np", "pandas as pd", "pyarrow as pa", "torch.nn.functional as F",
     "xml.etree.ElementTree as ET",
 }  # fmt: skip
+
+# Modules without a test file of their own, and why. All others have one of their name in the folder
+# of their package, `tests/<package>/test_<stem>.py`, those of its sub-packages too.
+WITHOUT_TESTS = {
+    "api.result": "not yet",
+    "benchmarks.curves": "not yet",
+    "benchmarks.peers": "not yet",
+    "benchmarks.processes": "not yet",
+    "benchmarks.steps": "not yet",
+    "benchmarks.table": "not yet",
+    "claims.accuracy": "not yet",
+    "claims.claim": "not yet",
+    "claims.dose": "not yet",
+    "claims.explanations.attacks": "not yet",
+    "claims.explanations.drawings": "not yet",
+    "claims.explanations.local": "not yet",
+    "claims.explanations.overview": "not yet",
+    "claims.explanations.table": "not yet",
+    "claims.page": "not yet",
+    "claims.pairs": "not yet",
+    "claims.paper": "not yet",
+    "claims.robustness": "not yet",
+    "claims.unshuffling": "not yet",
+    "cli.app": "not yet",
+    "cli.completion": "not yet",
+    "cli.describe": "not yet",
+    "cli.evaluate": "not yet",
+    "cli.export": "not yet",
+    "cli.gate": "not yet",
+    "cli.measure": "not yet",
+    "cli.options": "not yet",
+    "cli.render": "not yet",
+    "cli.render_sweeps": "not yet",
+    "cli.reports": "not yet",
+    "cli.sweep": "not yet",
+    "config.catalog": "not yet",
+    "config.command_checks": "not yet",
+    "config.limits": "not yet",
+    "config.norms": "not yet",
+    "data.image_folder": "not yet",
+    "data.shape": "not yet",
+    "results.agreement": "not yet",
+    "results.flags": "not yet",
+    "results.gallery": "not yet",
+    "results.markdown": "not yet",
+    "results.plots": "not yet",
+    "results.probes": "not yet",
+    "results.regression.ci_report": "not yet",
+    "results.regression.comparison": "not yet",
+    "results.robustbench.side_by_side": "not yet",
+    "results.svg": "not yet",
+    "results.unshuffling": "not yet",
+    "sweeps.cost_model": "not yet",
+    "sweeps.definition": "not yet",
+    "sweeps.executors.base": "a type alone: nothing in it runs",
+    "sweeps.executors.choose": "not yet",
+    "sweeps.executors.processes": "not yet",
+    "sweeps.plan": "not yet",
+    "sweeps.status": "not yet",
+}
 
 
 def module_of(path: Path) -> str:
@@ -154,6 +214,28 @@ def test_signatures_are_short() -> None:
     assert not long_signatures("m", f"def f({names}): ...")
     assert long_signatures("m", f"class C:\n  async def f(self, {names}): ...") == {"m.f"}
     assert long_signatures("m", f"def g():\n  def f({names}, *words): ...") == {"m.f"}
+
+
+def mirrored(module: str) -> str:
+    """Where the tests of a module belong, below `tests/`."""
+    package, *_, stem = module.split(".")
+    return f"{package}/test_{stem}.py"
+
+
+def without_tests(modules: Iterable[str], tests: set[str]) -> set[str]:
+    """The modules of packages whose test file is not there."""
+    inner = {one for one in modules if "." in one and not one.endswith(".__init__")}
+    return {one for one in inner if mirrored(one) not in tests}
+
+
+def test_tests_mirror_the_packages(checkout: Path) -> None:
+    """Every module of a package has a test file of its name, or a reason why not."""
+    folder = checkout / "tests"
+    tests = {one.relative_to(folder).as_posix() for one in folder.glob("*/test_*.py")}
+    assert without_tests(FILES, tests) == set(WITHOUT_TESTS)
+    there = {"a/test_b.py", "a/test_d.py"}
+    assert without_tests(["a.__init__", "__main__", "a.b", "a.c.d", "a.c.__init__"], there) == set()
+    assert without_tests(["a.b", "a.e", "c.b", "a.c.f"], there) == {"a.e", "c.b", "a.c.f"}
 
 
 def test_names_do_not_collide() -> None:
