@@ -1,4 +1,4 @@
-"""The architecture: packages import in one direction, and what starts quickly knows no torch."""
+"""Packages import in one direction, tests mirror them, and what starts quickly knows no torch."""
 
 from __future__ import annotations
 
@@ -52,6 +52,10 @@ ALIASES = {
     "numpy as np", "pandas as pd", "pyarrow as pa", "torch.nn.functional as F",
     "xml.etree.ElementTree as ET",
 }  # fmt: skip
+
+# Modules without a test file of their own, and why. All others have one of their name in the folder
+# of their package, `tests/<package>/test_<stem>.py`, those of its sub-packages too.
+WITHOUT_TESTS = {"sweeps.executors.base": "a protocol and two records of data, no behaviour"}
 
 
 def module_of(path: Path) -> str:
@@ -154,6 +158,28 @@ def test_signatures_are_short() -> None:
     assert not long_signatures("m", f"def f({names}): ...")
     assert long_signatures("m", f"class C:\n  async def f(self, {names}): ...") == {"m.f"}
     assert long_signatures("m", f"def g():\n  def f({names}, *words): ...") == {"m.f"}
+
+
+def mirrored(module: str) -> str:
+    """Where the tests of a module belong, below `tests/`."""
+    package, *_, stem = module.split(".")
+    return f"{package}/test_{stem}.py"
+
+
+def without_tests(modules: Iterable[str], tests: set[str]) -> set[str]:
+    """The modules of packages whose test file is not there."""
+    inner = {one for one in modules if "." in one and not one.endswith(".__init__")}
+    return {one for one in inner if mirrored(one) not in tests}
+
+
+def test_tests_mirror_the_packages(checkout: Path) -> None:
+    """Every module of a package has a test file of its name, or a reason why not."""
+    folder = checkout / "tests"
+    tests = {one.relative_to(folder).as_posix() for one in folder.glob("*/test_*.py")}
+    assert without_tests(FILES, tests) == set(WITHOUT_TESTS)
+    there = {"a/test_b.py", "a/test_d.py"}
+    assert without_tests(["a.__init__", "__main__", "a.b", "a.c.d", "a.c.__init__"], there) == set()
+    assert without_tests(["a.b", "a.e", "c.b", "a.c.f"], there) == {"a.e", "c.b", "a.c.f"}
 
 
 def test_names_do_not_collide() -> None:

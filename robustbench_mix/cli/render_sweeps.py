@@ -1,4 +1,4 @@
-"""What the commands print of sweeps: plans, ends, and how far they are."""
+"""Print the plans, the ends and the progress of sweeps."""
 
 from __future__ import annotations
 
@@ -15,7 +15,15 @@ from robustbench_mix.sweeps.status import count_by_network, describe_running_and
 
 
 def plan(name: str, summary: str, rows: list[dict[str, Any]], at_once: int, seconds: float) -> None:
-    """What a sweep is going to do, and in how many seconds with so many tasks at once."""
+    """Print the plan of a sweep.
+
+    Args:
+        name: The name of the sweep.
+        summary: Its summary.
+        rows: A row for each network.
+        at_once: Number of tasks that run at once.
+        seconds: Estimated time with that many at once.
+    """
     table = Table(title=f"{name}: {summary}")
     for column in ("network", "trained", "attacked", "about"):
         table.add_column(column, justify="left" if column == "network" else "right")
@@ -35,7 +43,12 @@ def plan(name: str, summary: str, rows: list[dict[str, Any]], at_once: int, seco
 
 
 def design(found: list[Recommendation], wanted: float) -> None:
-    """Seeds and images for a wanted interval, if there are records to tell."""
+    """Print the seeds and images for a wanted interval, if there are records to tell.
+
+    Args:
+        found: The recommended designs.
+        wanted: Half-width of the interval, as a share.
+    """
     if not found:
         return
     table = Table(title=f"frozen minus learned to within {100 * wanted:g} points")
@@ -57,13 +70,13 @@ def design(found: list[Recommendation], wanted: float) -> None:
 
 
 def sweep(failures: list[str], written: list[Path]) -> None:
-    """How a sweep ended."""
+    """Print how a sweep ended."""
     saved(written)
     lines(f"failed: {failure}" for failure in failures)
 
 
 def status(sweeps: list[dict[str, Any]]) -> None:
-    """How far each sweep is."""
+    """Print the progress of each sweep."""
     console = screen()
     for sweep in sweeps:
         table = Table(title=f"{sweep['sweep']}: {sweep['runner']}, on {sweep['machine']}")

@@ -16,7 +16,7 @@ from robustbench_mix.attacks import registry
 from robustbench_mix.attacks.autoattack import Options
 from robustbench_mix.attacks.counted_model import CountedModel
 from robustbench_mix.attacks.reference.autoattack import library_attack
-from robustbench_mix.attacks.voting import DRAWS, draw_logits, majority_is_wrong, majority_label
+from robustbench_mix.attacks.voting import DRAWS, draw_logits
 from robustbench_mix.config import protocols
 from robustbench_mix.config.epsilon import parse_grid
 from robustbench_mix.config.norms import ROBUSTBENCH
@@ -181,17 +181,6 @@ def test_what_a_protocol_says_itself_stays() -> None:
     with pytest.raises(RbmixError, match="eot = 0 must be a whole number"):
         wrong = replace(own, algorithm="pgd", options={"eot": 0})
         schedule_of(attack_plan(wrong, randomised=True), 10)
-
-
-@pytest.mark.quick
-def test_verdicts_are_votes() -> None:
-    """Wrong in more than half of the passes; a tie speaks for the network."""
-    y = torch.tensor([0, 0, 0])
-    given = [[0, 0, 0, 0], [0, 0, 1, 2], [0, 1, 2, 2]]  # each image's answers in four passes
-    logits = nn.functional.one_hot(torch.tensor(given).T, 3).float()
-    assert majority_is_wrong(logits, y).tolist() == [False, False, True]
-    assert majority_label(logits, y).tolist() == [0, 0, 2]
-    assert majority_label(logits[:1], torch.tensor([1, 1, 1])).tolist() == [0, 0, 0]
 
 
 def test_luck_does_not_break_an_image(linear_case) -> None:

@@ -415,7 +415,7 @@ def test_ctrl_c_and_going_on(here: Path, capsys, backend: str, sign: str) -> Non
     (partial,) = here.rglob("*.partial.json")
     code, _, err = rbmix(capsys, *words)
     assert code == 0
-    assert "going on with the unfinished run" in err
+    assert "continuing the unfinished run" in err
     assert not partial.exists()
     (path,) = here.rglob("*.parquet")
     resumed = path.read_bytes()

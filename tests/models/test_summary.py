@@ -48,18 +48,6 @@ def test_resnet14_has_the_papers_counts(spatial: str, channel: str, trainable: i
     assert plain["trainable"] + plain["frozen"] == 205_149
 
 
-def test_a_separable_layer_by_hand() -> None:
-    """The stem of resnet14: 3 to 16 channels, 3x3, multiplier 9, on 32x32 positions."""
-    stem = count_multiply_adds(
-        factory.build_on_meta_device(ModelSpec("resnet14"), COLOUR), COLOUR
-    ).separable[0]
-    assert stem.name == "stem"
-    assert stem.composed == 32 * 32 * (16 * 3 * 9) == 442_368
-    assert stem.two_step == 32 * 32 * (3 * 9 * 9 + 27 * 16) == 691_200
-    assert stem.composing == 16 * 3 * 9 * 9
-    assert (stem.runs, stem.as_it_runs) == ("composed", 442_368)
-
-
 def test_groups_strides_and_the_other_form_by_hand() -> None:
     """Groups, strides, and two steps where the dense kernel costs far more."""
     net = Net(separable.SeparableConv2d(8, 128, 3, stride=2, padding=1, multiplier=1), width=128)

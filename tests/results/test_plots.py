@@ -39,3 +39,11 @@ def test_seeds_make_one_curve(make_run) -> None:
     assert low < mean < high
     assert one.label == "box"
     assert one.shares["1/255"] == (0.5, *wilson(1, 2))
+
+
+def test_the_longest_training_makes_the_curve(make_run) -> None:
+    """However many records shorter ones have."""
+    runs = [make_run([2, 2], seed=0, epochs=20)]
+    runs += [make_run([0] * 9, seed=seed, epochs=10, data_hash="more") for seed in range(3)]
+    (curve,) = plot.curves(runs)
+    assert (curve.images, curve.shares["1/255"][0]) == (2, 1.0)

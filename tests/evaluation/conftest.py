@@ -1,0 +1,34 @@
+"""States and headers made by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from robustbench_mix.evaluation.state import State
+from robustbench_mix.results.headers import RunIdentity
+
+
+def _make_state(n: int, levels: int = 3, **changes: object) -> State:
+    """Before any attack on n images that are all classified correctly, but for `changes`."""
+    words = {
+        "prediction": [0] * n, "margin": [1.0] * n, "correct": [True] * n, "level": [levels] * n,
+        "component": [""] * n, "norm": [float("nan")] * n, "stage": [0] * n, "failed": [-1] * n,
+        "check": [-1] * n, "check_stage": [0] * n, "checked": [""] * n, "cheap": [-1] * n,
+        "forward": [0] * n, "gradient": [0] * n, "batch_size": 8,
+    }  # fmt: skip
+    return State(**{**words, **changes})
+
+
+@pytest.fixture
+def make_state() -> Callable[..., State]:
+    """The function that makes a state by hand."""
+    return _make_state
+
+
+@pytest.fixture
+def identity(make_run) -> RunIdentity:
+    """The identity of a run on four images, over two epsilons."""
+    header = make_run([2] * 4).header
+    return RunIdentity(**{name: getattr(header, name) for name in RunIdentity.__struct_fields__})
