@@ -5,8 +5,8 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
-MAX_CHARACTERS = 1000  # characters of a message
-MAX_LISTED = 30  # names that are still listed one by one
+MAX_CHARACTERS = 1000  # longest message, in characters
+MAX_LISTED = 30  # largest number of names that are listed one by one
 
 
 class RbmixError(Exception):
@@ -43,13 +43,13 @@ def unknown(kind: str, name: str, allowed: Iterable[str], also: str = "") -> Rbm
     """Make the error for an unknown name.
 
     Args:
-        kind: What it is the name of, for example `model`.
+        kind: The kind of thing that it names, for example `model`.
         name: The unknown name.
         allowed: The known names; the nearest one is suggested.
-        also: What else is allowed, in words.
+        also: Other allowed values, in words.
 
     Returns:
-        The error, to be raised.
+        The error, for the caller to raise.
     """
     names = list(allowed)
     near = difflib.get_close_matches(name, names, n=4, cutoff=0.5)

@@ -1,1 +1,1 @@
-"""What Python code calls: one evaluation, or a whole curve of a network at hand."""
+"""The Python interface: one evaluation, or a whole curve of a given network."""

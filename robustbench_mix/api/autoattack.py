@@ -1,7 +1,7 @@
-"""Attack a network at hand: a whole curve in one call, and a drop-in `AutoAttack`.
+"""Attack a given network: a whole curve in one call, and a drop-in `AutoAttack`.
 
-Both run the fast engine on the caller's own network and tensors. They leave the network as they
-found it (mode, gradient flags, `.grad`, buffers, device), and the global random state too.
+Both run the fast engine on the caller's own network and tensors. They restore the network (mode,
+gradient flags, `.grad`, buffers, device) and the global random state.
 """
 
 from __future__ import annotations
@@ -219,7 +219,7 @@ class AutoAttack:
             batch_size: Another name for `bs`, as in pyautoattack; the labels are then returned.
 
         Returns:
-            For each attack's name, what `run_standard_evaluation` would return for it.
+            For each attack's name, the return value of `run_standard_evaluation` for it alone.
 
         Raises:
             RbmixError: If an argument is wrong, or if the network draws random numbers.
@@ -252,7 +252,7 @@ class AutoAttack:
             "autoattack", "", "autoattack", FROM_ROBUSTBENCH[self.norm], (_eps(self.epsilon),),
             {"components": components},
         )  # fmt: skip
-        # One attack alone is that attack: the gradient step that places images would help it.
+        # A single attack runs without the gradient step that places images, which would help it.
         state, x_adv = _search(
             self.model, x, y, protocol, self.seed or 0, batch_size, self.device,
             place=len(components) > 1,
@@ -289,7 +289,7 @@ def _search(
     *,
     place: bool = True,
 ) -> tuple[State, Tensor]:
-    """Run the fast engine on tensors: its state, and the examples it found (n, C, H, W)."""
+    """Run the fast engine on tensors; return its state and the examples found, (n, C, H, W)."""
     split = split_of(x, y)
     home = device_of(model, device)
     found = split.images.clone()
@@ -304,7 +304,7 @@ def _search(
 
 
 def _check_repeatable(model: nn.Module, split: Split, device: torch.device) -> None:
-    """Raise RbmixError for a network that draws: the fast schedule believes a single pass."""
+    """Raise RbmixError for a network that draws, because the fast engine decides by one pass."""
     with borrow(model, device):
         differ = diagnostics.of_passes(CountedModel(model), sample(split, device))
     if differ > flags.ROUNDING:
@@ -312,7 +312,15 @@ def _check_repeatable(model: nn.Module, split: Split, device: torch.device) -> N
 
 
 def split_of(x: Tensor, y: Tensor) -> Split:
-    """Images (n, C, H, W) in [0, 1] and labels (n,); raises RbmixError if they are not that."""
+    """Return images and labels as a split.
+
+    Args:
+        x: Images, (n, C, H, W) in [0, 1].
+        y: Labels, (n,), integers from 0.
+
+    Raises:
+        RbmixError: The shapes or values differ from that.
+    """
     if x.ndim != 4 or len(x) == 0:
         raise RbmixError(f"x has shape {tuple(x.shape)} (needs images, (n, C, H, W))")
     if y.shape != (len(x),):
@@ -336,7 +344,7 @@ def _eps(value: float | str) -> Eps:
 
 
 def device_of(model: nn.Module, named: torch.device | str | None = None) -> torch.device:
-    """The named device, else where the model is."""
+    """Return the named device, or the device of the model if none is named."""
     if named is not None:
         return torch.device(named)
     return next((p.device for p in model.parameters()), torch.device("cpu"))

@@ -111,8 +111,8 @@ def evaluate(
         The finished run as a `Result`: its curve, its records (one per image) and its flags.
 
     Raises:
-        RbmixError: Where the command would end with exit code 2. The message names the wrong
-            value and the allowed ones.
+        RbmixError: In all cases in which the command would end with exit code 2. The message names
+            the wrong value and the allowed ones.
 
     Examples:
         This network decides whether an image is brighter than 0.5, so the distance of an image
@@ -180,14 +180,14 @@ def evaluate(
 
 
 def _check_module(**given: object) -> None:
-    """Raise RbmixError for a word that says how a named model is to be made."""
+    """Raise RbmixError for an argument that only a named model accepts."""
     for name, value in given.items():
         if value is not None:
             raise RbmixError(f"{name}={value!r} goes with a model that is named, not with a module")
 
 
 def _data_plan(data: Data, examples: int | None, model: ModelPlan) -> DataPlan:
-    """What to attack; raises RbmixError for tensors where a network is to be trained."""
+    """Return the data to attack; raise RbmixError for tensors if the network must be trained."""
     if not isinstance(data, tuple):
         return DataPlan(str(data) if isinstance(data, Path) else data, examples)
     if model.is_trained:
@@ -208,5 +208,5 @@ def _dataset(*data: Tensor) -> Dataset:
 
 
 def _text(eps: str | float) -> str:
-    """An epsilon as the exact text that is attacked and recorded."""
+    """Return an epsilon as the exact text that is attacked and recorded."""
     return eps if isinstance(eps, str) else f"{eps:.12f}".rstrip("0").rstrip(".")

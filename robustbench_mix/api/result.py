@@ -1,4 +1,4 @@
-"""`Result`: what `evaluate` returns. All of it is computed from the records of the run."""
+"""`Result`, the return value of `evaluate`. All of it is computed from the records of the run."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from robustbench_mix.results.records import Run
 
 @dataclass(frozen=True, repr=False)
 class Result:
-    """A finished run, and what follows from its records.
+    """A finished run, with the curve, the flags and the plot of its records.
 
     Attributes:
         run: The records, one per image, with their header: hashes, versions, seed, device.

@@ -1,7 +1,8 @@
-"""What both forms of AutoAttack share: its stages by name, their options, and their cost.
+"""Shared parts of both forms of AutoAttack: its stages by name, their options, and their cost.
 
-Croce & Hein, arXiv 2003.01690. `reference/autoattack.py` runs the library, `native/ensembles.py`
-our own attacks.
+`reference/autoattack.py` runs the library, `native/ensembles.py` our own attacks.
+
+Source: Croce & Hein, arXiv 2003.01690.
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ class Options(NamedTuple):
         steps: Steps of APGD and FAB.
         targets: Target classes of the targeted attacks.
         queries: Queries of Square.
-        eot: Passes that a gradient of APGD is the mean of (expectation over transformation).
+        eot: Number of passes over which a gradient of APGD is averaged (expectation over
+            transformation).
     """
 
     steps: int = 100
@@ -45,7 +47,14 @@ class Options(NamedTuple):
 
 
 def options_for(classes: int, steps: Any, targets: Any, queries: Any, eot: Any = 1) -> Options:
-    """Return the options, with at most as many targets as there are other classes.
+    """Return checked options, with at most as many targets as there are other classes.
+
+    Args:
+        classes: Number of classes of the model.
+        steps: Steps of APGD and FAB.
+        targets: Target classes of the targeted attacks.
+        queries: Queries of Square.
+        eot: Number of passes over which a gradient of APGD is averaged.
 
     Raises:
         RbmixError: If an option is out of range.

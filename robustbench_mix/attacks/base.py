@@ -1,9 +1,9 @@
-"""The one contract of attacks, for the fast engine and the reference engine.
+"""The contract of attacks, the same for the fast engine and the reference engine.
 
 An attack is a pure function of a counted model and a batch: it stores nothing, prints nothing,
-and is not believed. The engine projects what it returns onto the ball, measures it, and asks the
-original model. An ensemble is a list of stages: attacks as data, which the engine runs in turn on
-the images that still stand.
+and is not trusted. The engine projects its result onto the ball, measures it, and asks the
+original model. An ensemble is a list of stages, which the engine runs in turn on the images that
+still stand.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from robustbench_mix.errors import RbmixError
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """Images to attack, and what may differ from image to image.
+    """Images to attack, with the values that may differ from image to image.
 
     Args:
         x: Images, (B, C, H, W) float32 in [0, 1].
@@ -30,7 +30,7 @@ class Batch:
         seeds: A seed for each image's random numbers, (B,) int64 on the device of `x`.
         norm: The norm of the ball, `linf` or `l2`.
         index: The number of each image in its data set, for attacks that seed a library.
-        seed: The seed of the run, for the same.
+        seed: The seed of the run, for attacks that seed a library.
     """
 
     x: Tensor
@@ -70,7 +70,8 @@ class Batch:
 class Attack(Protocol):
     """Perturb the images of a batch.
 
-    Returns perturbed images like `batch.x`. They need not lie in the ball, nor be adversarial.
+    An attack returns perturbed images like `batch.x`. They need not lie in the ball, nor be
+    adversarial.
     """
 
     def __call__(self, model: CountedModel, batch: Batch) -> Tensor: ...
@@ -82,7 +83,7 @@ PassEstimate = Callable[[Tensor, str], Count | None]
 
 
 def unknown_passes(x: Tensor, norm: str) -> Count | None:
-    """Estimate nothing: nobody knows the passes of this attack."""
+    """Return None: the passes of this attack are not known."""
     return None
 
 
@@ -93,19 +94,19 @@ def constant_passes(count: Count) -> PassEstimate:
 
 @dataclass(frozen=True)
 class Stage:
-    """One attack of an ensemble, and what the engines need to know of it.
+    """One attack of an ensemble, with the facts that the engines need.
 
     Args:
         name: Its name, as records show it; the seeds of the images depend on it.
         attack: The attack.
         passes: Estimates the passes of an image that withstands the attack.
-        counts_per_image: Whether the model knows which image each pass was for: true of an
-            attack that passes whole batches, or packs them by `CountedModel.take`.
+        counts_per_image: Whether the model knows which image each pass was for. True if the
+            attack passes whole batches, or packs them by `CountedModel.take`.
         nearest: Whether it looks for the nearest example whatever eps is, so that one run serves a
             whole grid of epsilons.
         norm: The only norm that it searches in, '' if it takes any.
-        sample: If above 0, it is for a random sample of so many images, unless it breaks one of
-            them: then for all.
+        sample: If above 0, the attack runs on a random sample of so many images. If it breaks one
+            of them, it runs on all images.
     """
 
     name: str
@@ -118,7 +119,7 @@ class Stage:
 
 
 def check_norm(stages: list[Stage], norm: str) -> None:
-    """Raise RbmixError if a stage searches in another norm than this one."""
+    """Raise RbmixError if a stage searches only in another norm than `norm`."""
     for stage in stages:
         if stage.norm not in ("", norm):
             raise RbmixError(

@@ -26,10 +26,10 @@ class CountedModel(nn.Module):
         net: The network, pixels to logits.
         judge: The exact model that decides what is misclassified, where `net` is a coarser copy
             of it (bfloat16); None where `net` decides itself.
-        doubt: Ask the judge wherever the margin is below this share of the spread of an image's
+        doubt: The judge decides if the margin is below this share of the spread of an image's
             logits.
         images: Number of images in the batch whose passes are counted.
-        capacity: How many images, or copies of some, should be in a batch at most.
+        capacity: Largest number of images, or copies of some, that a batch should have.
 
     Attributes:
         passes: The counter of passes, shared with the judge.
@@ -60,7 +60,7 @@ class CountedModel(nn.Module):
         self.reset_passes(images)
 
     def reset_passes(self, images: int) -> None:
-        """Start counting from zero, for a batch of so many images."""
+        """Reset the counter to zero, for a batch of `images` images."""
         self.passes = PassCounter(images, self.on_pass)
         self.images = torch.arange(images)
         if self.judge is not None:
@@ -78,7 +78,7 @@ class CountedModel(nn.Module):
         return packed
 
     def take_judge(self, keep: Tensor) -> CountedModel:
-        """Return the judge, to be attacked itself, for some images of the batch as `take`."""
+        """Return the judge for some images of the batch, to attack it; `keep` is as in `take`."""
         assert self.judge is not None
         packed = copy.copy(self.judge)
         packed.images = self.take(keep).images
@@ -131,7 +131,7 @@ class CountedModel(nn.Module):
             self.passes.finite = finite
             self.check_finite()
         else:
-            # Asking now would make the host wait: the engine does after each attack.
+            # A check here would make the host wait; the engine checks after each attack.
             self.passes.finite = self.passes.finite.to(x.device) & finite
         return logits.float()
 

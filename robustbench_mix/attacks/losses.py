@@ -16,7 +16,7 @@ def cross_entropy(logits: Tensor, y: Tensor) -> Tensor:
 
 
 def dlr(logits: Tensor, y: Tensor) -> Tensor:
-    """Return the difference of logits ratio, equation 4; needs three classes."""
+    """Return the difference of logits ratio (DLR), equation 4; it needs three classes."""
     ordered = logits.sort(dim=1).values
     own = pick(logits, y)
     # The largest other logit: the second one where the label is the largest.
@@ -25,18 +25,24 @@ def dlr(logits: Tensor, y: Tensor) -> Tensor:
 
 
 def dlr_targeted(logits: Tensor, y: Tensor, target: Tensor) -> Tensor:
-    """Return its form for a target class (B,), equation 5; needs four classes."""
+    """Return the DLR loss for target classes, equation 5; it needs four classes.
+
+    Args:
+        logits: Logits, (B, classes).
+        y: Labels, (B,) int64.
+        target: Target classes, (B,) int64.
+    """
     ordered = logits.sort(dim=1).values
     scale = ordered[:, -1] - 0.5 * (ordered[:, -3] + ordered[:, -4])
     return -(pick(logits, y) - pick(logits, target)) / (scale + 1e-12)
 
 
 def margin(logits: Tensor, y: Tensor) -> Tensor:
-    """Return the label's logit minus the largest other: not positive once misclassified."""
+    """Return the label's logit minus the largest other, which is at most 0 if misclassified."""
     others = logits.scatter(1, y[:, None], float("-inf"))
     return pick(logits, y) - others.amax(1)
 
 
 def pick(logits: Tensor, classes: Tensor) -> Tensor:
-    """Return each image's logit of its own class in `classes`, (B,)."""
+    """Return for each image the logit of its entry in `classes` (B,), as (B,)."""
     return logits.gather(1, classes[:, None]).squeeze(1)

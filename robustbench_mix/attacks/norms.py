@@ -27,10 +27,10 @@ def distance(x_adv: Tensor, x: Tensor, norm: str) -> Tensor:
 def project(x_adv: Tensor, x: Tensor, eps: float | Tensor, norm: str) -> Tensor:
     """Project perturbed images onto the ball around each image and the box [0, 1].
 
-    Exact in floating point: `distance` of the result never exceeds eps, not by one unit
-    in the last place. A point that is inside already comes back bit for bit; a NaN is replaced
-    by the pixel of x. The box is met by clipping before the ball is, which stays in the box
-    because x does.
+    The projection is exact in floating point: `distance` of the result never exceeds eps, not even
+    by one unit in the last place. A point that is already inside is returned bit for bit; a NaN is
+    replaced by the pixel of x. The point is clipped to the box first. Projecting it onto the ball
+    afterwards stays in the box, because x lies in it.
 
     Args:
         x_adv: Perturbed images, (B, C, H, W).
@@ -48,7 +48,7 @@ def project(x_adv: Tensor, x: Tensor, eps: float | Tensor, norm: str) -> Tensor:
         wanted = delta.clamp(-reach, reach)
     else:
         length = delta.flatten(1).norm(dim=1)[:, None, None, None]
-        # A hair inside, so that rounding in float64 cannot put the norm above eps.
+        # Slightly inside, so that rounding in float64 cannot put the norm above eps.
         wanted = delta * torch.where(length <= reach, 1.0, (1 - 1e-12) * reach / length)
     near = (x.double() + wanted).to(x.dtype)
     # Rounding to x.dtype may step outward by half a unit: one unit back towards x.
@@ -67,14 +67,14 @@ def random_point(x: Tensor, eps: float, norm: str, generators: list[torch.Genera
         x: Images, (B, C, H, W).
         eps: Radius of the balls, in pixel units.
         norm: `linf` or `l2`.
-        generators: One per image, on the CPU; an image uses its own alone, so that its point does
+        generators: One per image, on the CPU. An image uses its own only, so that its point does
             not depend on the batch it sits in.
     """
     shape = x.shape[1:]
     if norm == "linf":
         noise = torch.stack([torch.rand(shape, generator=g) for g in generators]) * 2 - 1
     else:
-        # A direction from the Gaussian, a radius from the volume law r^(1/dimension).
+        # The direction is Gaussian; the radius follows the volume law r^(1/dimension).
         noise = torch.stack([torch.randn(shape, generator=g) for g in generators])
         radius = torch.stack([torch.rand((), generator=g) for g in generators])
         radius = radius ** (1 / shape.numel()) / noise.flatten(1).norm(dim=1)
@@ -83,7 +83,14 @@ def random_point(x: Tensor, eps: float, norm: str, generators: list[torch.Genera
 
 
 def random_signs(x: Tensor, eps: float, norm: str, generators: list[torch.Generator]) -> Tensor:
-    """Move each image by eps along random signs, and clip it to [0, 1]; as `random_point`."""
+    """Move each image by eps along random signs, and clip it to [0, 1].
+
+    Args:
+        x: Images, (B, C, H, W).
+        eps: Radius of the balls, in pixel units.
+        norm: `linf` or `l2`.
+        generators: One per image, on the CPU.
+    """
     signs = torch.stack(
         [torch.randint(0, 2, x.shape[1:], generator=g).float() * 2 - 1 for g in generators]
     )

@@ -13,7 +13,13 @@ MAX_RESTARTS = 1000
 
 
 def at_least_one(option: str, value: Any, most: int = 10**6) -> int:
-    """Return a whole-number option; raises RbmixError unless it is from 1 to `most`."""
+    """Return a whole-number option; raise RbmixError unless it is from 1 to `most`.
+
+    Args:
+        option: The name of the option, for the message.
+        value: Its value, of any type.
+        most: The largest allowed value.
+    """
     if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= most:
         raise RbmixError(
             f"option {option} = {value!r} must be a whole number, at least 1 (allowed: up to "
@@ -33,7 +39,14 @@ def check_pgd(steps: Any, restarts: Any, step_size: Any) -> None:
 def call_with_options(
     make: Callable[..., list[Stage]], algorithm: str, classes: int, options: dict[str, Any]
 ) -> list[Stage]:
-    """Return `make(classes, **options)`; raises RbmixError for an option it does not take."""
+    """Return `make(classes, **options)`; raise RbmixError for an option that it does not take.
+
+    Args:
+        make: The function that makes the stages.
+        algorithm: The name of the algorithm, for the message.
+        classes: Number of classes of the model.
+        options: Options of the algorithm, from the protocol.
+    """
     try:
         inspect.signature(make).bind(classes, **options)
     except TypeError as error:

@@ -1,4 +1,4 @@
-"""Forward and gradient passes of a model: what they cost together, and a counter of them."""
+"""Forward and gradient passes of a model: their total cost, and a counter of them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-GRADIENT = 1.0  # what a gradient costs, in forward passes: input gradients, on top of their own
+GRADIENT = 1.0  # cost of an input gradient in forward passes, in addition to its forward pass
 
 
 class Count(NamedTuple):
@@ -19,7 +19,7 @@ class Count(NamedTuple):
 
     @property
     def work(self) -> float:
-        """What they cost together, in forward passes."""
+        """The total cost in forward passes."""
         return self.forward + GRADIENT * self.gradient
 
     def times(self, factor: float) -> Count:
@@ -37,8 +37,8 @@ class PassCounter:
     Attributes:
         forward: Forward passes so far.
         gradient: Gradient passes so far.
-        each: The same per image, (2, images) int64 on the CPU, as far as it is known which image
-            a pass was for: libraries pack their batches themselves.
+        each: Passes of both kinds per image, (2, images) int64 on the CPU. Passes whose image is
+            not known are left out, because libraries pack their batches themselves.
         finite: Whether all logits were finite since the last check, () bool.
     """
 
@@ -57,7 +57,7 @@ class PassCounter:
         Args:
             kind: 0 for a forward pass, 1 for a gradient.
             count: Number of images in the pass.
-            images: Their positions in the batch, (count,) int64; of another length where the
+            images: Their positions in the batch, (count,) int64; of another length if the
                 positions are not known.
         """
         if kind == 0:
@@ -65,7 +65,7 @@ class PassCounter:
         else:
             self.gradient += count
         if len(images) == count:
-            # An image may be there more than once, with several target classes.
+            # An image may occur more than once, with several target classes.
             self.each[kind].index_add_(0, images, torch.ones_like(images))
         if self.on_pass is not None:
             self.on_pass(self)

@@ -15,8 +15,8 @@ def show_passes(description: str, expected: Count, *models: CountedModel) -> Ite
     """Show the passes of the models within the block on a progress bar.
 
     Args:
-        description: What the bar says.
-        expected: About the passes of all models together.
+        description: Text of the bar.
+        expected: Estimated passes of all models together.
         models: The models whose passes move the bar.
     """
 

@@ -1,8 +1,10 @@
-"""Random numbers as a function of (image, step, position): no state, no order, any device.
+"""Random numbers as a function of (image, step, position), without state and on any device.
 
-A counter-based generator: the SplitMix64 finaliser (Steele, Lea & Flood, OOPSLA 2014)
-applied to the image's seed plus a multiple of the golden ratio. An image draws the same
-numbers in any batch and on any device, and nothing is drawn on the host inside a loop.
+A counter-based generator: the SplitMix64 finaliser, applied to the image's seed plus a multiple of
+the golden ratio. An image draws the same numbers in any batch and on any device, and nothing is
+drawn on the host inside a loop.
+
+Source: Steele, Lea & Flood, OOPSLA 2014.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ from torch import Tensor
 GOLDEN = 0x9E3779B97F4A7C15 - 2**64
 FIRST = 0xBF58476D1CE4E5B9 - 2**64
 SECOND = 0x94D049BB133111EB - 2**64
-WIDTH = 1 << 24  # draws that one step may take
+WIDTH = 1 << 24  # maximum number of draws of one step
 
 
 def uniform(seeds: Tensor, step: int | Tensor, count: int) -> Tensor:
@@ -21,8 +23,8 @@ def uniform(seeds: Tensor, step: int | Tensor, count: int) -> Tensor:
 
     Args:
         seeds: The seed of each image, (B,) int64.
-        step: Which step of the attack draws: one number, or one per image, (B,) int64.
-        count: How many numbers per image, at most 2^24.
+        step: The number of the attack's step, or one per image, (B,) int64.
+        count: Numbers per image, at most 2^24.
 
     Returns:
         The numbers, (B, count) float32.
@@ -34,12 +36,15 @@ def uniform(seeds: Tensor, step: int | Tensor, count: int) -> Tensor:
 
 
 def signs(seeds: Tensor, step: int, count: int) -> Tensor:
-    """Draw -1 or 1 with equal odds, (B, count) float32; as `uniform`."""
+    """Draw -1 or 1 with equal odds, (B, count) float32; arguments as for `uniform`."""
     return torch.where(uniform(seeds, step, count) < 0.5, -1.0, 1.0)
 
 
 def normal(seeds: Tensor, step: int, count: int) -> Tensor:
-    """Draw standard normal numbers, (B, count) float32 (Box & Muller 1958); as `uniform`."""
+    """Draw standard normal numbers, (B, count) float32; arguments as for `uniform`.
+
+    Source: Box & Muller, Annals of Mathematical Statistics 1958.
+    """
     half = (count + 1) // 2
     both = uniform(seeds, step, 2 * half)
     radius = torch.sqrt(-2 * torch.log1p(-both[:, :half]))
@@ -48,7 +53,7 @@ def normal(seeds: Tensor, step: int, count: int) -> Tensor:
 
 
 def derive(seeds: Tensor, number: int | Tensor) -> Tensor:
-    """Return other seeds, independent of these for each number above 0, (B,) int64."""
+    """Return new seeds, (B,) int64, that are independent of these for each number above 0."""
     return _finalise(seeds + GOLDEN * torch.as_tensor(number, device=seeds.device))
 
 

@@ -33,8 +33,8 @@ def fast_stages(
         algorithm: One of `catalog.ALGORITHMS`.
         classes: Number of classes of the model.
         options: Options of the algorithm, from the protocol.
-        early_stop: Whether an image leaves a stage once it is broken; if not, what the original
-            spends is spent. An attack without that option spends the same anyway.
+        early_stop: Whether an image leaves a stage once it is broken. If not, all passes of the
+            original are made. An attack without that option makes them anyway.
 
     Raises:
         RbmixError: If the algorithm has no fast form, or an option is unknown or out of range.
@@ -50,7 +50,7 @@ def reference_stages(algorithm: str, classes: int, options: dict[str, Any]) -> l
     """Return the stages of an algorithm for the reference engine.
 
     Args:
-        algorithm: One of `catalog.ALGORITHMS`, `foolbox:NAME`, or what a package registers
+        algorithm: One of `catalog.ALGORITHMS`, `foolbox:NAME`, or a name that a package registers
             (`runtime/plugins.py`).
         classes: Number of classes of the model.
         options: Options of the algorithm, from the protocol.

@@ -1,11 +1,13 @@
-"""Judge whether a network is wrong about an image: by one pass, or by the majority of several.
+"""Judge whether a network misclassifies an image: by one pass, or by the majority of several.
 
-A network that draws random numbers answers the same image differently each time. Counted by
-one draw, an image that is right nine times in ten falls to the first attack that asks often
-enough. What is judged instead is the classifier that takes a vote, as in randomised smoothing
-(Cohen et al., arXiv 1902.02918): an image is misclassified if more than half of the draws are
-wrong. A tie speaks for the network, so that the robust accuracy stays an upper bound. The vote
-counts labels and not logits, whose scale could let one draw outvote the others.
+A network that draws random numbers gives different answers for the same image. Judged by a single
+draw, an image that is right nine times in ten falls to any attack that asks often enough.
+Therefore the majority decides, as in randomised smoothing: an image is misclassified if more than
+half of the draws are wrong. A tie counts for the network, so that the robust accuracy stays an
+upper bound. The vote counts labels and not logits, whose scale could let one draw outvote the
+others.
+
+Source: Cohen et al., arXiv 1902.02918.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ from torch.nn import functional as F
 
 from robustbench_mix.attacks.counted_model import CountedModel
 
-DRAWS = 10  # forward passes behind a verdict on a randomised network
+DRAWS = 10  # number of forward passes that decide about an image of a randomised network
 
 
 @torch.no_grad()

@@ -75,13 +75,13 @@ def autoattack_rows(
     """Compare the curve of AutoAttack with a loop over pyautoattack.
 
     Args:
-        words: The network, for the table.
+        words: The network in words, for the table.
         model: The network.
         split: The images.
         dataset: Name of the data set.
-        device: Where to run.
+        device: The device to run on.
         as_written: Run pyautoattack on the two-step network, otherwise on the composed one.
-        targets: What the ratios of time and of passes should be.
+        targets: The ratios of time and of passes to reach, as texts.
         repeats: Number of repetitions.
     """
     target, passes_target = targets
@@ -166,7 +166,19 @@ def pgd_row(
     device: torch.device,
     repeats: int,
 ) -> tuple[Row, list[str]]:
-    """Compare PGD-20 with the fastest library that is installed; return the missing ones too."""
+    """Compare PGD-20 with the fastest library that is installed.
+
+    Args:
+        words: The network in words, for the table.
+        model: The network.
+        split: The images.
+        dataset: Name of the data set.
+        device: The device to run on.
+        repeats: Number of repetitions.
+
+    Returns:
+        The row, and the names of the libraries that are not installed.
+    """
     options = {"steps": PGD_STEPS, "restarts": 1, "step_size": PGD_STEP_SIZE}
     protocol = replace(protocols.load("pgd", dataset), options=options)
     grid = [eps.value for eps in protocol.eps]

@@ -26,7 +26,7 @@ def installed_version(package: str) -> str | None:
 
 
 def pyautoattack_curve(model: nn.Module, x: Tensor, y: Tensor, grid: list[float]) -> Curve:
-    """Run its standard version on all images for each epsilon, as RobustBench does."""
+    """Run pyautoattack's standard version on all images for each epsilon, as RobustBench does."""
     from pyautoattack import AutoAttack
 
     robust = []
@@ -40,7 +40,7 @@ def pyautoattack_curve(model: nn.Module, x: Tensor, y: Tensor, grid: list[float]
 def foolbox_pgd(
     model: nn.Module, x: Tensor, y: Tensor, grid: list[float], steps: int, step: float
 ) -> Curve:
-    """Run LinfPGD from the image; it runs the attack again for each epsilon of its list."""
+    """Run foolbox's LinfPGD from the image; it repeats the attack for each epsilon of its list."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         import foolbox
@@ -54,7 +54,7 @@ def foolbox_pgd(
 def torchattacks_pgd(
     model: nn.Module, x: Tensor, y: Tensor, grid: list[float], steps: int, step: float
 ) -> Curve:
-    """Run PGD with one attack object per epsilon."""
+    """Run torchattacks' PGD with one attack object per epsilon."""
     import torchattacks
 
     robust = []
@@ -67,7 +67,7 @@ def torchattacks_pgd(
 def art_pgd(
     model: nn.Module, x: Tensor, y: Tensor, grid: list[float], steps: int, step: float
 ) -> Curve:
-    """Run ProjectedGradientDescentPyTorch with one attack object per epsilon."""
+    """Run ART's ProjectedGradientDescentPyTorch with one attack object per epsilon."""
     from art.attacks.evasion import ProjectedGradientDescentPyTorch
     from art.estimators.classification import PyTorchClassifier
 

@@ -43,7 +43,7 @@ def memory_row(few: int, many: int) -> Row:
     """Compare the peak resident memory of evaluations on few and on many images, on the CPU.
 
     Raises:
-        RbmixError: There is no /proc, from which it is read, as Linux has it.
+        RbmixError: There is no /proc, as on Linux, to read the memory from.
     """
     peaks = [int(_run([sys.executable, "-c", MEMORY, str(n)], {})) for n in (few, many)]
     note = f"{peaks[1] / 1024:,.0f} against {peaks[0] / 1024:,.0f} MiB, short PGD, batch 256"

@@ -52,10 +52,10 @@ def run_benchmarks(
     Args:
         dataset: Name of the data set.
         examples: Number of test images.
-        quick: Take a small network on few digits, only to test that everything runs.
+        quick: Use a small network and few digits, only to test that everything runs.
         parts: The parts to measure; None measures all.
         precision: Precision of the training.
-        device: Where to measure.
+        device: Name of the device.
         results: Folder of the tables.
 
     Returns:

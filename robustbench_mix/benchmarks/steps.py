@@ -42,7 +42,7 @@ def bare_step(model: nn.Module, x: Tensor, y: Tensor) -> Step:
 
 
 def engine_steps(model: nn.Module, x: Tensor, count: int, *, exact: bool) -> Step:
-    """Return PGD steps of the engine on images that stay correct, so that none leaves the batch."""
+    """Return PGD steps of the engine on images that never leave the batch, as they stay correct."""
     model.eval().requires_grad_(False)
     counted = search_model(model, x[:8], exact=exact)
     with torch.no_grad():
@@ -73,7 +73,15 @@ def _repeat(step: Step, count: int) -> Step:
 
 
 def engine_rows(name: str, size: int, batch: int, device: torch.device, repeats: int) -> list[Row]:
-    """Compare an attack step of the whole engine with a bare step of the dense network."""
+    """Compare an attack step of the whole engine with a bare step of the dense network.
+
+    Args:
+        name: Name of the model.
+        size: Side of the images in pixels.
+        batch: Number of images.
+        device: The device to run on.
+        repeats: Number of repetitions.
+    """
     x, _ = random_images(batch, size, device)
     x = x.contiguous(memory_format=torch.channels_last)
     y = torch.zeros(batch, dtype=torch.int64, device=device)
@@ -91,7 +99,10 @@ def engine_rows(name: str, size: int, batch: int, device: torch.device, repeats:
 def training_rows(
     name: str, size: int, batch: int, device: torch.device, repeats: int
 ) -> list[Row]:
-    """Compare a training step, learned and frozen, with one of the dense twin."""
+    """Compare a training step, learned and frozen, with one of the dense twin.
+
+    Arguments are as for `engine_rows`.
+    """
     x, y = random_images(batch, size, device)
     x = x.contiguous(memory_format=torch.channels_last)
     rows = []

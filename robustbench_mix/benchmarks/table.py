@@ -18,9 +18,9 @@ class Row:
     """One line of the table.
 
     Args:
-        work: What is measured.
-        against: What it is compared with.
-        target: The ratio to reach.
+        work: The measured work.
+        against: The work it is compared with.
+        target: The ratio to reach, as text.
         values: The ratios of the repetitions.
         note: Remarks.
         unit: Unit of the values.
@@ -52,7 +52,7 @@ def to_json(table: Table) -> dict[str, Any]:
 
 
 def from_json(plain: Any) -> Table:
-    """What `to_json` gave; raises ValueError for anything else."""
+    """Return the table that `to_json` gave; raise ValueError for anything else."""
     try:
         table = msgspec.convert(plain, dict[Name, Part])
     except msgspec.ValidationError as error:
@@ -69,7 +69,7 @@ def _texts(part: Part) -> list[str]:
 
 
 def _is_cell_text(text: str) -> bool:
-    """Whether a text can be printed, and stays in its cell of the table."""
+    """Return whether a text can be printed, and stays in its cell of the table."""
     return text.isprintable() and not re.search(r"[|<]|\]\(", text)
 
 

@@ -16,7 +16,7 @@ NAMES = {"learned": "Learned", "frozen": "Different", "same": "Same", "box": "Bo
 
 
 def almost_as_well(runs: list[Run]) -> Claim:
-    """Frozen spatial mixers classify almost as well as learned ones."""
+    """Test the claim that frozen spatial mixers classify almost as well as learned ones."""
     return _margin_claim(
         runs, CHANS, "1",
         "Random spatial mixers are enough",
@@ -26,7 +26,7 @@ def almost_as_well(runs: list[Run]) -> Claim:
 
 
 def not_so_channels(runs: list[Run]) -> Claim:
-    """The contrast: frozen channel mixers cost far more."""
+    """Test the contrast to the first claim: frozen channel mixers cost far more."""
     return _margin_claim(
         runs, SPACE, "1, contrast",
         "Random channel mixers are enough too",
@@ -54,7 +54,7 @@ def _margin_claim(runs: list[Run], kind: Kind, number: str, title: str, statemen
 
 
 def static_structure(runs: list[Run]) -> Claim:
-    """Learned > Different > Same > Box > Identity."""
+    """Test the order of static filters: Learned > Different > Same > Box > Identity."""
     findings = []
     for better, worse in pairwise(LADDER):
         for pair in clean_pairs(runs, (worse, "learned"), (better, "learned")):

@@ -1,4 +1,4 @@
-"""One comparison behind a claim, and what a set of them says."""
+"""Findings, the comparisons behind a claim, and the verdict that follows from them."""
 
 from __future__ import annotations
 
@@ -15,27 +15,28 @@ HOLDS, IN_PART, FAILS, OPEN = (
 )  # fmt: skip
 YES, NO, UNDECIDED, EMPTY, ONE_SEED = "yes", "no", "open", "nothing left", "one seed"
 NOT_ASKED = EMPTY, ONE_SEED  # answers of findings that a verdict leaves out
-SEEDS = 6  # fewer say too little about training: six agree by chance once in 32 times
-LEAST = 0.01  # the smallest gap of accuracies that would matter, as a share
-# A half-width of this share of an effect finds it with a power of 0.8: 1.96 / (1.96 + 0.84).
+SEEDS = 6  # minimum for a verdict: six seeds agree in sign by chance once in 32 times
+LEAST = 0.01  # the smallest gap of accuracies that matters, as a share
+# An interval with this share of an effect as half-width finds it with a power of 0.8:
+# 1.96 / (1.96 + 0.84).
 WIDTH = 0.7
 
 
 @dataclass(frozen=True)
 class Finding:
-    """A difference, second minus first, where it was measured, and what the paper has there.
+    """A difference, second minus first, where it was measured, and the paper's figure for it.
 
     Attributes:
-        where: What tells it from the others of the claim: model, training, attack, epsilon.
+        where: Model, training, attack and epsilon, which distinguish it within the claim.
         first, second: Means over seeds and images, in the unit of the claim (shares or dB).
-        difference: Of these, with its interval and tests.
+        difference: The difference of the two, with its interval and tests.
         parts: Its variance components; None for one seed or one image.
         standing: Share of the images that the better of the two keeps.
-        paper: What the paper has for it, in the same unit.
-        corrected: The p that decides, Holm-corrected within the claim.
-        answer: To what the claim asks.
-        need: Seeds that would answer it, where it is open.
-        is_main: Whether it is the one that stands for its model (`main_findings`).
+        paper: The paper's difference, in the same unit; None if it has none.
+        corrected: The p-value that decides, Holm-corrected within the claim.
+        answer: The answer to the question of the claim.
+        need: If the answer is open, the seeds and images that would decide it.
+        is_main: Whether it represents its model (`mark_main`).
     """
 
     where: dict[str, str]
@@ -53,12 +54,12 @@ class Finding:
 
 @dataclass(frozen=True)
 class Claim:
-    """A statement, how it was tested on one data set, what was found, the verdict.
+    """A statement, its test on one data set, the findings, and the verdict.
 
     Attributes:
         margin: The smallest difference that matters, in the unit of the findings.
-        is_bound: Whether it asks that no more than the margin is lost (non-inferiority), and not
-            for a gain (superiority).
+        is_bound: True if the claim is that at most the margin is lost (non-inferiority), False if
+            it is a gain (superiority).
     """
 
     number: str
@@ -76,12 +77,12 @@ class Claim:
 
     @property
     def name(self) -> str:
-        """Number and title, as headings have them."""
+        """Number and title, as in headings."""
         return f"{self.number}. {self.title}"
 
     @property
     def scale(self) -> int:
-        """What a value is multiplied with to be shown: shares are shown in points."""
+        """The factor for displayed values: shares are shown in percentage points."""
         return 100 if self.unit == "pp" else 1
 
     @property
@@ -93,7 +94,7 @@ class Claim:
             found, where = finding.difference, finding.where
             ends = found.point, found.low, found.high
             point, low, high = (f"{self.scale * value:+.1f}" for value in ends)
-            # Beside model and epsilon, what tells one from another.
+            # Beside model and epsilon, name what differs between findings.
             place = " ".join(
                 where[name]
                 for name in where
@@ -106,12 +107,12 @@ class Claim:
 def compare(
     first: np.ndarray, second: np.ndarray, paper: float | None, where: dict[str, str]
 ) -> Finding:
-    """Compare twins.
+    """Compare twins and return the finding.
 
     Args:
-        first, second: (seeds, images): bool, whether an image is kept, or dB.
-        paper: What the paper has, as the difference of such means.
-        where: What tells this finding from the others of its claim.
+        first, second: Values, (seeds, images): bool, whether an image is kept, or dB.
+        paper: The paper's difference of such means; None if it has none.
+        where: Model, training, attack and epsilon, which distinguish it within the claim.
     """
     gain = second.astype(float) - first.astype(float)
     return Finding(
@@ -146,7 +147,7 @@ def judge(claim: Claim) -> Claim:
 def mark_main(findings: list[Finding]) -> list[Finding]:
     """Mark the finding of each model at the epsilon where about half of the images stand.
 
-    Findings without an epsilon are main ones; where nothing is left none is.
+    Findings without an epsilon are all main ones. A model without a standing image has none.
     """
     sets: dict[tuple[str, ...], list[int]] = {}
     for at, finding in enumerate(findings):
@@ -158,13 +159,13 @@ def mark_main(findings: list[Finding]) -> list[Finding]:
 
 
 def _deciding_p(finding: Finding, claim: Claim) -> float:
-    """The two-sided p of the test that a yes rests on."""
+    """Return the two-sided p of the test behind a yes."""
     found = finding.difference
     return min(1.0, 2 * found.p_above(-claim.margin)) if claim.is_bound else found.p
 
 
 def _is_greater(finding: Finding, margin: float) -> str:
-    """Is the second greater? No if it is smaller, or if a gain of the margin is ruled out."""
+    """Say yes if the second is greater, no if it is smaller or a gain of the margin is excluded."""
     found = finding.difference
     if finding.standing < LEAST:
         return EMPTY
@@ -176,14 +177,14 @@ def _is_greater(finding: Finding, margin: float) -> str:
 
 
 def _is_not_below(finding: Finding, margin: float) -> str:
-    """Is less than the margin lost? No if the loss is shown to be larger."""
+    """Say yes if less than the margin is lost, no if the loss is shown to be larger."""
     if finding.corrected < SIGNIFICANCE:
         return YES
     return NO if finding.difference.p_below(-margin) < SIGNIFICANCE / 2 else UNDECIDED
 
 
 def _verdict(findings: list[Finding]) -> tuple[str, str]:
-    """What the answers say together, and in how many places."""
+    """Return the verdict that follows from all answers, and the counts behind it."""
     asked = [finding for finding in findings if finding.answer not in NOT_ASKED]
     if not asked:
         if any(finding.answer == ONE_SEED for finding in findings):
@@ -206,12 +207,12 @@ def _count_comparisons(count: int, total: int) -> str:
 
 
 def _need(finding: Finding, claim: Claim) -> str:
-    """How many seeds, on the same images or on more, would find the effect."""
+    """Return how many seeds, on the same or more images, would find the effect."""
     seeds, images = finding.difference.seeds, finding.difference.images
     if finding.parts is None:
         return "more seeds"
     effect = abs(finding.paper or claim.margin)
-    if claim.is_bound:  # what is to be seen is on which side of it the difference lies
+    if claim.is_bound:  # the question is on which side of the margin the difference lies
         effect = max(abs(finding.difference.point + claim.margin), claim.margin / 10)
     while (needed := seeds_for(finding.parts, images, WIDTH * effect, SEEDS)) == MOST_SEEDS:
         if half_width(finding.parts, needed, images) <= WIDTH * effect or images > 10**7:

@@ -1,4 +1,4 @@
-"""Dose and response: the gap between twins against the number of filters that a channel has."""
+"""Claim 6: the gap between twins against the number of random filters of each channel."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from robustbench_mix.claims.pairs import Pair, depth_multiplier, pairs, training
 from robustbench_mix.results import twins
 from robustbench_mix.results.records import Run
 
-MARGIN = 0.0025  # of a slope, per doubling: one point over the four doublings from 1 to 18
-LEAST_DOSES = 3  # fewer have no trend
+MARGIN = 0.0025  # share per doubling of the multiplier: one point over about four, from 1 to 18
+LEAST_DOSES = 3  # minimum number of multipliers for a trend
 
-Doses = dict[int, Pair]  # by depth multiplier
+Doses = dict[int, Pair]  # pairs of twins by depth multiplier
 
 
 def gap_closes(runs: list[Run]) -> Claim:
-    """The gap under attack rises with the depth multiplier."""
+    """Test the claim that the gap under attack rises with the depth multiplier."""
     claim = Claim(
         "6", "More random filters close the gap",
         "The robustness of a frozen network minus that of its learned twin rises with the depth "
@@ -34,10 +34,10 @@ def gap_closes(runs: list[Run]) -> Claim:
 
 
 def dose_sets(runs: list[Run]) -> list[Doses]:
-    """Return the pairs of each family of networks by depth multiplier, at least three of them.
+    """Return, for each family of networks, its pairs of twins by depth multiplier.
 
-    All of a set share training, attack, images and seeds. Of several sets of a family and an attack
-    the one with most records is taken.
+    A set has at least three multipliers, and all its pairs share training, attack, images and
+    seeds. If a family has several sets under one attack, the one with the most records is taken.
     """
     trainings: dict[tuple[str, str], list[Run]] = {}
     for run in runs:
@@ -58,12 +58,12 @@ def dose_sets(runs: list[Run]) -> list[Doses]:
 
 
 def gaps(pair: Pair, eps: str) -> np.ndarray:
-    """Return frozen minus learned, (seeds, images) in -1, 0, 1."""
+    """Return frozen minus learned at one epsilon, (seeds, images) in -1, 0, 1."""
     return np.asarray(pair.second[eps].astype(float) - pair.first[eps])
 
 
 def _of_common_seeds(doses: Doses) -> Doses:
-    """The same for the seeds that every dose has; empty if there are none."""
+    """Restrict all pairs to the seeds that they share; return an empty set if there are none."""
     common = set.intersection(*(set(pair.seeds) for pair in doses.values()))
     if not common:
         return {}

@@ -16,12 +16,12 @@ from robustbench_mix.results.random_effects import estimate
 from robustbench_mix.results.records import Run
 
 FOREST, DOSE = "forest.svg", "dose.svg"
-# What the forest plot shows of each claim, and its name there.
+# The claims in the forest plot, and their names there.
 SHOWN = {"1": "clean", "3a": "FGSM", "3b": "PGD", "3c": "AutoAttack"}
 
 
 def figures(claims: list[Claim], runs: list[Run]) -> dict[str, str]:
-    """Return the SVG of each figure by its file name; none where there is nothing to show.
+    """Return the SVG of each figure by its file name; figures without data are left out.
 
     Args:
         claims: All claims, with their verdicts.
@@ -41,7 +41,7 @@ def has_forest(claims: list[Claim]) -> bool:
 
 
 def draw_forest(claims: list[Claim], figure: Any) -> None:
-    """Draw frozen minus learned with intervals, by model and attack; the paper's value is hollow.
+    """Draw frozen minus learned with intervals, by model and attack, and the paper's value hollow.
 
     Args:
         claims: All claims; their main findings are shown.
@@ -103,7 +103,7 @@ def draw_dose(runs: list[Run], figure: Any) -> None:
 
 
 def _rows(claims: list[Claim]) -> list[tuple[Claim, Finding]]:
-    """The main findings by model, clean accuracy first."""
+    """Return the main findings by model, clean accuracy first."""
     found = [
         (claim, finding)
         for claim in claims
@@ -124,6 +124,6 @@ def _label(claim: Claim, finding: Finding) -> str:
 
 
 def _half_standing(pair: Pair) -> str:
-    """The epsilon at which about half of the images stand for the learned network."""
+    """Return the epsilon at which about half of the images stand for the learned network."""
     grid = [eps for eps in pair.first if eps != "0"]
     return min(grid, key=lambda eps: abs(float(pair.first[eps].mean()) - 0.5))

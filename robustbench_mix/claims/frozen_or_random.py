@@ -1,7 +1,7 @@
-"""Claims 3d and 3e: is it the freezing of the spatial mixers that matters, or their randomness?
+"""Claims 3d and 3e: whether freezing the spatial mixers matters, or their randomness.
 
-Networks with fixed filters that are not independent random draws stand between the learned network
-and the frozen one.
+Both claims use networks whose filters are fixed, but not independent random draws. They stand
+between the learned network and the frozen one.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def randomness_gains(runs: list[Run]) -> Claim:
 
 
 def _findings(runs: list[Run], sides: Callable[[Kind], tuple[Kind, Kind]]) -> list[Finding]:
-    """The difference at each epsilon for each static mode and attack."""
+    """Return the difference at each epsilon for each static mode and attack."""
     return [
         pair.finding(eps, None, {**describe_pair(pair, protocol=True), "filters": mode, "eps": eps})
         for mode in STATIC

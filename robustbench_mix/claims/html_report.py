@@ -1,6 +1,6 @@
-"""One HTML file with everything: verdicts, curves, explanations, examples, provenance.
+"""Write one HTML file with verdicts, curves, explanations, examples and provenance.
 
-It loads nothing from a network and is a pure function of the records.
+The file loads nothing from a network and is a pure function of the records.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from robustbench_mix.storage.files import write_if_changed
 from robustbench_mix.storage.locks import exclusive_lock
 
 NAME = "report.html"
-AMPLITUDE = 127  # what a perturbation is scaled to, in grey levels, around the middle
-SIDE = 96  # pixels of a picture, at least
+AMPLITUDE = 127  # grey levels around the middle to which a perturbation is scaled
+SIDE = 96  # minimum side of a picture in pixels
 
 
 def write(results: Path) -> list[Path]:
@@ -37,7 +37,7 @@ def write(results: Path) -> list[Path]:
 
 
 def to_html(results: Path) -> str:
-    """The whole page; every text from the records is escaped."""
+    """Return the whole page; every text from the records is escaped."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     runs, decoded = records.read_all(results), unshuffling.read_all(results)
@@ -70,13 +70,13 @@ def to_html(results: Path) -> str:
 
 
 def _svg(draw: Callable[[Any], None]) -> str:
-    """A drawing as a data URI."""
+    """Return a drawing as a data URI."""
     data = base64.b64encode(svg.render(draw).encode()).decode()
     return f"data:image/svg+xml;base64,{data}"
 
 
 def _describe_curves(group: list[Run]) -> str:
-    """The curves of a group in words, for who cannot see them."""
+    """Describe the curves of a group in words, for readers who cannot see them."""
     parts = [f"{plots.title(group)}: accuracy by epsilon."]
     for curve in plots.curves(group):
         shares = [f"{eps}: {100 * mean:.1f} %" for eps, (mean, _, _) in curve.shares.items()]
@@ -85,7 +85,7 @@ def _describe_curves(group: list[Run]) -> str:
 
 
 def _first_pairs(transferred: list[Transfer]) -> list[Transfer]:
-    """One pair of each network on each data set: the frozen twin and the first seed, if there."""
+    """Return one pair per network and data set: the frozen twin and the first seed if possible."""
     order = sorted(transferred, key=lambda one: (one.header.spatial != "frozen", one.header.seed))
     chosen: dict[tuple[str, str], Transfer] = {}
     for one in order:
@@ -94,7 +94,7 @@ def _first_pairs(transferred: list[Transfer]) -> list[Transfer]:
 
 
 def _examples(probe: Transfer) -> dict[str, Any]:
-    """Clean, perturbed and the difference, with what each network says of it."""
+    """Return clean and perturbed images, their difference, and each network's predictions."""
     h = probe.header
     classes = h.classes
     kept = probe.table["clean"].notna().to_numpy()

@@ -1,4 +1,4 @@
-"""The claims as Markdown: a page of verdicts, and what each rests on in a file of its own."""
+"""Write the claims as Markdown: a page of verdicts, and a file of findings for each claim."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from robustbench_mix.storage.files import files_that_differ, safe_name, write_if
 from robustbench_mix.storage.locks import exclusive_lock
 
 NAME = "claims.md"
-FOLDER = "claims"  # of what the verdicts rest on, in a results folder
+FOLDER = "claims"  # folder of the findings, in a results folder
 
 METHOD = f"""\
 A *difference* is the second network minus the first, as the columns name them: a mean over seeds
@@ -30,18 +30,29 @@ where the paper has none, with a power of 0.8. *Nothing left*: both networks are
 def write(
     results: Path, found: list[Claim], why: list[Explanation], answers: list[str], plans: list[str]
 ) -> list[Path]:
-    """Write claims.md under `results`, its appendices and drawings; return what changed."""
+    """Write claims.md under `results`, its appendices and drawings.
+
+    Args:
+        results: The results folder.
+        found: The claims.
+        why: The explanations.
+        answers: The sentences at the top (`summary`).
+        plans: One sentence about each analysis plan.
+
+    Returns:
+        The files that changed.
+    """
     with exclusive_lock(results / NAME):
         drawn = draw(results, why)
         return [*write_if_changed(content(results, found, why, answers, plans)), *drawn]
 
 
 def write_figures(results: Path, figures: dict[str, str]) -> list[Path]:
-    """Write the figures of the verdicts under `results`; return what changed.
+    """Write the figures of the verdicts under `results`; return the files that changed.
 
     Args:
         results: The results folder.
-        figures: The SVG of each by its file name.
+        figures: The SVG of each figure by its file name.
     """
     with exclusive_lock(results / NAME):
         return write_if_changed({results / FOLDER / name: text for name, text in figures.items()})
@@ -50,21 +61,14 @@ def write_figures(results: Path, figures: dict[str, str]) -> list[Path]:
 def stale(
     results: Path, found: list[Claim], why: list[Explanation], answers: list[str], plans: list[str]
 ) -> list[Path]:
-    """Return the files that are not what these claims and explanations give."""
+    """Return the files that differ from what `write` would write; arguments as there."""
     return files_that_differ(content(results, found, why, answers, plans))
 
 
 def content(
     results: Path, found: list[Claim], why: list[Explanation], answers: list[str], plans: list[str]
 ) -> dict[Path, str]:
-    """Return the text of each file.
-
-    Args:
-        results: The results folder.
-        found, why: The claims and what explains them.
-        answers: The sentences at the top (`summary`).
-        plans: What there is to say of each analysis plan.
-    """
+    """Return the text of each file by its path; arguments as for `write`."""
     numbers = dict.fromkeys(claim.number for claim in found)
     pages = {
         results / FOLDER / _file(number): _appendix([c for c in found if c.number == number])
@@ -107,13 +111,13 @@ def _verdicts(
 
 
 def _figure(found: list[Claim]) -> list[str]:
-    """The forest plot, if there is anything to draw."""
+    """Return the lines of the forest plot, if there is anything to draw."""
     alt = "Frozen minus learned with 95 % intervals, by model and attack; hollow: the paper"
     return [f"![{alt}]({FOLDER}/{FOREST})", ""] if has_forest(found) else []
 
 
 def _appendix(versions: list[Claim]) -> str:
-    """A claim on every data set."""
+    """Return the appendix of a claim, on every data set."""
     first = versions[0]
     lines = [f"# {first.name}", "", first.statement, "", f"*Test.* {first.test}"]
     for claim in versions:
@@ -143,13 +147,13 @@ def _link(claim: Claim) -> str:
 
 
 def _anchor(title: str) -> str:
-    """The anchor that Markdown gives a heading."""
+    """Return the anchor that Markdown gives a heading."""
     kept = "".join(c for c in title.lower() if c.isalnum() or c in " -")
     return kept.replace(" ", "-")
 
 
 def table(claim: Claim) -> tuple[list[str], list[list[str]]]:
-    """Return titles and rows of what a claim rests on."""
+    """Return the titles and rows of a claim's findings."""
     places = list(dict.fromkeys(key for finding in claim.findings for key in finding.where))
     margin = f"{claim.scale * claim.margin:g} {claim.unit}"
     titles = [

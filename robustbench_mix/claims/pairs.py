@@ -13,12 +13,15 @@ from robustbench_mix.results.headers import NetworkHeader, RunHeader
 from robustbench_mix.results.records import Run
 
 Kind = tuple[str, str]  # spatial, channel
-MULTIPLIER = 9  # the depth multiplier of the paper's ResNets
+MULTIPLIER = 9  # depth multiplier of the paper's ResNets
 
 
 @dataclass(frozen=True)
 class Pair:
-    """`first` and `second` map '0' and each epsilon to bool arrays (seeds, images)."""
+    """Twins over several seeds; `first` and `second` map '0' and each epsilon to outcomes.
+
+    Outcomes are bool arrays, (seeds, images): whether the image is kept.
+    """
 
     header: RunHeader
     seeds: list[int]
@@ -27,12 +30,11 @@ class Pair:
 
     @property
     def size(self) -> tuple[int, int]:
-        """How many images its networks were trained on, over all epochs; how many records it has.
+        """Number of training images over all epochs, and number of records.
 
-        Of several trainings of a network the longest is taken, then the set of most records.
+        The longest of several trainings of a network is taken, then the set with most records.
         """
-        h = self.header
-        return (h.train_examples or 0) * (h.epochs or 0), len(self.seeds) * h.n
+        return twins.training_images(self.header), len(self.seeds) * self.header.n
 
     def of_seeds(self, seeds: set[int]) -> Pair:
         """Return the part of these seeds."""
@@ -43,17 +45,28 @@ class Pair:
         return Pair(self.header, [self.seeds[place] for place in at], first, second)
 
     def finding(self, eps: str, paper: float | None, where: dict[str, str]) -> Finding:
-        """The difference at one epsilon, second minus first."""
+        """Return the finding at one epsilon, second minus first.
+
+        Args:
+            eps: The epsilon as text, or '0'.
+            paper: The paper's difference; None if it has none.
+            where: Further words about where it was measured.
+        """
         return compare(self.first[eps], self.second[eps], paper, where)
 
 
 def pairs(runs: list[Run], first: Kind, second: Kind) -> list[Pair]:
     """Return every set of twins that differ in these kinds of mixers and in nothing else.
 
-    Adversarially trained networks are left out: the paper's claims are of standard training.
-    So are networks that brought their weights: what such twins share is not known.
-    Where the same networks met the same protocol more than once (another training, another
-    backend, more images), the largest set is taken (`Pair.size`).
+    Adversarially trained networks are left out, because the paper's claims are about standard
+    training. Pretrained networks are left out, because it is not known what such twins share. If
+    the same networks met the same protocol more than once (another training, another backend, more
+    images), the largest set is taken (`Pair.size`).
+
+    Args:
+        runs: All runs.
+        first: Spatial and channel mixers of the first twin.
+        second: Those of the second.
     """
     chosen = [
         run
@@ -74,7 +87,7 @@ def pairs(runs: list[Run], first: Kind, second: Kind) -> list[Pair]:
 
 
 def clean_pairs(runs: list[Run], first: Kind, second: Kind) -> list[Pair]:
-    """Return the same without the protocol: each model's largest clean evaluation."""
+    """Return pairs as `pairs`, whatever the protocol: each model's largest clean evaluation."""
     largest = twins.largest(
         pairs(runs, first, second),
         lambda pair: (pair.header.dataset, pair.header.model),
@@ -84,12 +97,12 @@ def clean_pairs(runs: list[Run], first: Kind, second: Kind) -> list[Pair]:
 
 
 def kind_of(run: Run) -> Kind:
-    """The words for the spatial and the channel mixers of a run's model."""
+    """Return the words for the spatial and the channel mixers of a run's model."""
     return run.header.spatial, run.header.channel
 
 
 def describe_pair(pair: Pair, *, protocol: bool = False) -> dict[str, str]:
-    """Return what a reader needs to know of where a pair is from.
+    """Return the words that tell a reader which networks a pair consists of.
 
     Args:
         pair: The pair.
@@ -101,7 +114,7 @@ def describe_pair(pair: Pair, *, protocol: bool = False) -> dict[str, str]:
 
 
 def training_words(header: NetworkHeader) -> str:
-    """Return images x epochs of a training, `?` where rbmix did not train."""
+    """Return images x epochs of a training, `?` if rbmix did not train."""
     if not header.train_examples:
         return "?"
     return f"{header.train_examples:,} x {header.epochs}"
@@ -126,5 +139,5 @@ def depth_multiplier(model: str) -> tuple[str, int] | None:
 
 
 def names_depth_multiplier(model: str) -> bool:
-    """Whether a CIFAR ResNet is there to have that depth multiplier, be it the paper's."""
+    """Return whether the name of a CIFAR ResNet contains a depth multiplier."""
     return depth_multiplier(model) is not None and "_d" in model

@@ -1,4 +1,4 @@
-"""What the paper measured, to stand beside what was measured here: shares and dB, None if nothing.
+"""The paper's own figures, to compare with ours: shares and dB, None if it has no such figure.
 
 `paper.json` holds the figures and their source. A class folder named after CIFAR-10 or
 CIFAR-100 is compared with the paper's figures for those.
@@ -18,14 +18,14 @@ STATIC = {"learned": "learned", "frozen": "different"}
 
 @cache
 def figures() -> dict[str, Any]:
-    """The whole file."""
+    """Read the whole file of figures."""
     path = Path(__file__).with_name("paper.json")
     loaded: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     return loaded
 
 
 def source() -> str:
-    """Where the figures are from, and how exact they are."""
+    """Return where the figures are from, and how exact they are."""
     return str(figures()["source"])
 
 
@@ -39,7 +39,7 @@ def clean(model: str, dataset: str, spatial: str, channel: str = "learned") -> f
         channel: The channel mixers.
 
     Returns:
-        None where the paper has no such figure.
+        The accuracy; None if the paper has no such figure.
     """
     variant = _variant(spatial, channel)
     if match := re.fullmatch(r"resnet(14|20|26|32|38)", model):
@@ -87,7 +87,7 @@ def smoothing(keep: int, eps: str) -> float | None:
     """Return the relative change of accuracy when 8 x 8 random filters are low-passed.
 
     Args:
-        keep: How many coefficients are kept, along each side.
+        keep: Number of coefficients that are kept along each side.
         eps: The epsilon as text, `0` for clean accuracy.
     """
     rows = figures()["smoothing"]
@@ -99,7 +99,7 @@ def smoothing(keep: int, eps: str) -> float | None:
 
 
 def psnr(dataset: str, depth: int, width: int, kernel: int, spatial: str) -> float | None:
-    """Return the PSNR of un-shuffled CIFAR-10 test images in dB; None where the paper has none.
+    """Return the PSNR of un-shuffled CIFAR-10 test images in dB; None if the paper has none.
 
     Args:
         dataset: A data set.

@@ -1,4 +1,4 @@
-"""How many seeds and images to plan, by what the records at hand vary and cost."""
+"""Recommend numbers of seeds and images, from the variances and costs of existing records."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from robustbench_mix.results.records import Run
 
 @dataclass(frozen=True)
 class Recommendation:
-    """A design for a network and an attack, and what it rests on.
+    """A design for a network and an attack, with the variances and costs behind it.
 
     Attributes:
         where: Data set, model, training, attack and epsilon.
         spread: Standard deviations of a difference from seed to seed, from image to image, and of
             the rest, as shares.
-        costs: Of a pair of twins, measured.
-        design: The cheapest that reaches the wanted width.
+        costs: Measured costs of a pair of twins.
+        design: The cheapest design that reaches the wanted width.
     """
 
     where: dict[str, str]
@@ -32,14 +32,15 @@ class Recommendation:
 
 
 def recommend(runs: list[Run], wanted: float) -> list[Recommendation]:
-    """Recommend a design for each network and attack that twins of two seeds have met.
+    """Recommend a design for each network and attack with twins of at least two seeds.
 
     Args:
         runs: All runs.
         wanted: Half-width of the 95 % interval of frozen minus learned, as a share.
 
     Returns:
-        One for each, with no more images than the largest evaluation on that data set had.
+        One recommendation for each, with at most as many images as the largest evaluation on that
+        data set.
     """
     most: dict[str, int] = {}
     for run in runs:
@@ -67,7 +68,7 @@ def _recommendation(pair: Pair, runs: list[Run], wanted: float, most: int) -> Re
 
 
 def _costs(pair: Pair, runs: list[Run]) -> Costs:
-    """What both twins took on average."""
+    """Return the mean costs of both twins together."""
     training = image = 0.0
     for kind in (FULL, CHANS):
         same = [run for run in runs if kind_of(run) == kind and _is_like(run, pair)]

@@ -19,7 +19,7 @@ COST = 0.01  # clean accuracy that smoothing may lose; the paper's loss is 0.3 p
 
 
 def more_robust(runs: list[Run], attack: str) -> Claim:
-    """Frozen networks are more robust than learned ones under this attack."""
+    """Test the claim that frozen networks are more robust than learned ones under an attack."""
     number, name = ATTACKS[attack]
     findings = []
     for pair in pairs(runs, FULL, CHANS):
@@ -40,7 +40,7 @@ def more_robust(runs: list[Run], attack: str) -> Claim:
 
 
 def smoothing_gains(runs: list[Run]) -> Claim:
-    """Low-passed random filters gain robustness."""
+    """Test the claim that low-passed random filters gain robustness."""
     claim = Claim(
         "4a", "Smoothing random filters gains robustness",
         "Low-passed random filters make a network more robust than random filters as drawn.",
@@ -51,7 +51,7 @@ def smoothing_gains(runs: list[Run]) -> Claim:
 
 
 def smoothing_is_free(runs: list[Run]) -> Claim:
-    """... at no clean cost."""
+    """Test the claim that low-passing random filters costs no clean accuracy."""
     claim = Claim(
         "4b", "Smoothing costs no clean accuracy",
         "Low-passing the random filters costs no clean accuracy.",
@@ -77,7 +77,7 @@ def _smoothing(runs: list[Run], *, clean: bool) -> list[Finding]:
 
 
 def _smoothing_gap(pair: Pair, mode: str, eps: str) -> float | None:
-    """The paper's relative change, as points of this network's accuracy; for FGSM alone."""
+    """Return the paper's relative change as a share of this network's accuracy, for FGSM only."""
     match = re.fullmatch(r"smoothed:(\d+)(:rescaled)?", mode)
     wanted = pair.header.protocol == "fgsm" or eps == "0"
     if not match or not wanted or not pair.header.model.startswith("convmixer"):

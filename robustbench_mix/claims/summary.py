@@ -1,11 +1,11 @@
-"""The answer so far: one sentence for each question, with its numbers and their date."""
+"""Summarise the answers so far: one sentence for each question, with its numbers and date."""
 
 from __future__ import annotations
 
 from robustbench_mix.claims.claim import Claim, Finding
 from robustbench_mix.results.records import Run
 
-# A question, and the claims that answer it: the first that has been measured on a data set.
+# Each question, with the claims that answer it; the first one with records on a data set counts.
 QUESTIONS = {
     "Are random spatial mixers enough?": ("1",),
     "Are they more robust?": ("3c", "3b", "3a"),
@@ -22,11 +22,11 @@ WORDS = {
 
 
 def sentences(claims: list[Claim], runs: list[Run]) -> list[str]:
-    """Return a sentence for each question; one says that nothing was measured where nothing was.
+    """Return a sentence for each question, also for one without measurements.
 
     Args:
         claims: All claims, with their verdicts.
-        runs: All runs, of which the last day counts.
+        runs: All runs; the date of the latest one is given.
     """
     date = max((run.date for run in runs), default="")
     answers = []
@@ -43,7 +43,7 @@ def _data(claims: list[Claim]) -> list[str]:
 
 
 def _answers(claims: list[Claim], data: str, numbers: tuple[str, ...]) -> list[str]:
-    """What the first of these claims with a finding says on a data set."""
+    """Return the answer on a data set by the first of these claims that has a finding."""
     for number in numbers:
         for claim in claims:
             main = [finding for finding in claim.findings if finding.is_main]

@@ -13,7 +13,7 @@ MARGIN = 2.0  # dB; the paper's own gaps are 0.3 to 2.2
 
 
 def nearly_as_well(decodings: list[Decoding]) -> Claim:
-    """PSNR of the frozen twin against the learned one, over seeds and images."""
+    """Test the claim that frozen networks un-shuffle nearly as well, in PSNR."""
     groups = twins.groups(decodings, "spatial", "seed")
     findings = []
     for key in sorted(groups, key=str):

@@ -1,4 +1,4 @@
-"""The claims of the paper against the records: each a statement, its test, and a verdict."""
+"""Test all claims of the paper on the records."""
 
 from __future__ import annotations
 
@@ -19,10 +19,15 @@ __all__ = ["Claim", "all_claims", "claims_of"]
 def all_claims(
     runs: list[Run], found: list[Decoding], plans: list[AnalysisPlan] | None = None
 ) -> list[Claim]:
-    """All of them, in the order of the paper, each on every data set that has records for it.
+    """Return all claims in the order of the paper, each on every data set that has its records.
 
-    A pure function of the records. A verdict before the seeds that `plans` have is called
-    interim. ResNets that name a depth multiplier are left to the claim on that.
+    This is a pure function of the records. ResNets that name a depth multiplier belong to claim 6
+    alone.
+
+    Args:
+        runs: All runs.
+        found: All un-shufflings.
+        plans: Analysis plans. A verdict on fewer seeds than planned is called interim.
     """
     named: dict[str, tuple[list[Run], list[Decoding]]] = {}
     for run in runs:
@@ -35,7 +40,7 @@ def all_claims(
     ] or [_claims([], [])]
     tested = []
     for versions in zip(*by_data, strict=True):
-        # Of one seed nothing can be said: it has a row only where no data set has more.
+        # One seed decides nothing: it has a row only if no data set has more.
         met = [claim for claim in versions if any(f.difference.seeds > 1 for f in claim.findings)]
         met = met or [claim for claim in versions if claim.findings][:1]
         tested += met or [replace(versions[0], data="")]
@@ -48,12 +53,12 @@ def margins() -> dict[str, float]:
 
 
 def claims_of(results: Path, runs: list[Run]) -> list[Claim]:
-    """All of them, from these runs and the un-shufflings under `results`."""
+    """Return all claims on these runs and the un-shufflings and plans under `results`."""
     return all_claims(runs, read_all(results), analysis_plan.read_all(results))
 
 
 def _with_plan(claim: Claim, plans: list[AnalysisPlan]) -> Claim:
-    """The claim, said to be interim where more seeds are planned for what it rests on."""
+    """Call the verdict interim if more seeds are planned for one of its comparisons."""
     missing = {}
     for finding in claim.findings:
         where, seeds = finding.where, finding.difference.seeds

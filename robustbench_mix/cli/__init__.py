@@ -27,7 +27,7 @@ __all__ = [
     "sweep",
 ]
 
-# Typer's base class of everything a wrong command line raises, in every version of it.
+# Typer's base class of all errors of a wrong command line, in every version.
 UsageError: type[Any] = typer.BadParameter.__base__ or typer.BadParameter
 
 INTERRUPTED = 130
@@ -36,10 +36,10 @@ INTERRUPTED = 130
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line and return the exit code.
 
-    0 done, 1 a check that failed, 2 wrong input in one line, 130 interrupted.
+    The code is 0 for success, 1 for a failed check, 2 for wrong input, 130 for an interruption.
     """
     given = sys.argv[1:] if arguments is None else arguments
-    if isinstance(sys.stdout, io.TextIOWrapper):  # paths may be what its encoding cannot say
+    if isinstance(sys.stdout, io.TextIOWrapper):  # its encoding may not contain a path's characters
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
         with warnings.catch_warnings():
@@ -54,7 +54,7 @@ def main(arguments: list[str] | None = None) -> int:
         if not is_out_of_memory(error):
             raise
         return _fail("out of memory; fewer --examples or a smaller --batch-size need less")
-    except OSError as error:  # what the system refuses, as a path that is too long
+    except OSError as error:  # the system refuses something, for example a path that is too long
         return _fail(f"{error.filename or 'system'}: {error.strerror or error}")
     except (typer.Abort, KeyboardInterrupt):
         code = INTERRUPTED
@@ -74,5 +74,5 @@ def _fail(message: str, *details: str) -> int:
 
 
 def entry() -> None:
-    """The console script."""
+    """Run the console script."""
     sys.exit(main())

@@ -1,6 +1,6 @@
-"""What the shell offers as the value of an option: names, found without importing torch.
+"""Complete the values of options in the shell: names, found without importing torch.
 
-Where nothing fits, the shell offers its own, which are files.
+If no name fits, the shell offers files.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ Complete = Callable[[str], list[str]]
 
 
 def one_of(words: Callable[[], Iterable[str]]) -> Complete:
-    """A completion of a single word."""
+    """Return a completion of a single word."""
     return lambda incomplete: [word for word in words() if word.startswith(incomplete)]
 
 
 def several(complete: Complete) -> Complete:
-    """The same for the last word of a list: `resnet14,resn`."""
+    """Return a completion of the last word of a list, as in `resnet14,resn`."""
 
     def of_last(incomplete: str) -> list[str]:
         before, comma, last = incomplete.rpartition(",")

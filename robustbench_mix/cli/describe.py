@@ -1,4 +1,4 @@
-"""The command that takes a network apart."""
+"""The command that describes a network."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def describe(
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Show a model's spatial and channel mixers, what was made separable, and what it costs.
+    """Show a model's spatial and channel mixers, its separable convolutions, and its costs.
 
     The model is shown as it would be trained: with its dense convolutions made separable. No
     weights are needed or downloaded.

@@ -78,7 +78,7 @@ def evaluate(
     exhaustive: Annotated[
         bool,
         typer.Option(
-            "--exhaustive", help="Run every attack at every epsilon to its end, without any saving."
+            "--exhaustive", help="Run every attack at every epsilon to its end; skip nothing."
         ),
     ] = False,
     randomised: Annotated[
@@ -143,7 +143,7 @@ def evaluate(
 
     with files.record_written_files() as changed:
         done = evaluate.evaluate(planned, results, fresh=fresh)
-    with progress.report_if_slow("bringing leaderboard and curves up to date"):
+    with progress.report_if_slow("updating leaderboard and curves"):
         written = [*changed & {done.path}, *plots.refresh(results)]
     rows = leaderboard.rows([done.run])
     found = render.evaluation_json(done.run, rows, done.path, written)

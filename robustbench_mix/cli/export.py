@@ -1,4 +1,4 @@
-"""The command that makes an entry for RobustBench of a run."""
+"""The command that writes an entry for RobustBench from a run."""
 
 from __future__ import annotations
 

@@ -175,7 +175,7 @@ def check(
 
 
 def _tell_github(commands: list[str], summary: str, *, aside: bool) -> None:
-    """Where GitHub's runner asks for it; `aside` keeps standard output for the JSON."""
+    """Report to GitHub if its runner asks for it; `aside` keeps standard output for the JSON."""
     if os.environ.get("GITHUB_ACTIONS") == "true":
         for line in commands:
             print(line, file=sys.stderr if aside else sys.stdout)

@@ -1,4 +1,4 @@
-"""Options that several commands share, and how their words are read."""
+"""Options that several commands share, and the parsers of their values."""
 
 from __future__ import annotations
 
@@ -22,7 +22,12 @@ logger = logging.getLogger(__name__)
 
 
 def number(kind: Callable[[str], Any], what: str) -> Callable[[Any], Any]:
-    """A parser that names the value it cannot read."""
+    """Return a parser whose error names the value that it cannot read.
+
+    Args:
+        kind: Converts a text to a number; raises ValueError.
+        what: Words for an allowed value, for the error.
+    """
 
     def parse(text: Any) -> Any:
         try:
@@ -164,7 +169,7 @@ Quiet = Annotated[bool, typer.Option("--quiet", help="Print only errors and fail
 
 
 def results_folder(text: Any) -> Path:
-    """The folder that is meant; of a URL, its mirror brought up to date."""
+    """Return the folder of a path, or the updated local copy of a URL."""
     return remote.local_folder(str(text))
 
 
@@ -184,9 +189,12 @@ Out = Annotated[
 
 
 def choose_folder(given: Path | None, quiet: bool, *inside: str) -> Path:
-    """The folder that was named, or what is `inside` the usual one, said if it is another.
+    """Return the named folder, or the default one; log if the default is not `results`.
 
-    `quiet` holds for all that is said from now on.
+    Args:
+        given: The folder that the user named; None takes the default.
+        quiet: Whether to show no messages from now on.
+        inside: Path from the default folder of results, as parts.
     """
     progress.set_quiet(quiet)
     if given is not None:
@@ -201,10 +209,12 @@ def choose_folder(given: Path | None, quiet: bool, *inside: str) -> Path:
 
 
 def load_torch(quiet: bool) -> None:
-    """Say that PyTorch is about to be imported, which takes seconds, unless it is there.
+    """Log that PyTorch will be imported, which takes seconds, unless it is imported already.
 
-    Commands check their words before, by making a plan of them. `quiet` holds for
-    all that is said from now on.
+    Commands call it after they have checked their words by making a plan.
+
+    Args:
+        quiet: Whether to show no messages from now on.
     """
     progress.set_quiet(quiet)
     if "torch" not in sys.modules:
@@ -212,9 +222,15 @@ def load_torch(quiet: bool) -> None:
 
 
 def print_answer(as_json: bool, quiet: bool, data: Any, show: Callable[[], None]) -> None:
-    """Print what a command found: as one JSON value, for people, or not at all.
+    """Print the result of a command: as one JSON value, for people, or not at all.
 
     JSON has no NaN and no infinity: they become null.
+
+    Args:
+        as_json: Whether to print JSON.
+        quiet: Whether to print nothing for people.
+        data: The result as plain values.
+        show: Prints the result for people.
     """
     if as_json:
         plain = json.loads(json.dumps(data), parse_constant=lambda _: None)
@@ -224,12 +240,12 @@ def print_answer(as_json: bool, quiet: bool, data: Any, show: Callable[[], None]
 
 
 def paths_json(paths: Iterable[Path]) -> dict[str, list[str]]:
-    """What a command wrote, as its JSON says it."""
+    """Return the files that a command wrote, for its JSON."""
     return {"paths": [remote.display_name(path) for path in paths]}
 
 
 def split_list(text: str, kind: Callable[[str], Any] = str) -> list[Any]:
-    """The values of an option that takes several: `3,5,7`."""
+    """Read an option with several values, as in `3,5,7`."""
     parts = [part.strip() for part in text.split(",")]
     try:
         return [kind(part) for part in parts]
@@ -239,21 +255,21 @@ def split_list(text: str, kind: Callable[[str], Any] = str) -> list[Any]:
 
 
 def eps_grid(text: str | None) -> list[str] | None:
-    """The epsilons of `--eps`, None where it is not given."""
+    """Return the epsilons of `--eps`, None if it is not given."""
     return None if text is None else split_list(text)
 
 
 def interface(
     input_size: int | None, mean: str | None, std: str | None, classes: int | None
 ) -> Interface | None:
-    """What the options change between data set and network, None if nothing."""
+    """Return the interface that the options of these names give, None if none is given."""
     means, stds = (None if text is None else tuple(split_list(text, float)) for text in (mean, std))
     given = Interface(input_size, means, stds, classes)
     return None if given == Interface() else given
 
 
 def require_folder(folder: Path) -> Path:
-    """The folder, if it is there; raises RbmixError otherwise."""
+    """Return the folder if it exists; raise RbmixError otherwise."""
     if not is_folder(folder):
         raise RbmixError(f"results folder {folder} does not exist")
     return folder

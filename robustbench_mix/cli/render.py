@@ -1,4 +1,4 @@
-"""What the commands print: tables for people, one JSON object for programs."""
+"""Print the results of commands: tables for people, one JSON object for programs."""
 
 from __future__ import annotations
 
@@ -26,7 +26,14 @@ if TYPE_CHECKING:  # it imports torch
 
 
 def evaluation(run: Run, rows: pd.DataFrame, path: Path, written: list[Path]) -> None:
-    """The curve, what it was measured on, and where everything is; the records at `path`."""
+    """Print the curve of a run, its images and cost, its flags, and the paths of its files.
+
+    Args:
+        run: The run.
+        rows: Its rows of the leaderboard.
+        path: The path of its records.
+        written: The files that were written.
+    """
     h = run.header
     table = Table(
         title=f"{_name(h.model, h.spatial, h.channel)} on {h.dataset} under {h.protocol} ({h.norm})"
@@ -77,7 +84,7 @@ def evaluation(run: Run, rows: pd.DataFrame, path: Path, written: list[Path]) ->
 def evaluation_json(
     run: Run, rows: pd.DataFrame, path: Path, written: list[Path]
 ) -> dict[str, Any]:
-    """The same as plain JSON values."""
+    """Return an evaluation as plain JSON values; arguments as for `evaluation`."""
     return {
         "rows": json.loads(rows.to_json(orient="records")),
         "time_seconds": run.time_seconds,
@@ -92,7 +99,7 @@ def evaluation_json(
 
 
 def passes_per_image(run: Run) -> dict[str, float]:
-    """Forward and gradient passes spent on attacking, over all images of the run."""
+    """Return the mean forward and gradient passes of the attack per image of the run."""
     spent = run.header.passes.values()
     return {
         "forward": sum(stage.forward for stage in spent) / run.header.n,
@@ -101,7 +108,7 @@ def passes_per_image(run: Run) -> dict[str, float]:
 
 
 def training(header: CheckpointHeader, path: Path) -> None:
-    """What a checkpoint holds."""
+    """Print a summary of a checkpoint and its path."""
     spec, recipe = header.spec, header.recipe
     assert spec is not None and recipe is not None  # it was trained here
     attacked = f" on PGD examples ({recipe.adversarial.eps})" if recipe.adversarial else ""
@@ -114,7 +121,7 @@ def training(header: CheckpointHeader, path: Path) -> None:
 
 
 def decodings(rows: list[dict[str, Any]], written: list[Path], read: list[Path]) -> None:
-    """How well each network un-shuffles."""
+    """Print how well each network un-shuffles."""
     table = Table(title="Un-shuffling: PSNR of test images, dB")
     columns = ("dataset", "depth", "width", "kernel", "reach", "spatial", "n")
     for column in (*columns, "PSNR", "95 % interval"):
@@ -127,7 +134,7 @@ def decodings(rows: list[dict[str, Any]], written: list[Path], read: list[Path])
 
 
 def claims(found: list[Claim], written: list[Path]) -> None:
-    """The verdicts."""
+    """Print the verdicts on the claims, and the files that were written."""
     table = Table(title="The claims of the paper")
     for column in ("claim", "data", "verdict", "where", "measured"):
         table.add_column(column)
@@ -138,27 +145,27 @@ def claims(found: list[Claim], written: list[Path]) -> None:
 
 
 def saved(written: Iterable[Path], read: Iterable[Path] = ()) -> None:
-    """Which files were written, and which records were there before."""
+    """Print which files were written, and which existing records were read."""
     lines(f"read {remote.display_name(path)}" for path in read)
     lines(f"wrote {remote.display_name(path)}" for path in written)
 
 
 def regenerated(written: list[Path]) -> None:
-    """Which files changed that follow from the records, if any did."""
+    """Print which derived files changed, if any."""
     saved(written)
     if not written:
         lines(["nothing has changed"])
 
 
 def lines(texts: Iterable[str]) -> None:
-    """Each text on a line of its own, however long."""
+    """Print each text on a line of its own, however long."""
     console = screen()
     for text in texts:
         console.print(one_line(text), soft_wrap=True)
 
 
 def verdicts(found: list[Verdict], written: list[Path]) -> None:
-    """What got worse since each baseline, and what else differs."""
+    """Print what got worse since each baseline, and other differences."""
     console = screen()
     for verdict in found:
         table = Table(title=one_line(str(verdict.path)))
@@ -180,7 +187,15 @@ def models(
     forms: str,
     registered: dict[str, str],
 ) -> None:
-    """The models with their trainable-parameter counts, and what else is taken."""
+    """Print the models with their numbers of trainable parameters, and the other model words.
+
+    Args:
+        summaries: A summary of each model, by name.
+        counts: The trainable parameters of each model's variants, by name.
+        grammar: The rules for further names.
+        forms: The forms of other model words.
+        registered: The packages that register models, by the model's name.
+    """
     table = Table(title="Trainable parameters for 32x32 colour images and 10 classes")
     table.add_column("model")
     for variant in ("full", "chans", "space"):
@@ -197,7 +212,7 @@ def models(
 
 
 def description(found: dict[str, Any]) -> None:
-    """The layers of a network, its separable convolutions, and what it comes to."""
+    """Print the layers of a network, its separable convolutions, and its costs."""
     images = " x ".join(str(length) for length in found["image"])
     name = _name(found["model"], found["spatial"], found["channel"])
     layers = Table(title=f"{name} for images of {images}, {found['classes']} classes")
@@ -237,7 +252,7 @@ def description(found: dict[str, Any]) -> None:
 
 
 def attacks(protocols: list[Any], registered: dict[str, str]) -> None:
-    """The shipped protocols, and the algorithms that packages register."""
+    """Print the shipped protocols, and the algorithms that packages register."""
     table = Table()
     for column in ("attack", "norm", "eps", "what it does"):
         table.add_column(column)
@@ -254,7 +269,7 @@ def _registered(kind: str, registered: dict[str, str]) -> None:
 
 
 def screen() -> Console:
-    """Standard output, on which a name is a name and no markup."""
+    """Return a console on standard output that takes no text for markup."""
     return Console(markup=False, emoji=False, highlight=False)
 
 
@@ -263,7 +278,7 @@ def _name(model: str, spatial: str, channel: str) -> str:
 
 
 def _broken_by(run: Run, eps: str) -> str:
-    """How many images each component was the first to break, up to this epsilon."""
+    """Say how many images each component was the first to break, up to this epsilon."""
     if eps == "0":
         return ""
     position = run.eps.index(eps)

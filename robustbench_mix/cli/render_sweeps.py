@@ -1,11 +1,10 @@
-"""What the commands print of sweeps: plans, ends, and how far they are."""
+"""Print the plans, the ends and the progress of sweeps."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
 
-from rich.markup import escape
 from rich.table import Table
 
 from robustbench_mix.claims.recommend import Recommendation
@@ -16,7 +15,15 @@ from robustbench_mix.sweeps.status import count_by_network, describe_running_and
 
 
 def plan(name: str, summary: str, rows: list[dict[str, Any]], at_once: int, seconds: float) -> None:
-    """What a sweep is going to do, and in how many seconds with so many tasks at once."""
+    """Print the plan of a sweep.
+
+    Args:
+        name: The name of the sweep.
+        summary: Its summary.
+        rows: A row for each network.
+        at_once: Number of tasks that run at once.
+        seconds: Estimated time with that many at once.
+    """
     table = Table(title=f"{name}: {summary}")
     for column in ("network", "trained", "attacked", "about"):
         table.add_column(column, justify="left" if column == "network" else "right")
@@ -36,7 +43,12 @@ def plan(name: str, summary: str, rows: list[dict[str, Any]], at_once: int, seco
 
 
 def design(found: list[Recommendation], wanted: float) -> None:
-    """Seeds and images for a wanted interval, if there are records to tell."""
+    """Print the seeds and images for a wanted interval, if there are records to tell.
+
+    Args:
+        found: The recommended designs.
+        wanted: Half-width of the interval, as a share.
+    """
     if not found:
         return
     table = Table(title=f"frozen minus learned to within {100 * wanted:g} points")
@@ -48,8 +60,8 @@ def design(found: list[Recommendation], wanted: float) -> None:
         if plan.half_width > wanted:
             words += f" give {100 * plan.half_width:.1f}"
         table.add_row(
-            escape(f"{where['model']}, {where['data']}, {where['trained on']}"),
-            escape(f"{where['attack']} {where['eps']}"),
+            f"{where['model']}, {where['data']}, {where['trained on']}",
+            f"{where['attack']} {where['eps']}",
             *(f"{100 * spread:.1f}" for spread in one.spread),
             words,
             format_duration(plan.seconds),
@@ -58,21 +70,21 @@ def design(found: list[Recommendation], wanted: float) -> None:
 
 
 def sweep(failures: list[str], written: list[Path]) -> None:
-    """How a sweep ended."""
+    """Print how a sweep ended."""
     saved(written)
     lines(f"failed: {failure}" for failure in failures)
 
 
 def status(sweeps: list[dict[str, Any]]) -> None:
-    """How far each sweep is."""
+    """Print the progress of each sweep."""
     console = screen()
     for sweep in sweeps:
-        table = Table(title=escape(f"{sweep['sweep']}: {sweep['runner']}, on {sweep['machine']}"))
+        table = Table(title=f"{sweep['sweep']}: {sweep['runner']}, on {sweep['machine']}")
         for column in ("network", *STATES, "left, about"):
             table.add_column(column, justify="left" if column == "network" else "right")
         for row in count_by_network(sweep):
             counts = (str(row[state]) for state in STATES)
-            table.add_row(escape(row["network"]), *counts, format_duration(row["seconds"]))
+            table.add_row(row["network"], *counts, format_duration(row["seconds"]))
         console.print(table)
         lines(
             [

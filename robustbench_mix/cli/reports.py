@@ -1,4 +1,4 @@
-"""The commands that list what there is, and that derive tables from the records."""
+"""The commands that list models and attacks, and that derive tables from the records."""
 
 from __future__ import annotations
 
@@ -74,27 +74,29 @@ def leaderboard(
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Regenerate leaderboard and curves from the records.
+    """Regenerate leaderboard, curves and the table of un-shufflings from the records.
 
-    With --beside it also writes beside.md and beside.csv: what others report for the same data
-    set, norm and epsilon, next to the AutoAttack runs here. That never enters the leaderboard.
+    With --beside it also writes beside.md and beside.csv: figures that others report for the same
+    data set, norm and epsilon, next to our AutoAttack runs. They never enter the leaderboard.
     """
     folder = require_folder(choose_folder(results, as_json or quiet))
     with progress.report_if_slow(f"reading the records in {remote.portable_name(folder)}"):
         from robustbench_mix.cli import render
-        from robustbench_mix.results import plots
+        from robustbench_mix.results import gallery, plots
         from robustbench_mix.results.leaderboard import stale, write
         from robustbench_mix.results.robustbench import side_by_side
         from robustbench_mix.storage import files
 
         tables = side_by_side.content(folder, beside) if beside else {}
-        changed = [*stale(folder), *files.files_that_differ(tables)] if check else []
+        changed = []
+        if check:
+            changed = [*stale(folder), *gallery.stale(folder), *files.files_that_differ(tables)]
     if check:
         _tell_stale(changed, folder, "leaderboard", as_json, quiet)
         return
     with progress.report_if_slow("drawing the curves"):
         drawn = plots.write(folder)
-        written = [*write(folder), *drawn, *files.write_if_changed(tables)]
+        written = [*write(folder), *gallery.write(folder), *drawn, *files.write_if_changed(tables)]
     print_answer(as_json, quiet, paths_json(written), lambda: render.regenerated(written))
 
 
@@ -126,7 +128,7 @@ def claims(
     if check:
         _tell_stale(stale, folder, "claims", as_json, quiet)
         return
-    with progress.report_if_slow("drawing what explains them"):
+    with progress.report_if_slow("drawing the explanations"):
         written = [*looked, *page.write(folder, found, why, answers, plans)]
         written += page.write_figures(folder, figures.figures(found, runs))
     print_answer(
@@ -147,7 +149,7 @@ def report(results: Results = None, as_json: AsJson = False, quiet: Quiet = Fals
 
 
 def _tell_stale(stale: list[Path], results: Path, command: str, as_json: bool, quiet: bool) -> None:
-    """Say which files do not match the records, and exit 1 if any."""
+    """Print which files do not match the records, and exit with 1 if there is one."""
     from robustbench_mix.cli import render
 
     place = remote.portable_name(results)

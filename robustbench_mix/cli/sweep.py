@@ -90,7 +90,7 @@ def unshuffle(
         paths = unshuffling_run.unshuffle(planned, results)
     rows = gallery.rows(paths)
     read = [path for path in paths if path not in changed]
-    with progress.report_if_slow("drawing what was decoded"):
+    with progress.report_if_slow("drawing the decoded images"):
         written = [*(path for path in paths if path in changed), *gallery.write(results)]
     print_answer(
         as_json, quiet, {"rows": rows, **paths_json(written)},
@@ -139,7 +139,7 @@ def sweep(
         typer.Option(
             parser=whole,
             help="Number of tasks at once. They share the cores and the GPUs. By default one; on "
-            "several GPUs one for each; on a Ray cluster as many as it has room for.",
+            "several GPUs one for each; on a Ray cluster as many as fit.",
         ),
     ] = None,
     runner: Annotated[
@@ -159,13 +159,13 @@ def sweep(
         bool,
         typer.Option(
             "--plan",
-            help="Only show what there is to do and its time, and write the analysis plan.",
+            help="Only show the tasks and their estimated time, and write the analysis plan.",
         ),
     ] = False,
     half_width: Annotated[
         float,
         typer.Option(
-            parser=real, help="With --plan: half-width of the interval to plan for, in points."
+            parser=real, help="With --plan: half-width of the planned interval, in points."
         ),
     ] = 1.5,
     out: Out = None,
@@ -174,7 +174,10 @@ def sweep(
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Train and attack a whole grid; a second call does only what is missing."""
+    """Train and attack a grid of networks.
+
+    A second call runs only the missing tasks.
+    """
     from robustbench_mix.sweeps import definition
     from robustbench_mix.sweeps.cell_plans import plan_sweep
 
@@ -222,8 +225,8 @@ def sweep(
             results, analysis_plan.make(wanted.name, planned_sets(planned), verdicts.margins())
         )
     else:
-        results_folder(remote.portable_name(results))  # what other machines wrote
-        with progress.report_if_slow("bringing leaderboard, curves and pictures up to date"):
+        results_folder(remote.portable_name(results))  # fetch what other machines wrote
+        with progress.report_if_slow("updating leaderboard, curves and pictures"):
             written = plots.refresh(results) if any(p.attack for p in tasks) else []
             written += gallery.write(results) if wanted.unshuffling_cells else []
     print_answer(

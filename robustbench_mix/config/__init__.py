@@ -1,1 +1,1 @@
-"""The settings that users give: frozen, checked when they are made, without torch."""
+"""The settings that users give: frozen, checked on creation, and free of torch."""

@@ -1,4 +1,4 @@
-"""Frozen dataclasses as plain JSON values, and the hashes that name files."""
+"""Turn frozen dataclasses into plain JSON values, and hash values for file names."""
 
 from __future__ import annotations
 

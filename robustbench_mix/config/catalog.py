@@ -1,7 +1,7 @@
-"""The names that users write of models, data sets, attacks and devices, and what they may be.
+"""The names of models, data sets, attacks and devices that users may write.
 
-Known without importing what they name: a wrong word is answered at once. What a library alone
-knows, as the networks of timm, is asked of it when it is imported.
+They are checked without importing what they name, so that a wrong word is refused at once. Names
+that only a library knows, for example the networks of timm, are checked when it is imported.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ BACKENDS = ("reference", "fast")
 
 
 class Algorithm(NamedTuple):
-    """Where the stages of an attack are made: `module:function` for each engine.
+    """The functions that make the stages of an attack: `module:function` for each engine.
 
     Args:
         fast: The function for the fast engine, '' if the attack does not run there.
@@ -60,7 +60,7 @@ class Algorithm(NamedTuple):
 
 
 def on_both(function: str) -> Algorithm:
-    """Return an algorithm that one function makes for both engines."""
+    """Return an algorithm whose stages one function makes for both engines."""
     return Algorithm(function, function)
 
 
@@ -80,7 +80,7 @@ ALGORITHMS = {
 
 
 class Architecture(NamedTuple):
-    """The name of one of rbmix's own networks taken apart: `resnet14_w4`, `convmixer64_6_k7`.
+    """The parts of the name of one of rbmix's own networks, as `resnet14_w4`, `convmixer64_6_k7`.
 
     `second` is the number behind the first underscore, `options` its suffixes by their letter.
     """
@@ -92,7 +92,7 @@ class Architecture(NamedTuple):
 
 
 def architecture(name: str) -> Architecture:
-    """Take the name apart; raises RbmixError, with the nearest known one, for anything else."""
+    """Split a name into its parts; raise RbmixError, with the nearest known name, if it is none."""
     match = re.fullmatch(r"(resnet|convmixer)(\d{1,4})(?:_(\d{1,3}))?((?:_[wdkp]\d{1,3})*)", name)
     if not match:
         raise unknown(
@@ -115,7 +115,7 @@ def architecture(name: str) -> Architecture:
 
 
 def is_architecture(name: str) -> bool:
-    """Whether `architecture` takes it."""
+    """Return whether a name is one that `architecture` accepts."""
     try:
         architecture(name)
     except RbmixError:
@@ -124,20 +124,20 @@ def is_architecture(name: str) -> bool:
 
 
 def is_code(word: str) -> bool:
-    """Whether a model word says which code is to be imported."""
+    """Return whether a model word names code to import."""
     prefix, colon, _ = word.partition(":")
     return bool(colon) and (prefix == "python" or prefix not in SOURCES)
 
 
 def is_builtin(word: str) -> bool:
-    """Whether a model word is a name from `rbmix models` that no other package gives."""
+    """Return whether a model word is a name from `rbmix models` that no other package registers."""
     return ":" not in word and (
         is_architecture(word) or word not in plugins.registering_packages("model")
     )
 
 
 def comes_with_weights(word: str) -> bool:
-    """Whether a network of this word is ready unless a variant is asked for."""
+    """Return whether a network of this word has weights and needs training only as a variant."""
     prefix, colon, _ = word.partition(":")
     if not colon:
         return not is_builtin(word)
@@ -145,7 +145,7 @@ def comes_with_weights(word: str) -> bool:
 
 
 def check_model(word: str) -> None:
-    """Raise RbmixError for a model word that names nothing, as far as no import is needed."""
+    """Raise RbmixError for a model word that names nothing, as far as is known without import."""
     prefix, colon, rest = word.partition(":")
     if is_builtin(word):
         architecture(word)
@@ -163,13 +163,13 @@ def check_repository(name: str) -> None:
 
 
 def check_code(path: str) -> None:
-    """Raise RbmixError unless `path` is `package.module:callable` of a package that is there."""
+    """Raise RbmixError unless `path` is `package.module:callable` of an installed package."""
     module, _, attribute = path.partition(":")
     if not (module and attribute):
         raise RbmixError(f"model {path!r} is not of the form package.module:callable")
     package = module.partition(".")[0]
     found = True
-    with suppress(ValueError, ImportError):  # a module that does not tell: importing it will
+    with suppress(ValueError, ImportError):  # the spec cannot be read: the import will tell
         found = bool(PathFinder.find_spec(package, [str(Path.cwd())])) or bool(
             importlib.util.find_spec(package)
         )
@@ -189,10 +189,10 @@ def check_dataset(name: str) -> None:
 
 
 def dataset_name(word: str) -> str:
-    """The name of a data set in records: its own, or that of its folder.
+    """Return the name of a data set in records: its own, or that of its folder.
 
-    A folder named like one of `DATASETS` gets `-folder` appended, so that its results never pass
-    for theirs.
+    A folder named like one of `DATASETS` gets the suffix `-folder`, so that its results are never
+    confused with theirs.
     """
     if word in DATASETS:
         return word
@@ -201,7 +201,7 @@ def dataset_name(word: str) -> str:
 
 
 def check_algorithm(name: str) -> None:
-    """Raise RbmixError unless exactly one algorithm has this name; foolbox knows its own."""
+    """Raise RbmixError unless exactly one algorithm has this name; foolbox checks its own names."""
     if name.startswith(FOOLBOX):
         return
     plugins.check_not_taken("algorithm", name, ALGORITHMS)
@@ -211,12 +211,12 @@ def check_algorithm(name: str) -> None:
 
 
 def has_fast(algorithm: str) -> bool:
-    """Whether the fast engine runs this algorithm."""
+    """Return whether the fast engine runs this algorithm."""
     return bool(ALGORITHMS.get(algorithm, Algorithm()).fast)
 
 
 def has_reference(algorithm: str) -> bool:
-    """Whether the reference engine runs this algorithm; those of others it always does."""
+    """Return whether the reference engine runs this algorithm; it runs all of other packages."""
     return algorithm not in ALGORITHMS or bool(ALGORITHMS[algorithm].reference)
 
 
@@ -239,9 +239,16 @@ def check_reference(algorithm: str) -> None:
 def backend_of(
     algorithm: str, backend: str | None, *, exhaustive: bool = False, randomised: bool = False
 ) -> str:
-    """The backend that runs an algorithm: `fast` where there is one, unless another is asked for.
+    """Return the backend that runs an algorithm.
 
-    Raises RbmixError for an unknown algorithm, and for wishes that do not go together.
+    Args:
+        algorithm: The name of the algorithm.
+        backend: `fast` or `reference`; None takes `fast` if the algorithm has it.
+        exhaustive: Whether the run skips nothing, which needs the fast backend.
+        randomised: Whether the network draws random numbers, which needs the reference backend.
+
+    Raises:
+        RbmixError: The algorithm is unknown, or the arguments contradict each other.
     """
     check_algorithm(algorithm)
     if backend is not None and backend not in BACKENDS:
@@ -265,7 +272,7 @@ def backend_of(
 
 
 def check_device(name: str) -> None:
-    """Raise RbmixError for a word that is no device anywhere, as `tpu`."""
+    """Raise RbmixError for a word that is not a device on any machine, for example `tpu`."""
     kind, _, number = name.partition(":")
     if kind not in DEVICES or (number and not number.isdecimal()):
         raise unknown("device", name, DEVICES)

@@ -1,4 +1,4 @@
-"""The words of commands that are no plan of an evaluation, checked before torch is imported."""
+"""Check the words of commands that need no evaluation plan, before torch is imported."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from robustbench_mix.errors import RbmixError, unknown
 
 
 def check_runner(name: str, workers: int | None, address: str | None) -> None:
-    """Raise RbmixError for a runner that does not exist, or options that it does not take."""
+    """Raise RbmixError for an unknown runner, or options that it does not accept."""
     if name not in RUNNERS:
         raise unknown("runner", name, RUNNERS)
     if workers is not None and workers < 1:
@@ -26,7 +26,7 @@ BENCHMARKS = (
 def benchmark(
     *, dataset: str, examples: int, parts: list[str] | None, precision: str, device: str
 ) -> None:
-    """Raise RbmixError for what is wrong with these words of `rbmix bench`."""
+    """Raise RbmixError for a wrong word of `rbmix bench`."""
     if examples < 1:
         raise RbmixError(f"number of examples {examples} must be at least 1")
     for part in parts or []:

@@ -32,7 +32,7 @@ def parse_eps(text: str, norm: str) -> Eps:
     """Read one epsilon: `8/255`, `0.5/255` or `0.03`.
 
     Raises:
-        RbmixError: It is not a positive number, or above 1 for l-infinity.
+        RbmixError: It is not a positive number, or it is above 1 for l-infinity.
     """
     shape = r"(?:[0-9]{1,12}(?:\.[0-9]{1,12})?|\.[0-9]{1,12})"
     if not re.fullmatch(rf"{shape}(?:/{shape})?", text):

@@ -6,13 +6,13 @@ from robustbench_mix.errors import RbmixError
 from robustbench_mix.storage.validation import MAX_NAME, is_name
 
 MAX_SEED = 2**32 - 1
-MAX_SIZE = 1024  # pixels that images are resized to at most
-MAX_EPS = 1000  # epsilons of a grid
+MAX_SIZE = 1024  # largest size in pixels to which images are resized
+MAX_EPS = 1000  # largest number of epsilons of a grid
 MAX_EXAMPLES = 10**8
 MAX_BATCH_SIZE = 10**6
 MAX_EPOCHS = 10**5
-MAX_TASKS = 100_000  # of a sweep: networks times attacks
-# The numbers of an un-shuffler, as in the names of models.
+MAX_TASKS = 100_000  # largest number of tasks of a sweep: networks times attacks
+# Largest numbers of an un-shuffler, as in the names of models.
 MAX_UNSHUFFLER = {"width": 9999, "depth": 999, "kernel": 999, "patch": 999}
 
 
@@ -27,12 +27,12 @@ def check_name(kind: str, text: str) -> str:
     """Return a name that will be printed and written into files.
 
     Args:
-        kind: What it is the name of, for the message.
+        kind: The kind of thing that it names, for the message.
         text: The name.
 
     Raises:
-        RbmixError: It is empty, too long, or contains control characters, line ends or what UTF-8
-            cannot encode.
+        RbmixError: It is empty, too long, or contains control characters, line ends or characters
+            that UTF-8 cannot encode.
     """
     if not is_name(text):
         raise RbmixError(f"{kind} {text!r} is not 1 to {MAX_NAME} printable characters")

@@ -16,11 +16,11 @@ CHANNEL = ("learned", "frozen")
 
 @dataclass(frozen=True)
 class Spatial:
-    """How the spatial mixers are set.
+    """The setting of the spatial mixers.
 
     Args:
         mode: The first word of `--spatial`.
-        keep: For `smoothed`, how many rows and columns of DCT coefficients are kept.
+        keep: For `smoothed`, the number of rows and of columns of DCT coefficients that are kept.
         rescaled: For `smoothed`, whether filters keep their norm.
     """
 

@@ -1,4 +1,4 @@
-"""Attack protocols: what `--attack NAME` means, read from TOML.
+"""Attack protocols, which `--attack NAME` selects, read from TOML.
 
 A protocol names an algorithm, a norm, an epsilon grid per data set, and the options that
 the algorithm takes. The files ship with the package; a path works as well.
@@ -30,8 +30,8 @@ class Protocol:
         summary: One line for `rbmix attacks`. It does not change the hash.
         algorithm: The algorithm, as `"pgd"`, `"autoattack"` or `"foolbox:LinfDeepFoolAttack"`.
         norm: Norm of the radii: `"linf"` or `"l2"`.
-        eps: The radii in pixel units, in ascending order. They may be empty where `evaluate` is
-            given `eps`.
+        eps: The radii in pixel units, in ascending order. They may be empty if `evaluate` gets
+            `eps`.
         options: Options of the algorithm, for example `{"steps": 40}`.
     """
 
@@ -43,7 +43,7 @@ class Protocol:
     options: dict[str, Any] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, Any]:
-        """Everything that decides the outcome, and the name."""
+        """Return everything that decides the outcome, and the name, as plain JSON values."""
         return {
             "name": self.name,
             "algorithm": self.algorithm,
@@ -59,24 +59,31 @@ class Protocol:
 
 
 def folder() -> Path:
-    """Where the shipped protocols are: in the installed package, else in the checkout."""
+    """Return the folder of the shipped protocols: in the installed package, else the checkout."""
     package = Path(__file__).resolve().parents[1]
     installed = package / "attack_specs"
     return installed if installed.is_dir() else package.parent / "attacks"
 
 
 def names() -> list[str]:
-    """The shipped protocols, sorted."""
+    """Return the names of the shipped protocols, sorted."""
     return sorted(path.stem for path in folder().glob("*.toml"))
 
 
 def load(
     name: str, dataset: str, *, eps: list[str] | None = None, norm: str | None = None
 ) -> Protocol:
-    """Read a protocol by name or path; `eps` and `norm` override what it says.
+    """Read a protocol by name or path.
 
-    Raises RbmixError for an unknown name, a file that is missing or malformed, and for
-    epsilons or norms that are not allowed.
+    Args:
+        name: The name of a shipped protocol, or the path of a TOML file.
+        dataset: The name of the data set, which may have its own grid.
+        eps: Epsilons instead of the protocol's.
+        norm: The norm instead of the protocol's; it needs `eps`.
+
+    Raises:
+        RbmixError: The name is unknown, the file is missing or malformed, or an epsilon or the
+            norm is not allowed.
     """
     is_path = name.endswith(".toml") or "/" in name
     path = parse_path(name) if is_path else folder() / f"{name}.toml"
@@ -96,7 +103,19 @@ def parse(
     norm: str | None = None,
     source: str = "protocol",
 ) -> Protocol:
-    """Check a protocol's TOML table and choose the grid for `dataset`."""
+    """Check a protocol's TOML table and choose the grid for `dataset`.
+
+    Args:
+        raw: The content of the file.
+        name: The name of the protocol.
+        dataset: The name of the data set, which may have its own grid.
+        eps: Epsilons instead of the protocol's.
+        norm: The norm instead of the protocol's; it needs `eps`.
+        source: Words for the file, for messages.
+
+    Raises:
+        RbmixError: A field or value is not allowed.
+    """
     odd = sorted(raw.keys() - FIELDS)
     if odd:
         raise RbmixError(f"{source}: unknown field {odd[0]!r} (allowed: {', '.join(FIELDS)})")
@@ -125,7 +144,7 @@ def parse(
 def changed(
     protocol: Protocol, *, eps: list[str] | None = None, norm: str | None = None
 ) -> Protocol:
-    """The protocol with another grid or norm; raises RbmixError as `load` does."""
+    """Return the protocol with another grid or norm; raise RbmixError as `load` does."""
     norm = norm or protocol.norm
     if norm not in NORMS:
         raise unknown("norm", norm, NORMS)
@@ -137,8 +156,8 @@ def changed(
     return protocol
 
 
-# What AutoAttack's `rand` version changes (Croce & Hein, arXiv 2003.01690), and PGD likewise:
-# gradients are means over so many passes.
+# The changes of AutoAttack's `rand` version (Croce & Hein, arXiv 2003.01690), and the same for PGD:
+# gradients are means over several passes.
 EOT = 20
 RANDOMISED: dict[str, dict[str, Any]] = {
     "autoattack": {"components": ["apgd-ce", "apgd-dlr"], "eot": EOT},
@@ -148,6 +167,6 @@ RANDOMISED: dict[str, dict[str, Any]] = {
 
 
 def randomised(protocol: Protocol) -> Protocol:
-    """The protocol for networks that draw random numbers; what it says itself stays."""
+    """Return the protocol for networks that draw random numbers; its own options stay."""
     changes = RANDOMISED.get(protocol.algorithm, {})
     return replace(protocol, options={**changes, **protocol.options})

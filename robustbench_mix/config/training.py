@@ -24,19 +24,21 @@ def check_rate(rate: float) -> None:
 
 
 def check_precision(name: str) -> None:
-    """Raise RbmixError unless it is one of `PRECISIONS`."""
+    """Raise RbmixError unless a precision is one of `PRECISIONS`."""
     if name not in PRECISIONS:
         raise unknown("precision", name, PRECISIONS)
 
 
 @dataclass(frozen=True)
 class Adversarial:
-    """Training on PGD examples instead of the images (Madry et al., arXiv 1706.06083).
+    """Training on PGD examples instead of the images.
 
     Args:
         eps: The l-infinity radius, as text.
         steps: Number of PGD steps.
         step_size: Size of a step, as a share of `eps`.
+
+    Source: Madry et al., arXiv 1706.06083.
     """
 
     eps: str
@@ -49,7 +51,7 @@ class Adversarial:
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a network is trained; the same for every variant of it.
+    """The settings of a training; the same for every variant of a network.
 
     Args:
         epochs: Number of epochs.
@@ -108,10 +110,10 @@ CONVMIXER = Recipe(
 
 
 def recipe_for(model: str, dataset: str) -> Recipe:
-    """The recipe of a model word on a data set.
+    """Return the recipe of a model word on a data set.
 
-    ConvMixer's is for every architecture with `mixer` in its name, the ResNets' for all others.
-    Digits are small, few, and change their meaning when mirrored.
+    Architectures with `mixer` in their names get ConvMixer's recipe, all others that of the
+    ResNets. Digits get other numbers: they are small and few, and must not be mirrored.
     """
     name = model.rpartition(":")[2]
     recipe = CONVMIXER if "mixer" in name.lower() else RESNET

@@ -88,7 +88,7 @@ class Dataset:
         values = torch.arange(256, dtype=torch.float64) / self.train.grey_levels
         means, stds = [], []
         for channel in range(self.channels):
-            # A few images at a time: counting takes eight bytes a pixel.
+            # A few images at a time, because counting takes eight bytes per pixel.
             parts = torch.split(self.train.images[:, channel], 1000)
             counts = torch.stack([torch.bincount(p.flatten(), minlength=256) for p in parts]).sum(0)
             share = counts.double() / counts.sum()

@@ -25,8 +25,8 @@ from robustbench_mix.storage.locks import exclusive_lock
 from robustbench_mix.storage.paths import cache_folder, is_folder
 
 SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".ppm", ".webp")
-FORMATS = ("BMP", "JPEG", "PNG", "PPM", "WEBP")  # by content: no other decoder is started
-MAX_PIXELS = 2**24  # of one image
+FORMATS = ("BMP", "JPEG", "PNG", "PPM", "WEBP")  # by content; other decoders never run
+MAX_PIXELS = 2**24  # largest number of pixels of one image
 
 
 def load_folder(path: Path) -> Dataset:

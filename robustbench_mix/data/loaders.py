@@ -17,7 +17,7 @@ from robustbench_mix.runtime.progress import report_if_slow
 from robustbench_mix.storage.locks import exclusive_lock
 from robustbench_mix.storage.paths import cache_folder, parse_path
 
-# Known before anything is downloaded.
+# The shapes, which are known before a download.
 SHAPES = {
     "digits": Shape(1, 8, 10),
     "cifar10": Shape(3, 32, 10),
@@ -34,8 +34,8 @@ def load(name: str) -> Dataset:
     """Load a data set by name (`catalog.DATASETS`) or from a class folder by path.
 
     Raises:
-        RbmixError: The name is unknown, the folder is missing or no class folder, or CIFAR is
-            neither on disk nor can be downloaded.
+        RbmixError: The name is unknown, the folder is missing or not a class folder, or CIFAR is
+            not on disk and cannot be downloaded.
     """
     check_dataset(name)
     with report_if_slow(f"reading data set {name}"):

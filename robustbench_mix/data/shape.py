@@ -41,7 +41,7 @@ def shape_of(dataset: Dataset) -> Shape:
 
 
 def scaled_sides(height: int, width: int, size: int) -> tuple[int, int]:
-    """Return height and width scaled so that the shorter side has `size` pixels."""
+    """Return height and width, in pixels, scaled so that the shorter side has `size` pixels."""
     shorter = min(height, width)
     return round(height * size / shorter), round(width * size / shorter)
 

@@ -1,8 +1,8 @@
-"""A compiled copy of a network for forward passes, where there are many of them on a CPU.
+"""Compile a copy of a network for runs of many forward passes on a CPU.
 
 Attacks that need no gradient ask thousands of times for logits alone. PyTorch's compiler then
 gains a third of the time in float32 and almost half in bfloat16. It takes about as long as some
-thousand images do, so only long runs use it. Anything that goes wrong means the network itself.
+thousand images do, so only long runs use it. If anything goes wrong, the network itself is used.
 """
 
 from __future__ import annotations
@@ -37,9 +37,9 @@ Compile = Callable[[nn.Module, Tensor], Program]
 
 
 class Chunked(nn.Module):
-    """`net` (B, C, H, W) -> (B, classes), through `program` in chunks of the size it takes.
+    """Map images (B, C, H, W) to logits (B, classes) by `program`, in chunks of its fixed size.
 
-    A rest of at least half a chunk is filled up; a smaller one goes through the network.
+    A rest of at least half a chunk is padded; a smaller one goes through `net`.
     """
 
     def __init__(self, net: nn.Module, program: Program, chunk: Tensor) -> None:
@@ -69,9 +69,9 @@ class ForwardOnly:
     Args:
         model: The model that attacks search, on a CPU.
         x: A few images, (B, C, H, W), of the network's dtype.
-        images: How many images the whole run has, also where this process attacks a part of
-            them: the outcome is not to depend on the parts.
-        compile_: What compiles, for tests.
+        images: Number of images of the whole run, even if this process attacks only a part of
+            them: the outcome must not depend on the parts.
+        compile_: The compiling function; tests replace it.
     """
 
     def __init__(
@@ -82,7 +82,7 @@ class ForwardOnly:
 
     @contextmanager
     def lend(self, passes: Count) -> Iterator[None]:
-        """Search on the compiled copy within the block if so many passes an image are worth it."""
+        """Use the compiled copy within the block if so many passes per image are worth it."""
         net = self.model.net
         if not passes.gradient and self._is_worth(passes.forward) and self._compiled is not None:
             self.model.net = self._compiled
@@ -96,7 +96,7 @@ class ForwardOnly:
 
     @cached_property
     def _flops(self) -> float:
-        """About the multiplications and additions of one image; 0 where nothing can be compiled."""
+        """Estimate the floating-point operations of one image; 0 if nothing can be compiled."""
         if self.x.device.type != "cpu" or shutil.which("g++") is None:
             return 0.0
         _, channels, size, _ = self.x.shape
@@ -113,17 +113,17 @@ class ForwardOnly:
 
 
 def tolerance_of(model: CountedModel) -> float:
-    """Return how far logits may be from those of the network, as a share of the largest."""
+    """Return how far logits may differ from those of the network, as a share of the largest."""
     return EXACT_TOLERANCE if model.judge is None else COARSE_TOLERANCE
 
 
 def compile_model(net: nn.Module, x: Tensor, tolerance: float, compile_: Compile) -> Chunked | None:
-    """`net` with a compiled program, None if that fails or its logits differ.
+    """Return `net` with a compiled program, or None if that fails or its logits differ.
 
     Args:
         net: The network, (B, C, H, W) -> (B, classes), in eval mode.
         x: A few images.
-        tolerance: Largest difference of logits, as a share of the largest.
+        tolerance: Largest allowed difference of logits, as a share of the largest logit.
         compile_: Makes the program from a copy of the network and a chunk of images.
     """
     repeats = -(-CHUNK // len(x))
@@ -133,7 +133,7 @@ def compile_model(net: nn.Module, x: Tensor, tolerance: float, compile_: Compile
     try:
         with torch.no_grad():
             made = Chunked(net, compile_(copy.deepcopy(unpacked(net)), chunk), chunk)
-            # Not on the images alone that it was made with, nor at its own size alone.
+            # Check on other images than those it was compiled with, and at other batch sizes.
             for batch in (chunk, fresh, fresh.flip(0)[: CHUNK - 1], fresh[:2]):
                 if not nearly_equal(net(batch), made(batch), tolerance):
                     return None
@@ -161,7 +161,7 @@ def compile_ahead(net: nn.Module, chunk: Tensor) -> Program:
 
 @contextmanager
 def _quiet_compiler() -> Iterator[None]:
-    """Hold back what the compiler logs, which no user can change."""
+    """Silence the compiler's log, which no user can act on."""
     logger = logging.getLogger("torch")
     before = logger.level
     logger.setLevel(logging.CRITICAL)

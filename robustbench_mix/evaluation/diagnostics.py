@@ -1,6 +1,6 @@
-"""What can make a robustness number wrong, measured on a few images of the evaluation.
+"""Measure on a few images what can make a robustness number wrong.
 
-Measured here, judged in `flags`. The failures are the classics of Carlini et al. (On
+Measured here, judged in `results/flags.py`. The failures are the classics of Carlini et al. (On
 Evaluating Adversarial Robustness, arXiv 1902.06705), Athalye et al. (Obfuscated Gradients,
 arXiv 1802.00420) and Tramer et al. (On Adaptive Attacks, arXiv 2002.08347). All of it costs
 a few hundred passes of `SAMPLE` images.
@@ -31,9 +31,9 @@ from robustbench_mix.evaluation.measures import margins_and_gradients
 from robustbench_mix.results.headers import Diagnostics
 from robustbench_mix.runtime.threads import tune_threads
 
-SAMPLE = 64  # images that are looked at
-PASSES = 4  # that must agree
-ALONE = 8  # of them, passed one at a time
+SAMPLE = 64  # number of images to look at
+PASSES = 4  # number of passes that must agree
+ALONE = 8  # number of images that are also passed one at a time
 STEPS, STEP_SIZE = 20, 0.125
 APGD_STEPS = 100
 TRAVEL = 2.5  # all steps together, in radii: enough to cross the ball (arXiv 1706.06083)
@@ -46,14 +46,22 @@ IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 
 
 def of_network(net: nn.Module, x: Tensor, y: Tensor, mean: Tensor, std: Tensor) -> Diagnostics:
-    """How a network behaves on images before anybody attacks it.
+    """Measure how a network behaves on images before any attack.
 
-    x (B, C, H, W) in [0, 1], y (B,), `mean` and `std` (C,) of the training pixels; the
-    network in eval mode. Shares of images, or distances as shares of the spread of an image's
-    logits; 1 or 0 for what is or is not so. `slope` is the median of how much of the fall of
-    the margin that the gradient promises one tiny step away really happens, None where
-    there is no gradient to ask. Raises RbmixError as `CountedModel` does, and for a network
-    through which no gradient flows.
+    Args:
+        net: The network in eval mode, pixels (B, C, H, W) in [0, 1] to logits.
+        x: Images, (B, C, H, W) in [0, 1].
+        y: Their labels, (B,) int64.
+        mean: Mean of the training pixels, (C,).
+        std: Standard deviation of the training pixels, (C,).
+
+    Returns:
+        Shares of images, or distances as shares of the spread of an image's logits; 1 or 0 for
+        yes or no. `slope` compares how far the margin falls one tiny step away with how far the
+        gradient predicts: the median of that ratio, None if no image has a gradient.
+
+    Raises:
+        RbmixError: As `CountedModel` does, and for a network through which no gradient flows.
     """
     model = CountedModel(net)
     # A few passes of the images, in other orders and scales, and two gradients.
@@ -65,7 +73,7 @@ def of_network(net: nn.Module, x: Tensor, y: Tensor, mean: Tensor, std: Tensor) 
 def _of_network(
     model: CountedModel, x: Tensor, y: Tensor, mean: Tensor, std: Tensor
 ) -> Diagnostics:
-    """The same, of a model whose passes are shown."""
+    """Do the work of `of_network` on a model whose passes are shown."""
     net = model.net
     before = [tensor.clone() for tensor in net.state_dict().values()]
     with torch.no_grad():
@@ -99,9 +107,15 @@ def _of_network(
 
 @torch.no_grad()
 def of_passes(model: CountedModel, x: Tensor, first: Tensor | None = None) -> float:
-    """The largest difference between passes of the same images, in spreads of the logits.
+    """Return the largest difference between passes of the same images.
 
-    `first` are the logits of a pass that was made before.
+    Args:
+        model: The model.
+        x: Images, (B, C, H, W).
+        first: Logits of an earlier pass, (B, classes); None makes that pass here.
+
+    Returns:
+        The difference, as a share of the spread of the image's logits.
     """
     first = model(x) if first is None else first
     others = [model(x) for _ in range(PASSES - 1)]
@@ -116,17 +130,17 @@ def of_attacks(
     Args:
         model: The model.
         batch: The images, all with one eps.
-        standing: Which of them the evaluation left unbroken there, (B,) bool.
-        more_steps: For an evaluation by PGD: steps of another PGD that asks whether it had enough;
-            0 for none.
+        standing: Whether the evaluation left each image unbroken at that eps, (B,) bool.
+        more_steps: For an evaluation by PGD: steps of a longer PGD, which tests whether the
+            evaluation had enough; 0 for none.
 
     Returns:
-        Counts of images, by the names that `Diagnostics` has for them. `fgsm` and `pgd` were
-        broken by these, `fgsm_only` by FGSM alone of the
-        two; `blind` by random corners or a short Square where neither found anything; `half`
-        withstood PGD in the l-infinity ball of radius 0.5; `gained` fell to another APGD although
-        they stood. With `more_steps`, `own_gained` fell to so many steps on the same loss,
-        smaller ones, from another random start.
+        Counts of images, by their names in `Diagnostics`. `fgsm` and `pgd`: broken by that attack.
+        `fgsm_only`: broken by FGSM and not by PGD. `blind`: broken by random corners or a short
+        Square, and by neither FGSM nor PGD. `half`: unbroken by PGD in the l-infinity ball of
+        radius 0.5. `gained`: unbroken in the evaluation, broken by another APGD. `own_gained`,
+        only with `more_steps`: broken by that many smaller steps on the same loss, from another
+        random start.
     """
     stood = int(standing.sum())
     steps = (2 * STEPS + 1) * len(batch) + (2 * APGD_STEPS + more_steps) * stood
@@ -138,7 +152,7 @@ def of_attacks(
 def _of_attacks(
     model: CountedModel, batch: Batch, standing: Tensor, more_steps: int
 ) -> dict[str, int]:
-    """The same, of a model whose passes are shown."""
+    """Do the work of `of_attacks` on a model whose passes are shown."""
     x, y, seeds, norm, eps = batch.x, batch.y, batch.seeds, batch.norm, batch.one_eps()
     batch = replace(batch, eps=batch.radius)
     how: dict[str, Any] = {"steps": STEPS, "step_size": STEP_SIZE, "random_start": True}
@@ -190,12 +204,12 @@ def _of_attacks(
 
 
 def _reseeded(batch: Batch, number: int) -> Batch:
-    """The same images with other random numbers."""
+    """Return the batch with other seeds."""
     return replace(batch, seeds=derive(batch.seeds, number))
 
 
 def _losses(model: CountedModel, x: Tensor) -> Iterator[Loss]:
-    """Cross-entropy, and where there are classes enough the difference of logits ratio."""
+    """Yield the cross-entropy and, if there are enough classes, the difference of logits ratio."""
     yield untargeted(losses.cross_entropy)
     with torch.no_grad():
         enough = model(x[:1]).shape[1] >= 3
@@ -210,7 +224,7 @@ def _random_corner(x: Tensor, seeds: Tensor, eps: float, norm: str, draw: int) -
 
 
 def _gradients(model: CountedModel, x: Tensor, y: Tensor) -> tuple[float, float | None]:
-    """The share of images without a gradient, and the slope; as `Diagnostics` has them."""
+    """Return the share of images without a gradient, and `Diagnostics.slope`."""
     with torch.enable_grad():
         point = x.detach().clone().requires_grad_()
         loss = F.cross_entropy(model(point), y, reduction="sum")
@@ -233,7 +247,7 @@ def _gradients(model: CountedModel, x: Tensor, y: Tensor) -> tuple[float, float 
 
 @torch.no_grad()
 def _not_finite(model: CountedModel, x: Tensor) -> float:
-    """The share of logits that are not finite at black, white and random corners of the box."""
+    """Return the share of logits that are not finite at black, white and random corners."""
     noise = torch.Generator().manual_seed(0)
     corners = torch.randint(0, 2, x.shape, generator=noise).to(x)
     logits = [
@@ -244,7 +258,7 @@ def _not_finite(model: CountedModel, x: Tensor) -> float:
 
 @torch.no_grad()
 def _rescaled(model: CountedModel, x: Tensor, y: Tensor, mean: Tensor, std: Tensor) -> float:
-    """The best accuracy on the same images in the scales that networks are often given."""
+    """Return the best accuracy on the same images in other common pixel scales."""
     scales = [(mean, std), (0.0, 1 / 255), (0.5, 0.5)]
     if x.shape[1] == 3:
         scales.append((torch.tensor(IMAGENET[0]), torch.tensor(IMAGENET[1])))
@@ -257,7 +271,7 @@ def _rescaled(model: CountedModel, x: Tensor, y: Tensor, mean: Tensor, std: Tens
 
 
 def _spread(logits: Tensor) -> Tensor:
-    """Each image's largest logit minus its smallest, (B, 1)."""
+    """Return each image's largest logit minus its smallest, (B, 1)."""
     return (logits.amax(1) - logits.amin(1)).clamp_min(1e-12)[:, None]
 
 

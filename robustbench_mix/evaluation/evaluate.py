@@ -1,4 +1,4 @@
-"""One evaluation: a plan in, a run on disk out."""
+"""Carry out an evaluation: from a plan to a run on disk."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from robustbench_mix.storage.files import check_writable
 
 @dataclass(frozen=True)
 class Evaluation:
-    """A finished run, where its records are, and whether they were there before."""
+    """A finished run, the path of its records, and whether they existed before."""
 
     run: Run
     path: Path
@@ -41,12 +41,16 @@ class Evaluation:
 
 
 def evaluate(plan: EvaluationPlan, results: Path, *, fresh: bool = False) -> Evaluation:
-    """Attack the network of a plan, after training it if need be, and write the records.
+    """Attack the network of a plan and write the records; train the network first if needed.
 
-    What is on disk of exactly these settings and versions is read instead, unless `fresh`.
+    Args:
+        plan: The network, the data and the attack.
+        results: The results folder.
+        fresh: Attack even if records of exactly these settings and versions exist. Without it
+            they are read instead.
 
     Raises:
-        RbmixError: For what a user can mend.
+        RbmixError: For what a user can fix.
     """
     check_exists(plan.model)
     check_writable(results)
@@ -54,7 +58,7 @@ def evaluate(plan: EvaluationPlan, results: Path, *, fresh: bool = False) -> Eva
     fitted = fitted_shape(plan, inputs)
     batch_size, schedule = batch_size_of(plan, inputs), None
     if plan.model.is_trained:
-        # Before it is trained: its classes are known, and options may be wrong.
+        # Checked before training: the number of classes is known, and the options may be wrong.
         schedule = schedule_of(plan.attack, fitted.classes, len(inputs.split))
         if not fresh and (done := _find_recorded(plan, inputs, results, batch_size)):
             return done
@@ -67,7 +71,12 @@ def evaluate(plan: EvaluationPlan, results: Path, *, fresh: bool = False) -> Eva
 
 
 def attack_shard(plan: EvaluationPlan, results: Path, shard: Shard) -> None:
-    """Attack a part of the images, for `evaluate` to join.
+    """Attack a part of the images; `evaluate` joins the parts.
+
+    Args:
+        plan: The network, the data and the attack.
+        results: The results folder.
+        shard: The part.
 
     Raises:
         RbmixError: As `evaluate` does.
@@ -81,12 +90,12 @@ def attack_shard(plan: EvaluationPlan, results: Path, shard: Shard) -> None:
 
 
 def fitted_shape(plan: EvaluationPlan, inputs: Inputs) -> Shape:
-    """What the network must fit: the data, but for what stands between."""
+    """Return the shape that the network must fit: that of the data after the plan's interface."""
     return input_shape(plan.model.spec, shape_of(inputs.dataset))
 
 
 def batch_size_of(plan: EvaluationPlan, inputs: Inputs) -> int:
-    """How many images to attack at once."""
+    """Return how many images to attack at once."""
     asked = plan.attack.batch_size
     return asked or default_batch_size(fitted_shape(plan, inputs).size, inputs.device)
 
@@ -94,7 +103,7 @@ def batch_size_of(plan: EvaluationPlan, inputs: Inputs) -> int:
 def _find_recorded(
     plan: EvaluationPlan, inputs: Inputs, results: Path, batch_size: int
 ) -> Evaluation | None:
-    """The finished run of a network whose checkpoint is cached, found without loading it."""
+    """Find the finished run of a network with a cached checkpoint, without loading the network."""
     checkpoint = checkpoint_header(plan.model, inputs.dataset, inputs.device)
     if checkpoint is None:
         return None

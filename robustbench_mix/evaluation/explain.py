@@ -1,4 +1,4 @@
-"""Measuring what explains a network's robustness, and writing it down."""
+"""Measure what may explain a network's robustness, and write the records."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ PADDED = 16  # filters are padded to this size before their spectrum is taken
 def explain(plan: ExplanationPlan, results: Path) -> list[Path]:
     """Measure a network, its learned twin, and how their examples transfer.
 
-    Both are trained if need be. What is on disk for the same networks and images is left as it is.
+    Both are trained if needed. Existing records of the same networks and images are kept.
 
     Args:
         plan: The network, the images and the epsilons.
@@ -61,7 +61,7 @@ def explain(plan: ExplanationPlan, results: Path) -> list[Path]:
         The paths of the records.
 
     Raises:
-        RbmixError: For what a user can mend.
+        RbmixError: For what a user can fix.
     """
     check_exists(plan.model)
     check_writable(results)
@@ -80,7 +80,7 @@ def explain(plan: ExplanationPlan, results: Path) -> list[Path]:
 
 
 def models_of(plan: ExplanationPlan) -> list[ModelPlan]:
-    """The learned twin of a network and the network, or one where they are the same."""
+    """Return the learned twin and the network, or one plan if they are the same."""
     spec = plan.model.spec
     modes = dict.fromkeys(("learned", spec.spatial))
     return [replace(plan.model, spec=replace(spec, spatial=mode)) for mode in modes]
@@ -89,7 +89,15 @@ def models_of(plan: ExplanationPlan) -> list[ModelPlan]:
 def probe(
     label: Label, trained: TrainedModel, inputs: Inputs, eps: Sequence[str], results: Path
 ) -> Path:
-    """Measure one network; the path of the records."""
+    """Measure one network, unless that was done, and return the path of the records.
+
+    Args:
+        label: The words that the network goes by in records.
+        trained: The network, and the header of its checkpoint.
+        inputs: The images, and the device.
+        eps: The epsilons, as exact texts.
+        results: The results folder.
+    """
     model, split, device = trained.model, inputs.split, inputs.device
     header = header_of("probe", label, trained.header, inputs, eps)
     path = path_of(header, results, weights_hash(model))
@@ -148,14 +156,21 @@ def _probe(
 
 
 def probe_passes(images: int, levels: int, height: int, width: int) -> Count:
-    """About the passes of measuring one network."""
+    """Estimate the passes of measuring one network.
+
+    Args:
+        images: Number of images.
+        levels: Number of epsilons.
+        height: Height of the images in pixels.
+        width: Width of the images in pixels.
+    """
     waves = min(HEAT_MAP_IMAGES, images) * height * (width // 2 + 1)
     walk = measures.FMN_STEPS + 4
     return Count(images * (walk + len(measures.STEP_FACTORS) + levels) + waves, images * walk)
 
 
 def transfer_passes(images: int, levels: int) -> Count:
-    """About the passes of trying the examples of two networks on both."""
+    """Estimate the passes of testing the adversarial examples of two networks on both."""
     walk = 2 * levels * (measures.PGD_STEPS + 1)
     pictures = min(probes.MAX_PICTURES, images) * 2 * measures.FMN_STEPS
     return Count(images * (2 + walk + 8 * levels) + pictures, images * walk + pictures)
@@ -169,7 +184,19 @@ def transfer(
     eps: Sequence[str],
     results: Path,
 ) -> Path:
-    """Try the adversarial examples of a network and of its learned twin on both."""
+    """Test the adversarial examples of a network and of its learned twin on both.
+
+    Args:
+        label: The words that the network goes by in records.
+        trained: The network, and the header of its checkpoint.
+        twin: Its learned twin.
+        inputs: The images, and the device.
+        eps: The epsilons, as exact texts.
+        results: The results folder.
+
+    Returns:
+        The path of the records, which are kept if they exist.
+    """
     dataset, split, device = inputs.dataset, inputs.split, inputs.device
     header = header_of("transfer", label, trained.header, inputs, eps)
     path = path_of(header, results, *(weights_hash(one.model) for one in (twin, trained)))
@@ -196,7 +223,7 @@ def _transfer(
     path: Path,
     device: torch.device,
 ) -> None:
-    """Try the examples of both networks on both and write the records."""
+    """Test the examples of both networks on both and write the records."""
     started = time.perf_counter()
     with borrow(nets[0], device), borrow(nets[1], device):
         models = dict(zip(probes.SIDES, map(CountedModel, nets), strict=True))
@@ -219,7 +246,7 @@ def _transfer(
 def _measured(
     model: CountedModel, x: Tensor, y: Tensor, sizes: list[float]
 ) -> tuple[pd.DataFrame, Tensor]:
-    """The columns of a probe, and the perturbations that FMN found."""
+    """Return the columns of a probe, and the perturbations that FMN found."""
     value, gradient = measures.margins_and_gradients(model, x, y)
     real, predicted = measures.margins_along_fgsm(model, x, y, sizes)
     distance, x_adv = measures.minimal_distance(model, x, y)
@@ -241,7 +268,7 @@ def _measured(
 def _crossed(
     models: dict[str, CountedModel], x: Tensor, y: Tensor, eps: list[str], seeds: Tensor
 ) -> pd.DataFrame:
-    """Who misclassifies whose examples."""
+    """Record which network misclassifies which network's examples."""
     with torch.no_grad():
         columns: dict[str, Any] = {
             side: (model(x).argmax(1) == y).tolist() for side, model in models.items()
@@ -261,9 +288,10 @@ def _crossed(
 def _pictures(
     models: dict[str, CountedModel], split: Split, table: pd.DataFrame, device: torch.device
 ) -> pd.DataFrame:
-    """The smallest perturbations of a few images that both classify correctly, and who says what.
+    """Return the smallest perturbations of a few images, and each network's prediction there.
 
-    Pixels as float32 bytes, (C, H, W); None for all other images.
+    The images are some that both networks classify correctly. Pixels are float32 bytes of
+    (C, H, W); None for all other images.
     """
     both = torch.tensor((table["first"] & table["second"]).to_numpy())
     columns: dict[str, list[Any]] = {name: [None] * len(split) for name in probes.PICTURES}
@@ -288,7 +316,7 @@ def _pictures(
 
 @torch.no_grad()
 def _filter_spectrum(model: nn.Module, *, composed: bool) -> list[float]:
-    """Shares of power per band of the spatial filters, or of the dense kernels they make up."""
+    """Return the shares of power per band of the spatial filters, or of the composed kernels."""
     if composed:
         kernels = [m.composed_weight() for m in model.modules() if isinstance(m, SeparableConv2d)]
     else:
@@ -312,7 +340,15 @@ def header_of(
     inputs: Inputs,
     eps: Sequence[str],
 ) -> ProbeIdentity:
-    """What decides the outcome, and how it was made; `checkpoint` is the network's header."""
+    """Return the header of the records: all that decides the outcome, and its provenance.
+
+    Args:
+        kind: Which records.
+        label: The words that the network goes by in records.
+        checkpoint: The header of the network's checkpoint.
+        inputs: The images, and the device.
+        eps: The epsilons, as exact texts.
+    """
     return ProbeIdentity(
         **network_fields(label, checkpoint, inputs.device),
         kind=kind,
@@ -324,7 +360,7 @@ def header_of(
 
 
 def path_of(header: ProbeIdentity, results: Path, *weights: str) -> Path:
-    """Where the records of networks with these weights belong."""
+    """Return the path of the records of networks with these hashes of weights."""
     key = short_hash([header.data_hash, header.eps, *weights])
     return probes.path_for(results, header, key)
 

@@ -1,11 +1,11 @@
-"""The fast engine: a curve is one job, not one job per epsilon.
+"""The fast engine: attack a whole curve in one job, not in one job per epsilon.
 
 One gradient places every image on the grid: the smallest epsilon at which a single step
 breaks it. From there each image is attacked one epsilon below the smallest that is known to
 break it, cheapest stages first, until the whole ensemble has failed once (`fast_plan`). Below
-that epsilon nothing is attacked: what withstood a larger ball is counted as withstanding
-the smaller ones, and marked as inferred. A fixed share of these conclusions is attacked
-outright; what that breaks is entered and counted.
+that epsilon nothing is attacked: an image that withstood a larger ball is counted as withstanding
+the smaller ones, and marked as inferred. A fixed share of these conclusions is tested by an
+attack; images that it breaks are recorded and counted.
 
 Images at different epsilons share a batch, and each draws from its own stream, so the
 outcome depends neither on the batches nor on their order.
@@ -52,15 +52,14 @@ from robustbench_mix.runtime.threads import tune_threads
 
 @dataclass(frozen=True)
 class FastOptions:
-    """What the fast engine can be told beside `Settings`.
+    """Options of the fast engine, in addition to `Settings`.
 
     Args:
-        exact: Whether to search in the network's own precision where bfloat16 would be faster.
-        place: Whether one gradient step places the images; without it the stages are all that
-            attacks.
-        found: Given, in place, the example of the smallest epsilon of each image that is broken,
-            (n, C, H, W).
-        images: How many images there are in all, where only a part of them is attacked; 0 for all.
+        exact: Whether to search in the network's own precision even if bfloat16 is faster.
+        place: Whether one gradient step places the images; without it only the stages attack.
+        found: A tensor to fill with the adversarial example of each broken image at its smallest
+            epsilon, (n, C, H, W).
+        images: Number of images in all if only a part of them is attacked; 0 for all.
     """
 
     exact: bool = False
@@ -71,7 +70,7 @@ class FastOptions:
 
 @dataclass(frozen=True)
 class _Job:
-    """What does not change during a run: `judge` decides, `model` is attacked."""
+    """The constants of a run: `judge` decides, `model` is attacked."""
 
     judge: CountedModel
     model: CountedModel
@@ -94,9 +93,9 @@ def search_all(
     *,
     options: FastOptions | None = None,
 ) -> State:
-    """Attack every image under a protocol and return what was verified.
+    """Attack every image under a protocol and return the verified outcome.
 
-    The model leaves as it came.
+    The model's mode, device and gradient flags are restored.
 
     Args:
         model: The network, pixels (B, C, H, W) in [0, 1] to logits.
@@ -104,8 +103,11 @@ def search_all(
         protocol: The grid of epsilons and the norm.
         stages: The attacks, cheapest first.
         settings: Seed, device, batch size, and what to do after each batch.
-        state: Where an earlier, unfinished run stopped.
-        options: What the fast engine is told beside.
+        state: The state of an earlier, unfinished run, to continue it.
+        options: Further options.
+
+    Returns:
+        The state after the last attack.
 
     Raises:
         RbmixError: If the model's clean logits are not finite or do not fit the labels.
@@ -118,7 +120,7 @@ def search_all(
         x = sample(split, device, judge.dtype)
         searched = search_model(model, x, exact=options.exact)
         if state is None:
-            # Its models draw nothing, so that the clean state does not depend on the seed.
+            # The models of this engine draw nothing: the clean state does not depend on the seed.
             state = clean_state(judge, split, replace(settings, seed=0), len(grid))
             state.stage = [PLACE if options.place else 0] * len(split)
             state.forward, state.gradient = [0] * len(split), [0] * len(split)
@@ -131,13 +133,13 @@ def search_all(
         )  # fmt: skip
         _attack_open(job, state, settings)
         for row in range(len(split)):
-            if state.correct[row]:  # also of those that were left at the stages for the sample
+            if state.correct[row]:  # also the images that never met the stages for the sample
                 state.failed[row] = state.level[row] - 1
     return state
 
 
 def _attack_open(job: _Job, state: State, settings: Settings) -> None:
-    """Attack until nothing is open, the least advanced images first."""
+    """Attack until no attempt is open, the least advanced images first."""
     plan = job.plan
     done = remaining_passes.work_done(state)
     about = done + remaining_passes.work_of(passes_left(plan, state))
@@ -161,7 +163,7 @@ def _attack_open(job: _Job, state: State, settings: Settings) -> None:
 
 
 def _attack_batch(job: _Job, state: State, batch_size: int, attempts: list[Attempt]) -> None:
-    """Run one stage on these images, in batches of as many copies as fit."""
+    """Run one stage on these images, in batches as large as memory allows."""
     stage = attempts[0].stage(state)
     job.model.capacity = batch_size
     job.model.reset_passes(len(attempts))
@@ -200,10 +202,10 @@ def _run_stage(job: _Job, state: State, attempts: list[Attempt], x: Tensor, y: T
 
 
 def _place(job: _Job, state: State, rows: list[int], x: Tensor, y: Tensor) -> None:
-    """One gradient at the image, tried along the grid until a single step breaks it.
+    """Compute one gradient per image and try it along the grid until a single step breaks it.
 
-    That step is FGSM, which is what the signs of the gradient say: a coarse network would be
-    another attack, and one gradient saves nothing.
+    That step is FGSM, which depends on the signs of the gradient alone. On a coarser copy of the
+    network it would be another attack, and for one gradient the copy saves nothing.
     """
     everybody = torch.arange(len(rows))
     source = job.model if job.model.judge is None else job.model.take_judge(everybody)
@@ -236,14 +238,14 @@ def _enter(
     eps: Tensor,
     name: str,
 ) -> list[bool]:
-    """Project, measure and judge; enter what the original network misclassifies."""
+    """Project, measure and judge; record what the original network misclassifies."""
     x_adv = project(x_adv.to(x), x, eps.to(x.device), job.norm)
     with torch.no_grad():
         broken: list[bool] = (job.judge(x_adv).argmax(1) != y).tolist()
     norms = distance(x_adv, x, job.norm).tolist()
     for row, point, is_broken, norm in zip(rows, x_adv, broken, norms, strict=True):
         if is_broken and norm <= _smallest(job, state, row):
-            # The norm it really has may lie within a smaller epsilon of the grid too.
+            # The actual norm may lie within a smaller epsilon of the grid too.
             state.level[row] = bisect_left(job.grid, norm)
             state.component[row] = name
             state.norm[row] = norm
@@ -253,6 +255,6 @@ def _enter(
 
 
 def _smallest(job: _Job, state: State, row: int) -> float:
-    """The largest norm that would still lower this image's level."""
+    """Return the largest norm that would still lower this image's level."""
     level = state.level[row]
     return job.grid[level - 1] if level else 0.0

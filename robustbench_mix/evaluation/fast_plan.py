@@ -1,9 +1,9 @@
-"""The order of the fast engine's work: which image meets which stage at which epsilon next.
+"""Plan the fast engine's work: which image meets which stage at which epsilon next.
 
 Each image is attacked one epsilon below the smallest that is known to break it, cheapest stages
-first, until all stages have failed once. Below that epsilon nothing is attacked, but for a fixed
-share of these conclusions. Stages that are meant for a sample are met by that sample alone, until
-they break one of its images: then by all.
+first, until all stages have failed once. Below that epsilon nothing is attacked, except to test a
+fixed share of these conclusions. Stages for a sample run on that sample alone. Once they break one
+of its images, they run on all.
 """
 
 from __future__ import annotations
@@ -23,20 +23,20 @@ from robustbench_mix.evaluation.sample_audit import audited_rows, rows_broken_by
 from robustbench_mix.evaluation.state import State
 
 PLACE = -1  # the stage of an image that has not been placed on the grid
-ONE_IN = 20  # one image in so many has a conclusion about it attacked outright
+ONE_IN = 20  # for one image in so many, a conclusion about it is tested by an attack
 
 
 @dataclass(frozen=True)
 class FastPlan:
-    """What does not change during a run.
+    """The constants of a run.
 
     Args:
         stages: The stages, cheapest first.
-        placing: Passes of placing an image on the grid.
-        passes: Passes of an image that withstands each stage.
+        placing: Passes that placing an image on the grid takes.
+        passes: For each stage, the passes of an image that withstands it.
         levels: Number of epsilons.
         index: The number of each image in its data set.
-        sampled: The rows that meet the stages for a sample.
+        sampled: The rows of the images that meet the stages for a sample.
         seed: Seed of the run.
     """
 
@@ -63,7 +63,7 @@ class FastPlan:
 
 
 class Attempt(NamedTuple):
-    """One image to attack: below what broke it so far, or to check a conclusion about it."""
+    """One image to attack: to find a smaller epsilon, or to check a conclusion about it."""
 
     row: int
     is_check: bool
@@ -109,7 +109,7 @@ def passes_left(plan: FastPlan, state: State) -> dict[str, Count]:
 
 
 def open_attempts(plan: FastPlan, state: State) -> list[Attempt]:
-    """Return what is left to attack, in order of position."""
+    """Return the attempts that are left, in order of position."""
     attempts = []
     for row, height in enumerate(_heights(plan, state)):
         if (
@@ -118,14 +118,14 @@ def open_attempts(plan: FastPlan, state: State) -> list[Attempt]:
             and state.stage[row] < height
         ):
             attempts.append(Attempt(row, is_check=False))
-        # A check at or above what broke the image meanwhile has nothing left to say.
+        # A check at or above the epsilon that broke the image meanwhile is pointless.
         if 0 <= state.check[row] < state.level[row] and not state.checked[row]:
             attempts.append(Attempt(row, is_check=True))
     return attempts
 
 
 def _heights(plan: FastPlan, state: State) -> list[int]:
-    """How many stages each image meets if it stands."""
+    """Return how many stages each image meets if none breaks it."""
     refuted = bool(rows_broken_by_sample(state, plan.sampled))
     return [
         len(plan.stages) if refuted or row in plan.sampled else plan.shared
@@ -147,14 +147,14 @@ def advance(plan: FastPlan, state: State, row: int, level: int, *, is_broken: bo
     if stage == plan.shared < len(plan.stages) and state.cheap[row] < 0:
         state.cheap[row] = state.level[row]
     if not is_broken and stage == max(len(plan.stages) // 2, 1):
-        # It will probably stand: time to check what would be concluded, in the same batches.
+        # It will probably stand: check the conclusion about it now, in the same batches.
         state.check[row] = _level_to_check(plan, state, row, level)
     if stage == len(plan.stages):
         state.stage[row], state.failed[row] = 0, level
 
 
 def advance_check(plan: FastPlan, state: State, row: int, *, is_broken: bool) -> None:
-    """Move a check on after a stage; a conclusion that fell opens the search below.
+    """Move a check on after a stage; a refuted conclusion opens the search below.
 
     Args:
         plan: The plan.
@@ -172,7 +172,7 @@ def advance_check(plan: FastPlan, state: State, row: int, *, is_broken: bool) ->
 
 
 def _level_to_check(plan: FastPlan, state: State, row: int, level: int) -> int:
-    """A level below this one, for one image in `ONE_IN` and once each; else -1."""
+    """Choose a level below this one to check, once for one image in `ONE_IN`; else return -1."""
     if state.check[row] >= 0 or level < 1:
         return state.check[row]
     draw = stream(plan.seed, "check", plan.index[row])

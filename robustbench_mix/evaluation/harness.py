@@ -1,4 +1,4 @@
-"""What both engines share: the model as it is lent, the clean state, and the count of passes."""
+"""Shared parts of both engines: borrowing the model, the clean state, counting passes."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ Save = Callable[[State], None]
 
 @dataclass(frozen=True)
 class Settings:
-    """What a run is given beside model, images, protocol and stages, on either engine.
+    """Settings of a run on either engine, beside model, images, protocol and stages.
 
     Args:
         seed: Seed of the run; every image's random numbers follow from it.
-        device: Where to compute.
-        batch_size: How many images to attack at once, at most.
+        device: The device to compute on.
+        batch_size: Maximum number of images to attack at once.
         save: Called with the state after each batch.
-        description: What the progress bar says.
+        description: Text of the progress bar.
     """
 
     seed: int
@@ -46,8 +46,8 @@ class Settings:
 def borrow(model: nn.Module, device: torch.device) -> Iterator[None]:
     """Put the model in eval mode on `device`, without parameter gradients, in IEEE float32.
 
-    Modes, gradient flags, placement and the random state are put back afterwards. Within, what
-    a network draws is the same in every run.
+    Modes, gradient flags, device and random state are restored afterwards. Within the block, a
+    network draws the same random numbers in every run.
     """
     modes = [(module, module.training) for module in model.modules()]
     flags = [(parameter, parameter.requires_grad) for parameter in model.parameters()]
@@ -97,7 +97,7 @@ def clean_state(
         split: The images.
         settings: Seed, device and batch size.
         levels: Number of epsilons.
-        draws: Forward passes behind a verdict; margins are means over them.
+        draws: Number of forward passes behind each decision; margins are means over them.
     """
     prediction: list[int] = []
     margin: list[float] = []
@@ -138,13 +138,13 @@ def clean_state(
 
 
 def add_passes(state: State, stage: str, passes: PassCounter, rows: list[int] | None) -> None:
-    """Add these passes, the verdict's included, to what a stage has spent.
+    """Add passes, those of the judge included, to the count of a stage.
 
     Args:
         state: Changed in place.
         stage: Name of the stage.
         passes: The passes.
-        rows: The images that they were for, where that is known.
+        rows: The images that they were for; None if that is not known.
     """
     spent = state.passes.setdefault(stage, {"forward": 0, "gradient": 0})
     spent["forward"] += passes.forward

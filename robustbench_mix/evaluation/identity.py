@@ -1,4 +1,4 @@
-"""What makes a run this run: its header, and the path that follows from it."""
+"""The identity of a run: its header, and the path that follows from it."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def header_of(
     attack: AttackPlan,
     batch_size: int,
 ) -> RunIdentity:
-    """Return everything that decides the outcome of a run, and how it was made.
+    """Return the header of a run: all that decides its outcome, and its provenance.
 
     Args:
         label: The words that the model goes by.
@@ -62,7 +62,7 @@ def header_of(
         data_hash=split.hash,
         batch_size=batch_size,
         backend=attack.recorded_backend,
-        # How many passes a verdict rests on.
+        # Number of passes behind each decision.
         randomised=DRAWS if attack.randomised else None,
     )
 
@@ -70,12 +70,12 @@ def header_of(
 def network_fields(
     label: Label, checkpoint: CheckpointHeader, device: torch.device
 ) -> dict[str, Any]:
-    """Return the fields of every header: which model, how it was trained, what measures it.
+    """Return the fields that all headers share: model, training, versions and device.
 
     Args:
         label: The words that the model goes by.
         checkpoint: The header of its checkpoint, empty where there is none.
-        device: Where it is computed.
+        device: The device of the computation.
     """
     recipe = checkpoint.recipe
     adversarial = recipe.adversarial if recipe else None
@@ -102,8 +102,8 @@ def read_finished(path: Path, header: RunIdentity) -> Run | None:
     """Return the run at `path` if it is what this header would give.
 
     Args:
-        path: Where its records belong.
-        header: What decides the outcome.
+        path: The path of its records.
+        header: All that decides the outcome.
 
     Raises:
         RbmixError: The file is damaged.

@@ -1,4 +1,4 @@
-"""What a plan needs of this machine before any network: its data, and the device."""
+"""Load the inputs of a plan: its data, and the device."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from robustbench_mix.runtime.devices import pick_device
 
 @dataclass(frozen=True)
 class Inputs:
-    """The data set of a plan, how many of its test images are taken, and where to compute."""
+    """The data set of a plan, how many of its test images are taken, and the device."""
 
     dataset: Dataset
     count: int

@@ -1,4 +1,4 @@
-"""The network of a plan: trained if need be, or with the weights that it comes with."""
+"""Load the network of a plan: train it if needed, or use the weights that it comes with."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def train(plan: TrainingPlan) -> TrainedModel:
     """Train the network of a plan, or load it if it is cached.
 
     Raises:
-        RbmixError: For what a user can mend.
+        RbmixError: For what a user can fix.
     """
     check_exists(plan.model)
     inputs = load_inputs(plan)
@@ -40,7 +40,13 @@ def train(plan: TrainingPlan) -> TrainedModel:
 
 
 def train_model(plan: ModelPlan, dataset: Dataset, device: torch.device) -> TrainedModel:
-    """The same on data that is loaded, on a device that was chosen."""
+    """Train a network on loaded data, or load it if it is cached.
+
+    Args:
+        plan: The network.
+        dataset: The data set to train on.
+        device: The device to train on.
+    """
     check_writable(cache_folder() / "checkpoints")
     recipe = recipe_of(plan, dataset.name, device)
     return load_or_train(plan.spec, dataset, recipe, device, train_examples=plan.training.examples)
@@ -49,10 +55,17 @@ def train_model(plan: ModelPlan, dataset: Dataset, device: torch.device) -> Trai
 def load_model(
     plan: ModelPlan, dataset: Dataset, device: torch.device
 ) -> tuple[Label, TrainedModel]:
-    """The network of a plan with its weights, trained if need be, and its name in records.
+    """Return the network of a plan with its weights, and its name in records.
+
+    It is trained if needed.
+
+    Args:
+        plan: The network.
+        dataset: The data set that it must fit.
+        device: The device to train on.
 
     Raises:
-        RbmixError: For what a user can mend.
+        RbmixError: For what a user can fix.
     """
     spec = plan.spec
     if isinstance(plan.module, nn.Module):
@@ -66,7 +79,7 @@ def load_model(
 
 
 def is_pretrained(plan: ModelPlan) -> bool:
-    """Whether the network comes with weights that are of no checkpoint of rbmix."""
+    """Return whether the network comes with weights that are no checkpoint of rbmix."""
     if plan.file is None:
         return not plan.is_trained
     return not (
@@ -75,7 +88,7 @@ def is_pretrained(plan: ModelPlan) -> bool:
 
 
 def label_of(plan: ModelPlan) -> Label:
-    """The name in records of a network that rbmix trained."""
+    """Return the name in records of a network that rbmix trained."""
     spec = plan.spec
     return Label(spec.name, spec.spatial, spec.channel, spec.seed)
 
@@ -87,7 +100,7 @@ def check_exists(plan: ModelPlan) -> None:
 
 
 def recipe_of(plan: ModelPlan, dataset: str, device: torch.device) -> Recipe:
-    """The recipe of the network on a data set, with the user's changes."""
+    """Return the recipe of the network on a data set, with the user's changes."""
     training = plan.training
     recipe = recipe_for(plan.spec.model, dataset)
     eps = training.adversarial_eps or adversarial_eps(dataset)
@@ -98,7 +111,7 @@ def recipe_of(plan: ModelPlan, dataset: str, device: torch.device) -> Recipe:
 def checkpoint_header(
     plan: ModelPlan, dataset: Dataset, device: torch.device
 ) -> CheckpointHeader | None:
-    """The header of the checkpoint of exactly these settings, None where there is none."""
+    """Return the header of the checkpoint of exactly these settings, None if there is none."""
     recipe = recipe_of(plan, dataset.name, device)
     _, path = split_and_checkpoint_path(plan.spec, dataset, recipe, plan.training.examples)
     header = checkpoint.read_header(path) if path.exists() else None

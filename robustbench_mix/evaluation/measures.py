@@ -30,10 +30,17 @@ def margins_and_gradients(model: CountedModel, x: Tensor, y: Tensor) -> tuple[Te
     """Return the logit of the label minus the largest other, and its input gradient.
 
     margin / ||gradient||_1 is the l-infinity distance to the boundary to first order, and
-    margin / ||gradient||_2 the l2 one (Hein & Andriushchenko, arXiv 1705.08475).
+    margin / ||gradient||_2 the l2 one.
+
+    Args:
+        model: The network.
+        x: Images, (B, C, H, W).
+        y: Their labels, (B,) int64.
 
     Returns:
         The margins, (B,) float32, and the gradients, (B, D) float32.
+
+    Source: Hein & Andriushchenko, arXiv 1705.08475.
     """
     with torch.enable_grad():
         point = x.detach().clone().requires_grad_()
@@ -48,11 +55,17 @@ def margins_along_fgsm(
 ) -> tuple[Tensor, Tensor]:
     """Measure margins one FGSM step away, for steps of several sizes.
 
-    Where a network is linear along the attack's direction, the gradient predicts them; where the
-    margin falls less than predicted, a single step is a weak attack on it.
+    If a network is linear along the attack's direction, the gradient predicts these margins. If
+    the margin falls less than predicted, a single step is a weak attack on it.
+
+    Args:
+        model: The network.
+        x: Images, (B, C, H, W).
+        y: Their labels, (B,) int64.
+        eps: Lengths of the steps, in pixel units.
 
     Returns:
-        The margins, and what the gradient predicts, both (B, len(eps)) float32.
+        The measured and the predicted margins, both (B, len(eps)) float32.
     """
     value, gradient = margins_and_gradients(model, x, y)
     direction = fgsm_direction(model, x, y, "linf")
@@ -63,14 +76,21 @@ def margins_along_fgsm(
 
 
 def minimal_distance(model: CountedModel, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-    """Search the smallest adversarial perturbation in l-infinity.
+    """Search for the smallest adversarial perturbation of each image in l-infinity.
 
-    FMN (Pintor et al., arXiv 2102.12827) through foolbox, 100 steps, or a step along the
-    gradient of the margin where that is shorter: FMN may overshoot the nearest boundaries.
+    The search is FMN through foolbox with 100 steps, or a step along the gradient of the margin
+    where that is shorter: FMN may overshoot the nearest boundaries.
+
+    Args:
+        model: The network.
+        x: Images, (B, C, H, W).
+        y: Their labels, (B,) int64.
 
     Returns:
-        The norms, (B,) float64 in pixel units: 0 where the image is misclassified as it is,
-        infinite where nothing was found. And the perturbed images, (B, C, H, W).
+        The norms, (B,) float64 in pixel units: 0 if the clean image is misclassified, infinite if
+        nothing was found. And the perturbed images, (B, C, H, W).
+
+    Source: Pintor et al., arXiv 2102.12827.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # foolbox imports scipy.ndimage.filters
@@ -97,7 +117,7 @@ def minimal_distance(model: CountedModel, x: Tensor, y: Tensor) -> tuple[Tensor,
 def craft_transfer_examples(
     model: CountedModel, x: Tensor, y: Tensor, eps: float, seeds: Tensor
 ) -> dict[str, Tensor]:
-    """Make adversarial examples to try on another network: one FGSM step, and the end of PGD-20.
+    """Make adversarial examples to test on another network: one FGSM step, and the end of PGD-20.
 
     Args:
         model: The network that they are made on.
@@ -119,11 +139,18 @@ def craft_transfer_examples(
 
 
 def radial_spectrum(images: Tensor, bands: int = BANDS) -> list[float]:
-    """Return the mean share of power in each band of spatial frequency, for images (..., H, W).
+    """Return the mean share of power in each band of spatial frequency.
 
     Band k holds the frequencies whose larger component lies in [k, k + 1) / bands of the
-    Nyquist frequency, the last one with its end; the shares of an image sum to one. Square
-    rings, so that every frequency has its band. Empty if there is no power at all.
+    Nyquist frequency; the last band includes its end. The bands are square rings, so that every
+    frequency lies in one.
+
+    Args:
+        images: Images, (..., H, W).
+        bands: Number of bands.
+
+    Returns:
+        One share per band; they sum to one. Empty if there is no power at all.
     """
     pixels = images.detach().cpu().double().numpy()
     power = np.abs(np.fft.fft2(pixels)) ** 2
@@ -143,11 +170,23 @@ def radial_spectrum(images: Tensor, bands: int = BANDS) -> list[float]:
 def fourier_heat_map(
     model: CountedModel, x: Tensor, y: Tensor, norm: float, generator: torch.Generator
 ) -> Tensor:
-    """Measure the accuracy under noise of one spatial frequency at a time, (H, W // 2 + 1).
+    """Measure the accuracy under noise of one spatial frequency at a time.
 
-    Entry (i, j) adds a real wave of that frequency and l2 `norm` to each image, with a random
-    sign per image and channel, clipped to the box (Yin et al., arXiv 1906.08988). Frequency 0
-    is at (0, 0); rows beyond H // 2 are negative frequencies.
+    For entry (i, j), a real wave of that frequency is added to each image, with a random sign per
+    image and channel, and the sum is clipped to the box.
+
+    Args:
+        model: The network.
+        x: Images, (B, C, H, W).
+        y: Their labels, (B,) int64.
+        norm: l2 norm of the wave, in pixel units.
+        generator: The source of the signs.
+
+    Returns:
+        Accuracies, (H, W // 2 + 1). Frequency 0 is at (0, 0); rows beyond H // 2 are negative
+        frequencies.
+
+    Source: Yin et al., arXiv 1906.08988.
     """
     batch, channels, height, width = x.shape
     found = torch.zeros(height, width // 2 + 1)

@@ -1,4 +1,4 @@
-"""Move a progress bar by the passes of the attack that runs."""
+"""Move a progress bar by the passes of the running attack."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ class Passes(Protocol):
 class Meter:
     """Move a bar by passes; `CountedModel.on_pass` calls it.
 
-    What a batch was expected to take and does not is taken off the total at its end, what it
-    takes beyond is added at once.
+    If a batch takes fewer passes than expected, the difference leaves the total at its end. If it
+    takes more, they are added at once.
     """
 
     def __init__(self, update: Update) -> None:
@@ -33,11 +33,11 @@ class Meter:
         """Begin a batch.
 
         Args:
-            before: Work that is done, in forward passes.
-            left: Work that is expected.
-            own: The part of it that this batch is expected to take.
-            note: What the bar says beside its description.
-            is_known: False if nothing tells how much the batch takes.
+            before: Work done so far, in forward passes.
+            left: Expected work that is left, in forward passes.
+            own: The expected part of this batch in it.
+            note: Text of the bar beside its description.
+            is_known: Whether it is known how much the batch takes.
         """
         self._is_known = is_known
         self._own = min(own, left)
@@ -47,7 +47,7 @@ class Meter:
     def __call__(self, passes: Passes) -> None:
         """Show how many passes the batch has taken."""
         done = Count(passes.forward, passes.gradient).work
-        # Of an attack that does not tell, as much again is still to come.
+        # If the attack's cost is unknown, assume that as much again is still to come.
         own = max(self._own, done if self._is_known else 2 * done)
         self._update(self._before + done, total=self._before + own + self._rest)
 

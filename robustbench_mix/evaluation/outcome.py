@@ -1,4 +1,4 @@
-"""What a run has come to when it is at its end: its records, and what it checked."""
+"""Turn the final state of a run into its records, and count the conclusions it checked."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from robustbench_mix.results.headers import Conclusions
 
 
 def count_conclusions(state: State) -> Conclusions:
-    """Count the conclusions about smaller epsilons that were attacked outright, and that fell."""
+    """Count the conclusions about smaller epsilons that were tested, and those that fell."""
     confirmed = [
         row
         for row, outcome in enumerate(state.checked)
@@ -20,7 +20,14 @@ def count_conclusions(state: State) -> Conclusions:
 
 
 def table(split: Split, state: State, levels: int, concludes: bool) -> pd.DataFrame:
-    """The records, with what was found at one epsilon counted at every larger one."""
+    """Return the records; an example found at one epsilon counts at every larger one.
+
+    Args:
+        split: The images.
+        state: The state at the end of the run.
+        levels: Number of epsilons.
+        concludes: Whether the engine infers smaller epsilons from larger ones.
+    """
     nan = float("nan")
     grid = range(levels)
     return pd.DataFrame(
@@ -50,6 +57,6 @@ def table(split: Split, state: State, levels: int, concludes: bool) -> pd.DataFr
 
 
 def _is_inferred(state: State, row: int, at: int) -> bool:
-    """Whether this image was not attacked at this position of the grid, only at a larger one."""
+    """Return whether the image was attacked only at a larger epsilon than at this grid index."""
     tried = at == state.check[row] and state.checked[row] == "confirmed"
     return at < state.failed[row] and at < state.level[row] and not tried

@@ -1,4 +1,4 @@
-"""A run that is still to be made: attacked whole or in shards, and its records written."""
+"""Carry out a run that is not finished: attack whole or in shards, and write the records."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class PendingRun:
-    """What is attacked on what and how, and where the records belong; made by `pending_run`."""
+    """A network, the images, the attack on them, and the path of the records."""
 
     trained: TrainedModel
     inputs: Inputs
@@ -46,7 +46,7 @@ class PendingRun:
 
     @property
     def protocol(self) -> Protocol:
-        """The protocol that it is attacked under."""
+        """The protocol of the attack."""
         return self.attack.protocol
 
     @property
@@ -55,7 +55,7 @@ class PendingRun:
         return self.inputs.split
 
     def sizes(self, images: int) -> Sizes:
-        """What the state of an attack on so many images must fit."""
+        """Return the sizes that the state of an attack on so many images must have."""
         levels, steps = len(self.protocol.eps), self.schedule.steps
         return Sizes(images, levels, steps, self.header.batch_size)
 
@@ -70,7 +70,7 @@ def pending_run(
     batch_size: int,
     schedule: Schedule | None = None,
 ) -> PendingRun:
-    """The run that attacking a network gives, with records under `results`.
+    """Describe the run of an attack on a network, with records under `results`.
 
     Args:
         label: The words that the network goes by in records.
@@ -78,8 +78,8 @@ def pending_run(
         inputs: The images, and the device.
         attack: The protocol, and how it is run.
         results: The results folder.
-        batch_size: Images attacked at once.
-        schedule: The attacks, where they were chosen before the network was there.
+        batch_size: Number of images to attack at once.
+        schedule: The stages and engine, if they were chosen before the network was loaded.
 
     Raises:
         RbmixError: If the network, the data and the attack do not go together.
@@ -94,7 +94,7 @@ def pending_run(
 
 
 def read_finished_run(header: RunIdentity, results: Path) -> Run | None:
-    """The run with this header if it is on disk, complete, and nothing is left of its making."""
+    """Return the run with this header if it is on disk, complete, and has no resume state."""
     path = path_of(header, results)
     run = read_finished(path, header)
     if run is None or run.header.diagnostics is None or resume.has_resume_state(path):
@@ -103,14 +103,20 @@ def read_finished_run(header: RunIdentity, results: Path) -> Run | None:
 
 
 def make_run(pending: PendingRun, *, fresh: bool = False) -> tuple[Run, bool]:
-    """Attack every image and write the records; the run, and whether it was there before.
+    """Attack every image and write the records.
 
-    A finished run of exactly these settings and versions is read instead, unless `fresh`;
-    one that was stopped half-way goes on where it was, and one whose shards are all there is
-    joined.
+    A finished run of exactly these settings and versions is read instead, unless `fresh`. An
+    interrupted run is continued, and a run whose shards all exist is joined.
+
+    Args:
+        pending: The run.
+        fresh: Whether to attack again from the start.
+
+    Returns:
+        The run, and whether it existed before.
 
     Raises:
-        RbmixError: For what a user can mend.
+        RbmixError: For what a user can fix.
     """
     with exclusive_lock(pending.path):
         run = None if fresh else _read_kept(pending)
@@ -118,14 +124,14 @@ def make_run(pending: PendingRun, *, fresh: bool = False) -> tuple[Run, bool]:
             return run, True
         run = _attack(pending, fresh)
         if aside := records.archive_replaced(pending.path, pending.results, run):
-            logger.info(f"what other versions or another device gave is kept as {aside}")
+            logger.info(f"the records of other versions or another device are kept as {aside}")
         records.write(run, pending.path)
         resume.delete_resume_state(pending.path)
     return run, False
 
 
 def make_shard(pending: PendingRun, shard: Shard) -> None:
-    """Attack a part of the images, for `make_run` to join; what is on disk is not done again.
+    """Attack a part of the images, unless it is on disk; `make_run` joins the parts.
 
     Raises:
         RbmixError: As `make_run` does.
@@ -146,7 +152,7 @@ def make_shard(pending: PendingRun, shard: Shard) -> None:
 
 
 def _read_kept(pending: PendingRun) -> Run | None:
-    """The finished run if it is on disk, with its diagnostics."""
+    """Return the finished run with its diagnostics, None if it is not on disk."""
     if not pending.path.exists():
         return None
     run = read_finished(pending.path, pending.header)
@@ -159,17 +165,17 @@ def _read_kept(pending: PendingRun) -> Run | None:
     if run.header.diagnostics is None:
         run = _with_diagnostics(run, pending, None)
         records.write(run, pending.path)
-    resume.delete_resume_state(pending.path)  # of a process that was killed just after writing
+    resume.delete_resume_state(pending.path)  # left if the process was killed just after writing
     return run
 
 
 def tell_reused(path: Path) -> None:
-    """Say that records are read that were there before."""
+    """Log that existing records are read."""
     logger.info(f"already evaluated, read {path} (--fresh attacks again)")
 
 
 def _attack(pending: PendingRun, fresh: bool) -> Run:
-    """Attack every image, from where an unfinished run stopped unless `fresh`."""
+    """Attack every image; continue an unfinished run unless `fresh`."""
     split, seed = pending.split, pending.header.seed
     measured = _check_network(pending)
     sizes, partial = pending.sizes(len(split)), resume.resume_state_path(pending.path)
@@ -202,9 +208,9 @@ def _attack(pending: PendingRun, fresh: bool) -> Run:
 
 
 def _search(pending: PendingRun, split: Split, partial: Path, state: State | None) -> State:
-    """Attack these images to the end, from this state if there is one, which `partial` keeps."""
+    """Attack these images to the end, from `state` if there is one; save it at `partial`."""
     if state is not None:
-        logger.info(f"going on with the unfinished run {partial}")
+        logger.info(f"continuing the unfinished run {partial}")
     header, schedule = pending.header, pending.schedule
     saver = Saver(partial, header)
     settings = Settings(
@@ -221,7 +227,7 @@ def _search(pending: PendingRun, split: Split, partial: Path, state: State | Non
 
 
 def _measure(pending: PendingRun) -> Diagnostics:
-    """What there is to say of the network before it is attacked."""
+    """Return the diagnostics of the network before the attack."""
     inputs = pending.inputs
     return sanity_checks.of_network(
         pending.trained.model, inputs.dataset, inputs.split, inputs.device
@@ -229,7 +235,7 @@ def _measure(pending: PendingRun) -> Diagnostics:
 
 
 def _check_network(pending: PendingRun) -> Diagnostics:
-    """Measure the network and say what is odd; raises RbmixError for one that draws unannounced."""
+    """Measure the network and log its flags; raise RbmixError if it draws without `randomised`."""
     measured = _measure(pending)
     is_announced, draws = pending.attack.randomised, flags.draws_random_numbers(measured)
     if is_announced and not draws:
@@ -242,11 +248,11 @@ def _check_network(pending: PendingRun) -> Diagnostics:
 
 
 def _with_diagnostics(run: Run, pending: PendingRun, measured: Diagnostics | None) -> Run:
-    """The run with its diagnostics; `measured` is what was known before the attack."""
+    """Return the run with its diagnostics; `measured` are those from before the attack."""
     model, inputs = pending.trained.model, pending.inputs
     measured = measured or _measure(pending)
     counts: dict[str, int] = {}
-    # Other attacks judge by one pass: of a network that draws, that says nothing about verdicts.
+    # Other attacks judge by one pass, which says nothing about a vote of several.
     if not (pending.attack.randomised and flags.draws_random_numbers(measured)):
         seed = run.header.seed
         counts = sanity_checks.of_attacks(model, run, inputs.split, inputs.device, seed)

@@ -1,9 +1,9 @@
-"""What is to be done, as one frozen plan: words of any origin, checked once.
+"""Frozen plans of the work to do, made of words that are checked once.
 
-The command line, Python, sweeps and the regression gate all build these plans, and what carries
-them out takes nothing else that says what to do. Nothing here imports PyTorch: a wrong word is
-answered before that takes its time. What a word means only on this machine, as a device or the
-networks of a library, is asked of it when the plan is carried out.
+The command line, Python, sweeps and the regression gate all build these plans, and the code behind
+them takes its instructions from plans alone. Nothing here imports PyTorch, which is slow, so that a
+wrong word is refused at once. Words that depend on the machine, for example a device or the
+networks of a library, are checked when the plan is carried out.
 """
 
 from __future__ import annotations
@@ -36,22 +36,22 @@ OTHER_EXAMPLES = 1000
 
 @dataclass(frozen=True)
 class ModelPlan:
-    """Which network, and where its weights come from.
+    """A network, and the source of its weights.
 
     It is trained, or read from the cache, unless it has a `file`, is `published` or is a `module`.
 
     Attributes:
-        spec: The network; mixers that nobody asked for are `learned`.
-        training: What to change in the recipe.
-        mixers: The words for the spatial and the channel mixers, None where none was given. With
-            neither, a network that comes with its weights is taken as it is.
-        file: Weights: a checkpoint of rbmix, or those of a foreign network.
-        published: Take the weights that the network was published with.
+        spec: The network; mixers without a word are `learned`.
+        training: The changes to the recipe.
+        mixers: The words for the spatial and the channel mixers, None for one that was not given.
+            With neither, a network that comes with its weights stays as it is.
+        file: The file of the weights: a checkpoint of rbmix, or weights of a foreign network.
+        published: Whether to take the weights that the network was published with.
         module: The network itself, an `nn.Module`; `spec` only names it.
 
     Raises:
-        RbmixError: For a model word that names nothing, a file that is not there, and changes of
-            a recipe that is not used.
+        RbmixError: For a model word that names nothing, a missing file, and changes to a recipe
+            that is not used.
     """
 
     spec: ModelSpec
@@ -71,7 +71,7 @@ class ModelPlan:
 
     @property
     def is_trained(self) -> bool:
-        """Whether rbmix trains it, or has done so before."""
+        """Whether rbmix trains the network, or has trained it before."""
         return self.file is None and not self.published and self.module is None
 
     @property
@@ -80,12 +80,12 @@ class ModelPlan:
         return self.mixers != (None, None)
 
     def with_weights(self, file: Path) -> ModelPlan:
-        """The same network with the weights of a file instead of its training."""
+        """Return the same network with the weights of a file instead of its training."""
         return replace(self, file=file, training=UNCHANGED)
 
 
 def trained_model(spec: ModelSpec, training: Training = UNCHANGED) -> ModelPlan:
-    """The network of `spec`, trained whatever weights others have for it."""
+    """Return the plan of a network that rbmix trains, even if published weights exist."""
     return ModelPlan(spec, training, (spec.spatial, spec.channel))
 
 
@@ -100,21 +100,21 @@ def model_plan(
     pretrained: bool = False,
     training: Training = UNCHANGED,
 ) -> ModelPlan:
-    """The network that the words of `rbmix evaluate` name.
+    """Return the network that the words of `rbmix evaluate` name.
 
     Args:
         model: A model word.
-        spatial: The spatial mixers. Without it and `channel`, a network with weights of its own
-            is taken as it is, and one that is trained is `learned`.
+        spatial: The spatial mixers. Without it and `channel`, a network with its own weights stays
+            as it is, and one that is trained is `learned`.
         channel: The channel mixers.
-        seed: Of weights, training and attack.
-        interface: What stands between the data set and the network.
+        seed: Seed of weights, training and attack.
+        interface: The interface between the data set and the network.
         weights: A file to load instead of training.
-        pretrained: Take the weights that the network was published with.
-        training: What to change in the recipe.
+        pretrained: Whether to take the weights that the network was published with.
+        training: The changes to the recipe.
 
     Raises:
-        RbmixError: For a wrong word, and for wishes that contradict each other.
+        RbmixError: A word is wrong, or arguments contradict each other.
     """
     spec = ModelSpec(model, spatial or "learned", channel or "learned", seed, interface)
     catalog.check_model(model)
@@ -126,14 +126,20 @@ def model_plan(
 
 
 def module_plan(module: object, seed: int = 0, training: Training = UNCHANGED) -> ModelPlan:
-    """A network that is there already, an `nn.Module`, under the name of its class."""
+    """Return the plan of a given network, an `nn.Module`, under the name of its class.
+
+    Args:
+        module: The network.
+        seed: Seed of the attack.
+        training: The changes to the recipe, which must be none.
+    """
     return ModelPlan(ModelSpec(type(module).__name__, seed=seed), training, module=module)
 
 
 def _check_published(
     spec: ModelSpec, mixers: tuple[str | None, str | None], weights: Path | None
 ) -> None:
-    """Raise RbmixError for what does not go with the weights that a network was published with."""
+    """Raise RbmixError for arguments that contradict the use of published weights."""
     if catalog.is_builtin(spec.model):
         raise RbmixError(
             f"--pretrained goes with your own model, {catalog.FORMS}; rbmix trains {spec.model!r} "
@@ -150,9 +156,9 @@ def _check_published(
 
 @dataclass(frozen=True)
 class DataPlan:
-    """A data set, by its word or as it is, and how many of its test images to take.
+    """A data set, by its word or as an object, and how many of its test images to take.
 
-    None takes the usual number.
+    None takes the default number.
 
     Raises:
         RbmixError: For a data set that does not exist, and a number out of range.
@@ -174,7 +180,7 @@ class DataPlan:
 
     @property
     def count(self) -> int:
-        """How many test images are taken: as many as was asked for, or the usual number."""
+        """The number of test images: the given number, or the default."""
         if self.examples is not None:
             return self.examples
         return DEFAULT_EXAMPLES.get(self.name, OTHER_EXAMPLES)
@@ -182,15 +188,16 @@ class DataPlan:
 
 @dataclass(frozen=True)
 class AttackPlan:
-    """A protocol, and how it is run.
+    """A protocol, and the way to run it.
 
     Attributes:
-        word: The name or path that was asked for.
-        protocol: What it says, with its grid chosen.
+        word: The name or path that the user wrote.
+        protocol: The protocol, with its grid chosen.
         backend: `fast` or `reference`.
-        exhaustive: Run the attacks of the fast backend with nothing saved.
-        randomised: The network draws random numbers: attacks see means, verdicts are a vote.
-        batch_size: Images attacked at once; None leaves it to the device.
+        exhaustive: Whether the fast backend skips nothing.
+        randomised: Whether the network draws random numbers: attacks then use means over several
+            passes, and a majority vote decides.
+        batch_size: Number of images to attack at once; None depends on the device.
     """
 
     word: str
@@ -205,13 +212,13 @@ class AttackPlan:
 
     @property
     def recorded_backend(self) -> str:
-        """The backend as records name it."""
+        """The name of the backend in records."""
         if self.exhaustive:
             return f"{self.backend}, exhaustive"
         return f"{self.backend}, randomised" if self.randomised else self.backend
 
     def on_grid(self, eps: list[str]) -> AttackPlan:
-        """The same attack over other epsilons of its norm."""
+        """Return the same attack over other epsilons of its norm."""
         return replace(self, protocol=protocols.changed(self.protocol, eps=eps))
 
 
@@ -226,18 +233,20 @@ def attack_plan(
     randomised: bool = False,
     batch_size: int | None = None,
 ) -> AttackPlan:
-    """The attack that the words of `rbmix evaluate` name.
+    """Return the attack that the words of `rbmix evaluate` name.
 
     Args:
         attack: A protocol, or its name or path.
-        dataset: The name of the data set, which may have a grid of its own in the protocol.
+        dataset: The name of the data set, which may have its own grid in the protocol.
         eps: The grid, by default the protocol's.
         norm: The norm, by default the protocol's.
-        backend: `fast` or `reference`, by default the fast one where the algorithm has it.
-        exhaustive: As in `AttackPlan`, like the rest.
+        backend: `fast` or `reference`; by default `fast` if the algorithm has it.
+        exhaustive: Whether the fast backend skips nothing.
+        randomised: Whether the network draws random numbers.
+        batch_size: Number of images to attack at once; None depends on the device.
 
     Raises:
-        RbmixError: For a wrong word, and for wishes that do not go together.
+        RbmixError: A word is wrong, or arguments contradict each other.
     """
     if isinstance(attack, str):
         word, protocol = attack, protocols.load(attack, dataset, eps=eps, norm=norm)
@@ -253,10 +262,10 @@ def attack_plan(
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """What every plan says: the data, and the word of the device.
+    """The parts that all plans share: the data, and the name of the device.
 
     Raises:
-        RbmixError: For a word that is no device anywhere.
+        RbmixError: For a word that is not a device on any machine.
     """
 
     data: DataPlan
@@ -268,7 +277,7 @@ class Plan:
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingPlan(Plan):
-    """A network to train; the test images are all used, whatever `data` says."""
+    """A network to train; all test images are used, whatever number `data` has."""
 
     model: ModelPlan
 
@@ -290,12 +299,18 @@ def baseline_plan(
     batch_size: int | None = None,
     device: str = "auto",
 ) -> EvaluationPlan:
-    """The evaluation that gave the baseline at `path`, on its images or the first `examples`.
+    """Return the plan of the evaluation behind a baseline.
 
-    `weights` are those that it names, or others to hold against it.
+    Args:
+        baseline: The baseline.
+        path: Its path, for messages.
+        examples: Number of its first images to take; None takes all.
+        weights: The weights that it names, or others to compare with it; None if there are none.
+        batch_size: Number of images to attack at once; None depends on the device.
+        device: Name of the device.
 
     Raises:
-        RbmixError: For a wrong word, and for more images than the baseline has.
+        RbmixError: A word is wrong, or there are more examples than the baseline has.
     """
     words = baseline.words
     most = words["examples"]
@@ -322,7 +337,14 @@ class ExplanationPlan(Plan):
 def explanation_plan(
     model: ModelPlan, data: DataPlan, eps: list[str] | None = None, device: str = "auto"
 ) -> ExplanationPlan:
-    """Measure a network, by default at the epsilons of the FGSM protocol."""
+    """Return the plan to measure a network beside its learned twin.
+
+    Args:
+        model: The network.
+        data: The images.
+        eps: The epsilons; by default those of the FGSM protocol.
+        device: Name of the device.
+    """
     grid = protocols.load("fgsm", data.name, eps=eps).eps
     return ExplanationPlan(
         data=data, device=device, model=model, eps=tuple(one.text for one in grid)
@@ -341,7 +363,19 @@ def unshufflers_of(
     widths: list[int], depths: list[int], kernels: list[int], patch: int, spatial: list[str],
     seed: int,
 ) -> tuple[Unshuffler, ...]:  # fmt: skip
-    """Every combination of these words; raises RbmixError for a wrong one, and for too many."""
+    """Return every combination of these settings.
+
+    Args:
+        widths: Numbers of channels.
+        depths: Numbers of blocks.
+        kernels: Kernel sizes in pixels.
+        patch: Patch size in pixels.
+        spatial: Spatial mixers.
+        seed: Seed of permutation, weights and training.
+
+    Raises:
+        RbmixError: A value is wrong, or there are too many combinations.
+    """
     check_seed(seed)
     count = len(widths) * len(depths) * len(kernels) * len(spatial)
     if count > MAX_TASKS:

@@ -1,4 +1,4 @@
-"""Networks that come with their weights: evaluated as they are, never trained."""
+"""Load networks that come with their weights; they are never trained."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ logger = logging.getLogger(__name__)
 
 
 def load_pretrained(plan: ModelPlan, dataset: Dataset) -> tuple[Label, TrainedModel]:
-    """The network with the weights of its file, or those that it was published with.
+    """Load the network with the weights of its file, or those that it was published with.
 
-    Without words for its mixers it is taken as it is, `external` in the records. With one of
-    them its mixers are set as for training before the file is loaded, which must have been
-    made so; the records then carry the words, and twins can be compared.
+    Without words for its mixers the network stays as it is and is `external` in the records. With
+    them, its mixers are set as for training before the file is loaded, whose weights must be of
+    such a network. The records then carry the words, so that twins can be compared.
 
     Raises:
         RbmixError: If the weights do not fit, or the network does not fit the data set.

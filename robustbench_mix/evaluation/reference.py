@@ -1,11 +1,11 @@
-"""The reference engine: runs a protocol's stages and believes none of them.
+"""The reference engine: run a protocol's stages and verify whatever they return.
 
-For each epsilon in ascending order, and each stage, the images that still stand are
-attacked in batches. What comes back is projected onto the ball, measured in float64, and
-judged by a forward pass of the original network. The balls are nested, so an example
-found at a small epsilon counts at every larger one and the image is left alone from then
-on. Robust accuracy counted this way is an upper bound. A stage that looks for the nearest
-example runs once: what it returns is projected onto each ball of the grid.
+For each epsilon in ascending order, and each stage, the images that still stand are attacked in
+batches. The returned images are projected onto the ball, measured in float64, and judged by a
+forward pass of the original network. The balls are nested, so an example found at a small epsilon
+counts at every larger one, and the image is not attacked again. Robust accuracy counted this way
+is an upper bound. A stage that looks for the nearest example runs once; its result is projected
+onto each ball of the grid.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ from robustbench_mix.runtime.threads import tune_threads
 
 @dataclass(frozen=True)
 class _Job:
-    """What does not change during a run: `judge` decides, `model` is attacked."""
+    """The constants of a run: `judge` decides, `model` is attacked."""
 
     judge: CountedModel
     model: CountedModel
@@ -61,9 +61,9 @@ def attack_all(
     exhaustive: bool = False,
     draws: int = 1,
 ) -> State:
-    """Attack every image under a protocol and return what was verified.
+    """Attack every image under a protocol and return the verified outcome.
 
-    The model leaves as it came.
+    The model's mode, device and gradient flags are restored.
 
     Args:
         model: The network, pixels (B, C, H, W) in [0, 1] to logits.
@@ -71,10 +71,13 @@ def attack_all(
         protocol: The grid of epsilons and the norm.
         stages: The attacks, in the order in which they run.
         settings: Seed, device, batch size, and what to do after each batch.
-        state: Where an earlier, unfinished run stopped.
-        exhaustive: Whether to attack what is broken already all the same.
-        draws: A verdict is the majority of so many forward passes; above 1 for a randomised
-            network, which is then attacked as it is.
+        state: The state of an earlier, unfinished run, to continue it.
+        exhaustive: Whether to attack images that are already broken too.
+        draws: Number of forward passes whose majority decides; above 1 for a randomised network,
+            which is then attacked as it is.
+
+    Returns:
+        The state after the last attack.
 
     Raises:
         RbmixError: If the model's clean logits are not finite or do not fit the labels, or if a
@@ -118,14 +121,14 @@ def attack_all(
 
 
 def _expected(job: _Job, plan: list[tuple[int, Stage]], exhaustive: bool) -> ReferenceWork:
-    """The plan with the passes of an image that withstands each stage."""
+    """Return the plan with, for each stage, the passes of an image that withstands it."""
     x, protocol = sample(job.split, job.device, job.judge.dtype), job.protocol
     passes = [(level, StagePasses(one.name, one.passes(x, protocol.norm))) for level, one in plan]
     return ReferenceWork(passes, [eps.value for eps in protocol.eps], exhaustive)
 
 
 def _plan(stages: list[Stage], levels: int) -> list[tuple[int, Stage]]:
-    """What runs at which level: what serves the whole grid first, on all that may still fall."""
+    """Return (level, stage) pairs in their order; stages that serve the whole grid come first."""
     once = [(0, stage) for stage in stages if stage.nearest]
     each = [stage for stage in stages if not stage.nearest]
     return once + [(level, stage) for level in range(levels) for stage in each]
@@ -134,7 +137,7 @@ def _plan(stages: list[Stage], levels: int) -> list[tuple[int, Stage]]:
 def _attack_batch(
     job: _Job, state: State, level: int, stage: Stage, _: int, rows: list[int]
 ) -> None:
-    """Run one stage on these rows and enter what it verifiably broke."""
+    """Run one stage on these rows and record what it verifiably broke."""
     grid, norm = [eps.value for eps in job.protocol.eps], job.protocol.norm
     model, judge = job.model, job.judge
     model.reset_passes(len(rows))
@@ -164,7 +167,7 @@ def _attack_batch(
 
 
 def _batch(job: _Job, stage: Stage, rows: list[int], eps: float) -> Batch:
-    """The images of these rows, all with the same eps."""
+    """Return the images of these rows as a batch with one eps."""
     chosen = job.split.take(torch.tensor(rows))
     index = chosen.index.tolist()
     seeds = torch.tensor([stream(job.seed, stage.name, image) for image in index])
@@ -180,9 +183,9 @@ def _batch(job: _Job, stage: Stage, rows: list[int], eps: float) -> Batch:
 
 
 def _pending(state: State, number: int, level: int, exhaustive: bool) -> list[int]:
-    """The images that number `number` of the plan still has to attack, in a fixed order.
+    """Return the rows that entry `number` of the plan still has to attack, in a fixed order.
 
-    What it has attacked is not among them, broken or not: a resumed run forms the same batches.
+    Rows that it has attacked are left out, broken or not: a resumed run forms the same batches.
     """
     return [
         row

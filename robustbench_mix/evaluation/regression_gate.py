@@ -1,4 +1,4 @@
-"""The runs behind the regression gate: what a baseline is made of, and the run held against it."""
+"""Run evaluations for the regression gate: to write a baseline, and to compare with it."""
 
 from __future__ import annotations
 
@@ -23,14 +23,19 @@ from robustbench_mix.storage.files import check_writable, replacing, safe_name
 def write(plan: EvaluationPlan, folder: Path, *, overwrite: bool = False) -> list[Path]:
     """Evaluate a network and write its baseline into `folder`.
 
-    A network that rbmix trains is trained if need be, and its checkpoint is put beside the
-    baseline. Your own model's weights are named in it if they lie in that folder.
+    A network that rbmix trains is trained if needed, and its checkpoint is copied beside the
+    baseline. The baseline names the weights of your own model if they lie in that folder.
+
+    Args:
+        plan: The network, the data and the attack.
+        folder: The folder of the baseline.
+        overwrite: Whether an existing baseline may be replaced.
 
     Returns:
         The files that were written.
 
     Raises:
-        RbmixError: For what a user can mend, a baseline that is there already among it.
+        RbmixError: For what a user can fix, for example a baseline that already exists.
     """
     path = folder / f"{safe_name(_stem(plan))}.csv"
     if path.exists() and not overwrite:
@@ -44,9 +49,14 @@ def write(plan: EvaluationPlan, folder: Path, *, overwrite: bool = False) -> lis
 
 
 def rerun(plan: EvaluationPlan, baseline: Baseline, path: Path) -> Run:
-    """Evaluate what the baseline at `path` was made of (`baseline_plan`).
+    """Evaluate the network of the baseline at `path` again.
 
-    Nothing that was evaluated before is read, and nothing is kept.
+    Earlier records are not read, and no records are kept.
+
+    Args:
+        plan: The plan of the baseline, from `baseline_plan`.
+        baseline: The baseline.
+        path: Its path, for messages.
 
     Raises:
         RbmixError: If the images are not those of the baseline.
@@ -67,9 +77,14 @@ def rerun(plan: EvaluationPlan, baseline: Baseline, path: Path) -> Run:
 
 
 def update(plan: EvaluationPlan, run: Run, path: Path) -> list[Path]:
-    """Write `run`, which a plan for all images gave, as the baseline at `path`.
+    """Write a run as the baseline at `path`.
 
-    The network is evaluated once more for the close calls.
+    The network is evaluated once more, to find images whose outcome is a close call.
+
+    Args:
+        plan: The plan of the run, on all images of the baseline.
+        run: The run.
+        path: The path of the baseline.
 
     Returns:
         The files that were written.
@@ -91,13 +106,13 @@ def update(plan: EvaluationPlan, run: Run, path: Path) -> list[Path]:
 
 
 def _evaluate_afresh(plan: EvaluationPlan) -> Run:
-    """One evaluation that reads and leaves nothing."""
+    """Evaluate without reading earlier records or keeping new ones."""
     with tempfile.TemporaryDirectory() as results:
         return evaluate(plan, Path(results), fresh=True).run
 
 
 def _stem(plan: EvaluationPlan) -> str:
-    """The name of a baseline's file: the words that it was asked for with."""
+    """Return the name of a baseline's file, made of the words of its plan."""
     model, data = plan.model, plan.data
     unsaid = "external" if is_pretrained(model) else "learned"
     mixers = [word or unsaid for word in model.mixers]
@@ -106,7 +121,7 @@ def _stem(plan: EvaluationPlan) -> str:
 
 
 def _weights_name(weights: Path | None, folder: Path) -> str:
-    """How a baseline in `folder` names these weights."""
+    """Return the name of these weights in a baseline in `folder`."""
     if weights is None:
         return ""
     inside = weights.resolve()
@@ -116,7 +131,7 @@ def _weights_name(weights: Path | None, folder: Path) -> str:
 
 
 def _checkpoint_name(weights: Path) -> str:
-    """One file for all baselines of one network: its name changes with the weights."""
+    """Return the name of the file with these weights, which all baselines of a network share."""
     header = checkpoint.read_header(weights)
     spec = header.spec
     assert spec is not None  # `checkpoint.is_rbmix_checkpoint` has looked

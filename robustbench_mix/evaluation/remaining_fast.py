@@ -1,4 +1,4 @@
-"""Estimate how many passes the fast engine still has before it."""
+"""Estimate how many passes of the fast engine remain."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from robustbench_mix.evaluation.remaining_passes import (
 )
 from robustbench_mix.evaluation.state import State
 
-PRIOR = 0.05  # the share of images that a stage breaks, before anything is seen of it
-BROKEN = 0.15  # of the passes of an image that stands, what one costs that falls
+PRIOR = 0.05  # assumed share of images that a stage breaks, before any was attacked
+BROKEN = 0.15  # passes of an image that falls, as a share of those of one that stands
 
 
 class FastWork(NamedTuple):
-    """What the fast engine does: place each image on the grid, then run the stages.
+    """The work of the fast engine: place each image on the grid, then run the stages.
 
     Args:
-        placing: Passes of placing.
-        stages: Passes of each stage.
+        placing: Passes that placing takes.
+        stages: Passes that each stage takes.
         levels: Number of epsilons.
-        heights: For each image, how many of the stages it meets if it stands.
-        one_in: One image in so many meets them a second time.
+        heights: For each image, how many of the stages it meets if none breaks it.
+        one_in: One image in so many meets the stages a second time.
     """
 
     placing: StagePasses
@@ -39,13 +39,13 @@ class FastWork(NamedTuple):
 
 
 def fast_passes_left(state: State, work: FastWork) -> dict[str, Count]:
-    """Estimate the passes that each stage of the fast engine, and placing, still has to come.
+    """Estimate the remaining passes of each stage of the fast engine, and of placing.
 
-    `fast_passes_left(...)["square"].forward` is, for example, how many queries are still to come.
+    For example, `fast_passes_left(...)["square"].forward` is the number of remaining queries.
 
     Args:
-        state: How far the run is.
-        work: What the engine does.
+        state: The state of the run.
+        work: The work of the engine.
 
     Returns:
         The passes by the stage's name.
@@ -81,10 +81,10 @@ def fast_passes_left(state: State, work: FastWork) -> dict[str, Count]:
 
 
 def _shares(state: State, names: list[str]) -> list[float]:
-    """The share of images that each stage breaks, as seen so far.
+    """Return the share of images that each stage has broken so far.
 
-    Each image counts where it was last: it withstood the stages behind it at this level, and
-    those before the stage that broke it last.
+    Each image counts by its last position: it withstood the stages that it passed at this level,
+    and those before the stage that broke it last.
     """
     place = {name: number for number, name in enumerate(names)}
     broken, behind = [0] * len(names), [0] * (len(names) + 1)
@@ -105,10 +105,10 @@ def _shares(state: State, names: list[str]) -> list[float]:
 def _descend(
     arrivals: list[list[float]], shares: list[float], visits: list[float], height: int
 ) -> None:
-    """Move images through the stages, at each level from the top; count the `visits` of each.
+    """Move images through the stages, from the top level down; count the `visits` of each stage.
 
-    `arrivals` (levels + 1, stages + 1) are images by the epsilon that broke them and their stage.
-    What a stage breaks begins anew one level below, and nothing is below the lowest.
+    `arrivals` (levels + 1, stages + 1) counts images by the epsilon that broke them and their
+    stage. An image that a stage breaks begins again one level below, if there is one.
     """
     for level in range(len(arrivals) - 1, 0, -1):
         flow = 0.0

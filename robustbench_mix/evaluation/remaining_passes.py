@@ -1,9 +1,8 @@
-"""Estimate how many passes an attack still has before it, from how far it has come.
+"""Shared parts of both engines' estimates of the remaining passes.
 
-What both engines' estimates share. Each runs what is left in expectation: images move from stage
-to stage, the share that each stage is seen to break leaves them, the rest costs what the stage
-costs an image that stands. They are functions of the state alone, so that a run that goes on
-knows as much as one that was never stopped.
+An estimate simulates the rest of the run in expectation. Images move from stage to stage; each
+stage breaks the share that it has broken so far, and the other images cost as much as images that
+withstand it. Estimates depend on the state alone, so a resumed run gives the same ones.
 """
 
 from __future__ import annotations
@@ -14,9 +13,9 @@ from typing import NamedTuple
 from robustbench_mix.attacks.passes import Count
 from robustbench_mix.evaluation.state import State
 
-WEIGHT = 4.0  # how many images count for what is guessed before anything is seen
-PLACED = 0.75  # the share of images that stand at the smallest epsilon, before any is attacked
-UNKNOWN = 100.0  # passes of either kind of an attack that nobody knows them of
+WEIGHT = 4.0  # weight of a prior guess, in images
+PLACED = 0.75  # assumed share of images that stand at the smallest epsilon, before any attack
+UNKNOWN = 100.0  # assumed passes of either kind if an attack has no estimate
 
 
 class StagePasses(NamedTuple):
@@ -32,7 +31,7 @@ def cost(stage: StagePasses) -> float:
 
 
 def is_known(state: State, stage: StagePasses) -> bool:
-    """Whether the passes of a stage are known, or some were counted."""
+    """Return whether the passes of a stage are known, or some were counted."""
     return stage.passes is not None or stage.name in state.passes
 
 
@@ -42,10 +41,10 @@ def work_done(state: State) -> float:
 
 
 def work_of(counts: dict[str, Count]) -> float:
-    """Return what all of these cost together, in forward passes."""
+    """Return the total cost of these passes, in forward passes."""
     return sum(count.work for count in counts.values())
 
 
 def at_least(counts: list[int]) -> list[int]:
-    """Return how many are at each place or beyond it, from how many are there."""
+    """Turn counts at each position into counts at that position or beyond."""
     return list(accumulate(reversed(counts)))[::-1]

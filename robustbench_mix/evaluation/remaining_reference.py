@@ -1,4 +1,4 @@
-"""Estimate how many passes the reference engine still has before it."""
+"""Estimate how many passes of the reference engine remain."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from robustbench_mix.evaluation.remaining_passes import (
 )
 from robustbench_mix.evaluation.state import State
 
-CURVE = 20.0  # how many images count for what is guessed of the next epsilon
+CURVE = 20.0  # weight of the guess about the next epsilon, in images
 
 
 class ReferenceWork(NamedTuple):
-    """What the reference engine does: each `(level, stage)` in turn, on all that stand.
+    """The work of the reference engine: each `(level, stage)` in turn, on all that stand.
 
     Args:
-        plan: Positions in the grid, and passes of the stage that runs there.
+        plan: Grid indices, and the passes of the stage that runs there.
         grid: The epsilons.
-        exhaustive: Whether what is broken is attacked all the same.
+        exhaustive: Whether images that are already broken are attacked too.
     """
 
     plan: Sequence[tuple[int, StagePasses]]
@@ -34,11 +34,11 @@ class ReferenceWork(NamedTuple):
 
 
 def reference_work_left(state: State, work: ReferenceWork) -> list[float]:
-    """Estimate the work that each (level, stage) of the reference engine still has to come.
+    """Estimate the remaining work of each (level, stage) of the reference engine.
 
     Args:
-        state: How far the run is.
-        work: What the engine does.
+        state: The state of the run.
+        work: The work of the engine.
 
     Returns:
         Forward passes, in the order of the plan.
@@ -69,7 +69,7 @@ def reference_work_left(state: State, work: ReferenceWork) -> list[float]:
 
 
 def _costs(state: State, work: ReferenceWork, passed: list[int]) -> dict[str, float]:
-    """The work of an image under each attack: as measured, as it says, or like the others."""
+    """Return the work per image of each attack: as measured, as estimated, or like the others."""
     attacked: dict[str, int] = {}
     told: dict[str, float] = {}
     for number, (_, stage) in enumerate(work.plan, start=1):
@@ -84,10 +84,10 @@ def _costs(state: State, work: ReferenceWork, passed: list[int]) -> dict[str, fl
 
 
 def _curve(state: State, work: ReferenceWork, correct: list[int], reached: int) -> list[float]:
-    """How many images will stand at each epsilon: those that do where it was attacked.
+    """Estimate how many images stand at each epsilon; count them where it was attacked.
 
-    Beyond, an image is taken to stand as far as its clean margin reaches: the margin at which
-    images stand grows with epsilon, from where it is at the last one that was attacked.
+    Beyond, an image is assumed to stand as far as its clean margin reaches. The margin that an
+    image needs grows in proportion to epsilon, starting at the last epsilon that was attacked.
     """
     grid = work.grid
     at = work.plan[reached - 1][0] if reached else 0
@@ -112,10 +112,10 @@ def _curve(state: State, work: ReferenceWork, correct: list[int], reached: int) 
 
 
 def _at_share(margins: list[float], share: float) -> float:
-    """The margin that this share of the images exceeds; the margins ascend."""
+    """Return the margin that this share of the images exceeds; the margins ascend."""
     return margins[min(int((1 - share) * len(margins)), len(margins) - 1)]
 
 
 def _above(margins: list[float], least: float) -> float:
-    """The share of images with a larger margin."""
+    """Return the share of images with a larger margin."""
     return 1 - bisect_right(margins, least) / len(margins)

@@ -1,7 +1,7 @@
-"""Runs that are not done: what is kept of them while they run, whole or in shards.
+"""Save and restore the resume states of unfinished runs, whole or in shards.
 
-A shard is an attack on some of the images. Images do not depend on each other on the fast
-backend, so that the states of all shards, one behind the other, are the state of the whole run.
+A shard is an attack on some of the images. On the fast backend images do not depend on each other,
+so the states of all shards, one after the other, are the state of the whole run.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ SAVE_EVERY_SECONDS = 2.0
 
 @dataclass(frozen=True)
 class Sizes:
-    """What a state must fit: images, epsilons, steps that an image can pass, images at once."""
+    """The sizes of a state: images, epsilons, steps that an image can pass, images at once."""
 
     images: int
     levels: int
@@ -43,24 +43,24 @@ class Sizes:
 
 @dataclass(frozen=True)
 class Shard:
-    """The part `number` of `of`, from 1, of the images of a run."""
+    """Part `number`, from 1, of the images of a run that is split into `of` parts."""
 
     number: int
     of: int
 
     def rows(self, images: int) -> range:
-        """The positions of its images among so many."""
+        """Return the positions of its images among `images` images."""
         return range((self.number - 1) * images // self.of, self.number * images // self.of)
 
     def path(self, records: Path) -> Path:
-        """Where its state is kept when it is finished."""
+        """Return the path of its state once it is finished."""
         return records.with_suffix(f".shard-{self.number}-of-{self.of}.json")
 
 
 class Kept(Header, frozen=True, kw_only=True):
-    """What a file of an unfinished run holds: a `RunIdentity` and a `State` as JSON values.
+    """The content of a resume file: a `RunIdentity` and a `State` as JSON values.
 
-    They are looked at one after the other: of a run of another version, only the header is.
+    The header is checked first; the state of a run of another version is never parsed.
     """
 
     header: dict[str, object]
@@ -69,7 +69,7 @@ class Kept(Header, frozen=True, kw_only=True):
 
 @dataclass
 class Saver:
-    """Writes the state of an unfinished run, but not more often than every few seconds."""
+    """Write the state of an unfinished run, at most once every few seconds."""
 
     path: Path
     header: RunIdentity
@@ -77,14 +77,14 @@ class Saver:
     latest: dict[str, Any] | None = None
 
     def __call__(self, state: State) -> None:
-        """Keep the state, on disk if it is time."""
-        # A copy: what is written later must not hold half of the batch then running.
+        """Keep a copy of the state, and write it if it is time."""
+        # A copy, because a state written later must not hold half of the batch then running.
         self.latest = asdict(state)
         if time.monotonic() - self.saved_at >= SAVE_EVERY_SECONDS:
             self.flush()
 
     def flush(self) -> None:
-        """Write what is kept."""
+        """Write the kept state."""
         if self.latest is not None:
             content = {"header": msgspec.to_builtins(self.header), "state": self.latest}
             write_text(self.path, json.dumps(content))
@@ -92,14 +92,20 @@ class Saver:
 
 
 def resume_state_path(path: Path) -> Path:
-    """Where the state is kept of the unfinished run that will give `path`."""
+    """Return the path of the state of the unfinished run that will write `path`."""
     return path.with_suffix(ATTACK_SUFFIX)
 
 
 def read_state(path: Path, header: RunIdentity, sizes: Sizes) -> State | None:
-    """The state at `path` of a run with this header, None if there is none.
+    """Return the state at `path` of a run with this header, None if there is none.
 
-    Raises RbmixError if the file is damaged.
+    Args:
+        path: The path of the state.
+        header: The header of the run.
+        sizes: The sizes that the state must have.
+
+    Raises:
+        RbmixError: The file is damaged.
     """
     kept = _read(path)
     if kept is None:
@@ -112,7 +118,7 @@ def read_state(path: Path, header: RunIdentity, sizes: Sizes) -> State | None:
 
 
 def has_state_of(path: Path, header: RunIdentity) -> bool:
-    """Whether the state of such a run is kept there; raises RbmixError as `read_state` does."""
+    """Return whether `path` holds the state of such a run; raise RbmixError as `read_state`."""
     kept = _read(path)
     if kept is None:
         return False
@@ -135,7 +141,7 @@ def _refusal(path: Path) -> tuple[str, str]:
 
 
 def find_shards(records: Path) -> list[Shard]:
-    """Into how many parts a run is being split, if any of them is on disk: all of these parts."""
+    """Return all parts into which a run was split, if any is on disk; else an empty list."""
     found: Counter[int] = Counter()
     pattern = re.compile(re.escape(records.stem) + r"\.shard-([0-9]{1,4})-of-([0-9]{1,4})\.json")
     for path in records.parent.glob("*.shard-*-of-*.json"):
@@ -148,7 +154,13 @@ def find_shards(records: Path) -> list[Shard]:
 
 
 def join_shards(records: Path, header: RunIdentity, sizes: Sizes) -> State | None:
-    """The state of a run whose shards are all on disk, None if one is missing."""
+    """Return the state of a run whose shards are all on disk, None if one is missing.
+
+    Args:
+        records: The path of the run's records.
+        header: The header of the run.
+        sizes: The sizes that the whole state must have.
+    """
     states = []
     for shard in find_shards(records):
         part = Sizes(len(shard.rows(sizes.images)), sizes.levels, sizes.steps, sizes.batch_size)
@@ -160,7 +172,7 @@ def join_shards(records: Path, header: RunIdentity, sizes: Sizes) -> State | Non
 
 
 def merge_states(states: list[State]) -> State:
-    """One state of all images, in order; passes and seconds are sums, the batch is the smallest."""
+    """Join states of consecutive images; passes and seconds add up, the smallest batch counts."""
     plain: dict[str, Any] = {}
     for name in (one.name for one in fields(State)):
         values = [getattr(state, name) for state in states]
@@ -178,12 +190,12 @@ def merge_states(states: list[State]) -> State:
 
 
 def has_resume_state(path: Path) -> bool:
-    """Whether something is kept of the run that gave, or will give, `path`."""
+    """Return whether there is a resume state of the run that writes `path`."""
     return resume_state_path(path).exists() or bool(find_shards(path))
 
 
 def delete_resume_state(path: Path) -> None:
-    """Remove what was kept of a run whose records are there."""
+    """Remove the resume states of a run whose records exist."""
     remove(resume_state_path(path))
     for shard in find_shards(path):
         remove(shard.path(path))

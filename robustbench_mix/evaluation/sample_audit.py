@@ -1,4 +1,4 @@
-"""An audit: expensive attacks on a random sample, and what that says about the rest.
+"""Audit: expensive attacks on a random sample, and a bound for the other images.
 
 Every image meets the cheap stages of an ensemble, a random sample the expensive ones.
 The sample does not depend on the outcome, so at each epsilon its survivors are a random
@@ -17,9 +17,15 @@ from robustbench_mix.results.intervals import at_most
 
 
 def audited_rows(state: State, split: Split, stages: list[Stage], seed: int) -> set[int]:
-    """Return the rows of the sample: as many correctly classified images as the stages say.
+    """Return the rows of the sample: as many correctly classified images as the stages demand.
 
-    Every such image belongs to it where no stage asks for a sample.
+    If no stage demands a sample, every such image belongs to it.
+
+    Args:
+        state: The state of the run, for the clean predictions.
+        split: The images.
+        stages: The stages.
+        seed: The seed of the run.
     """
     correct = [row for row in range(len(split)) if state.correct[row]]
     size = min((stage.sample for stage in stages if stage.sample), default=len(correct))
@@ -36,11 +42,18 @@ def rows_broken_by_sample(state: State, sampled: set[int]) -> list[int]:
 def findings(
     state: State, split: Split, stages: list[Stage], seed: int, levels: int
 ) -> list[Audit]:
-    """Return what the sample says at each epsilon; nothing if no stage was for a sample.
+    """Return the audit at each epsilon; empty if no stage was for a sample.
 
-    `sampled` survivors of the cheap stages met the expensive ones, `broken` of them fell; at most
-    `bound` of all images, with 95 % confidence, stand only because the rest did not meet
-    them. The bound is 0 once something fell, for then every image met them.
+    `sampled` survivors of the cheap stages met the expensive ones, and `broken` of them fell. With
+    95 % confidence, at most `bound` of all images stand only because they did not meet the
+    expensive stages. The bound is 0 once one fell, because then every image met them.
+
+    Args:
+        state: The state at the end of the run.
+        split: The images.
+        stages: The stages, cheapest first.
+        seed: The seed of the run.
+        levels: Number of epsilons.
     """
     if not any(stage.sample for stage in stages):
         return []

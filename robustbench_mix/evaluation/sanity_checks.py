@@ -1,4 +1,4 @@
-"""The diagnostics of an evaluation: which images they look at, and within which epsilon."""
+"""Run the diagnostics of an evaluation: choose their images and their epsilon."""
 
 from __future__ import annotations
 
@@ -18,13 +18,20 @@ from robustbench_mix.results.records import Run
 from robustbench_mix.runtime.memory import retry_with_smaller_batches
 from robustbench_mix.runtime.threads import tune_threads
 
-MORE_STEPS = 100  # at least, to ask whether PGD had enough
+MORE_STEPS = 100  # minimum steps of the PGD that tests whether the evaluation had enough
 
 
 def of_network(
     model: nn.Module, dataset: Dataset, split: Split, device: torch.device
 ) -> Diagnostics:
-    """What can be told before the attack; values as `diagnostics.of_network`."""
+    """Return the diagnostics before the attack, as `diagnostics.of_network`.
+
+    Args:
+        model: The network.
+        dataset: The data set, for the statistics of its training pixels.
+        split: The images of the evaluation.
+        device: The device to compute on.
+    """
     found: list[Diagnostics] = []
     mean, std = dataset.statistics()
 
@@ -41,10 +48,19 @@ def of_network(
 def of_attacks(
     model: nn.Module, run: Run, split: Split, device: torch.device, seed: int
 ) -> dict[str, int]:
-    """What other attacks say about what this run found; as `diagnostics.of_attacks`.
+    """Compare a run with other attacks, as `diagnostics.of_attacks`.
 
-    Within the epsilon of its grid at which nearest to half of the images stand. Empty where
-    none of the images that are looked at is classified correctly.
+    They attack at the epsilon of its grid at which closest to half of the images stand.
+
+    Args:
+        model: The network.
+        run: The run.
+        split: Its images.
+        device: The device to compute on.
+        seed: The seed of the attacks.
+
+    Returns:
+        Counts of images; empty if none of the chosen images is classified correctly.
     """
     survived = run.standing()
     rows = [row for row in _chosen(split) if survived["0"].iloc[row]]
@@ -72,14 +88,14 @@ def of_attacks(
 
 
 def _more_steps(protocol: ProtocolSpec) -> int:
-    """How many steps are more than the protocol's, 0 where it does not have one loss of ours."""
+    """Return a larger number of steps than the protocol's PGD has, 0 if it is not our PGD."""
     if protocol.algorithm != "pgd":
         return 0
     return max(MORE_STEPS, 2 * int((protocol.options or {}).get("steps", 40)))
 
 
 def _chosen(split: Split) -> list[int]:
-    """The rows that are looked at: a random few, the same whatever else is evaluated."""
+    """Choose a few random rows, the same for every evaluation of these images."""
     order = sorted(range(len(split)), key=lambda row: stream("diagnostics", int(split.index[row])))
     return sorted(order[:SAMPLE])
 

@@ -41,8 +41,8 @@ class Schedule:
     Args:
         stages: The stages.
         engine: The engine.
-        steps: How many pairs of an epsilon and a stage an image can pass, or stages on the fast
-            engine.
+        steps: Maximum number of (epsilon, stage) pairs that an image passes; on the fast engine,
+            of stages.
     """
 
     stages: list[Stage]
@@ -56,7 +56,7 @@ def schedule_of(plan: AttackPlan, classes: int, images: int = 0) -> Schedule:
     Args:
         plan: The protocol, and how it is run.
         classes: Number of classes of the model.
-        images: How many images there are in all, also where parts of them are attacked.
+        images: Number of images in all, even if only a part of them is attacked.
 
     Raises:
         RbmixError: If the protocol's options are wrong, or do not go with so many classes.
@@ -73,6 +73,6 @@ def schedule_of(plan: AttackPlan, classes: int, images: int = 0) -> Schedule:
     else:
         stages = registry.reference_stages(name, classes, options)
         check_norm(stages, protocol.norm)
-        # On the reference engine: the fast one believes whatever a single pass says.
+        # On the reference engine, because the fast one decides by a single pass.
         engine = partial(attack_all, draws=DRAWS if plan.randomised else 1)
     return Schedule(stages, engine, len(stages) * len(protocol.eps))

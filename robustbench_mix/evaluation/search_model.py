@@ -11,21 +11,21 @@ from robustbench_mix.models.fusion import convert_to_bfloat16, simplify
 from robustbench_mix.models.prepacked import prepack
 from robustbench_mix.runtime.devices import has_fast_bfloat16
 
-# Where the margin found in bfloat16 is below this share of the spread of the logits, the
-# exact network is asked: about the 99th percentile of the error on trained networks.
+# If the margin in bfloat16 is below this share of the spread of the logits, the exact network
+# decides. The share is about the 99th percentile of the error on trained networks.
 DOUBT = 0.01
 
 
 def search_model(model: nn.Module, x: Tensor, *, exact: bool = False) -> CountedModel:
-    """Return the model that attacks search: the cheapest equal one, in bfloat16 where faster.
+    """Return the model that attacks search: the cheapest equal one, in bfloat16 if that is faster.
 
-    What is found in bfloat16 is judged in the model's own precision within the attack already,
-    and so is what comes close.
+    Examples found in bfloat16, and near misses, are judged in the model's own precision within
+    the attack already.
 
     Args:
         model: The network, in eval mode.
         x: A few of the images, (B, C, H, W), in the network's dtype.
-        exact: Whether to stay in the network's own precision where bfloat16 would be faster.
+        exact: Whether to stay in the network's own precision even if bfloat16 is faster.
     """
     cheapest = simplify(model, x)
     halved = None

@@ -1,4 +1,4 @@
-"""How far a run has come: what is kept of it while it runs, and read again when it goes on."""
+"""The state of a run: saved while it runs, and read again when it is resumed."""
 
 from __future__ import annotations
 
@@ -12,17 +12,19 @@ from robustbench_mix.storage.validation import LARGEST, Count, NonNegative, is_n
 
 @dataclass
 class State:
-    """How far a run has come, in plain lists with one entry per image.
+    """The state of a run, in plain lists with one entry per image.
 
-    `level` is the position in the grid of the smallest epsilon that broke the image, or
-    the length of the grid; `stage` counts the (epsilon, stage) pairs it has passed;
-    `failed` is the largest position at which the whole protocol was run and failed, or -1;
-    `check` is a position below the one that is being attacked, at which a conclusion of the
-    fast schedule is attacked outright, or -1; `check_stage` and `checked` say how far that
-    is and what came of it, `confirmed` or `refuted`. `cheap` is the level at
-    which an image came to stages that are meant for a sample, or -1. `forward` and `gradient`
-    are the passes spent on each image, None where a library does not tell. `batch_size` is
-    how many images at once fit into memory so far, 0 before the first.
+    Attributes:
+        level: Grid index of the smallest epsilon that broke the image, else the grid's length.
+        stage: Number of (epsilon, stage) pairs that the image has passed.
+        failed: Largest grid index at which the whole protocol was run and failed, or -1.
+        check: Grid index below the attacked one at which a conclusion is tested, or -1.
+        check_stage: Number of stages that this test has passed.
+        checked: Its outcome, `confirmed` or `refuted`.
+        cheap: Grid index at which the image reached the stages for a sample, or -1.
+        forward: Forward passes spent on the image, None if a library does not tell.
+        gradient: Gradient passes spent on it, None if a library does not tell.
+        batch_size: Largest number of images at once that fitted into memory, 0 before the first.
     """
 
     prediction: list[int]
@@ -45,17 +47,17 @@ class State:
 
 
 def state_from_json(plain: object, images: int, levels: int, steps: int, batch_size: int) -> State:
-    """Return the state of an unfinished run, from what `asdict` gave; not trusted.
+    """Check an untrusted JSON value that `asdict` once gave, and return it as a state.
 
     Args:
         plain: The JSON value.
-        images: How many images the run has.
-        levels: The length of the epsilon grid.
-        steps: How many (epsilon, stage) pairs an image can pass.
-        batch_size: How many images at once the run began with.
+        images: Number of images of the run.
+        levels: Number of epsilons of the grid.
+        steps: Maximum number of (epsilon, stage) pairs that an image passes.
+        batch_size: Number of images at once with which the run began.
 
     Raises:
-        ValueError: Something does not lie where a run of these sizes can have left it.
+        ValueError: A value is out of the range that a run of these sizes can reach.
     """
     state = msgspec.convert(plain, State)
     bounds = {

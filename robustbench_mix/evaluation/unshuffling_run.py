@@ -122,7 +122,7 @@ def _train_and_decode(
 
 
 def train_split_of(plan: UnshufflingPlan, dataset: Dataset) -> Split:
-    """The images to train on."""
+    """Return the images to train on."""
     examples = plan.training.examples
     return balanced_subset(dataset.train, examples) if examples else dataset.train
 
@@ -130,7 +130,15 @@ def train_split_of(plan: UnshufflingPlan, dataset: Dataset) -> Split:
 def path_of(
     unshuffler: Unshuffler, inputs: Inputs, recipe: Recipe, train_split: Split, results: Path
 ) -> Path:
-    """Return the path of the records of these settings."""
+    """Return the path of the records of these settings.
+
+    Args:
+        unshuffler: The network.
+        inputs: The data, and the device.
+        recipe: The recipe of the training.
+        train_split: The images to train on.
+        results: The results folder.
+    """
     key = short_hash([asdict(unshuffler), as_json(recipe), train_split.hash, inputs.split.hash])
     name = inputs.dataset.name
     return path_for(results, name, unshuffler.name, unshuffler.spatial, unshuffler.seed, key)

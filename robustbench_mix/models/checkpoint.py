@@ -39,9 +39,9 @@ FORMAT = 1
 
 
 class CheckpointHeader(Header, frozen=True, kw_only=True):
-    """What a checkpoint says of its weights; None and '' for what nobody knows.
+    """The header of a checkpoint: all that is known of its weights; None and '' if unknown.
 
-    `train_hash` is of the training images, `image` their channels, height and width.
+    `train_hash` is the hash of the training images, `image` their channels, height and width.
     `test_accuracy` is a share. `weights` names the file or tag of weights that were not trained
     here; such a header is in no file.
     """
@@ -65,7 +65,7 @@ class CheckpointHeader(Header, frozen=True, kw_only=True):
 
 
 def as_plain(header: CheckpointHeader) -> dict[str, Any]:
-    """Return the header as plain JSON values with sorted names, as files have it."""
+    """Return the header as plain JSON values with sorted names, as in files."""
     plain = msgspec.to_builtins(header)
     if header.spec is not None:
         plain["spec"] = as_json(header.spec)
@@ -76,7 +76,14 @@ def as_plain(header: CheckpointHeader) -> dict[str, Any]:
 
 
 def path_for(spec: ModelSpec, recipe: Recipe, dataset: str, data_hash: str) -> Path:
-    """Return the path in the cache for exactly these settings."""
+    """Return the path in the cache for exactly these settings.
+
+    Args:
+        spec: The network.
+        recipe: The recipe of its training.
+        dataset: The name of the data set.
+        data_hash: The hash of the training images.
+    """
     key = short_hash([FORMAT, as_json(spec), as_json(recipe), data_hash])
     words = (spec.model, spec.spatial.replace(":", ""), spec.channel, f"s{spec.seed}", dataset, key)
     return cache_folder() / "checkpoints" / f"{safe_name('-'.join(words))}.safetensors"
@@ -92,9 +99,12 @@ def weights_hash(model: nn.Module) -> str:
 
 
 def save(model: nn.Module, header: CheckpointHeader, path: Path) -> None:
-    """Write weights and header to `path`, whole or not at all.
+    """Write weights and header to `path` atomically.
 
-    The format and the hash of the weights are set in the header.
+    Args:
+        model: The network.
+        header: Its header; the format and the hash of the weights are filled in.
+        path: The path of the checkpoint.
     """
     import safetensors.torch
 
@@ -104,7 +114,7 @@ def save(model: nn.Module, header: CheckpointHeader, path: Path) -> None:
 
 
 def read_header(path: Path) -> CheckpointHeader:
-    """Read the header of a checkpoint; raises RbmixError if there is none to read."""
+    """Read the header of a checkpoint; raise RbmixError if it cannot be read."""
     from safetensors import safe_open
 
     if not path.exists():
@@ -130,8 +140,9 @@ def is_rbmix_checkpoint(path: Path) -> bool:
 def load(model: nn.Module, path: Path) -> CheckpointHeader:
     """Load a checkpoint into `model` and return its header.
 
-    Raises RbmixError if the file is damaged, belongs to another network, or its weights
-    do not hash to what the header says.
+    Raises:
+        RbmixError: The file is damaged, belongs to another network, or the hash of its weights
+            is not that of the header.
     """
     header = read_header(path)
     state_dict.load(model, path)

@@ -1,7 +1,9 @@
-"""ConvMixer (Trockman & Kolter, arXiv 2201.09792), at any width, depth, kernel and patch.
+"""ConvMixer, at any width, depth, kernel and patch.
 
-The paper's networks are width 128, kernel 8, patch 1, depth 4, 6 or 8. Convolution biases
-are on, as its parameter counts show; an even kernel pads one pixel more at the far side.
+The paper's networks have width 128, kernel 8, patch 1, and depth 4, 6 or 8. Convolutions have
+biases, as its parameter counts show; an even kernel pads one pixel more at the far side.
+
+Source: Trockman & Kolter, arXiv 2201.09792.
 """
 
 from __future__ import annotations
@@ -37,7 +39,7 @@ class MixerBlock(nn.Module):
 
 
 class ConvMixer(nn.Module):
-    """(B, in_channels, H, W) -> (B, classes); H and W at least `patch`."""
+    """ConvMixer, (B, in_channels, H, W) -> (B, classes); H and W are at least `patch`."""
 
     def __init__(
         self,

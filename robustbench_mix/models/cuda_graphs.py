@@ -1,4 +1,4 @@
-"""CUDA graphs for small batches, where launching kernels takes longer than the kernels.
+"""CUDA graphs for small batches, for which launching kernels takes longer than running them.
 
 A batch is padded to the next power of two, so that few graphs serve the many sizes of batches
 that images leave early. Large batches keep the GPU busy without graphs.
@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from robustbench_mix.models.fusion import nearly_equal
 
-MAX_BATCH = 256  # images in a batch that a graph serves
+MAX_BATCH = 256  # maximum number of images in a batch that a graph serves
 TOLERANCE = 0.1  # largest difference, as a share of the largest value: bfloat16 rounds coarsely
 
 
@@ -62,7 +62,7 @@ class GraphedModel(nn.Module):
 
 
 def with_cuda_graphs(net: nn.Module, x: Tensor) -> nn.Module:
-    """Return `net` with CUDA graphs, or `net` itself where they do not work.
+    """Return `net` with CUDA graphs, or `net` itself if they do not work.
 
     Args:
         net: The network, (B, C, H, W) -> (B, classes).
@@ -78,9 +78,15 @@ def with_cuda_graphs(net: nn.Module, x: Tensor) -> nn.Module:
 
 
 def outputs_agree(net: nn.Module, other: nn.Module, x: Tensor) -> bool:
-    """Return whether two networks agree in logits and input gradients, on several batches of x."""
+    """Return whether two networks agree in logits and input gradients on several batches.
+
+    Args:
+        net: A network, (B, C, H, W) -> (B, classes).
+        other: Another one of the same shape.
+        x: Images, (B, C, H, W), from which the batches are taken.
+    """
     batches = [x, x.flip(0), x[: len(x) // 2 + 1].flip(3)]
-    # First all batches of one network: a result that is kept from an earlier batch then differs.
+    # All batches of one network first: a stale result of an earlier batch then differs.
     expected = [value for batch in batches for value in logits_and_gradient(net, batch)]
     given = [value for batch in batches for value in logits_and_gradient(other, batch)]
     return all(nearly_equal(a, b, TOLERANCE) for a, b in zip(expected, given, strict=True))

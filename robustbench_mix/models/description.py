@@ -11,9 +11,12 @@ from robustbench_mix.models.sources import registry
 
 
 def describe(spec: ModelSpec, dataset: str | None = None) -> dict[str, Any]:
-    """The layers and costs of a network as it would be trained, as plain values.
+    """Return the layers and costs of a network as it would be trained, as plain values.
 
-    Without a data set, for colour images of 32 pixels and ten classes unless said otherwise.
+    Args:
+        spec: The network.
+        dataset: The name of the data set; None stands for colour images of 32 x 32 pixels and ten
+            classes, unless the network's interface differs.
     """
     registry.parse(spec.model).check()
     classes = spec.interface.classes if spec.interface else None

@@ -75,8 +75,8 @@ def build_without_normalization(spec: ModelSpec, shape: Shape) -> nn.Module:
     """Build an untrained network without normalisation: separated, and with its mixers set.
 
     Raises:
-        RbmixError: The architecture cannot take such images, or has none of the mixers that `spec`
-            wants to be other than learned.
+        RbmixError: The architecture cannot take such images, or lacks the mixers that `spec`
+            changes.
     """
     with report_if_slow(f"building {spec.model}"):
         return _build_network(spec, input_shape(spec, shape))
@@ -128,7 +128,7 @@ def wrap_normalized(
 
     Args:
         net: The network, which takes normalised images.
-        interface: Its input size, mean and std take precedence.
+        interface: Input size, mean and std, which take precedence over the data set's.
         mean: Mean of the pixels per channel, (C,) or (1,).
         std: Standard deviation of the pixels per channel, (C,) or (1,).
         channels_last: Whether the network runs fastest in that memory format.
@@ -156,6 +156,11 @@ def input_shape(spec: ModelSpec, shape: Shape) -> Shape:
 
 def count_outputs(net: nn.Module, shape: Shape, word: str) -> int:
     """Run the network on one image of this shape and return the number of logits.
+
+    Args:
+        net: The network.
+        shape: The shape of the image.
+        word: The model word, for messages.
 
     Raises:
         RbmixError: It cannot take the image, or returns anything but one row of logits.

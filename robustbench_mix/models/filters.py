@@ -1,6 +1,7 @@
 """The filters of the static spatial mixers: shared, constant, a single tap, a bank, low-passed.
 
-A function of the initial filters, without draws: what the variants have in common stays so.
+Filters are functions of the initial ones, without random draws: weights that the variants share
+stay equal.
 """
 
 from __future__ import annotations
@@ -38,31 +39,31 @@ def spatial_filters(conv: nn.Conv2d, spatial: Spatial) -> Tensor:
 
 
 def _same(conv: nn.Conv2d) -> Tensor:
-    """The filters of the first channel for every channel."""
+    """Use the filters of the first channel for every channel."""
     multiplier = conv.weight.shape[0] // conv.in_channels
     return conv.weight[:multiplier].repeat(conv.in_channels, 1, 1, 1)
 
 
 def _single(conv: nn.Conv2d) -> Tensor:
-    """One filter for every channel and multiplier."""
+    """Use one filter for every channel and multiplier."""
     return conv.weight[:1].expand_as(conv.weight)
 
 
 def _repeated(conv: nn.Conv2d) -> Tensor:
-    """One filter for each channel, as often as the multiplier says; as many over the channels."""
+    """Use one filter for each channel, out of as many filters as the multiplier, in turn."""
     multiplier = conv.weight.shape[0] // conv.in_channels
     kinds = torch.arange(conv.in_channels, device=conv.weight.device) % multiplier
     return conv.weight[kinds.repeat_interleave(multiplier)]
 
 
 def _box(conv: nn.Conv2d) -> Tensor:
-    """A mean over the kernel."""
+    """Take the mean over the kernel."""
     height, width = conv.kernel_size
     return torch.full_like(conv.weight, 1 / (height * width))
 
 
 def _identity(conv: nn.Conv2d) -> Tensor:
-    """The pixel itself."""
+    """Keep the pixel itself."""
     height, width = conv.kernel_size
     delta = torch.zeros_like(conv.weight)
     # "Same" padding puts (k - 1) // 2 zeros before the image, for even k too.
@@ -71,7 +72,7 @@ def _identity(conv: nn.Conv2d) -> Tensor:
 
 
 def _impulse(conv: nn.Conv2d) -> Tensor:
-    """One pixel of the neighbourhood: where the filter as drawn is largest, a random place."""
+    """Take one pixel of the neighbourhood: where the random filter is largest."""
     flat = conv.weight.flatten(1)
     taps = torch.zeros_like(flat)
     taps.scatter_(1, flat.abs().argmax(1, keepdim=True), 1.0)
@@ -79,7 +80,7 @@ def _impulse(conv: nn.Conv2d) -> Tensor:
 
 
 def _gaussian(conv: nn.Conv2d) -> Tensor:
-    """The fixed bank, one filter after the other (`gaussian_bank`)."""
+    """Use the filters of the fixed bank in turn (`gaussian_bank`)."""
     height, width = conv.kernel_size
     if min(height, width) < 3:
         raise RbmixError(
@@ -108,7 +109,7 @@ def low_pass(weight: Tensor, keep: int, *, rescale: bool = False) -> Tensor:
 
     Args:
         weight: Filters (..., k, k).
-        keep: How many rows and columns of coefficients to keep.
+        keep: Number of rows and of columns of coefficients to keep.
         rescale: Whether to restore the l2 norm of each filter.
 
     Returns:
@@ -134,7 +135,7 @@ def low_pass(weight: Tensor, keep: int, *, rescale: bool = False) -> Tensor:
 
 
 def _dct(size: int, like: Tensor) -> Tensor:
-    """The orthonormal DCT-II matrix, (size, size): row i is the i-th frequency."""
+    """Return the orthonormal DCT-II matrix, (size, size): row i is the i-th frequency."""
     position = torch.arange(size, device=like.device, dtype=torch.float64)
     frequency = position[:, None]
     matrix = torch.cos(math.pi * frequency * (2 * position + 1) / (2 * size))

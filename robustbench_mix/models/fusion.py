@@ -30,8 +30,8 @@ def simplify(model: nn.Module, x: Tensor) -> nn.Module:
     """Return a cheaper copy of a model, or the model itself if there is none.
 
     Args:
-        model: In eval mode, (B, C, H, W) -> (B, classes).
-        x: Images on the model's device; the copy takes no other height and width.
+        model: The model in eval mode, (B, C, H, W) -> (B, classes).
+        x: Images on the model's device; the copy works only for their height and width.
     """
     if any(module.training for module in model.modules()):  # a part that stays in training mode
         return model
@@ -78,7 +78,7 @@ def _fold_norms(model: nn.Module, x: Tensor) -> nn.Module:
 
     def after_convolution(module: nn.Module, _: object, made_here: Tensor) -> None:
         assert isinstance(module, nn.Conv2d)
-        made[id(made_here)] = (module, made_here)  # kept alive, so that the id stays its own
+        made[id(made_here)] = (module, made_here)  # kept alive, so that the id stays unique
 
     def before_norm(module: nn.Module, given: tuple[Tensor]) -> None:
         if id(given[0]) in made:
@@ -97,7 +97,7 @@ def _fold_norms(model: nn.Module, x: Tensor) -> nn.Module:
     uses = Counter(id(module) for pair in pairs for module in pair)
     for convolution, norm in pairs:
         if uses[id(convolution)] == uses[id(norm)] == 1:
-            # Something else, a shortcut, may take the convolution's output too: try it.
+            # A shortcut may use the convolution's output too, so the change must be tested.
             folded = fuse_conv_bn_eval(convolution, norm)  # type: ignore[arg-type]
             change = {convolution: folded, norm: nn.Identity()}
             before = model(x[:2])
@@ -191,7 +191,7 @@ class MapLinear(nn.Module):
 
 def _to_bfloat16_model(model: nn.Module) -> nn.Module:
     convolutions = [m for m in model.modules() if type(m) in (nn.Conv2d, MapLinear)]
-    # Not the first: rounding pixels to 8 bits would lose a perturbation of half a grey level.
+    # Not the first convolution: rounding pixels to 8 bits would lose half a grey level.
     for module in convolutions[:1]:
         module.register_forward_hook(_from_float32)
     for module in convolutions[1:]:
@@ -217,13 +217,24 @@ def _to_float32(_: nn.Module, given: tuple[Tensor]) -> Tensor:
 
 
 def nearly_equal(before: Tensor, after: Tensor, tolerance: float) -> bool:
-    """Return whether no value differs by more than `tolerance` times the largest of `before`."""
+    """Return whether two tensors agree up to a share of the largest value.
+
+    Args:
+        before: A tensor.
+        after: Another one of the same shape.
+        tolerance: The largest difference, as a share of the largest absolute value of `before`.
+    """
     difference = (before - after).abs().amax()
     return bool(difference <= tolerance * before.abs().amax())
 
 
 def replace_modules(model: nn.Module, change: dict[nn.Module, nn.Module]) -> None:
-    """Replace modules of `model`, wherever they occur, by those of `change`: old -> new."""
+    """Replace modules of `model` in place, wherever they occur.
+
+    Args:
+        model: The model.
+        change: The new module for each old one.
+    """
     for parent in list(model.modules()):
         for name, child in list(parent.named_children()):
             if child in change:

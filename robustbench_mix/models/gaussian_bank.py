@@ -1,7 +1,9 @@
 """A fixed bank of eight filters: Gaussians, their derivatives, a difference of Gaussians.
 
-Trained depthwise filters come close to eight such shapes (Babaiee et al., arXiv 2412.16751 and
-2509.11711). Ours are the textbook's, sampled on the kernel, not those extracted there.
+Trained depthwise filters come close to eight such shapes. Ours are the textbook's, sampled on the
+kernel, not those extracted from trained networks.
+
+Source: Babaiee et al., arXiv 2412.16751 and 2509.11711.
 """
 
 from __future__ import annotations
@@ -11,14 +13,14 @@ from torch import Tensor
 
 # Standard deviations as a share of the kernel's size.
 NARROW, MIDDLE, WIDE = 1 / 6, 1 / 4, 1 / 3
-RATIO = 1.6  # of the two Gaussians of the difference (Marr & Hildreth 1980)
+RATIO = 1.6  # ratio of the two Gaussians of the difference (Marr & Hildreth 1980)
 
 
 def gaussian_bank(height: int, width: int) -> Tensor:
     """Sample the bank on a kernel.
 
     Args:
-        height, width: Of the kernel, in pixels, at least 3.
+        height, width: Size of the kernel in pixels, at least 3.
 
     Returns:
         (8, height, width) float64: a narrow and a wide Gaussian, the two first and the three second
@@ -45,7 +47,7 @@ def _gaussian(height: int, width: int, share: float) -> Tensor:
 
 
 def _derivatives(size: int, share: float = MIDDLE) -> tuple[Tensor, Tensor, Tensor]:
-    """A Gaussian on `size` positions around their middle, and its first two derivatives."""
+    """Return a Gaussian on `size` positions around their middle, and its first two derivatives."""
     spread = size * share
     position = torch.arange(size, dtype=torch.float64) - (size - 1) / 2
     scaled = position / spread

@@ -23,9 +23,9 @@ class SeparableCost:
 
     Args:
         name: Its name in the network.
-        composed: Of the equal dense convolution.
-        two_step: Of the depthwise and the pointwise convolution.
-        composing: Of composing the dense kernel, once per batch.
+        composed: Multiply-adds of the equal dense convolution.
+        two_step: Multiply-adds of the depthwise and the pointwise convolution.
+        composing: Multiply-adds of composing the dense kernel, once per batch.
         runs: The form that runs: `composed` or `two-step`.
     """
 
@@ -46,9 +46,9 @@ class OperationCounts:
     """Multiply-adds of a network for one image.
 
     Args:
-        separable: Those of each separable convolution.
-        rest: Those of all other layers together.
-        on_maps: The linear layers that are given more than one vector per image.
+        separable: Multiply-adds of each separable convolution.
+        rest: Multiply-adds of all other layers together.
+        on_maps: The linear layers that receive more than one vector per image.
     """
 
     separable: list[SeparableCost]

@@ -1,10 +1,10 @@
-"""Convolutions with weights in the memory layout of the CPU's kernels.
+"""Run convolutions with weights packed once in the memory layout of the CPU's kernels.
 
-PyTorch puts the weights of a convolution into oneDNN's blocked layout at every call, which costs
-a network of narrow layers a third of a pass. Here it is done once, and once more for the gradient:
-that of a convolution with stride 1 is a convolution with the flipped kernels. The operators are
-those that programs of `torch.compile` call; where PyTorch has them no more, the network stays
-as it is.
+PyTorch converts the weights of a convolution to oneDNN's blocked layout at every call, which takes
+a third of a pass of a network of narrow layers. Here the weights are converted once for the forward
+pass and once for the gradient, because the gradient of a convolution with stride 1 is a convolution
+with the flipped kernels. The operators are those that programs of `torch.compile` call. If a
+version of PyTorch lacks them, the network stays unchanged.
 """
 
 from __future__ import annotations
@@ -24,14 +24,18 @@ from robustbench_mix.models.fusion import (
     replace_modules,
 )
 
-# Largest difference of logits and gradients, as a share of the largest, by the type of numbers.
+# Largest allowed difference of logits and gradients, as a share of the largest, by dtype.
 TOLERANCE = {torch.float32: EXACT_TOLERANCE, torch.bfloat16: COARSE_TOLERANCE}
 
 
 class Prepacked(nn.Module):
     """A network with packed convolutions, and the network that it was made from.
 
-    (B, C, H, W) -> (B, classes) as that one.
+    Shapes: (B, C, H, W) -> (B, classes).
+
+    Args:
+        packed: The network with packed convolutions, which runs.
+        plain: The network that it was made from.
     """
 
     def __init__(self, packed: nn.Module, plain: nn.Module) -> None:
@@ -45,7 +49,7 @@ class Prepacked(nn.Module):
 
 
 def unpacked(net: nn.Module) -> nn.Module:
-    """The network that `net` was made from by `prepack`, or `net` itself."""
+    """Return the network that `prepack` made `net` from, or `net` itself if it is not packed."""
     return net.plain if isinstance(net, Prepacked) else net
 
 
@@ -57,7 +61,7 @@ def prepack(net: nn.Module, x: Tensor) -> nn.Module:
         x: Images, (B, C, H, W).
 
     Returns:
-        A `Prepacked` copy with the same logits and gradients up to rounding; `net` itself where
+        A `Prepacked` copy with the same logits and gradients up to rounding; `net` itself if
         nothing can be packed or the two do not agree on `x`.
     """
     if x.device.type != "cpu" or any(module.training for module in net.modules()):
@@ -75,12 +79,12 @@ def prepack(net: nn.Module, x: Tensor) -> nn.Module:
         before, after = logits_and_gradient(net, x), logits_and_gradient(packed, x)
         agree = all(nearly_equal(*pair, tolerance) for pair in zip(before, after, strict=True))
     except (RuntimeError, TypeError, ValueError, AttributeError):
-        return net  # a network that cannot be copied, or operators that PyTorch no longer has
+        return net  # the network cannot be copied, or this PyTorch lacks the operators
     return Prepacked(packed, net) if agree else net
 
 
 def _input_shapes(net: nn.Module, x: Tensor) -> dict[nn.Conv2d, list[int]]:
-    """The shape of the input of each convolution that can be packed."""
+    """Return the input shape of each convolution that can be packed."""
     shapes: dict[nn.Conv2d, list[int]] = {}
 
     def note(module: nn.Module, given: tuple[Tensor]) -> None:
@@ -106,8 +110,8 @@ class PackedConv2d(nn.Module):
     """`nn.Conv2d` on the CPU with weights that are packed once; no gradient for the weights.
 
     Args:
-        convolution: What it computes, with zeros around the image.
-        shape: Of an input, (B, C, H, W): kernels are chosen for it. Any batch size works.
+        convolution: The convolution to compute; it pads with zeros.
+        shape: Shape of an input, (B, C, H, W), for which kernels are chosen. Any batch size works.
     """
 
     def __init__(self, convolution: nn.Conv2d, shape: list[int]) -> None:
@@ -115,7 +119,7 @@ class PackedConv2d(nn.Module):
         self.plain = convolution
         self.geometry = _geometry(convolution)
         self.packed = _pack(convolution.weight, self.geometry, shape)
-        # Hooks that convert what the convolution is given or gives go with it.
+        # Keep the hooks that convert the convolution's inputs and outputs.
         self._forward_hooks = convolution._forward_hooks
         self._forward_pre_hooks = convolution._forward_pre_hooks
         self.back: tuple[Tensor, Geometry] | None = None
@@ -132,11 +136,11 @@ class PackedConv2d(nn.Module):
         return self.convolve(x)
 
     def convolve(self, x: Tensor) -> Tensor:
-        """(B, in_channels, H, W) -> (B, out_channels, H', W'), channels_last."""
+        """Compute the convolution: (B, in_channels, H, W) -> (B, out_channels, H', W')."""
         return _convolve(x, self.packed, self.plain.bias, self.geometry)
 
     def gradient(self, x: Tensor, grad: Tensor) -> Tensor:
-        """The gradient for an input like `x`, from that for the output."""
+        """Return the gradient for the input `x`, given the gradient `grad` for the output."""
         if self.back is not None:
             packed, geometry = self.back
             return _convolve(grad, packed, None, geometry)
@@ -152,7 +156,7 @@ class _Convolution(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, convolution: PackedConv2d) -> Tensor:
         ctx.convolution = convolution
-        # Only its shape and layout matter for the gradient, not its values.
+        # The gradient needs only the input's shape and layout, not its values.
         ctx.x = x.detach()
         return convolution.convolve(x)
 
@@ -162,7 +166,7 @@ class _Convolution(torch.autograd.Function):
         return ctx.convolution.gradient(ctx.x, grad), None
 
 
-# Padding, stride, dilation and groups, as the operators take them.
+# Padding, stride, dilation and groups, as the operators expect them.
 Geometry = tuple[list[int], list[int], list[int], int]
 
 
@@ -175,7 +179,7 @@ def _geometry(convolution: nn.Conv2d) -> Geometry:
 
 
 def _of_gradient(convolution: nn.Conv2d) -> Geometry | None:
-    """The geometry of the convolution that is the gradient, None if there is none."""
+    """Return the geometry of the convolution that computes the gradient, None if none does."""
     padding, stride, dilation, groups = _geometry(convolution)
     around = [
         step * (size - 1) - pad
@@ -187,7 +191,7 @@ def _of_gradient(convolution: nn.Conv2d) -> Geometry | None:
 
 
 def _flipped(weight: Tensor, groups: int) -> Tensor:
-    """The kernels of the gradient: turned by 180 degrees, inputs and outputs exchanged."""
+    """Return the gradient's kernels: turned by 180 degrees, inputs and outputs exchanged."""
     outputs, inputs, *size = weight.shape
     parts = weight.detach().view(groups, outputs // groups, inputs, *size)
     return parts.transpose(1, 2).flip(3, 4).flatten(0, 1).contiguous()

@@ -31,7 +31,7 @@ class PreActBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         y = self.conv1(F.relu(self.norm1(x)))
         y = self.conv2(F.relu(self.norm2(y)))
-        # Every second pixel, as a pooling: the gradient of a slice would change memory layout.
+        # Every second pixel, by pooling: the gradient of a slice would change the memory layout.
         shortcut = x if self.stride == 1 else F.avg_pool2d(x, 1, self.stride)
         if self.new_channels:
             shortcut = F.pad(shortcut, (0, 0, 0, 0, 0, self.new_channels))

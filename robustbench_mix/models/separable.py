@@ -13,8 +13,8 @@ from torch.nn import functional as F
 
 from robustbench_mix.models.mixers import owns_weight, patch_embedding
 
-# A multiplication of the two steps takes longer, because their wide intermediate result goes
-# through memory: 4 to 8 times as long in a step of resnet14 with multiplier 1 or 2 (batch 128,
+# A multiplication in two steps takes longer, because the wide intermediate result goes through
+# memory: 4 to 8 times as long in a step of resnet14 with multiplier 1 or 2 (batch 128,
 # channels_last, float32 and bfloat16, one thread).
 MAX_COMPOSED_COST = 4
 ALL = slice(None)
@@ -23,10 +23,9 @@ ALL = slice(None)
 class SeparableConv2d(nn.Module):
     """A k x k depthwise convolution with depth multiplier d, then a 1x1 pointwise one.
 
-    Nothing stands between the two, so together they are one dense convolution whose
-    kernel is the pointwise-weighted sum of the depthwise filters. `forward` runs that
-    composed convolution wherever that is faster (`composes`); the result is the same
-    function, not an approximation.
+    Nothing stands between the two, so together they are one dense convolution whose kernel is the
+    pointwise-weighted sum of the depthwise filters. `forward` runs that composed convolution if it
+    is faster (`runs_composed`). It computes the same function, not an approximation.
 
     Shapes: (B, in_channels, H, W) -> (B, out_channels, H', W'), as `nn.Conv2d`.
     `multiplier` defaults to the number of positions in the kernel (d = k^2), which gives
@@ -70,7 +69,7 @@ class SeparableConv2d(nn.Module):
     def runs_composed(self) -> bool:
         """Whether the composed kernel runs, because it is faster.
 
-        It is if it takes at most `MAX_COMPOSED_COST` times the multiplications of two steps.
+        It is faster if it takes at most `MAX_COMPOSED_COST` times the multiplications of two steps.
         """
         if self.shell is not None:
             return True
@@ -187,8 +186,15 @@ def taps_within(
 
     The other taps only meet the padding: of 3 taps over one position only the middle one counts.
 
+    Args:
+        size: Number of positions of the map.
+        kernel: Number of taps.
+        stride: Stride of the convolution.
+        padding: Padding on each side, in positions.
+        dilation: Distance between taps, in positions.
+
     Returns:
-        The taps, and the padding with which they alone give the same convolution.
+        The taps, and the padding with which they alone compute the same convolution.
     """
     count = (size + 2 * padding - dilation * (kernel - 1) - 1) // stride + 1
     met = [

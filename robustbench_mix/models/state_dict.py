@@ -15,10 +15,10 @@ from torch import Tensor, nn
 from robustbench_mix.errors import RbmixError
 from robustbench_mix.storage import reading
 
-# The keys under which training scripts store the state dict, and the prefixes of wrappers.
+# Keys under which training scripts store the state dict, and prefixes of wrappers.
 NESTED = ("state_dict", "model_state_dict", "model", "net")
 PREFIXES = ("module.", "_orig_mod.", "model.", "net.")
-MAX_LISTED = 20  # mismatches named one by one
+MAX_LISTED = 20  # maximum number of mismatches that are named one by one
 
 
 def load(model: nn.Module, path: Path) -> None:

@@ -54,8 +54,8 @@ class ModelSummary:
         """Count the multiply-adds of the whole network for one image.
 
         Returns:
-            With every separable convolution composed, with all in two steps, as it runs, and of
-            composing the kernels once per batch.
+            The counts with every separable convolution composed, with all in two steps, as the
+            network runs, and of composing the kernels once per batch.
         """
         return {
             "composed": self.rest + sum(cost.composed for cost in self.costs),

@@ -1,1 +1,1 @@
-"""What came out: records, and the tables and plots that follow from them."""
+"""Records of runs, and the tables and plots that follow from them."""

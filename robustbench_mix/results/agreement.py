@@ -1,17 +1,17 @@
-"""Whether two runs of the same network, protocol and images agree image by image.
+"""Compare two runs of the same network, protocol and images, image by image.
 
-They may have been computed in other batches, on other threads or devices, or in another
-precision: then rounding may tip an image that lies on an epsilon of the grid. That it did is not
-taken for granted. Both runs are repeated with two epsilons, just below and just above: such an
-image stands within the smaller one and falls within the larger one under both conditions. A
-defect that finds images at other radii does not look like that. One that moves radii by less
-does: where precision is not what is compared, the same comparison in double precision, in which
-nothing may differ, rules it out (tests/same/same.py).
+The runs may differ in batches, threads, device or precision. Then rounding may change the outcome
+of an image that lies on an epsilon of the grid. This is tested, not assumed: both runs are repeated
+with two epsilons, just below and just above. If rounding is the cause, the image stands within the
+smaller one and falls within the larger one under both conditions. A defect that changes radii by
+more does not pass this test. A defect that changes them by less does. If precision is not what is
+compared, the same comparison in double precision, in which nothing may differ, rules it out
+(tests/same/same.py).
 
-There are also images whose fate is a matter of the attack's draws: some random starts lead to an
-example and some do not, and rounding may turn the walk from one of them. The condition that
-left such an image standing breaks it with other seeds. That shows luck and not that luck is even:
-over many images `is_one_sided` asks whether one condition has more of it.
+For other images the attack's random draws decide: some random starts lead to an example, some do
+not, and rounding may change the path from one of them. The condition that left such an image
+standing breaks it with other seeds. This shows that luck decides, but not that both conditions
+have equal luck: `is_one_sided` tests that over many images.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ from robustbench_mix.config.epsilon import Eps
 from robustbench_mix.errors import RbmixError
 from robustbench_mix.results.records import Run
 
-# How far from an epsilon an image may lie that rounding tips there, as a share of it. The search
-# takes a second look at what comes within 2 % of the boundary (native/tracker.py).
+# Largest distance from an epsilon at which rounding may decide, as a share of it. The search
+# attacks points within 2 % of the boundary again (native/tracker.py).
 ROUNDING = 0.02
-SEEDS = 20  # to see whether the draws decide about an image
-OFTEN = 5  # of them that must break it: a condition that cannot would hardly come to that
-UNEVEN = 0.01  # p of a share of the luck, were it even
-MARGIN = 0.01  # logits: how far clean margins of opposite sign may lie apart
+SEEDS = 20  # number of seeds that test whether the draws decide about an image
+OFTEN = 5  # minimum of them that must break the image; a defect would hardly reach it
+UNEVEN = 0.01  # p-value below which luck is called one-sided
+MARGIN = 0.01  # logits by which clean margins of opposite sign may differ
 
 
 @dataclass(frozen=True)
 class Dispute:
-    """An image on which two runs do not agree.
+    """An image on which two runs disagree.
 
     `eps` are the epsilons at which one of them broke it and the other did not, '0' for a clean
     prediction. `margins` are the clean margins, `norms` those of the smallest adversarial
@@ -50,7 +50,7 @@ class Dispute:
     def needs_bracket(self) -> str:
         """The epsilon around which both runs must be repeated to settle it; '' if none would.
 
-        Where it is more than one epsilon the radii lie further apart than rounding reaches.
+        If the runs differ at several epsilons, rounding cannot explain it.
         """
         return self.eps[0] if len(self.eps) == 1 and self.eps != ("0",) else ""
 
@@ -87,7 +87,7 @@ def disputes(first: Run, second: Run) -> list[Dispute]:
 
 
 def bracket(eps: str) -> list[str]:
-    """The epsilons just below and just above one, `ROUNDING` away."""
+    """Return the epsilons just below and just above one, `ROUNDING` away."""
     value = Eps(eps).value
     return [f"{value * (1 - ROUNDING):.12f}", f"{value * (1 + ROUNDING):.12f}"]
 
@@ -97,7 +97,7 @@ def is_rounding(dispute: Dispute, bracketed: tuple[Run, Run] | None = None) -> b
 
     Args:
         dispute: The image on which two runs differ.
-        bracketed: Both runs repeated on the grid of `bracket`, where that is needed.
+        bracketed: Both runs repeated on the grid of `bracket`, if that is needed.
     """
     if dispute.eps == ("0",):
         return abs(dispute.margins[0] - dispute.margins[1]) <= MARGIN
@@ -111,9 +111,10 @@ def is_rounding(dispute: Dispute, bracketed: tuple[Run, Run] | None = None) -> b
 
 
 def is_undecided(runs: list[Run]) -> bool:
-    """Whether the draws decide about an image, under the condition that left it standing.
+    """Return whether the draws decide about an image, under the condition that left it standing.
 
-    The runs are of that image alone and of the epsilon in question, with `SEEDS` seeds.
+    Args:
+        runs: Runs of that image alone at the epsilon in question, with `SEEDS` seeds.
     """
     falls = [not bool(run.standing().iloc[0, 1]) for run in runs]
     return OFTEN <= sum(falls) < len(falls)
@@ -125,8 +126,8 @@ def is_one_sided(first: int, second: int) -> bool:
     An exact two-sided binomial test; eight to none are too many, seven are not.
 
     Args:
-        first: How many fell to the first condition alone.
-        second: How many fell to the second alone.
+        first: Number of images that fell to the first condition alone.
+        second: Number of images that fell to the second alone.
     """
     from scipy.stats import binomtest
 
@@ -134,5 +135,5 @@ def is_one_sided(first: int, second: int) -> bool:
 
 
 def _smallest(norms: list[float]) -> float:
-    """The norm of the example that broke an image first along the grid, NaN if none did."""
+    """Return the norm of the example at the smallest epsilon that broke an image, else NaN."""
     return next((float(norm) for norm in norms if norm == norm), float("nan"))

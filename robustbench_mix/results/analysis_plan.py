@@ -1,7 +1,7 @@
-"""What is to be analysed, written down before there are records, and how often it was looked at.
+"""Analysis plans: written before the records, with a count of the looks at the claims.
 
-`rbmix sweep NAME --plan` writes a plan into a results folder; `rbmix claims` reads it. A plan that
-changes becomes another file, so that the first one stays to be seen.
+`rbmix sweep NAME --plan` writes a plan into a results folder; `rbmix claims` reads it. A changed
+plan becomes another file, so that the first one stays visible.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from robustbench_mix.storage import reading, validation
 from robustbench_mix.storage.files import write_if_changed
 from robustbench_mix.storage.locks import exclusive_lock
 
-FOLDER = "plans"  # in a results folder
-ANY = None  # a recipe's own number of images or epochs
+FOLDER = "plans"  # folder of the plans, in a results folder
+ANY = None  # the recipe's own number of images or epochs
 
 
 class PlannedSet(msgspec.Struct, frozen=True):
@@ -27,11 +27,11 @@ class PlannedSet(msgspec.Struct, frozen=True):
 
     Attributes:
         dataset, model, attack: Names as in records.
-        train_examples, epochs: Of the training; None is the recipe's.
-        examples: Test images; None is the default.
+        train_examples, epochs: Size and length of the training; None is the recipe's.
+        examples: Number of test images; None is the default.
         mixers: Spatial and channel mixers, as `frozen/learned`.
-        seeds: Of every one of them.
-        protocol_hash: Of the attack with its epsilon grid.
+        seeds: The seeds of every network.
+        protocol_hash: Hash of the attack with its epsilon grid.
     """
 
     dataset: str
@@ -46,15 +46,15 @@ class PlannedSet(msgspec.Struct, frozen=True):
 
 
 class AnalysisPlan(msgspec.Struct, frozen=True):
-    """What a sweep is for.
+    """The plan for the analysis of a sweep.
 
     Attributes:
-        sweep: Its name.
-        sets: What is trained and attacked.
+        sweep: The name of the sweep.
+        sets: The networks that are trained and attacked.
         margins: The smallest difference that matters, by the number of the claim.
-        hash: Of all of the above.
-        date: When it was written, as 2026-01-31.
-        looks: How many runs were complete at each look at the claims.
+        hash: Hash of all of the above.
+        date: The day it was written, as 2026-01-31.
+        looks: For each look at the claims, the number of runs complete by then.
     """
 
     sweep: str
@@ -65,17 +65,17 @@ class AnalysisPlan(msgspec.Struct, frozen=True):
     looks: list[int] = []
 
     def runs(self, runs: list[Run]) -> list[Run]:
-        """Return the runs that belong to it."""
+        """Return those of `runs` that belong to the plan."""
         return [run for run in runs if any(_covers(one, run) for one in self.sets)]
 
     @property
     def size(self) -> int:
-        """How many runs it plans."""
+        """The number of runs that it plans."""
         return sum(len(one.mixers) * len(one.seeds) for one in self.sets)
 
 
 def state(plan: AnalysisPlan, runs: list[Run]) -> str:
-    """Say when a plan was written, whether before its records, and how far they are."""
+    """Describe a plan: when it was written, whether before its records, and its progress."""
     done = plan.runs(runs)
     first = min((run.date for run in done if run.date), default="")
     if not first:
@@ -90,13 +90,19 @@ def state(plan: AnalysisPlan, runs: list[Run]) -> str:
 
 
 def make(sweep: str, sets: list[PlannedSet], margins: dict[str, float]) -> AnalysisPlan:
-    """Return the plan of today."""
+    """Make a plan with today's date.
+
+    Args:
+        sweep: The name of the sweep.
+        sets: The networks that are trained and attacked.
+        margins: The smallest difference that matters, by the number of the claim.
+    """
     content = {"sweep": sweep, "sets": msgspec.to_builtins(sets), "margins": margins}
     return AnalysisPlan(sweep, sets, margins, short_hash(content), provenance.today())
 
 
 def write(results: Path, plan: AnalysisPlan) -> list[Path]:
-    """Write a plan under `results` unless it is there; return the file if it was written."""
+    """Write a plan under `results` unless it exists; return the file if it was written."""
     path = _path(results, plan)
     with exclusive_lock(path):
         return [] if path.is_file() else _save(path, plan)
@@ -117,7 +123,11 @@ def read_all(results: Path) -> list[AnalysisPlan]:
 
 
 def look(results: Path, runs: list[Run]) -> list[Path]:
-    """Count a look at the claims in each plan that has other runs than at the last look.
+    """Record a look at the claims in each plan whose number of runs has changed since the last.
+
+    Args:
+        results: The results folder.
+        runs: All runs in it.
 
     Returns:
         The files that changed.
@@ -138,10 +148,10 @@ def planned_seeds(
     """Return how many seeds are planned for a model, None if none are.
 
     Args:
-        plans: Of which the largest number counts.
-        dataset, model: As in records.
+        plans: The plans; the largest number of seeds counts.
+        dataset, model: Names as in records.
         trained_on: Images x epochs, as `claims.pairs.training_words` writes it.
-        attack: A protocol; any if empty.
+        attack: The name of a protocol; '' for any.
     """
     counts = [
         len(one.seeds)

@@ -1,4 +1,4 @@
-"""How many seeds and images a wanted precision takes, at the least cost."""
+"""Find the cheapest numbers of seeds and images for a wanted precision."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ MOST_SEEDS = 1000
 
 @dataclass(frozen=True)
 class Costs:
-    """What a pair of twins costs.
+    """The costs of a pair of twins.
 
     Attributes:
         training: Seconds to train the twins of one seed.
@@ -25,13 +25,13 @@ class Costs:
 
 @dataclass(frozen=True)
 class Design:
-    """Numbers of seeds and images, and what they give.
+    """Numbers of seeds and images, with their precision and cost.
 
     Attributes:
-        seeds: Pairs of twins.
-        images: Test images that each pair is attacked on.
-        half_width: Of the 95 % interval, in the unit of the values.
-        seconds: What it costs.
+        seeds: Number of pairs of twins.
+        images: Number of test images that each pair is attacked on.
+        half_width: Half-width of the 95 % interval, in the unit of the values.
+        seconds: The total cost in seconds.
     """
 
     seeds: int
@@ -44,9 +44,9 @@ def half_width(parts: Components, seeds: int, images: int) -> float:
     """Return the expected half-width of the 95 % interval of a mean.
 
     Args:
-        parts: Variances of one value.
-        seeds: At least 2.
-        images: At least 2.
+        parts: Variance components of one value.
+        seeds: Number of seeds, at least 2.
+        images: Number of images, at least 2.
     """
     from scipy.stats import t
 
@@ -62,19 +62,22 @@ def cheapest(
 ) -> Design:
     """Find the cheapest numbers of seeds and images for an interval of a wanted half-width.
 
-    A seed is best attacked on n* = sqrt(V_rest / V_seeds x cost of a training / cost of an image)
-    images (Cochran, Sampling Techniques, 1977); on as many as there are where seeds do not differ.
+    The best number of images for a seed is
+    n* = sqrt(V_rest / V_seeds x cost of a training / cost of an image), or all images if seeds do
+    not differ.
 
     Args:
-        parts: Variances of one value, measured before.
+        parts: Variance components of one value, measured before.
         costs: Measured costs.
         wanted: Half-width of the 95 % interval, in the unit of the values; above 0.
-        most_images: How many test images there are.
-        least_seeds: Fewer are not enough for a verdict.
+        most_images: Number of test images that exist.
+        least_seeds: Minimum number of seeds for a verdict.
 
     Returns:
-        The design. Where no number of seeds reaches the width with these images, the one with
-        1000 seeds, whose `half_width` says so.
+        The design. If no number of seeds reaches the width with these images, it has 1000 seeds,
+        and its `half_width` is larger than `wanted`.
+
+    Source: Cochran, Sampling Techniques, 1977.
     """
     if parts.seeds > 0 and costs.image > 0:
         best = math.sqrt(parts.rest / parts.seeds * costs.training / costs.image)
@@ -85,7 +88,7 @@ def cheapest(
         seeds = seeds_for(parts, images, wanted, least_seeds)
         if seeds < MOST_SEEDS or images == most_images:
             break
-        # Images that every seed shares leave an error that no further seed takes away.
+        # All seeds share their images, whose error further seeds cannot reduce.
         images = min(most_images, 2 * images)
     return Design(
         seeds, images, half_width(parts, seeds, images),
@@ -97,13 +100,13 @@ def seeds_for(parts: Components, images: int, wanted: float, least: int) -> int:
     """Return the smallest number of seeds whose interval has a wanted half-width.
 
     Args:
-        parts: Variances of one value.
-        images: Test images of each seed.
+        parts: Variance components of one value.
+        images: Number of test images of each seed.
         wanted: Half-width of the 95 % interval, in the unit of the values.
-        least: Fewer are not considered.
+        least: Minimum number of seeds.
 
     Returns:
-        At most 1000, also where those do not reach it.
+        The number of seeds, at most 1000 even if those do not reach the width.
     """
     low, high = max(2, least), MOST_SEEDS
     while low < high:

@@ -1,8 +1,6 @@
-"""Flags, reasons not to believe a run yet: thresholds over what was measured.
+"""Flags, reasons not to trust a run yet: thresholds for its diagnostics.
 
-Pure functions of records.
-
-docs/flags.md says of each flag what it means and what to do about it.
+All functions depend on the records alone. docs/flags.md explains each flag and what to do about it.
 """
 
 from __future__ import annotations
@@ -18,16 +16,16 @@ from robustbench_mix.results.records import Run
 
 UNCHECKED = "unchecked"  # records from before there were diagnostics
 TRANSFER = "transfer-beats-direct"
-ROUNDING = 1e-3  # how far kernels may differ, as a share of the spread of the logits
-SLOPE = 0.25  # of the fall that the gradient promises, one tiny step away
-GAIN = 0.002  # robust accuracy that more effort on the same losses may win before it counts
-LOOSE = 0.05  # that another loss may win from a single attack
-RARE = 0.01  # images that the wrong attack may break alone
-SURE = 0.001  # p of the clean accuracy, given the checkpoint's
+ROUNDING = 1e-3  # allowed difference of kernels, as a share of the spread of the logits
+SLOPE = 0.25  # minimum share of the predicted fall of the margin, one tiny step away
+GAIN = 0.002  # allowed loss of robust accuracy under more effort on the same losses
+LOOSE = 0.05  # allowed loss of robust accuracy of a single attack under another loss
+RARE = 0.01  # allowed share of images that only an unexpected attack breaks
+SURE = 0.001  # p-value of the clean accuracy, given the checkpoint's
 DRAWS = "unrepeatable"
-# What a network that draws does by its nature, or one draw of it seems to do.
+# Flags that are expected of a network that draws random numbers.
 EXPECTED = {DRAWS, "batch-dependent", "wrong-gradients", "not-as-trained"}
-KNOWN_WEAK = ("fgsm", "noise")  # nobody takes these for converged
+KNOWN_WEAK = ("fgsm", "noise")  # attacks that are not expected to converge
 
 
 def of_run(run: Run, transfers: Sequence[Transfer] = ()) -> dict[str, str]:
@@ -35,8 +33,7 @@ def of_run(run: Run, transfers: Sequence[Transfer] = ()) -> dict[str, str]:
 
     Args:
         run: The run.
-        transfers: What `rbmix explain` measured of how the examples of twins transfer, of any
-            models.
+        transfers: Records of `rbmix explain` on the transfer between twins, of any models.
     """
     found = run.header.diagnostics
     if not found:
@@ -51,9 +48,9 @@ def of_network(found: Diagnostics, *, randomised: bool = False) -> dict[str, str
     """Return the flags that can be raised before the attack.
 
     Args:
-        found: What was measured on the model.
-        randomised: Whether the model is said to draw random numbers. If it does, flags of what is
-            in its nature are left out.
+        found: The diagnostics of the model.
+        randomised: Whether the model is declared to draw random numbers. If it does, the flags
+            that follow from that are left out.
     """
     return _without_expected(
         {name: judge(found) for name, judge in BEFORE_ATTACK.items()}, found, randomised
@@ -66,7 +63,7 @@ def draws_random_numbers(found: Diagnostics) -> bool:
 
 
 def undeclared_randomness(unrepeatable: float) -> RbmixError:
-    """Return the error for a model that draws random numbers and was not said to."""
+    """Return the error for a model that draws random numbers without `randomised`."""
     return RbmixError(
         f"two passes of the same images differ, by {unrepeatable:.3g} of the spread of the logits: "
         "the network draws random numbers (dropout, noise) or changes itself; switch that off, or "
@@ -82,7 +79,7 @@ def _without_expected(
 
 
 def _transfers_of(run: Run, transfers: Sequence[Transfer]) -> list[Transfer]:
-    """The transfers that this run's network took part in."""
+    """Return the transfers that this run's network took part in."""
     h = run.header
     return [
         one
@@ -95,12 +92,12 @@ def _transfers_of(run: Run, transfers: Sequence[Transfer]) -> list[Transfer]:
 def _value_above(
     value: Callable[[Diagnostics], float], limit: float, words: str
 ) -> Callable[[Diagnostics], str]:
-    """Raised where a measured value lies above a limit."""
+    """Make a flag for a measured value above a limit."""
     return lambda found: f"{words} {value(found):.3g}" if value(found) > limit else ""
 
 
 def _if_frequent(count: int, of: int, limit: float, words: str) -> str:
-    """Raised where the share behind a count is above a limit, with 95 % confidence."""
+    """Return the words of a flag if the share is above a limit with 95 % confidence, else ''."""
     return f"{count} of {of} {words}" if of and at_least(count, of) > limit else ""
 
 
@@ -120,7 +117,7 @@ def _wrong_scale(found: Diagnostics) -> str:
 def _count_above_rare(
     count: Callable[[Diagnostics], int | None], words: str
 ) -> Callable[[Diagnostics], str]:
-    """Raised where a count of the attacked images is no rare exception."""
+    """Make a flag for a count of attacked images that is more than a rare exception."""
     return lambda found: _if_frequent(count(found) or 0, found.attacked or 0, RARE, words)
 
 
@@ -180,7 +177,7 @@ def _not_as_trained(run: Run, found: Diagnostics) -> str:
     if promised is None:
         return ""
     correct, n = _count_clean(run)
-    # A perfect score promises no more than a nearly perfect one.
+    # A perfect accuracy of the checkpoint is treated as a nearly perfect one.
     if binomtest(correct, n, min(max(promised, 0.01), 0.99)).pvalue >= SURE:
         return ""
     return f"{correct / n:.1%} correct, its checkpoint says {promised:.1%}"
@@ -190,7 +187,7 @@ def _more_effort_gains(run: Run, found: Diagnostics) -> str:
     algorithm = run.header.protocol_spec.algorithm
     if algorithm in KNOWN_WEAK:
         return ""
-    # Records from before this was measured lack it. One image may owe it to a lucky start.
+    # Older records lack this. A single image may fall to a lucky start.
     own = found.own_gained or 0
     if own > 1 and (
         words := _if_frequent(own, found.images, GAIN, "images stood and fall to more steps")
@@ -202,7 +199,7 @@ def _more_effort_gains(run: Run, found: Diagnostics) -> str:
 
 
 def _broken_alone(part: str) -> Callable[[Run, Diagnostics], str]:
-    """Raised where an attack broke many images that APGD had left."""
+    """Make a flag for an attack that broke many images that APGD had not broken."""
 
     def judge(run: Run, _: Diagnostics) -> str:
         if not any(name.startswith("apgd") for name in run.header.passes):

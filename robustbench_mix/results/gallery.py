@@ -1,4 +1,4 @@
-"""Un-shuffling in a table and in pictures, both pure functions of its records."""
+"""The table and the pictures of un-shuffling, both pure functions of its records."""
 
 from __future__ import annotations
 
@@ -12,24 +12,36 @@ from robustbench_mix.results import twins, unshuffling
 from robustbench_mix.results.intervals import mean_interval
 from robustbench_mix.results.markdown import line
 from robustbench_mix.results.unshuffling import Decoding
-from robustbench_mix.storage.files import safe_name, write_if_changed
+from robustbench_mix.storage.files import files_that_differ, safe_name, write_if_changed
 from robustbench_mix.storage.locks import exclusive_lock
 
-SCALE = 96  # pixels that an image's longer side is drawn with, at least
+NAME = "unshuffle.md"
+SCALE = 96  # minimum length of an image's longer side in a picture, in pixels
 GAP = 4
 
 
+def stale(results: Path) -> list[Path]:
+    """Return unshuffle.md if there are records and it is not what they give."""
+    found = unshuffling.read_all(results)
+    return files_that_differ({results / NAME: to_markdown(found)}) if found else []
+
+
 def write(results: Path) -> list[Path]:
-    """Regenerate unshuffle.md and the pictures, one for each pair; the files that changed."""
-    path = results / "unshuffle.md"
+    """Regenerate unshuffle.md and the pictures, one for each pair; return what changed.
+
+    Without records nothing is written.
+    """
+    path = results / NAME
     with exclusive_lock(path):
         found = unshuffling.read_all(results)
+        if not found:
+            return []
         pictures = {picture_path(group, results): to_png(group) for group in twin_groups(found)}
         return write_if_changed({path: to_markdown(found), **pictures})
 
 
 def rows(paths: list[Path]) -> list[dict[str, Any]]:
-    """Return one row for each network: what it is, and its PSNR in dB with a 95 % interval."""
+    """Return one row for each network: its settings, and its PSNR in dB with a 95 % interval."""
     words = ("dataset", "depth", "width", "kernel", "reach", "spatial", "seed", "epochs", "n")
     found = []
     for path in paths:
@@ -67,7 +79,7 @@ def to_markdown(found: list[Decoding]) -> str:
 
 
 def picture_path(group: list[Decoding], results: Path) -> Path:
-    """Return where the sheet of a pair belongs: beside its records."""
+    """Return the path of the sheet of a pair, beside its records."""
     h = group[0].header
     words = "-".join([h.model, *(one.header.spatial.replace(":", "") for one in group)])
     stem = safe_name(f"{words}-s{h.seed}-{h.train_examples}x{h.epochs}")
@@ -84,7 +96,7 @@ def to_png(group: list[Decoding]) -> bytes:
 
 
 def sheet(group: list[Decoding]) -> np.ndarray:
-    """Return original, shuffled, and decoded images, one column per image.
+    """Return a sheet of original, shuffled and decoded images, one column per image.
 
     Args:
         group: The decodings of a pair, of one shape, seed and training.
@@ -100,7 +112,7 @@ def sheet(group: list[Decoding]) -> np.ndarray:
 
 
 def twin_groups(found: list[Decoding]) -> list[list[Decoding]]:
-    """Return the decodings of one shape, seed and training together, the learned one first.
+    """Group the decodings of one shape, seed and training, the learned one first.
 
     Those that kept no pictures are left out.
     """

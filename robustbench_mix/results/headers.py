@@ -1,7 +1,7 @@
-"""The headers of records, typed: what was run or measured, on what, with which versions.
+"""The typed headers of records: what was run or measured, on which data, with which versions.
 
-They are JSON in the metadata of a Parquet file. Reading checks every field here, so that what
-uses a header need not ask again. Records from before a field existed lack it: it is None.
+They are JSON in the metadata of a Parquet file. Reading checks every field, so that users of a
+header need no further checks. A field that older records lack is None.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ from robustbench_mix.storage.validation import (
     Text,
 )
 
-PIXELS = 2**24  # of one picture
-BANDS = 8  # of a spectrum
+PIXELS = 2**24  # maximum number of pixels of one picture
+BANDS = 8  # number of bands of a spectrum
 EXTERNAL = "external"  # mixers of a model that rbmix did not build
 RECORDED_BACKENDS = (*BACKENDS, "fast, exhaustive", "reference, randomised")
 
@@ -43,11 +43,11 @@ Versions = dict[Name, Text]
 
 
 class NetworkHeader(TableHeader, frozen=True, kw_only=True):
-    """Which model, how it was trained, and on which images and device it was measured.
+    """The model, its training, and the images and device it was measured on.
 
-    `train_examples` and `epochs` are None where rbmix did not train it, `adversarial` is the
-    radius of the PGD examples it was trained on ('' for none), `weights` names the file or tag
-    of weights that were not trained here. `data_hash` is of the `n` images.
+    `train_examples` and `epochs` are None if rbmix did not train it. `adversarial` is the radius
+    of the PGD examples it was trained on ('' for none). `weights` names the file or tag of weights
+    that were not trained here. `data_hash` is the hash of the `n` images.
     """
 
     model: Name
@@ -72,7 +72,7 @@ class NetworkHeader(TableHeader, frozen=True, kw_only=True):
             raise unknown("channel", self.channel, (*CHANNEL, EXTERNAL))
 
     def __getitem__(self, name: str) -> Any:
-        """Return a field by its name: the spelling of headers that were dictionaries.
+        """Return a field by its name, as when headers were dictionaries (deprecated).
 
         Raises:
             KeyError: There is no such field.
@@ -85,7 +85,7 @@ class NetworkHeader(TableHeader, frozen=True, kw_only=True):
 
 
 class ProtocolSpec(Header, frozen=True, kw_only=True):
-    """What a protocol was when it ran."""
+    """The content of a protocol when it ran."""
 
     algorithm: Name
     name: Text | None = None
@@ -102,17 +102,17 @@ class Passes(Header, frozen=True, kw_only=True):
 
 
 class Conclusions(Header, frozen=True, kw_only=True):
-    """Conclusions from larger to smaller epsilons that were attacked outright."""
+    """The conclusions from larger to smaller epsilons that were tested by an attack."""
 
     confirmed: Count
     refuted: Count
 
 
 class Audit(Header, frozen=True, kw_only=True):
-    """At one epsilon: how many images of the sample met the whole ensemble, and fell.
+    """The audit at one epsilon: how many images of the sample met the whole ensemble, and fell.
 
-    At most the share `bound` of all images, with 95 % confidence, stand only because the rest
-    did not meet it.
+    With 95 % confidence, at most the share `bound` of all images stand only because the other
+    images did not meet it.
     """
 
     sampled: Count
@@ -121,11 +121,11 @@ class Audit(Header, frozen=True, kw_only=True):
 
 
 class Diagnostics(Header, frozen=True, kw_only=True):
-    """What can make a robustness number wrong, measured on a few images.
+    """Measurements on a few images of what can make a robustness number wrong.
 
-    `evaluation.diagnostics` measures it, `results.flags` judges it. The counts from `attacked`
-    on are of images under other attacks within the epsilon at position `eps` of the grid, None
-    where those attacks were not run.
+    `evaluation.diagnostics` measures them, `results.flags` judges them. The fields from `attacked`
+    on count images under other attacks within the epsilon at grid index `eps`; they are None if
+    those attacks were not run.
     """
 
     images: Positive
@@ -160,9 +160,10 @@ class Diagnostics(Header, frozen=True, kw_only=True):
 
 
 class RunIdentity(NetworkHeader, frozen=True, kw_only=True):
-    """Everything that decides the outcome of a run, and the conditions it was made under.
+    """All that decides the outcome of a run, and the conditions it was made under.
 
-    `randomised` is how many passes a verdict rests on, for a model that draws random numbers.
+    `randomised` is the number of passes behind each decision, for a model that draws random
+    numbers.
     """
 
     versions: Versions
@@ -188,10 +189,10 @@ class RunIdentity(NetworkHeader, frozen=True, kw_only=True):
 
 
 class RunHeader(RunIdentity, frozen=True, kw_only=True):
-    """The header of a run: its identity, and what was found out about the run as a whole.
+    """The header of a run: its identity, and the findings about the run as a whole.
 
     `passes` has an entry for each stage of the attack, `audit` one for each epsilon.
-    `smallest_batch` is how many images at once fitted into memory, where it was fewer than
+    `smallest_batch` is the number of images at once that fitted into memory, if it was less than
     `batch_size`.
     """
 
@@ -202,7 +203,7 @@ class RunHeader(RunIdentity, frozen=True, kw_only=True):
     smallest_batch: Positive | None = None
 
     def __post_init__(self) -> None:
-        """Raise RbmixError also for an audit that contradicts itself."""
+        """Raise RbmixError as `RunIdentity`, and for an audit that contradicts itself."""
         RunIdentity.__post_init__(self)
         if len(self.audit or []) not in (0, len(self.eps)):
             raise RbmixError("an audit of another grid")
@@ -211,13 +212,13 @@ class RunHeader(RunIdentity, frozen=True, kw_only=True):
 
 
 class ProbeIdentity(NetworkHeader, frozen=True, kw_only=True):
-    """What decides the outcome of a probe or a transfer, and how it was made."""
+    """All that decides the outcome of a probe or a transfer, and its provenance."""
 
     kind: Literal["probe", "transfer"]
     eps: Grid
 
     def __post_init__(self) -> None:
-        """Raise RbmixError for a grid that is none."""
+        """Raise RbmixError for an invalid grid."""
         NetworkHeader.__post_init__(self)
         check_grid(self.eps, "linf")
 
@@ -225,9 +226,9 @@ class ProbeIdentity(NetworkHeader, frozen=True, kw_only=True):
 class ProbeHeader(ProbeIdentity, frozen=True, kw_only=True):
     """The header of a probe: spectra and a Fourier heat map of one model.
 
-    `filters`, `composed` and `perturbation` are shares of power per band of frequency, empty
-    where there is nothing to measure. `heat_map` is the accuracy on `heat_map_n` images under
-    a wave of l2 norm `wave_norm`.
+    `filters`, `composed` and `perturbation` are shares of power per band of frequency, empty if
+    there is nothing to measure. `heat_map` is the accuracy on `heat_map_n` images under a wave of
+    l2 norm `wave_norm`.
     """
 
     kind: Literal["probe"]
@@ -239,7 +240,7 @@ class ProbeHeader(ProbeIdentity, frozen=True, kw_only=True):
     wave_norm: NonNegative
 
     def __post_init__(self) -> None:
-        """Raise RbmixError also for a spectrum or a heat map that is none."""
+        """Raise RbmixError as `ProbeIdentity`, and for an invalid spectrum or heat map."""
         ProbeIdentity.__post_init__(self)
         if any(len(one) not in (0, BANDS) for one in (self.filters, self.composed,
                                                       self.perturbation)):  # fmt: skip
@@ -256,16 +257,16 @@ class TransferHeader(ProbeIdentity, frozen=True, kw_only=True):
     shape: Shape
 
     def __post_init__(self) -> None:
-        """Raise RbmixError also for pictures that are too large."""
+        """Raise RbmixError as `ProbeIdentity`, and for pictures that are too large."""
         ProbeIdentity.__post_init__(self)
         check_shape(self.shape)
 
 
 class UnshufflingHeader(NetworkHeader, frozen=True, kw_only=True):
-    """The header of an un-shuffling: the decoder's shape, its training, and the images'.
+    """The header of an un-shuffling: the decoder's shape, its training, and the images.
 
-    `levels` is how many steps a pixel has above 0, `reach` how far a position can see, in
-    pixels.
+    `levels` is the number of grey levels above 0. `reach` is the largest distance in pixels from
+    which an output depends on an input.
     """
 
     train_examples: Positive
@@ -280,7 +281,7 @@ class UnshufflingHeader(NetworkHeader, frozen=True, kw_only=True):
     recipe: dict[Name, object] | None = None
 
     def __post_init__(self) -> None:
-        """Raise RbmixError for images of a size that nobody un-shuffles."""
+        """Raise RbmixError for images that are too large."""
         NetworkHeader.__post_init__(self)
         check_shape(self.image)
 

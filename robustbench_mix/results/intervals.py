@@ -8,7 +8,10 @@ import numpy as np
 
 
 def wilson(correct: int, n: int) -> tuple[float, float]:
-    """Wilson's score interval for correct / n (Wilson 1927), both in [0, 1]."""
+    """Return Wilson's score interval for correct / n, both ends in [0, 1].
+
+    Source: Wilson, Journal of the American Statistical Association 1927.
+    """
     from scipy.stats import binomtest
 
     interval = binomtest(correct, n).proportion_ci(0.95, method="wilson")
@@ -16,9 +19,9 @@ def wilson(correct: int, n: int) -> tuple[float, float]:
 
 
 def at_least(count: int, n: int) -> float:
-    """The one-sided 95 % lower bound on a share of which `count` in `n` were seen.
+    """Return the one-sided 95 % lower bound on a share, given `count` of `n` observations.
 
-    Clopper & Pearson (Biometrika 1934).
+    Source: Clopper & Pearson, Biometrika 1934.
     """
     from scipy.stats import binomtest
 
@@ -27,7 +30,7 @@ def at_least(count: int, n: int) -> float:
 
 
 def at_most(count: int, n: int) -> float:
-    """The one-sided 95 % upper bound; 1 where nothing was seen."""
+    """Return the one-sided 95 % upper bound, as `at_least`; 1 if `n` is 0."""
     from scipy.stats import binomtest
 
     if n == 0:
@@ -37,11 +40,18 @@ def at_most(count: int, n: int) -> float:
 
 
 def paired_difference(first: np.ndarray, second: np.ndarray) -> tuple[float, float, float]:
-    """Share of `second` minus share of `first` over the same images, with its interval.
+    """Return the share of `second` minus the share of `first`, with its 95 % interval.
 
-    Two bool arrays (n,). The point is the plain difference; the interval is Agresti &
-    Min's adjusted Wald interval (Statistics in Medicine 2005), which adds half an image
-    to each cell of the paired table and so keeps its coverage for few images.
+    The point is the plain difference. The interval is the adjusted Wald interval, which adds half
+    an image to each cell of the paired table and so keeps its coverage for few images.
+
+    Args:
+        first, second: Outcomes on the same images, (n,) bool.
+
+    Returns:
+        The difference, and the lower and the upper end of its interval.
+
+    Source: Agresti & Min, Statistics in Medicine 2005.
     """
     if first.shape != second.shape:
         raise ValueError(f"not the same images: {first.shape} and {second.shape}")
@@ -55,7 +65,7 @@ def paired_difference(first: np.ndarray, second: np.ndarray) -> tuple[float, flo
 
 
 def mean_interval(values: np.ndarray) -> tuple[float, float]:
-    """A 95 % t interval for the mean of one number per image; NaN for fewer than two."""
+    """Return the 95 % t interval of the mean of values (n,); NaN for fewer than two values."""
     from scipy.stats import t
 
     n = len(values)

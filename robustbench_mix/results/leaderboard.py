@@ -131,10 +131,10 @@ def to_markdown(runs: list[Run], transfers: Sequence[Transfer] = ()) -> str:
 
 
 def write(results: Path) -> list[Path]:
-    """Regenerate leaderboard.csv and leaderboard.md from the records; which of them changed."""
+    """Regenerate leaderboard.csv and leaderboard.md from the records; return which changed."""
     with exclusive_lock(
         results / "leaderboard.csv"
-    ):  # or one of two at once would miss the other's run
+    ):  # otherwise one of two processes at once would miss the other's run
         return write_if_changed(_content(results))
 
 
@@ -174,7 +174,7 @@ def _sort_key(run: Run) -> tuple[Any, ...]:
 
 
 def _tables(runs: list[Run]) -> list[list[Run]]:
-    """Runs that fit one table: the same data set, protocol name, norm and grid."""
+    """Group runs by table: the same data set, protocol name, norm and grid."""
     groups: dict[tuple[Any, ...], list[Run]] = {}
     for run in sorted(runs, key=_sort_key):
         h = run.header
@@ -204,7 +204,7 @@ def _format_share(survived: Any) -> str:
 
 
 def _format_audit_bound(run: Run, eps: str) -> str:
-    """What the full ensemble would leave at least, where only a sample met it."""
+    """Return the lower bound under the full ensemble if only a sample met it, else ''."""
     bound = run.audit_bound(eps)
     if not bound > 0:  # NaN: not audited
         return ""

@@ -1,4 +1,4 @@
-"""Lines of a Markdown table."""
+"""Write the lines of a Markdown table."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 
 def line(cells: Iterable[object]) -> str:
-    """Return one row; emphasis by asterisks is kept, everything else is `plain`."""
+    """Return one row of plain cells; emphasis by asterisks is kept."""
     return "| " + " | ".join(plain(str(cell)) for cell in cells) + " |"
 
 
@@ -17,5 +17,5 @@ def head(titles: list[str]) -> list[str]:
 
 
 def plain(text: str) -> str:
-    """Return a text without what Markdown takes for cells, code, links or tags."""
+    """Escape what Markdown would read as cells, code, links or tags."""
     return re.sub(r"[\\|`<]|\](?=\()", r"\\\g<0>", " ".join(text.split()))

@@ -21,9 +21,9 @@ from robustbench_mix.storage.locks import exclusive_lock
 
 @dataclass(frozen=True)
 class Curve:
-    """A kind of network over its seeds: by epsilon the mean share standing and its interval.
+    """The curve of a kind of network over its seeds: the mean share standing at each epsilon.
 
-    With one seed the 95 % interval is Wilson's; with more it resamples seeds and images.
+    Each share has a 95 % interval: Wilson's for one seed; for more, seeds and images both vary.
     """
 
     name: str
@@ -33,15 +33,15 @@ class Curve:
 
     @property
     def label(self) -> str:
-        """What the legend calls it."""
+        """The name in the legend."""
         return self.name if self.seeds == 1 else f"{self.name}, {self.seeds} seeds"
 
 
 def refresh(results: Path) -> list[Path]:
-    """Bring curves and leaderboard up to date with the records; the files that changed.
+    """Update curves and leaderboard from the records; return the files that changed.
 
-    A leaderboard that is what the records give says that the curves are so too: it is written
-    after them. Then only curves that are not there are drawn.
+    The leaderboard is written after the curves. If it matches the records, the curves do too, and
+    only missing curves are drawn.
     """
     drawn = write(results, only_missing=not leaderboard.stale(results))
     return [*leaderboard.write(results), *drawn]
@@ -52,7 +52,7 @@ def write(results: Path, *, only_missing: bool = False) -> list[Path]:
 
     Args:
         results: The results folder.
-        only_missing: Draw only what is not there.
+        only_missing: Draw only curves that are missing.
 
     Returns:
         The files that changed.
@@ -71,7 +71,7 @@ def write(results: Path, *, only_missing: bool = False) -> list[Path]:
 
 
 def groups(runs: list[Run]) -> dict[str, list[Run]]:
-    """Return the runs of each drawing: one data set, model, protocol and backend, by its stem."""
+    """Return the runs of each drawing (one data set, model, protocol and backend) by its stem."""
     found: dict[str, list[Run]] = {}
     for run in runs:
         h = run.header
@@ -84,12 +84,16 @@ def groups(runs: list[Run]) -> dict[str, list[Run]]:
 def curves(runs: list[Run]) -> list[Curve]:
     """Return one curve for each kind of model.
 
-    Of several trainings or choices of images, the one with the most records.
+    Of several trainings the longest, then the choice of images with the most records.
     """
     sets = [list(twins.by_seed(group).values()) for group in twins.groups(runs, "seed").values()]
-    kinds = twins.largest(sets, lambda seeds: _kind_name(seeds[0]), twins.images)
+    kinds = twins.largest(sets, lambda seeds: _kind_name(seeds[0]), _size)
     found = [_curve(name, seeds) for name, seeds in kinds.items()]
     return sorted(found, key=lambda curve: (ORDER.get(curve.name, len(ORDER)), curve.name))
+
+
+def _size(seeds: list[Run]) -> tuple[int, int]:
+    return twins.training_images(seeds[0].header), twins.images(seeds)
 
 
 def title(runs: list[Run]) -> str:

@@ -1,4 +1,4 @@
-"""What was measured to explain a model's robustness: one record per image, and spectra.
+"""Records of measurements that explain a model's robustness: one per image, and spectra.
 
 A *probe* is of one model; a *transfer* is of a model and its learned twin, each under the
 adversarial examples of both.
@@ -20,7 +20,7 @@ from robustbench_mix.storage.files import safe_name
 
 SIDES = ("first", "second")
 ATTACKS = ("fgsm", "pgd")
-MAX_PICTURES = 6  # images whose smallest perturbations are kept
+MAX_PICTURES = 6  # number of images whose smallest perturbations are kept
 PICTURES = (
     "label", "clean", "adversarial_first", "adversarial_second", "says_first_first",
     "says_first_second", "says_second_first", "says_second_second",
@@ -34,7 +34,7 @@ TRANSFER_COLUMNS = {
     "image": "int64", "first": "bool", "second": "bool",
     **{f"{attack}_{made}_{judged}": "[bool]"
        for attack in ATTACKS for made in SIDES for judged in SIDES},
-    # A column of numbers that lacks some is one of floats.
+    # An integer column with missing values becomes one of floats.
     **{name: "binary?" if name in PIXELS else "int64|double?" for name in PICTURES},
 }  # fmt: skip
 
@@ -46,7 +46,7 @@ class Probe:
     The columns: `correct`, `margin` (logits), `grad_l1` and `grad_l2` (norms of its input
     gradient), `distance` (smallest l-infinity norm that FMN found, infinite if none, 0 if the
     image is misclassified), and lists along the epsilons of the header: `real`, the margins one
-    FGSM step away, and `predicted`, what the gradient says of them.
+    FGSM step away, and `predicted`, their prediction by the gradient.
     """
 
     header: ProbeHeader
@@ -64,8 +64,8 @@ class Transfer:
     The columns: `first` and `second`, whether the image is classified correctly by the learned
     model and by the other, and `fgsm_first_second` and the like: a list along the epsilons of
     the header, whether the example made on the first model is misclassified by the second. A
-    few images have `PICTURES`: the smallest perturbation of each model, and the class that
-    each model takes it for.
+    few images have `PICTURES`: the smallest perturbation of each model, and the class that each
+    model predicts for it.
     """
 
     header: TransferHeader
@@ -86,12 +86,12 @@ class Transfer:
 
 
 def path_for(results: Path, header: ProbeIdentity, key: str) -> Path:
-    """Return where the records with this header belong.
+    """Return the path of the records with this header.
 
     Args:
         results: The results folder.
-        header: What decides the outcome.
-        key: A hash of it, for what its words do not say.
+        header: All that decides the outcome.
+        key: A hash of it, for the parts that the path does not name.
     """
     spatial = header.spatial.replace(":", "")
     words = (header.kind, header.model, spatial, header.channel, f"s{header.seed}")
@@ -100,7 +100,7 @@ def path_for(results: Path, header: ProbeIdentity, key: str) -> Path:
 
 
 def read_probe(path: Path) -> Probe:
-    """Read one probe; raises RbmixError if it is damaged or contradicts itself."""
+    """Read one probe; raise RbmixError if it is damaged or contradicts itself."""
     header, table = parquet_table.read(path, PROBE_COLUMNS, ProbeHeader)
     finite = ["margin", "grad_l1", "grad_l2", "real", "predicted"]
     parquet_table.check_values(path, table, len(header.eps), finite=finite)
@@ -110,7 +110,7 @@ def read_probe(path: Path) -> Probe:
 
 
 def read_transfer(path: Path) -> Transfer:
-    """Read one transfer; raises RbmixError if it is damaged or contradicts itself."""
+    """Read one transfer; raise RbmixError if it is damaged or contradicts itself."""
     header, table = parquet_table.read(path, TRANSFER_COLUMNS, TransferHeader)
     parquet_table.check_values(path, table, len(header.eps), finite=[])
     _check_pictures(path, header, table)
@@ -120,7 +120,8 @@ def read_transfer(path: Path) -> Transfer:
 def read_probes(results: Path) -> list[Probe]:
     """Read every probe under a results folder, in the order of the paths.
 
-    Raises RbmixError also where two contradict each other.
+    Raises:
+        RbmixError: A file is damaged, or two contradict each other.
     """
     found = {path: read_probe(path) for path in _paths(results, "probe")}
     parquet_table.check_agreement(
@@ -154,7 +155,7 @@ def _from_images_alone(probe: Probe) -> tuple[object, ...]:
 
 
 def _check_pictures(path: Path, header: TransferHeader, table: pd.DataFrame) -> None:
-    """Raise RbmixError unless a row has all that belongs to its pictures, or none of it."""
+    """Raise RbmixError unless each row has all columns of its pictures, or none."""
     shown = table[list(PICTURES)][table["clean"].notna()]
     size = 4 * math.prod(header.shape)
     classes = range(len(header.classes))

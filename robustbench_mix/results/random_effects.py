@@ -1,8 +1,8 @@
-"""A mean over seeds and images, both drawn from more: its error, interval and tests.
+"""Estimate a mean over random seeds and random images: its error, interval and tests.
 
-The values are one number for each pair of twins (a seed) on each image, as +1 where one twin alone
-keeps the image, -1 where the other does, 0 where both fare alike. Twins of other seeds and other
-images could have been drawn, so both vary: value = mean + seed + image + rest.
+There is one value for each pair of twins (a seed) on each image, for example +1 if only one twin
+keeps the image, -1 if only the other does, 0 if both do or neither does. Seeds and images are both
+samples, so both vary: value = mean + seed + image + rest.
 """
 
 from __future__ import annotations
@@ -13,16 +13,16 @@ from itertools import product
 
 import numpy as np
 
-SIGNIFICANCE = 0.05  # of every two-sided test; intervals have 95 %
-MOST_FLIPPED = 16  # seeds up to which all sign flips are counted; beyond, as many are drawn
+SIGNIFICANCE = 0.05  # significance level of every two-sided test; intervals have 95 %
+MOST_FLIPPED = 16  # largest number of seeds with all sign flips; for more, 2^16 flips are drawn
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """A mean with its standard error, which has Student's t distribution.
+    """A mean with its standard error; their ratio follows Student's t distribution.
 
     Attributes:
-        mean: In the unit of the values.
+        mean: The mean, in the unit of the values.
         error: Standard error of the mean, in the same unit.
         degrees: Degrees of freedom of the error.
     """
@@ -56,7 +56,7 @@ class Components:
     """Variances of one value: from seed to seed, from image to image, and the rest.
 
     Attributes:
-        seeds, images, rest: In the square of the values' unit, each at least 0.
+        seeds, images, rest: Variances in the square of the values' unit, each at least 0.
     """
 
     seeds: float
@@ -65,22 +65,24 @@ class Components:
 
 
 def estimate(values: np.ndarray) -> Estimate:
-    """Estimate the mean of values of which seeds and images are both samples.
+    """Estimate the mean of values over seeds and images, both of which are samples.
 
-    Where every seed met every image, the two-way random-effects variance in closed form,
-    (MS_seeds + MS_images - MS_rest) / (S N), with Satterthwaite's degrees of freedom (Biometrics
-    Bulletin 1946). Otherwise the two-way cluster form V_seeds + V_images - V_both (Cameron, Gelbach
-    & Miller, Journal of Business & Economic Statistics 2011). One seed leaves the images alone to
-    vary: the interval then says nothing about other seeds.
+    If every seed met every image, the variance of the mean is that of two-way random effects,
+    (MS_seeds + MS_images - MS_rest) / (S N), with Satterthwaite's degrees of freedom. Otherwise it
+    is that of two-way clusters, V_seeds + V_images - V_both. With one seed only the images vary:
+    the interval then says nothing about other seeds.
 
     Args:
-        values: (seeds, images); NaN where a seed did not meet an image.
+        values: The values, (seeds, images); NaN where a seed did not meet an image.
 
     Returns:
-        The estimate; of a single value one with an infinite error.
+        The estimate; its error is infinite for a single value.
 
     Raises:
         ValueError: If there are no values, or a seed or an image has none.
+
+    Sources: Satterthwaite, Biometrics Bulletin 1946; Cameron, Gelbach & Miller, Journal of
+    Business & Economic Statistics 2011.
     """
     met = ~np.isnan(values)
     if values.ndim != 2 or not met.size or not (met.any(0).all() and met.any(1).all()):
@@ -108,17 +110,17 @@ def mean_error(
     """Return the standard error of a mean over seeds and images, and its degrees of freedom.
 
     Args:
-        of_seeds, of_images, rest: Mean squares.
-        seeds, images: How many there are, at least 2 of each.
+        of_seeds, of_images, rest: Mean squares of the analysis of variance.
+        seeds, images: Numbers of seeds and of images, at least 2 each.
     """
     degrees = seeds - 1, images - 1, (seeds - 1) * (images - 1)
     total = of_seeds + of_images - rest
     spread = sum(
         square**2 / free for square, free in zip((of_seeds, of_images, rest), degrees, strict=True)
     )
-    if total <= rest:  # by chance: the truth is at least the rest
+    if total <= rest:  # only by chance: the true value is at least the rest
         return math.sqrt(rest / (seeds * images)), float(degrees[2])
-    # Where the sum nearly cancels, the formula has fewer degrees than any of its parts.
+    # If the sum nearly cancels, the formula gives fewer degrees than any of its parts has.
     return math.sqrt(total / (seeds * images)), max(total**2 / spread, min(degrees))
 
 
@@ -131,7 +133,7 @@ def _clustered(values: np.ndarray, met: np.ndarray) -> Estimate:
 
     by_seed, by_image = variance(rest.sum(1)), variance(rest.sum(0))
     total = by_seed + by_image - variance(rest[met])
-    # Below either part it has gone wrong by chance: there is no variance without it.
+    # A total below either part occurs only by chance: the true variance contains both.
     total = max(total, by_seed, by_image if (met.sum(0) > 1).any() else 0.0)
     return Estimate(mean, math.sqrt(total), min(values.shape) - 1)
 
@@ -144,13 +146,13 @@ def components(values: np.ndarray) -> Components:
 
 
 def seeds_differ(values: np.ndarray) -> float:
-    """Return the p of the F test that every seed has the same mean.
+    """Return the p-value of the F test that every seed has the same mean.
 
     Args:
-        values: (seeds, images), at least two of each.
+        values: The values, (seeds, images), at least two of each.
 
     Returns:
-        Its p; 1 where nothing varies at all.
+        The p-value; 1 if nothing varies at all.
     """
     from scipy.stats import f
 
@@ -162,10 +164,10 @@ def seeds_differ(values: np.ndarray) -> float:
 
 
 def t_over_seeds(means: np.ndarray) -> float:
-    """Return the two-sided p of Student's t test that seeds have a mean of 0.
+    """Return the two-sided p-value of Student's t test that seeds have a mean of 0.
 
     Args:
-        means: (seeds,), one mean per seed. With fewer than two of them p is 1.
+        means: One mean per seed, (seeds,). For fewer than two the p-value is 1.
     """
     if len(means) < 2:
         return 1.0
@@ -176,13 +178,15 @@ def t_over_seeds(means: np.ndarray) -> float:
 
 
 def sign_flips(means: np.ndarray) -> float:
-    """Return the two-sided p of the permutation test that flips the signs of seeds.
+    """Return the two-sided p-value of the permutation test that flips the signs of seeds.
 
-    Exact up to 16 seeds, where it cannot fall below 2 / 2^S; beyond, 65,536 flips are drawn
-    (Fisher, The Design of Experiments, 1935).
+    It is exact up to 16 seeds, where it is at least 2 / 2^S for S seeds. For more, 65,536 flips
+    are drawn.
 
     Args:
-        means: (seeds,), one mean per seed.
+        means: One mean per seed, (seeds,).
+
+    Source: Fisher, The Design of Experiments, 1935.
     """
     count = len(means)
     if count <= MOST_FLIPPED:
@@ -190,13 +194,13 @@ def sign_flips(means: np.ndarray) -> float:
     else:
         random = np.random.default_rng(0)
         signs = random.choice([1.0, -1.0], size=(2**MOST_FLIPPED, count))
-        signs[0] = 1.0  # what was seen is one of the flips
+        signs[0] = 1.0  # the observed signs are one of the flips
     reached = np.abs(signs @ means) >= abs(means.sum()) - 1e-12
     return float(reached.mean())
 
 
 def _mean_squares(values: np.ndarray) -> tuple[float, float, float]:
-    """Mean squares of seeds, images and the rest (two-way analysis of variance)."""
+    """Return the mean squares of seeds, images and the rest (two-way analysis of variance)."""
     seeds, images = values.shape
     if seeds < 2 or images < 2:
         raise ValueError(f"two of each are needed: {values.shape} seeds and images")

@@ -1,9 +1,9 @@
 """Records of runs: one record per image, in one Parquet file per run.
 
-A run is a model under a protocol on a fixed set of images. The file's metadata holds the
-header (what was run, on what, with which versions); everything in it is a function of the
-inputs, so that running again gives the same bytes. What is not, the date and the
-durations, lies beside it in a JSON file of the same stem.
+A run is a model under a protocol on a fixed set of images. The file's metadata holds the header
+(what was run, on which data, with which versions). The whole file is a function of the inputs, so
+that running again gives the same bytes. Date and durations, which are not, are in a JSON file of
+the same stem beside it.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ LISTS_BY_EPS = ("broken", "component", "norm", "inferred")
 
 
 class Companion(Header, frozen=True, kw_only=True):
-    """What lies beside the records in a JSON file: it is not a function of the inputs."""
+    """The JSON file beside the records, for what is not a function of the inputs."""
 
     date: Text
     time_seconds: dict[Name, NonNegative]
@@ -55,13 +55,13 @@ class Companion(Header, frozen=True, kw_only=True):
 class Run:
     """A header and its records, one row per image.
 
-    `image` position in the test split, `label`, `prediction` (clean), `margin` the clean
-    logit of the label minus the largest other, `correct` (clean); and four lists along
-    the epsilon grid of the header: `broken` (an adversarial example within that epsilon
-    was verified), `component` (the attack that found it, '' if none), `norm` (its verified
-    norm, NaN if none) and `inferred` (not broken, and not attacked at that epsilon either
-    but only at a larger one). `forward` and `gradient` are the passes spent on the image,
-    missing where a library does not tell. A clean-misclassified image is never attacked.
+    The columns: `image` (position in the test split), `label`, `prediction` (clean), `margin` (the
+    clean logit of the label minus the largest other) and `correct` (clean). Four are lists along
+    the epsilon grid of the header: `broken` (an adversarial example within that epsilon was
+    verified), `component` (the attack that found it, '' if none), `norm` (its verified norm, NaN if
+    none) and `inferred` (not broken, and attacked only at a larger epsilon). `forward` and
+    `gradient` are the passes spent on the image, missing if a library does not tell. An image that
+    is misclassified clean is never attacked.
     """
 
     header: RunHeader
@@ -75,18 +75,18 @@ class Run:
         return list(self.header.eps)
 
     def radius(self, position: int) -> float:
-        """The epsilon at a position of the grid, in pixel units."""
+        """Return the epsilon at a grid index, in pixel units."""
         return Eps(self.eps[position]).value
 
     @property
     def backend(self) -> str:
-        """`reference` or `fast`; files from before there was a choice do not name it."""
+        """`reference` or `fast`; the oldest files do not name it."""
         return self.header.backend or "reference"
 
     def audit_bound(self, eps: str) -> float:
-        """The share of images that may stand only because an audited run spared them.
+        """Return the share of images that may stand only because the audit left them out.
 
-        With 95 % confidence at most this share; NaN for a run that was not audited.
+        With 95 % confidence at most this share does; NaN for a run that was not audited.
         """
         audit = self.header.audit
         if not audit:
@@ -94,7 +94,7 @@ class Run:
         return 0.0 if eps == "0" else audit[self.eps.index(eps)].bound
 
     def standing(self) -> pd.DataFrame:
-        """Clean-correct and not broken, (n images) x ('0' and every epsilon), bool."""
+        """Return whether each image is correct and not broken: bool, (n, '0' and each epsilon)."""
         columns = {"0": self.table["correct"].to_numpy(bool)}
         for position, eps in enumerate(self.eps):
             broken = [bool(lists[position]) for lists in self.table["broken"]]
@@ -106,8 +106,8 @@ def curve(correct: dict[str, int], n: int) -> pd.DataFrame:
     """Return one row per epsilon: `eps`, `n`, `correct`, `accuracy`, Wilson bounds `low`, `high`.
 
     Args:
-        correct: How many images are correct and not broken, for 0 and every epsilon as text.
-        n: How many images there are.
+        correct: Number of images that are correct and not broken, for 0 and each epsilon as text.
+        n: Number of images.
     """
     rows = [
         (eps, n, count, accuracy(count, n), *wilson(count, n)) for eps, count in correct.items()
@@ -116,12 +116,12 @@ def curve(correct: dict[str, int], n: int) -> pd.DataFrame:
 
 
 def run_path(results: Path, header: RunIdentity, key: str) -> Path:
-    """Return where the records of this run belong.
+    """Return the path of the records of a run.
 
     Args:
         results: The results folder.
-        header: What decides the outcome.
-        key: A hash of it, for what its words do not say.
+        header: All that decides the outcome.
+        key: A hash of it, for the parts that the path does not name.
     """
     words = [header.model, header.spatial, header.channel, f"s{header.seed}"]
     stem = "-".join([*words, header.protocol, key])
@@ -129,7 +129,7 @@ def run_path(results: Path, header: RunIdentity, key: str) -> Path:
 
 
 def write(run: Run, path: Path) -> None:
-    """Write the records and, beside them, date and durations; the records come last."""
+    """Write date and durations, then the records beside them."""
     import pyarrow as pa
     from pyarrow import parquet
 
@@ -161,7 +161,7 @@ def write(run: Run, path: Path) -> None:
 def archive_replaced(path: Path, results: Path, by: Run) -> Path | None:
     """Keep the records at `path` under `replaced/` before others take their place.
 
-    What lies there is read by nobody, so that no model counts twice. A damaged file is kept too.
+    Files there are never read, so that no model counts twice. A damaged file is kept too.
 
     Args:
         path: The Parquet file.
@@ -169,7 +169,7 @@ def archive_replaced(path: Path, results: Path, by: Run) -> Path | None:
         by: The run that will take its place.
 
     Returns:
-        Where the records are kept. None if there are none, or if they were made under the same
+        The path of the kept records; None if there were none, or if they were made under the same
         conditions.
     """
     if not path.exists():
@@ -190,10 +190,10 @@ def archive_replaced(path: Path, results: Path, by: Run) -> Path | None:
 
 
 def read(path: Path) -> Run:
-    """Read one run; raises RbmixError if the file is damaged or contradicts itself."""
+    """Read one run; raise RbmixError if the file is damaged or contradicts itself."""
     header, frame = parquet_table.read(path, COLUMNS, RunHeader, OPTIONAL_COLUMNS)
     _check_table(frame, len(header.eps), path)
-    if "inferred" not in frame:  # from before there was anything to infer
+    if "inferred" not in frame:  # older records, in which nothing was inferred
         frame["inferred"] = [[False] * len(header.eps)] * len(frame)
     for name in ("forward", "gradient"):
         values = frame[name] if name in frame else pd.Series([None] * len(frame))
@@ -254,7 +254,7 @@ def select_run(results: Path, wanted: dict[str, Any]) -> Run:
 
 
 def _conditions(run: Run) -> tuple[object, ...]:
-    """What numbers depend on besides the inputs."""
+    """Return what numbers depend on besides the inputs."""
     return run.header.device, run.header.versions, run.header.commit
 
 
@@ -269,7 +269,7 @@ def _comparable_facts(path: Path, run: Run) -> Iterator[tuple[Path, str, Any]]:
 
 
 def _check_table(frame: pd.DataFrame, levels: int, path: Path) -> None:
-    """The law of the curve: lists as long as the grid, and what is broken stays broken."""
+    """Raise RbmixError unless lists are as long as the grid and broken images stay broken."""
     refusal = f"records {path} are damaged"
     for row in frame.itertuples():
         lists = [getattr(row, name) for name in LISTS_BY_EPS if name in frame]

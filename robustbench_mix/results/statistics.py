@@ -1,7 +1,7 @@
-"""How much a set of paired runs shows: differences, tests, corrections.
+"""Differences of paired runs, with their tests and corrections.
 
-A pair of twins over the same images gives one difference per image, -1, 0 or 1; seeds and
-images are crossed, because every seed meets the same images.
+A pair of twins on the same images gives one difference per image, -1, 0 or 1. Seeds and images are
+crossed, because every seed meets the same images.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ class Difference:
     Attributes:
         point: The mean over seeds and images, second minus first.
         low, high: Ends of its 95 % interval, seeds and images both varying.
-        p: Two-sided p of Student's t over the means of seeds.
-        flips: Two-sided p of the exact sign-flip permutation over seeds.
-        unlike: p of the F test that seeds do not differ; None for one seed.
-        seeds, images: What it rests on.
+        p: Two-sided p-value of Student's t over the means of seeds.
+        flips: Two-sided p-value of the exact sign-flip permutation over seeds.
+        unlike: p-value of the F test that seeds do not differ; None for one seed.
+        seeds, images: Numbers of seeds and of images.
         error, degrees: Standard error of the point, and its degrees of freedom.
     """
 
@@ -54,10 +54,11 @@ class Difference:
 
 
 def difference(first: np.ndarray, second: np.ndarray) -> Difference:
-    """Estimate `second` minus `first`.
+    """Estimate the mean of `second` minus `first`.
 
     Args:
-        first, second: (seeds, images) of the same pairs: bool, whether an image is kept, or float.
+        first, second: Values of the same pairs, (seeds, images): bool, whether an image is kept,
+            or float.
 
     Raises:
         ValueError: If they are not of the same pairs, or empty.
@@ -82,7 +83,10 @@ def difference(first: np.ndarray, second: np.ndarray) -> Difference:
 
 
 def holm(p: list[float]) -> list[float]:
-    """p-values corrected for their number (Holm, Scandinavian Journal of Statistics 1979)."""
+    """Return p-values corrected for their number.
+
+    Source: Holm, Scandinavian Journal of Statistics 1979.
+    """
     corrected, largest = [0.0] * len(p), 0.0
     for rank, position in enumerate(sorted(range(len(p)), key=lambda i: p[i])):
         largest = max(largest, min(1.0, (len(p) - rank) * p[position]))

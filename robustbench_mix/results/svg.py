@@ -1,4 +1,4 @@
-"""Drawings as SVG that depend on what is drawn alone."""
+"""Draw SVG whose bytes depend only on the drawing."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SIZE = (6.4, 4.0)  # inches
 
 
 def colours(names: list[str]) -> dict[str, str]:
-    """Return a colour for each name: always the same for the twins, the rest in turn."""
+    """Return a colour for each name: fixed ones for the twins, the others in turn."""
     found: dict[str, str] = {}
     others = 0
     for name in names:
@@ -26,17 +26,18 @@ def colours(names: list[str]) -> dict[str, str]:
 def render(draw: Callable[[Any], None]) -> str:
     """Return a drawing as SVG; the same drawing gives the same text.
 
-    `draw` draws into an empty figure of matplotlib.
+    Args:
+        draw: A function that draws into an empty figure of matplotlib.
     """
     import warnings
 
     import matplotlib
     from matplotlib.figure import Figure
 
-    # Names are no formulas, whatever dollars they hold.
+    # Names are never formulas, even if they contain dollar signs.
     settings: Any = {"svg.hashsalt": "rbmix", "svg.fonttype": "none", "text.parse_math": False}
     with matplotlib.rc_context(settings), warnings.catch_warnings():
-        # Text stays text: the reader's fonts count, not those that are here.
+        # Text stays text, drawn with the reader's fonts and not with those of this machine.
         warnings.filterwarnings("ignore", "Glyph .* missing from", UserWarning)
         figure = Figure(figsize=SIZE, layout="constrained")
         draw(figure)

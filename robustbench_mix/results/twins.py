@@ -12,13 +12,13 @@ from typing import Any, Protocol, TypeVar
 from robustbench_mix.results.headers import EXTERNAL, NetworkHeader
 
 LEARNED = "learned"
-# What decides a number. Two records are comparable where all of these but a few are the same.
-# Probes and un-shufflings lack some: what is absent is the same as what is absent.
+# The fields that decide a number. Two records are comparable if all of these but a few are equal.
+# Probes and un-shufflings lack some: absent fields are equal.
 FIELDS = (
     "model", "spatial", "channel", "seed", "dataset", "protocol_hash", "data_hash",
     "train_examples", "epochs", "adversarial", "device", "backend", "eps",
 )  # fmt: skip
-# What belongs to the evaluation, and not to the model and its training.
+# The fields of the evaluation, which do not belong to the model and its training.
 EVALUATION = ("protocol_hash", "data_hash", "device", "backend", "eps")
 
 
@@ -27,7 +27,7 @@ class Record(Protocol):
 
     @property
     def header(self) -> NetworkHeader:
-        """What it is of."""
+        """The header of the record."""
 
 
 R = TypeVar("R", bound=Record)
@@ -38,8 +38,8 @@ K = TypeVar("K", bound=Hashable)
 def key(header: NetworkHeader, *but: str) -> tuple[Any, ...]:
     """Return the values of `FIELDS` to compare headers by.
 
-    What is absent is ''. A processor is the same with any number of threads, because only
-    rounding differs.
+    An absent field is ''. The number of threads of a processor is left out, because it changes
+    only rounding.
 
     Args:
         header: The header of a record.
@@ -69,7 +69,7 @@ def twin_of(record: R, records: Iterable[R]) -> R | None:
         records: Where to look for its twin.
 
     Returns:
-        None for a learned or external model, and where there is no twin.
+        The twin; None for a learned or external model, and if there is no twin.
     """
     if record.header.spatial in (LEARNED, EXTERNAL):
         return None
@@ -78,7 +78,7 @@ def twin_of(record: R, records: Iterable[R]) -> R | None:
 
 
 def groups(records: Iterable[R], *but: str) -> dict[tuple[Any, ...], list[R]]:
-    """Return records that are the same but for these fields together, in order of appearance."""
+    """Group records that differ at most in these fields, in order of appearance."""
     found: dict[tuple[Any, ...], list[R]] = {}
     for record in records:
         found.setdefault(key(record.header, *but), []).append(record)
@@ -91,17 +91,22 @@ def by_seed(records: Iterable[R]) -> dict[int, R]:
 
 
 def images(records: Iterable[R]) -> int:
-    """Return how many rows the records have together, one per image and seed."""
+    """Return the total number of rows of the records, one per image and seed."""
     return sum(record.header.n for record in records)
 
 
+def training_images(header: NetworkHeader) -> int:
+    """Return how many images a model was trained on, over all epochs; 0 if not by rbmix."""
+    return (header.train_examples or 0) * (header.epochs or 0)
+
+
 def largest(sets: Iterable[T], group: Callable[[T], K], size: Callable[[T], Any]) -> dict[K, T]:
-    """Return the largest set of each group, of equals the first.
+    """Return the largest set of each group; of equal ones the first.
 
     Args:
         sets: Sets of records, for example all seeds on one choice of images.
-        group: What the sets compete for, for example the model and the data set.
-        size: How large a set is, usually its number of records.
+        group: Returns the group of a set, for example the model and the data set.
+        size: Returns the size of a set, usually its number of records.
 
     Returns:
         One set for each group, in order of appearance.

@@ -14,7 +14,7 @@ from robustbench_mix.results.headers import UnshufflingHeader
 from robustbench_mix.storage import parquet_table
 from robustbench_mix.storage.files import safe_name
 
-DECODED = 8  # images whose pixels are kept
+DECODED = 8  # number of images whose pixels are kept
 PICTURES = ("original", "shuffled", "decoded")
 
 
@@ -36,7 +36,7 @@ class Decoding:
         return np.asarray(-10 * np.log10(self.table["mse"].to_numpy().clip(1e-10)))
 
     def pictures(self, name: str) -> list[np.ndarray]:
-        """The kept images under one of the names of `PICTURES`, (H, W, C) uint8 each."""
+        """Return the kept images under one of the names of `PICTURES`, (H, W, C) uint8 each."""
         channels, height, width = self.header.image
         kept = [data for data in self.table[name] if data is not None]
         return [
@@ -46,7 +46,7 @@ class Decoding:
 
 
 def path_for(results: Path, dataset: str, model: str, spatial: str, seed: int, key: str) -> Path:
-    """Return where the records of this network belong.
+    """Return the path of the records of a network.
 
     Args:
         results: The results folder.
@@ -54,14 +54,14 @@ def path_for(results: Path, dataset: str, model: str, spatial: str, seed: int, k
         model: The name of the decoder.
         spatial: Its spatial mixers.
         seed: Its seed.
-        key: A hash of what these words do not say.
+        key: A hash of the settings that the path does not name.
     """
     stem = safe_name(f"{model}-{spatial.replace(':', '')}-s{seed}-{key}")
     return results / "unshuffle" / safe_name(dataset) / f"{stem}.parquet"
 
 
 def read(path: Path) -> Decoding:
-    """Read one; raises RbmixError if it is damaged or contradicts itself."""
+    """Read one decoding; raise RbmixError if it is damaged or contradicts itself."""
     columns = {"image": "int64", "mse": "double", **dict.fromkeys(PICTURES, "binary?")}
     header, table = parquet_table.read(path, columns, UnshufflingHeader)
     parquet_table.check_values(path, table, 0, finite=["mse"])

@@ -12,10 +12,10 @@ from robustbench_mix.errors import RbmixError, unknown
 from robustbench_mix.runtime import provenance
 
 # Another number of threads rounds the sums over a batch in another order, and training amplifies
-# the difference: one thread gives the same weights on every machine. It also keeps its speed beside
-# a busy process, where two threads wait for each other at every layer.
+# the difference. One thread gives the same weights on every machine. It is also as fast beside a
+# busy process, while two threads would wait for each other at every layer.
 TRAINING_THREADS = 1
-CPU_BATCH, GPU_BATCH = 128, 2048  # images of 32 x 32 pixels at once
+CPU_BATCH, GPU_BATCH = 128, 2048  # number of images of 32 x 32 pixels at once
 
 
 def pick_device(name: str = "auto") -> torch.device:
@@ -84,7 +84,7 @@ def compute_environment(device: torch.device) -> dict[str, Any]:
 def default_batch_size(size: int, device: torch.device) -> int:
     """Return how many images of `size` x `size` pixels to attack at once by default.
 
-    They keep a GPU busy and fit into the caches of a CPU. The fast backend halves the number where
+    The number keeps a GPU busy and fits into the caches of a CPU. The fast backend halves it if
     memory runs out.
     """
     at_32_pixels = CPU_BATCH if device.type == "cpu" else GPU_BATCH
@@ -98,7 +98,7 @@ def has_fast_bfloat16(device: torch.device) -> bool:
     if device.type != "cpu":
         return False
     if torch.backends.cpu.get_cpu_capability() in ("DEFAULT", "NO AVX", "AVX2"):
-        return False  # PyTorch is limited to these, whatever the processor has
-    # PyTorch has no public name for asking whether the processor has instructions for it.
+        return False  # PyTorch is limited to these instructions, whatever the processor has
+    # PyTorch has no public function that tells whether the processor has such instructions.
     asks = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
     return any(bool(getattr(torch.cpu, name, lambda: False)()) for name in asks)

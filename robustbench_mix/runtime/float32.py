@@ -1,8 +1,8 @@
-"""Full precision: IEEE float32, whatever shortcuts a process has allowed.
+"""Full precision: IEEE float32, whatever lower precision a process has allowed.
 
 By default PyTorch rounds the inputs of float32 convolutions on a GPU to TF32, and
 `torch.set_float32_matmul_precision` allows TF32 or bfloat16 for products on GPUs and CPUs. No
-verdict may depend on such a rounding.
+decision about an image may depend on such rounding.
 """
 
 from __future__ import annotations

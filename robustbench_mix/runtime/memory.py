@@ -25,10 +25,10 @@ def retry_with_smaller_batches(
     Args:
         work: Processes a batch; it is called again with a part of it after it ran out of memory.
         batch: The items of the whole batch.
-        batch_size: How many items `work` may process at once.
+        batch_size: Number of items that `work` may process at once.
 
     Returns:
-        The batch size that fitted; `work` was done on that many items of the batch.
+        The batch size that fitted; `work` has processed that many items of the batch.
 
     Raises:
         RbmixError: One item alone does not fit.
@@ -41,18 +41,18 @@ def retry_with_smaller_batches(
             if not is_out_of_memory(error):
                 raise
             message = str(error).partition("\n")[0][:120]
-        # Not in the handler: there the error keeps what was allocated alive.
+        # Not in the handler, where the error keeps the allocated memory alive.
         if batch_size == 1:
             raise RbmixError(f"out of memory with a batch of one image ({message})")
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
         batch_size = (batch_size + 1) // 2
         batch = batch[:batch_size]
-        logger.info(f"out of memory: going on with batches of {batch_size}")
+        logger.info(f"out of memory: continuing with batches of {batch_size}")
 
 
 def total_memory_bytes() -> int | None:
-    """Return the bytes of this machine's memory, None if the system does not say."""
+    """Return the size of this machine's memory in bytes, None if the system does not tell."""
     try:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, OSError, ValueError):
@@ -64,7 +64,7 @@ def report_out_of_memory(activity: str) -> Iterator[None]:
     """Raise RbmixError if memory runs out within the block.
 
     Args:
-        activity: What the block does, for the message `out of memory ACTIVITY`.
+        activity: The work of the block, for the message `out of memory ACTIVITY`.
     """
     try:
         yield

@@ -1,4 +1,4 @@
-"""Estimate how much of some work is done, and how long the rest takes."""
+"""Estimate which share of some work is done, and how long the rest takes."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from collections import deque
 from collections.abc import Callable
 from time import monotonic
 
-MIN_WINDOW_SECONDS = 5.0  # of work that a speed is measured over, at least
-MAX_MEASUREMENTS = 200  # about
+MIN_WINDOW_SECONDS = 5.0  # shortest time over which a speed is measured
+MAX_MEASUREMENTS = 200  # approximate maximum
 
 
 class Pace:
@@ -17,9 +17,9 @@ class Pace:
     of the time so far, so that it follows a machine that becomes slower.
 
     Args:
-        total: How much there is to do, in any unit; `update` may change it.
-        done: How much was done before, by a run that is resumed; the speed leaves it out.
-        clock: Seconds that have passed, as `time.monotonic`.
+        total: Total work, in any unit; `update` may change it.
+        done: Work that an interrupted run did before; the speed leaves it out.
+        clock: Returns seconds, as `time.monotonic`.
     """
 
     def __init__(
@@ -33,7 +33,7 @@ class Pace:
         self.update(done, total)
 
     def update(self, done: float, total: float | None = None) -> None:
-        """Record how much is done by now, and the new total if there is one."""
+        """Record how much work is done, and the new total if there is one."""
         self._now = self._clock()
         self.done = done
         self.total = self.total if total is None else total
@@ -63,7 +63,7 @@ class Pace:
 
     @property
     def seconds_left(self) -> float | None:
-        """About how many seconds the rest takes; None before anything was done."""
+        """Return the estimated seconds that the rest takes; None before any work was done."""
         since, before = self._seen[0]
         if self.is_over or self.done <= before:
             return None

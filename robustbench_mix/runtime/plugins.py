@@ -18,7 +18,7 @@ GROUPS = {"algorithm": "robustbench_mix.algorithms", "model": "robustbench_mix.m
 
 
 def attack_loaders() -> dict[str, Callable[[], Any]]:
-    """Return a function for each registered attack that imports it.
+    """Return, for each registered attack, a function that imports it.
 
     The function raises RbmixError if the attack cannot be imported or is not callable.
     """
@@ -26,20 +26,26 @@ def attack_loaders() -> dict[str, Callable[[], Any]]:
 
 
 def model_loaders() -> dict[str, Callable[[], Any]]:
-    """Return a function for each registered model that imports what makes the network.
+    """Return, for each registered model, a function that imports the callable that makes it.
 
-    The function raises RbmixError if that cannot be imported or is not callable.
+    The function raises RbmixError if the import fails or the object is not callable.
     """
     return _importers("model")
 
 
 def registering_packages(kind: str) -> dict[str, str]:
-    """Return the packages that register each name of a kind (`GROUPS`), as `mypackage 1.0`."""
+    """Return the package that registers each name of a kind (`GROUPS`), as `mypackage 1.0`."""
     return {name: _package_names(entries) for name, entries in _entry_points(kind).items()}
 
 
 def check_not_taken(kind: str, name: str, taken: Iterable[str]) -> None:
-    """Raise RbmixError if another package registers `name`, which is one of our own (`taken`)."""
+    """Raise RbmixError if another package registers one of our own names.
+
+    Args:
+        kind: A key of `GROUPS`.
+        name: The name to check.
+        taken: Our own names.
+    """
     owners = registering_packages(kind)
     if name in owners and name in taken:
         raise RbmixError(

@@ -20,9 +20,9 @@ from robustbench_mix.runtime.pace import Pace, format_duration
 
 T = TypeVar("T")
 PATIENCE_SECONDS = 1.0  # work that takes longer is announced
-LINE_INTERVAL_SECONDS = 20.0  # from one plain line to the next, at most about
-TENTH_INTERVAL_SECONDS = 2.0  # between lines that say that another tenth is done, at least
-REDRAW_INTERVAL_SECONDS = 0.1  # between two drawings of a bar
+LINE_INTERVAL_SECONDS = 20.0  # approximate longest time between two plain lines
+TENTH_INTERVAL_SECONDS = 2.0  # shortest time between lines that report another tenth
+REDRAW_INTERVAL_SECONDS = 0.1  # shortest time between two drawings of a bar
 SILENT = logging.CRITICAL + 1  # a level that no message reaches
 logger = logging.getLogger("robustbench_mix")
 
@@ -37,7 +37,7 @@ class _StandardError(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         line = one_line(record.getMessage())
-        # Looked up now: a bar that is drawn puts itself in its place.
+        # Looked up at each message, because a drawn bar replaces the stream.
         sys.stderr.write(f"{self.prefix} {line}\n" if self.prefix else f"{line}\n")
         sys.stderr.flush()
 
@@ -48,7 +48,7 @@ _handler = _StandardError()
 def set_quiet(quiet: bool) -> None:
     """Show nothing on standard error from now on, or all messages and progress.
 
-    For the edge of the program. It installs the handler of the logger `robustbench_mix`.
+    Only the edge of the program calls it. It installs the handler of the logger `robustbench_mix`.
     """
     logger.addHandler(_handler)
     logger.propagate = False
@@ -77,16 +77,16 @@ def ignore_library_warnings() -> None:
 
 
 def set_line_prefix(prefix: str) -> None:
-    """Begin every line with `prefix` and draw no bars: for one of several workers."""
+    """Begin every line with `prefix` and draw no bars; used by one of several workers."""
     _handler.prefix = prefix
 
 
 @contextmanager
 def report_if_slow(text: str) -> Iterator[None]:
-    """Log what the block does if it takes longer than `PATIENCE_SECONDS`, and again now and then.
+    """Log the work of the block if it takes longer than `PATIENCE_SECONDS`, and at intervals.
 
     Args:
-        text: What it does, for example `reading data set digits`.
+        text: The work, for example `reading data set digits`.
     """
     began = said = monotonic()
 
@@ -109,8 +109,8 @@ class Update(Protocol):
     """Move a progress bar.
 
     Args:
-        done: How much is done by now.
-        note: Shown behind the bar; '' keeps the last one.
+        done: Work done so far.
+        note: Text behind the bar; '' keeps the last one.
         total: The new total; None keeps the last one.
     """
 
@@ -121,13 +121,13 @@ class Update(Protocol):
 def progress_bar(description: str, total: float, done: float = 0.0) -> Iterator[Update]:
     """Show a progress bar on a terminal, and plain lines elsewhere.
 
-    A line comes after a moment, at every tenth, and at least every 30 seconds however long a step
-    takes. Work that is done in a moment shows nothing.
+    A line is shown after a moment, at every tenth, and at least every 30 seconds however long a
+    step takes. Work that ends at once shows nothing.
 
     Args:
-        description: What the work is.
-        total: How much there is to do, in any unit.
-        done: How much of it was done before.
+        description: The work in words.
+        total: Total work, in any unit.
+        done: Work that was done before.
 
     Yields:
         A function that moves the bar; it can be called at any rate.
@@ -169,7 +169,7 @@ def _show_nothing(done: float, note: str = "", total: float | None = None) -> No
 
 
 class _BarOnTerminal:
-    """Redraws a bar, at most every `REDRAW_INTERVAL_SECONDS`."""
+    """Redraw a bar, at most every `REDRAW_INTERVAL_SECONDS`."""
 
     def __init__(self, pace: Pace, draw: Callable[[float, str], None]) -> None:
         self._pace, self._draw = pace, draw
@@ -188,12 +188,12 @@ class _BarOnTerminal:
 
 
 class _PlainLines:
-    """Logs how much is done, now and then; called by the work and by a timer."""
+    """Log the progress at intervals; the work and a timer call it."""
 
     def __init__(self, description: str, pace: Pace) -> None:
         self._description, self._pace = description, pace
         self._note = ""
-        self._said = 0.0  # when, in seconds since the work was first seen
+        self._said = 0.0  # time of the last line, in seconds since the start
         self._tenth = pace.percent // 10
         self._first = True
         self._lock = Lock()
@@ -211,7 +211,7 @@ class _PlainLines:
                 self._say()
 
     def end(self) -> None:
-        """Log the last line, unless the work was over in a moment."""
+        """Log the last line, unless the work ended at once."""
         if self._pace.is_over and (
             not self._first or self._pace.elapsed_seconds >= PATIENCE_SECONDS
         ):
@@ -241,7 +241,7 @@ def _describe(pace: Pace, note: str) -> str:
 
 @contextmanager
 def _calling_every(seconds: float, call: Callable[[], None]) -> Iterator[None]:
-    """Call a function every so many seconds, from a thread of its own, while the block runs."""
+    """Call a function at fixed intervals, from its own thread, while the block runs."""
     over = Event()
 
     def work() -> None:

@@ -41,7 +41,7 @@ def commit() -> str:
 def today() -> str:
     """Return the day in UTC, as 2026-01-31, or that of `SOURCE_DATE_EPOCH` (seconds) if it is set.
 
-    The variable, of reproducible-builds.org, gives the same bytes on another day.
+    The variable, defined by reproducible-builds.org, gives the same bytes on another day.
 
     Raises:
         RbmixError: The variable is not a date.

@@ -1,7 +1,7 @@
 """Choose the number of CPU threads by timing a step.
 
-Threads wait for each other at every layer. Where another process keeps one of the cores busy,
-two threads on two cores can be several times slower than one alone.
+Threads wait for each other at every layer. If another process keeps one of the cores busy, two
+threads on two cores can be several times slower than one thread.
 """
 
 from __future__ import annotations
@@ -15,19 +15,19 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
-INTERVAL_SECONDS = 20.0  # between two choices, at least, at least
-MAX_TIME_SHARE = 0.02  # the share of the time that choosing may take
+INTERVAL_SECONDS = 20.0  # shortest time between two choices
+MAX_TIME_SHARE = 0.02  # largest share of the time that choosing may take
 REPEATS = 3
-MAX_IMAGES = 16  # of a timed step
+MAX_IMAGES = 16  # largest number of images of a timed step
 
 
 class ThreadTuner:
-    """Sets the number of threads that a step is fastest with, and times it again now and then.
+    """Set the number of threads with which a step is fastest, and time it again at intervals.
 
     Args:
         step: The step to time, given images (B, C, H, W); it must change nothing.
         max_threads: The largest number of threads; 1 leaves nothing to choose.
-        clock: Seconds that have passed, as `time.perf_counter`.
+        clock: Returns seconds, as `time.perf_counter`.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class ThreadTuner:
         self.due = clock()
 
     def __call__(self, x: Tensor) -> None:
-        """Choose again if that is due, by a few of the images `x`, (B, C, H, W) on a CPU."""
+        """Choose again if it is time, with a few of the images `x`, (B, C, H, W) on a CPU."""
         if len(self.counts) == 1 or x.device.type != "cpu" or self.clock() < self.due:
             return
         started = self.clock()
@@ -80,7 +80,7 @@ class HookedModel(Protocol):
 def tune_threads(*targets: HookedModel) -> Iterator[None]:
     """Choose the number of threads while models are attacked within the block.
 
-    Up to as many threads as are set now are tried; this number is restored afterwards.
+    At most the current number of threads is tried; it is restored afterwards.
     """
     before = torch.get_num_threads()
     for target in targets:
@@ -94,7 +94,7 @@ def tune_threads(*targets: HookedModel) -> Iterator[None]:
 
 
 def _gradient_step(target: HookedModel, x: Tensor) -> None:
-    """A forward pass and an input gradient, where there is one."""
+    """Run a forward pass, and compute the input gradient if there is one."""
     point = x.to(target.dtype, memory_format=torch.channels_last, copy=True).requires_grad_()
     # The random state is restored afterwards; the attack itself reports an error of the model.
     with torch.random.fork_rng(devices=[]), torch.enable_grad(), suppress(RuntimeError):

@@ -31,6 +31,12 @@ def time_ratios(
 ) -> tuple[list[float], Any, Any]:
     """Time two jobs in alternation.
 
+    Args:
+        slow: The job whose time is the numerator.
+        fast: The job whose time is the denominator.
+        repeats: Number of repetitions.
+        device: The device of the jobs.
+
     Returns:
         The time of `slow` over the time of `fast`, for each repetition, and the last result of
         each.
@@ -45,7 +51,13 @@ def time_ratios(
 
 
 def gradient_step(logits: Callable[[Tensor], Tensor], x: Tensor, y: Tensor) -> Step:
-    """Return a step that computes logits of x (B, C, H, W) and an input gradient, nothing else."""
+    """Return a step that computes logits of x (B, C, H, W) and an input gradient.
+
+    Args:
+        logits: The network, (B, C, H, W) -> (B, classes).
+        x: Images, (B, C, H, W).
+        y: Their labels, (B,) int64.
+    """
 
     def step() -> None:
         point = x.clone().requires_grad_()
@@ -55,7 +67,13 @@ def gradient_step(logits: Callable[[Tensor], Tensor], x: Tensor, y: Tensor) -> S
 
 
 def training_step(model: nn.Module, x: Tensor, y: Tensor) -> Step:
-    """Return a step of training: forward, backward and update, on x (B, C, H, W) and y (B,)."""
+    """Return a training step: forward pass, backward pass and update.
+
+    Args:
+        model: The network, (B, C, H, W) -> (B, classes).
+        x: Images, (B, C, H, W).
+        y: Their labels, (B,) int64.
+    """
     model.train()
     parameters = [p for p in model.parameters() if p.requires_grad]
     optimizer = torch.optim.SGD(parameters, lr=1e-3, momentum=0.9, nesterov=True, fused=True)

@@ -21,8 +21,8 @@ logger = logging.getLogger(__name__)
 def exclusive_lock(path: Path) -> Iterator[None]:
     """Lock `path` for this user's processes until the end of the block.
 
-    Waits for another process that holds the lock; the system releases that of a killed one.
-    Removes what a killed process has left half-written of `path` and of files of the same stem.
+    The call waits for another process that holds the lock; the system releases the lock of a killed
+    one. Half-written files of a killed process, of `path` and of the same stem, are removed.
 
     Args:
         path: A file, or a folder if it has no suffix; it need not exist.
@@ -32,7 +32,7 @@ def exclusive_lock(path: Path) -> Iterator[None]:
     """
     from filelock import FileLock, Timeout
 
-    # In the cache: beside the results the empty lock files would stay for ever.
+    # In the cache, because beside the results the empty lock files would stay for ever.
     try:
         key = hashlib.sha256(os.fsencode(path.resolve())).hexdigest()[:24]
     except (OSError, RuntimeError) as error:  # a loop of links
@@ -44,7 +44,7 @@ def exclusive_lock(path: Path) -> Iterator[None]:
         try:
             lock.acquire(timeout=0)
         except Timeout:
-            logger.info(f"another process is at {path}: waiting for it")
+            logger.info(f"another process works on {path}: waiting for it")
             lock.acquire()
     except OSError as error:
         raise RbmixError(f"cannot lock {place}: {error.strerror or error}") from error

@@ -1,4 +1,4 @@
-"""A table and a header in one Parquet file: how records are written, and read with suspicion."""
+"""Write a table and a header into one Parquet file, and read it without trusting the file."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from robustbench_mix.storage.validation import Header, Positive
 
 KEY = b"rbmix"
 MAX_ROWS = 10**6
-MAX_VALUES = 10**8  # of one column
+MAX_VALUES = 10**8  # largest number of values of one column
 
 
 class TableHeader(Header, frozen=True, kw_only=True):
@@ -34,9 +34,9 @@ def write(path: Path, header: TableHeader, table: pd.DataFrame, beside: dict[str
 
     Args:
         path: The Parquet file.
-        header: What the table is of.
+        header: The header of the table.
         table: One row per image.
-        beside: What running again would change, dates and durations. It goes into a JSON file
+        beside: Values that another run would change, dates and durations. They go into a JSON file
             of the same stem, which is written first, so that the records come last.
     """
     import pyarrow as pa
@@ -56,8 +56,8 @@ def read(
 
     Args:
         path: The Parquet file.
-        columns: The kinds that each column may have, as in `int64|double`, `[bool]` for lists
-            of bool, with a `?` where values may be missing.
+        columns: The kinds that each column may have, as in `int64|double`; `[bool]` for lists of
+            bool; with a `?` if values may be missing.
         kind: The type of the header.
         optional: Columns that may be missing as a whole.
 
@@ -120,7 +120,7 @@ def _check_size(metadata: Any) -> None:
 
 
 def _kind(type_: Any) -> str:
-    """A type of Arrow in a word, whatever the elements of its lists are called."""
+    """Return a type of Arrow in a word, whatever the elements of its lists are called."""
     import pyarrow as pa
 
     is_list = pa.types.is_list(type_)
@@ -133,7 +133,7 @@ def check_values(path: Path, table: pd.DataFrame, length: int, *, finite: Iterab
     Args:
         path: The file, for the message.
         table: Its table.
-        length: How long every list is.
+        length: The length of every list.
         finite: The columns that hold finite numbers.
     """
     for name in table:
@@ -146,10 +146,11 @@ def check_values(path: Path, table: pd.DataFrame, length: int, *, finite: Iterab
 
 
 def check_agreement(facts: Iterable[tuple[Path, str, Any]]) -> None:
-    """Raise RbmixError where two files say different things of what has the same name.
+    """Raise RbmixError if two files contradict each other.
 
-    `facts` are a file, what it speaks of, and what it says: files are compared with each
-    other, and what has the same hash is taken to be the same.
+    Args:
+        facts: Statements, each a file, a subject and a value. Files with the same subject, for
+            example the same hash, must have the same value.
     """
     said: dict[str, tuple[Path, Any]] = {}
     for path, about, what in facts:

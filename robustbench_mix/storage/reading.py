@@ -32,7 +32,7 @@ def check_file(path: Path, what: str, max_bytes: int) -> os.stat_result:
 
     Args:
         path: The file.
-        what: What it is, for the messages.
+        what: The kind of file, for the messages.
         max_bytes: The largest allowed size.
 
     Raises:
@@ -71,8 +71,8 @@ def refuse_on_error(refusal: str, hint: str = "") -> Iterator[None]:
     Parsers answer hostile bytes with errors of every kind, recursion and memory among them.
 
     Args:
-        refusal: What the message begins with; the error's own message follows in brackets.
-        hint: What the message ends with, for example `; delete it`.
+        refusal: The beginning of the message; the error's own message follows in brackets.
+        hint: The end of the message, for example `; delete it`.
     """
     try:
         yield
@@ -94,8 +94,8 @@ def parse_json(raw: bytes, refusal: str, hint: str = "") -> Any:
 
     Args:
         raw: The bytes of the text.
-        refusal: What the message of an error begins with.
-        hint: What it ends with.
+        refusal: The beginning of an error's message.
+        hint: Its end.
 
     Raises:
         RbmixError: It is not JSON, a name occurs twice in an object, or a text in it cannot be

@@ -23,7 +23,7 @@ URL_FILE, LISTING_FILE = ".url", ".listing.json"
 LOCAL_SUFFIX = ".partial.json"  # resume state: changes often, and no other machine needs it
 # The details of a file that change with it, under the names of several file systems.
 CHANGE_FIELDS = ("size", "mtime", "created", "updated", "LastModified", "ETag", "etag", "md5")
-FILES_AT_ONCE = 64  # downloaded side by side
+FILES_AT_ONCE = 64  # number of files that are downloaded side by side
 # File systems on which a file appears once it is complete; on others it is renamed at the end.
 OBJECT_STORES = {"s3", "gs", "gcs", "abfs", "az", "adl", "oss", "oci", "memory"}
 
@@ -176,7 +176,7 @@ def _download_changes(system: Any, root: str, here: Path) -> None:
         for there, content in system.cat(list(some), on_error="raise").items():
             with atomic.replacing(some[there]) as temporary:
                 temporary.write_bytes(content)
-    for relative in before.keys() - listing.keys():  # not what another process is writing now
+    for relative in before.keys() - listing.keys():  # not files that another process writes now
         if _is_result(relative):
             (here / relative).unlink(missing_ok=True)
     with atomic.replacing(kept) as temporary:

@@ -1,8 +1,8 @@
-"""Typed values from files that anybody may have made, checked field by field.
+"""Read typed values from untrusted files, checked field by field.
 
 A header comes from a file that is not trusted. Its names are printed, drawn and made into file
-names, its numbers counted with: what is absent or of another kind is refused here, so that
-nobody above has to ask again. The types say what is allowed (msgspec's `Meta`).
+names, and its numbers enter calculations. Absent fields and wrong values are refused here, so that
+the users of a header need no further checks. The types define what is allowed (msgspec's `Meta`).
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from msgspec import Meta, Struct
 
 from robustbench_mix.errors import RbmixError, first_line
 
-LARGEST = 2**53  # up to which a float64 counts exactly
+LARGEST = 2**53  # a float64 counts exactly up to here
 MAX_NAME = 255
-SHOWN = 100  # characters of a wrong value
+SHOWN = 100  # characters of a wrong value that messages show
 
 Count = Annotated[int, Meta(ge=0, le=LARGEST)]
 Positive = Annotated[int, Meta(ge=1, le=LARGEST)]
-Share = Annotated[float, Meta(ge=0, le=1)]  # NaN is within no bounds
+Share = Annotated[float, Meta(ge=0, le=1)]  # NaN is not within any bounds
 NonNegative = Annotated[float, Meta(ge=0)]
 Text = Annotated[str, Meta(max_length=MAX_NAME)]
 Name = Annotated[str, Meta(min_length=1, max_length=MAX_NAME)]
@@ -32,39 +32,38 @@ S = TypeVar("S", bound=Struct)
 
 
 class Header(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Base of what is kept as a JSON object.
+    """Base class of headers that are stored as JSON objects.
 
-    A field without a default is always written, null included; one with a default is left out
-    where it has it.
+    A field without a default is always written, also if it is null. A field that has its default
+    value is left out.
     """
 
 
 def is_name(value: Any) -> bool:
-    """Whether it is a text of 1 to `MAX_NAME` printable characters."""
+    """Return whether a value is a text of 1 to `MAX_NAME` printable characters."""
     return isinstance(value, str) and 0 < len(value) <= MAX_NAME and value.isprintable()
 
 
 def is_number(value: Any, low: float, high: float) -> bool:
-    """Whether it is a number from `low` to `high`; NaN is none."""
+    """Return whether a value is a number from `low` to `high`; NaN is not."""
     return type(value) in (int, float) and low <= value <= high
 
 
 def encode(header: Struct) -> str:
-    """The header as JSON text with sorted names."""
+    """Return the header as JSON text with sorted names."""
     return json.dumps(msgspec.to_builtins(header), sort_keys=True)
 
 
 def decode(value: Any, kind: type[T], refusal: str, *, hint: str = "", printable: bool = True) -> T:
     """Convert a JSON value to a type.
 
-    A field that is absent is read as null: the type says whether that is allowed. Unknown
-    fields are left out.
+    An absent field is read as null, which the type may allow or not. Unknown fields are left out.
 
     Args:
-        value: What a JSON or TOML parser gave.
+        value: A value from a JSON or TOML parser.
         kind: A `Struct` or a dataclass.
-        refusal: How the error begins; it names the file.
-        hint: How the error ends.
+        refusal: The beginning of the error's message; it names the file.
+        hint: The end of the message.
         printable: Whether to refuse texts that a terminal or a table would obey.
 
     Raises:
@@ -87,7 +86,13 @@ def decode(value: Any, kind: type[T], refusal: str, *, hint: str = "", printable
 
 
 def extend(header: Struct, kind: type[S], **fields: Any) -> S:
-    """Return a header of a type that has all fields of this one, and these besides."""
+    """Return a header of type `kind` with all fields of `header` and further ones.
+
+    Args:
+        header: The header.
+        kind: A type with all its fields.
+        fields: The values of the further fields.
+    """
     return kind(**msgspec.structs.asdict(header), **fields)
 
 
@@ -112,7 +117,7 @@ def _check_texts(value: Any) -> None:
 
 
 def _reason(value: Any, message: str) -> str:
-    """A message of msgspec with the field and its value: `n = 0: expected int >= 1`."""
+    """Return a message of msgspec with the field and its value: `n = 0: expected int >= 1`."""
     message, _, path = message.partition(" - at `")
     words = message[:1].lower() + message[1:].replace("`", "")
     steps = re.findall(r"[^.\[\]`$]+", path)
@@ -120,6 +125,6 @@ def _reason(value: Any, message: str) -> str:
         try:
             value = value[int(step)] if isinstance(value, list) else value.get(step)
         except (AttributeError, IndexError, ValueError):
-            break  # of an object of any names msgspec does not say which
+            break  # msgspec does not name the field of an object with arbitrary names
     name = path.strip("`").removeprefix("$").lstrip(".")
     return f"{name} = {repr(value)[:SHOWN]}: {words}" if name else words

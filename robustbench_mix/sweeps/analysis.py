@@ -1,4 +1,4 @@
-"""What a sweep is going to show, for the analysis plan."""
+"""List the planned evaluations of a sweep, for its analysis plan."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ Key = tuple[str, str, str, int | None, int | None, int | None, str]
 
 
 def planned_sets(sweep: SweepPlan) -> list[PlannedSet]:
-    """Return the evaluations of a sweep, those that differ in mixers and seeds alone together."""
+    """Return the evaluations of a sweep in sets that differ only in mixers and seeds."""
     found: dict[Key, list[EvaluationPlan]] = {}
     for cell in sweep.cells:
         for plan in cell.attacks:

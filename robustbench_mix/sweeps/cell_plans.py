@@ -23,7 +23,7 @@ from robustbench_mix.evaluation.plan import (
 )
 from robustbench_mix.sweeps.definition import Cell, Sweep, UnshufflingCell
 
-UNSHUFFLING_EXAMPLES = 1000  # test images
+UNSHUFFLING_EXAMPLES = 1000  # number of test images
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,16 @@ class SweepPlan:
 
 
 def plan_sweep(sweep: Sweep, device: str = "auto", precision: str = "auto") -> SweepPlan:
-    """Plan every cell; raise RbmixError for a wrong word."""
+    """Plan every cell of a sweep.
+
+    Args:
+        sweep: The sweep.
+        device: Name of the device.
+        precision: Precision of the trainings.
+
+    Raises:
+        RbmixError: A word is wrong.
+    """
     attack_of = lru_cache(maxsize=None)(attack_plan)  # every file is read once
     return SweepPlan(
         tuple(_plan_cell(cell, device, precision, attack_of) for cell in sweep.cells),

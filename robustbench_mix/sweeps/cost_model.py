@@ -31,7 +31,7 @@ PASSES = {
 
 
 def passes_per_image(protocol: Protocol) -> tuple[float, float]:
-    """Estimate the forward and gradient passes per image on the fast backend."""
+    """Estimate the forward and the gradient passes per image on the fast backend."""
     options = protocol.options
     steps = 1.5 * options.get("steps", 20) * options.get("restarts", 1)
     return PASSES.get(protocol.algorithm, (steps, steps))
@@ -56,7 +56,7 @@ def seconds_per_pass(model: nn.Module, x: Tensor) -> tuple[float, float]:
 
 
 def fastest_seconds(step: Step, device: torch.device) -> float:
-    """Return the seconds of the fastest of a few runs of a step: other load only adds time."""
+    """Return the seconds of the fastest of a few runs of a step, because other load only adds."""
     step()
     return min(time_call(step, device)[0] for _ in range(REPEATS))
 
@@ -72,7 +72,14 @@ class CostModel:
     def training_seconds(
         self, spec: ModelSpec, shape: factory.Shape, recipe: Recipe, images: int
     ) -> float:
-        """Estimate the seconds to train a classifier on so many images."""
+        """Estimate the seconds to train a classifier.
+
+        Args:
+            spec: The network.
+            shape: The shape of the data set.
+            recipe: The recipe of the training.
+            images: Number of training images.
+        """
         plain = ModelSpec(spec.model, spec.spatial, spec.channel)  # all seeds take the same time
         step: float = self._training_step(plain, shape, recipe.batch_size, recipe.precision)
         cost = step * math.ceil(images / recipe.batch_size) * recipe.epochs
@@ -84,7 +91,14 @@ class CostModel:
     def unshuffling_seconds(
         self, unshuffler: Unshuffler, shape: factory.Shape, recipe: Recipe, images: int
     ) -> float:
-        """Estimate the seconds to train an un-shuffler on so many images."""
+        """Estimate the seconds to train an un-shuffler.
+
+        Args:
+            unshuffler: The network.
+            shape: The shape of the data set.
+            recipe: The recipe of the training.
+            images: Number of training images.
+        """
         step: float = self._training_step(unshuffler, shape, recipe.batch_size, recipe.precision)
         cost: float = step * math.ceil(images / recipe.batch_size) * recipe.epochs
         return cost
@@ -92,14 +106,28 @@ class CostModel:
     def attack_seconds(
         self, spec: ModelSpec, shape: factory.Shape, protocol: Protocol, images: int
     ) -> float:
-        """Estimate the seconds to attack so many images under a protocol with the fast backend."""
+        """Estimate the seconds of an attack on the fast backend.
+
+        Args:
+            spec: The network.
+            shape: The shape of the data set.
+            protocol: The protocol of the attack.
+            images: Number of test images.
+        """
         forward, gradient = passes_per_image(protocol)
         return self._pass_seconds(spec, shape, images * forward, images * gradient)
 
     def explanation_seconds(
         self, spec: ModelSpec, shape: factory.Shape, images: int, epsilons: int
     ) -> float:
-        """Estimate the seconds to measure a network, its twin, and the transfer between them."""
+        """Estimate the seconds to measure a network, its twin, and the transfer between them.
+
+        Args:
+            spec: The network.
+            shape: The shape of the data set.
+            images: Number of test images.
+            epsilons: Number of epsilons.
+        """
         one = probe_passes(images, epsilons, shape.size, shape.size)
         between = transfer_passes(images, epsilons)
         forward, gradient = (2 * a + b for a, b in zip(one, between, strict=True))

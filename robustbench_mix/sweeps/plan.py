@@ -44,27 +44,27 @@ from robustbench_mix.training.load_or_train import split_and_checkpoint_path
 from robustbench_mix.training.resume import has_resume_state
 
 TaskPlan = TrainingPlan | EvaluationPlan | ExplanationPlan | UnshufflingPlan
-ATTACK_KINDS = ("attack", "shard", "explain")  # what a plan counts as attacking
-MAX_ATTACK_SECONDS = 3600.0  # of an attack, before it is split
+ATTACK_KINDS = ("attack", "shard", "explain")  # kinds that a plan counts as attacks
+MAX_ATTACK_SECONDS = 3600.0  # longest attack that is not split
 
 
 @dataclass(frozen=True)
 class Task:
-    """One thing to do: train a network, run one attack on it, or un-shuffle.
+    """One task: train a network, run one attack on it, explain it, or un-shuffle.
 
-    An attack that would take longer than an hour is split into tasks of the kind `shard`, and the
+    An attack that would take longer than an hour is split into tasks of the kind `shard` and one
     attack that joins them.
 
     Args:
         kind: `train`, `attack`, `shard`, `explain` or `unshuffle`.
         network: The network, without its seed.
-        description: The task, for people.
+        description: The task in words.
         cell: The entry of the sweep that it belongs to.
         attack: The protocol of an attack, else ''.
         is_done: Whether its result is on disk.
-        estimated_seconds: About how long it takes on this machine, 0 if it is done.
-        makes: What it makes for other tasks: the path of a checkpoint, or the name of a shard.
-        needs: What must be made before it starts.
+        estimated_seconds: Estimated time on this machine, 0 if it is done.
+        makes: Its result for other tasks: the path of a checkpoint, or the name of a shard.
+        needs: The results of other tasks that must exist before it starts.
         shard: The part of the images that it attacks; None for all of them.
     """
 
@@ -86,14 +86,14 @@ class Task:
 
 @dataclass(frozen=True)
 class SweepSetting:
-    """Where and how a sweep runs; `out` is a folder or a URL."""
+    """The setting in which a sweep runs; `out` is a folder or a URL."""
 
     out: str
     device: torch.device
 
 
 def plan_here(sweep: SweepPlan, out: str, device: str) -> tuple[SweepSetting, list[Task]]:
-    """Plan the tasks of a sweep on the machine on which this is called.
+    """Plan the tasks of a sweep on the machine that runs this function.
 
     Args:
         sweep: The plans of its cells.
@@ -127,7 +127,7 @@ def plan_tasks(sweep: SweepPlan, setting: SweepSetting) -> list[Task]:
 def makespan_seconds(tasks: list[Task], at_once: int) -> float:
     """Estimate the seconds until all tasks are done, with `at_once` running at a time."""
     scheduler = Scheduler([task for task in tasks if not task.is_done])
-    at_work: list[tuple[float, int, Any]] = []  # by when they end
+    at_work: list[tuple[float, int, Any]] = []  # ordered by their end
     now = 0.0
     with silenced():
         while True:
@@ -141,7 +141,7 @@ def makespan_seconds(tasks: list[Task], at_once: int) -> float:
 
 
 class _Context(NamedTuple):
-    """What all tasks of a plan share."""
+    """Values that all tasks of a plan share."""
 
     setting: SweepSetting
     results: Path
@@ -149,14 +149,14 @@ class _Context(NamedTuple):
     load: Callable[[str], Dataset]
 
     def inputs(self, plan: Plan) -> Inputs:
-        """The data of a plan, loaded once for all, and the device."""
+        """Return the data of a plan, loaded once for all tasks, and the device."""
         word = plan.data.dataset
         dataset = self.load(word) if isinstance(word, str) else word
         return Inputs(dataset, plan.data.count, self.setting.device)
 
 
 def summarize_by_network(tasks: list[Task]) -> list[dict[str, Any]]:
-    """Return a row for each network, over its seeds: tasks done, and seconds of the others."""
+    """Return a row for each network over its seeds: tasks done, and seconds of the other tasks."""
     rows: dict[str, dict[str, Any]] = {}
     for task in tasks:
         row = rows.setdefault(
@@ -214,7 +214,7 @@ def _split_attack(
 ) -> Iterator[Task]:
     """Yield the shards of an attack that takes long or was split before, then the attack.
 
-    `header` is None before the training; `most` is how many batches there are.
+    `header` is None before the training; `most` is the number of batches.
     """
     parts = resume.find_shards(records) if header is not None else []
     if not parts and whole.estimated_seconds > MAX_ATTACK_SECONDS and _can_be_split(attack):

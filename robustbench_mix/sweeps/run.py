@@ -20,13 +20,29 @@ from robustbench_mix.sweeps.scheduler import OnState, ignore_state
 def run_sweep(
     tasks: list[Task], setting: SweepSetting, executor: Executor, on_state: OnState = ignore_state
 ) -> list[str]:
-    """Run the tasks that are not done; return the messages of those that failed."""
+    """Run the tasks that are not done.
+
+    Args:
+        tasks: All tasks of the plan.
+        setting: The setting of the sweep.
+        executor: The executor.
+        on_state: Called whenever a task starts, ends or fails.
+
+    Returns:
+        The messages of the tasks that failed.
+    """
     missing = [task for task in tasks if not task.is_done]
     return executor.run(missing, partial(_run_task, setting=setting), on_state)
 
 
 def to_json(tasks: list[Task], failures: list[str], written: list[Path]) -> dict[str, Any]:
-    """Return the plan, the failures and the written files as plain values."""
+    """Return the plan, the failures and the written files as plain JSON values.
+
+    Args:
+        tasks: All tasks of the plan.
+        failures: The messages of the tasks that failed.
+        written: The files that were written.
+    """
     planned = [
         {"kind": p.kind, "words": p.description, "done": p.is_done, "seconds": p.estimated_seconds}
         for p in tasks
@@ -37,7 +53,7 @@ def to_json(tasks: list[Task], failures: list[str], written: list[Path]) -> dict
 def _run_task(task: Task, setting: SweepSetting) -> None:
     """Run a task on this machine, after downloading what it needs from remote results."""
     results = remote.local_folder(setting.out)
-    # The cache is in another place on other machines: only the name of a checkpoint counts.
+    # The cache has another path on other machines, so only the name of a checkpoint counts.
     remote.download_checkpoints((Path(one).name for one in task.needs), results)
     _carry_out(task, results)
     if task.kind == "train":

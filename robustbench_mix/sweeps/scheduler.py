@@ -16,10 +16,10 @@ WAITING, RUNNING, DONE, FAILED = STATES = ("waiting", "at work", "done", "failed
 
 
 class Task(Protocol):
-    """One thing to do, as `plan.Task`.
+    """A task, as `plan.Task`.
 
-    `makes` names the result that other tasks may need ('' if there is none), `needs` the results
-    that must be there first.
+    `makes` names its result for other tasks ('' if there is none), `needs` the results of other
+    tasks that must exist first.
     """
 
     @property
@@ -39,7 +39,7 @@ def ignore_state(task: Task, state: str, error: str) -> None:
 
 
 class Scheduler:
-    """The tasks that wait or run, by their number from 1, and the messages of those that failed.
+    """The tasks that wait or run, by their number from 1, and the messages of failed tasks.
 
     Args:
         tasks: The tasks in the order in which they should start.
@@ -57,16 +57,16 @@ class Scheduler:
 
     @property
     def failures(self) -> list[str]:
-        """What failed and why, in the order of the tasks."""
+        """The messages of the failed tasks, in the order of the tasks."""
         return [self._failures[number] for number in sorted(self._failures)]
 
     def next_task(self) -> tuple[int, Task] | None:
-        """Start the first task that can be started.
+        """Start the first task that can start.
 
-        A task whose needs could not be made fails without being tried.
+        A task whose inputs could not be made fails without being tried.
 
         Returns:
-            Its number and the task; None if all others wait for tasks that run, or none is left.
+            Its number and the task; None if all others wait for running tasks, or none is left.
         """
         while True:
             for number in self._sorter.get_ready():
@@ -82,7 +82,13 @@ class Scheduler:
             self.finish(number, task, "not tried, what it needs failed")
 
     def finish(self, number: int, task: Task, error: str = "") -> None:
-        """Record that a task ended; `error` says why it failed, '' if it did not."""
+        """Record that a task ended.
+
+        Args:
+            number: Its number.
+            task: The task.
+            error: Why it failed; '' if it did not.
+        """
         self._sorter.done(number)
         if not error:
             self._on_state(task, DONE, "")
@@ -93,14 +99,14 @@ class Scheduler:
         self._on_state(task, FAILED, error)
 
     def prefix(self, number: int) -> str:
-        """Return what the lines of a task begin with, for example `[3/8]`."""
+        """Return the prefix of the lines of a task, for example `[3/8]`."""
         return f"[{number}/{len(self._tasks)}]"
 
 
 def predecessors(tasks: Mapping[int, Task]) -> dict[int, set[int]]:
     """Find the tasks that must end before each task can start, by their numbers.
 
-    They are those that make what it needs. Tasks that make the same thing run one after the other.
+    They are the tasks whose results it needs. Tasks with the same result run one after the other.
     """
     before: dict[int, set[int]] = {number: set() for number in tasks}
     makers: dict[str, int] = {}
@@ -117,7 +123,7 @@ def try_task(run_task: RunTask, task: Task) -> str:
     """Run a task.
 
     Returns:
-        Why it failed, if the other tasks can go on; '' if it did not fail.
+        Why it failed, if the other tasks can continue; '' if it did not fail.
     """
     try:
         run_task(task)

@@ -1,4 +1,4 @@
-"""The state of running sweeps: a file for each beside the results, readable on any machine."""
+"""Save and read the state of sweeps: one file each, beside the results, for any machine."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ FOLDER = "progress"
 
 
 class _Task(Header, frozen=True, kw_only=True):
-    """What the file says of a task."""
+    """A task as the file stores it."""
 
     words: Text
     network: Text
@@ -36,7 +36,7 @@ class _Task(Header, frozen=True, kw_only=True):
 
 
 class _Sweep(Header, frozen=True, kw_only=True):
-    """What a file holds."""
+    """The content of a file."""
 
     sweep: Text
     runner: Text
@@ -61,7 +61,7 @@ class PlannedTask(Protocol):
 
 @dataclass
 class TaskStatus:
-    """A task: its state, since when, and the estimated seconds of work."""
+    """The state of a task, the time of its last change, and its estimated seconds of work."""
 
     words: str
     network: str
@@ -80,7 +80,13 @@ class SweepStatus:
     tasks: dict[str, TaskStatus]
 
     def set_state(self, task: PlannedTask, state: str, error: str) -> None:
-        """Set the state of a task, and save."""
+        """Set the state of a task, and save the file.
+
+        Args:
+            task: The task.
+            state: One of `STATES`.
+            error: Why it failed; '' if it did not.
+        """
         entry = self.tasks[task.description]
         entry.state, entry.since, entry.error = state, _now(), error
         self.save()
@@ -94,7 +100,17 @@ class SweepStatus:
 
 
 def start(results: Path, sweep: str, executor: str, tasks: Iterable[PlannedTask]) -> SweepStatus:
-    """Save the state of a sweep that starts now, replacing that of an earlier one of this name."""
+    """Save the state of a sweep that starts now; replace that of an earlier one of this name.
+
+    Args:
+        results: The results folder.
+        sweep: The name of the sweep.
+        executor: The description of the executor.
+        tasks: All tasks of the plan.
+
+    Returns:
+        The state, to be changed while the sweep runs.
+    """
     entries = {
         task.description: TaskStatus(
             task.description,
@@ -107,13 +123,13 @@ def start(results: Path, sweep: str, executor: str, tasks: Iterable[PlannedTask]
     about = {"sweep": sweep, "runner": executor, "machine": socket.gethostname(), "began": _now()}
     path = results / FOLDER / f"{safe_name(sweep)}.json"
     status = SweepStatus(path, about, entries)
-    with exclusive_lock(path):  # also removes what a killed process left half-written
+    with exclusive_lock(path):  # also removes half-written files of a killed process
         status.save()
     return status
 
 
 def read_all(results: Path) -> list[dict[str, Any]]:
-    """Read the states of all sweeps that were run into these results.
+    """Read the states of all sweeps with these results.
 
     Raises:
         RbmixError: A file is damaged.
@@ -129,7 +145,7 @@ def read_all(results: Path) -> list[dict[str, Any]]:
 
 
 def count_by_network(sweep: dict[str, Any]) -> list[dict[str, Any]]:
-    """Count the tasks in each state, and the seconds of work left, for each network."""
+    """Return a row for each network: the tasks in each state, and the seconds of work left."""
     rows: dict[str, dict[str, Any]] = {}
     for task in sweep["pieces"]:
         name = task["network"]
@@ -140,7 +156,7 @@ def count_by_network(sweep: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def describe_running_and_failed(sweep: dict[str, Any]) -> list[str]:
-    """Return a line for each task that runs or failed."""
+    """Return a line for each running and each failed task."""
     return [
         f"{task['state']} since {task['since']}: {task['words']}"
         + (f" ({task['error']})" if task["error"] else "")

@@ -44,11 +44,14 @@ def train(
         model: The network, (B, C, H, W) pixels in [0, 1] -> (B, classes) logits.
         train_split: The images to train on.
         test_split: The images to measure the accuracy on.
-        recipe: How to train.
+        recipe: The recipe of the training.
         seed: Seed of the order of images, augmentation and attacks.
-        device: Where to train.
-        description: Shown with the progress.
-        resume_state: Where a killed training continues; None starts from the beginning.
+        device: The device to train on.
+        description: Text of the progress bar.
+        resume_state: The state from which a killed training continues; None starts anew.
+
+    Returns:
+        The accuracy on the test images, and the seconds that the training took.
 
     Raises:
         RbmixError: As `loop.fit`.
@@ -139,7 +142,14 @@ def augment(images: Tensor, pad: int, flip: bool, generator: torch.Generator) ->
 
 @torch.no_grad()
 def accuracy(model: nn.Module, split: Split, device: torch.device, batch: int = 500) -> float:
-    """Return the accuracy, in [0, 1], of `model` in its current mode on a split."""
+    """Return the accuracy, in [0, 1], of a model in its current mode.
+
+    Args:
+        model: The network, (B, C, H, W) pixels in [0, 1] -> (B, classes) logits.
+        split: The images.
+        device: The device of the model.
+        batch: Number of images in each forward pass.
+    """
     hits = 0
     for start in range(0, len(split), batch):
         x = split.pixels(start, start + batch).to(device, memory_format=torch.channels_last)

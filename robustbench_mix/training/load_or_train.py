@@ -34,7 +34,7 @@ class TrainedModel:
         model: The network, in eval mode.
         path: Its checkpoint; an empty path if there is none.
         header: The header of the checkpoint.
-        train_seconds: Seconds spent on training it now; 0 if it was loaded.
+        train_seconds: Seconds of its training; 0 if it was loaded.
     """
 
     model: nn.Module
@@ -56,8 +56,8 @@ def load_or_train(
     Args:
         spec: The network.
         dataset: The data set to train on.
-        recipe: How to train.
-        device: Where to train.
+        recipe: The recipe of the training.
+        device: The device to train on.
         train_examples: Number of training images, a fixed class-balanced subset; None takes all.
 
     Raises:
@@ -79,6 +79,11 @@ def load_or_train(
 
 def load_checkpoint(spec: ModelSpec, dataset: Dataset, path: Path) -> TrainedModel:
     """Load one of our checkpoints into the network of `spec`.
+
+    Args:
+        spec: The network.
+        dataset: The data set that it must fit.
+        path: The path of the checkpoint.
 
     Raises:
         RbmixError: The file is missing, damaged, or of another network.
@@ -138,6 +143,13 @@ def _train_and_save(
 def split_and_checkpoint_path(
     spec: ModelSpec, dataset: Dataset, recipe: Recipe, train_examples: int | None = None
 ) -> tuple[Split, Path]:
-    """Return the images to train on, and the path of the checkpoint of exactly these settings."""
+    """Return the images to train on, and the path of the checkpoint of exactly these settings.
+
+    Args:
+        spec: The network.
+        dataset: The data set to train on.
+        recipe: The recipe of the training.
+        train_examples: Number of training images; None takes all.
+    """
     split = balanced_subset(dataset.train, train_examples) if train_examples else dataset.train
     return split, checkpoint.path_for(spec, recipe, dataset.name, split.hash)

@@ -1,7 +1,7 @@
 """One training loop for every network and loss, deterministic in the seed on one machine.
 
-The order of the images and whatever else is drawn depend on (seed, epoch) alone, so the
-members of a pair see the same pixels in the same order.
+The order of the images and all other random draws depend on (seed, epoch) alone, so the members of
+a pair see the same pixels in the same order.
 """
 
 from __future__ import annotations
@@ -41,14 +41,14 @@ def fit(
     Args:
         model: The network.
         count: Number of training images.
-        recipe: How to train.
+        recipe: The recipe of the training.
         seed: Seed of the order of images and of all other random draws.
-        device: Where to train.
+        device: The device to train on.
         loss_of: Computes the loss of a batch from the positions of its images, (B,) int64 in
             0..count - 1, the generator for random draws, and the autocast for the forward pass.
-        description: Shown with the progress.
-        resume_state: Where a killed training continues, from its last epoch to the same weights;
-            None starts from the beginning and keeps no state.
+        description: Text of the progress bar.
+        resume_state: The state from which a killed training continues, from its last epoch to the
+            same weights; None starts anew and saves no state.
 
     Returns:
         The seconds that the training took, including those before it was killed.
@@ -98,7 +98,13 @@ def fit(
 
 
 def learning_rate_factor(step: int, steps: int, warmup: float) -> float:
-    """Return the learning rate at a step over the peak rate: a linear rise, then a cosine to 0."""
+    """Return the learning rate as a share of its peak: a linear rise, then a cosine to 0.
+
+    Args:
+        step: The number of the step, from 0.
+        steps: Number of steps of the training.
+        warmup: The share of the steps in which the rate rises.
+    """
     rise = max(1, round(warmup * steps))
     if step < rise:
         return (step + 1) / rise

@@ -20,7 +20,7 @@ from robustbench_mix.storage.validation import is_number
 logger = logging.getLogger(__name__)
 
 SUFFIX = ".unfinished.pt"
-ATTACK_SUFFIX = LOCAL_SUFFIX  # of the resume state of an attack
+ATTACK_SUFFIX = LOCAL_SUFFIX  # suffix of the resume state of an attack
 SAVE_EVERY_SECONDS = 5.0
 
 
@@ -47,7 +47,14 @@ class ResumeState:
     def save(
         self, model: nn.Module, optimizer: torch.optim.Optimizer, epoch: int, seconds: float
     ) -> None:
-        """Save the state after `epoch` epochs, at most every `SAVE_EVERY_SECONDS`."""
+        """Save the state, at most every `SAVE_EVERY_SECONDS`.
+
+        Args:
+            model: The network.
+            optimizer: Its optimizer.
+            epoch: Number of epochs done.
+            seconds: Seconds that they took.
+        """
         if time.monotonic() - self.saved_at < SAVE_EVERY_SECONDS:
             return
         state = {
@@ -67,6 +74,12 @@ class ResumeState:
         epochs: int,
     ) -> tuple[int, float]:
         """Restore the saved state into a model and an optimizer, if there is one.
+
+        Args:
+            model: The network.
+            optimizer: Its optimizer.
+            device: The device of the network.
+            epochs: Number of epochs of the whole training.
 
         Returns:
             The epochs done and the seconds that they took; (0, 0.0) if there is no state.
@@ -92,7 +105,7 @@ class ResumeState:
             _check_optimizer(state["optimizer"], optimizer)
             model.load_state_dict(state["model"])
             optimizer.load_state_dict(state["optimizer"])
-        logger.info(f"going on with the unfinished training {self.path}, {epoch} epochs done")
+        logger.info(f"continuing the unfinished training {self.path}, {epoch} epochs done")
         return epoch, float(seconds)
 
 
@@ -102,7 +115,7 @@ def _check_optimizer(state: dict[str, Any], fresh: torch.optim.Optimizer) -> Non
     PyTorch accepts any numbers and tensors here, and fails at the next step.
     """
     wanted = fresh.state_dict()["param_groups"]
-    moving = ("lr", "initial_lr")  # what the schedule sets
+    moving = ("lr", "initial_lr")  # values that the schedule sets
     for group, own in zip(state["param_groups"], wanted, strict=True):
         if {**group, **dict.fromkeys(moving)} != {**own, **dict.fromkeys(moving)}:
             raise ValueError("another optimizer")
@@ -117,9 +130,9 @@ def _check_optimizer(state: dict[str, Any], fresh: torch.optim.Optimizer) -> Non
 
 
 def has_resume_state(result: Path) -> bool:
-    """Return whether there is a resume state of the training or attack that gives `result`.
+    """Return whether there is a resume state of the training or attack that makes `result`.
 
-    A process that is killed just after it finished leaves one; the next one removes it.
+    A process that is killed just after it finished leaves one; the next process removes it.
     """
     return any(result.with_suffix(suffix).exists() for suffix in (SUFFIX, ATTACK_SUFFIX))
 

@@ -1,9 +1,11 @@
 """Pixel un-shuffling: a ConvMixer undoes one fixed permutation of the pixel positions.
 
-Section 6 of arXiv 2503.16760: the same permutation for every image, the mean squared error
-between the image and what the network makes of its shuffled form, and the PSNR on test
-images. The paper states neither recipe nor peak nor clipping. We use AdamW as for its classifiers,
-without shifts and mirrors, a peak of 1, and outputs clipped to [0, 1].
+The permutation is the same for every image. The loss is the mean squared error between the image
+and the network's output for its shuffled form; the measure is the PSNR on test images. The paper
+states neither recipe nor peak nor clipping. We use AdamW as for its classifiers, without shifts and
+mirrors, a peak of 1, and outputs clipped to [0, 1].
+
+Source: arXiv 2503.16760, section 6.
 """
 
 from __future__ import annotations
@@ -43,12 +45,18 @@ class UnshufflingConvMixer(ConvMixer):
 
 
 def unshuffling_recipe(dataset: str) -> Recipe:
-    """Return the recipe of the classifiers without augmentation that moves pixels."""
+    """Return the recipe of the classifiers, but without shifts and mirrors, which move pixels."""
     return replace(recipe_for("convmixer", dataset), pad=0, flip=False)
 
 
 def describe_limits(unshuffler: Unshuffler, height: int, width: int) -> list[str]:
-    """Return a line for each reason why this network cannot do well, or is not the paper's."""
+    """Return a line for each reason why a network cannot do well, or differs from the paper's.
+
+    Args:
+        unshuffler: The network.
+        height: Height of the images in pixels.
+        width: Width of the images in pixels.
+    """
     lines = []
     needed = max(height, width) - 1
     if unshuffler.reach < needed:
@@ -64,7 +72,7 @@ def describe_limits(unshuffler: Unshuffler, height: int, width: int) -> list[str
 
 
 def permutation(positions: int, seed: int) -> Tensor:
-    """Return the fixed permutation, (positions,) int64."""
+    """Return the fixed permutation of a seed, (positions,) int64."""
     return torch.randperm(positions, generator=torch.Generator().manual_seed(seed))
 
 
@@ -74,7 +82,14 @@ def shuffle(images: Tensor, order: Tensor) -> Tensor:
 
 
 def build(unshuffler: Unshuffler, channels: int, mean: Tensor, std: Tensor) -> Normalized:
-    """Build an untrained network; variants of a seed share the initial weights they both have."""
+    """Build an untrained network; variants of a seed share the initial weights they both have.
+
+    Args:
+        unshuffler: The settings of the network.
+        channels: Number of colour channels.
+        mean: Mean of the pixels per channel, (C,).
+        std: Standard deviation of the pixels per channel, (C,).
+    """
     shape = (unshuffler.width, unshuffler.depth, unshuffler.kernel, unshuffler.patch, channels)
     check_parameter_count(unshuffler.name, partial(UnshufflingConvMixer, *shape))
     with torch.random.fork_rng(devices=[]):
@@ -93,7 +108,20 @@ def train(
     device: torch.device,
     resume_state: ResumeState,
 ) -> float:
-    """Train a network to undo the permutation `order`, (H * W,); return the seconds it took."""
+    """Train a network to undo a permutation.
+
+    Args:
+        model: The network, (B, C, H, W) -> (B, C, H, W).
+        unshuffler: Its settings.
+        recipe: The recipe of the training.
+        split: The images to train on.
+        order: The permutation, (H * W,) int64.
+        device: The device to train on.
+        resume_state: The state from which a killed training continues.
+
+    Returns:
+        The seconds that the training took.
+    """
     images = split.images.to(device)
 
     def loss_of(rows: Tensor, _: torch.Generator, autocast: torch.autocast) -> BatchLoss:

@@ -15,6 +15,11 @@ export RBMIX_HOME=$out/home
 mkdir -p "$out/done"
 rbmix() { timeout 530 python3 -m robustbench_mix "$@"; }
 
+# The test suite, with what needs a card: full precision of verdicts, and CUDA graphs.
+suite() {
+    timeout 530 python3 -m pytest -q "$(dirname "$0")/.." >"$out/tests-cuda.txt" 2>&1
+}
+
 # The full training recipe of one pair, timed (the paper: 30.7 and 25.7 minutes).
 train_pair() {
     for spatial in learned frozen; do
@@ -104,9 +109,15 @@ sweep_capacity() { sweep capacity; }
 sweep_controls() { sweep controls; }
 sweep_unshuffle() { sweep unshuffle; }
 
-steps="train_pair attack_pair same_cuda graphs plans bench_steps bench_pgd bench_autoattack
-    bench_adversarial bench_two_step bench_audited attack_pair_reference composed seeds
-    sweep_fig8 sweep_static sweep_smoothing sweep_capacity sweep_controls sweep_unshuffle"
+# The planned answer, on all test images; then its other parts.
+sweep_answer() {
+    sweep answer-pair --examples 10000
+    for part in answer-dose answer-static answer-convmixer answer-unshuffle; do sweep "$part"; done
+}
+
+steps="suite train_pair attack_pair same_cuda graphs plans bench_steps bench_pgd bench_autoattack
+    bench_adversarial bench_two_step bench_audited attack_pair_reference composed
+    sweep_answer seeds sweep_fig8 sweep_static sweep_smoothing sweep_capacity sweep_controls sweep_unshuffle"
 for step in "${@:-$steps}"; do
     for name in $step; do
         [ -e "$out/done/$name" ] && continue

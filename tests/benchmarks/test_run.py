@@ -11,8 +11,7 @@ import pytest
 import torch
 
 from robustbench_mix import cli
-from robustbench_mix.benchmarks import curves, peers, run, steps, table
-from robustbench_mix.models.separable import SeparableConv2d
+from robustbench_mix.benchmarks import peers, run, table
 from robustbench_mix.runtime import timing
 
 CPU = torch.device("cpu")
@@ -29,62 +28,6 @@ def test_jobs_alternate(monkeypatch) -> None:
     assert calls == ["a", "b", "a", "b"]
     assert (first, second) == (3, 4)
     assert found == [6 / 2, 1 / 2]
-
-
-def test_the_table_gives_median_and_range() -> None:
-    """One line per row, the range where there is one, the missing peers by name."""
-    rows = [
-        table.Row("a curve", "a peer", "≥ 3x", [3.0, 4.0, 3.5], "8 images"),
-        table.Row("a command", "-", "≤ 3 min", [2.5], unit=" min"),
-    ]
-    measured = {"pgd": table.Part("some machine", rows, ["timm"])}
-    text = table.to_markdown(measured)
-    assert "| a curve | a peer | ≥ 3x | 3.5x (3 to 4) | 8 images |" in text
-    assert "| a command | - | ≤ 3 min | 2.5 min |  |" in text
-    assert "Not installed, so not measured: timm." in text
-    assert "`rbmix bench` on some machine." in text
-    assert table.from_json(json.loads(json.dumps(table.to_json(measured)))) == measured
-
-
-def test_each_place_has_a_table_of_its_own() -> None:
-    """Rows measured elsewhere, or with other versions, are not mixed."""
-    row = table.Row("a curve", "a peer", "≥ 3x", [3.0])
-    parts = {"two-step": table.Part("A", [row]), "pgd": table.Part("B", [row])}
-    parts["steps"] = table.Part("A", [row], ["timm"])
-    text = table.to_markdown(parts)
-    assert text.index("on A.") < text.index("timm.") < text.index("on B.")
-    assert text.count("| a curve |") == 3
-    assert text.count("| work |") == 2
-
-
-def test_the_networks_compared_compute_the_same() -> None:
-    """Two-step, composed and as trained agree; only the two-step one has two steps."""
-    model = steps.build_untrained("resnet14_w4", 8).eval()
-    x = torch.rand(3, 3, 8, 8)
-    written, dense = curves.as_two_steps(model), curves.as_dense(model)
-    torch.testing.assert_close(written(x), model(x), rtol=1e-4, atol=1e-5)
-    torch.testing.assert_close(dense(x), model(x), rtol=1e-4, atol=1e-5)
-    separable = [m for m in written.modules() if isinstance(m, SeparableConv2d)]
-    assert separable
-    assert all(m.forward == m.two_step for m in separable)
-    assert not any(isinstance(m, SeparableConv2d) for m in dense.modules())
-
-
-@pytest.mark.default
-def test_the_peers_attack(linear_case) -> None:
-    """Each peer that is here gives a falling curve on a model with known distances."""
-    model, split = linear_case(10)
-    x, y = split.pixels(), split.labels
-    distances = model.distances(x, y, "linf")
-    grid = [1e-6, 0.05]
-    there = [name for name in peers.PGD if peers.is_usable(name)]
-    assert "foolbox" in there
-    for name in there:
-        counts = peers.PGD[name](peers.with_pass_counter(model), x, y, grid, 20, 0.1)
-        assert counts[0] == len(x)
-        assert counts[1] >= int((distances > 0.05).sum())
-        assert counts[1] < len(x)
-    assert peers.pyautoattack_curve(peers.with_pass_counter(model), x, y, [1e-6]) == [len(x)]
 
 
 @pytest.fixture
@@ -133,18 +76,6 @@ def test_parts_measured_before_stay(here: Path, capsys, monkeypatch) -> None:
         capsys.readouterr()
         assert cli.main(["bench", "--parts", "pgd"]) == 2
         assert "benchmarks.json is damaged" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize("text", ["\x1b[31mred", "a|b", "<b>", "[a](b)", "a\nb", 3, None])
-@pytest.mark.parametrize("name", ["work", "against", "target", "note", "unit"])
-def test_rows_hold_what_a_table_can(name: str, text: object) -> None:
-    """A cell that a terminal would obey, or that would leave its column, is refused."""
-    row = asdict(table.Row("`old` work", "-", "≤ 2x", [1.0]))
-    plain = {"memory": {"where": "here", "rows": [row], "skipped": ["timm"]}}
-    assert table.to_json(table.from_json(plain)) == plain
-    row[name] = text
-    with pytest.raises(ValueError, match="no parts"):
-        table.from_json(plain)
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ import pytest
 
 from robustbench_mix import cli
 from robustbench_mix.claims import html_report
-from robustbench_mix.claims.explanations import local, overview
+from robustbench_mix.claims.explanations import overview
 from robustbench_mix.claims.explanations.table import DRAWINGS
 from robustbench_mix.evaluation import sanity_checks
 from robustbench_mix.results import probes, records, unshuffling
@@ -146,17 +146,6 @@ def test_an_empty_folder_gives_a_page(tmp_path: Path, capsys) -> None:
     assert html_report.to_html(tmp_path / "results").count("No records.") == len(tables) + 3
     assert cli.main(["report", str(tmp_path / "nowhere")]) == 2
     assert "does not exist" in capsys.readouterr().err
-
-
-def test_a_heat_map_in_bands() -> None:
-    """Each frequency counts in its ring."""
-    import numpy as np
-
-    heat_map = np.zeros((8, 5))
-    heat_map[0, 0] = 1.0
-    bands = local.heat_map_bands(heat_map)
-    assert bands[0] == pytest.approx(1.0)
-    assert bands[1:] == [0.0, 0.0, 0.0]
 
 
 def test_the_pictures_are_of_the_networks(results: Path) -> None:

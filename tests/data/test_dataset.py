@@ -6,7 +6,6 @@ import pytest
 import torch
 
 from robustbench_mix.data.dataset import Dataset, Split, balanced_subset
-from robustbench_mix.data.shape import scaled_sides, shape_of
 from robustbench_mix.errors import RbmixError
 
 
@@ -45,11 +44,3 @@ def test_statistics_of_bytes_and_of_floats_agree() -> None:
         torch.testing.assert_close(mean, pixels.mean(1))
         torch.testing.assert_close(std, pixels.std(1, correction=0))
     assert split.hash != floats.hash
-
-
-def test_shapes_of_images_that_are_not_square() -> None:
-    """The shorter side names the size; both are kept."""
-    split = make_split([1, 1])
-    shape = shape_of(Dataset("any", ("a", "b"), split, split))
-    assert (shape.channels, shape.size, shape.classes, shape.image) == (2, 3, 2, (2, 3, 4))
-    assert scaled_sides(3, 4, 6) == (6, 8)

@@ -13,7 +13,7 @@ import networks
 import pandas as pd
 import pytest
 
-from robustbench_mix import __version__, cli
+from robustbench_mix import cli
 from robustbench_mix.results import records
 
 pytestmark = pytest.mark.default
@@ -92,17 +92,6 @@ def test_help_is_fast(tmp_path: Path) -> None:
         )
         times.append(time.perf_counter() - started)
     assert min(times) < 1
-
-
-@pytest.mark.quick
-def test_help_version_and_no_arguments(capsys) -> None:
-    """Help lists the commands, also without arguments; the version is the package's."""
-    code, out, _ = rbmix(capsys, "--help")
-    assert code == 0
-    for command in ("evaluate", "train", "models", "attacks", "leaderboard"):
-        assert command in out
-    assert rbmix(capsys)[:2] == (0, out)
-    assert rbmix(capsys, "--version") == (0, f"rbmix {__version__}\n", "")
 
 
 def test_evaluate_leaves_everything_behind(here: Path, capsys) -> None:
@@ -272,35 +261,12 @@ def test_train_adversarially(here: Path, capsys) -> None:
     assert "600 x 1, PGD 1/16" in (here / "results/leaderboard.md").read_text()
 
 
-@pytest.mark.quick
-@pytest.mark.parametrize(
-    ("words", "fragment"),
-    [
-        (["--adversarial", "--adversarial-eps", "9"], "epsilon '9' is above 1"),
-        (["--adversarial-eps", "1/16"], "--adversarial-eps 1/16 needs --adversarial"),
-    ],
-)
-def test_adversarial_options_are_checked(here: Path, capsys, words, fragment: str) -> None:
-    """A wrong or useless radius is one line and exit code 2."""
-    code, _, err = rbmix(capsys, "train", *words)
-    assert code == 2
-    assert fragment in err
-
-
 def test_models_json_gives_the_counts(capsys) -> None:
     """Full, Chans and Space for every model."""
     code, out, _ = rbmix(capsys, "models", "--json")
     assert code == 0
     assert json.loads(out)["resnet14"] == {"full": 205149, "chans": 172506, "space": 34221}
     assert "205,149" in rbmix(capsys, "models")[1]
-
-
-@pytest.mark.quick
-def test_attacks_are_listed(capsys) -> None:
-    """Every protocol, for people and for programs."""
-    names = [p["name"] for p in json.loads(rbmix(capsys, "attacks", "--json")[1])]
-    out = rbmix(capsys, "attacks")[1]
-    assert all(name in out for name in names)
 
 
 def test_own_model_with_weights(own_model: None, here: Path, capsys) -> None:
@@ -426,19 +392,22 @@ def test_unwritable_output(here: Path, capsys, target: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("backend", "sign"),
-    [("fast", "open"), pytest.param("reference", "apgd-t", marks=pytest.mark.slow)],
+    ("backend", "queries"),
+    [("fast", 100), pytest.param("reference", 3000, marks=pytest.mark.slow)],
 )
-def test_ctrl_c_and_going_on(here: Path, capsys, backend: str, sign: str) -> None:
-    """An interrupted run exits 130, leaves no half-written file, and goes on to the same bytes."""
-    (here / "brief.toml").write_text(BRIEF)
+def test_ctrl_c_and_going_on(here: Path, capsys, backend: str, queries: int) -> None:
+    """An interrupted run exits 130, leaves no half-written file, and goes on to the same bytes.
+
+    It has to last for a few seconds on any machine, so that a line tells of its progress.
+    """
+    (here / "brief.toml").write_text(BRIEF.replace("queries = 100", f"queries = {queries}"))
     words = ["evaluate", *SHIPPED, "--attack", "./brief.toml", "--batch-size", "20"]
     words += ["--backend", backend, "--examples", "40"]
     command = [sys.executable, "-m", "robustbench_mix", *words]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
         for line in process.stderr:
-            if sign in line:
+            if " open" in line:
                 break
         process.send_signal(signal.SIGINT)
         rest = process.stderr.read()
@@ -449,7 +418,7 @@ def test_ctrl_c_and_going_on(here: Path, capsys, backend: str, sign: str) -> Non
     (partial,) = here.rglob("*.partial.json")
     code, _, err = rbmix(capsys, *words)
     assert code == 0
-    assert "going on with the unfinished run" in err
+    assert "continuing the unfinished run" in err
     assert not partial.exists()
     (path,) = here.rglob("*.parquet")
     resumed = path.read_bytes()

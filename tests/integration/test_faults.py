@@ -328,7 +328,7 @@ def test_memory_that_runs_out(here: Path, capsys, monkeypatch, backend: str) -> 
     monkeypatch.setattr(CountedModel, "__call__", lambda *given: limited(*given))
     capsys.readouterr()
     assert cli.main([*words, "--fresh"]) == 0
-    assert "out of memory: going on with batches of" in capsys.readouterr().err
+    assert "out of memory: continuing with batches of" in capsys.readouterr().err
     assert limited.largest > 8
     after = records.read(path)
     assert after.header.smallest_batch <= 8

@@ -177,6 +177,6 @@ def test_replays_change_no_verdict(
         replays.append(GraphedModel(net, imitation))
         return replays[-1]
 
-    monkeypatch.setattr(search_model, "graphed", replaying)
+    monkeypatch.setattr(search_model, "with_cuda_graphs", replaying)
     assert levels() == plain
     assert len(replays[0].graphs) > 2

@@ -6,36 +6,13 @@ import io
 import subprocess
 import sys
 from pathlib import Path
-from xml.etree import ElementTree
 
 import pandas as pd
 import pytest
 
 from robustbench_mix.errors import RbmixError
-from robustbench_mix.results import leaderboard, records, twins
+from robustbench_mix.results import leaderboard, records
 from robustbench_mix.results import plots as plot
-from robustbench_mix.results.intervals import wilson
-
-
-@pytest.fixture
-def results(tmp_path: Path, make_run) -> Path:
-    """A pair, a stray twin of another seed, and an external model."""
-    runs = {
-        "learned": make_run([0, 0, 1, 2, 2, 2, 2, 2]),
-        "frozen": make_run([0, 1, 2, 2, 2, 2, 2, 2], spatial="frozen"),
-        "stray": make_run([2] * 8, spatial="frozen", seed=1),
-        "own": make_run(
-            [1] * 8,
-            model="my.net:make",
-            spatial="external",
-            channel="external",
-            train_examples=None,
-            epochs=None,
-        ),
-    }
-    for name, run in runs.items():
-        records.write(run, tmp_path / "runs" / "digits" / f"{name}.parquet")
-    return tmp_path
 
 
 def test_rows_are_tidy_and_unrounded(results: Path) -> None:
@@ -107,36 +84,6 @@ def test_stale_leaderboards_are_found(results: Path, make_run) -> None:
     assert len(leaderboard.stale(results)) == 2
 
 
-@pytest.mark.default
-def test_plot_is_an_svg_with_every_curve(results: Path) -> None:
-    """The drawing names the variants and the epsilons."""
-    paths = plot.write(results)
-    assert sorted(path.name for path in paths) == [
-        "digits-my.net_make-pgd-reference.svg",
-        "digits-resnet14-pgd-reference.svg",
-    ]
-    text = "".join(
-        ElementTree.parse(results / "curves" / "digits-resnet14-pgd-reference.svg")
-        .getroot()
-        .itertext()
-    )
-    for word in ("learned", "frozen", "1/255", "2/255", "resnet14 on digits, pgd"):
-        assert word in text
-
-
-def test_seeds_make_one_curve(make_run) -> None:
-    """Their mean, with seeds and images resampled; smaller evaluations and other seeds apart."""
-    runs = [make_run([0, 0, 2, 2], seed=0), make_run([0, 2, 2, 2], seed=1)]
-    runs += [make_run([2], seed=0, data_hash="less"), make_run([0, 2], spatial="box")]
-    many, one = plot.curves(runs)
-    assert (many.label, many.images) == ("learned, 2 seeds", 4)
-    mean, low, high = many.shares["1/255"]
-    assert mean == 5 / 8
-    assert low < mean < high
-    assert one.label == "box"
-    assert one.shares["1/255"] == (0.5, *wilson(1, 2))
-
-
 def test_empty_and_missing_results(tmp_path: Path) -> None:
     """Nothing to rank is said in one line."""
     with pytest.raises(RbmixError, match="holds no records"):
@@ -169,11 +116,3 @@ def test_csv_survives_odd_names(make_run) -> None:
 def test_committed_results_match_their_records(checkout: Path) -> None:
     """The leaderboard in the repository is what its records give."""
     assert leaderboard.stale(checkout / "results") == []
-
-
-def test_twins_may_have_had_other_threads(make_run) -> None:
-    """They change rounding alone; another device is another condition."""
-    frozen = make_run([0], spatial="frozen", device="cpu (threads: 1)")
-    for device, wanted in (("cpu (threads: 4)", True), ("cuda (threads)", False)):
-        learned = make_run([0], device=device)
-        assert (twins.twin_of(frozen, [learned, frozen]) is learned) is wanted

@@ -6,62 +6,13 @@ import json
 import shutil
 from pathlib import Path
 
-import pandas as pd
 import pytest
+from entries import ENTRY, put, rbmix
 
-from robustbench_mix import cli
 from robustbench_mix.errors import RbmixError
-from robustbench_mix.results import leaderboard, records
 from robustbench_mix.results.robustbench import model_info, side_by_side
 
-# In the shape of model_info/cifar10/Linf/*.json of RobustBench; the paper is made up.
-ENTRY = {
-    "link": "https://example.org/paper",
-    "name": "A Paper That | Nobody Wrote",
-    "authors": "Ada First, Bea Last",
-    "additional_data": True,
-    "number_forward_passes": 1,
-    "dataset": "cifar10",
-    "venue": "GitHub,<br>Sep 2019",
-    "architecture": "WideResNet-28-10",
-    "eps": "2/255",
-    "clean_acc": "86.46",
-    "reported": "",
-    "autoattack_acc": "56.03",
-    "external": "55.10",
-    "footnote": "It uses additional images.",
-    "unreliable": False,
-}
-FULL = {"protocol": "autoattack", "protocol_spec": {"algorithm": "autoattack", "options": {}}}
 TOLD = ["--name", "T", "--authors", "A. B", "--link", "https://example.org", "--venue", "V 2025"]
-
-
-@pytest.fixture
-def save(make_run, tmp_path: Path):
-    """A function that writes a run of 20 images on cifar10 under AutoAttack and gives its path."""
-
-    def save(folder: Path = tmp_path / "results", key: str = "k", **header) -> Path:
-        levels = [0] * 5 + [1] * 7 + [2] * 8
-        run = make_run(levels, **{"dataset": "cifar10", **FULL, **header})
-        path = records.run_path(folder, run.header, key)
-        records.write(run, path)
-        return path
-
-    return save
-
-
-def put(folder: Path, stem: str = "First2025Paper", norm: str = "Linf", **changes) -> Path:
-    """Write the entry by hand, with changes, where RobustBench would."""
-    path = folder / "cifar10" / norm / f"{stem}.json"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps({**ENTRY, **changes}))
-    return path
-
-
-def rbmix(capsys, *words: object) -> tuple[int, str, str]:
-    """Run a command in this process: exit code, standard output, standard error."""
-    code = cli.main([str(word) for word in words])
-    return code, *capsys.readouterr()
 
 
 def test_an_entry_has_robustbench_s_shape(save, tmp_path: Path, monkeypatch, capsys) -> None:
@@ -166,46 +117,6 @@ def test_what_is_exported_can_be_read(save, tmp_path: Path, capsys) -> None:
     assert len(side_by_side.entries(tmp_path / "mi")) == 2
 
 
-def test_theirs_stand_beside_ours(save, tmp_path: Path, capsys) -> None:
-    """Where data set, norm and epsilon agree; marked; and the leaderboard is as before."""
-    results, theirs = tmp_path / "results", tmp_path / "model_info"
-    save()
-    save(key="weak", protocol="pgd", protocol_spec={"algorithm": "pgd"})
-    put(theirs)
-    put(theirs, "Other2024", dataset="cifar100")
-    put(theirs, "Far2024", eps="8/255")
-    put(theirs, "Round2024", norm="L2")
-    put(theirs / "x", "Foggy2024", norm="corruptions", eps=None)
-    before = leaderboard.to_csv(records.read_all(results))
-    assert rbmix(capsys, "leaderboard", results, "--beside", theirs)[0] == 0
-    assert (results / "leaderboard.csv").read_text() == before
-    frame = pd.read_csv(results / "beside.csv")
-    assert frame.source.tolist() == ["reported elsewhere", "measured here"]
-    assert frame.model.tolist() == ["First2025Paper", "resnet14-learned-learned-s0"]
-    assert frame.autoattack.tolist() == [0.5603, 0.4]
-    assert frame.external.tolist()[0] == 0.551
-    text = (results / "beside.md").read_text()
-    assert "## cifar10 · Linf · eps 2/255" in text
-    assert "3 entries of other data sets, norms or epsilons are left out" in text
-    assert "<br>" not in text
-    words = ["leaderboard", results, "--beside", theirs, "--check"]
-    assert rbmix(capsys, *words)[0] == 0
-    put(theirs, clean_acc="86.47")
-    code, out, _ = rbmix(capsys, *words)
-    assert code == 1
-    assert "beside.csv does not match" in out
-
-
-def test_nothing_comparable_is_an_error(save, tmp_path: Path, capsys) -> None:
-    """One line that says what the entries are of; nothing is written."""
-    save()
-    put(tmp_path / "mi", eps="8/255")
-    code, _, err = rbmix(capsys, "leaderboard", tmp_path / "results", "--beside", tmp_path / "mi")
-    assert code == 2
-    assert "cifar10 linf 8/255" in err
-    assert not (tmp_path / "results" / "leaderboard.csv").exists()
-
-
 @pytest.mark.parametrize(
     ("changes", "fragment"),
     [
@@ -239,34 +150,6 @@ def test_files_that_are_no_entries(tmp_path: Path, raw: bytes) -> None:
     path.write_bytes(raw)
     with pytest.raises(RbmixError, match="x.json"):
         model_info.read(path)
-
-
-@pytest.mark.parametrize("name", ["a\x1b[31mb", "a\nb", "a\udcff"])
-def test_names_that_cannot_be_printed_are_refused(save, tmp_path: Path, name: str, capsys) -> None:
-    """A file's name goes into the tables: one line, and nothing is written."""
-    save()
-    try:
-        put(tmp_path / "mi", name)
-    except OSError:
-        pytest.skip("this system has no such names")
-    code, _, err = rbmix(capsys, "leaderboard", tmp_path / "results", "--beside", tmp_path / "mi")
-    assert code == 2
-    assert err.count("\n") == 1
-    assert "its file's name is no Model ID" in err
-    assert not (tmp_path / "results" / "leaderboard.csv").exists()
-
-
-def test_no_entry_adds_rows(save, tmp_path: Path, capsys) -> None:
-    """A text of an entry stays in its cell, line ends of every kind included."""
-    save()
-    forged = "x\rmeasured here\ncifar10\r\nlinf\u2028y"
-    put(tmp_path / "mi", architecture=forged, footnote=forged, link=forged)
-    words = ["leaderboard", tmp_path / "results", "--beside", tmp_path / "mi"]
-    assert rbmix(capsys, *words)[0] == 0
-    frame = pd.read_csv(tmp_path / "results" / "beside.csv")
-    assert frame.source.tolist() == ["reported elsewhere", "measured here"]
-    plain = "x measured here cifar10 linf y"
-    assert frame.loc[0, ["architecture", "notes", "link"]].tolist() == [plain] * 3
 
 
 def test_a_norm_must_be_told(tmp_path: Path) -> None:

@@ -73,3 +73,11 @@ def test_threads_do_not_make_another_device(make_run) -> None:
     assert twins.are_same(one, eight)
     assert not twins.are_same(one, card)
     assert twins.without_threads("cpu (threads: 8)") == "cpu"
+
+
+def test_twins_may_have_had_other_threads(make_run) -> None:
+    """They change rounding alone; another device is another condition."""
+    frozen = make_run([0], spatial="frozen", device="cpu (threads: 1)")
+    for device, wanted in (("cpu (threads: 4)", True), ("cuda (threads)", False)):
+        learned = make_run([0], device=device)
+        assert (twins.twin_of(frozen, [learned, frozen]) is learned) is wanted

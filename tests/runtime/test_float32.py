@@ -71,3 +71,14 @@ def test_a_borrowed_model_computes_in_full_precision(precision: str) -> None:
         model(torch.zeros(1))
     assert not all(seen[0])  # convolutions on a GPU are TF32 by default
     assert all(seen[1])
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_convolutions_on_a_card_are_exact() -> None:
+    """TF32 keeps ten bits of a number: far more than rounding of float32 is lost with it."""
+    torch.manual_seed(0)
+    model = nn.Conv2d(64, 64, 3).cuda()
+    x = torch.randn(8, 64, 16, 16, device="cuda")
+    exact = nn.functional.conv2d(x.double(), model.weight.double(), model.bias.double()).float()
+    with borrow(model, torch.device("cuda")):
+        torch.testing.assert_close(model(x), exact, rtol=1e-5, atol=1e-5)

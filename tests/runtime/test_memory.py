@@ -20,7 +20,7 @@ def test_the_batch_is_halved_until_it_fits(capsys) -> None:
     assert memory.retry_with_smaller_batches(work, [1, 2, 3, 4, 5], 5) == 2
     assert [size for size, _ in calls] == [5, 3, 2]
     assert calls[-1] == (2, [1, 2])
-    assert capsys.readouterr().err.splitlines()[-1] == "out of memory: going on with batches of 2"
+    assert capsys.readouterr().err.splitlines()[-1] == "out of memory: continuing with batches of 2"
 
 
 def test_one_item_that_does_not_fit_is_an_error() -> None:

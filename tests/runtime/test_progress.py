@@ -178,7 +178,7 @@ def test_what_commands_wait_for_is_said(tmp_path: Path, make_run, monkeypatch, c
     records.write(run, records.run_path(tmp_path / "results", run.header, "k"))
     for name, said in {
         "leaderboard": ["reading the records in results", "drawing the curves"],
-        "claims": ["testing the claims on the records in results", "drawing what explains them"],
+        "claims": ["testing the claims on the records in results", "drawing the explanations"],
         "report": ["making a page of the records in results"],
     }.items():
         assert cli.main([name]) == 0

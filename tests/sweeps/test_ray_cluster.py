@@ -337,19 +337,3 @@ def test_an_address_where_nobody_is(
         choose.open_executor("ray", address=address, device="cpu"),
     ):
         pass
-
-
-@pytest.mark.quick
-def test_each_gpu_of_this_machine_gets_a_worker(monkeypatch) -> None:
-    """Unless one is named or there is only one; CUDA_VISIBLE_DEVICES says which there are."""
-    import torch
-
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    monkeypatch.setattr(torch.cuda, "device_count", lambda: 3)
-    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-    assert choose.visible_gpus("auto") == choose.visible_gpus("cuda") == ["0", "1", "2"]
-    assert choose.visible_gpus("cuda:1") == choose.visible_gpus("cpu") == []
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,5,7")
-    assert choose.visible_gpus("auto") == ["4", "5", "7"]
-    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
-    assert choose.visible_gpus("auto") == []

@@ -28,7 +28,7 @@ Loss = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 @dataclass(frozen=True)
 class _Ascent:
-    """Where each image of a packed batch stands; every tensor leads with the batch."""
+    """The search state of each image of a packed batch; the first dimension is the batch."""
 
     x: Tensor
     y: Tensor
@@ -48,7 +48,7 @@ class _Ascent:
     halved: Tensor
 
     def keep(self, which: Tensor) -> _Ascent:
-        """The same for some of the images."""
+        """Return the state of some of the images."""
         return replace(self, **{f.name: getattr(self, f.name)[which] for f in fields(self)})
 
 
@@ -69,17 +69,17 @@ def apgd(
 ) -> Tensor:
     """Ascend the loss from a random point of the ball's surface.
 
-    What comes close to the boundary on a coarse model is attacked again on its judge.
+    Images that come close to the boundary on a coarse model are attacked again on its judge.
 
     Args:
         model: The model.
         batch: The images; each has its own radius, so that one batch can serve a whole curve.
-        loss: What is maximised.
-        target: Target class of each image, (B,) int64; for an untargeted loss, none.
+        loss: The loss to maximise.
+        target: Target class of each image, (B,) int64; None for an untargeted loss.
         steps: Number of steps.
         early_stop: Whether an image leaves the batch once it is broken.
-        copies: So many in a row are copies of one image, which all leave with the first that is
-            broken.
+        copies: Number of consecutive entries that are copies of one image; they all leave with
+            the first that is broken.
 
     Returns:
         Perturbed images (B, C, H, W): the iterate that broke an image, or the image itself.
@@ -104,7 +104,7 @@ def _run(
     early_stop: bool,
     copies: int = 1,
 ) -> tuple[Tensor, Tensor]:
-    """One run: what broke each image, else x, and which came close without, (B,) bool."""
+    """Run once; return the points that broke the images, else x, and the near misses (B,) bool."""
     tracker = Tracker(model, batch.x, batch.y, early_stop=early_stop, copies=copies)
     ascent = _pack(tracker, _start(model, batch, loss, target))
     window = max(int(0.22 * steps), 1)
@@ -151,13 +151,13 @@ def _start(model: CountedModel, batch: Batch, loss: Loss, target: Tensor) -> _As
 
 
 def _pack(tracker: Tracker, ascent: _Ascent, *, last: bool = False) -> _Ascent:
-    """Go on with the images that are not broken yet."""
+    """Drop the broken images from the state."""
     keep = tracker.update(ascent.point, ascent.logits, last=last)
     return ascent if keep is None else ascent.keep(keep)
 
 
 def _move(ascent: _Ascent, norm: str, momentum: float) -> _Ascent:
-    """One gradient step with momentum, projected before and after it is mixed in."""
+    """Take one gradient step with momentum; project before and after adding the momentum."""
     direction = steepest(ascent.grad, norm)
     ahead = into_ball(ascent.point + wide(ascent.step) * direction, ascent.x, ascent.eps, norm)
     mixed = (
@@ -186,7 +186,7 @@ def _look(model: CountedModel, ascent: _Ascent, loss: Loss) -> _Ascent:
 
 
 def _check(ascent: _Ascent, window: int) -> _Ascent:
-    """A checkpoint: halve the step of the images that stalled and send them back."""
+    """Halve the step of images that stalled since the last checkpoint and send them back."""
     stalled = (ascent.rises <= RHO * window) | (
         ~ascent.halved & (ascent.checked_loss >= ascent.best_loss)
     )
@@ -205,7 +205,7 @@ def _check(ascent: _Ascent, window: int) -> _Ascent:
 def _evaluate(
     model: CountedModel, point: Tensor, y: Tensor, target: Tensor, loss: Loss
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Loss, its input gradient, and the logits."""
+    """Return the loss, its input gradient, and the logits."""
     point = point.detach().requires_grad_()
     with torch.enable_grad():
         logits = model(point)

@@ -1,10 +1,10 @@
 """AutoAttack on our own attacks, as stages for the fast engine.
 
-The options are those of the algorithm of the same name on the library it comes from.
+The options are those of the library's algorithm of the same name.
 
-With `early_stop` off nothing is saved: no image leaves, and the passes that AutoAttack's own
-code repeats (each attack predicts the clean images, and again to rank targets or to look
-at what it found) are repeated here. That gives a cost to compare with, pass for pass.
+Without `early_stop` no pass is saved: no image leaves, and the passes that AutoAttack's own code
+repeats are repeated too (each attack predicts the clean images, and again to rank targets or to
+check its result). The cost can then be compared pass for pass.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def autoattack_stages(
     queries: int = 5000,
     early_stop: bool = True,
 ) -> list[Stage]:
-    """Return the same stages, for the same options, as the reference engine's AutoAttack.
+    """Return the stages of AutoAttack, the same as on the reference engine for the same options.
 
     Args:
         classes: Number of classes of the model.
@@ -72,9 +72,9 @@ def audited_stages(
 
     Args:
         classes: Number of classes of the model.
-        sample: How many images meet FAB-T and Square.
-        steps: As `autoattack_stages`, as are the others.
-        targets: Target classes.
+        sample: Number of images that meet FAB-T and Square.
+        steps: Steps of APGD and FAB.
+        targets: Target classes of the targeted attacks.
         queries: Queries of Square.
         early_stop: Whether an image leaves the batch once it is broken.
     """
@@ -89,7 +89,7 @@ def audited_stages(
 
 
 def _attack(name: str, options: Options, *, early_stop: bool) -> Attack:
-    """The named attack of the ensemble."""
+    """Return the named attack of the ensemble."""
     targets = options.targets
     common: dict[str, Any] = {"steps": options.steps, "early_stop": early_stop}
     apgd_towards = partial(_apgd_towards, copies=targets, **common)
@@ -116,7 +116,7 @@ def _passes(name: str, options: Options, *, early_stop: bool) -> PassEstimate:
 def _repeat_clean_passes(
     model: CountedModel, batch: Batch, *, attack: Attack, repeats: int
 ) -> Tensor:
-    """Spend the passes over the clean images that the original spends, then attack."""
+    """Repeat the clean passes that the original code makes, then attack."""
     with torch.no_grad():
         for _ in range(repeats):
             model(batch.x)

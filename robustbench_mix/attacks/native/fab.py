@@ -1,8 +1,10 @@
-"""FAB: walks along the decision boundary towards the image, for a minimal perturbation.
+"""FAB: walk along the decision boundary towards the image, for a minimal perturbation.
 
-Croce & Hein, arXiv 1907.02044, in its targeted form with the defaults of AutoAttack. Each
-step linearises the boundary to one target class, projects both the point and the image
-onto it within the box, and moves to a mixture of the two.
+The targeted form, with the defaults of AutoAttack. Each step linearises the boundary to one
+target class, projects both the point and the image onto it within the box, and moves to a mixture
+of the two.
+
+Source: Croce & Hein, arXiv 1907.02044.
 """
 
 from __future__ import annotations
@@ -18,8 +20,8 @@ from robustbench_mix.attacks.native.tracker import Tracker
 ALPHA_MAX = 0.1  # largest weight of the image's own projection
 ETA = 1.05  # overshoot
 BETA = 0.9  # step back towards the image after a success
-ROUNDS = 20  # of Newton's method, at most
-SLACK = 1e-6  # share of the gap that may stay open
+ROUNDS = 20  # maximum number of rounds of Newton's method
+SLACK = 1e-6  # share of the gap that may remain
 
 
 @torch.no_grad()
@@ -32,7 +34,7 @@ def fab(
     early_stop: bool = True,
     copies: int = 1,
 ) -> Tensor:
-    """Approach the boundary to a target class, for a point within eps that breaks the image.
+    """Search along the boundary to a target class for a point within eps that breaks the image.
 
     Args:
         model: The model.
@@ -40,8 +42,8 @@ def fab(
         target: Target class of each image, (B,) int64.
         steps: Number of steps.
         early_stop: Whether an image leaves the batch once it is broken.
-        copies: So many in a row are copies of one image, which all leave with the first that is
-            broken.
+        copies: Number of consecutive entries that are copies of one image; they all leave with
+            the first that is broken.
 
     Returns:
         Perturbed images (B, C, H, W): the point that broke an image, or the image itself.
@@ -74,10 +76,9 @@ def fab(
 def onto_hyperplane(point: Tensor, normal: Tensor, offset: Tensor, norm: str) -> Tensor:
     """Return the smallest step from each point onto {z : normal . z = offset} within the box.
 
-    Every coordinate moves towards the plane until it
-    meets the box, by at most t (linf) or t times its weight (l2). The total gained is a
-    concave, piecewise linear function of t, so Newton's method from zero rises to the t that
-    closes the gap and ends there, mostly after a few rounds. Where the box does not reach
+    Every coordinate moves towards the plane until it meets the box, by at most t (linf) or t times
+    its weight (l2). The total gain is a concave, piecewise linear function of t, so Newton's method
+    from zero finds the t that closes the gap, mostly after a few rounds. If the box does not reach
     the plane, the step goes to the corner.
 
     Args:
@@ -101,7 +102,7 @@ def onto_hyperplane(point: Tensor, normal: Tensor, offset: Tensor, norm: str) ->
         missing = gap - (weight * move).sum(1)
         rate = (weight * pace * (move < room)).sum(1)
         t = torch.where(missing > 0, t + missing / rate, t)
-        # The host looks only where looking does not make it wait.
+        # Only where the host need not wait for the device.
         if t.device.type == "cpu" and not bool((missing > SLACK * gap).any()):
             break
     return towards.sign() * torch.minimum(room, (t[:, None] * pace).nan_to_num(torch.inf))
@@ -110,7 +111,7 @@ def onto_hyperplane(point: Tensor, normal: Tensor, offset: Tensor, norm: str) ->
 def _boundary(
     model: CountedModel, point: Tensor, y: Tensor, target: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """Logit of the target class minus logit of the label, and its gradient, (B,) and (B, D)."""
+    """Return the target's logit minus the label's, (B,), and its gradient, (B, D)."""
     point = point.detach().requires_grad_()
     with torch.enable_grad():
         logits = model(point)

@@ -13,9 +13,11 @@ from robustbench_mix.attacks.passes import Count
 
 
 def fgsm_stages(classes: int, *, early_stop: bool = True) -> list[Stage]:
-    """Return no stage: FGSM is the step by which the fast engine places an image on the grid.
+    """Return no stage: the fast engine runs FGSM itself, to place an image on the grid.
 
-    Without `early_stop` it is a stage, for an engine that places nothing.
+    Args:
+        classes: Number of classes of the model; any will do.
+        early_stop: If False, return FGSM as a stage, for an engine that places nothing.
     """
     if early_stop:
         return []

@@ -9,7 +9,7 @@ from torch import Tensor
 def into_ball(point: Tensor, x: Tensor, eps: Tensor, norm: str) -> Tensor:
     """Project points into the balls, then clip them to the box [0, 1].
 
-    Rounding may leave a point outside by a hair; the engine projects exactly.
+    Rounding may leave a point slightly outside; the engine projects exactly.
 
     Args:
         point: Points to project, (B, C, H, W).
@@ -27,7 +27,7 @@ def into_ball(point: Tensor, x: Tensor, eps: Tensor, norm: str) -> Tensor:
 
 
 def steepest(grad: Tensor, norm: str) -> Tensor:
-    """Return the direction of length one in which the loss rises fastest, like `grad`."""
+    """Return the direction of length one in which the loss rises fastest, shaped like `grad`."""
     return grad.sign() if norm == "linf" else unit(grad, norm)
 
 

@@ -1,7 +1,9 @@
 """PGD: projected gradient ascent with fixed steps, a radius per image and an early stop.
 
-Madry et al., arXiv 1706.06083: the same steps as foolbox's PGD, but an image leaves the
-batch at its first misclassified iterate.
+The steps are those of foolbox's PGD, but an image leaves the batch at its first misclassified
+iterate.
+
+Source: Madry et al., arXiv 1706.06083.
 """
 
 from __future__ import annotations
@@ -67,7 +69,7 @@ def pgd(
 ) -> Tensor:
     """Ascend the cross-entropy.
 
-    What comes close to the boundary on a coarse model is attacked again on its judge.
+    Images that come close to the boundary on a coarse model are attacked again on its judge.
 
     Args:
         model: The model.
@@ -98,7 +100,7 @@ def _run(
     *,
     early_stop: bool,
 ) -> tuple[Tensor, Tensor]:
-    """One run from `point`: where each image ended, and which came close without breaking."""
+    """Run once from `point`; return each image's end and which were near misses, (B,) bool."""
     x, y, eps = batch.x, batch.y, batch.radius
     tracker = Tracker(model, x, y, early_stop=early_stop)
     for _ in range(steps):
@@ -120,7 +122,7 @@ def _run(
 
 
 def _start(batch: Batch) -> Tensor:
-    """A point drawn uniformly from each image's ball, clipped to the box."""
+    """Draw a point uniformly from each image's ball, clipped to the box."""
     x, seeds = batch.x, batch.seeds
     count = x[0].numel()
     if batch.norm == "linf":

@@ -1,8 +1,10 @@
 """Square: random search over square-shaped updates, without gradients.
 
-Andriushchenko et al., arXiv 1912.00049, with the defaults of AutoAttack: 5,000 queries,
-p = 0.8, the margin as loss. Every image draws its own squares, from numbers that depend on
-its seed and the step alone, and leaves the batch as soon as it is misclassified.
+The defaults are AutoAttack's: 5,000 queries, p = 0.8, the margin as loss. Every image draws its
+own squares, from numbers that depend on its seed and the step alone, and leaves the batch as soon
+as it is misclassified.
+
+Source: Andriushchenko et al., arXiv 1912.00049.
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ from robustbench_mix.attacks.random import uniform
 def square(
     model: CountedModel, batch: Batch, *, queries: int = 5000, early_stop: bool = True
 ) -> Tensor:
-    """Lower the margin query by query.
+    """Lower the margin by random search: a query is kept if it lowers it.
 
     Args:
         model: The model.
@@ -45,7 +47,7 @@ def square(
     for query in range(queries + 1):
         logits = tracker.model(candidate)
         value = margin(logits, y)
-        # Among images that are broken already, any other point that breaks them will do.
+        # For an image that is already broken, any other point that breaks it will do.
         better = (value < lowest) | (value <= 0)
         best = torch.where(better[:, None, None, None], candidate, best)
         lowest = torch.where(better, value, lowest)
@@ -60,7 +62,13 @@ def square(
 
 
 def expected_queries(x: Tensor, norm: str, queries: int) -> float:
-    """Estimate the forward passes of so many queries on an image like x that withstands them."""
+    """Estimate the forward passes of an image that withstands all queries.
+
+    Args:
+        x: Images of the same shape, (B, C, H, W).
+        norm: `linf` or `l2`.
+        queries: Number of queries of each image, beside the start.
+    """
     if norm == "linf" and checks_every_step(x.device):
         return expected_cached_queries(x, queries)
     return queries + 1
@@ -74,7 +82,7 @@ def _square_linf(
 
 
 def _tiles(x: Tensor, eps: Tensor, seeds: Tensor) -> Tensor:
-    """The l2 start: a grid of small wave patterns of random sign, one per tile and channel."""
+    """Draw the l2 start: small wave patterns of random sign, one per tile and channel."""
     count, channels, height, width = x.shape
     side = max(min(height, width) // 5, 1)
     rows, columns = height // side, width // side
@@ -111,7 +119,7 @@ def _square_l2(x: Tensor, best: Tensor, eps: Tensor, side: int, seeds: Tensor, s
 
 
 def _wave(side: int, like: Tensor) -> Tensor:
-    """A positive bump above a negative one, (side, side), of l2 norm one (section 4.3)."""
+    """Return a positive bump above a negative one, (side, side), of l2 norm one (section 4.3)."""
 
     def bump(height: int) -> Tensor:
         rows = (torch.arange(height, device=like.device) - height // 2).abs()
@@ -128,7 +136,7 @@ def _wave(side: int, like: Tensor) -> Tensor:
 
 
 def _placed(wave: Tensor, draw: Tensor, height: int, width: int) -> Tensor:
-    """The wave, turned or not, at each image's first window, (B, 1, height, width)."""
+    """Return the wave, turned or not, at each image's first window, (B, 1, height, width)."""
     side = len(wave)
     position = torch.arange(max(height, width), device=wave.device)
     rows = position[:height] - corner(draw[:, 0], height, side)[:, None]
@@ -139,7 +147,7 @@ def _placed(wave: Tensor, draw: Tensor, height: int, width: int) -> Tensor:
 
 
 def _mask(down: Tensor, right: Tensor, x: Tensor, side: int) -> Tensor:
-    """Each image's window as (B, 1, H, W) bool."""
+    """Return each image's window as (B, 1, H, W) bool."""
     rows = window(down, x.shape[2], side)[:, None, :, None]
     return rows & window(right, x.shape[3], side)[:, None, None, :]
 

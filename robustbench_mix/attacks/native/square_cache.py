@@ -4,10 +4,10 @@ Cached: a query whose candidate is the best point itself, or was rejected since 
 last changed, has a known answer; the attack passes over it without a forward pass. Late in the
 search, where squares are a few pixels, most queries are of that kind on small images.
 
-Batched: while nothing is accepted, the next queries are known in advance; an image that has met
-many rejections in a row puts several into one batch. What follows an acceptance there was asked
-in vain, at most one query in `WASTE` and far fewer as a rule. The outcome is that of asking one
-by one; each image advances at its own pace.
+Batched: while nothing is accepted, the next queries are known in advance. An image with many
+rejections in a row puts several into one batch. Queries behind an acceptance are wasted: at most
+one in `WASTE`, usually far fewer. The outcome is the same as with one query at a time; each image
+advances at its own pace.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ from robustbench_mix.attacks.native.square_patches import corner, repaint, side_
 from robustbench_mix.attacks.native.tracker import Tracker
 from robustbench_mix.attacks.random import uniform
 
-WINDOW = 64  # queries of an image that are looked at together
-WASTE = 16  # rejections in a row that earn one more query ahead
-MEMORY = 2**14  # answers remembered per image, at most
-TWICE = 2  # how often a square is asked about: on trained networks 450 of 5,000 on 8 x 8 pixels
+WINDOW = 64  # number of queries of an image that are examined together
+WASTE = 16  # number of rejections in a row that allow one more query ahead
+MEMORY = 2**14  # maximum number of remembered answers per image
+TWICE = 2  # queries of one square: 450 of 5,000 reach a trained network on 8 x 8 pixels
 
 
 class _Search(NamedTuple):
-    """Where each image of the packed batch stands; every tensor leads with the batch.
+    """The search state of each image of the packed batch; the first dimension is the batch.
 
     `best`, with margin `lowest`, is the best point so far; `query` counts the answered
     queries and `since` those asked since the last acceptance; `rejected` holds the keys of
@@ -50,12 +50,12 @@ class _Search(NamedTuple):
     rejected: Tensor
 
     def keep(self, which: Tensor) -> _Search:
-        """The same for some of the images."""
+        """Return the state of some of the images."""
         return _Search(*(tensor[which] for tensor in self))
 
 
 class _Queries(NamedTuple):
-    """What to ask next: for each query its image `row`, place in the window `at`, `key`, `draw`.
+    """The next queries: for each its image `row`, place in the window `at`, `key` and `draw`.
 
     `end` (B,) is how many queries of each image are answered if none of these is accepted.
     """
@@ -69,7 +69,7 @@ class _Queries(NamedTuple):
 
 @torch.no_grad()
 def square_cached(model: CountedModel, batch: Batch, *, queries: int) -> Tensor:
-    """Run `square` in l-infinity with early stop, where the host sees every step's outcome.
+    """Run `square` in l-infinity with early stop, on a device whose every step the host sees.
 
     Args:
         model: The model.
@@ -102,10 +102,14 @@ def square_cached(model: CountedModel, batch: Batch, *, queries: int) -> Tensor:
 
 
 def expected_cached_queries(x: Tensor, queries: int) -> float:
-    """Estimate how many queries reach the model for an image like x (B, C, H, W), the start too.
+    """Estimate how many queries of an image reach the model, the start included.
 
-    A square is asked about while its side is the same, and about once more because what was
-    rejected is forgotten when another is accepted; not where it paints what is there already.
+    A square reaches the model about twice while its side stays the same, because an acceptance
+    clears the remembered rejections. A square that changes nothing does not reach it.
+
+    Args:
+        x: Images of the same shape, (B, C, H, W).
+        queries: Number of queries of each image, beside the start.
     """
     _, channels, height, width = x.shape
     if height * width * 2**channels > MEMORY:
@@ -121,7 +125,7 @@ def expected_cached_queries(x: Tensor, queries: int) -> float:
 
 
 def _next(search: _Search, sides: Tensor, queries: int, ahead: Tensor) -> _Queries:
-    """Up to `ahead` (B,) queries of each image whose answers are not known, in their order."""
+    """Choose up to `ahead` (B,) queries of each image with unknown answers, in their order."""
     _, channels, height, width = search.x.shape
     place = torch.arange(WINDOW)
     at = search.query[:, None] + place
@@ -137,12 +141,12 @@ def _next(search: _Search, sides: Tensor, queries: int, ahead: Tensor) -> _Queri
     fresh = open_.clone()
     if search.rejected.shape[1]:
         fresh &= ~search.rejected.gather(1, key)
-        # The same square again within the window: answered by its first appearance.
+        # The same square again within the window is answered by its first appearance.
         earlier = (key[:, :, None] == key[:, None]) & (place[:, None] > place)
         fresh &= ~(earlier & open_[:, None]).any(2)
     number = fresh.cumsum(1)
     fresh &= number <= ahead[:, None]
-    # Everything up to the last query that is asked; the whole window if there are not so many.
+    # All up to the last chosen query; the whole window if there are fewer.
     passed = open_ & (number - fresh.long() < ahead[:, None])
     row, column = torch.nonzero(fresh, as_tuple=True)
     return _Queries(row, column, key[row, column], draw[row, column], passed.sum(1))
@@ -153,8 +157,8 @@ def _query(
 ) -> tuple[_Search, Tensor, Tensor]:
     """Pass the queries to the model and accept each image's first that helps.
 
-    Returns where the images stand then, the logits of what was accepted, (B, classes), and
-    which images accepted anything, (B,).
+    Returns the new state, the logits of the accepted points, (B, classes), and which images
+    accepted one, (B,).
     """
     count, row = len(search.x), batched.row
     before = sides[search.query.clamp(max=len(sides) - 1)]
@@ -168,7 +172,7 @@ def _query(
         position = torch.nonzero(changes).flatten()
         given = model.take(row[position])(candidate[position])
         value = margin(given, search.y[row[position]])
-        # Among images that are broken already, any other point that breaks them will do.
+        # For an image that is already broken, any other point that breaks it will do.
         helps = (value < lowest[row[position]]) | (value <= 0)
         at = torch.where(helps, batched.at[position], WINDOW)
         first = first.scatter_reduce(0, row[position], at, "amin")

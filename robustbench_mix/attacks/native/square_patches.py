@@ -1,6 +1,8 @@
-"""The squares of the Square attack: how large, where, and what they paint.
+"""The squares of the Square attack: their size, position and values.
 
-Andriushchenko et al., arXiv 1912.00049, with the schedule and the draws of AutoAttack.
+The schedule and the random draws are AutoAttack's.
+
+Source: Andriushchenko et al., arXiv 1912.00049.
 """
 
 from __future__ import annotations
@@ -18,7 +20,13 @@ HALVINGS = (10, 50, 200, 500, 1000, 2000, 4000, 6000, 8000)
 
 
 def side_at(query: int, x: Tensor, norm: str) -> int:
-    """Return the side of the squares at this step, in pixels, for images like x (B, C, H, W)."""
+    """Return the side of the squares in pixels.
+
+    Args:
+        query: The number of the query.
+        x: Images of the same shape, (B, C, H, W).
+        norm: `linf` or `l2`.
+    """
     height, width = x.shape[2:]
     share = P_INIT / 2 ** sum(query > at for at in HALVINGS)
     side = round(math.sqrt(share * height * width))
@@ -47,7 +55,7 @@ def repaint(x: Tensor, best: Tensor, eps: Tensor, side: Tensor, draw: Tensor) ->
         best: Their best points so far, (B, C, H, W).
         eps: Their radii, (B, 1, 1, 1).
         side: Sides of the squares in pixels, (B,) int64.
-        draw: Uniform numbers that say where, and which sides, (B, 2 + channels).
+        draw: Uniform numbers for the positions and the sides, (B, 2 + channels).
     """
     height, width = x.shape[2:]
     rows = window(draw[:, 0], height, side)[:, None, :, None]
@@ -60,7 +68,7 @@ def window(draw: Tensor, length: int, side: int | Tensor) -> Tensor:
     """Return which of `length` positions lie in each image's window, (B, length) bool.
 
     Args:
-        draw: Uniform numbers that say where the windows start, (B,).
+        draw: Uniform numbers for the starts of the windows, (B,).
         length: Number of positions.
         side: Length of the windows, one or (B,) int64.
     """
@@ -71,5 +79,11 @@ def window(draw: Tensor, length: int, side: int | Tensor) -> Tensor:
 
 
 def corner(draw: Tensor, length: int, side: int | Tensor) -> Tensor:
-    """Return whole numbers in [0, length - side), 0 if that is empty, as the library draws them."""
+    """Return whole numbers in [0, length - side), as the library draws them; 0 if that is empty.
+
+    Args:
+        draw: Uniform numbers, (B,).
+        length: Number of positions.
+        side: Length of the windows, one or (B,) int64.
+    """
     return (draw * (length - side)).long()

@@ -19,16 +19,17 @@ TargetedAttack = Callable[[CountedModel, Batch, Tensor], Tensor]
 def attack_runners_up(
     model: CountedModel, batch: Batch, *, attack: TargetedAttack, targets: int
 ) -> Tensor:
-    """Attack each image towards its likeliest other classes: a copy of the image for each.
+    """Attack each image towards its likeliest other classes, with a copy of the image for each.
 
-    The batch stays full. The outcome for an image does not depend on the others: its copies are
-    attacked on their own and the first that breaks it decides, the likelier class among several.
+    The batch stays full. The outcome of an image does not depend on the others: its copies are
+    attacked independently, and the first that breaks it decides. If several do at once, the
+    likelier class counts.
 
     Args:
         model: The model.
         batch: The images.
         attack: The targeted attack; it returns the image itself where it found nothing.
-        targets: How many classes to try.
+        targets: Number of target classes.
     """
     x, radius = batch.x, batch.radius
     with torch.no_grad():

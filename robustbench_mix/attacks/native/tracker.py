@@ -1,7 +1,7 @@
 """Track which images of a batch already have an adversarial example.
 
-The model that an attack searches suspects; its judge decides. An image that is broken leaves the
-batch, so that the batch stays packed.
+The attacked model finds suspects; its judge decides. A broken image leaves the batch, so that the
+batch stays packed.
 """
 
 from __future__ import annotations
@@ -13,16 +13,16 @@ from robustbench_mix.attacks.counted_model import CountedModel
 from robustbench_mix.attacks.losses import margin
 
 # An image that came this close, as a share of the spread of its logits, and still stands is
-# worth a second look in full precision: the last steps to a boundary are below bfloat16.
+# attacked again in full precision: bfloat16 cannot resolve the last steps to a boundary.
 NEAR = 0.02
 
-# On an accelerator the host checks only every so many steps: checking means waiting for it.
+# On an accelerator the host checks only every so many steps, because it must wait to check.
 CHECK_EVERY = {"cpu": 1}
 OTHERWISE = 10
 
 
 def checks_every_step(device: torch.device) -> bool:
-    """Whether the host sees every step's outcome there, because it need not wait for it."""
+    """Return whether the host checks after every step on this device, because it need not wait."""
     return CHECK_EVERY.get(device.type, OTHERWISE) == 1
 
 
@@ -34,7 +34,7 @@ class Tracker:
         x: Images, (B, C, H, W).
         y: Their labels, (B,) int64.
         early_stop: Whether an image leaves the batch once it is broken.
-        copies: So many in a row are copies of one image: they leave together.
+        copies: Number of consecutive entries that are copies of one image; they leave together.
 
     Attributes:
         found: The point that broke each image, x where there is none, (B, C, H, W).
@@ -61,20 +61,20 @@ class Tracker:
 
     @property
     def near(self) -> Tensor:
-        """Which of the batch came close to the boundary, and whose image still stands, (B,)."""
+        """The entries that came close to the boundary and whose image still stands, (B,) bool."""
         broken = self._broken.repeat_interleave(self.copies)
         return (self._closest <= NEAR) & ~broken
 
     def update(
         self, point: Tensor, logits: Tensor, within: Tensor | None = None, *, last: bool = False
     ) -> Tensor | None:
-        """Take note of each packed image's point and its logits there.
+        """Record each packed image's point and its logits there.
 
         Args:
             point: Points, (n, C, H, W).
             logits: Their logits, (n, classes).
-            within: Which points count at all, (n,) bool; None for all.
-            last: Whether this is the last step, so that nothing may stay unchecked.
+            within: Which points count, (n,) bool; None for all.
+            last: Whether this is the last step, after which no point may stay unchecked.
 
         Returns:
             Which of the packed images to keep, (n,) bool, or None if all stay.
@@ -85,7 +85,7 @@ class Tracker:
             suspect = logits.argmax(1) != self._y
         else:
             spread = logits.amax(1) - logits.amin(1)
-            # What is merely close is asked about at each new low, so as not to ask for ever.
+            # A point that is merely close is checked only if it is closer than all before.
             close = (value <= self.model.doubt * spread) & (value < self._refused)
             suspect = (value <= 0) | close
             self._note(value / spread, within)
@@ -110,7 +110,7 @@ class Tracker:
         self._closest[self.row] = torch.minimum(self._closest[self.row], share)
 
     def _check(self) -> Tensor | None:
-        """Ask the judge about the suspects; enter and pack as `update` says."""
+        """Ask the judge about the suspects; record and pack as `update` does."""
         self._unchecked = 0
         suspects = torch.nonzero(self._lowest < torch.inf).flatten()
         if len(suspects) and self.model.judge is not None:

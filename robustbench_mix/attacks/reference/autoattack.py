@@ -1,8 +1,10 @@
-"""AutoAttack, standard version or `rand`, through pyautoattack (Croce & Hein, arXiv 2003.01690).
+"""AutoAttack, standard version or `rand`, through pyautoattack.
 
-The four attacks of the ensemble are run one by one with the settings of the `standard`
-version, so that the engine judges after each. The library's own driver is left out: its
-checks replace the interpreter's trace function and its log is silent.
+The four attacks of the ensemble run one by one with the settings of the `standard` version, so
+that the engine judges after each. The library's own driver is not used: its checks replace the
+interpreter's trace function.
+
+Source: Croce & Hein, arXiv 2003.01690.
 """
 
 from __future__ import annotations
@@ -37,8 +39,9 @@ def autoattack_stages(
         steps: Steps of APGD and FAB.
         targets: Target classes of the targeted attacks, at most the number of other classes.
         queries: Queries of Square.
-        eot: Passes that a gradient of APGD is the mean of (expectation over transformation);
-            with `apgd-ce` and `apgd-dlr` and 20 that is the library's `rand` version.
+        eot: Number of passes over which a gradient of APGD is averaged (expectation over
+            transformation). With 20 and `apgd-ce` and `apgd-dlr`, this is the library's `rand`
+            version.
     """
     options = options_for(classes, steps, targets, queries, eot)
     return [
@@ -74,7 +77,7 @@ def library_attack(
     seed: int,
     device: torch.device,
 ) -> Any:
-    """Return one attack of the library, set as its own `standard` version sets it.
+    """Return one attack of the library, with the settings of its own `standard` version.
 
     Args:
         name: Name of the stage.
@@ -82,8 +85,8 @@ def library_attack(
         options: Options of the stage.
         norm: `linf` or `l2`.
         eps: Radius in pixel units.
-        seed: What the library seeds its random numbers with, below 2**32.
-        device: Where the images are.
+        seed: Seed of the library's random numbers, below 2**32.
+        device: The device of the images.
     """
     from pyautoattack.autopgd_base import APGDAttack, APGDAttack_targeted
     from pyautoattack.fab_pt import FABAttack_PT

@@ -15,7 +15,7 @@ def fgsm_stages(classes: int, *, eot: int = 1) -> list[Stage]:
 
     Args:
         classes: Number of classes of the model; any will do.
-        eot: Passes that the gradient is the sum of.
+        eot: Number of passes whose gradients are summed.
     """
     at_least_one("eot", eot)
     attack = partial(descend, steps=1, step_size=1.0, starts=None, eot=eot)

@@ -1,7 +1,10 @@
-"""Any attack of foolbox by its name: `foolbox:LinfDeepFoolAttack` (Rauber et al., JOSS 2020).
+"""Any attack of foolbox by its name, for example `foolbox:LinfDeepFoolAttack`.
 
-An attack that minimises runs once and serves the whole grid; one of fixed epsilon runs at each.
-It is foolbox's own: it may return its last iterate although an earlier one had succeeded.
+An attack that minimises the perturbation runs once and serves the whole grid; one of fixed epsilon
+runs at each. Foolbox's code runs unchanged: it may return its last iterate although an earlier one
+had succeeded.
+
+Source: Rauber et al., JOSS 2020.
 """
 
 from __future__ import annotations
@@ -53,7 +56,7 @@ def foolbox_stages(algorithm: str, options: dict[str, Any]) -> list[Stage]:
     library = _library()
     kind = getattr(library.attacks, name)
     takes = [p.name for p in keywords(kind)]
-    # Some measure in whatever norm they are told: the protocol's.
+    # Some attacks accept any norm: they get the protocol's.
     free = "distance" in takes
     check_options(algorithm, options, [option for option in takes if option != "distance"])
     nearest = issubclass(kind, library.attacks.base.MinimizationAttack)
@@ -87,7 +90,7 @@ def _norm(algorithm: str, attack: Any) -> str:
 
 @contextmanager
 def _numpy_seeded_by_torch() -> Iterator[None]:
-    """Seed numpy, from which some attacks draw, by torch's state, which the engine has set."""
+    """Seed numpy, from which some attacks draw, from torch's state, which the engine sets."""
     before = np.random.get_state()
     np.random.seed(int(torch.randint(2**31, ())))
     try:

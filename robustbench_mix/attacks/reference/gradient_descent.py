@@ -1,8 +1,8 @@
-"""foolbox's gradient attacks without their traps.
+"""foolbox's gradient attacks with three corrections.
 
-As shipped they take gradients of the parameters too, return the last iterate even when an
-earlier one had succeeded, and draw a start that depends on the batch. The subclass made
-here keeps foolbox's step, normalisation and projection, and mends the three.
+As shipped they also compute gradients of the parameters, return the last iterate even if an
+earlier one had succeeded, and draw a start that depends on the batch. The subclass here keeps
+foolbox's step, normalisation and projection, and corrects all three.
 """
 
 from __future__ import annotations
@@ -36,11 +36,13 @@ def descend(
         steps: Number of steps.
         step_size: Length of a step, as a share of eps.
         starts: A generator for each image's uniform start in the ball; None starts at the image.
-        eot: Passes that a gradient is the sum of (Athalye et al., arXiv 1802.00420).
+        eot: Number of passes whose gradients are summed (expectation over transformation).
 
     Returns:
-        Per image, the first of the iterates that most passes misclassify if that is more than half
-        of them, or the last one (Madry et al., arXiv 1706.06083); (B, C, H, W).
+        Perturbed images, (B, C, H, W): the iterate that the most passes misclassify, the first of
+        several, if more than half of the passes do; else the last iterate.
+
+    Sources: Madry et al., arXiv 1706.06083; for `eot` Athalye et al., arXiv 1802.00420.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # foolbox imports scipy.ndimage.filters

@@ -24,7 +24,7 @@ def pgd_stages(
         steps: Steps of each restart.
         restarts: Number of restarts.
         step_size: Length of a step, as a share of eps.
-        eot: Passes that a gradient is the sum of.
+        eot: Number of passes whose gradients are summed.
     """
     check_pgd(steps, restarts, step_size)
     at_least_one("eot", eot)

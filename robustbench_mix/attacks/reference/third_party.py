@@ -1,8 +1,8 @@
-"""Adapt attacks of other packages to the contract: by entry point, and what all of them share.
+"""Adapt attacks of other packages to the contract.
 
-Such an attack is a function `(model, x, y, *, eps, **options) -> x_adv`, x (B, C, H, W) in
-[0, 1], y (B,), `model` from pixels to logits. Whichever of `norm`, `seed` and `index` it names it
-is given too. It runs on the reference backend: the engine projects, measures and judges.
+Such an attack is a function `(model, x, y, *, eps, **options) -> x_adv`, with x (B, C, H, W) in
+[0, 1], y (B,), and `model` from pixels to logits. It also receives `norm`, `seed` and `index` if
+it names them. It runs on the reference backend: the engine projects, measures and judges.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def third_party_stages(
 
 
 def keywords(function: Callable[..., Any]) -> list[inspect.Parameter]:
-    """Return the parameters of a function or class; none where it does not tell."""
+    """Return the parameters of a function or class; none if they cannot be read."""
     try:
         return list(inspect.signature(function).parameters.values())
     except (TypeError, ValueError):
@@ -65,14 +65,20 @@ def keywords(function: Callable[..., Any]) -> list[inspect.Parameter]:
 
 
 def check_options(algorithm: str, options: dict[str, Any], allowed: list[str]) -> None:
-    """Raise RbmixError for an option that is not among the allowed ones."""
+    """Raise RbmixError for an option that is not allowed.
+
+    Args:
+        algorithm: The name of the algorithm, for the message.
+        options: The options, from the protocol.
+        allowed: The names of the allowed options.
+    """
     for name in options:
         if name not in allowed:
             raise unknown(f"option of {algorithm}", name, allowed or ["none"])
 
 
 def as_images(algorithm: str, found: Any) -> Tensor:
-    """Return what an attack found, if it is a tensor; raises RbmixError otherwise."""
+    """Return an attack's result if it is a tensor; raise RbmixError otherwise."""
     if not isinstance(found, Tensor):
         raise RbmixError(f"{algorithm} returned {type(found).__name__}, not a tensor of images")
     return found.detach()
@@ -80,9 +86,10 @@ def as_images(algorithm: str, found: Any) -> Tensor:
 
 @contextmanager
 def one_line(algorithm: str) -> Iterator[None]:
-    """Turn what another package raises into one line: a crash never counts as robust.
+    """Turn any exception of another package into an RbmixError of one line.
 
-    Running out of memory passes, for smaller batches to be tried.
+    A crash never counts as robust. Running out of memory is passed on, so that smaller batches are
+    tried.
     """
     try:
         with torch.enable_grad():

@@ -1,4 +1,4 @@
-"""From the curves: weaker attacks and stronger models, controls, and capacity."""
+"""Explanations from the curves: weak attacks or strong models, controls, and capacity."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ ALIKE = 0.02  # clean accuracy by which matched networks may differ
 
 
 def strength(runs: list[Run]) -> Explanation:
-    """How much of a gap under FGSM is left under stronger attacks."""
+    """Compare the gap under FGSM with the gap under stronger attacks."""
     rows = []
     for (dataset, model), by_attack in sorted(_attacked(runs).items()):
         grids = [set(pair.first) for pair in by_attack.values()]
@@ -53,7 +53,7 @@ def strength(runs: list[Run]) -> Explanation:
 
 
 def controls(runs: list[Run]) -> Explanation:
-    """The frozen network against a learned one of its own clean accuracy, and against BN alone."""
+    """Compare the frozen network with a learned one of equal accuracy and with trained BN alone."""
     against: dict[tuple[str, ...], list[tuple[Run, Run]]] = {}
     for protocol in ATTACKS:
         chosen = [r for r in runs if r.header.protocol == protocol and _plain(r)]
@@ -96,7 +96,7 @@ def controls(runs: list[Run]) -> Explanation:
 
 
 def capacity(runs: list[Run]) -> Explanation:
-    """The gap against the depth multiplier."""
+    """Show the gap by depth multiplier."""
     rows = []
     attacked = _attacked(runs)
     for pair in clean_pairs(runs, FULL, CHANS):
@@ -128,9 +128,9 @@ def capacity(runs: list[Run]) -> Explanation:
 
 
 def _attacked(runs: list[Run]) -> dict[tuple[str, str], dict[str, Pair]]:
-    """Learned and frozen twins by data set and model, then by attack, on the same images.
+    """Return learned and frozen twins by data set and model, then by attack, on the same images.
 
-    Those images that most attacks met, and of these the most.
+    The images are those of the most attacks; of several such sets, the largest.
     """
     subsets: dict[str, list[Run]] = {}
     for run in runs:
@@ -155,7 +155,7 @@ def _size(by_attack: dict[str, Pair]) -> tuple[int, int, int]:
 
 
 def _gain(pair: Pair, eps: str) -> np.ndarray:
-    """Second minus first, (seeds, images) in -1, 0, 1."""
+    """Return second minus first, (seeds, images) in -1, 0, 1."""
     return np.asarray(pair.second[eps].astype(int) - pair.first[eps])
 
 
@@ -164,14 +164,14 @@ def _plain(run: Run) -> bool:
 
 
 def _same(run: Run, runs: list[Run], kind: tuple[str, str]) -> Run | None:
-    """The run of another kind of mixers under the same conditions."""
+    """Return the run of another kind of mixers under the same conditions."""
     others = (other for other in runs if kind_of(other) == kind)
     same = (o for o in others if twins.are_same(o.header, run.header, *MIXERS, "device"))
     return next(same, None)
 
 
 def _matched(run: Run, runs: list[Run]) -> Run | None:
-    """The learned network, of another name or training, nearest in clean accuracy if near."""
+    """Return the learned network of other name or training with about the same clean accuracy."""
     but = (*MIXERS, "model", "train_examples", "epochs", "device")
     twin = _same(run, runs, FULL)
     others = [

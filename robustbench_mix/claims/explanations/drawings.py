@@ -1,4 +1,4 @@
-"""What the explanations say, drawn: distances, spectra and Fourier heat maps of all variants."""
+"""Draw the explanations: distances, spectra and Fourier heat maps of all variants."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from robustbench_mix.storage.files import safe_name
 
 # The probes of each kind of spatial mixers, one for each seed; the learned first.
 Kinds = dict[str, list[Probe]]
-ACROSS = 4  # heat maps in a row
+ACROSS = 4  # number of heat maps in a row
 
 
 def all_drawings(probes: list[Probe]) -> list[Drawing]:
-    """Three for each network that was probed beside its learned twin."""
+    """Return three drawings for each network that was probed beside its learned twin."""
     found = []
     for (dataset, model), kinds in _by_network(probes).items():
         for name, what, draw in (
@@ -36,7 +36,7 @@ def all_drawings(probes: list[Probe]) -> list[Drawing]:
 
 
 def _by_network(probes: list[Probe]) -> dict[tuple[str, str], Kinds]:
-    """By data and model; the learned probes are those with most twins."""
+    """Group probes by data and model; the learned probes are those with most twins."""
     found: dict[tuple[str, str], Kinds] = {}
     for (dataset, model, spatial), pairs in pairs_of(probes).items():
         kinds = found.setdefault((dataset, model), {"learned": []})
@@ -47,10 +47,10 @@ def _by_network(probes: list[Probe]) -> dict[tuple[str, str], Kinds]:
 
 
 def _distances(kinds: Kinds, title: str, figure: Any) -> None:
-    """The share of images whose smallest perturbation is larger, against its size.
+    """Draw the share of images that need a larger perturbation, against its size.
 
-    All images: one that is misclassified needs none. This is what a perfect minimum-norm
-    attack would make of the robustness curve.
+    All images count: a misclassified one needs none. A perfect minimum-norm attack would give this
+    robustness curve.
     """
     axes = figure.add_subplot()
     colour = svg.colours(list(kinds))
@@ -74,7 +74,7 @@ def _distances(kinds: Kinds, title: str, figure: Any) -> None:
 
 
 def _spectra(kinds: Kinds, title: str, figure: Any) -> None:
-    """The share of power in each band of spatial frequency."""
+    """Draw the share of power in each band of spatial frequency."""
     shown = [
         what
         for what in ("filters", "composed", "perturbation")
@@ -103,7 +103,7 @@ def _spectra(kinds: Kinds, title: str, figure: Any) -> None:
 
 
 def _heat_maps(kinds: Kinds, title: str, figure: Any) -> None:
-    """Accuracy under each wave; the zero frequency in the middle of the left edge."""
+    """Draw the accuracy under each wave, with frequency 0 in the middle of the left edge."""
     down = math.ceil(len(kinds) / ACROSS)
     panels = figure.subplots(down, min(len(kinds), ACROSS), sharex=True, sharey=True, squeeze=False)
     maps = {

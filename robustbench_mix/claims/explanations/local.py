@@ -1,4 +1,4 @@
-"""From the probes: linearity, margins and distances, transfer, frequencies."""
+"""Explanations from the probes: linearity, margins and distances, transfer, frequencies."""
 
 from __future__ import annotations
 
@@ -17,7 +17,10 @@ Twins = list[tuple[Probe, Probe]]
 
 
 def pairs_of(probes: list[Probe]) -> dict[tuple[str, str, str], Twins]:
-    """Learned and other probes of the same seed, by (data, model, spatial), most images first."""
+    """Pair learned and other probes of the same seed, by (data, model, spatial).
+
+    Pairs with most images come first.
+    """
     standard = [probe for probe in probes if not probe.header.adversarial]
     found: dict[tuple[str, str, str], Twins] = defaultdict(list)
     for group in twins.groups(standard, "spatial").values():
@@ -30,7 +33,7 @@ def pairs_of(probes: list[Probe]) -> dict[tuple[str, str, str], Twins]:
 
 
 def linearity(probes: list[Probe]) -> Explanation:
-    """Explain how much of the fall of the margin that the gradient promises really happens."""
+    """Compare the fall of the margin with what the gradient predicts."""
     rows = []
     for (dataset, model, spatial), pairs in pairs_of(probes).items():
         for at, eps in enumerate(pairs[0][0].header.eps):
@@ -56,7 +59,7 @@ def linearity(probes: list[Probe]) -> Explanation:
 
 
 def distances(probes: list[Probe]) -> Explanation:
-    """Explain margins, gradients, and the distances that they predict and that FMN found."""
+    """Compare margins, gradients, the distances they predict, and the distances that FMN found."""
     rows = []
     for (dataset, model, spatial), pairs in pairs_of(probes).items():
         for name, unit, scale in (
@@ -93,7 +96,7 @@ def distances(probes: list[Probe]) -> Explanation:
 
 
 def transfers(measured: list[Transfer]) -> Explanation:
-    """Explain whose adversarial examples fool which model."""
+    """Show which network's adversarial examples fool which network."""
     groups: dict[tuple[str, str, str], list[Transfer]] = defaultdict(list)
     for probe in measured:
         h = probe.header
@@ -125,7 +128,7 @@ def transfers(measured: list[Transfer]) -> Explanation:
 
 
 def frequencies(probes: list[Probe]) -> Explanation:
-    """Explain where filters, composed kernels and perturbations have their power."""
+    """Show the spatial frequencies of filters, composed kernels and perturbations."""
     rows = []
     for (dataset, model, spatial), pairs in pairs_of(probes).items():
         for side, column in zip(("learned", spatial), zip(*pairs, strict=True), strict=True):
@@ -149,7 +152,7 @@ def frequencies(probes: list[Probe]) -> Explanation:
 
 
 def waves(probes: list[Probe]) -> Explanation:
-    """Explain the accuracy under noise of one frequency at a time, by band."""
+    """Show the accuracy under noise of one frequency at a time, by band."""
     rows = []
     for (dataset, model, spatial), pairs in pairs_of(probes).items():
         for side, column in zip(("learned", spatial), zip(*pairs, strict=True), strict=True):
@@ -173,7 +176,7 @@ def heat_map_bands(heat_map: np.ndarray, bands: int = 4) -> list[float]:
 
     Args:
         heat_map: Accuracies, (H, W // 2 + 1).
-        bands: How many rings.
+        bands: Number of rings.
     """
     height, width = heat_map.shape
     rows = np.abs(np.fft.fftfreq(height)) * 2
@@ -185,7 +188,7 @@ def heat_map_bands(heat_map: np.ndarray, bands: int = 4) -> list[float]:
 
 
 def spectrum(probe: Probe, name: str) -> list[float]:
-    """Return one of the spectra of a probe, empty where there was nothing to measure.
+    """Return one of the spectra of a probe, empty if there was nothing to measure.
 
     Args:
         probe: The probe.
@@ -196,7 +199,7 @@ def spectrum(probe: Probe, name: str) -> list[float]:
 
 
 def _comparable(found: list[T], record_of: Callable[[T], Probe | Transfer]) -> list[T]:
-    """Those on the same images and epsilons, of which there are most records."""
+    """Return the largest set of records on the same images and epsilons."""
     sets: dict[tuple[str, ...], list[T]] = defaultdict(list)
     for one in found:
         header = record_of(one).header
@@ -210,7 +213,7 @@ def _comparable(found: list[T], record_of: Callable[[T], Probe | Transfer]) -> l
 
 
 def _linearity(probe: Probe, at: int) -> np.ndarray:
-    """The share of the predicted fall that happens, for images that are classified correctly."""
+    """Return the observed share of the predicted fall, over correctly classified images."""
     correct = probe.table["correct"].to_numpy(bool)
     margin = probe.table["margin"].to_numpy()[correct]
     real, predicted = (margin - probe.matrix(name)[correct, at] for name in ("real", "predicted"))

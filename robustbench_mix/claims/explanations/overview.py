@@ -1,4 +1,4 @@
-"""Why there is a gap, or none: tables over curves and probes, pure functions of the records."""
+"""Collect all explanations: tables over curves and probes, pure functions of the records."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The clean accuracy of every kind of static filters, beside the paper's order."""
+"""Explanation of clean accuracy: every kind of static filters, beside the paper's order."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from robustbench_mix.claims.pairs import Pair, clean_pairs, training_words
 from robustbench_mix.config.model import STATIC
 from robustbench_mix.results.records import Run
 
-SAME = ("same", "single", "repeated")  # readings of the paper's "Same"
+SAME = ("same", "single", "repeated")  # possible meanings of the paper's "Same"
 
 
 def static_filters(runs: list[Run]) -> Explanation:
-    """Return each kind of static filters minus different random ones."""
+    """Compare each kind of static filters with different random ones."""
     rows = []
     for mode in STATIC:
         for pair in clean_pairs(runs, CHANS, (mode, "learned")):
@@ -38,7 +38,7 @@ def static_filters(runs: list[Run]) -> Explanation:
 
 
 def _papers(pair: Pair, mode: str) -> str:
-    """The paper's difference for filters of this name, or for its Same."""
+    """Return the paper's difference for filters of this name, or for its Same, in points."""
     dataset = pair.header.dataset
     theirs = paper.static(dataset, "same" if mode in SAME else mode)
     different = paper.static(dataset, "frozen")

@@ -1,4 +1,4 @@
-"""A table that explains: what it shows, and what it cannot."""
+"""The table of an explanation, with a sentence on what it shows and one on what it cannot show."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from robustbench_mix.results.random_effects import estimate
 from robustbench_mix.storage.files import write_if_changed
 from robustbench_mix.storage.locks import exclusive_lock
 
-DRAWINGS = "why"  # of the drawings, in a results folder
+DRAWINGS = "why"  # folder of the drawings, in a results folder
 
 
 @dataclass(frozen=True)
 class Drawing:
-    """A figure that belongs to the explanation `name`, and words for who cannot see it."""
+    """A figure of the explanation `name`, with words for readers who cannot see it."""
 
     name: str
     file: str
@@ -30,7 +30,7 @@ class Drawing:
 
 @dataclass(frozen=True)
 class Explanation:
-    """`shows` and `cannot` are one sentence each; the rows are texts, one for each column."""
+    """An explanation; `shows` and `cannot` are one sentence each, a row has a text per column."""
 
     name: str
     title: str
@@ -42,7 +42,7 @@ class Explanation:
 
 
 def draw(results: Path, explanations: list[Explanation]) -> list[Path]:
-    """Write the drawings to which the Markdown points.
+    """Write the drawings that the Markdown links to.
 
     Args:
         results: The results folder.
@@ -59,7 +59,7 @@ def draw(results: Path, explanations: list[Explanation]) -> list[Path]:
 
 
 def section_lines(explanation: Explanation, folder: str = DRAWINGS) -> list[str]:
-    """Return the lines of a section, whose drawings lie in `folder`, seen from the page."""
+    """Return the lines of a section; `folder` is the path of the drawings from the page."""
     lines = [f"### {explanation.title}", "", f"{explanation.shows} {explanation.cannot}", ""]
     if not explanation.rows:
         return [*lines, "No records."]
@@ -75,11 +75,16 @@ def points(values: np.ndarray) -> str:
 
 
 def interval(values: np.ndarray, form: str) -> str:
-    """A mean over seeds and images (seeds, images), with its 95 % interval."""
+    """Format the mean of values (seeds, images) with its 95 % interval.
+
+    Args:
+        values: The values, (seeds, images).
+        form: The format of each number, for example `+.1f`.
+    """
     low, high = estimate(values.astype(float)).interval()
     return f"{values.mean():{form}} [{low:{form}}, {high:{form}}]"
 
 
 def percent(values: np.ndarray) -> str:
-    """Format the mean of shares in %; `-` where there is none."""
+    """Format the mean of shares in %; `-` if there are none."""
     return f"{100 * values.mean():.1f}" if values.size else "-"

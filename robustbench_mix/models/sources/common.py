@@ -1,4 +1,4 @@
-"""Shared by all sources: pretrained networks, optional packages, downloads."""
+"""Shared parts of all sources: pretrained networks, optional packages, downloads."""
 
 from __future__ import annotations
 

@@ -39,9 +39,12 @@ def build(path: str, shape: Shape) -> nn.Module:
 
 
 def build_for_shape(path: str, target: Callable[..., Any], shape: Shape) -> nn.Module:
-    """Call `target`, whose path is `path`, for a shape.
+    """Call a function that makes a network of this shape.
 
-    It is given `num_classes` and `in_chans` if it has arguments of these names.
+    Args:
+        path: The path of the function, for messages.
+        target: The function; it receives `num_classes` and `in_chans` if it has such arguments.
+        shape: The shape of the data set.
     """
     known = {"num_classes": shape.classes, "in_chans": shape.channels}
     try:
@@ -77,7 +80,13 @@ def _import_target(path: str) -> Callable[..., Any] | nn.Module:
 
 
 def call_builder(path: str, target: Callable[..., Any], arguments: dict[str, int]) -> nn.Module:
-    """Call `target`, whose path is `path`; raise RbmixError if it returns no network."""
+    """Call a function that makes a network; raise RbmixError if it returns none.
+
+    Args:
+        path: The path of the function, for messages.
+        target: The function.
+        arguments: Its arguments.
+    """
     try:
         model = target(**arguments)
     except Exception as error:  # whatever the user's code raises

@@ -16,7 +16,7 @@ COMES_WITH_WEIGHTS = True
 
 
 def check(name: str) -> None:
-    """Raise RbmixError unless it can be imported."""
+    """Raise RbmixError unless the registered name can be imported."""
     plugins.model_loaders()[name]()
 
 

@@ -1,8 +1,8 @@
-"""Baselines: what a run found, image by image, in a small CSV that later runs are held against.
+"""Baselines: the outcome of a run, image by image, in a small CSV to compare later runs with.
 
-One row per image: its label, clean prediction and margin, and one verdict per epsilon. The
-columns after those say what was run on what with which versions, the same in every row, and
-end in a checksum of everything else. A verdict with a question mark was a close one.
+One row per image: its label, clean prediction and margin, and one outcome per epsilon. Further
+columns give the settings, data and versions of the run, the same in every row, and a checksum of
+everything else. An outcome with a question mark was a close call.
 """
 
 from __future__ import annotations
@@ -36,13 +36,13 @@ IDENTITY = (
     "train_examples", "epochs", "adversarial", *PACKAGES, "commit", "device", "date",
 )  # fmt: skip
 CHECKSUM = "checksum"
-ELSEWHERE = "--weights"  # weights that lie outside of the baseline's folder
-# A verdict is close where 95 or 105 % of the epsilon gives the other one: what an attack
-# finds varies by a few per cent of the radius with its random draws and with rounding.
+ELSEWHERE = "--weights"  # stands for weights outside of the baseline's folder
+# An outcome is close if 95 or 105 % of the epsilon gives the other one: the radius that an attack
+# finds varies by a few per cent with its random draws and with rounding.
 CLOSE = Fraction(1, 20)
-# A clean prediction is close where the margin is smaller, as a share of the median one.
+# A clean prediction is close if its margin is smaller than this share of the median margin.
 ROUNDING = 0.01
-# What each word says: whether the image stands, and whether that is clear.
+# The meaning of each word: whether the image stands, and whether that is clear.
 VERDICTS = {
     "stands": (True, True),
     "stands?": (True, False),
@@ -54,7 +54,7 @@ VERDICTS = {
 
 @dataclass(frozen=True)
 class Baseline:
-    """What a file holds.
+    """The content of a baseline file.
 
     `identity` maps the names of `IDENTITY` to text. `images` is indexed by the image's
     position in the test split, with label, prediction and margin (clean). `stands` and
@@ -80,7 +80,7 @@ class Baseline:
 
     @property
     def words(self) -> dict[str, Any]:
-        """What to evaluate, as the arguments of an evaluation."""
+        """The arguments of the evaluation that made it."""
         own = self.identity["spatial"] == "external"
         mixers = {name: None if own else self.identity[name] for name in ("spatial", "channel")}
         kept = {name: self.identity[name] for name in ("model", "dataset", "attack", "norm")}
@@ -89,7 +89,7 @@ class Baseline:
 
 
 def nearby_grid(eps: list[str], norm: str) -> list[str]:
-    """Return the grid on which close verdicts show: both sides of each epsilon, ascending.
+    """Return the grid that reveals close outcomes: both sides of each epsilon, ascending.
 
     Args:
         eps: An epsilon grid.
@@ -105,8 +105,8 @@ def of_run(run: Run, around: Run, *, dataset: str, attack: str, weights: str) ->
     Args:
         run: The run.
         around: The same run on the grid of `nearby_grid`.
-        dataset: The word that was asked for, a name or a path.
-        attack: The word that was asked for, a name or a path.
+        dataset: The data set as the user wrote it, a name or a path.
+        attack: The attack as the user wrote it, a name or a path.
         weights: A path relative to the baseline's folder, '' or `ELSEWHERE`.
     """
     h = run.header
@@ -137,7 +137,7 @@ def of_run(run: Run, around: Run, *, dataset: str, attack: str, weights: str) ->
 
 
 def options(spec: ProtocolSpec) -> str:
-    """The options of a protocol in one line, sorted: `restarts=5 steps=40`."""
+    """Return the options of a protocol in one line, sorted: `restarts=5 steps=40`."""
     dense = (",", ":")
     pairs = sorted((spec.options or {}).items())
     return " ".join(f"{name}={json.dumps(value, separators=dense)}" for name, value in pairs)
@@ -147,7 +147,7 @@ def write(baseline: Baseline, path: Path) -> None:
     """Write the CSV, whole or not at all.
 
     Raises:
-        RbmixError: `read` would not take it.
+        RbmixError: `read` would refuse it.
     """
     _check_identity(baseline.identity, path)
     rows = [[*IMAGE, *baseline.eps, *IDENTITY]]
@@ -166,9 +166,10 @@ def write(baseline: Baseline, path: Path) -> None:
 
 
 def read(path: Path) -> Baseline:
-    """What `write` wrote.
+    """Read a baseline that `write` wrote.
 
-    Raises RbmixError if the file is missing, cut off, edited, or of another format.
+    Raises:
+        RbmixError: The file is missing, cut off, edited, or of another format.
     """
     if not path.is_file():
         raise RbmixError(f"baseline {path} does not exist (rbmix baseline writes one)")
@@ -205,7 +206,7 @@ def weights_of(baseline: Baseline, path: Path) -> Path | None:
         path: Its file.
 
     Raises:
-        RbmixError: They lie outside of its folder.
+        RbmixError: The weights are outside of its folder.
     """
     named = baseline.identity["weights"]
     if not named:
@@ -221,7 +222,7 @@ def weights_of(baseline: Baseline, path: Path) -> Path | None:
 
 
 def _parse(table: pd.DataFrame) -> Baseline:
-    """A table of text, whose checksum is right, as what it means; errors of any kind if nothing."""
+    """Turn a table of text with a valid checksum into a baseline; any error if that fails."""
     if tuple(table.columns[-len(IDENTITY) - 1 : -1]) != IDENTITY:
         raise ValueError("its columns are others")
     identity = {name: str(table[name][0]) for name in IDENTITY}
@@ -245,7 +246,7 @@ def _parse(table: pd.DataFrame) -> Baseline:
 
 
 def _check(baseline: Baseline, path: Path) -> None:
-    """Raise RbmixError unless what a baseline says can be true."""
+    """Raise RbmixError if a baseline contradicts itself."""
     _check_identity(baseline.identity, path)
     images = baseline.images
     if not np.isfinite(images["margin"]).all():
@@ -255,7 +256,7 @@ def _check(baseline: Baseline, path: Path) -> None:
 
 
 def _check_identity(identity: dict[str, str], path: Path) -> None:
-    """Raise RbmixError for words that cannot be printed: terminals and build servers show them."""
+    """Raise RbmixError for texts that cannot be printed: terminals and build servers show them."""
     for name, text in identity.items():
         if not text.isprintable():
             raise RbmixError(f"baseline {path}: {name} {text!r} cannot be printed")
@@ -267,7 +268,7 @@ def _verdict_word(baseline: Baseline, image: int, eps: str) -> str:
 
 
 def _nearby_radii(eps: str) -> tuple[Fraction, Fraction]:
-    """The radii on both sides of an epsilon that tell whether a verdict is close."""
+    """Return the radii on both sides of an epsilon that tell whether an outcome is close."""
     exact = Eps(eps).exact
     below, above = ((exact * (1 + side)).limit_denominator(10**9) for side in (-CLOSE, CLOSE))
     return below, above

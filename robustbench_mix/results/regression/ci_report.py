@@ -1,4 +1,4 @@
-"""What a regression gate tells a build server: JUnit's XML, GitHub's annotations and summary."""
+"""Report a regression gate to a build server: JUnit's XML, GitHub's annotations and summary."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ COLUMNS = ["check", "before", "now", "lost", "gained", "close", "p", "verdict"]
 
 
 def junit(verdicts: list[Verdict]) -> bytes:
-    """JUnit XML: a suite for each baseline, a test case for each check."""
+    """Return JUnit XML: a suite for each baseline, a test case for each check."""
     root = ET.Element("testsuites", name="rbmix check")
     for verdict in verdicts:
         counts = {
@@ -37,7 +37,7 @@ def junit(verdicts: list[Verdict]) -> bytes:
 
 
 def workflow_commands(verdicts: list[Verdict]) -> list[str]:
-    """GitHub's workflow commands, one line for each check that found something."""
+    """Return GitHub's workflow commands, one line for each check that found something."""
     return [
         f"::error file={_property(one_line(str(verdict.path)))},"
         f"title={_property(f'rbmix check: {check.name}')}::{_data(check.worse)}"
@@ -47,7 +47,7 @@ def workflow_commands(verdicts: list[Verdict]) -> list[str]:
 
 
 def summary(verdicts: list[Verdict]) -> str:
-    """The same as Markdown tables, for GitHub's job summary."""
+    """Return the verdicts as Markdown tables, for GitHub's job summary."""
     lines = []
     for verdict in verdicts:
         outcome = "got worse" if verdict.worse else "nothing got worse"
@@ -59,7 +59,7 @@ def summary(verdicts: list[Verdict]) -> str:
 
 
 def cells(check: Check) -> list[str]:
-    """A check as the cells of a table with `COLUMNS`."""
+    """Return a check as the cells of a table with `COLUMNS`."""
     numbers = [""] * 3
     if check.close is not None:
         numbers = [str(n) for n in (len(check.lost), len(check.gained), check.close)]

@@ -1,10 +1,10 @@
-"""What got worse since a baseline: pure functions of a baseline and the records of a run.
+"""Find what got worse since a baseline: pure functions of a baseline and the records of a run.
 
-With the same weights nothing is random: a clear verdict that changed, in either direction,
-is a change of the code. An image that the attack broke and now leaves standing is an attack
-that became weaker, although the accuracy rose. With other weights a network is compared
-with another one: at each epsilon an exact one-sided McNemar test over the images, corrected
-for the number of epsilons (Holm), whether fewer of them stand.
+With the same weights nothing is random: a clear outcome that changed, in either direction, shows a
+change of the code. If the attack no longer breaks an image, the attack became weaker, although the
+accuracy rose. With other weights two networks are compared: at each epsilon, an exact one-sided
+McNemar test over the images, corrected for the number of epsilons (Holm), tests whether fewer
+images stand.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ from robustbench_mix.results.regression.baselines import ROUNDING, Baseline, opt
 from robustbench_mix.results.statistics import holm
 from robustbench_mix.runtime.provenance import PACKAGES
 
-TOLERANCE = 1  # images at each epsilon
-NAMED = 8  # images that a message lists
+TOLERANCE = 1  # number of images that may change at each epsilon
+NAMED = 8  # maximum number of images that a message lists
 
 
 @dataclass(frozen=True)
 class Check:
-    """One question, what the answer was and is, and what got worse, '' if nothing.
+    """One comparison: the value before and now, and what got worse, '' if nothing.
 
-    `lost` and `gained` are images that no longer stand, or stand again, as positions in the
-    test split, and `close` is how many changed that were close calls, which do not count with
-    the same weights; None where the question is not about images. `p` is the corrected
-    p-value where a test decided, else None; `skipped` says why there is nothing to ask.
+    `lost` and `gained` are images that no longer stand, or stand again, as positions in the test
+    split. `close` is the number of changed close calls, which do not count with the same weights.
+    All three are None if the comparison is not about images. `p` is the corrected p-value if a
+    test decided, else None. `skipped` says why there is nothing to compare.
     """
 
     name: str
@@ -49,9 +49,9 @@ class Check:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a run says about one baseline.
+    """The outcome of comparing a run with one baseline.
 
-    `notes` are what else differs: it may explain, but is not worse.
+    `notes` list other differences, which may explain a change but are not worse.
     """
 
     path: Path
@@ -67,15 +67,14 @@ class Verdict:
 def compare(
     path: Path, baseline: Baseline, run: Run, *, tolerance: int = TOLERANCE, replaced: bool = False
 ) -> Verdict:
-    """Hold a run against a baseline.
+    """Compare a run with a baseline.
 
     Args:
         path: The file of the baseline.
-        baseline: What it holds.
+        baseline: Its content.
         run: A run over the baseline's images or some of them, on its epsilon grid.
-        tolerance: How many images may change at each epsilon.
-        replaced: Whether the run was given weights of its own instead of the checkpoint that
-            belongs to the baseline.
+        tolerance: Number of images that may change at each epsilon.
+        replaced: Whether the run used other weights than the checkpoint of the baseline.
     """
     same = run.header.checkpoint_hash == baseline.identity["checkpoint_hash"]
     checks = [
@@ -118,7 +117,7 @@ def _protocol_check(baseline: Baseline, run: Run) -> Check:
 
 
 def _weights_check(baseline: Baseline, run: Run, replaced: bool) -> Check:
-    """Your own model may have learned something new; a checkpoint that is kept here may not."""
+    """Compare the weights: those of your own model may change, a kept checkpoint may not."""
     before, now = baseline.identity["checkpoint_hash"], run.header.checkpoint_hash
     kept = baseline.identity["spatial"] != "external" and not replaced
     worse = ""
@@ -128,7 +127,7 @@ def _weights_check(baseline: Baseline, run: Run, replaced: bool) -> Check:
 
 
 def _logits_check(baseline: Baseline, run: Run, same: bool) -> Check:
-    """Whether the same weights still give the same clean margins, up to rounding."""
+    """Check that the same weights still give the same clean margins, up to rounding."""
     if not same:
         return Check("clean logits", skipped="the weights differ")
     now = run.table.set_index("image")["margin"]
@@ -157,9 +156,9 @@ def _epsilon_checks(baseline: Baseline, run: Run, tolerance: int, same: bool) ->
 
 
 def _epsilon_check(baseline: Baseline, run: Run, eps: str, same: bool) -> Check:
-    """Which images stand at this epsilon that did not, and the other way round.
+    """Compare which images stand at this epsilon.
 
-    With the same weights close calls are counted apart: rounding decides them.
+    With the same weights close calls are counted separately, because rounding decides them.
     """
     now = run.standing()[eps]
     before = baseline.stands[eps].loc[now.index]
@@ -180,7 +179,7 @@ def _images(which: pd.Series) -> list[int]:
 
 
 def _worse_same_weights(check: Check, tolerance: int) -> str:
-    """With the same weights any change is one of the code, whichever way it goes."""
+    """Describe changes with the same weights: any change, in either direction, is worse."""
     if check.name == "clean":
         sides = [
             (check.lost, "are misclassified that were not"),
@@ -196,7 +195,7 @@ def _worse_same_weights(check: Check, tolerance: int) -> str:
 
 
 def _worse_other_weights(check: Check, p: float, tolerance: int) -> str:
-    """With other weights: fewer images stand than chance and the tolerance explain."""
+    """Describe a loss with other weights that chance and the tolerance do not explain."""
     lost, gained = len(check.lost), len(check.gained)
     if lost - gained <= tolerance or p >= SIGNIFICANCE:
         return ""
@@ -213,7 +212,7 @@ def _list_images(images: list[int]) -> str:
 
 
 def _flags_check(baseline: Baseline, run: Run) -> Check:
-    """A flag that was not there before speaks against the run, whatever its accuracy."""
+    """Compare the flags: a new flag is worse, whatever the accuracy."""
     before, now = baseline.identity["flags"].split(), flags.of_run(run)
     fresh = [f"{name}: {words}" for name, words in now.items() if name not in before]
     worse = f"flags that were not raised before: {'; '.join(fresh)} (docs/flags.md)"
@@ -223,7 +222,7 @@ def _flags_check(baseline: Baseline, run: Run) -> Check:
 
 
 def _notes(baseline: Baseline, run: Run) -> list[str]:
-    """What differs in how the two were made."""
+    """Return the differences between the conditions of the two runs."""
     kept = baseline.identity
     now = {**run.header.versions, "device": run.header.device}
     return [
@@ -234,13 +233,13 @@ def _notes(baseline: Baseline, run: Run) -> list[str]:
 
 
 def mcnemar(lost: int, gained: int) -> float:
-    """Return the one-sided exact p that more images were lost than gained.
-
-    McNemar, Psychometrika 1947.
+    """Return the one-sided exact p-value of the test that more images were lost than gained.
 
     Args:
-        lost: How many images no longer stand.
-        gained: How many stand that did not.
+        lost: Number of images that no longer stand.
+        gained: Number of images that stand and did not before.
+
+    Source: McNemar, Psychometrika 1947.
     """
     from scipy.stats import binomtest
 
@@ -252,9 +251,9 @@ def power_same_weights(images: int, share: float, tolerance: int = TOLERANCE) ->
     """Return the probability that a check fails at an epsilon, with the same weights.
 
     Args:
-        images: How many of its verdicts are clear.
+        images: Number of clear outcomes.
         share: The probability that one of them changes.
-        tolerance: How many images may change.
+        tolerance: Number of images that may change.
     """
     from scipy.stats import binom
 
@@ -264,16 +263,16 @@ def power_same_weights(images: int, share: float, tolerance: int = TOLERANCE) ->
 def power_other_weights(
     images: int, lost: float, gained: float, levels: int, tolerance: int = TOLERANCE
 ) -> float:
-    """Return the least probability that a check fails at an epsilon, with other weights.
+    """Return a lower bound on the probability that a check fails at an epsilon, with other weights.
 
-    Holm's correction is at its strictest: as if nothing changed at the other epsilons.
+    Holm's correction is taken at its strictest, as if nothing changed at the other epsilons.
 
     Args:
-        images: How many images there are.
-        lost: The share of images that really fall.
-        gained: The share of images that really stand again.
-        levels: How many epsilons are tested.
-        tolerance: How many images may change.
+        images: Number of images.
+        lost: The true share of images that fall.
+        gained: The true share of images that stand again.
+        levels: Number of epsilons that are tested.
+        tolerance: Number of images that may change.
     """
     from scipy.stats import binom
 

@@ -1,4 +1,4 @@
-"""A run as an entry of RobustBench, and the entries of others, in RobustBench's own shape.
+"""Write a run as an entry of RobustBench, and read the entries of others.
 
 One JSON object for each model, at `model_info/<dataset>/<Linf|L2>/<Model ID>.json`: the fields
 of model_info/cifar10/Linf/Bartoldson2024Adversarial_WRN-94-16.json and the structure that the
@@ -27,7 +27,7 @@ from robustbench_mix.storage import reading, validation
 from robustbench_mix.storage.files import safe_name, write_text
 from robustbench_mix.storage.validation import SHOWN, Count, Header, Name, Positive, is_name
 
-# What its leaderboards are of: the radius of each, and how many test images they take.
+# The leaderboards of RobustBench: the radius of each, and its number of test images.
 RADIUS = {
     ("cifar10", "linf"): "8/255", ("cifar10", "l2"): "0.5",
     ("cifar100", "linf"): "8/255", ("imagenet", "linf"): "4/255",
@@ -38,28 +38,28 @@ OWN = (
     "model", "spatial", "channel", "seed", "protocol", "norm", "protocol_hash",
     "checkpoint_hash", "data_hash", "versions", "commit", "device",
 )  # fmt: skip
-LONGEST = 10_000  # characters of a text: lists of authors and footnotes are long
+LONGEST = 10_000  # maximum characters of a text: lists of authors and footnotes are long
 
 LongText = Annotated[str, Meta(max_length=LONGEST)]
 Percent = str | int | float
 
 
 class Clean(Header, frozen=True, kw_only=True):
-    """How many of the images are classified correctly."""
+    """The number of images that are classified correctly."""
 
     correct: Count
     n: Positive
 
 
 class Own(Header, frozen=True, kw_only=True):
-    """What is read of the fields that RobustBench does not ask for."""
+    """The fields of ours, which RobustBench does not ask for, as far as they are read."""
 
     norm: Literal["linf", "l2"]
     clean: Clean
 
 
 class Entry(Header, frozen=True, kw_only=True):
-    """What is read of an entry, in RobustBench's own names."""
+    """The fields of an entry that are read, in RobustBench's own names."""
 
     dataset: Name
     eps: Name
@@ -78,7 +78,7 @@ class Entry(Header, frozen=True, kw_only=True):
     rbmix: Own | None = None
 
     def __post_init__(self) -> None:
-        """Raise RbmixError for a text that cannot be printed and for no figure in per cent."""
+        """Raise RbmixError for a text that cannot be printed, and for an invalid percentage."""
         for name in ("dataset", "eps"):
             if not is_name(getattr(self, name)):
                 raise RbmixError(f"{name} = {getattr(self, name)!r} cannot be printed")
@@ -129,8 +129,8 @@ def entry_of(
         run: A run under the full AutoAttack.
         eps: The epsilon; None for that of RobustBench's leaderboard, or the only one.
         raised: The flags of the run.
-        given: The fields that no record knows. Those that are missing or None are marked to be
-            filled.
+        given: The fields that are in no record. Missing ones, and those that are None, are marked
+            as still to be filled.
 
     Raises:
         RbmixError: The run is no full AutoAttack, lacks the epsilon, or a text cannot be printed.
@@ -144,7 +144,7 @@ def entry_of(
     given = {name: value for name, value in given.items() if value is not None}
     missing = {name: f"{TO_FILL}: {name}" for name in ("link", "name", "authors", "venue")}
     fields = {**missing, "architecture": _architecture(h), "reported": "", **given}
-    # A network that rbmix trained has seen the training images and nothing else.
+    # A network that rbmix trained has seen the training images only.
     fields.setdefault("additional_data", False if h.train_examples else None)
     flagged = [f"rbmix flags {name}: {words}." for name, words in raised.items()]
     return {
@@ -174,7 +174,7 @@ def entry_of(
 
 
 def missing_fields(entry: dict[str, Any]) -> list[str]:
-    """Return the fields that somebody still has to fill."""
+    """Return the fields that are still to be filled."""
     return [
         name
         for name, value in entry.items()
@@ -183,7 +183,7 @@ def missing_fields(entry: dict[str, Any]) -> list[str]:
 
 
 def remarks(entry: dict[str, Any]) -> list[str]:
-    """Return what else keeps the entry from being one of RobustBench's leaderboards."""
+    """Return further reasons why the entry does not fit one of RobustBench's leaderboards."""
     dataset, norm, n = entry["dataset"], entry["rbmix"]["norm"], entry["rbmix"]["clean"]["n"]
     board = RADIUS.get((dataset, norm))
     if board is None:
@@ -203,7 +203,7 @@ def default_id(run: Run) -> str:
 
 
 def write(folder: Path, model_id: str, entry: dict[str, Any]) -> Path:
-    """Write an entry to its place, as RobustBench lays them out.
+    """Write an entry to its path in RobustBench's layout.
 
     Args:
         folder: The folder `model_info`.
@@ -223,7 +223,7 @@ def read(path: Path) -> ReadEntry:
     """Read an entry; its norm is that of its folder, or what rbmix wrote.
 
     Raises:
-        RbmixError: The file is anything else: nothing in it is trusted.
+        RbmixError: The file is not a valid entry; nothing in it is trusted.
     """
     refusal = f"{path} is no entry of RobustBench"
     raw = reading.read_bytes(path, "entry", reading.MAX_COMPANION_BYTES)
@@ -253,7 +253,7 @@ def _check_given(given: dict[str, Any]) -> None:
 
 
 def _pick_eps(run: Run, wanted: str | None) -> str:
-    """The epsilon of an entry, as the run spells it: the wanted one, or RobustBench's own.
+    """Return the epsilon of an entry, as the run spells it: the wanted one, or RobustBench's own.
 
     Raises RbmixError if the run has no such epsilon.
     """
@@ -278,7 +278,7 @@ def _architecture(header: RunHeader) -> str:
 
 
 def _is_long_text(value: Any) -> bool:
-    """A text that is short enough, and printable but for white space."""
+    """Return whether a text is short enough, and printable except for white space."""
     return (
         isinstance(value, str)
         and len(value) <= LONGEST
@@ -287,7 +287,7 @@ def _is_long_text(value: Any) -> bool:
 
 
 def parse_percent(value: Any) -> float | None:
-    """The share behind a figure in per cent, None if it is no such figure: '86.46' is 0.8646."""
+    """Return the share of a percentage, None if it is invalid: '86.46' is 0.8646."""
     if isinstance(value, bool) or not isinstance(value, str | int | float) or len(str(value)) > 30:
         return None
     try:

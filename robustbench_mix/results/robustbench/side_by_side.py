@@ -1,7 +1,7 @@
-"""Entries of RobustBench beside our own runs: a table of its own, never part of the leaderboard.
+"""Show entries of RobustBench beside our runs, in a table that is not part of the leaderboard.
 
-What others report is no record: its images, its code and its machine are unknown here. So each
-line says where it is from, and only what shares data set, norm and epsilon shares a table.
+A figure that others report is not a record: its images, code and machine are unknown. So each line
+names its source, and a table holds only one data set, norm and epsilon.
 """
 
 from __future__ import annotations
@@ -37,10 +37,12 @@ Board = tuple[str, str, Fraction]
 
 
 def entries(path: Path) -> list[ReadEntry]:
-    """Every entry of a file, or of a folder like `model_info`, in the order of the paths.
+    """Read every entry of a file, or of a folder like `model_info`, in the order of the paths.
 
-    Folders of corruption benchmarks, which have no attack, are left out. Raises RbmixError if
-    there is no entry, if there are too many, or if one cannot be read.
+    Folders of corruption benchmarks, which have no attack, are left out.
+
+    Raises:
+        RbmixError: There is no entry, there are too many, or one cannot be read.
     """
     if not is_folder(path):
         return [model_info.read(path)]
@@ -57,9 +59,8 @@ def rows(runs: Sequence[Run], theirs: Sequence[ReadEntry]) -> pd.DataFrame:
     """Return our runs and their entries, best AutoAttack accuracy first within each table.
 
     Args:
-        runs: Our runs. Those under the full AutoAttack are taken, at the epsilons for which there
-            are entries.
-        theirs: Entries of others. Those are taken for which there is such a run.
+        runs: Our runs. Only those under the full AutoAttack are taken, at epsilons with entries.
+        theirs: Entries of others. Only those with such a run are taken.
 
     Returns:
         A table with `COLUMNS`, accuracies as shares.
@@ -78,14 +79,14 @@ def rows(runs: Sequence[Run], theirs: Sequence[ReadEntry]) -> pd.DataFrame:
 
 
 def to_csv(frame: pd.DataFrame) -> str:
-    """The rows as CSV, unrounded."""
+    """Return the rows as CSV, unrounded."""
     buffer = io.StringIO()
     frame.to_csv(buffer, index=False, lineterminator="\n")
     return buffer.getvalue()
 
 
 def to_markdown(frame: pd.DataFrame) -> str:
-    """One table for each data set, norm and epsilon."""
+    """Return Markdown with one table for each data set, norm and epsilon."""
     lines = [
         "# Beside RobustBench",
         "",
@@ -104,7 +105,7 @@ def to_markdown(frame: pd.DataFrame) -> str:
 
 
 def content(results: Path, theirs: Path) -> dict[Path, str]:
-    """Return what beside.csv and beside.md in the results folder hold.
+    """Return the text of beside.csv and beside.md in the results folder.
 
     Args:
         results: The results folder.
@@ -159,7 +160,7 @@ def _their_row(read: ReadEntry) -> dict[str, Any]:
 
 
 def _on_one_line(text: str | None) -> str:
-    """The text without line ends: within a cell one would begin another row of the CSV."""
+    """Return the text without line ends, which would begin another row of the CSV."""
     return " ".join((text or "").split())
 
 
@@ -177,7 +178,7 @@ def _cells(row: dict[str, Any]) -> list[str]:
 
 
 def _format_percent(value: float, n: Any) -> str:
-    """As RobustBench writes it; with an interval where the number of images is known."""
+    """Format a share as RobustBench does; add an interval if the number of images is known."""
     if pd.isna(value):
         return ""
     if pd.isna(n):

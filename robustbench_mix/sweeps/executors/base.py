@@ -13,13 +13,13 @@ RunTasks = Callable[[Sequence[Task], RunTask, OnState], list[str]]
 
 @dataclass(frozen=True)
 class Executor:
-    """Runs the tasks of a sweep.
+    """An executor, which runs the tasks of a sweep.
 
     Args:
         run: Runs tasks, and returns the messages of those that failed.
         call: Calls a function where tasks run, and returns its result.
-        description: What runs the tasks, for example `2 workers`.
-        capacity: How many tasks run at once.
+        description: Words for messages, for example `2 workers`.
+        capacity: Number of tasks that run at once.
     """
 
     run: RunTasks

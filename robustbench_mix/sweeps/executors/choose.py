@@ -1,7 +1,7 @@
 """Choose the executor of a sweep: this process, several on this machine, or a Ray cluster.
 
-A task starts when everything that it needs is made. If something that it needs could not be made,
-it fails without being tried. The other tasks go on.
+A task starts when all its inputs exist. If an input could not be made, the task fails without being
+tried. The other tasks continue.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ def open_executor(
 
     Args:
         name: `local` or `ray`.
-        workers: How many tasks run at once. The default is one on this machine, or one for each of
-            its GPUs unless `device` names one; on a cluster, as many as fit.
+        workers: Number of tasks that run at once. The default is one on this machine, or one for
+            each of its GPUs unless `device` names one; on a cluster, as many as fit.
         address: The address of a Ray cluster.
         device: The device of the tasks.
 
@@ -53,7 +53,12 @@ def open_executor(
 
 
 def local_executor(workers: int | None = None, cards: Sequence[str] = ()) -> Executor:
-    """Return an executor on this machine, with the GPUs of these numbers if there are several."""
+    """Return an executor on this machine.
+
+    Args:
+        workers: Number of tasks that run at once; None takes one, or one for each of `cards`.
+        cards: The numbers of the GPUs, if there are several.
+    """
     count = workers or max(len(cards), 1)
     run = run_in_turn if count == 1 else partial(run_in_processes, workers=count, cards=cards)
     words = f"{count} {'workers' if count > 1 else 'process'}"
@@ -75,7 +80,16 @@ def visible_gpus(device: str) -> list[str]:
 def run_in_turn(
     tasks: Sequence[Task], run_task: RunTask, on_state: OnState = ignore_state
 ) -> list[str]:
-    """Run the tasks one after the other in this process; return the messages of failed ones."""
+    """Run the tasks one after the other in this process.
+
+    Args:
+        tasks: The tasks.
+        run_task: Runs a task; raises RbmixError if it fails.
+        on_state: Called whenever a task starts, ends or fails.
+
+    Returns:
+        The messages of the tasks that failed.
+    """
     scheduler = Scheduler(tasks, on_state)
     while taken := scheduler.next_task():
         number, task = taken

@@ -27,7 +27,7 @@ from robustbench_mix.sweeps.scheduler import (
 logger = logging.getLogger(__name__)
 
 VISIBLE_DEVICES = "CUDA_VISIBLE_DEVICES"
-PATIENCE_SECONDS = 10.0  # for a worker to save its state when it is stopped
+PATIENCE_SECONDS = 10.0  # time for a stopped worker to save its state
 
 
 def run_in_processes(
@@ -38,11 +38,20 @@ def run_in_processes(
     workers: int,
     cards: Sequence[str] = (),
 ) -> list[str]:
-    """Run the tasks in so many processes at once, each with its share of the cores.
+    """Run the tasks in several processes at once, each with its share of the cores.
 
     The cores are those that PyTorch would use here; if `OMP_NUM_THREADS` is set, each worker takes
-    that many. Of the GPUs `cards`, by their numbers, each worker sees one. `run_task`
-    and the tasks are pickled. If a worker dies, its task has failed. No worker is left afterwards.
+    that many. If a worker dies, its task has failed. No worker is left afterwards.
+
+    Args:
+        tasks: The tasks, which are pickled.
+        run_task: Runs a task; raises RbmixError if it fails. It is pickled.
+        on_state: Called whenever a task starts, ends or fails.
+        workers: Number of processes.
+        cards: The numbers of the GPUs; each worker sees one of them.
+
+    Returns:
+        The messages of the tasks that failed.
     """
     scheduler = Scheduler(tasks, on_state)
     at_work: dict[Any, tuple[_Worker, int, Task]] = {}  # by pipe
@@ -95,7 +104,7 @@ class _Worker:
 
     def begin(self, prefix: str, task: Task) -> None:
         """Send it a task; the lines that it logs begin with `prefix`."""
-        with suppress(OSError):  # it died just now, which `outcome` reports
+        with suppress(OSError):  # it has just died, which `outcome` reports
             self.pipe.send((prefix, task))
 
     def outcome(self) -> tuple[str, bool]:
@@ -110,14 +119,14 @@ class _Worker:
 
 
 def _least_used(cards: Sequence[str], workers: Iterable[_Worker]) -> str:
-    """Return the first of the GPUs that the fewest of these workers use, '' if there are none."""
+    """Return the GPU that the fewest of these workers use, '' if there are none."""
     used = [worker.card for worker in workers]
     return min(cards, key=used.count, default="")
 
 
 @contextmanager
 def _visible_gpu(card: str) -> Iterator[None]:
-    """Let a process that is started within the block see only this GPU; all of them if it is ''."""
+    """Show processes that start within the block only this GPU, or all GPUs if it is ''."""
     if not card:
         yield
         return
@@ -134,7 +143,7 @@ def _visible_gpu(card: str) -> Iterator[None]:
 
 @contextmanager
 def _without_interrupts() -> Iterator[None]:
-    """Block Ctrl-C for processes that are started within the block, and delay it for this one."""
+    """Block Ctrl-C for processes that start within the block, and delay it for this process."""
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
@@ -146,7 +155,7 @@ def _without_interrupts() -> Iterator[None]:
 
 
 def _serve(pipe: Connection, run_task: RunTask, threads: int, quiet: bool) -> None:
-    """Run tasks until a SIGTERM, which is handled as Ctrl-C is elsewhere."""
+    """Run tasks until a SIGTERM, which is handled like Ctrl-C."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     torch.set_num_threads(threads)
@@ -162,7 +171,7 @@ def _serve(pipe: Connection, run_task: RunTask, threads: int, quiet: bool) -> No
 
 
 def _end_with_parent() -> None:
-    """End at once when the parent does, even by SIGKILL: nothing would read the outcome."""
+    """End at once when the parent ends, even by SIGKILL, because nothing would read the outcome."""
     parent = parent_process()
     assert parent is not None
     connection.wait([parent.sentinel])

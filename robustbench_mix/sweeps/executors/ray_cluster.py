@@ -1,8 +1,8 @@
 """Run tasks on a Ray cluster (docs.ray.io).
 
-Ray places the tasks, and runs those of a lost node again on another one. A task works in the same
-folders as this process would: results and cache are on a file system that all nodes share, or the
-results are at a URL.
+Ray places the tasks, and repeats those of a lost node on another one. A task works in the same
+folders as this process: results and cache are on a file system that all nodes share, or the results
+are at a URL.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ from robustbench_mix.sweeps.scheduler import OnState, RunTask, Scheduler, Task, 
 logger = logging.getLogger(__name__)
 
 SHARED_VARIABLES = ("RBMIX_HOME", "OMP_NUM_THREADS", "SOURCE_DATE_EPOCH")  # copied to tasks
-UNLIMITED = 10**6  # more than any cluster does at once
+UNLIMITED = 10**6  # more tasks than any cluster runs at once
 CONNECT_TIMEOUT_SECONDS = 10.0
-MAX_RETRIES = 3  # of a task whose node or process was lost
+MAX_RETRIES = 3  # retries of a task whose node or process was lost
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class TaskResources:
 
 @dataclass(frozen=True)
 class WorkerSetup:
-    """What a worker takes over from this process: folder, package versions, quietness."""
+    """The settings that a worker takes from this process: folder, versions, quietness."""
 
     folder: str
     versions: dict[str, str]
@@ -59,14 +59,14 @@ def connect(address: str | None, workers: int | None, device: str) -> Iterator[E
     Args:
         address: HOST:PORT of the cluster. The default is `RAY_ADDRESS`; without that, a cluster is
             started on this machine and stopped after the block.
-        workers: How many tasks run at once; None runs as many as fit.
+        workers: Number of tasks that run at once; None runs as many as fit.
         device: `auto`, `cpu` or `cuda`.
 
     Raises:
         RbmixError: Ray is not installed, there is no such cluster, or no node has such a device.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    os.environ.setdefault("RAY_DEDUP_LOGS", "0")  # it would drop lines of ours that look alike
+    os.environ.setdefault("RAY_DEDUP_LOGS", "0")  # Ray would drop similar lines of our log
     if "NO_COLOR" in os.environ or not sys.stderr.isatty():
         os.environ.setdefault("RAY_COLOR_PREFIX", "0")
     try:
@@ -85,7 +85,7 @@ def connect(address: str | None, workers: int | None, device: str) -> Iterator[E
             address, log_to_driver=not progress.is_quiet(), logging_level=logging.ERROR,
             configure_logging=False, runtime_env={"env_vars": shared},
         )  # fmt: skip
-    except Exception as error:  # Ray has several kinds, and passes on those of others
+    except Exception as error:  # Ray raises several kinds, and passes on those of other packages
         where = asked or "this machine"
         raise RbmixError(f"no Ray cluster at {where}: {first_line(error)}") from error
     try:
@@ -116,11 +116,11 @@ def _check_reachable(address: str) -> None:
 def resources_per_task(
     nodes: Sequence[dict[str, float]], workers: int | None, device: str
 ) -> TaskResources:
-    """Return the resources of each task if so many run at once.
+    """Return the resources of each task for a number of tasks at once.
 
     Args:
         nodes: The `CPU` and `GPU` of each node.
-        workers: How many tasks run at once; None gives each one GPU or one processor.
+        workers: Number of tasks that run at once; None gives each one GPU or one processor.
         device: `auto`, `cpu` or `cuda`.
 
     Raises:
@@ -138,7 +138,7 @@ def resources_per_task(
         raise RbmixError("no node of the cluster has a processor to give")
     fixed = os.environ.get("OMP_NUM_THREADS", "")
     if fixed.isdecimal() and int(fixed) > 0:
-        # More than a node has would wait for ever.
+        # A task that needs more than any node has would wait for ever.
         return TaskResources(min(int(fixed), max(cores)), 0)
     widest = range(max(cores), 1, -1)
     return TaskResources(
@@ -176,7 +176,7 @@ def _run_tasks(
     run_task: RunTask,
     on_state: OnState,
 ) -> list[str]:
-    """Run the tasks; only as many as fit are submitted, so that those reported as running run."""
+    """Run the tasks; submit only as many as fit, so that tasks reported as running do run."""
     scheduler = Scheduler(tasks, on_state)
     handle = _remote_function(ray, resources)
     run_task = ray.put(run_task)
@@ -206,7 +206,7 @@ def _call_on_node(
     function: Callable[..., Any],
     *args: Any,
 ) -> Any:
-    """Call a function on a node and return its result; raise RbmixError if it did."""
+    """Call a function on a node and return its result; raise RbmixError if the function does."""
     error, found = _outcome(
         ray,
         _remote_function(ray, resources).remote(_call_function, setup, "", function, *args),
@@ -217,7 +217,7 @@ def _call_on_node(
 
 
 def _remote_function(ray: Any, resources: TaskResources) -> Any:
-    # Functions of this package, found by name: a node with another version of it reports that.
+    # Functions of this package are found by name: a node with another version reports that.
     return ray.remote(max_retries=MAX_RETRIES, **asdict(resources))(_set_up_and_run)
 
 
@@ -236,7 +236,7 @@ def _outcome(ray: Any, handle: Any) -> tuple[str, Any]:
 def _set_up_and_run(
     work: Callable[..., tuple[str, Any]], setup: WorkerSetup, prefix: str, *args: Any
 ) -> Any:
-    """On a node: set up the setup, then work."""
+    """Apply the setup on a node, then work."""
     if (found := provenance.versions()) != setup.versions:
         names = [name for name in found if found[name] != setup.versions.get(name)]
         return (

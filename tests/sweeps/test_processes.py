@@ -15,7 +15,6 @@ import pytest
 import torch
 
 from robustbench_mix import cli
-from robustbench_mix.errors import RbmixError
 from robustbench_mix.runtime import progress
 from robustbench_mix.sweeps.executors import choose
 from robustbench_mix.sweeps.executors.processes import run_in_processes
@@ -257,15 +256,3 @@ def test_ctrl_c_ends_all_workers(here: Path, group: bool) -> None:
     wait_until(lambda: not any(map(is_alive, workers)), "all gone", 20)
     left = [path.name for path in here.rglob("*") if path.is_file()]
     assert not [name for name in left if name.endswith((".part", ".parquet", ".safetensors"))]
-
-
-@pytest.mark.quick
-@pytest.mark.parametrize("workers", ["0", "-1", "two"])
-def test_wrong_numbers_of_workers_are_named(here: Path, capsys, workers: str) -> None:
-    """One line, exit code 2, nothing written."""
-    assert cli.main(["sweep", "tiny.toml", "--workers", workers]) == 2
-    (line,) = capsys.readouterr().err.strip().splitlines()
-    assert workers in line
-    assert not (here / "results").exists()
-    with pytest.raises(RbmixError, match="at least 1"), choose.open_executor("local", workers=0):
-        pass
