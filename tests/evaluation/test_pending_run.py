@@ -126,7 +126,7 @@ def test_an_interruption_keeps_the_state(pending: Callable, monkeypatch, capsys)
             make_run(one)
     assert resume.has_resume_state(one.path)
     make_run(one)
-    assert "going on with the unfinished run" in capsys.readouterr().err
+    assert "continuing the unfinished run" in capsys.readouterr().err
     assert one.path.read_bytes() == whole
 
 

@@ -79,7 +79,7 @@ def test_waiting_is_said(home: Path, tmp_path: Path, capsys) -> None:
         order.append("own")
     thread.join()
     assert order == ["other", "own"]
-    assert capsys.readouterr().err == f"another process is at {path}: waiting for it\n"
+    assert capsys.readouterr().err == f"another process works on {path}: waiting for it\n"
 
 
 def test_of_a_folder_everything_half_written_goes(home: Path, tmp_path: Path) -> None:
