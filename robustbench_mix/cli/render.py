@@ -246,7 +246,8 @@ def description(found: dict[str, Any]) -> None:
         f"trainable in {variants}\n"
         f"multiply-adds for one image: {adds['as_it_runs']} as it runs, {adds['composed']} with "
         f"every separable convolution composed, {adds['two_step']} with each in two steps; "
-        f"composing takes {adds['composing_a_batch']} a batch",
+        f"composing takes {adds['composing_a_batch']} a batch\n"
+        f"precision: {found['precision']}, not in TF32",
         highlight=False,
     )
 
