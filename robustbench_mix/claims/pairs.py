@@ -36,6 +36,19 @@ class Pair:
         """
         return twins.training_images(self.header), len(self.seeds) * self.header.n
 
+    def gain(self, eps: str) -> np.ndarray:
+        """Return second minus first at one epsilon, (seeds, images) in -1, 0, 1."""
+        return np.asarray(self.second[eps].astype(int) - self.first[eps])
+
+    @property
+    def half_standing(self) -> str:
+        """The epsilon above 0 at which about half of the images stand for the first network.
+
+        It is '0' for clean accuracy alone.
+        """
+        grid = [eps for eps in self.first if eps != "0"] or ["0"]
+        return min(grid, key=lambda eps: abs(float(self.first[eps].mean()) - 0.5))
+
     def of_seeds(self, seeds: set[int]) -> Pair:
         """Return the part of these seeds."""
         at = [place for place, seed in enumerate(self.seeds) if seed in seeds]

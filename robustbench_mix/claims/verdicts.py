@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 from robustbench_mix.claims import accuracy, dose, frozen_or_random, robustness, unshuffling
 from robustbench_mix.claims.claim import Claim
 from robustbench_mix.claims.pairs import names_depth_multiplier
-from robustbench_mix.results import analysis_plan
 from robustbench_mix.results.analysis_plan import AnalysisPlan, planned_seeds
 from robustbench_mix.results.records import Run
-from robustbench_mix.results.unshuffling import Decoding, read_all
+from robustbench_mix.results.unshuffling import Decoding
 
-__all__ = ["Claim", "all_claims", "claims_of"]
+__all__ = ["Claim", "all_claims"]
 
 
 def all_claims(
@@ -50,11 +48,6 @@ def all_claims(
 def margins() -> dict[str, float]:
     """Return the smallest difference that matters, by the number of the claim."""
     return {claim.number: claim.margin for claim in _claims([], [])}
-
-
-def claims_of(results: Path, runs: list[Run]) -> list[Claim]:
-    """Return all claims on these runs and the un-shufflings and plans under `results`."""
-    return all_claims(runs, read_all(results), analysis_plan.read_all(results))
 
 
 def _with_plan(claim: Claim, plans: list[AnalysisPlan]) -> Claim:

@@ -57,7 +57,7 @@ def test_command_writes_the_verdicts(results: Path, capsys) -> None:
 def test_no_records_no_verdicts(tmp_path: Path, capsys) -> None:
     """An empty folder has every claim open; a missing one is named."""
     (tmp_path / "results").mkdir()
-    found = verdicts.claims_of(tmp_path / "results", [])
+    found = verdicts.all_claims([], [])
     assert {(c.verdict, c.reason) for c in found} == {(OPEN, "no records")}
     assert len(found) == 12
     assert cli.main(["claims", str(tmp_path / "nowhere")]) == 2
