@@ -127,11 +127,26 @@ Precision = Annotated[
 ]
 IsAdversarial = Annotated[
     bool,
-    typer.Option("--adversarial", help="Train on PGD examples (7 steps) instead of clean images."),
+    typer.Option("--adversarial", help="Train on adversarial examples instead of clean images."),
 ]
 AdversarialEps = Annotated[
     Optional[str],
     typer.Option(help="l-infinity radius of these examples; by default 8/255, on digits 2/16."),
+]
+AdversarialAttack = Annotated[
+    Optional[str],
+    typer.Option(help="How they are made: pgd (7 steps, the default), or n-fgsm, which is faster."),
+]
+Averaging = Annotated[
+    Optional[float],
+    typer.Option(
+        parser=real,
+        help="Decay of the average of weights in adversarial training: 0.9995, or 0 for none.",
+    ),
+]
+LabelSmoothing = Annotated[
+    Optional[float],
+    typer.Option(parser=real, help="Label smoothing in adversarial training; 0 by default."),
 ]
 AttackName = Annotated[
     str,
