@@ -9,13 +9,16 @@ from typing import Any
 import numpy as np
 
 from robustbench_mix.claims.claim import Claim, Finding
-from robustbench_mix.claims.dose import dose_sets, gaps
+from robustbench_mix.claims.dose import Doses, dose_sets, gaps
 from robustbench_mix.claims.pairs import Pair, training_words
 from robustbench_mix.results import svg
 from robustbench_mix.results.random_effects import estimate
 from robustbench_mix.results.records import Run
 
 FOREST, DOSE = "forest.svg", "dose.svg"
+SIZE = (6.4, 4.0)  # inches
+BORDER, ROW = 1.2, 0.28  # inches of a forest plot around its rows, and of each row
+LEGEND_COLUMNS = 4
 # The claims in the forest plot, and their names there.
 SHOWN = {"1": "clean", "3a": "FGSM", "3b": "PGD", "3c": "AutoAttack"}
 
@@ -49,22 +52,28 @@ def draw_forest(claims: list[Claim], figure: Any) -> None:
     """
     axes = figure.add_subplot()
     rows = _rows(claims)
-    colour = svg.colours([claim.data for claim, _ in rows])
+    figure.set_size_inches(SIZE[0], BORDER + ROW * len(rows))
+    style = svg.styles([claim.data for claim, _ in rows])
     labelled: set[str] = set()
     for place, (claim, finding) in enumerate(reversed(rows)):
-        found, shade = finding.difference, colour[claim.data]
+        found, look = finding.difference, style[claim.data]
         point, low, high = (100 * value for value in (found.point, found.low, found.high))
         label = None if claim.data in labelled else claim.data
         labelled.add(claim.data)
-        axes.plot([low, high], [place, place], color=shade, linewidth=2)
-        axes.plot(point, place, "o", color=shade, label=label)
+        axes.plot([low, high], [place, place], color=look.colour, linewidth=1.5)
+        axes.plot(point, place, look.marker, color=look.colour, label=label)
         if finding.paper is not None:
-            axes.plot(100 * finding.paper, place, "o", color=shade, fillstyle="none")
+            hollow = {"fillstyle": "none", "markersize": 8, "color": look.colour}
+            axes.plot(100 * finding.paper, place, look.marker, **hollow)
+        words = f"{point:+.1f} [{low:+.1f}, {high:+.1f}]"
+        axes.annotate(words, (1.02, place), xycoords=axes.get_yaxis_transform(), va="center",
+                      fontsize="small", annotation_clip=False)  # fmt: skip
     axes.axvline(0, color="#666666", linewidth=0.8)
     axes.set_yticks(range(len(rows)), [_label(*row) for row in reversed(rows)])
+    axes.set_ylim(-0.6, len(rows) - 0.4)
     axes.set_xlabel("frozen minus learned, points (hollow: the paper)")
     axes.grid(axis="x", alpha=0.3)
-    axes.legend(loc="best")
+    figure.legend(loc="outside lower center", ncols=LEGEND_COLUMNS, fontsize="small")
 
 
 def draw_dose(runs: list[Run], figure: Any) -> None:
@@ -76,22 +85,19 @@ def draw_dose(runs: list[Run], figure: Any) -> None:
     """
     axes = figure.add_subplot()
     sets = dose_sets(runs)
-    names = [next(iter(doses.values())).header.protocol for doses in sets]
-    colour = svg.colours(names)
-    for name, doses in zip(names, sets, strict=True):
+    figure.set_size_inches(SIZE)
+    names = [_dose_label(doses) for doses in sets]
+    # The places of all series are beside each other, also on a logarithmic axis.
+    offsets = svg.beside(len(names))
+    for name, offset, doses in zip(names, offsets, sets, strict=True):
         eps = _half_standing(next(iter(doses.values())))
         values = [estimate(gaps(pair, eps)) for pair in doses.values()]
+        mean = np.array([100 * one.mean for one in values])
         ends = np.array([[100 * end for end in one.interval()] for one in values])
-        one = next(iter(doses.values()))
-        seeds = f"{len(one.seeds)} seed" + ("" if len(one.seeds) == 1 else "s")
-        label = f"{name} {eps}, {one.header.dataset}, {training_words(one.header)}, {seeds}"
-        places = list(doses)
-        axes.fill_between(
-            places, ends[:, 0], ends[:, 1], color=colour[name], alpha=0.15, linewidth=0
-        )
-        axes.plot(
-            places, [100 * one.mean for one in values], marker="o", color=colour[name], label=label
-        )
+        axes.errorbar(
+            [dose * 2**offset for dose in doses], mean, np.abs(ends - mean[:, None]).T,
+            elinewidth=0.9, label=name, **svg.styles(names)[name].marked_line(),
+        )  # fmt: skip
     every = sorted({dose for doses in sets for dose in doses})
     axes.set_xscale("log", base=2)
     axes.set_xticks(every, list(map(str, every)), minor=False)
@@ -99,7 +105,15 @@ def draw_dose(runs: list[Run], figure: Any) -> None:
     axes.set_xlabel("depth multiplier d: random filters of each channel")
     axes.set_ylabel("frozen minus learned, points")
     axes.grid(alpha=0.3)
-    axes.legend(loc="best")
+    figure.legend(loc="outside lower center", fontsize="small")
+
+
+def _dose_label(doses: Doses) -> str:
+    """Return the words of the legend for the pairs of a family under one attack."""
+    one = next(iter(doses.values()))
+    seeds = f"{len(one.seeds)} seed" + ("" if len(one.seeds) == 1 else "s")
+    words = f"{one.header.protocol} {_half_standing(one)}, {one.header.dataset}"
+    return f"{words}, {training_words(one.header)}, {seeds}"
 
 
 def _rows(claims: list[Claim]) -> list[tuple[Claim, Finding]]:

@@ -56,7 +56,15 @@ from robustbench_mix.evaluation.plan import EvaluationPlan, attack_plan
 from robustbench_mix.evaluation.schedules import schedule_of
 from robustbench_mix.evaluation.state import State
 from robustbench_mix.models import checkpoint, state_dict
-from robustbench_mix.results import gallery, leaderboard, plots, probes, records, unshuffling
+from robustbench_mix.results import (
+    curves,
+    gallery,
+    leaderboard,
+    plots,
+    probes,
+    records,
+    unshuffling,
+)
 from robustbench_mix.results.headers import ProbeIdentity, RunHeader, RunIdentity
 from robustbench_mix.results.records import Run
 from robustbench_mix.results.regression import baselines
@@ -412,8 +420,9 @@ def read_records(folder: Path) -> str:
         found = verdicts.all_claims(runs, [])
         answers = summary.sentences(found, runs)
         page.content(folder, found, overview.all_explanations(runs, [], []), answers, [])
-        for group in plots.groups(runs).values():
-            plots.curves(group)
+        for group in curves.groups(runs).values():
+            curves.curves(group)
+            curves.differences(group)
             html_report._describe_curves(group)
         for one in runs:
             html_report._provenance(one)
