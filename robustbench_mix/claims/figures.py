@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 
 from robustbench_mix.claims.claim import Claim, Finding
-from robustbench_mix.claims.dose import Doses, dose_sets, gaps
-from robustbench_mix.claims.pairs import Pair, training_words
+from robustbench_mix.claims.dose import Doses, dose_sets
+from robustbench_mix.claims.pairs import training_words
 from robustbench_mix.results import svg
+from robustbench_mix.results.curves import Curve
 from robustbench_mix.results.random_effects import estimate
 from robustbench_mix.results.records import Run
 
@@ -40,7 +41,7 @@ def figures(claims: list[Claim], runs: list[Run]) -> dict[str, str]:
 
 def has_forest(claims: list[Claim]) -> bool:
     """Return whether any network has more than one seed."""
-    return bool(_rows(claims))
+    return bool(forest_rows(claims))
 
 
 def draw_forest(claims: list[Claim], figure: Any) -> None:
@@ -51,7 +52,7 @@ def draw_forest(claims: list[Claim], figure: Any) -> None:
         figure: An empty figure of matplotlib.
     """
     axes = figure.add_subplot()
-    rows = _rows(claims)
+    rows = forest_rows(claims)
     figure.set_size_inches(SIZE[0], BORDER + ROW * len(rows))
     style = svg.styles([claim.data for claim, _ in rows])
     labelled: set[str] = set()
@@ -69,7 +70,7 @@ def draw_forest(claims: list[Claim], figure: Any) -> None:
         axes.annotate(words, (1.02, place), xycoords=axes.get_yaxis_transform(), va="center",
                       fontsize="small", annotation_clip=False)  # fmt: skip
     axes.axvline(0, color="#666666", linewidth=0.8)
-    axes.set_yticks(range(len(rows)), [_label(*row) for row in reversed(rows)])
+    axes.set_yticks(range(len(rows)), [row_label(*row) for row in reversed(rows)])
     axes.set_ylim(-0.6, len(rows) - 0.4)
     axes.set_xlabel("frozen minus learned, points (hollow: the paper)")
     axes.grid(axis="x", alpha=0.3)
@@ -84,21 +85,21 @@ def draw_dose(runs: list[Run], figure: Any) -> None:
         figure: An empty figure of matplotlib.
     """
     axes = figure.add_subplot()
-    sets = dose_sets(runs)
+    shown = dose_curves(runs)
     figure.set_size_inches(SIZE)
-    names = [_dose_label(doses) for doses in sets]
+    style = svg.styles([one.name for one in shown])
     # The places of all series are beside each other, also on a logarithmic axis.
-    offsets = svg.beside(len(names))
-    for name, offset, doses in zip(names, offsets, sets, strict=True):
-        eps = _half_standing(next(iter(doses.values())))
-        values = [estimate(gaps(pair, eps)) for pair in doses.values()]
-        mean = np.array([100 * one.mean for one in values])
-        ends = np.array([[100 * end for end in one.interval()] for one in values])
+    for one, offset in zip(shown, svg.beside(len(shown)), strict=True):
+        mean, *ends = (100 * np.array(side) for side in zip(*one.shares.values(), strict=True))
         axes.errorbar(
-            [dose * 2**offset for dose in doses], mean, np.abs(ends - mean[:, None]).T,
-            elinewidth=0.9, label=name, **svg.styles(names)[name].marked_line(),
-        )  # fmt: skip
-    every = sorted({dose for doses in sets for dose in doses})
+            [int(dose) * 2**offset for dose in one.shares],
+            mean,
+            np.abs(np.array(ends) - mean),
+            elinewidth=0.9,
+            label=one.label,
+            **style[one.name].marked_line(),
+        )
+    every = sorted({int(dose) for one in shown for dose in one.shares})
     axes.set_xscale("log", base=2)
     axes.set_xticks(every, list(map(str, every)), minor=False)
     axes.axhline(0, color="#666666", linewidth=0.8)
@@ -108,15 +109,24 @@ def draw_dose(runs: list[Run], figure: Any) -> None:
     figure.legend(loc="outside lower center", fontsize="small")
 
 
-def _dose_label(doses: Doses) -> str:
-    """Return the words of the legend for the pairs of a family under one attack."""
+def dose_curves(runs: list[Run]) -> list[Curve]:
+    """Return frozen minus learned by depth multiplier, for each family and attack.
+
+    Each is at the epsilon where half of the images stand.
+    """
+    return [_dose_curve(doses) for doses in dose_sets(runs)]
+
+
+def _dose_curve(doses: Doses) -> Curve:
     one = next(iter(doses.values()))
-    seeds = f"{len(one.seeds)} seed" + ("" if len(one.seeds) == 1 else "s")
-    words = f"{one.header.protocol} {_half_standing(one)}, {one.header.dataset}"
-    return f"{words}, {training_words(one.header)}, {seeds}"
+    eps, h = one.half_standing, one.header
+    found = {dose: estimate(pair.gain(eps)) for dose, pair in doses.items()}
+    name = f"{h.protocol} {eps}, {h.dataset}, {training_words(h)}"
+    shares = {str(dose): (gap.mean, *gap.interval()) for dose, gap in found.items()}
+    return Curve(name, len(one.seeds), h.n, shares)
 
 
-def _rows(claims: list[Claim]) -> list[tuple[Claim, Finding]]:
+def forest_rows(claims: list[Claim]) -> list[tuple[Claim, Finding]]:
     """Return the main findings by model, clean accuracy first."""
     found = [
         (claim, finding)
@@ -131,13 +141,8 @@ def _rows(claims: list[Claim]) -> list[tuple[Claim, Finding]]:
     )
 
 
-def _label(claim: Claim, finding: Finding) -> str:
+def row_label(claim: Claim, finding: Finding) -> str:
+    """Return the words for a row of the forest plot: model, attack, epsilon, number of seeds."""
     parts = finding.where["model"], SHOWN[claim.number], finding.where.get("eps", "")
     seeds = finding.difference.seeds
     return f"{' '.join(part for part in parts if part)} ({seeds} seeds)"
-
-
-def _half_standing(pair: Pair) -> str:
-    """Return the epsilon at which about half of the images stand for the learned network."""
-    grid = [eps for eps in pair.first if eps != "0"]
-    return min(grid, key=lambda eps: abs(float(pair.first[eps].mean()) - 0.5))
