@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 from msgspec import to_builtins
 from rich.console import Console
+from rich.markdown import Markdown
 from rich.table import Table
 
 from robustbench_mix.claims.verdicts import Claim
@@ -65,7 +66,7 @@ def evaluation(run: Run, rows: pd.DataFrame, path: Path, written: list[Path]) ->
             highlight=False,
         )
     for name, words in flags.of_run(run).items():
-        console.print(f"flag {name}: {words} (docs/flags.md)")
+        console.print(flags.line(name, words))
     confirmed, refuted = (h.checked.confirmed, h.checked.refuted) if h.checked else (0, 0)
     if h.backend == "fast":
         console.print(
@@ -261,6 +262,21 @@ def attacks(protocols: list[Any], registered: dict[str, str]) -> None:
         table.add_row(protocol.name, protocol.norm, grid, protocol.summary)
     screen().print(table)
     _registered("algorithm", registered)
+
+
+def listing(rows: list[dict[str, Any]]) -> None:
+    """Print rows with the same keys as a table; the keys are its titles."""
+    table = Table()
+    for title, value in rows[0].items():
+        table.add_column(title, justify="right" if isinstance(value, int) else "left")
+    for row in rows:
+        table.add_row(*(str(value) for value in row.values()))
+    screen().print(table)
+
+
+def page(text: str) -> None:
+    """Print Markdown."""
+    screen().print(Markdown(text))
 
 
 def _registered(kind: str, registered: dict[str, str]) -> None:

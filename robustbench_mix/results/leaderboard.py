@@ -96,7 +96,7 @@ def to_markdown(runs: list[Run], transfers: Sequence[Transfer] = ()) -> str:
         "percentage points, with a 95 % paired interval (Agresti & Min 2005). *Trained on* is",
         "images x epochs, and the radius of the PGD examples if it was on those. *full ≥* is what",
         "an audited run promises with 95 % confidence of the ensemble that only a sample met.",
-        "*Flags* are reasons not to believe a row yet (docs/flags.md explains them).",
+        "*Flags* are reasons not to believe a row yet (`rbmix flags` explains them).",
     ]
     for group in _tables(runs):
         header = group[0].header

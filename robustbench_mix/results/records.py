@@ -240,11 +240,18 @@ def select_run(results: Path, wanted: dict[str, Any]) -> Run:
     fit = list(zip(_paths(results), read_all(results), strict=True))
     if not fit:
         raise RbmixError(f"{results} holds no records (looked for runs/*/*.parquet)")
+    every, met = fit, dict[str, Any]()
     for name, value in wanted.items():
         there = sorted({str(value_of(run, name)) for _, run in fit})
         fit = [(path, run) for path, run in fit if value_of(run, name) == value]
-        if not fit:
+        if not fit and not any(value_of(run, name) == value for _, run in every):
             raise unknown(f"{name} of a run", str(value), there)
+        if not fit:
+            met_words = ", ".join(f"{key} {one}" for key, one in met.items())
+            raise RbmixError(
+                f"no run with {met_words} has {name} {value} (there are: {', '.join(there)})"
+            )
+        met[name] = value
     if len(fit) > 1:
         raise RbmixError(
             f"{len(fit)} runs fit: say more of it, or give its file instead of {results}",
