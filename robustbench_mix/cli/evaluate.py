@@ -140,20 +140,27 @@ def evaluate(
     results = choose_folder(out, as_json or quiet)
     load_torch(as_json or quiet)
 
-    from robustbench_mix.cli import render
+    from robustbench_mix.cli import render_evaluation
     from robustbench_mix.evaluation import evaluate
-    from robustbench_mix.results import leaderboard, plots
+    from robustbench_mix.results import difference, leaderboard, plots
     from robustbench_mix.storage import files
 
     with files.record_written_files() as changed:
         done = evaluate.evaluate(planned, results, fresh=fresh)
     with progress.report_if_slow("updating leaderboard and curves"):
         written = [*changed & {done.path}, *plots.refresh(results)]
-    rows = leaderboard.rows([done.run])
-    found = render.evaluation_json(done.run, rows, done.path, written)
-    print_answer(
-        as_json, quiet, found, lambda: render.evaluation(done.run, rows, done.path, written)
+    answer = render_evaluation.Answer(
+        run=done.run,
+        path=done.path,
+        rows=leaderboard.rows([done.run]),
+        differences=difference.to_twins(done.run, results),
+        available=done.available,
+        written=written,
     )
+    print_answer(
+        as_json, quiet, render_evaluation.as_json(answer),
+        lambda: render_evaluation.evaluation(answer),
+    )  # fmt: skip
 
 
 @command(
