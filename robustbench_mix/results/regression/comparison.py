@@ -214,8 +214,8 @@ def _list_images(images: list[int]) -> str:
 def _flags_check(baseline: Baseline, run: Run) -> Check:
     """Compare the flags: a new flag is worse, whatever the accuracy."""
     before, now = baseline.identity["flags"].split(), flags.of_run(run)
-    fresh = [f"{name}: {words}" for name, words in now.items() if name not in before]
-    worse = f"flags that were not raised before: {'; '.join(fresh)} (docs/flags.md)"
+    fresh = [flags.line(name, words) for name, words in now.items() if name not in before]
+    worse = f"not raised before: {'; '.join(fresh)}"
     return Check(
         "flags", " ".join(before) or "none", " ".join(now) or "none", worse=worse if fresh else ""
     )
