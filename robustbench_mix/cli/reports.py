@@ -7,7 +7,7 @@ from typing import Annotated, Optional
 
 import typer
 
-from robustbench_mix.cli.app import app
+from robustbench_mix.cli.app import LISTS, RESULTS, command, data_option, output_option
 from robustbench_mix.cli.options import (
     AsJson,
     Quiet,
@@ -23,13 +23,17 @@ from robustbench_mix.storage import remote
 
 Check = Annotated[
     bool,
-    typer.Option("--check", help="Only compare with the records; exit with 1 if a file is stale."),
+    output_option("--check", help="Only compare with the records; exit with 1 if a file is stale."),
 ]
 
 
-@app.command()
+@command(
+    LISTS,
+    "rbmix models",
+    "rbmix models --json",
+)
 def models(as_json: AsJson = False, quiet: Quiet = False) -> None:
-    """List the models, with their trainable parameters as Full, Chans and Space."""
+    """List the models, with their numbers of trainable parameters."""
     load_torch(as_json or quiet)
 
     from robustbench_mix.cli import render
@@ -49,9 +53,13 @@ def models(as_json: AsJson = False, quiet: Quiet = False) -> None:
     )
 
 
-@app.command()
+@command(
+    LISTS,
+    "rbmix attacks",
+    "rbmix attacks --json",
+)
 def attacks(as_json: AsJson = False, quiet: Quiet = False) -> None:
-    """List the attack protocols, and the algorithms of other packages."""
+    """List the attack protocols, and other packages' algorithms."""
     from robustbench_mix.cli import render
     from robustbench_mix.config import protocols
     from robustbench_mix.runtime import plugins
@@ -63,18 +71,22 @@ def attacks(as_json: AsJson = False, quiet: Quiet = False) -> None:
     print_answer(as_json, quiet, listed, lambda: render.attacks(loaded, registered))
 
 
-@app.command()
+@command(
+    RESULTS,
+    "rbmix leaderboard",
+    "rbmix leaderboard results --check",
+)
 def leaderboard(
     results: Results = None,
     beside: Annotated[
         Optional[Path],
-        typer.Option(help="An entry of RobustBench (model_info JSON), or a folder of entries."),
+        data_option(help="An entry of RobustBench (model_info JSON), or a folder of entries."),
     ] = None,
     check: Check = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Regenerate leaderboard, curves and the table of un-shufflings from the records.
+    """Regenerate leaderboard, curves and the un-shuffling table.
 
     With --beside it also writes beside.md and beside.csv: figures that others report for the same
     data set, norm and epsilon, next to our AutoAttack runs. They never enter the leaderboard.
@@ -100,7 +112,11 @@ def leaderboard(
     print_answer(as_json, quiet, paths_json(written), lambda: render.regenerated(written))
 
 
-@app.command()
+@command(
+    RESULTS,
+    "rbmix claims",
+    "rbmix claims results --check",
+)
 def claims(
     results: Results = None,
     check: Check = False,
@@ -114,29 +130,32 @@ def claims(
     with progress.report_if_slow(
         f"testing the claims on the records in {remote.portable_name(folder)}"
     ):
-        from robustbench_mix.claims import figures, page, summary, verdicts
-        from robustbench_mix.claims.explanations import overview
+        from robustbench_mix.claims import figures, page
+        from robustbench_mix.claims.analysis import analyse
         from robustbench_mix.cli import render
         from robustbench_mix.results import analysis_plan, records
 
         runs = records.read_all(folder)
         looked = [] if check else analysis_plan.look(folder, runs)
-        plans = [analysis_plan.state(one, runs) for one in analysis_plan.read_all(folder)]
-        found, why = verdicts.claims_of(folder, runs), overview.explanations_of(folder, runs)
-        answers = summary.sentences(found, runs)
-        stale = page.stale(folder, found, why, answers, plans) if check else []
+        analysis = analyse(folder, runs, analysis_plan.read_all(folder))
+        stale = page.stale(folder, analysis) if check else []
     if check:
         _tell_stale(stale, folder, "claims", as_json, quiet)
         return
     with progress.report_if_slow("drawing the explanations"):
-        written = [*looked, *page.write(folder, found, why, answers, plans)]
+        written = [*looked, *page.write(folder, analysis)]
+        found = analysis.claims
         written += page.write_figures(folder, figures.figures(found, runs))
     print_answer(
         as_json, quiet, [asdict(claim) for claim in found], lambda: render.claims(found, written)
     )
 
 
-@app.command()
+@command(
+    RESULTS,
+    "rbmix report",
+    "rbmix report results",
+)
 def report(results: Results = None, as_json: AsJson = False, quiet: Quiet = False) -> None:
     """Write everything into one HTML file that needs no network."""
     folder = require_folder(choose_folder(results, as_json or quiet))
@@ -155,7 +174,7 @@ def _tell_stale(stale: list[Path], results: Path, command: str, as_json: bool, q
     place = remote.portable_name(results)
     rewrites = f"does not match the records (rbmix {command} {place} rewrites it)"
     said = [f"{remote.display_name(path)} {rewrites}" for path in stale]
-    said = said or [f"{place}: the {command} matches the records"]
+    said = said or [f"{place}: {command} up to date with the records"]
     data = {"stale": [str(path) for path in stale]}
     print_answer(as_json, quiet and not stale, data, lambda: render.lines(said))
     if stale:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import torch
 
-from robustbench_mix.config.training import Adversarial, Recipe, adversarial_eps, recipe_for
+from robustbench_mix.config.training import Recipe, adversarial_eps, recipe_for
 from robustbench_mix.data.dataset import Dataset
 from robustbench_mix.evaluation.identity import Label
 from robustbench_mix.evaluation.inputs import load_inputs
@@ -103,10 +102,9 @@ def check_exists(plan: ModelPlan) -> None:
 def recipe_of(plan: ModelPlan, dataset: str, device: torch.device) -> Recipe:
     """Return the recipe of the network on a data set, with the user's changes."""
     training = plan.training
+    precision = pick_precision(training.precision, device)
     recipe = recipe_for(plan.spec.model, dataset)
-    eps = training.adversarial_eps or adversarial_eps(dataset)
-    recipe = replace(recipe, adversarial=Adversarial(eps) if training.adversarial else None)
-    return training.apply_to(recipe, pick_precision(training.precision, device))
+    return training.apply_to(recipe, precision, adversarial_eps(dataset))
 
 
 def checkpoint_header(
