@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
-from torch import nn
 
 from robustbench_mix.config.training import Recipe, adversarial_eps, recipe_for
 from robustbench_mix.data.dataset import Dataset
@@ -15,6 +14,7 @@ from robustbench_mix.evaluation.plan import ModelPlan, TrainingPlan
 from robustbench_mix.evaluation.pretrained import load_pretrained
 from robustbench_mix.models import checkpoint
 from robustbench_mix.models.checkpoint import CheckpointHeader
+from robustbench_mix.models.given import adapt, as_module
 from robustbench_mix.models.sources import registry
 from robustbench_mix.runtime.devices import pick_precision
 from robustbench_mix.storage.files import check_writable
@@ -67,9 +67,10 @@ def load_model(
         RbmixError: For what a user can fix.
     """
     spec = plan.spec
-    if isinstance(plan.module, nn.Module):
+    if plan.module is not None:
         label = Label(spec.model, "external", "external", spec.seed)
-        return label, TrainedModel(plan.module, Path(), CheckpointHeader(), 0.0)
+        network = adapt(as_module(plan.module), dataset.test.pixels(0, 2))
+        return label, TrainedModel(network, Path(), CheckpointHeader(), 0.0)
     if is_pretrained(plan):
         return load_pretrained(plan, dataset)
     if plan.file is not None:

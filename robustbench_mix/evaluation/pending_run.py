@@ -13,7 +13,13 @@ from robustbench_mix.config.protocols import Protocol
 from robustbench_mix.data.dataset import Split
 from robustbench_mix.evaluation import outcome, resume, sanity_checks
 from robustbench_mix.evaluation.harness import Settings, check_classes, classes_of
-from robustbench_mix.evaluation.identity import Label, header_of, path_of, read_finished
+from robustbench_mix.evaluation.identity import (
+    Label,
+    differences,
+    header_of,
+    path_of,
+    read_finished,
+)
 from robustbench_mix.evaluation.inputs import Inputs
 from robustbench_mix.evaluation.plan import AttackPlan
 from robustbench_mix.evaluation.resume import Saver, Shard, Sizes
@@ -124,7 +130,7 @@ def make_run(pending: PendingRun, *, fresh: bool = False) -> tuple[Run, bool]:
             return run, True
         run = _attack(pending, fresh)
         if aside := records.archive_replaced(pending.path, pending.results, run):
-            logger.info(f"the records of other versions or another device are kept as {aside}")
+            logger.info(f"the earlier records are kept as {aside}")
         records.write(run, pending.path)
         resume.delete_resume_state(pending.path)
     return run, False
@@ -155,11 +161,9 @@ def _read_kept(pending: PendingRun) -> Run | None:
     """Return the finished run with its diagnostics, None if it is not on disk."""
     if not pending.path.exists():
         return None
-    run = read_finished(pending.path, pending.header)
-    if run is None:
-        logger.info(
-            f"{pending.path} was made with other versions or on another device: attacking again"
-        )
+    run = records.read(pending.path)
+    if other := differences(run.header, pending.header):
+        logger.info(f"{pending.path} is of another run (other {', '.join(other)}): attacking again")
         return None
     tell_reused(pending.path)
     if run.header.diagnostics is None:
@@ -243,7 +247,7 @@ def _check_network(pending: PendingRun) -> Diagnostics:
     if draws and not is_announced:
         raise flags.undeclared_randomness(measured.unrepeatable)
     for name, words in flags.of_network(measured, randomised=is_announced).items():
-        logger.info(f"flag {name}: {words} (docs/flags.md)")
+        logger.info(flags.line(name, words))
     return measured
 
 

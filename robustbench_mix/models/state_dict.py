@@ -18,20 +18,28 @@ from robustbench_mix.storage import reading
 # Keys under which training scripts store the state dict, and prefixes of wrappers.
 NESTED = ("state_dict", "model_state_dict", "model", "net")
 PREFIXES = ("module.", "_orig_mod.", "model.", "net.")
+TORCH_STARTS = (b"PK", b"\x80")  # of a zip archive, and of the older pickle
 MAX_LISTED = 20  # maximum number of mismatches that are named one by one
 
 
-def load(model: nn.Module, path: Path) -> None:
-    """Load all weights of a safetensors or `.pt` file into `model`.
+def tensors(model: nn.Module) -> dict[str, Tensor]:
+    """Return the tensors of a model's state by name, without what modules keep beside them."""
+    state = model.state_dict()
+    return {name: value for name, value in state.items() if isinstance(value, Tensor)}
 
-    `.pt` and `.pth` files are read with `weights_only=True`, which refuses code. Common prefixes of
+
+def load(model: nn.Module, path: Path) -> None:
+    """Load all weights of a safetensors file, or of one that `torch.save` wrote, into `model`.
+
+    The content decides which of them it is, so the file may have any name. Files of `torch.save`
+    are read with `weights_only=True`, which refuses code. Common prefixes of
     the names are stripped.
 
     Raises:
         RbmixError: The file is missing, damaged, unsafe, or does not fit the network; then
             `details` lists the names that are missing, unexpected or of another shape.
     """
-    wanted = model.state_dict()
+    wanted = tensors(model)
     state = _match_names(_read_state(path), wanted)
     given, needed = ({name: _signature(t) for name, t in side.items()} for side in (state, wanted))
     misfits = [f"missing: {name}, {needed[name]}" for name in wanted if name not in state]
@@ -45,7 +53,8 @@ def load(model: nn.Module, path: Path) -> None:
             _shortened(misfits),
         )
     with reading.refuse_on_error(f"weights {path} do not fit the model"):
-        model.load_state_dict(state)
+        # The names and shapes are checked; what is no tensor is not in a file that is safe to read.
+        model.load_state_dict(state, strict=False)
 
 
 def _match_names(state: dict[str, Tensor], wanted: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -100,12 +109,17 @@ def _read_state(path: Path) -> dict[str, Tensor]:
 
     if not path.exists():
         raise RbmixError(f"checkpoint {path} does not exist")
-    if path.suffix not in (".safetensors", ".pt", ".pth"):
-        raise RbmixError(f"checkpoint {path} must end in .safetensors, .pt or .pth")
     reading.check_file(path, "checkpoint", reading.MAX_WEIGHTS_BYTES)
+    with path.open("rb") as file:
+        start = file.read(9)
+    is_safetensors = path.suffix == ".safetensors" or start[8:] == b"{"
+    if not is_safetensors and not start.startswith(TORCH_STARTS):
+        raise RbmixError(
+            f"checkpoint {path} is neither a safetensors file nor one that torch.save writes"
+        )
     loaded: Any
     with reading.refuse_on_error(f"checkpoint {path} is damaged"):
-        if path.suffix == ".safetensors":
+        if is_safetensors:
             loaded = load_file(path)
         else:
             try:

@@ -1,6 +1,7 @@
 """Flags, reasons not to trust a run yet: thresholds for its diagnostics.
 
-All functions depend on the records alone. docs/flags.md explains each flag and what to do about it.
+All functions depend on the records alone. docs/flags.md, and
+`rbmix flags NAME`, explain each flag and what to do about it.
 """
 
 from __future__ import annotations
@@ -42,6 +43,11 @@ def of_run(run: Run, transfers: Sequence[Transfer] = ()) -> dict[str, str]:
     raised[TRANSFER] = _transfer_beats_direct(run, _transfers_of(run, transfers))
     raised = {name: judge(found) for name, judge in BEFORE_ATTACK.items()} | raised
     return _without_expected(raised, found, bool(run.header.randomised))
+
+
+def line(name: str, words: str) -> str:
+    """Return a raised flag on one line, with the command that explains it."""
+    return f"flag {name}: {words} (`rbmix flags {name}` explains it)"
 
 
 def of_network(found: Diagnostics, *, randomised: bool = False) -> dict[str, str]:

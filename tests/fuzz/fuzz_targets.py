@@ -57,7 +57,15 @@ from robustbench_mix.evaluation.plan import EvaluationPlan, attack_plan
 from robustbench_mix.evaluation.schedules import schedule_of
 from robustbench_mix.evaluation.state import State
 from robustbench_mix.models import checkpoint, state_dict
-from robustbench_mix.results import gallery, leaderboard, plots, probes, records, unshuffling
+from robustbench_mix.results import (
+    curves,
+    gallery,
+    leaderboard,
+    plots,
+    probes,
+    records,
+    unshuffling,
+)
 from robustbench_mix.results.headers import ProbeIdentity, RunHeader, RunIdentity
 from robustbench_mix.results.records import Run
 from robustbench_mix.results.regression import baselines
@@ -417,8 +425,9 @@ def read_records(folder: Path) -> str:
         runs = records.read_all(folder)
         leaderboard._content(folder)
         page.content(folder, analyse(folder, runs, []))
-        for group in plots.groups(runs).values():
-            plots.curves(group)
+        for group in curves.groups(runs).values():
+            curves.curves(group)
+            curves.differences(group)
             html_report._describe_curves(group)
         for one in runs:
             html_report._provenance(one)
