@@ -25,7 +25,7 @@ def training(header: CheckpointHeader, path: Path) -> None:
     """Print a summary of a checkpoint and its path."""
     spec, recipe = header.spec, header.recipe
     assert spec is not None and recipe is not None  # it was trained here
-    attacked = f", adversarial {adversarial_words(recipe)}" if recipe.examples else ""
+    attacked = f", adversarial {adversarial_words(recipe)}" if recipe.perturbation else ""
     screen().print(
         f"{spec.model} on {header.train_examples:,} images of "
         f"{header.dataset}, {recipe.epochs} epochs{attacked}: "
