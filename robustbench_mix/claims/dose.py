@@ -95,4 +95,4 @@ def _family(doses: Doses) -> tuple[str, str, str]:
 
 
 def _size(doses: Doses) -> int:
-    return sum(pair.size[1] for pair in doses.values())
+    return sum(pair.size[-1] for pair in doses.values())

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from robustbench_mix.claims.claim import Finding, compare
+from robustbench_mix.claims.claim import SEEDS, Finding, compare
 from robustbench_mix.results import twins
 from robustbench_mix.results.headers import NetworkHeader, RunHeader
 from robustbench_mix.results.records import Run
@@ -29,12 +29,14 @@ class Pair:
     second: dict[str, np.ndarray]
 
     @property
-    def size(self) -> tuple[int, int]:
-        """Number of training images over all epochs, and number of records.
+    def size(self) -> tuple[bool, int, int]:
+        """Whether it can give an answer, its training images over all epochs, and its rows.
 
-        The longest of several trainings of a network is taken, then the set with most records.
+        Of several trainings of a network the longest with enough seeds for an answer is taken, or
+        the longest if none has. Of several choices of images, the one with most rows.
         """
-        return twins.training_images(self.header), len(self.seeds) * self.header.n
+        enough = len(self.seeds) >= SEEDS
+        return enough, twins.training_images(self.header), len(self.seeds) * self.header.n
 
     def gain(self, eps: str) -> np.ndarray:
         """Return second minus first at one epsilon, (seeds, images) in -1, 0, 1."""

@@ -51,19 +51,26 @@ def margins() -> dict[str, float]:
 
 
 def _with_plan(claim: Claim, plans: list[AnalysisPlan]) -> Claim:
-    """Call the verdict interim if more seeds are planned for one of its comparisons."""
-    missing = {}
+    """Say how many of the planned seeds are there, and what an open verdict with all would need."""
+    missing, complete = {}, {}
     for finding in claim.findings:
         where, seeds = finding.where, finding.difference.seeds
         planned = planned_seeds(
             plans, claim.data, where["model"], where["trained on"], where.get("attack", "")
         )
-        if planned is not None and seeds < planned:
+        if planned is None:
+            continue
+        if seeds < planned:
             missing[f"{where['model']}, {where['trained on']}"] = f"{seeds} of {planned}"
-    if not missing:
-        return claim
-    parts = "; ".join(f"{counts} planned seeds of {name}" for name, counts in missing.items())
-    return replace(claim, reason=f"{claim.reason} (interim: {parts})")
+        elif finding.is_main and finding.need:
+            complete[where["model"]] = f"{planned} planned seeds; needed: {finding.need}"
+    if missing:
+        parts = "; ".join(f"{counts} planned seeds of {name}" for name, counts in missing.items())
+        return replace(claim, reason=f"{claim.reason} (interim: {parts})")
+    if complete:
+        parts = "; ".join(f"{name} has all {words}" for name, words in complete.items())
+        return replace(claim, reason=f"{claim.reason} ({parts})")
+    return claim
 
 
 def _claims(runs: list[Run], found: list[Decoding]) -> list[Claim]:

@@ -6,9 +6,11 @@ from typing import Annotated, Optional
 
 from robustbench_mix.cli.app import NETWORKS, attack_option, command, data_option, output_option
 from robustbench_mix.cli.options import (
+    AdversarialAttack,
     AdversarialEps,
     AsJson,
     AttackName,
+    Averaging,
     Backend,
     BatchSize,
     ChannelWish,
@@ -20,6 +22,7 @@ from robustbench_mix.cli.options import (
     EpsGrid,
     InputSize,
     IsAdversarial,
+    LabelSmoothing,
     LearningRate,
     Mean,
     Model,
@@ -104,6 +107,9 @@ def evaluate(
     precision: Precision = "auto",
     adversarial: IsAdversarial = False,
     adversarial_eps: AdversarialEps = None,
+    adversarial_attack: AdversarialAttack = None,
+    averaging: Averaging = None,
+    label_smoothing: LabelSmoothing = None,
     device: Device = "auto",
     out: Out = None,
     fresh: Annotated[
@@ -129,7 +135,8 @@ def evaluate(
             model, spatial, channel, seed, weights=weights, pretrained=pretrained,
             interface=interface(input_size, mean, std, classes),
             training=Training(
-                epochs, train_examples, lr, precision, adversarial, adversarial_eps
+                epochs, train_examples, lr, precision, adversarial, adversarial_eps,
+                adversarial_attack, averaging, label_smoothing,
             ),
         ),
         attack=attack_plan(
@@ -180,6 +187,9 @@ def train(
     precision: Precision = "auto",
     adversarial: IsAdversarial = False,
     adversarial_eps: AdversarialEps = None,
+    adversarial_attack: AdversarialAttack = None,
+    averaging: Averaging = None,
+    label_smoothing: LabelSmoothing = None,
     mean: Mean = None,
     std: Std = None,
     input_size: InputSize = None,
@@ -193,7 +203,10 @@ def train(
     Any architecture works: its dense convolutions are made separable, and it is always trained
     from fresh weights.
     """
-    training = Training(epochs, train_examples, lr, precision, adversarial, adversarial_eps)
+    training = Training(
+        epochs, train_examples, lr, precision, adversarial, adversarial_eps,
+        adversarial_attack, averaging, label_smoothing,
+    )  # fmt: skip
     spec = ModelSpec(model, spatial, channel, seed, interface(input_size, mean, std, classes))
     planned = TrainingPlan(
         data=DataPlan(dataset), device=device, model=trained_model(spec, training)
@@ -232,6 +245,9 @@ def explain(
     precision: Precision = "auto",
     adversarial: IsAdversarial = False,
     adversarial_eps: AdversarialEps = None,
+    adversarial_attack: AdversarialAttack = None,
+    averaging: Averaging = None,
+    label_smoothing: LabelSmoothing = None,
     mean: Mean = None,
     std: Std = None,
     input_size: InputSize = None,
@@ -246,7 +262,10 @@ def explain(
     The network is measured beside its learned twin, also for linearity along the attack and for
     frequencies. `rbmix claims` writes the same tables for all seeds.
     """
-    training = Training(epochs, train_examples, lr, precision, adversarial, adversarial_eps)
+    training = Training(
+        epochs, train_examples, lr, precision, adversarial, adversarial_eps,
+        adversarial_attack, averaging, label_smoothing,
+    )  # fmt: skip
     spec = ModelSpec(model, spatial, channel, seed, interface(input_size, mean, std, classes))
     planned = explanation_plan(
         trained_model(spec, training), DataPlan(dataset, examples), eps_grid(eps), device

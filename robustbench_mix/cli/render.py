@@ -12,6 +12,7 @@ from rich.table import Table
 
 from robustbench_mix.claims.explanations.table import Explanation
 from robustbench_mix.claims.verdicts import Claim
+from robustbench_mix.config.training import adversarial_words
 from robustbench_mix.errors import one_line
 from robustbench_mix.results.regression import ci_report
 from robustbench_mix.results.regression.comparison import Verdict
@@ -25,7 +26,7 @@ def training(header: CheckpointHeader, path: Path) -> None:
     """Print a summary of a checkpoint and its path."""
     spec, recipe = header.spec, header.recipe
     assert spec is not None and recipe is not None  # it was trained here
-    attacked = f" on PGD examples ({recipe.adversarial.eps})" if recipe.adversarial else ""
+    attacked = f", adversarial {adversarial_words(recipe)}" if recipe.examples else ""
     screen().print(
         f"{spec.model} on {header.train_examples:,} images of "
         f"{header.dataset}, {recipe.epochs} epochs{attacked}: "

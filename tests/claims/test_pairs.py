@@ -31,3 +31,13 @@ def test_the_gap_is_read_where_half_of_the_images_stand(planted) -> None:
     assert set(pair.gain(first).ravel()) <= {-1, 0, 1}
     only = {"0": pair.first["0"]}
     assert Pair(pair.header, pair.seeds, only, only).half_standing == "0"
+
+
+def test_a_training_with_enough_seeds_comes_before_a_longer_one(planted) -> None:
+    """Among those with enough, and among those without, the longest is taken."""
+    alike = {"learned": (0.9, 0.5, 0.2), "frozen": (0.9, 0.5, 0.2)}
+    short, long = planted(alike, n=30, epochs=3), planted(alike, seeds=5, n=50, epochs=9)
+    assert [p.header.epochs for p in pairs(short + long, FULL, CHANS)] == [3]
+    assert [p.header.epochs for p in pairs(short[:4] + long, FULL, CHANS)] == [9]
+    both = short + planted(alike, n=20, epochs=9)
+    assert [p.header.epochs for p in pairs(both, FULL, CHANS)] == [9]

@@ -148,9 +148,9 @@ def _model(pair: Pair) -> tuple[str, str]:
     return pair.header.dataset, pair.header.model
 
 
-def _size(by_attack: dict[str, Pair]) -> tuple[int, int, int]:
+def _size(by_attack: dict[str, Pair]) -> tuple[int, tuple[bool, int], int]:
     sizes = [pair.size for pair in by_attack.values()]
-    return len(by_attack), max(size[0] for size in sizes), sum(size[1] for size in sizes)
+    return len(by_attack), max(size[:2] for size in sizes), sum(size[-1] for size in sizes)
 
 
 def _plain(run: Run) -> bool:
