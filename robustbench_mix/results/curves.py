@@ -163,4 +163,4 @@ def _size(seeds: list[tuple[Run, ...]]) -> tuple[int, int]:
 def _kind_name(run: Run) -> str:
     spatial, channel = run.header.spatial, run.header.channel
     name = str(spatial) if channel in ("learned", "external") else f"{spatial}, channel {channel}"
-    return f"{name}, adversarial" if run.header.adversarial else name
+    return f"{name}, adversarial {run.header.adversarial}" if run.header.adversarial else name

@@ -205,6 +205,9 @@ WORDS: dict[str, tuple[str, ...]] = {
     "--lr": ("0.1", "nan", "inf", "-1", "1e400"),
     "--precision": ("fp32", "bf16", "auto", "fp8"),
     "--adversarial-eps": ("8/255", "2"),
+    "--adversarial-attack": ("pgd", "n-fgsm", "fgsm"),
+    "--averaging": ("0.9995", "0", "1", "nan"),
+    "--label-smoothing": ("0.1", "-1", "inf"),
     "--device": ("cpu", "auto", "cuda:99999999999999999999", "cpu:x", "cpu:7", "mps:9"),
     "--width": ("8", "8,16", "99999999999", "0"),
     "--depth": ("1", "1,2", "x"),
@@ -218,7 +221,10 @@ WORDS: dict[str, tuple[str, ...]] = {
 FLAGS = ("--exhaustive", "--adversarial", "--fresh", "--json", "--plan", "--check", "--quick",
          "--help", "--version")  # fmt: skip
 TRAINING = "--dataset --epochs --train-examples --lr --precision --device --json"
-NETWORK_OPTIONS = f"--model --spatial --channel --seed --adversarial --adversarial-eps {TRAINING}"
+NETWORK_OPTIONS = (
+    f"--model --spatial --channel --seed --adversarial --adversarial-eps "
+    f"--adversarial-attack --averaging --label-smoothing {TRAINING}"
+)
 COMMANDS = {
     "evaluate": f"--attack --examples --eps --norm --backend --batch-size --weights --out "
     f"--exhaustive --fresh {NETWORK_OPTIONS}",
