@@ -12,6 +12,7 @@ from typing import Annotated, Any, Optional
 import typer
 
 from robustbench_mix.cli import completion
+from robustbench_mix.config.epsilon import texts_of
 from robustbench_mix.config.model import Interface
 from robustbench_mix.errors import RbmixError
 from robustbench_mix.runtime import progress
@@ -256,7 +257,7 @@ def split_list(text: str, kind: Callable[[str], Any] = str) -> list[Any]:
 
 def eps_grid(text: str | None) -> list[str] | None:
     """Return the epsilons of `--eps`, None if it is not given."""
-    return None if text is None else split_list(text)
+    return None if text is None else texts_of(text)
 
 
 def interface(

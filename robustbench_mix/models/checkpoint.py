@@ -152,4 +152,6 @@ def load(model: nn.Module, path: Path) -> CheckpointHeader:
 
 
 def _tensors(model: nn.Module) -> dict[str, Tensor]:
-    return {name: t.detach().cpu().contiguous() for name, t in model.state_dict().items()}
+    """Return the weights and buffers; the extra state of a module may be anything, and is none."""
+    state = model.state_dict().items()
+    return {name: t.detach().cpu().contiguous() for name, t in state if isinstance(t, Tensor)}
