@@ -139,6 +139,8 @@ def restore_examples(path: Path, state: State, found: Tensor) -> State | None:
         examples = safetensors.torch.load(
             reading.read_bytes(saved, "examples", found.nbytes + reading.MAX_SPEC_BYTES)
         )[X_ADV]
+        if examples.shape != found.shape:
+            raise ValueError(f"{tuple(examples.shape)} are not {tuple(found.shape)}")
         broken = torch.tensor([bool(name) for name in state.component])
         found[broken] = examples[broken]
     return state
