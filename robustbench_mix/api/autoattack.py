@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from robustbench_mix.api.autoattack_log import Log, check_parent, lines_of
 from robustbench_mix.api.autoattack_settings import VERSIONS, Attacks, AttackSettings
-from robustbench_mix.api.calls import carry_out, device_of, module_of
+from robustbench_mix.api.calls import carry_out, device_of
 from robustbench_mix.attacks.counted_model import CountedModel
 from robustbench_mix.config import norms
 from robustbench_mix.config.epsilon import Radius, parse_grid, texts_of
@@ -24,6 +24,7 @@ from robustbench_mix.errors import RbmixError, unknown
 from robustbench_mix.evaluation.borrow import borrow
 from robustbench_mix.evaluation.pending_run import Extras
 from robustbench_mix.evaluation.plan import DataPlan, EvaluationPlan, attack_plan, module_plan
+from robustbench_mix.models.given import adapt, as_module
 from robustbench_mix.results import flags
 from robustbench_mix.runtime.devices import pick_device
 from robustbench_mix.runtime.torch_modes import default_modes
@@ -39,7 +40,8 @@ class AutoAttack:
     network is left as it was found, and so are the global random states.
 
     Args:
-        model: A network that maps images (n, C, H, W) in [0, 1] to logits (n, classes).
+        model: A network that maps images (n, C, H, W) in [0, 1] to logits (n, classes), as for
+            `evaluate`.
         norm: Norm of the radius: `"Linf"`, `"L2"` or `"L1"` (through pyautoattack).
         eps: The radius in pixel units: a positive number or text (`"8/255"`).
         seed: Seed of the attack; None is seed 0.
@@ -73,7 +75,7 @@ class AutoAttack:
 
     def __init__(
         self,
-        model: nn.Module,
+        model: nn.Module | Callable[[Tensor], Any],
         norm: str = "Linf",
         eps: Radius = 0.3,
         seed: int | None = None,
@@ -89,7 +91,8 @@ class AutoAttack:
         if is_tf_model:
             raise RbmixError("is_tf_model=True: only PyTorch models can be attacked")
         chosen = list(attacks_to_run or attacks or [])
-        self.model = module_of(model)
+        device_of(model)  # refuses what cannot be called
+        self.model = model
         self.norm = ROBUSTBENCH[norms.parse(norm)]
         self.epsilon = eps
         self.seed = seed
@@ -277,8 +280,9 @@ class AutoAttack:
     def _predict(self, images: Tensor, batch_size: int) -> Tensor:
         """Return the predictions of the network in eval mode, (n,) on the CPU."""
         home = pick_device(device_of(self.model, self.device))
-        with torch.no_grad(), borrow(self.model, home):
-            counted = CountedModel(self.model)
+        network = adapt(as_module(self.model), images[:2])
+        with torch.no_grad(), borrow(network, home):
+            counted = CountedModel(network)
             parts = [counted(part.to(home)).argmax(1) for part in torch.split(images, batch_size)]
         return torch.cat(parts).cpu()
 

@@ -6,16 +6,14 @@ import tempfile
 from pathlib import Path
 
 import torch
-from torch import nn
 
-from robustbench_mix.errors import RbmixError
 from robustbench_mix.evaluation import evaluate
 from robustbench_mix.evaluation.evaluate import Evaluation
 from robustbench_mix.evaluation.pending_run import NOTHING, Extras
 from robustbench_mix.evaluation.plan import EvaluationPlan
+from robustbench_mix.models import given
+from robustbench_mix.models.given import as_module
 from robustbench_mix.runtime.progress import set_quiet, silenced
-
-NEEDS = "needs an nn.Module"
 
 
 def carry_out(
@@ -41,15 +39,13 @@ def carry_out(
         return evaluate.evaluate(plan, folder, fresh=fresh, extras=extras)
 
 
-def module_of(model: object) -> nn.Module:
-    """Return a caller's network; raise RbmixError if it is none."""
-    if not isinstance(model, nn.Module):
-        raise RbmixError(f"model is a {type(model).__name__} ({NEEDS})")
-    return model
+def device_of(model: object, named: torch.device | str | int | None = None) -> str:
+    """Return the name of the device: the named one, or that of a caller's network.
 
-
-def device_of(model: nn.Module, named: torch.device | str | int | None = None) -> str:
-    """Return the name of the device: the named one, or that of the model."""
+    Raises:
+        RbmixError: The network cannot be called.
+    """
+    network = as_module(model)
     if named is not None:
         return named if isinstance(named, str) else str(torch.device(named))
-    return str(next((p.device for p in model.parameters()), torch.device("cpu")))
+    return str(given.device_of(network))

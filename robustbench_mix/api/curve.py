@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,7 +10,7 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from robustbench_mix.api.calls import carry_out, device_of, module_of
+from robustbench_mix.api.calls import carry_out, device_of
 from robustbench_mix.api.result import Result
 from robustbench_mix.config import norms
 from robustbench_mix.config.epsilon import Radius, parse_grid, texts_of
@@ -26,10 +26,8 @@ class Curve:
     """A robustness curve and the adversarial examples behind it.
 
     Attributes:
-        table: One row per epsilon, in ascending order, epsilon 0 (clean) first. Columns: `eps`
-            (text, in pixel units), `n` (images), `correct` (images that are classified correctly
-            and not broken within `eps`), `accuracy` (a share from 0 to 1), and the bounds `low`
-            and `high` of its 95 % Wilson interval.
+        table: One row per epsilon, in ascending order, epsilon 0 (clean) first, with the columns
+            of `Result.curve`.
         level: int64 tensor (n,). The position, in the ascending grid, of the smallest epsilon
             that broke each image; -1 where the clean image is misclassified; the length of the
             grid where no epsilon broke it.
@@ -48,7 +46,7 @@ class Curve:
 
 @default_modes()
 def curve(
-    model: nn.Module,
+    model: nn.Module | Callable[[Tensor], Any],
     x: Any,
     y: Any,
     eps: Radius | Iterable[Radius],
@@ -66,7 +64,8 @@ def curve(
     was found, and so are the global random states.
 
     Args:
-        model: A network that maps images (n, C, H, W) in [0, 1] to logits (n, classes).
+        model: A network that maps images (n, C, H, W) in [0, 1] to logits (n, classes), as for
+            `evaluate`.
         x: Images (n, C, H, W), floating point, in [0, 1]; a tensor or an array.
         y: Labels (n,), integers from 0.
         eps: One or more radii in pixel units, in any order: numbers (`8 / 255`) or text
@@ -85,16 +84,15 @@ def curve(
     Raises:
         RbmixError: If an argument is wrong, or if the network draws random numbers.
     """
-    network = module_of(model)
     norm = norms.parse(norm)
     protocol = Protocol(attack, "", attack, norm, parse_grid(texts_of(eps), norm), options)
     dataset = dataset_of((x, y))
     found = dataset.test.images.clone()
     plan = EvaluationPlan(
-        model=module_plan(network, seed),
+        model=module_plan(model, seed),
         data=DataPlan(dataset, len(dataset.test)),
         attack=attack_plan(protocol, batch_size=batch_size),
-        device=device_of(network, device),
+        device=device_of(model, device),
     )
     run = carry_out(plan, extras=Extras(found=found)).run
     standing = run.standing().to_numpy()

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
-from robustbench_mix.api.calls import carry_out, device_of, module_of
+from robustbench_mix.api.calls import carry_out, device_of
 from robustbench_mix.api.result import Result
 from robustbench_mix.config import norms
 from robustbench_mix.config.epsilon import Radius, texts_of
@@ -34,7 +34,7 @@ Data = str | Path | Dataset | Iterable[Any]
 
 @default_modes()
 def evaluate(
-    model: nn.Module | str,
+    model: nn.Module | Callable[[Tensor], Any] | str,
     data: Data = "digits",
     protocol: Protocol | str = "autoattack",
     *,
@@ -60,6 +60,9 @@ def evaluate(
     precision: str = "auto",
     adversarial: bool = False,
     adversarial_eps: str | None = None,
+    adversarial_attack: str | None = None,
+    averaging: float | None = None,
+    label_smoothing: float | None = None,
     device: str | None = None,
     results: str | Path | None = None,
     fresh: bool = False,
@@ -73,8 +76,9 @@ def evaluate(
     `results` names a folder.
 
     Args:
-        model: A network that maps images (n, C, H, W) in [0, 1] to logits (n, classes); or the
-            name of a model, as for `--model`, which is trained first if there is no checkpoint.
+        model: A network that maps images (n, C, H, W) in [0, 1] to logits (n, classes): a module,
+            a function, or an object that can be called (`docs/models.md`); or the name of a
+            model, as for `--model`, which is trained first if there is no checkpoint.
         data: The name of a data set, a folder of images, a `Dataset`, a pair of tensors or
             arrays: images (n, C, H, W), floating point, in [0, 1], and labels (n,), integers from
             0; or a `DataLoader` or data set of PyTorch that gives such pairs.
@@ -106,8 +110,12 @@ def evaluate(
         train_examples: Number of training images, a subset balanced over the classes.
         lr: Peak learning rate instead of the recipe's.
         precision: Training precision: `"fp32"`, `"bf16"`, or `"auto"` (bf16 on GPUs).
-        adversarial: Train on PGD examples (7 steps) instead of clean images.
+        adversarial: Train on adversarial examples instead of clean images.
         adversarial_eps: Their l-infinity radius as text; 8/255 by default, 2/16 on digits.
+        adversarial_attack: How they are made: `"pgd"` (7 steps, the default) or `"n-fgsm"`.
+        averaging: Decay of the average of weights in adversarial training; 0.9995 by default, 0
+            keeps the last weights.
+        label_smoothing: Label smoothing in adversarial training; 0 by default.
         device: `"auto"`, `"cpu"`, `"cuda"`, `"cuda:1"` or `"mps"`. By default the device of the
             network that is passed, else `"auto"`.
         results: A folder for the records. A run that is there already is read, not repeated.
@@ -136,11 +144,11 @@ def evaluate(
         >>> result = rbmix.evaluate(Brighter(), (x, y), "pgd", eps=["0.1", "0.2"])
         >>> result.curve[["eps", "n", "correct", "accuracy"]]
            eps  n  correct  accuracy
-        0    0  4        4      1.00
+        0  0.0  4        4      1.00
         1  0.1  4        3      0.75
         2  0.2  4        2      0.50
         >>> result.records["broken_at"].tolist()
-        ['', '0.1', '0.2', '']
+        [nan, 0.1, 0.2, nan]
 
         A wrong name raises an error that suggests the right one:
 
@@ -149,10 +157,12 @@ def evaluate(
         ...
         robustbench_mix.errors.RbmixError: unknown attack 'pdg'; did you mean 'pgd'? ...
     """
-    training = Training(epochs, train_examples, lr, precision, adversarial, adversarial_eps)
+    training = Training(
+        epochs, train_examples, lr, precision, adversarial, adversarial_eps,
+        adversarial_attack, averaging, label_smoothing,
+    )  # fmt: skip
     given = Interface(input_size, mean, std, classes)
     if not isinstance(model, str):
-        model = module_of(model)
         device = device_of(model, device)
         _check_module(
             spatial=spatial, channel=channel, weights=weights, pretrained=pretrained or None,

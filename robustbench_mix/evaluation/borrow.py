@@ -26,7 +26,9 @@ def borrow(model: nn.Module, device: torch.device) -> Iterator[None]:
     home = next((p.device for p in model.parameters()), device)
     try:
         with own_random_state(device), ieee_float32():
-            model.to(device).eval().requires_grad_(False)
+            model.to(device).eval()
+            for parameter, _ in flags:
+                parameter.requires_grad_(False)
             yield
     finally:
         model.to(home)

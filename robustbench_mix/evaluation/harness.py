@@ -44,9 +44,9 @@ class Settings:
     found: Tensor | None = None
 
 
-def sample(split: Split, device: torch.device, dtype: torch.dtype = torch.float32) -> Tensor:
+def sample(split: Split, device: torch.device) -> Tensor:
     """Return a few images to try a network on, (at most 8, C, H, W)."""
-    return split.pixels(0, 8).to(device, dtype)
+    return split.pixels(0, 8).to(device)
 
 
 def classes_of(model: nn.Module, split: Split, device: torch.device) -> int:

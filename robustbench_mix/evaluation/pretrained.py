@@ -43,10 +43,10 @@ def load_pretrained(plan: ModelPlan, dataset: Dataset) -> tuple[Label, TrainedMo
         )
         state_dict.load(net, file)
         found = Pretrained(net, file.name)
-    outputs = factory.count_outputs(found.model, shape, spec.model)
+    model, outputs = factory.fit(found.model, shape, spec.model)
     if interface.classes is not None or outputs > shape.classes:
         factory.check_output_count(outputs, shape, spec.model)
-    model, mean, std = found.model, interface.mean or found.mean, interface.std or found.std
+    mean, std = interface.mean or found.mean, interface.std or found.std
     if mean is None and found.weights:
         logger.info(
             f"{spec.model} gets pixels in [0, 1] as they are; --mean and --std standardise them"

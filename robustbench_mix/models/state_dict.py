@@ -21,6 +21,12 @@ PREFIXES = ("module.", "_orig_mod.", "model.", "net.")
 MAX_LISTED = 20  # maximum number of mismatches that are named one by one
 
 
+def tensors(model: nn.Module) -> dict[str, Tensor]:
+    """Return the tensors of a model's state by name, without what modules keep beside them."""
+    state = model.state_dict()
+    return {name: value for name, value in state.items() if isinstance(value, Tensor)}
+
+
 def load(model: nn.Module, path: Path) -> None:
     """Load all weights of a safetensors or `.pt` file into `model`.
 
@@ -31,7 +37,7 @@ def load(model: nn.Module, path: Path) -> None:
         RbmixError: The file is missing, damaged, unsafe, or does not fit the network; then
             `details` lists the names that are missing, unexpected or of another shape.
     """
-    wanted = model.state_dict()
+    wanted = tensors(model)
     state = _match_names(_read_state(path), wanted)
     given, needed = ({name: _signature(t) for name, t in side.items()} for side in (state, wanted))
     misfits = [f"missing: {name}, {needed[name]}" for name in wanted if name not in state]
@@ -45,7 +51,8 @@ def load(model: nn.Module, path: Path) -> None:
             _shortened(misfits),
         )
     with reading.refuse_on_error(f"weights {path} do not fit the model"):
-        model.load_state_dict(state)
+        # The names and shapes are checked; what is no tensor is not in a file that is safe to read.
+        model.load_state_dict(state, strict=False)
 
 
 def _match_names(state: dict[str, Tensor], wanted: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -82,9 +82,10 @@ class CostModel:
         """
         plain = ModelSpec(spec.model, spec.spatial, spec.channel)  # all seeds take the same time
         step: float = self._training_step(plain, shape, recipe.batch_size, recipe.precision)
-        cost = step * math.ceil(images / recipe.batch_size) * recipe.epochs
-        if recipe.adversarial is not None:
-            steps = recipe.adversarial.steps * images * recipe.epochs
+        cost = step * _steps(recipe, images)
+        if recipe.examples is not None:
+            each = 1 if recipe.adversarial is None else recipe.adversarial.steps
+            steps = each * images * recipe.epochs
             cost += self._pass_seconds(spec, shape, steps, steps)
         return cost
 
@@ -100,8 +101,7 @@ class CostModel:
             images: Number of training images.
         """
         step: float = self._training_step(unshuffler, shape, recipe.batch_size, recipe.precision)
-        cost: float = step * math.ceil(images / recipe.batch_size) * recipe.epochs
-        return cost
+        return step * _steps(recipe, images)
 
     def attack_seconds(
         self, spec: ModelSpec, shape: factory.Shape, protocol: Protocol, images: int
@@ -167,3 +167,8 @@ class CostModel:
         x = torch.rand(BATCH, shape.channels, shape.size, shape.size, device=self.device)
         x = x.contiguous(memory_format=torch.channels_last)
         return seconds_per_pass(model, x)
+
+
+def _steps(recipe: Recipe, images: int) -> int:
+    """Return the number of optimiser steps of a training."""
+    return math.ceil(images / recipe.batch_size) * recipe.epochs

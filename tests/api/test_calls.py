@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 import robustbench_mix as rbmix
-from robustbench_mix.api.calls import device_of, module_of
+from robustbench_mix.api.calls import device_of
 
 pytestmark = pytest.mark.default
 
@@ -129,12 +129,12 @@ def test_labels_that_the_network_lacks_are_refused(case, call: str) -> None:
         CALLS[call](net, x, torch.full_like(y, 7))
 
 
-def test_a_network_is_a_module() -> None:
-    """Anything else is named."""
-    net = nn.Linear(1, 1)
-    assert module_of(net) is net
-    with pytest.raises(rbmix.RbmixError, match="model is .*int"):
-        module_of(3)
+@pytest.mark.parametrize("call", ["evaluate", "curve", "class"])
+def test_what_is_no_network_is_named(case, call: str) -> None:
+    """By all alike."""
+    _, x, y = case
+    with pytest.raises(rbmix.RbmixError, match="model is int"):
+        CALLS[call](3, x, y)
 
 
 @pytest.mark.parametrize("named", ["cpu", torch.device("cpu")])

@@ -69,7 +69,7 @@ def test_an_epsilon_is_the_same_in_any_form(case, eps) -> None:
     """One or several, text or number."""
     model, x, y = case
     found = curve(model, x, y, eps, attack="pgd", steps=3)
-    assert found.table["eps"].tolist() == ["0", "8/255"]
+    assert found.table["eps_text"].tolist() == ["0", "8/255"]
 
 
 def test_arrays_do_as_well_as_tensors(case) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import networks
 import torch
 
 from robustbench_mix.config.model import Interface, ModelSpec
-from robustbench_mix.config.training import Adversarial, Training, recipe_for
+from robustbench_mix.config.training import AVERAGING, Adversarial, NFgsm, Training, recipe_for
 from robustbench_mix.data import loaders
 from robustbench_mix.evaluation.identity import Label
 from robustbench_mix.evaluation.load_model import (
@@ -34,6 +35,10 @@ def test_the_recipe_with_the_users_changes() -> None:
     found = recipe_of(trained_model(spec, training), "digits", CPU)
     assert (found.epochs, found.lr, found.adversarial) == (3, 0.5, Adversarial("2/16"))
     assert (found.batch_size, found.precision) == (usual.batch_size, "fp32")
+    assert (found.averaging, found.label_smoothing) == (AVERAGING, None)
+    training = Training(adversarial=True, adversarial_attack="n-fgsm", averaging=0)
+    found = recipe_of(trained_model(spec, training), "digits", CPU)
+    assert found == replace(usual, n_fgsm=NFgsm("2/16"))
 
 
 def test_the_label_shows_what_the_interface_changes() -> None:

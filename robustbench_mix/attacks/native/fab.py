@@ -14,7 +14,7 @@ from torch import Tensor
 
 from robustbench_mix.attacks import random
 from robustbench_mix.attacks.base import Batch
-from robustbench_mix.attacks.counted_model import CountedModel
+from robustbench_mix.attacks.counted_model import CountedModel, gradient_of
 from robustbench_mix.attacks.losses import pick
 from robustbench_mix.attacks.native.geometry import unit, wide
 from robustbench_mix.attacks.native.tracker import Tracker
@@ -125,7 +125,7 @@ def _boundary(
     with torch.enable_grad():
         logits = model(point)
         gap = pick(logits, target) - pick(logits, y)
-        (gradient,) = torch.autograd.grad(gap.sum(), point)
+        gradient = gradient_of(gap.sum(), point)
     return gap.detach(), gradient.flatten(1)
 
 
@@ -138,7 +138,7 @@ def _nearest_boundary(
         logits = model(point)
         gradients = torch.stack(
             [
-                torch.autograd.grad(logit.sum(), point, retain_graph=True)[0].flatten(1)
+                gradient_of(logit.sum(), point, keep_graph=True).flatten(1)
                 for logit in logits.unbind(1)
             ],
             dim=1,
