@@ -259,8 +259,10 @@ def attack_plan(
     else:
         word, protocol = attack.name, protocols.changed(attack, eps=eps, norm=norm)
     backend = catalog.backend_of(
-        protocol.algorithm, backend, exhaustive=exhaustive, randomised=randomised
-    )
+        protocol.algorithm, backend, norm=protocol.norm, exhaustive=exhaustive,
+        randomised=randomised,
+    )  # fmt: skip
+    protocol = protocols.in_norm(protocol)
     if randomised:
         protocol = protocols.randomised(protocol)
     return AttackPlan(word, protocol, backend, exhaustive, randomised, batch_size)
