@@ -273,6 +273,7 @@ def explain(
     results = choose_folder(out, as_json or quiet)
     load_torch(as_json or quiet)
 
+    from robustbench_mix.claims.explanations import overview
     from robustbench_mix.cli import render
     from robustbench_mix.evaluation import explain
     from robustbench_mix.storage import files
@@ -280,5 +281,13 @@ def explain(
     with files.record_written_files() as changed:
         paths = explain.explain(planned, results)
     written, read = ([path for path in paths if (path in changed) == new] for new in (True, False))
-    found = {**paths_json(written), "records": [remote.display_name(path) for path in paths]}
-    print_answer(as_json, quiet, found, lambda: render.saved(written, read))
+    tables = [one for one in overview.of_files(paths) if one.rows]
+    found = {
+        **paths_json(written),
+        "records": [remote.display_name(path) for path in paths],
+        "tables": {
+            one.name: [dict(zip(one.columns, row, strict=True)) for row in one.rows]
+            for one in tables
+        },
+    }
+    print_answer(as_json, quiet, found, lambda: render.explanations(tables, written, read))

@@ -143,9 +143,7 @@ AdversarialEps = Annotated[
 ]
 AdversarialAttack = Annotated[
     Optional[str],
-    training_option(
-        help="How they are made: pgd (7 steps, the default), or n-fgsm, which is faster."
-    ),
+    training_option(help="How they are made: pgd (7 steps, the default), or the faster n-fgsm."),
 ]
 Averaging = Annotated[
     Optional[float],

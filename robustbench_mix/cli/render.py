@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.markdown import Markdown
 from rich.table import Table
 
+from robustbench_mix.claims.explanations.table import Explanation
 from robustbench_mix.claims.verdicts import Claim
 from robustbench_mix.config.training import adversarial_words
 from robustbench_mix.errors import one_line
@@ -25,7 +26,7 @@ def training(header: CheckpointHeader, path: Path) -> None:
     """Print a summary of a checkpoint and its path."""
     spec, recipe = header.spec, header.recipe
     assert spec is not None and recipe is not None  # it was trained here
-    attacked = f", adversarial {adversarial_words(recipe)}" if recipe.examples else ""
+    attacked = f", adversarial {adversarial_words(recipe)}" if recipe.perturbation else ""
     screen().print(
         f"{spec.model} on {header.train_examples:,} images of "
         f"{header.dataset}, {recipe.epochs} epochs{attacked}: "
@@ -44,6 +45,36 @@ def decodings(rows: list[dict[str, Any]], written: list[Path], read: list[Path])
         interval = f"{row['low']:.2f} to {row['high']:.2f}"
         table.add_row(*(str(row[name]) for name in columns), f"{row['psnr']:.2f}", interval)
     screen().print(table)
+    saved(written, read)
+
+
+def explanations(tables: list[Explanation], written: list[Path], read: list[Path]) -> None:
+    """Print the tables that explain a gap, each with what it shows, and the files.
+
+    Args:
+        tables: The explanations; none for a learned network, which has no twin beside it.
+        written: The files that were written.
+        read: The existing files that were read.
+    """
+    console = screen()
+    for one in tables:
+        first = dict(zip(one.columns, one.rows[0], strict=True))
+        table = Table(
+            title=f"{one.title}: {first['model']} on {first['data']}",
+            caption=f"{one.shows} {one.cannot}",
+            caption_justify="left",
+        )
+        # All rows are of one seed of one model.
+        shown = [
+            at for at, name in enumerate(one.columns) if name not in ("data", "model", "seeds")
+        ]
+        for at in shown:
+            table.add_column(one.columns[at], overflow="fold")
+        for row in one.rows:
+            table.add_row(*(row[at] for at in shown))
+        console.print(table)
+    if not tables:
+        lines(["a learned network alone explains no gap; --spatial frozen measures its twin too"])
     saved(written, read)
 
 

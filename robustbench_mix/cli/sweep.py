@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Optional
+from typing import Annotated, Any, Optional
 
 import typer
 
@@ -219,7 +219,7 @@ def sweep(
     from robustbench_mix.cli import render_sweeps
     from robustbench_mix.results import analysis_plan, gallery, plots, records
     from robustbench_mix.sweeps import run
-    from robustbench_mix.sweeps.analysis import planned_sets
+    from robustbench_mix.sweeps.analysis import outcome, planned_sets
     from robustbench_mix.sweeps.executors import choose
     from robustbench_mix.sweeps.plan import makespan_seconds, plan_here, summarize_by_network
     from robustbench_mix.sweeps.status import start
@@ -232,7 +232,8 @@ def sweep(
             render_sweeps.plan(wanted.name, wanted.summary, rows, found.capacity, wall)
         if not plan:
             state = start(results, wanted.name, found.description, tasks)
-            failures = run.run_sweep(tasks, setting, found, state.set_state)
+            with state.running():
+                failures = run.run_sweep(tasks, setting, found, state.set_state)
     if plan:
         if not is_silent and is_folder(results):
             known = {one.model for one in planned_sets(planned)}
@@ -241,14 +242,18 @@ def sweep(
         written = analysis_plan.write(
             results, analysis_plan.make(wanted.name, planned_sets(planned), verdicts.margins())
         )
+        shown: dict[str, Any] = {}
     else:
         results_folder(remote.portable_name(results))  # fetch what other machines wrote
         with progress.report_if_slow("updating leaderboard, curves and pictures"):
             written = plots.refresh(results) if any(p.attack for p in tasks) else []
             written += gallery.write(results) if wanted.unshuffling_cells else []
+            shown = outcome(planned, results)
     print_answer(
-        as_json, quiet, run.to_json(tasks, failures, written),
-        lambda: render_sweeps.sweep(failures, written),
+        as_json, quiet, {**run.to_json(tasks, failures, written), **shown},
+        lambda: render_sweeps.sweep(
+            shown, failures, written, None if plan else remote.portable_name(results)
+        ),
     )  # fmt: skip
     if failures:
         raise RbmixError(f"{len(failures)} tasks failed; the first: {failures[0]}")

@@ -46,6 +46,18 @@ class Check:
     worse: str = ""
     skipped: str = ""
 
+    @property
+    def verdict(self) -> str:
+        """The verdict in a few words; `as before` only if nothing at all has changed."""
+        if self.worse:
+            return "WORSE"
+        if self.skipped:
+            return self.skipped
+        if self.close is not None:
+            has_moved = self.lost or self.gained or self.close
+            return "not worse" if has_moved else "as before"
+        return "other than before" if self.before and self.before != self.now else "as before"
+
 
 @dataclass(frozen=True)
 class Verdict:
