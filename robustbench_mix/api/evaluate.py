@@ -129,11 +129,11 @@ def evaluate(
         >>> result = rbmix.evaluate(Brighter(), (x, y), "pgd", eps=["0.1", "0.2"])
         >>> result.curve[["eps", "n", "correct", "accuracy"]]
            eps  n  correct  accuracy
-        0    0  4        4      1.00
+        0  0.0  4        4      1.00
         1  0.1  4        3      0.75
         2  0.2  4        2      0.50
         >>> result.records["broken_at"].tolist()
-        ['', '0.1', '0.2', '']
+        [nan, 0.1, 0.2, nan]
 
         A wrong name raises an error that suggests the right one:
 

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
+from robustbench_mix.config.epsilon import Eps
+from robustbench_mix.errors import RbmixError
 from robustbench_mix.results import flags, plots, records, svg
+from robustbench_mix.results.intervals import paired_difference
 from robustbench_mix.results.records import Run
 
 
@@ -20,22 +26,26 @@ class Result:
     Attributes:
         run: The records, one per image, with their header: hashes, versions, seed, device.
         path: The file of the records, or None if they were not kept.
+        name: What plots call it; by default the model and its mixers.
     """
 
     run: Run
     path: Path | None = None
+    name: str = ""
 
     @property
     def curve(self) -> pd.DataFrame:
         """The robustness curve: one row per epsilon in ascending order, 0 (clean) first.
 
         Returns:
-            A table with the columns `eps` (exact text, in pixel units), `n` (images), `correct`
-            (images that are classified correctly and not broken within `eps`), `accuracy` (a
-            share from 0 to 1), and the bounds `low` and `high` of its 95 % Wilson interval.
+            A table with the columns `eps` (a number, in pixel units), `eps_text` (the exact text),
+            `n` (images), `correct` (images that are classified correctly and not broken within
+            `eps`), `accuracy` (a share from 0 to 1), and the bounds `low` and `high` of its 95 %
+            Wilson interval.
         """
         survived = self.run.standing()
-        return records.curve({eps: int(survived[eps].sum()) for eps in survived}, len(survived))
+        table = records.curve({eps: int(survived[eps].sum()) for eps in survived}, len(survived))
+        return _with_numbers(table)
 
     @property
     def records(self) -> pd.DataFrame:
@@ -43,12 +53,13 @@ class Result:
 
         Returns:
             The columns of the run's Parquet file (see `results/README.md`), and `broken_at`: the
-            smallest epsilon within which an adversarial example was verified, as text. It is
-            `"0"` where the clean image is misclassified, and empty where nothing broke it.
+            smallest epsilon within which an adversarial example was verified, a number. It is 0
+            where the clean image is misclassified, and NaN where nothing broke it.
         """
         survived = self.run.standing()
+        radii = [Eps(eps).value for eps in survived]
         fallen = [
-            next((eps for eps, stands in zip(survived, row, strict=True) if not stands), "")
+            next((eps for eps, stands in zip(radii, row, strict=True) if not stands), math.nan)
             for row in survived.to_numpy()
         ]
         return self.run.table.assign(broken_at=fallen)
@@ -61,6 +72,72 @@ class Result:
             For the name of each raised flag, the figures that raised it, in words.
         """
         return flags.of_run(self.run)
+
+    def difference(self, other: Result) -> pd.DataFrame:
+        """Compare with another result on the same images, image by image.
+
+        This speaks of these two networks. A claim about a way of training needs several seeds
+        (`rbmix claims`).
+
+        Args:
+            other: A result over the same images, in the same norm; epsilons that only one of the
+                two has are left out.
+
+        Returns:
+            One row per epsilon, with the columns `eps`, `eps_text`, `n`, `accuracy` and
+            `other_accuracy` (shares), their `difference` (this one minus the other), and the bounds
+            `low` and `high` of its 95 % interval (Agresti & Min, Statistics in Medicine 2005).
+
+        Raises:
+            RbmixError: For other images or another norm.
+        """
+        ours, theirs = self.run.header, other.run.header
+        for name in ("data_hash", "norm"):
+            if getattr(ours, name) != getattr(theirs, name):
+                raise RbmixError(
+                    f"the results differ in {name} ({getattr(ours, name)} and "
+                    f"{getattr(theirs, name)}): only results on the same images can be compared"
+                )
+        mine, others = (_by_radius(one.run) for one in (self, other))
+        rows = []
+        for radius, (eps, kept) in mine.items():
+            if radius in others:
+                held = others[radius][1]
+                found = paired_difference(held, kept)
+                rows.append((eps, len(kept), kept.mean(), held.mean(), *found))
+        columns = ["eps", "n", "accuracy", "other_accuracy", "difference", "low", "high"]
+        return _with_numbers(pd.DataFrame(rows, columns=columns))
+
+    def save(self, path: str | Path) -> Path:
+        """Write the records to a Parquet file, with their date and times in a JSON file beside it.
+
+        Args:
+            path: The file, ending in `.parquet`.
+
+        Returns:
+            The file.
+
+        Raises:
+            RbmixError: For another ending.
+        """
+        path = _parquet(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        records.write(self.run, path)
+        return path
+
+    @classmethod
+    def load(cls, path: str | Path, *, name: str = "") -> Result:
+        """Read what `save`, `evaluate` or the command line wrote.
+
+        Args:
+            path: The file, ending in `.parquet`.
+            name: What plots call it.
+
+        Raises:
+            RbmixError: The file is missing, or it is not one of ours.
+        """
+        path = _parquet(path)
+        return cls(records.read(path), path, name)
 
     def plot(self, axes: Any = None) -> Any:
         """Draw the curve.
@@ -91,3 +168,23 @@ class Result:
         table = self.curve.to_html(index=False, float_format="{:.3f}".format)
         drawn = svg.render(partial(plots.figure, [self.run]))
         return f"{table}{drawn[drawn.index('<svg') :]}<ul>{''.join(raised)}</ul>"
+
+
+def _with_numbers(table: pd.DataFrame) -> pd.DataFrame:
+    """Return a table whose epsilons, as text, are numbers with the text beside them."""
+    table = table.rename(columns={"eps": "eps_text"})
+    table.insert(0, "eps", [Eps(text).value for text in table["eps_text"]])
+    return table
+
+
+def _by_radius(run: Run) -> dict[Fraction, tuple[str, np.ndarray]]:
+    """Return text and outcomes (n,) bool, by the exact value of each epsilon."""
+    survived = run.standing()
+    return {Eps(eps).exact: (eps, survived[eps].to_numpy()) for eps in survived}
+
+
+def _parquet(path: str | Path) -> Path:
+    path = Path(path)
+    if path.suffix != ".parquet":
+        raise RbmixError(f"{str(path)!r} does not end in .parquet")
+    return path

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from robustbench_mix.results.design import MOST_SEEDS, half_width, seeds_for
+from robustbench_mix.results.design import enough
 from robustbench_mix.results.random_effects import SIGNIFICANCE, Components, components
 from robustbench_mix.results.statistics import Difference, difference, holm
 
@@ -20,6 +20,7 @@ LEAST = 0.01  # the smallest gap of accuracies that matters, as a share
 # An interval with this share of an effect as half-width finds it with a power of 0.8:
 # 1.96 / (1.96 + 0.84).
 WIDTH = 0.7
+MOST_IMAGES = 10**7  # where `enough` gives up
 
 
 @dataclass(frozen=True)
@@ -214,9 +215,8 @@ def _need(finding: Finding, claim: Claim) -> str:
     effect = abs(finding.paper or claim.margin)
     if claim.is_bound:  # the question is on which side of the margin the difference lies
         effect = max(abs(finding.difference.point + claim.margin), claim.margin / 10)
-    while (needed := seeds_for(finding.parts, images, WIDTH * effect, SEEDS)) == MOST_SEEDS:
-        if half_width(finding.parts, needed, images) <= WIDTH * effect or images > 10**7:
-            break
-        images *= 2
+    needed, images = enough(
+        finding.parts, images, WIDTH * effect, least_seeds=SEEDS, most_images=MOST_IMAGES
+    )
     found = f"{claim.scale * effect:.1f} {claim.unit}"
     return f"{max(needed, seeds + 1)} seeds x {images:,} images for {found}"

@@ -57,11 +57,6 @@ def dose_sets(runs: list[Run]) -> list[Doses]:
     return list(twins.largest(several, _family, _size).values())
 
 
-def gaps(pair: Pair, eps: str) -> np.ndarray:
-    """Return frozen minus learned at one epsilon, (seeds, images) in -1, 0, 1."""
-    return np.asarray(pair.second[eps].astype(float) - pair.first[eps])
-
-
 def _of_common_seeds(doses: Doses) -> Doses:
     """Restrict all pairs to the seeds that they share; return an empty set if there are none."""
     common = set.intersection(*(set(pair.seeds) for pair in doses.values()))
@@ -100,4 +95,4 @@ def _family(doses: Doses) -> tuple[str, str, str]:
 
 
 def _size(doses: Doses) -> int:
-    return sum(pair.size[1] for pair in doses.values())
+    return sum(pair.size[-1] for pair in doses.values())

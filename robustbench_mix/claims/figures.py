@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from robustbench_mix.claims.claim import Claim, Finding
-from robustbench_mix.claims.dose import dose_sets, gaps
-from robustbench_mix.claims.pairs import Pair, training_words
+from robustbench_mix.claims.dose import dose_sets
+from robustbench_mix.claims.pairs import training_words
 from robustbench_mix.results import svg
 from robustbench_mix.results.random_effects import estimate
 from robustbench_mix.results.records import Run
@@ -79,10 +79,10 @@ def draw_dose(runs: list[Run], figure: Any) -> None:
     names = [next(iter(doses.values())).header.protocol for doses in sets]
     colour = svg.colours(names)
     for name, doses in zip(names, sets, strict=True):
-        eps = _half_standing(next(iter(doses.values())))
-        values = [estimate(gaps(pair, eps)) for pair in doses.values()]
-        ends = np.array([[100 * end for end in one.interval()] for one in values])
         one = next(iter(doses.values()))
+        eps = one.half_standing
+        gaps = [estimate(pair.gain(eps)) for pair in doses.values()]
+        ends = np.array([[100 * end for end in gap.interval()] for gap in gaps])
         seeds = f"{len(one.seeds)} seed" + ("" if len(one.seeds) == 1 else "s")
         label = f"{name} {eps}, {one.header.dataset}, {training_words(one.header)}, {seeds}"
         places = list(doses)
@@ -90,7 +90,11 @@ def draw_dose(runs: list[Run], figure: Any) -> None:
             places, ends[:, 0], ends[:, 1], color=colour[name], alpha=0.15, linewidth=0
         )
         axes.plot(
-            places, [100 * one.mean for one in values], marker="o", color=colour[name], label=label
+            places,
+            [100 * gap.mean for gap in gaps],
+            marker="o",
+            color=colour[name],
+            label=label,
         )
     every = sorted({dose for doses in sets for dose in doses})
     axes.set_xscale("log", base=2)
@@ -121,9 +125,3 @@ def _label(claim: Claim, finding: Finding) -> str:
     parts = finding.where["model"], SHOWN[claim.number], finding.where.get("eps", "")
     seeds = finding.difference.seeds
     return f"{' '.join(part for part in parts if part)} ({seeds} seeds)"
-
-
-def _half_standing(pair: Pair) -> str:
-    """Return the epsilon at which about half of the images stand for the learned network."""
-    grid = [eps for eps in pair.first if eps != "0"]
-    return min(grid, key=lambda eps: abs(float(pair.first[eps].mean()) - 0.5))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from robustbench_mix.claims import paper
+from robustbench_mix.claims.analysis import Analysis
 from robustbench_mix.claims.claim import SEEDS, Claim, Finding
 from robustbench_mix.claims.explanations.overview import Explanation
 from robustbench_mix.claims.explanations.table import DRAWINGS, draw, section_lines
@@ -27,24 +28,11 @@ where the paper has none, with a power of 0.8. *Nothing left*: both networks are
 *One seed*: a verdict leaves it out."""
 
 
-def write(
-    results: Path, found: list[Claim], why: list[Explanation], answers: list[str], plans: list[str]
-) -> list[Path]:
-    """Write claims.md under `results`, its appendices and drawings.
-
-    Args:
-        results: The results folder.
-        found: The claims.
-        why: The explanations.
-        answers: The sentences at the top (`summary`).
-        plans: One sentence about each analysis plan.
-
-    Returns:
-        The files that changed.
-    """
+def write(results: Path, analysis: Analysis) -> list[Path]:
+    """Write claims.md under `results`, its appendices and drawings; return what changed."""
     with exclusive_lock(results / NAME):
-        drawn = draw(results, why)
-        return [*write_if_changed(content(results, found, why, answers, plans)), *drawn]
+        drawn = draw(results, analysis.explanations)
+        return [*write_if_changed(content(results, analysis)), *drawn]
 
 
 def write_figures(results: Path, figures: dict[str, str]) -> list[Path]:
@@ -58,33 +46,29 @@ def write_figures(results: Path, figures: dict[str, str]) -> list[Path]:
         return write_if_changed({results / FOLDER / name: text for name, text in figures.items()})
 
 
-def stale(
-    results: Path, found: list[Claim], why: list[Explanation], answers: list[str], plans: list[str]
-) -> list[Path]:
-    """Return the files that differ from what `write` would write; arguments as there."""
-    return files_that_differ(content(results, found, why, answers, plans))
+def stale(results: Path, analysis: Analysis) -> list[Path]:
+    """Return the files that differ from what `write` would write."""
+    return files_that_differ(content(results, analysis))
 
 
-def content(
-    results: Path, found: list[Claim], why: list[Explanation], answers: list[str], plans: list[str]
-) -> dict[Path, str]:
-    """Return the text of each file by its path; arguments as for `write`."""
+def content(results: Path, analysis: Analysis) -> dict[Path, str]:
+    """Return the text of each file by its path."""
+    found = analysis.claims
     numbers = dict.fromkeys(claim.number for claim in found)
     pages = {
         results / FOLDER / _file(number): _appendix([c for c in found if c.number == number])
         for number in numbers
     }
-    pages[results / FOLDER / "why.md"] = _why(why)
-    return {results / NAME: _verdicts(found, why, answers, plans), **pages}
+    pages[results / FOLDER / "why.md"] = _why(analysis.explanations)
+    return {results / NAME: _verdicts(analysis), **pages}
 
 
-def _verdicts(
-    found: list[Claim], why: list[Explanation], answers: list[str], plans: list[str]
-) -> str:
+def _verdicts(analysis: Analysis) -> str:
+    found = analysis.claims
     lines = [
         "# The claims, tested",
         "",
-        *(f"- {sentence}" for sentence in answers),
+        *(f"- {sentence}" for sentence in analysis.answers),
         "",
         *_figure(found),
         *head(["claim", "data", "verdict", "where", "measured"]),
@@ -101,11 +85,14 @@ def _verdicts(
         "",
         "## Plans",
         "",
-        *(f"- {plain(one)}" for one in plans or ["No analysis plan was written."]),
+        *(f"- {plain(one)}" for one in analysis.plans or ["No analysis plan was written."]),
         "",
         "## Why",
         "",
-        *(f"- [{one.title}]({FOLDER}/why.md#{_anchor(one.title)})" for one in why),
+        *(
+            f"- [{one.title}]({FOLDER}/why.md#{_anchor(one.title)})"
+            for one in analysis.explanations
+        ),
     ]
     return "\n".join(lines) + "\n"
 

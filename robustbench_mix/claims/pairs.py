@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from robustbench_mix.claims.claim import Finding, compare
+from robustbench_mix.claims.claim import SEEDS, Finding, compare
 from robustbench_mix.results import twins
 from robustbench_mix.results.headers import NetworkHeader, RunHeader
 from robustbench_mix.results.records import Run
@@ -29,12 +29,27 @@ class Pair:
     second: dict[str, np.ndarray]
 
     @property
-    def size(self) -> tuple[int, int]:
-        """Number of training images over all epochs, and number of records.
+    def size(self) -> tuple[bool, int, int]:
+        """Whether it can give an answer, its training images over all epochs, and its rows.
 
-        The longest of several trainings of a network is taken, then the set with most records.
+        Of several trainings of a network the longest with enough seeds for an answer is taken, or
+        the longest if none has. Of several choices of images, the one with most rows.
         """
-        return twins.training_images(self.header), len(self.seeds) * self.header.n
+        enough = len(self.seeds) >= SEEDS
+        return enough, twins.training_images(self.header), len(self.seeds) * self.header.n
+
+    def gain(self, eps: str) -> np.ndarray:
+        """Return second minus first at one epsilon, (seeds, images) in -1, 0, 1."""
+        return np.asarray(self.second[eps].astype(int) - self.first[eps])
+
+    @property
+    def half_standing(self) -> str:
+        """The epsilon above 0 at which about half of the images stand for the first network.
+
+        It is '0' for clean accuracy alone.
+        """
+        grid = [eps for eps in self.first if eps != "0"] or ["0"]
+        return min(grid, key=lambda eps: abs(float(self.first[eps].mean()) - 0.5))
 
     def of_seeds(self, seeds: set[int]) -> Pair:
         """Return the part of these seeds."""

@@ -8,6 +8,7 @@ import numpy as np
 
 from robustbench_mix.claims.accuracy import CHANS, FULL
 from robustbench_mix.claims.pairs import Pair, kind_of, pairs, training_words
+from robustbench_mix.results import twins
 from robustbench_mix.results.design import Costs, Design, cheapest
 from robustbench_mix.results.random_effects import components
 from robustbench_mix.results.records import Run
@@ -54,9 +55,8 @@ def recommend(runs: list[Run], wanted: float) -> list[Recommendation]:
 
 def _recommendation(pair: Pair, runs: list[Run], wanted: float, most: int) -> Recommendation:
     h = pair.header
-    grid = [eps for eps in pair.first if eps != "0"] or ["0"]
-    eps = min(grid, key=lambda eps: abs(float(pair.first[eps].mean()) - 0.5))
-    parts = components(pair.second[eps].astype(float) - pair.first[eps])
+    eps = pair.half_standing
+    parts = components(pair.gain(eps).astype(float))
     costs = _costs(pair, runs)
     return Recommendation(
         {"data": h.dataset, "model": h.model, "trained on": training_words(h),
@@ -70,16 +70,13 @@ def _recommendation(pair: Pair, runs: list[Run], wanted: float, most: int) -> Re
 def _costs(pair: Pair, runs: list[Run]) -> Costs:
     """Return the mean costs of both twins together."""
     training = image = 0.0
+    alike = [
+        run for run in runs if twins.are_same(run.header, pair.header, "spatial", "channel", "seed")
+    ]
     for kind in (FULL, CHANS):
-        same = [run for run in runs if kind_of(run) == kind and _is_like(run, pair)]
+        same = [run for run in alike if kind_of(run) == kind]
         training += float(np.mean([run.time_seconds.get("training", 0.0) for run in same]))
         image += float(
             np.mean([run.time_seconds.get("attacking", 0.0) / run.header.n for run in same])
         )
     return Costs(training, image)
-
-
-def _is_like(run: Run, pair: Pair) -> bool:
-    ours, theirs = run.header, pair.header
-    names = ("dataset", "model", "protocol_hash", "data_hash", "train_examples", "epochs")
-    return all(getattr(ours, name) == getattr(theirs, name) for name in names)

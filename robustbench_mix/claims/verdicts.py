@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 from robustbench_mix.claims import accuracy, dose, frozen_or_random, robustness, unshuffling
 from robustbench_mix.claims.claim import Claim
 from robustbench_mix.claims.pairs import names_depth_multiplier
-from robustbench_mix.results import analysis_plan
 from robustbench_mix.results.analysis_plan import AnalysisPlan, planned_seeds
 from robustbench_mix.results.records import Run
-from robustbench_mix.results.unshuffling import Decoding, read_all
+from robustbench_mix.results.unshuffling import Decoding
 
-__all__ = ["Claim", "all_claims", "claims_of"]
+__all__ = ["Claim", "all_claims"]
 
 
 def all_claims(
@@ -52,25 +50,27 @@ def margins() -> dict[str, float]:
     return {claim.number: claim.margin for claim in _claims([], [])}
 
 
-def claims_of(results: Path, runs: list[Run]) -> list[Claim]:
-    """Return all claims on these runs and the un-shufflings and plans under `results`."""
-    return all_claims(runs, read_all(results), analysis_plan.read_all(results))
-
-
 def _with_plan(claim: Claim, plans: list[AnalysisPlan]) -> Claim:
-    """Call the verdict interim if more seeds are planned for one of its comparisons."""
-    missing = {}
+    """Say how many of the planned seeds are there, and what an open verdict with all would need."""
+    missing, complete = {}, {}
     for finding in claim.findings:
         where, seeds = finding.where, finding.difference.seeds
         planned = planned_seeds(
             plans, claim.data, where["model"], where["trained on"], where.get("attack", "")
         )
-        if planned is not None and seeds < planned:
+        if planned is None:
+            continue
+        if seeds < planned:
             missing[f"{where['model']}, {where['trained on']}"] = f"{seeds} of {planned}"
-    if not missing:
-        return claim
-    parts = "; ".join(f"{counts} planned seeds of {name}" for name, counts in missing.items())
-    return replace(claim, reason=f"{claim.reason} (interim: {parts})")
+        elif finding.is_main and finding.need:
+            complete[where["model"]] = f"{planned} planned seeds; needed: {finding.need}"
+    if missing:
+        parts = "; ".join(f"{counts} planned seeds of {name}" for name, counts in missing.items())
+        return replace(claim, reason=f"{claim.reason} (interim: {parts})")
+    if complete:
+        parts = "; ".join(f"{name} has all {words}" for name, words in complete.items())
+        return replace(claim, reason=f"{claim.reason} ({parts})")
+    return claim
 
 
 def _claims(runs: list[Run], found: list[Decoding]) -> list[Claim]:

@@ -114,22 +114,21 @@ def claims(
     with progress.report_if_slow(
         f"testing the claims on the records in {remote.portable_name(folder)}"
     ):
-        from robustbench_mix.claims import figures, page, summary, verdicts
-        from robustbench_mix.claims.explanations import overview
+        from robustbench_mix.claims import figures, page
+        from robustbench_mix.claims.analysis import analyse
         from robustbench_mix.cli import render
         from robustbench_mix.results import analysis_plan, records
 
         runs = records.read_all(folder)
         looked = [] if check else analysis_plan.look(folder, runs)
-        plans = [analysis_plan.state(one, runs) for one in analysis_plan.read_all(folder)]
-        found, why = verdicts.claims_of(folder, runs), overview.explanations_of(folder, runs)
-        answers = summary.sentences(found, runs)
-        stale = page.stale(folder, found, why, answers, plans) if check else []
+        analysis = analyse(folder, runs, analysis_plan.read_all(folder))
+        stale = page.stale(folder, analysis) if check else []
     if check:
         _tell_stale(stale, folder, "claims", as_json, quiet)
         return
     with progress.report_if_slow("drawing the explanations"):
-        written = [*looked, *page.write(folder, found, why, answers, plans)]
+        written = [*looked, *page.write(folder, analysis)]
+        found = analysis.claims
         written += page.write_figures(folder, figures.figures(found, runs))
     print_answer(
         as_json, quiet, [asdict(claim) for claim in found], lambda: render.claims(found, written)
@@ -155,7 +154,7 @@ def _tell_stale(stale: list[Path], results: Path, command: str, as_json: bool, q
     place = remote.portable_name(results)
     rewrites = f"does not match the records (rbmix {command} {place} rewrites it)"
     said = [f"{remote.display_name(path)} {rewrites}" for path in stale]
-    said = said or [f"{place}: the {command} matches the records"]
+    said = said or [f"{place}: {command} up to date with the records"]
     data = {"stale": [str(path) for path in stale]}
     print_answer(as_json, quiet and not stale, data, lambda: render.lines(said))
     if stale:

@@ -84,16 +84,36 @@ def cheapest(
     else:
         best = float(most_images)
     images = max(2, min(most_images, math.ceil(best)))
-    while True:
-        seeds = seeds_for(parts, images, wanted, least_seeds)
-        if seeds < MOST_SEEDS or images == most_images:
-            break
-        # All seeds share their images, whose error further seeds cannot reduce.
-        images = min(most_images, 2 * images)
+    seeds, images = enough(parts, images, wanted, least_seeds=least_seeds, most_images=most_images)
     return Design(
         seeds, images, half_width(parts, seeds, images),
         seeds * (costs.training + images * costs.image),
     )  # fmt: skip
+
+
+def enough(
+    parts: Components, images: int, wanted: float, *, least_seeds: int, most_images: int
+) -> tuple[int, int]:
+    """Return the smallest number of seeds for a wanted half-width, and the images it takes.
+
+    All seeds share their images, whose error further seeds cannot reduce. So the number of images
+    is doubled as long as no number of seeds reaches the width.
+
+    Args:
+        parts: Variance components of one value.
+        images: Number of images to begin with.
+        wanted: Half-width of the 95 % interval, in the unit of the values.
+        least_seeds: Minimum number of seeds.
+        most_images: Maximum number of images.
+
+    Returns:
+        Seeds and images. There are 1000 seeds if none reach the width with the most images.
+    """
+    seeds = seeds_for(parts, images, wanted, least_seeds)
+    while half_width(parts, seeds, images) > wanted and images < most_images:
+        images = min(most_images, 2 * images)
+        seeds = seeds_for(parts, images, wanted, least_seeds)
+    return seeds, images
 
 
 def seeds_for(parts: Components, images: int, wanted: float, least: int) -> int:

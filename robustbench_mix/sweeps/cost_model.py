@@ -82,7 +82,7 @@ class CostModel:
         """
         plain = ModelSpec(spec.model, spec.spatial, spec.channel)  # all seeds take the same time
         step: float = self._training_step(plain, shape, recipe.batch_size, recipe.precision)
-        cost = step * math.ceil(images / recipe.batch_size) * recipe.epochs
+        cost = step * _steps(recipe, images)
         if recipe.adversarial is not None:
             steps = recipe.adversarial.steps * images * recipe.epochs
             cost += self._pass_seconds(spec, shape, steps, steps)
@@ -100,8 +100,7 @@ class CostModel:
             images: Number of training images.
         """
         step: float = self._training_step(unshuffler, shape, recipe.batch_size, recipe.precision)
-        cost: float = step * math.ceil(images / recipe.batch_size) * recipe.epochs
-        return cost
+        return step * _steps(recipe, images)
 
     def attack_seconds(
         self, spec: ModelSpec, shape: factory.Shape, protocol: Protocol, images: int
@@ -167,3 +166,8 @@ class CostModel:
         x = torch.rand(BATCH, shape.channels, shape.size, shape.size, device=self.device)
         x = x.contiguous(memory_format=torch.channels_last)
         return seconds_per_pass(model, x)
+
+
+def _steps(recipe: Recipe, images: int) -> int:
+    """Return the number of optimiser steps of a training."""
+    return math.ceil(images / recipe.batch_size) * recipe.epochs

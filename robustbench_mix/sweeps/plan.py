@@ -59,8 +59,7 @@ class Task:
         kind: `train`, `attack`, `shard`, `explain` or `unshuffle`.
         network: The network, without its seed.
         description: The task in words.
-        cell: The entry of the sweep that it belongs to.
-        attack: The protocol of an attack, else ''.
+        plan: What it runs, checked.
         is_done: Whether its result is on disk.
         estimated_seconds: Estimated time on this machine, 0 if it is done.
         makes: Its result for other tasks: the path of a checkpoint, or the name of a shard.

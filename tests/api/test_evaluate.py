@@ -112,7 +112,7 @@ def test_it_gives_the_numbers_of_the_command_line(cached, tmp_path, capsys, prot
     assert cli.main(words) == 0
     rows = json.loads(capsys.readouterr().out)["rows"]
     assert result.curve["correct"].tolist() == [row["correct"] for row in rows]
-    assert result.curve["eps"].tolist() == [row["eps"] for row in rows]
+    assert result.curve["eps_text"].tolist() == [row["eps"] for row in rows]
     (theirs,) = (tmp_path / "command").rglob("*.parquet")
     assert result.path.read_bytes() == theirs.read_bytes()
     assert records.read(result.path).header == result.run.header
@@ -172,7 +172,7 @@ def test_a_data_set_and_a_protocol_of_ones_own(net, write_folder, tmp_path: Path
     colour = nn.Sequential(nn.Flatten(), nn.Linear(192, 4))
     own = rbmix.Protocol("mine", "", "pgd", "linf", (), {"steps": 3})
     result = rbmix.evaluate(colour, folder, own, eps=[0.25, 8 / 255], norm="l2", examples=5)
-    assert result.curve["eps"].tolist() == ["0", "0.03137254902", "0.25"]
+    assert result.curve["eps_text"].tolist() == ["0", "0.03137254902", "0.25"]
     assert result.run.header.norm == "l2"
     assert len(result.records) == 5
 

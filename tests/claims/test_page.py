@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from robustbench_mix.claims import page, verdicts
-from robustbench_mix.claims.explanations import overview
+from robustbench_mix.claims import page
+from robustbench_mix.claims.analysis import analyse
 from robustbench_mix.results import records
 
 
 def test_every_claim_appears_once_for_each_data_set(results: Path) -> None:
     """In the order of the paper, also where there are no records for it."""
     runs = records.read_all(results)
-    found = verdicts.claims_of(results, runs)
+    analysis = analyse(results, runs, [])
+    found = analysis.claims
     assert list(dict.fromkeys(c.number for c in found)) == [
         "1", "1, contrast", "2", "3a", "3b", "3c", "3d", "3e", "4a", "4b", "5", "6",
     ]  # fmt: skip
     assert len({(c.number, c.data) for c in found}) == len(found)
-    written = page.content(results, found, overview.explanations_of(results, runs), [], [])
+    written = page.content(results, analysis)
     for claim in found:
         name = claim.number.replace(", ", "-")
         text = written[results / "claims" / f"{name}.md"]

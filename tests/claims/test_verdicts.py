@@ -13,6 +13,8 @@ from robustbench_mix import cli
 from robustbench_mix.claims import verdicts
 from robustbench_mix.claims.claim import HOLDS, OPEN
 from robustbench_mix.claims.explanations import attacks
+from robustbench_mix.results import analysis_plan
+from robustbench_mix.results.analysis_plan import PlannedSet
 
 
 @pytest.mark.default
@@ -32,6 +34,24 @@ def test_other_depth_multipliers_have_a_claim_of_their_own(planted) -> None:
     ]
     assert -35 < float(table.rows[0][5].split()[0]) < -25
     assert attacks.capacity(ours).rows == []
+
+
+@pytest.mark.quick
+def test_a_verdict_says_how_many_of_the_planned_seeds_it_has(planted) -> None:
+    """Fewer make it interim; an open one on all of them says what it would take."""
+    runs = planted({"learned": (0.9, 0.6, 0.3), "frozen": (0.9, 0.6, 0.3)}, n=60)
+    reasons = {}
+    for seeds in (6, 8):
+        one = PlannedSet(
+            "digits", "resnet14", "pgd", 100, 3, None, ["learned/learned", "frozen/learned"],
+            list(range(seeds)), "",
+        )  # fmt: skip
+        plan = analysis_plan.make("a sweep", [one], {})
+        (claim,) = (c for c in verdicts.all_claims(runs, [], [plan]) if c.number == "3b")
+        reasons[seeds] = claim.reason, claim.verdict
+    assert reasons[6][1] == OPEN
+    assert "resnet14 has all 6 planned seeds; needed: " in reasons[6][0]
+    assert "(interim: 6 of 8 planned seeds of resnet14, 100 x 3)" in reasons[8][0]
 
 
 @pytest.mark.default
@@ -57,7 +77,7 @@ def test_command_writes_the_verdicts(results: Path, capsys) -> None:
 def test_no_records_no_verdicts(tmp_path: Path, capsys) -> None:
     """An empty folder has every claim open; a missing one is named."""
     (tmp_path / "results").mkdir()
-    found = verdicts.claims_of(tmp_path / "results", [])
+    found = verdicts.all_claims([], [])
     assert {(c.verdict, c.reason) for c in found} == {(OPEN, "no records")}
     assert len(found) == 12
     assert cli.main(["claims", str(tmp_path / "nowhere")]) == 2

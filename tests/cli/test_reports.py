@@ -29,7 +29,7 @@ def test_attacks_are_listed(rbmix) -> None:
 def test_a_check_says_that_nothing_is_stale(rbmix, results: Path) -> None:
     """With exit code 0; nothing where it is to be quiet."""
     words = ["leaderboard", results, "--check"]
-    assert rbmix(*words) == (0, f"{results}: the leaderboard matches the records\n", "")
+    assert rbmix(*words) == (0, f"{results}: leaderboard up to date with the records\n", "")
     assert rbmix(*words, "--quiet") == (0, "", "")
     assert json.loads(rbmix(*words, "--json")[1]) == {"stale": []}
 

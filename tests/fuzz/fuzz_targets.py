@@ -36,7 +36,8 @@ from torch import nn
 
 from robustbench_mix import cli
 from robustbench_mix.benchmarks import run as bench_run
-from robustbench_mix.claims import html_report, page, summary, verdicts
+from robustbench_mix.claims import html_report, page, verdicts
+from robustbench_mix.claims.analysis import analyse
 from robustbench_mix.claims.explanations import overview
 from robustbench_mix.config import protocols
 from robustbench_mix.config.canonical import as_json, short_hash
@@ -409,9 +410,7 @@ def read_records(folder: Path) -> str:
     def call() -> None:
         runs = records.read_all(folder)
         leaderboard._content(folder)
-        found = verdicts.all_claims(runs, [])
-        answers = summary.sentences(found, runs)
-        page.content(folder, found, overview.all_explanations(runs, [], []), answers, [])
+        page.content(folder, analyse(folder, runs, []))
         for group in plots.groups(runs).values():
             plots.curves(group)
             html_report._describe_curves(group)

@@ -152,7 +152,7 @@ def test_pair_is_compared(here: Path, capsys) -> None:
     text = (here / "results" / "leaderboard.md").read_text()
     assert text.count("| *difference*") == 1
     code, out, _ = rbmix(capsys, "leaderboard", "--check")
-    assert (code, "matches the records" in out) == (0, True)
+    assert (code, "up to date with the records" in out) == (0, True)
     (here / "results" / "leaderboard.csv").write_text("x")
     code, out, _ = rbmix(capsys, "leaderboard", "--check")
     assert code == 1

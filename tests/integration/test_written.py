@@ -12,8 +12,8 @@ import pytest
 from sklearn.datasets import load_digits
 
 from robustbench_mix import cli
-from robustbench_mix.claims import html_report, page, verdicts
-from robustbench_mix.claims.explanations import overview
+from robustbench_mix.claims import html_report, page
+from robustbench_mix.claims.analysis import analyse
 from robustbench_mix.data import loaders
 from robustbench_mix.results import leaderboard, plots, records
 from robustbench_mix.storage import files
@@ -76,10 +76,9 @@ def test_derived_files_are_written_once(results: Path) -> None:
 
     def derive() -> list[Path]:
         runs = records.read_all(results)
-        found, why = verdicts.claims_of(results, runs), overview.explanations_of(results, runs)
         return [
             *leaderboard.write(results), *plots.write(results),
-            *page.write(results, found, why, [], []), *html_report.write(results),
+            *page.write(results, analyse(results, runs, [])), *html_report.write(results),
         ]  # fmt: skip
 
     first = derive()

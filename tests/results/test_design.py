@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from robustbench_mix.results.design import Costs, cheapest, half_width
+from robustbench_mix.results.design import MOST_SEEDS, Costs, cheapest, enough, half_width
 from robustbench_mix.results.random_effects import Components
 
 pytestmark = pytest.mark.quick
@@ -53,3 +53,12 @@ def test_what_cannot_be_reached_says_so() -> None:
     found = cheapest(PARTS, COSTS, 0.001, most_images=500)
     assert (found.seeds, found.images) == (1000, 500)
     assert found.half_width > 0.001
+
+
+def test_images_are_added_where_no_number_of_seeds_is_enough() -> None:
+    """The error of shared images stays whatever the seeds; the most images end the search."""
+    wanted = 0.0025
+    seeds, images = enough(PARTS, 500, wanted, least_seeds=6, most_images=10**6)
+    assert images > 500
+    assert half_width(PARTS, seeds, images) <= wanted < half_width(PARTS, MOST_SEEDS, images // 2)
+    assert enough(PARTS, 500, wanted, least_seeds=6, most_images=600) == (MOST_SEEDS, 600)

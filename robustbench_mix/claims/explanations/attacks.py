@@ -31,8 +31,7 @@ def strength(runs: list[Run]) -> Explanation:
         grid = [eps for eps in next(iter(by_attack.values())).first if eps != "0"]
         for eps in (eps for eps in grid if all(eps in g for g in grids)):
             cells = [
-                points(_gain(by_attack[name], eps)) if name in by_attack else "-"
-                for name in ATTACKS
+                points(by_attack[name].gain(eps)) if name in by_attack else "-" for name in ATTACKS
             ]
             fooled = [
                 percent(by_attack["fgsm"].first[eps]) + " / " + percent(by_attack[name].first[eps])
@@ -105,13 +104,13 @@ def capacity(runs: list[Run]) -> Explanation:
         if named is None:
             continue
         cells = {
-            name: "; ".join(points(_gain(p, e)) for e in p.first if e != "0")
+            name: "; ".join(points(p.gain(e)) for e in p.first if e != "0")
             for name, p in attacked.get((h.dataset, h.model), {}).items()
         }
         family, depth = named
         rows.append(
             [h.dataset, family, str(depth), training_words(h), f"{len(pair.seeds)} x {h.n}",
-             points(_gain(pair, "0")), *(cells.get(name, "-") for name in ATTACKS)]
+             points(pair.gain("0")), *(cells.get(name, "-") for name in ATTACKS)]
         )  # fmt: skip
     rows.sort(key=lambda row: (row[0], row[1], int(row[2])))
     several = {tuple(row[:2]) for row in rows if row[2] != str(MULTIPLIER)}
@@ -149,14 +148,9 @@ def _model(pair: Pair) -> tuple[str, str]:
     return pair.header.dataset, pair.header.model
 
 
-def _size(by_attack: dict[str, Pair]) -> tuple[int, int, int]:
+def _size(by_attack: dict[str, Pair]) -> tuple[int, tuple[bool, int], int]:
     sizes = [pair.size for pair in by_attack.values()]
-    return len(by_attack), max(size[0] for size in sizes), sum(size[1] for size in sizes)
-
-
-def _gain(pair: Pair, eps: str) -> np.ndarray:
-    """Return second minus first, (seeds, images) in -1, 0, 1."""
-    return np.asarray(pair.second[eps].astype(int) - pair.first[eps])
+    return len(by_attack), max(size[:2] for size in sizes), sum(size[-1] for size in sizes)
 
 
 def _plain(run: Run) -> bool:

@@ -18,14 +18,13 @@ def static_filters(runs: list[Run]) -> Explanation:
     for mode in STATIC:
         for pair in clean_pairs(runs, CHANS, (mode, "learned")):
             h = pair.header
-            gain = pair.second["0"].astype(int) - pair.first["0"]
             rows.append(
                 [h.dataset, h.model, training_words(h), mode, f"{len(pair.seeds)} x {h.n}",
-                 percent(pair.first["0"]), percent(pair.second["0"]), points(gain),
+                 percent(pair.first["0"]), percent(pair.second["0"]), points(pair.gain("0")),
                  _papers(pair, mode)]
             )  # fmt: skip
     return Explanation(
-        "static", "Static filters and the riddle of Same",
+        "static", "Static filters, and what Same may mean",
         "Shows the clean accuracy of each kind of static filters minus that of different random "
         "filters. The paper loses 17 points with one set for all channels. Nine generic filters "
         "span every 3 x 3 kernel, so `same` need not lose; `single` (one filter in all) and "
