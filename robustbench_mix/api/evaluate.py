@@ -13,6 +13,7 @@ from robustbench_mix.api.result import Result
 from robustbench_mix.config.model import Interface
 from robustbench_mix.config.protocols import Protocol
 from robustbench_mix.config.training import Training
+from robustbench_mix.config.weights import WeightsFile
 from robustbench_mix.data.dataset import Dataset
 from robustbench_mix.errors import RbmixError
 from robustbench_mix.evaluation.plan import (
@@ -44,6 +45,8 @@ def evaluate(
     randomised: bool = False,
     batch_size: int | None = None,
     weights: str | Path | None = None,
+    weights_key: str | None = None,
+    ignore_weights: Sequence[str] = (),
     pretrained: bool = False,
     mean: tuple[float, ...] | None = None,
     std: tuple[float, ...] | None = None,
@@ -89,6 +92,9 @@ def evaluate(
             passes, and each verdict is a majority vote.
         batch_size: Images attacked at once. By default it fits the images and the device.
         weights: A checkpoint to load instead of training.
+        weights_key: Which weights to take of a file that holds several, for example
+            `"model_ema"`; by default the plain ones.
+        ignore_weights: Names of weights or modules in the file that inference does not need.
         pretrained: Use the weights that torchvision or timm publish for the model.
         mean: Per-channel mean that a named model subtracts: one value, or one per channel.
         std: Per-channel standard deviation that it divides by: one value, or one per channel.
@@ -149,14 +155,15 @@ def evaluate(
     if isinstance(model, nn.Module):
         device = device or str(device_of(model))
         _check_module(
-            spatial=spatial, channel=channel, weights=weights, pretrained=pretrained or None,
+            spatial=spatial, channel=channel, weights=weights, weights_key=weights_key,
+            ignore_weights=ignore_weights or None, pretrained=pretrained or None,
             mean=mean, std=std, input_size=input_size, classes=classes,
         )  # fmt: skip
         network = module_plan(model, seed, training)
     elif isinstance(model, str):
         network = model_plan(
             model, spatial, channel, seed, interface=None if given == Interface() else given,
-            weights=None if weights is None else Path(weights), pretrained=pretrained,
+            weights=_weights_file(weights, weights_key, ignore_weights), pretrained=pretrained,
             training=training,
         )  # fmt: skip
     else:
@@ -184,6 +191,18 @@ def _check_module(**given: object) -> None:
     for name, value in given.items():
         if value is not None:
             raise RbmixError(f"{name}={value!r} goes with a model that is named, not with a module")
+
+
+def _weights_file(
+    weights: str | Path | None, key: str | None, ignore: Sequence[str]
+) -> WeightsFile | None:
+    """Return the weights of these arguments; raise RbmixError for a key without a file."""
+    names = (ignore,) if isinstance(ignore, str) else tuple(ignore)
+    if weights is not None:
+        return WeightsFile(Path(weights), key, names)
+    if key is not None or names:
+        raise RbmixError(f"weights_key {key!r} and ignore_weights {names} go with weights")
+    return None
 
 
 def _data_plan(data: Data, examples: int | None, model: ModelPlan) -> DataPlan:

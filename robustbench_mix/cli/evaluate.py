@@ -20,6 +20,7 @@ from robustbench_mix.cli.options import (
     Device,
     Epochs,
     EpsGrid,
+    IgnoreWeights,
     InputSize,
     IsAdversarial,
     LearningRate,
@@ -36,12 +37,14 @@ from robustbench_mix.cli.options import (
     Std,
     TrainExamples,
     Weights,
+    WeightsKey,
     choose_folder,
     eps_grid,
     interface,
     load_torch,
     paths_json,
     print_answer,
+    weights_file,
     whole,
 )
 from robustbench_mix.config.model import ModelSpec
@@ -91,6 +94,8 @@ def evaluate(
     seed: Seed = 0,
     batch_size: BatchSize = None,
     weights: Weights = None,
+    weights_key: WeightsKey = None,
+    ignore_weights: IgnoreWeights = None,
     pretrained: Pretrained = False,
     mean: Mean = None,
     std: Std = None,
@@ -122,7 +127,8 @@ def evaluate(
         data=data,
         device=device,
         model=model_plan(
-            model, spatial, channel, seed, weights=weights, pretrained=pretrained,
+            model, spatial, channel, seed, pretrained=pretrained,
+            weights=weights_file(weights, weights_key, ignore_weights),
             interface=interface(input_size, mean, std, classes),
             training=Training(
                 epochs, train_examples, lr, precision, adversarial, adversarial_eps

@@ -13,6 +13,7 @@ import typer
 
 from robustbench_mix.cli import completion
 from robustbench_mix.config.model import Interface
+from robustbench_mix.config.weights import WeightsFile
 from robustbench_mix.errors import RbmixError
 from robustbench_mix.runtime import progress
 from robustbench_mix.storage import remote
@@ -163,6 +164,19 @@ Weights = Annotated[
         ".safetensors or .pt file."
     ),
 ]
+WeightsKey = Annotated[
+    Optional[str],
+    typer.Option(
+        help="Which weights to take of a file that holds several, as in model_ema; by default "
+        "the plain ones."
+    ),
+]
+IgnoreWeights = Annotated[
+    Optional[str],
+    typer.Option(
+        help="Weights, or modules, in the file that inference does not need, as in aux,criterion."
+    ),
+]
 Device = Annotated[str, typer.Option(help="Device: auto, cpu, cuda, cuda:1 or mps.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON value and nothing else.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Print only errors and failed checks.")]
@@ -266,6 +280,16 @@ def interface(
     means, stds = (None if text is None else tuple(split_list(text, float)) for text in (mean, std))
     given = Interface(input_size, means, stds, classes)
     return None if given == Interface() else given
+
+
+def weights_file(weights: Path | None, key: str | None, ignore: str | None) -> WeightsFile | None:
+    """Return the weights that the options of these names give, None if no file is given."""
+    if weights is not None:
+        return WeightsFile(weights, key, tuple(split_list(ignore)) if ignore is not None else ())
+    for option, value in (("--weights-key", key), ("--ignore-weights", ignore)):
+        if value is not None:
+            raise RbmixError(f"{option} {value} goes with --weights")
+    return None
 
 
 def require_folder(folder: Path) -> Path:

@@ -18,7 +18,7 @@ class WeightsFile:
         ignore: Names of weights, or of modules, that inference does not need.
 
     Raises:
-        RbmixError: The file does not exist, or a name is empty.
+        RbmixError: The key or a name is empty.
     """
 
     path: Path
@@ -26,8 +26,6 @@ class WeightsFile:
     ignore: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        if not self.path.exists():
-            raise RbmixError(f"checkpoint {self.path} does not exist")
         if self.key is not None and not self.key.strip("."):
             raise RbmixError(f"weights key {self.key!r} names nothing")
         if not all(name.strip(".") for name in self.ignore):

@@ -9,7 +9,9 @@ import torch
 from torch import nn
 
 from robustbench_mix.config.training import Adversarial, Recipe, adversarial_eps, recipe_for
+from robustbench_mix.config.weights import WeightsFile
 from robustbench_mix.data.dataset import Dataset
+from robustbench_mix.errors import RbmixError
 from robustbench_mix.evaluation.identity import Label
 from robustbench_mix.evaluation.inputs import load_inputs
 from robustbench_mix.evaluation.plan import ModelPlan, TrainingPlan
@@ -73,7 +75,12 @@ def load_model(
         return label, TrainedModel(plan.module, Path(), CheckpointHeader(), 0.0)
     if is_pretrained(plan):
         return load_pretrained(plan, dataset)
-    if plan.file is not None:
+    if plan.weights is not None and plan.file is not None:
+        if plan.weights != WeightsFile(plan.file):
+            raise RbmixError(
+                f"{plan.file} is a checkpoint of rbmix, with one set of weights: --weights-key and "
+                "--ignore-weights go with the file of a network of your own"
+            )
         return label_of(plan), load_checkpoint(spec, dataset, plan.file)
     return label_of(plan), train_model(plan, dataset, device)
 

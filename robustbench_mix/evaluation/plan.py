@@ -24,6 +24,7 @@ from robustbench_mix.config.limits import (
 from robustbench_mix.config.model import Interface, ModelSpec, Unshuffler
 from robustbench_mix.config.protocols import Protocol
 from robustbench_mix.config.training import UNCHANGED, Training
+from robustbench_mix.config.weights import WeightsFile
 from robustbench_mix.errors import RbmixError
 
 if TYPE_CHECKING:
@@ -38,14 +39,14 @@ OTHER_EXAMPLES = 1000
 class ModelPlan:
     """A network, and the source of its weights.
 
-    It is trained, or read from the cache, unless it has a `file`, is `published` or is a `module`.
+    It is trained, or read from the cache, unless it has `weights`, is `published` or is a `module`.
 
     Attributes:
         spec: The network; mixers without a word are `learned`.
         training: The changes to the recipe.
         mixers: The words for the spatial and the channel mixers, None for one that was not given.
             With neither, a network that comes with its weights stays as it is.
-        file: The file of the weights: a checkpoint of rbmix, or weights of a foreign network.
+        weights: The file of the weights: a checkpoint of rbmix, or weights of a foreign network.
         published: Whether to take the weights that the network was published with.
         module: The network itself, an `nn.Module`; `spec` only names it.
 
@@ -57,7 +58,7 @@ class ModelPlan:
     spec: ModelSpec
     training: Training = UNCHANGED
     mixers: tuple[str | None, str | None] = (None, None)
-    file: Path | None = None
+    weights: WeightsFile | None = None
     published: bool = False
     module: object = None
 
@@ -72,7 +73,12 @@ class ModelPlan:
     @property
     def is_trained(self) -> bool:
         """Whether rbmix trains the network, or has trained it before."""
-        return self.file is None and not self.published and self.module is None
+        return self.weights is None and not self.published and self.module is None
+
+    @property
+    def file(self) -> Path | None:
+        """The path of the file of the weights, None if there is none."""
+        return None if self.weights is None else self.weights.path
 
     @property
     def is_variant(self) -> bool:
@@ -81,7 +87,7 @@ class ModelPlan:
 
     def with_weights(self, file: Path) -> ModelPlan:
         """Return the same network with the weights of a file instead of its training."""
-        return replace(self, file=file, training=UNCHANGED)
+        return replace(self, weights=WeightsFile(file), training=UNCHANGED)
 
 
 def trained_model(spec: ModelSpec, training: Training = UNCHANGED) -> ModelPlan:
@@ -96,7 +102,7 @@ def model_plan(
     seed: int = 0,
     *,
     interface: Interface | None = None,
-    weights: Path | None = None,
+    weights: WeightsFile | Path | None = None,
     pretrained: bool = False,
     training: Training = UNCHANGED,
 ) -> ModelPlan:
@@ -116,6 +122,7 @@ def model_plan(
     Raises:
         RbmixError: A word is wrong, or arguments contradict each other.
     """
+    weights = WeightsFile(weights) if isinstance(weights, Path) else weights
     spec = ModelSpec(model, spatial or "learned", channel or "learned", seed, interface)
     catalog.check_model(model)
     if pretrained:
@@ -137,7 +144,7 @@ def module_plan(module: object, seed: int = 0, training: Training = UNCHANGED) -
 
 
 def _check_published(
-    spec: ModelSpec, mixers: tuple[str | None, str | None], weights: Path | None
+    spec: ModelSpec, mixers: tuple[str | None, str | None], weights: WeightsFile | None
 ) -> None:
     """Raise RbmixError for arguments that contradict the use of published weights."""
     if catalog.is_builtin(spec.model):
@@ -146,7 +153,7 @@ def _check_published(
             "itself"
         )
     if weights is not None:
-        raise RbmixError(f"--weights {weights} and --pretrained cannot both be the weights")
+        raise RbmixError(f"--weights {weights.path} and --pretrained cannot both be the weights")
     if mixers != (None, None):
         raise RbmixError(
             "--pretrained takes the network as it was published; --spatial and --channel go with "

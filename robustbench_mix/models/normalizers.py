@@ -61,6 +61,4 @@ def _values(tensor: Tensor) -> tuple[float, ...]:
 
 
 def _are_of_pixels(mean: tuple[float, ...], std: tuple[float, ...]) -> bool:
-    return (
-        len(mean) > 0 and all(0 <= value <= 1 for value in mean) and all(0 < v <= 1 for v in std)
-    )
+    return len(mean) > 0 and all(0 <= value <= 1 for value in mean) and all(0 < v <= 1 for v in std)

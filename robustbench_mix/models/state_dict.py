@@ -54,6 +54,7 @@ def load(model: nn.Module, file: WeightsFile | Path) -> list[Normalizer]:
     sets = weight_sets(read_weights(file.path), state)
     if not sets:
         raise RbmixError(f"checkpoint {file.path} is not a state dict of tensors")
+    _check_ignored(file, sets)
     sets = [_without_ignored_buffers(one, model, file.ignore) for one in sets]
     fitting = [one for one in sets if one.fits]
     chosen = _choose(file, _with_key(file, fitting or sets))
@@ -63,6 +64,7 @@ def load(model: nn.Module, file: WeightsFile | Path) -> list[Normalizer]:
     unexpected = _unexpected(file, left, found)
     if unexpected or not chosen.fits:
         raise _misfit_error(file.path, chosen, unexpected, state)
+    _check_values(file, chosen, model)
     with reading.refuse_on_error(f"weights {file.path} do not fit the model"):
         model.load_state_dict(chosen.tensors, strict=False)  # every name has been checked
     _tell(file, chosen, others, left)
@@ -95,13 +97,27 @@ def _choose(file: WeightsFile, sets: list[WeightSet]) -> WeightSet:
         return plain[0]
     names = ", ".join(one.name or "(plain names)" for one in sets)
     raise RbmixError(
-        f"{file.path} holds {len(sets)} different sets of weights: {names} (--weights-key takes one)"
+        f"{file.path} holds {len(sets)} different sets of weights: {names} "
+        "(--weights-key takes one)"
     )
 
 
-def _without_ignored_buffers(
-    one: WeightSet, model: nn.Module, ignore: Sequence[str]
-) -> WeightSet:
+def _check_ignored(file: WeightsFile, sets: list[WeightSet]) -> None:
+    """Raise RbmixError for an ignored name that is neither left over nor missing anywhere."""
+    names = {name for one in sets for name in (*one.rest, *one.missing)}
+    for module in file.ignore:
+        if not any(_is_in(name, module) for name in names):
+            raise RbmixError(f"{file.path} has no weights {module!r} to ignore beside the network")
+
+
+def _check_values(file: WeightsFile, chosen: WeightSet, model: nn.Module) -> None:
+    """Raise RbmixError for a parameter that holds NaN, of a training that diverged."""
+    for name, _ in model.named_parameters():
+        if (tensor := chosen.tensors.get(name)) is not None and bool(tensor.isnan().any()):
+            raise RbmixError(f"weights {file.path} hold NaN in {name}")
+
+
+def _without_ignored_buffers(one: WeightSet, model: nn.Module, ignore: Sequence[str]) -> WeightSet:
     """Leave the network's own value in buffers that the file lacks and the user ignores."""
     buffers = {name for name, _ in model.named_buffers()}
     missing = [
@@ -204,10 +220,7 @@ def _tell(
     file: WeightsFile, chosen: WeightSet, others: list[WeightSet], left: Mapping[str, Tensor]
 ) -> None:
     """Log, in one line, which set was taken and what was left out; nothing if that is all."""
-    out = [
-        f"{one.name or 'the plain names'} ({_relation(one, chosen)})"
-        for one in others
-    ]
+    out = [f"{one.name or 'the plain names'} ({_relation(one, chosen)})" for one in others]
     out += sorted({_module_of(name) for name in left})
     if out:
         taken = chosen.name or "the plain names"

@@ -96,8 +96,8 @@ def weight_sets(content: Any, wanted: Mapping[str, Tensor]) -> list[WeightSet]:
     ]
     found = found or [_make_set(place, "", tensors, wanted) for place, tensors in dicts]
 
-    def misfit(one: WeightSet) -> tuple[int, bool, int]:
-        return len(one.missing) + len(one.wrong), not one.is_plain, len(one.name)
+    def misfit(one: WeightSet) -> tuple[int, bool]:
+        return len(one.missing) + len(one.wrong), not one.is_plain
 
     return sorted(found, key=misfit)
 

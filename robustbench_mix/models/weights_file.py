@@ -94,7 +94,7 @@ def _read_pickled(path: Path) -> Any:
 
     from torch.serialization import safe_globals
 
-    inert = [(_Placeholder, name) for name in BYSTANDERS]
+    inert: list[Any] = [(_Placeholder, name) for name in BYSTANDERS]
     refusal = f"checkpoint {path} is refused: it holds more than tensors"
     try:
         with warnings.catch_warnings(), safe_globals(inert):
@@ -102,8 +102,11 @@ def _read_pickled(path: Path) -> Any:
             return torch.load(path, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, ValueError) as error:
         named = re.search(r"GLOBAL (\S+) was not an allowed", str(error))
-        which = f" ({named[1]}); save its state_dict() alone" if named else ""
-        raise RbmixError(refusal + which) from error
+        if not named:
+            raise RbmixError(
+                f"checkpoint {path} is damaged (neither safetensors nor a file of torch.save)"
+            ) from error
+        raise RbmixError(f"{refusal} ({named[1]}); save its state_dict() alone") from error
     except RuntimeError as error:
         if "TorchScript" not in str(error):
             raise
