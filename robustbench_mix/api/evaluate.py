@@ -37,6 +37,7 @@ def evaluate(
     spatial: str | None = None,
     channel: str | None = None,
     seed: int = 0,
+    class_index: str | Path | None = None,
     examples: int | None = None,
     eps: Sequence[str | float] | None = None,
     norm: str | None = None,
@@ -81,6 +82,9 @@ def evaluate(
             `"smoothed:S"` or `"smoothed:S:rescaled"`.
         channel: The channel mixers of a named model: `"learned"` or `"frozen"`.
         seed: Seed of the weights, the training and the attack.
+        class_index: A JSON or text file that says which output of the network each class of the
+            data is, or `"numbers"` if the classes are named by their outputs. By default outputs
+            are in the order of the classes.
         examples: Number of test images, a fixed subset that is balanced over the classes. By
             default all images of a pair of tensors, 40 of digits, and 1,000 otherwise.
         eps: Radii in pixel units instead of the protocol's: text (`"8/255"`) or numbers.
@@ -168,7 +172,8 @@ def evaluate(
         )  # fmt: skip
     else:
         raise RbmixError(f"model is a {type(model).__name__} (needs an nn.Module or a name)")
-    images = _data_plan(data, examples, network)
+    index = None if class_index is None else str(class_index)
+    images = _data_plan(data, examples, network, index)
     planned = EvaluationPlan(
         data=images,
         device=device or "auto",
@@ -205,10 +210,14 @@ def _weights_file(
     return None
 
 
-def _data_plan(data: Data, examples: int | None, model: ModelPlan) -> DataPlan:
+def _data_plan(
+    data: Data, examples: int | None, model: ModelPlan, class_index: str | None
+) -> DataPlan:
     """Return the data to attack; raise RbmixError for tensors if the network must be trained."""
     if not isinstance(data, tuple):
-        return DataPlan(str(data) if isinstance(data, Path) else data, examples)
+        return DataPlan(str(data) if isinstance(data, Path) else data, examples, class_index)
+    if class_index is not None:
+        raise RbmixError(f"class_index {class_index!r} goes with a data set, not with tensors")
     if model.is_trained:
         raise RbmixError(
             f"model {model.spec.model!r} would have to be trained: name a data set or a folder "
@@ -223,7 +232,7 @@ def _dataset(*data: Tensor) -> Dataset:
         raise RbmixError("data is a tuple of other than two tensors (needs images and labels)")
     split = split_of(*data)
     classes = tuple(str(label) for label in range(int(split.labels.max()) + 1))
-    return Dataset("tensors", classes, split, split)
+    return Dataset("tensors", classes, split, split, labels_are_outputs=True)
 
 
 def _text(eps: str | float) -> str:

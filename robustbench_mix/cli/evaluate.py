@@ -16,6 +16,7 @@ from robustbench_mix.cli.options import (
     ChannelWish,
     ChannelWord,
     Classes,
+    ClassIndex,
     DatasetName,
     Device,
     Epochs,
@@ -69,6 +70,7 @@ def evaluate(
     channel: ChannelWish = None,
     attack: AttackName = "autoattack",
     dataset: DatasetName = "digits",
+    class_index: ClassIndex = None,
     examples: Annotated[
         Optional[int],
         typer.Option(
@@ -122,7 +124,7 @@ def evaluate(
     --spatial and --channel say how the file was made: the model is made separable before the file
     is loaded, and learned and frozen are compared as twins.
     """
-    data = DataPlan(dataset, examples)
+    data = DataPlan(dataset, examples, class_index)
     planned = EvaluationPlan(
         data=data,
         device=device,

@@ -107,6 +107,13 @@ Classes = Annotated[
         parser=whole, help="Number of outputs of the network; by default one for each class."
     ),
 ]
+ClassIndex = Annotated[
+    Optional[str],
+    typer.Option(
+        help="Which output of the network each class is: a JSON or text file, or `numbers` if the "
+        "classes are named by their outputs; by default the order of the classes."
+    ),
+]
 Seed = Annotated[
     int, typer.Option(parser=whole, help="Seed of the weights, the training and the attack.")
 ]

@@ -55,9 +55,9 @@ def load_folder(path: Path) -> Dataset:
             if not cached.exists():
                 _decode_to_cache(splits, classes, cached)
     counts = {name: len(split.images) for name, split in splits.items()}
-    loaded, notes = _read_cache(cached, counts, len(classes))
-    _log_once(_summary(path, splits, classes, notes))
-    return Dataset(dataset_name(str(path)), classes, *loaded)
+    train, test = _read_cache(cached, counts, len(classes))
+    _log_once(_summary(path, splits, classes, _read_notes(cached)))
+    return Dataset(dataset_name(str(path)), classes, train, test)
 
 
 @cache
@@ -83,22 +83,25 @@ def _summary(
     return "; ".join([line, *([f"left out {', '.join(out)}"] if out else []), *notes])
 
 
-def _read_cache(path: Path, counts: dict[str, int], classes: int) -> tuple[list[Split], list[str]]:
-    """Return the cached splits, and the notes of their decoding.
-
-    Raises:
-        RbmixError: `_decode_to_cache` cannot have written them.
-    """
+def _read_notes(path: Path) -> list[str]:
+    """Return what the decoding of a cached data set left out, in words."""
     from safetensors import safe_open
+
+    refusal = f"cached data {path} is damaged"
+    with reading.refuse_on_error(refusal, "; delete it"):
+        with safe_open(path, framework="pt") as file:
+            raw = (file.metadata() or {})[NOTES].encode()
+        return [str(line) for line in reading.parse_json(raw, refusal)]
+
+
+def _read_cache(path: Path, counts: dict[str, int], classes: int) -> list[Split]:
+    """Return the cached splits; raise RbmixError if `_decode_to_cache` cannot have written them."""
     from safetensors.torch import load_file
 
     hint = "; delete it"
     reading.check_file(path, "cached data", reading.MAX_WEIGHTS_BYTES)
     with reading.refuse_on_error(f"cached data {path} is damaged", hint):
         tensors = load_file(path)
-        with safe_open(path, framework="pt") as file:
-            raw = (file.metadata() or {})[NOTES].encode()
-        notes = [str(line) for line in reading.parse_json(raw, f"cached data {path} is damaged")]
         splits = [
             Split(
                 tensors[f"{s}.images"],
@@ -122,7 +125,7 @@ def _read_cache(path: Path, counts: dict[str, int], classes: int) -> tuple[list[
                 raise ValueError("labels of no class")
         if splits[0].images.shape[1:] != splits[1].images.shape[1:]:
             raise ValueError("images of two sizes")
-    return splits, notes
+    return splits
 
 
 def _listing_hash(path: Path, splits: dict[str, SplitListing]) -> str:

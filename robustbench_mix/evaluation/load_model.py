@@ -11,13 +11,16 @@ from torch import nn
 from robustbench_mix.config.training import Adversarial, Recipe, adversarial_eps, recipe_for
 from robustbench_mix.config.weights import WeightsFile
 from robustbench_mix.data.dataset import Dataset
+from robustbench_mix.data.shape import shape_of
 from robustbench_mix.errors import RbmixError
+from robustbench_mix.evaluation.harness import classes_of
 from robustbench_mix.evaluation.identity import Label
 from robustbench_mix.evaluation.inputs import load_inputs
 from robustbench_mix.evaluation.plan import ModelPlan, TrainingPlan
 from robustbench_mix.evaluation.pretrained import load_pretrained
 from robustbench_mix.models import checkpoint
 from robustbench_mix.models.checkpoint import CheckpointHeader
+from robustbench_mix.models.factory import check_output_count
 from robustbench_mix.models.sources import registry
 from robustbench_mix.runtime.devices import pick_precision
 from robustbench_mix.storage.files import check_writable
@@ -72,6 +75,9 @@ def load_model(
     spec = plan.spec
     if isinstance(plan.module, nn.Module):
         label = Label(spec.model, "external", "external", spec.seed)
+        if not dataset.labels_are_outputs:
+            outputs = classes_of(plan.module, dataset.test, device)
+            check_output_count(outputs, shape_of(dataset), spec.model)
         return label, TrainedModel(plan.module, Path(), CheckpointHeader(), 0.0)
     if is_pretrained(plan):
         return load_pretrained(plan, dataset)

@@ -165,19 +165,26 @@ def _check_published(
 class DataPlan:
     """A data set, by its word or as an object, and how many of its test images to take.
 
-    None takes the default number.
+    Attributes:
+        dataset: The data set.
+        examples: The number of test images; None takes the default number.
+        class_index: The file that says which output each class is, or `numbers`; None takes the
+            order of the classes.
 
     Raises:
-        RbmixError: For a data set that does not exist, and a number out of range.
+        RbmixError: For a data set or a file that does not exist, and a number out of range.
     """
 
     dataset: str | Dataset
     examples: int | None = None
+    class_index: str | None = None
 
     def __post_init__(self) -> None:
         check_count("number of examples", self.examples, MAX_EXAMPLES)
         if isinstance(self.dataset, str):
             catalog.check_dataset(self.dataset)
+        if self.class_index is not None:
+            catalog.check_class_index(self.class_index)
 
     @property
     def name(self) -> str:

@@ -49,8 +49,15 @@ def load_pretrained(plan: ModelPlan, dataset: Dataset) -> tuple[Label, TrainedMo
         )
     Interface(mean=found.mean, std=found.std).check_channels(shape.channels)
     outputs = factory.count_outputs(found.model, shape, spec.model)
-    if interface.classes is not None or outputs > shape.classes:
+    is_free = dataset.labels_are_outputs and outputs > shape.classes
+    if interface.classes is not None or (outputs != shape.classes and not is_free):
         factory.check_output_count(outputs, shape, spec.model)
+        if outputs > len(dataset.classes) and not dataset.labels_are_outputs:
+            logger.info(
+                f"of {outputs:,} outputs, the first {len(dataset.classes)} are taken for the "
+                f"classes {dataset.classes[0]} to {dataset.classes[-1]} in their order; "
+                "--class-index FILE says it otherwise"
+            )
     model, mean, std = found.model, interface.mean or found.mean, interface.std or found.std
     if mean is None and found.weights:
         logger.info(
