@@ -34,9 +34,14 @@ def one_line(text: str) -> str:
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in words)
 
 
-def first_line(error: BaseException) -> str:
-    """Return the first line of an error's message, or its type if it has no message."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:120]
+def first_line(error: BaseException, longest: int = 120) -> str:
+    """Return the first line of an error's message, or its type if it has no message.
+
+    Args:
+        error: The error.
+        longest: Number of characters that are kept.
+    """
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:longest]
 
 
 def unknown(kind: str, name: str, allowed: Iterable[str], also: str = "") -> RbmixError:

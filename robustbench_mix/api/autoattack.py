@@ -6,7 +6,7 @@ gradient flags, `.grad`, buffers, device) and the global random state.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,8 @@ from robustbench_mix.evaluation import diagnostics
 from robustbench_mix.evaluation.fast import FastOptions, search_all
 from robustbench_mix.evaluation.harness import Settings, borrow, classes_of, sample
 from robustbench_mix.evaluation.state import State
+from robustbench_mix.models import given
+from robustbench_mix.models.given import adapt, as_module
 from robustbench_mix.results import flags, records
 from robustbench_mix.runtime.devices import default_batch_size
 from robustbench_mix.runtime.progress import silenced
@@ -58,7 +60,7 @@ class Curve:
 
 
 def curve(
-    model: nn.Module,
+    model: nn.Module | Callable[[Tensor], Any],
     x: Tensor,
     y: Tensor,
     eps: Sequence[float | str],
@@ -73,7 +75,8 @@ def curve(
     """Attack a network over a grid of epsilons in one job.
 
     Args:
-        model: A network that maps images (n, C, H, W) in [0, 1] to logits (n, classes).
+        model: A network that maps images (n, C, H, W) in [0, 1] to logits (n, classes), as for
+            `evaluate`.
         x: Images (n, C, H, W), floating point, in [0, 1].
         y: Labels (n,), integers from 0.
         eps: One or more radii in pixel units, in any order: numbers (`0.03`) or text (`"8/255"`).
@@ -115,7 +118,8 @@ class AutoAttack:
     verified it. The same call gives the same result at every batch size.
 
     Args:
-        model: A network that maps images (n, C, H, W) in [0, 1] to logits (n, classes).
+        model: A network that maps images (n, C, H, W) in [0, 1] to logits (n, classes), as for
+            `evaluate`.
         norm: Norm of the radius: `"Linf"` or `"L2"`.
         eps: The radius in pixel units, a positive number.
         seed: Seed of the attack; None is seed 0.
@@ -135,7 +139,7 @@ class AutoAttack:
 
     def __init__(
         self,
-        model: nn.Module,
+        model: nn.Module | Callable[[Tensor], Any],
         norm: str = "Linf",
         eps: float = 0.3,
         seed: int | None = None,
@@ -266,9 +270,8 @@ class AutoAttack:
     @torch.no_grad()
     def _predict(self, x: Tensor, batch_size: int) -> Tensor:
         home = device_of(self.model, self.device)
-        return torch.cat(
-            [self.model(part.to(home)).argmax(1) for part in torch.split(x, batch_size)]
-        )
+        network = adapt(as_module(self.model), x[:2].float())
+        return torch.cat([network(part.to(home)).argmax(1) for part in torch.split(x, batch_size)])
 
     def _log(self, line: str) -> None:
         if self.verbose:
@@ -279,7 +282,7 @@ class AutoAttack:
 
 
 def _search(
-    model: nn.Module,
+    model: object,
     x: Tensor,
     y: Tensor,
     protocol: Protocol,
@@ -293,13 +296,14 @@ def _search(
     split = split_of(x, y)
     home = device_of(model, device)
     found = split.images.clone()
-    _check_repeatable(model, split, home)
+    network = adapt(as_module(model), split.pixels(0, 2))
+    _check_repeatable(network, split, home)
     with silenced():
-        classes = classes_of(model, split, home)
+        classes = classes_of(network, split, home)
         stages = registry.fast_stages(protocol.algorithm, classes, protocol.options)
         settings = Settings(seed, home, batch_size or default_batch_size(min(x.shape[2:]), home))
         options = FastOptions(found=found, place=place)
-        state = search_all(model, split, protocol, stages, settings, options=options)
+        state = search_all(network, split, protocol, stages, settings, options=options)
     return state, found
 
 
@@ -343,8 +347,6 @@ def _eps(value: float | str) -> Eps:
     return radius
 
 
-def device_of(model: nn.Module, named: torch.device | str | None = None) -> torch.device:
+def device_of(model: object, named: torch.device | str | None = None) -> torch.device:
     """Return the named device, or the device of the model if none is named."""
-    if named is not None:
-        return torch.device(named)
-    return next((p.device for p in model.parameters()), torch.device("cpu"))
+    return given.device_of(as_module(model)) if named is None else torch.device(named)

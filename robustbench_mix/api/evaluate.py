@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -30,7 +31,7 @@ Data = str | Path | Dataset | tuple[Tensor, Tensor]
 
 
 def evaluate(
-    model: nn.Module | str,
+    model: nn.Module | Callable[[Tensor], Any] | str,
     data: Data = "digits",
     protocol: Protocol | str = "autoattack",
     *,
@@ -59,6 +60,9 @@ def evaluate(
     precision: str = "auto",
     adversarial: bool = False,
     adversarial_eps: str | None = None,
+    adversarial_attack: str | None = None,
+    averaging: float | None = None,
+    label_smoothing: float | None = None,
     device: str | None = None,
     results: str | Path | None = None,
     fresh: bool = False,
@@ -72,8 +76,9 @@ def evaluate(
     `results` names a folder.
 
     Args:
-        model: A network that maps images (n, C, H, W) in [0, 1] to logits (n, classes); or the
-            name of a model, as for `--model`, which is trained first if there is no checkpoint.
+        model: A network that maps images (n, C, H, W) in [0, 1] to logits (n, classes): a module,
+            a function, or an object that can be called (`docs/models.md`); or the name of a
+            model, as for `--model`, which is trained first if there is no checkpoint.
         data: The name of a data set, a folder of images, a `Dataset`, or a pair of tensors:
             images (n, C, H, W), floating point, in [0, 1], and labels (n,), integers from 0.
         protocol: The attack: a name, a path to a TOML file, or a `Protocol`.
@@ -109,8 +114,12 @@ def evaluate(
         train_examples: Number of training images, a subset balanced over the classes.
         lr: Peak learning rate instead of the recipe's.
         precision: Training precision: `"fp32"`, `"bf16"`, or `"auto"` (bf16 on GPUs).
-        adversarial: Train on PGD examples (7 steps) instead of clean images.
+        adversarial: Train on adversarial examples instead of clean images.
         adversarial_eps: Their l-infinity radius as text; 8/255 by default, 2/16 on digits.
+        adversarial_attack: How they are made: `"pgd"` (7 steps, the default) or `"n-fgsm"`.
+        averaging: Decay of the average of weights in adversarial training; 0.9995 by default, 0
+            keeps the last weights.
+        label_smoothing: Label smoothing in adversarial training; 0 by default.
         device: `"auto"`, `"cpu"`, `"cuda"`, `"cuda:1"` or `"mps"`. By default the device of the
             network that is passed, else `"auto"`.
         results: A folder for the records. A run that is there already is read, not repeated.
@@ -154,9 +163,12 @@ def evaluate(
     """
     from robustbench_mix.evaluation import evaluate
 
-    training = Training(epochs, train_examples, lr, precision, adversarial, adversarial_eps)
+    training = Training(
+        epochs, train_examples, lr, precision, adversarial, adversarial_eps,
+        adversarial_attack, averaging, label_smoothing,
+    )  # fmt: skip
     given = Interface(input_size, mean, std, classes)
-    if isinstance(model, nn.Module):
+    if not isinstance(model, str):
         device = device or str(device_of(model))
         _check_module(
             spatial=spatial, channel=channel, weights=weights, weights_key=weights_key,
@@ -164,14 +176,12 @@ def evaluate(
             mean=mean, std=std, input_size=input_size, classes=classes,
         )  # fmt: skip
         network = module_plan(model, seed, training)
-    elif isinstance(model, str):
+    else:
         network = model_plan(
             model, spatial, channel, seed, interface=None if given == Interface() else given,
             weights=_weights_file(weights, weights_key, ignore_weights), pretrained=pretrained,
             training=training,
         )  # fmt: skip
-    else:
-        raise RbmixError(f"model is a {type(model).__name__} (needs an nn.Module or a name)")
     index = None if class_index is None else str(class_index)
     images = _data_plan(data, examples, network, index)
     planned = EvaluationPlan(

@@ -16,7 +16,16 @@ import numpy as np
 
 from robustbench_mix.claims import figures, page, paper, summary, verdicts
 from robustbench_mix.claims.explanations import overview
-from robustbench_mix.results import analysis_plan, gallery, plots, probes, records, svg, unshuffling
+from robustbench_mix.results import (
+    analysis_plan,
+    curves,
+    gallery,
+    plots,
+    probes,
+    records,
+    svg,
+    unshuffling,
+)
 from robustbench_mix.results.intervals import wilson
 from robustbench_mix.results.probes import Transfer
 from robustbench_mix.results.records import Run
@@ -58,7 +67,7 @@ def to_html(results: Path) -> str:
         tables=[page.table(claim) for claim in found],
         curves=[
             {"alt": _describe_curves(group), "src": _svg(partial(plots.figure, group))}
-            for group in plots.groups(runs).values()
+            for group in curves.groups(runs).values()
         ],
         drawn=_svg,
         explanations=overview.all_explanations(runs, probed, transferred),
@@ -77,8 +86,8 @@ def _svg(draw: Callable[[Any], None]) -> str:
 
 def _describe_curves(group: list[Run]) -> str:
     """Describe the curves of a group in words, for readers who cannot see them."""
-    parts = [f"{plots.title(group)}: accuracy by epsilon."]
-    for curve in plots.curves(group):
+    parts = [f"{curves.title(group)}: accuracy by epsilon."]
+    for curve in curves.curves(group):
         shares = [f"{eps}: {100 * mean:.1f} %" for eps, (mean, _, _) in curve.shares.items()]
         parts.append(f"{curve.label}: {'; '.join(shares)}.")
     return " ".join(parts)

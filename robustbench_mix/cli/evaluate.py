@@ -8,9 +8,11 @@ import typer
 
 from robustbench_mix.cli.app import app
 from robustbench_mix.cli.options import (
+    AdversarialAttack,
     AdversarialEps,
     AsJson,
     AttackName,
+    Averaging,
     Backend,
     BatchSize,
     ChannelWish,
@@ -24,6 +26,7 @@ from robustbench_mix.cli.options import (
     IgnoreWeights,
     InputSize,
     IsAdversarial,
+    LabelSmoothing,
     LearningRate,
     Mean,
     Model,
@@ -110,6 +113,9 @@ def evaluate(
     precision: Precision = "auto",
     adversarial: IsAdversarial = False,
     adversarial_eps: AdversarialEps = None,
+    adversarial_attack: AdversarialAttack = None,
+    averaging: Averaging = None,
+    label_smoothing: LabelSmoothing = None,
     device: Device = "auto",
     fresh: Annotated[
         bool, typer.Option("--fresh", help="Attack again even if this run is on disk.")
@@ -133,7 +139,8 @@ def evaluate(
             weights=weights_file(weights, weights_key, ignore_weights),
             interface=interface(input_size, mean, std, classes),
             training=Training(
-                epochs, train_examples, lr, precision, adversarial, adversarial_eps
+                epochs, train_examples, lr, precision, adversarial, adversarial_eps,
+                adversarial_attack, averaging, label_smoothing,
             ),
         ),
         attack=attack_plan(
@@ -173,6 +180,9 @@ def train(
     precision: Precision = "auto",
     adversarial: IsAdversarial = False,
     adversarial_eps: AdversarialEps = None,
+    adversarial_attack: AdversarialAttack = None,
+    averaging: Averaging = None,
+    label_smoothing: LabelSmoothing = None,
     mean: Mean = None,
     std: Std = None,
     input_size: InputSize = None,
@@ -186,7 +196,10 @@ def train(
     Any architecture works: its dense convolutions are made separable, and it is always trained
     from fresh weights.
     """
-    training = Training(epochs, train_examples, lr, precision, adversarial, adversarial_eps)
+    training = Training(
+        epochs, train_examples, lr, precision, adversarial, adversarial_eps,
+        adversarial_attack, averaging, label_smoothing,
+    )  # fmt: skip
     spec = ModelSpec(model, spatial, channel, seed, interface(input_size, mean, std, classes))
     planned = TrainingPlan(
         data=DataPlan(dataset), device=device, model=trained_model(spec, training)
@@ -222,6 +235,9 @@ def explain(
     precision: Precision = "auto",
     adversarial: IsAdversarial = False,
     adversarial_eps: AdversarialEps = None,
+    adversarial_attack: AdversarialAttack = None,
+    averaging: Averaging = None,
+    label_smoothing: LabelSmoothing = None,
     mean: Mean = None,
     std: Std = None,
     input_size: InputSize = None,
@@ -231,7 +247,10 @@ def explain(
     quiet: Quiet = False,
 ) -> None:
     """Measure what explains a gap: margins, gradients, linearity, transfer, frequencies."""
-    training = Training(epochs, train_examples, lr, precision, adversarial, adversarial_eps)
+    training = Training(
+        epochs, train_examples, lr, precision, adversarial, adversarial_eps,
+        adversarial_attack, averaging, label_smoothing,
+    )  # fmt: skip
     spec = ModelSpec(model, spatial, channel, seed, interface(input_size, mean, std, classes))
     planned = explanation_plan(
         trained_model(spec, training), DataPlan(dataset, examples), eps_grid(eps), device

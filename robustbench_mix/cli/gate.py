@@ -11,9 +11,11 @@ import typer
 
 from robustbench_mix.cli.app import app
 from robustbench_mix.cli.options import (
+    AdversarialAttack,
     AdversarialEps,
     AsJson,
     AttackName,
+    Averaging,
     Backend,
     BatchSize,
     ChannelWish,
@@ -22,6 +24,7 @@ from robustbench_mix.cli.options import (
     Epochs,
     EpsGrid,
     IsAdversarial,
+    LabelSmoothing,
     LearningRate,
     Model,
     NormName,
@@ -78,6 +81,9 @@ def baseline(
     precision: Precision = "auto",
     adversarial: IsAdversarial = False,
     adversarial_eps: AdversarialEps = None,
+    adversarial_attack: AdversarialAttack = None,
+    averaging: Averaging = None,
+    label_smoothing: LabelSmoothing = None,
     device: Device = "auto",
     as_json: AsJson = False,
     quiet: Quiet = False,
@@ -90,7 +96,8 @@ def baseline(
         model=model_plan(
             model, spatial, channel, seed, weights=weights,
             training=Training(
-                epochs, train_examples, lr, precision, adversarial, adversarial_eps
+                epochs, train_examples, lr, precision, adversarial, adversarial_eps,
+                adversarial_attack, averaging, label_smoothing,
             ),
         ),
         attack=attack_plan(

@@ -15,7 +15,7 @@ from robustbench_mix.cli import completion
 from robustbench_mix.config.model import Interface
 from robustbench_mix.config.weights import WeightsFile
 from robustbench_mix.errors import RbmixError
-from robustbench_mix.runtime import progress
+from robustbench_mix.runtime import output, progress
 from robustbench_mix.storage import remote
 from robustbench_mix.storage.paths import default_results_folder, is_folder
 
@@ -135,11 +135,26 @@ Precision = Annotated[
 ]
 IsAdversarial = Annotated[
     bool,
-    typer.Option("--adversarial", help="Train on PGD examples (7 steps) instead of clean images."),
+    typer.Option("--adversarial", help="Train on adversarial examples instead of clean images."),
 ]
 AdversarialEps = Annotated[
     Optional[str],
     typer.Option(help="l-infinity radius of these examples; by default 8/255, on digits 2/16."),
+]
+AdversarialAttack = Annotated[
+    Optional[str],
+    typer.Option(help="How they are made: pgd (7 steps, the default), or n-fgsm, which is faster."),
+]
+Averaging = Annotated[
+    Optional[float],
+    typer.Option(
+        parser=real,
+        help="Decay of the average of weights in adversarial training: 0.9995, or 0 for none.",
+    ),
+]
+LabelSmoothing = Annotated[
+    Optional[float],
+    typer.Option(parser=real, help="Label smoothing in adversarial training; 0 by default."),
 ]
 AttackName = Annotated[
     str,
@@ -232,12 +247,14 @@ def choose_folder(given: Path | None, quiet: bool, *inside: str) -> Path:
 def load_torch(quiet: bool) -> None:
     """Log that PyTorch will be imported, which takes seconds, unless it is imported already.
 
-    Commands call it after they have checked their words by making a plan.
+    Commands call it after they have checked their words by making a plan. From then on nothing but
+    their answer is printed.
 
     Args:
         quiet: Whether to show no messages from now on.
     """
     progress.set_quiet(quiet)
+    output.keep_stdout()
     if "torch" not in sys.modules:
         logger.info("loading PyTorch")
 
@@ -253,6 +270,7 @@ def print_answer(as_json: bool, quiet: bool, data: Any, show: Callable[[], None]
         data: The result as plain values.
         show: Prints the result for people.
     """
+    output.release_stdout()
     if as_json:
         plain = json.loads(json.dumps(data), parse_constant=lambda _: None)
         print(json.dumps(plain, indent=2))

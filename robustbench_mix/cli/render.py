@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from robustbench_mix.claims.verdicts import Claim
+from robustbench_mix.config.training import adversarial_words
 from robustbench_mix.errors import one_line
 from robustbench_mix.results import flags
 from robustbench_mix.results.intervals import wilson
@@ -111,7 +112,7 @@ def training(header: CheckpointHeader, path: Path) -> None:
     """Print a summary of a checkpoint and its path."""
     spec, recipe = header.spec, header.recipe
     assert spec is not None and recipe is not None  # it was trained here
-    attacked = f" on PGD examples ({recipe.adversarial.eps})" if recipe.adversarial else ""
+    attacked = f", adversarial {adversarial_words(recipe)}" if recipe.examples else ""
     screen().print(
         f"{spec.model} on {header.train_examples:,} images of "
         f"{header.dataset}, {recipe.epochs} epochs{attacked}: "

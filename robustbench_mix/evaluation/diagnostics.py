@@ -9,6 +9,7 @@ a few hundred passes of `SAMPLE` images.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -18,7 +19,7 @@ from torch.nn import functional as F
 
 from robustbench_mix.attacks import losses
 from robustbench_mix.attacks.base import Batch
-from robustbench_mix.attacks.counted_model import CountedModel
+from robustbench_mix.attacks.counted_model import CountedModel, gradient_of
 from robustbench_mix.attacks.native.apgd import Loss, apgd, untargeted
 from robustbench_mix.attacks.native.fgsm import fgsm_direction
 from robustbench_mix.attacks.native.pgd import pgd
@@ -27,7 +28,9 @@ from robustbench_mix.attacks.norms import project
 from robustbench_mix.attacks.passes import Count
 from robustbench_mix.attacks.progress import show_passes
 from robustbench_mix.attacks.random import derive, signs
+from robustbench_mix.errors import RbmixError
 from robustbench_mix.evaluation.measures import margins_and_gradients
+from robustbench_mix.models import state_dict
 from robustbench_mix.results.headers import Diagnostics
 from robustbench_mix.runtime.threads import tune_threads
 
@@ -75,13 +78,13 @@ def _of_network(
 ) -> Diagnostics:
     """Do the work of `of_network` on a model whose passes are shown."""
     net = model.net
-    before = [tensor.clone() for tensor in net.state_dict().values()]
+    before = [tensor.clone() for tensor in state_dict.tensors(net).values()]
     with torch.no_grad():
         first = model(x)
         unrepeatable = of_passes(model, x, first)
         alone = torch.cat([model(image[None]) for image in x[:ALONE]])
         turned = model(x.flip(0)).flip(0)
-    after = list(net.state_dict().values())
+    after = list(state_dict.tensors(net).values())
     moved = any(not torch.equal(old, new) for old, new in zip(before, after, strict=True))
     spread = _spread(first)
     apart = torch.cat([(turned - first) / spread, (alone - first[:ALONE]) / spread[:ALONE]])
@@ -228,7 +231,7 @@ def _gradients(model: CountedModel, x: Tensor, y: Tensor) -> tuple[float, float 
     with torch.enable_grad():
         point = x.detach().clone().requires_grad_()
         loss = F.cross_entropy(model(point), y, reduction="sum")
-        (gradient,) = torch.autograd.grad(loss, point)
+        gradient = gradient_of(loss, point)
     vanished = gradient.flatten(1).abs().amax(1) < VANISHED
     value, slope = margins_and_gradients(model, x, y)
     ask = (value > 0) & (slope.abs().amax(1) > 0)
@@ -250,9 +253,7 @@ def _not_finite(model: CountedModel, x: Tensor) -> float:
     """Return the share of logits that are not finite at black, white and random corners."""
     noise = torch.Generator().manual_seed(0)
     corners = torch.randint(0, 2, x.shape, generator=noise).to(x)
-    logits = [
-        model.net(p.to(model.dtype)) for p in (torch.zeros_like(x), torch.ones_like(x), corners)
-    ]
+    logits = [model.ask(point) for point in (torch.zeros_like(x), torch.ones_like(x), corners)]
     return float((~torch.cat(logits).isfinite()).float().mean())
 
 
@@ -265,8 +266,9 @@ def _rescaled(model: CountedModel, x: Tensor, y: Tensor, mean: Tensor, std: Tens
     best = 0.0
     for shift, scale in scales:
         shift, scale = (torch.as_tensor(v).to(x).reshape(-1, 1, 1) for v in (shift, scale))
-        logits = model.net(((x - shift) / scale).to(model.dtype))
-        best = max(best, float((logits.argmax(1) == y).float().mean()))
+        with suppress(RbmixError):  # a network may check the range of its images
+            logits = model.ask((x - shift) / scale)
+            best = max(best, float((logits.argmax(1) == y).float().mean()))
     return best
 
 

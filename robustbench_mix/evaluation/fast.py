@@ -117,7 +117,7 @@ def search_all(
     device = settings.device
     with borrow(model, device):
         judge = CountedModel(model)
-        x = sample(split, device, judge.dtype)
+        x = sample(split, device)
         searched = search_model(model, x, exact=options.exact)
         if state is None:
             # The models of this engine draw nothing: the clean state does not depend on the seed.

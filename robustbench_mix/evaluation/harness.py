@@ -56,7 +56,9 @@ def borrow(model: nn.Module, device: torch.device) -> Iterator[None]:
     try:
         with torch.random.fork_rng(devices=cards), ieee_float32():
             torch.manual_seed(0)
-            model.to(device).eval().requires_grad_(False)
+            model.to(device).eval()
+            for parameter, _ in flags:
+                parameter.requires_grad_(False)
             yield
     finally:
         model.to(home)
@@ -66,9 +68,9 @@ def borrow(model: nn.Module, device: torch.device) -> Iterator[None]:
             parameter.requires_grad_(flag)
 
 
-def sample(split: Split, device: torch.device, dtype: torch.dtype = torch.float32) -> Tensor:
+def sample(split: Split, device: torch.device) -> Tensor:
     """Return a few images to try a network on, (at most 8, C, H, W)."""
-    return split.pixels(0, 8).to(device, dtype)
+    return split.pixels(0, 8).to(device)
 
 
 def classes_of(model: nn.Module, split: Split, device: torch.device) -> int:

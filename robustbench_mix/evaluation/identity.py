@@ -10,6 +10,7 @@ import torch
 
 from robustbench_mix.attacks.voting import DRAWS
 from robustbench_mix.config.canonical import short_hash
+from robustbench_mix.config.training import adversarial_words
 from robustbench_mix.evaluation.inputs import Inputs
 from robustbench_mix.evaluation.plan import AttackPlan
 from robustbench_mix.models.checkpoint import CheckpointHeader
@@ -78,13 +79,12 @@ def network_fields(
         device: The device of the computation.
     """
     recipe = checkpoint.recipe
-    adversarial = recipe.adversarial if recipe else None
     return {
         **asdict(label),
         "weights": checkpoint.weights,
         "train_examples": checkpoint.train_examples,
         "epochs": recipe.epochs if recipe else None,
-        "adversarial": adversarial.eps if adversarial else "",
+        "adversarial": adversarial_words(recipe) if recipe else "",
         **compute_environment(device),
     }
 

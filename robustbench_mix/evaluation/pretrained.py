@@ -48,7 +48,7 @@ def load_pretrained(plan: ModelPlan, dataset: Dataset) -> tuple[Label, TrainedMo
             net, file.name, *_statistics(file, state_dict.load(net, file), interface)
         )
     Interface(mean=found.mean, std=found.std).check_channels(shape.channels)
-    outputs = factory.count_outputs(found.model, shape, spec.model)
+    model, outputs = factory.fit(found.model, shape, spec.model)
     is_free = dataset.labels_are_outputs and outputs > shape.classes
     if interface.classes is not None or (outputs != shape.classes and not is_free):
         factory.check_output_count(outputs, shape, spec.model)
@@ -58,7 +58,7 @@ def load_pretrained(plan: ModelPlan, dataset: Dataset) -> tuple[Label, TrainedMo
                 f"classes {dataset.classes[0]} to {dataset.classes[-1]} in their order; "
                 "--class-index FILE says it otherwise"
             )
-    model, mean, std = found.model, interface.mean or found.mean, interface.std or found.std
+    mean, std = interface.mean or found.mean, interface.std or found.std
     if mean is None and found.weights:
         logger.info(
             f"{spec.model} gets pixels in [0, 1] as they are; --mean and --std standardise them"

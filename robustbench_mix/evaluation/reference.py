@@ -87,7 +87,7 @@ def attack_all(
     device = settings.device
     with borrow(model, device):
         judge = CountedModel(model)
-        simple = model if draws > 1 else simplify(model, sample(split, device, judge.dtype))
+        simple = model if draws > 1 else simplify(model, sample(split, device))
         job = _Job(judge, CountedModel(simple), split, protocol, settings.seed, device, draws)
         if state is None:
             state = clean_state(judge, split, settings, len(protocol.eps), draws=draws)
@@ -122,7 +122,7 @@ def attack_all(
 
 def _expected(job: _Job, plan: list[tuple[int, Stage]], exhaustive: bool) -> ReferenceWork:
     """Return the plan with, for each stage, the passes of an image that withstands it."""
-    x, protocol = sample(job.split, job.device, job.judge.dtype), job.protocol
+    x, protocol = sample(job.split, job.device), job.protocol
     passes = [(level, StagePasses(one.name, one.passes(x, protocol.norm))) for level, one in plan]
     return ReferenceWork(passes, [eps.value for eps in protocol.eps], exhaustive)
 

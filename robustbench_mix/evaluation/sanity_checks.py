@@ -80,8 +80,7 @@ def of_attacks(
         found.update(diagnostics.of_attacks(counted, batch, standing[rows], more_steps))
 
     with borrow(model, device):
-        few = sample(split, device, CountedModel(model).dtype)
-        counted = CountedModel(simplify(model, few))
+        counted = CountedModel(simplify(model, sample(split, device)))
         with tune_threads(counted):
             retry_with_smaller_batches(work, rows, len(rows))
     return found

@@ -152,4 +152,12 @@ def load(model: nn.Module, path: Path) -> CheckpointHeader:
 
 
 def _tensors(model: nn.Module) -> dict[str, Tensor]:
-    return {name: t.detach().cpu().contiguous() for name, t in model.state_dict().items()}
+    return {name: _plain(tensor) for name, tensor in state_dict.tensors(model).items()}
+
+
+def _plain(tensor: Tensor) -> Tensor:
+    """Return a tensor of any layout as an ordinary one on the CPU."""
+    plain = tensor.detach().cpu()
+    if plain.is_quantized:
+        plain = plain.dequantize()
+    return (plain if plain.layout == torch.strided else plain.to_dense()).contiguous()

@@ -31,6 +31,12 @@ MAX_LISTED = 20  # maximum number of mismatches that are named one by one
 AUXILIARY = re.compile(r"aux(iliary)?_?(logits|heads?|classifiers?|fc)?_?\d*", re.IGNORECASE)
 
 
+def tensors(model: nn.Module) -> dict[str, Tensor]:
+    """Return the tensors of a model's state by name, without what modules keep beside them."""
+    state = model.state_dict()
+    return {name: value for name, value in state.items() if isinstance(value, Tensor)}
+
+
 def load(model: nn.Module, file: WeightsFile | Path) -> list[Normalizer]:
     """Load the weights of a file into `model`, and log what was chosen and left out.
 
@@ -50,7 +56,7 @@ def load(model: nn.Module, file: WeightsFile | Path) -> list[Normalizer]:
             several sets and none is plain.
     """
     file = file if isinstance(file, WeightsFile) else WeightsFile(file)
-    state = {name: t for name, t in model.state_dict().items() if isinstance(t, Tensor)}
+    state = tensors(model)
     sets = weight_sets(read_weights(file.path), state)
     if not sets:
         raise RbmixError(f"checkpoint {file.path} is not a state dict of tensors")

@@ -46,8 +46,9 @@ class NetworkHeader(TableHeader, frozen=True, kw_only=True):
     """The model, its training, and the images and device it was measured on.
 
     `train_examples` and `epochs` are None if rbmix did not train it. `adversarial` is the radius
-    of the PGD examples it was trained on ('' for none). `weights` names the file or tag of weights
-    that were not trained here. `data_hash` is the hash of the `n` images.
+    of the adversarial examples it was trained on, followed by what differs from PGD with the last
+    weights, as in `8/255, n-fgsm, averaged 0.9995` ('' for none). `weights` names the file or tag
+    of weights that were not trained here. `data_hash` is the hash of the `n` images.
     """
 
     model: Name

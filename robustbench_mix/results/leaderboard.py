@@ -94,8 +94,9 @@ def to_markdown(runs: list[Run], transfers: Sequence[Transfer] = ()) -> str:
         "attack within eps, an upper bound on the robust accuracy, with 95 % Wilson intervals.",
         "A *difference* is that curve minus its learned twin's over the same images, in",
         "percentage points, with a 95 % paired interval (Agresti & Min 2005). *Trained on* is",
-        "images x epochs, and the radius of the PGD examples if it was on those. *full ≥* is what",
-        "an audited run promises with 95 % confidence of the ensemble that only a sample met.",
+        "images x epochs, then the radius of adversarial examples and what differs from PGD with",
+        "the last weights. *full ≥* is what an audited run promises with 95 % confidence of the",
+        "ensemble that only a sample met.",
         "*Flags* are reasons not to believe a row yet (docs/flags.md explains them).",
     ]
     for group in _tables(runs):
@@ -189,7 +190,7 @@ def _model_cells(run: Run) -> list[str]:
     if h.train_examples:
         trained = f"{h.train_examples:,} x {h.epochs}"
         if h.adversarial:
-            trained += f", PGD {h.adversarial}"
+            trained += f", adversarial {h.adversarial}"
     elif h.weights:
         trained = h.weights
     return [

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from robustbench_mix.config import catalog
@@ -73,9 +73,7 @@ def _plan_cell(
         raise RbmixError(
             f"model {word!r} is code, which no sweep imports: `rbmix evaluate --model`"
         )
-    training = Training(
-        cell.epochs, cell.train_examples, None, precision, adversarial=cell.adversarial
-    )
+    training = replace(cell.training, precision=precision)
     model, data = trained_model(cell.spec, training), DataPlan(cell.dataset, cell.examples)
     return CellPlan(
         TrainingPlan(data=data, device=device, model=model),

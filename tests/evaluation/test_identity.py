@@ -64,6 +64,8 @@ def test_how_it_was_trained_is_its_checkpoints() -> None:
     header = CheckpointHeader(recipe=recipe, train_examples=100, weights="v1")
     trained = network_fields(LABEL, header, CPU)
     assert [trained[name] for name in names] == ["v1", 100, recipe.epochs, "2/16"]
+    header = CheckpointHeader(recipe=replace(recipe, averaging=0.9995))
+    assert network_fields(LABEL, header, CPU)["adversarial"] == "2/16, averaged 0.9995"
 
 
 @pytest.mark.parametrize(

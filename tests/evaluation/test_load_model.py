@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from robustbench_mix.config.model import Interface, ModelSpec
-from robustbench_mix.config.training import Adversarial, Training, recipe_for
+from robustbench_mix.config.training import AVERAGING, Adversarial, NFgsm, Training, recipe_for
 from robustbench_mix.config.weights import WeightsFile
 from robustbench_mix.data import loaders
 from robustbench_mix.errors import RbmixError
@@ -39,6 +39,10 @@ def test_the_recipe_with_the_users_changes() -> None:
     found = recipe_of(trained_model(spec, training), "digits", CPU)
     assert (found.epochs, found.lr, found.adversarial) == (3, 0.5, Adversarial("2/16"))
     assert (found.batch_size, found.precision) == (usual.batch_size, "fp32")
+    assert (found.averaging, found.label_smoothing) == (AVERAGING, None)
+    training = Training(adversarial=True, adversarial_attack="n-fgsm", averaging=0)
+    found = recipe_of(trained_model(spec, training), "digits", CPU)
+    assert found == replace(usual, n_fgsm=NFgsm("2/16"))
 
 
 def test_the_label_shows_what_the_interface_changes() -> None:

@@ -57,7 +57,15 @@ from robustbench_mix.evaluation.plan import EvaluationPlan, attack_plan
 from robustbench_mix.evaluation.schedules import schedule_of
 from robustbench_mix.evaluation.state import State
 from robustbench_mix.models import checkpoint, state_dict
-from robustbench_mix.results import gallery, leaderboard, plots, probes, records, unshuffling
+from robustbench_mix.results import (
+    curves,
+    gallery,
+    leaderboard,
+    plots,
+    probes,
+    records,
+    unshuffling,
+)
 from robustbench_mix.results.headers import ProbeIdentity, RunHeader, RunIdentity
 from robustbench_mix.results.records import Run
 from robustbench_mix.results.regression import baselines
@@ -196,6 +204,9 @@ WORDS: dict[str, tuple[str, ...]] = {
     "--lr": ("0.1", "nan", "inf", "-1", "1e400"),
     "--precision": ("fp32", "bf16", "auto", "fp8"),
     "--adversarial-eps": ("8/255", "2"),
+    "--adversarial-attack": ("pgd", "n-fgsm", "fgsm"),
+    "--averaging": ("0.9995", "0", "1", "nan"),
+    "--label-smoothing": ("0.1", "-1", "inf"),
     "--device": ("cpu", "auto", "cuda:99999999999999999999", "cpu:x", "cpu:7", "mps:9"),
     "--width": ("8", "8,16", "99999999999", "0"),
     "--depth": ("1", "1,2", "x"),
@@ -209,7 +220,10 @@ WORDS: dict[str, tuple[str, ...]] = {
 FLAGS = ("--exhaustive", "--adversarial", "--fresh", "--json", "--plan", "--check", "--quick",
          "--help", "--version")  # fmt: skip
 TRAINING = "--dataset --epochs --train-examples --lr --precision --device --json"
-NETWORK_OPTIONS = f"--model --spatial --channel --seed --adversarial --adversarial-eps {TRAINING}"
+NETWORK_OPTIONS = (
+    f"--model --spatial --channel --seed --adversarial --adversarial-eps "
+    f"--adversarial-attack --averaging --label-smoothing {TRAINING}"
+)
 COMMANDS = {
     "evaluate": f"--attack --examples --eps --norm --backend --batch-size --weights --out "
     f"--exhaustive --fresh {NETWORK_OPTIONS}",
@@ -411,8 +425,9 @@ def read_records(folder: Path) -> str:
         runs = records.read_all(folder)
         leaderboard._content(folder)
         page.content(folder, analyse(folder, runs, []))
-        for group in plots.groups(runs).values():
-            plots.curves(group)
+        for group in curves.groups(runs).values():
+            curves.curves(group)
+            curves.differences(group)
             html_report._describe_curves(group)
         for one in runs:
             html_report._provenance(one)

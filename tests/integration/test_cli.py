@@ -256,9 +256,12 @@ def test_train_adversarially(here: Path, capsys) -> None:
     words = [*SMALL, "--adversarial", "--adversarial-eps", "1/16", "--epochs", "1"]
     code, out, _ = rbmix(capsys, "train", *words)
     assert code == 0
-    assert "on PGD examples (1/16)" in out
+    assert ", adversarial 1/16, averaged 0.9995: " in out
     assert rbmix(capsys, "evaluate", *words, "--attack", "fgsm", "--examples", "10")[0] == 0
-    assert "600 x 1, PGD 1/16" in (here / "results/leaderboard.md").read_text()
+    assert (
+        "600 x 1, adversarial 1/16, averaged 0.9995"
+        in (here / "results/leaderboard.md").read_text()
+    )
 
 
 def test_models_json_gives_the_counts(capsys) -> None:

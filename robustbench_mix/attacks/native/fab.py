@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from robustbench_mix.attacks.base import Batch
-from robustbench_mix.attacks.counted_model import CountedModel
+from robustbench_mix.attacks.counted_model import CountedModel, gradient_of
 from robustbench_mix.attacks.losses import pick
 from robustbench_mix.attacks.native.tracker import Tracker
 
@@ -116,7 +116,7 @@ def _boundary(
     with torch.enable_grad():
         logits = model(point)
         gap = pick(logits, target) - pick(logits, y)
-        (gradient,) = torch.autograd.grad(gap.sum(), point)
+        gradient = gradient_of(gap.sum(), point)
     return gap.detach(), gradient.flatten(1)
 
 

@@ -53,7 +53,7 @@ def _distances(kinds: Kinds, title: str, figure: Any) -> None:
     robustness curve.
     """
     axes = figure.add_subplot()
-    colour = svg.colours(list(kinds))
+    style = svg.styles(list(kinds))
     limit = 0.0
     for name, column in kinds.items():
         found = np.sort(
@@ -63,7 +63,8 @@ def _distances(kinds: Kinds, title: str, figure: Any) -> None:
         if finite.size:
             limit = max(limit, float(np.quantile(finite, 0.99, method="higher")))
         left = 100 * (1 - np.arange(len(finite) + 1) / len(found))
-        axes.step([0, *finite], left, where="post", color=colour[name], label=name, linewidth=1.2)
+        line = {**style[name].line(), "linewidth": 1.2, "label": name}
+        axes.step([0, *finite], left, where="post", **line)
     axes.set_title(title, fontsize="medium")
     axes.set_xlabel("smallest l-infinity perturbation found, / 255")
     axes.set_ylabel("images that need more, %")
@@ -81,7 +82,7 @@ def _spectra(kinds: Kinds, title: str, figure: Any) -> None:
         if any(spectrum(probe, what) for column in kinds.values() for probe in column)
     ]
     panels = figure.subplots(1, max(len(shown), 1), sharey=True, squeeze=False)[0]
-    colour = svg.colours(list(kinds))
+    style = svg.styles(list(kinds))
     for axes, what in zip(panels, shown, strict=False):
         for name, column in kinds.items():
             spectra = [found for probe in column if (found := spectrum(probe, what))]
@@ -89,8 +90,8 @@ def _spectra(kinds: Kinds, title: str, figure: Any) -> None:
                 mean = 100 * np.mean(spectra, axis=0)
                 bands = (np.arange(len(mean)) + 0.5) / len(mean)
                 there = mean > 0  # a small image has no frequency in some bands
-                style = {"marker": "o", "markersize": 3, "linewidth": 1.2, "label": name}
-                axes.plot(bands[there], mean[there], color=colour[name], **style)
+                line = {**style[name].marked_line(), "markersize": 3.5, "label": name}
+                axes.plot(bands[there], mean[there], **line)
         axes.set_title({"composed": "composed kernels"}.get(what, what), fontsize="small")
         axes.set_xlim(0, 1)
         axes.grid(alpha=0.3)

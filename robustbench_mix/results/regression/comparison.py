@@ -19,7 +19,7 @@ from robustbench_mix.results import flags
 from robustbench_mix.results.random_effects import SIGNIFICANCE
 from robustbench_mix.results.records import Run
 from robustbench_mix.results.regression.baselines import ROUNDING, Baseline, options
-from robustbench_mix.results.statistics import holm
+from robustbench_mix.results.statistics import format_p, holm
 from robustbench_mix.runtime.provenance import PACKAGES
 
 TOLERANCE = 1  # number of images that may change at each epsilon
@@ -202,7 +202,7 @@ def _worse_other_weights(check: Check, p: float, tolerance: int) -> str:
     words = "classified correctly" if check.name == "clean" else "standing"
     return (
         f"the network is worse: {_list_images(check.lost)} are no longer {words}, {gained} are "
-        f"that were not (p = {p:.2g}, exact McNemar test, Holm)"
+        f"that were not (p: {format_p(p)}, exact McNemar test, Holm)"
     )
 
 
