@@ -100,7 +100,8 @@ def evaluate(
         randomised: Attack a network that draws random numbers. Gradients are means over several
             passes, and each verdict is a majority vote.
         batch_size: Images attacked at once. By default it fits the images and the device.
-        weights: A checkpoint to load instead of training.
+        weights: A checkpoint to load instead of training, or `"zoo:NAME"` for a network of the
+            zoo, which gives the mixers and the seed.
         weights_key: Which weights to take of a file that holds several, for example
             `"model_ema"`; by default the plain ones.
         ignore_weights: Names of weights or modules in the file that inference does not need.
@@ -178,7 +179,8 @@ def evaluate(
         network = module_plan(model, seed, training)
     else:
         network = model_plan(
-            model, spatial, channel, seed, interface=None if given == Interface() else given,
+            model, spatial, channel, seed or None,
+            interface=None if given == Interface() else given,
             weights=_weights_file(weights, weights_key, ignore_weights), pretrained=pretrained,
             training=training,
         )  # fmt: skip

@@ -18,38 +18,42 @@ from robustbench_mix.cli.options import (
     ChannelWish,
     ChannelWord,
     Classes,
-    ClassIndex,
     DatasetName,
     Device,
     Epochs,
     EpsGrid,
-    IgnoreWeights,
     InputSize,
     IsAdversarial,
     LabelSmoothing,
     LearningRate,
     Mean,
     Model,
+    ModelWish,
     NormName,
     Out,
     Precision,
     Pretrained,
     Quiet,
     Seed,
+    SeedWish,
     SpatialWish,
     SpatialWord,
     Std,
     TrainExamples,
-    Weights,
-    WeightsKey,
     choose_folder,
     eps_grid,
     interface,
     load_torch,
     paths_json,
     print_answer,
-    weights_file,
     whole,
+)
+from robustbench_mix.cli.weights_options import (
+    ClassIndex,
+    IgnoreWeights,
+    Weights,
+    WeightsKey,
+    weights_file,
 )
 from robustbench_mix.config.model import ModelSpec
 from robustbench_mix.config.training import Training
@@ -68,7 +72,7 @@ from robustbench_mix.storage import remote
 
 @app.command()
 def evaluate(
-    model: Model = "resnet18",
+    model: ModelWish = None,
     spatial: SpatialWish = None,
     channel: ChannelWish = None,
     attack: AttackName = "autoattack",
@@ -96,7 +100,7 @@ def evaluate(
             help="For networks that draw random numbers: mean gradients, majority votes.",
         ),
     ] = False,
-    seed: Seed = 0,
+    seed: SeedWish = None,
     batch_size: BatchSize = None,
     weights: Weights = None,
     weights_key: WeightsKey = None,
@@ -128,7 +132,8 @@ def evaluate(
     A model that comes with weights is never trained: with --weights or --pretrained, and from hf:
     or package.module:callable unless --spatial or --channel asks for a variant. With --weights,
     --spatial and --channel say how the file was made: the model is made separable before the file
-    is loaded, and learned and frozen are compared as twins.
+    is loaded, and learned and frozen are compared as twins. --weights zoo:NAME needs no other words
+    for the model.
     """
     data = DataPlan(dataset, examples, class_index)
     planned = EvaluationPlan(

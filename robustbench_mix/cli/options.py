@@ -13,8 +13,8 @@ import typer
 
 from robustbench_mix.cli import completion
 from robustbench_mix.config.model import Interface
-from robustbench_mix.config.weights import WeightsFile
 from robustbench_mix.errors import RbmixError
+from robustbench_mix.evaluation.plan import DEFAULT_MODEL
 from robustbench_mix.runtime import output, progress
 from robustbench_mix.storage import remote
 from robustbench_mix.storage.paths import default_results_folder, is_folder
@@ -43,12 +43,23 @@ def number(kind: Callable[[str], Any], what: str) -> Callable[[Any], Any]:
 whole = number(int, "a whole number")
 real = number(float, "a number")
 
+MODEL_HELP = (
+    "Model: a name from `rbmix models`, torchvision:NAME, timm:NAME, hf:owner/name, or your own "
+    "package.module:callable (python:timm:make if the module has such a name)."
+)
 Model = Annotated[
     str,
     typer.Option(
         autocompletion=completion.models,
-        help="Model: a name from `rbmix models`, torchvision:NAME, timm:NAME, hf:owner/name, or "
-        "your own package.module:callable (python:timm:make if the module has such a name).",
+        help=MODEL_HELP,
+    ),
+]
+ModelWish = Annotated[
+    Optional[str],
+    typer.Option(
+        autocompletion=completion.models,
+        show_default=DEFAULT_MODEL,
+        help=MODEL_HELP,
     ),
 ]
 SpatialWord = Annotated[
@@ -107,15 +118,16 @@ Classes = Annotated[
         parser=whole, help="Number of outputs of the network; by default one for each class."
     ),
 ]
-ClassIndex = Annotated[
-    Optional[str],
-    typer.Option(
-        help="Which output of the network each class is: a JSON or text file, or `numbers` if the "
-        "classes are named by their outputs; by default the order of the classes."
-    ),
-]
 Seed = Annotated[
     int, typer.Option(parser=whole, help="Seed of the weights, the training and the attack.")
+]
+SeedWish = Annotated[
+    Optional[int],
+    typer.Option(
+        parser=whole,
+        show_default="0",
+        help="Seed of the weights, the training and the attack.",
+    ),
 ]
 Epochs = Annotated[
     Optional[int], typer.Option(parser=whole, help="Training epochs instead of the recipe's.")
@@ -178,26 +190,6 @@ Backend = Annotated[
 ]
 BatchSize = Annotated[
     Optional[int], typer.Option(parser=whole, help="Number of images attacked at once.")
-]
-Weights = Annotated[
-    Optional[Path],
-    typer.Option(
-        help="Weights to load instead of training: a checkpoint of rbmix; for your own model any "
-        ".safetensors or .pt file."
-    ),
-]
-WeightsKey = Annotated[
-    Optional[str],
-    typer.Option(
-        help="Which weights to take of a file that holds several, as in model_ema; by default "
-        "the plain ones."
-    ),
-]
-IgnoreWeights = Annotated[
-    Optional[str],
-    typer.Option(
-        help="Weights, or modules, in the file that inference does not need, as in aux,criterion."
-    ),
 ]
 Device = Annotated[str, typer.Option(help="Device: auto, cpu, cuda, cuda:1 or mps.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON value and nothing else.")]
@@ -305,16 +297,6 @@ def interface(
     means, stds = (None if text is None else tuple(split_list(text, float)) for text in (mean, std))
     given = Interface(input_size, means, stds, classes)
     return None if given == Interface() else given
-
-
-def weights_file(weights: Path | None, key: str | None, ignore: str | None) -> WeightsFile | None:
-    """Return the weights that the options of these names give, None if no file is given."""
-    if weights is not None:
-        return WeightsFile(weights, key, tuple(split_list(ignore)) if ignore is not None else ())
-    for option, value in (("--weights-key", key), ("--ignore-weights", ignore)):
-        if value is not None:
-            raise RbmixError(f"{option} {value} goes with --weights")
-    return None
 
 
 def require_folder(folder: Path) -> Path:

@@ -28,8 +28,17 @@ Check = Annotated[
 
 
 @app.command()
-def models(as_json: AsJson = False, quiet: Quiet = False) -> None:
+def models(
+    trained: Annotated[
+        bool, typer.Option("--trained", help="List the trained networks of the zoo instead.")
+    ] = False,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
     """List the models, with their trainable parameters as Full, Chans and Space."""
+    if trained:
+        _list_zoo(as_json, quiet)
+        return
     load_torch(as_json or quiet)
 
     from robustbench_mix.cli import render
@@ -47,6 +56,17 @@ def models(as_json: AsJson = False, quiet: Quiet = False) -> None:
         {**packages, **counts},
         lambda: render.models(catalog.MODELS, counts, catalog.GRAMMAR, catalog.FORMS, registered),
     )
+
+
+def _list_zoo(as_json: bool, quiet: bool) -> None:
+    """Print the networks of the zoo."""
+    from msgspec import to_builtins
+
+    from robustbench_mix.cli.zoo import show_networks
+    from robustbench_mix.config.zoo import entries, location
+
+    found, place = entries(), location()
+    print_answer(as_json, quiet, to_builtins(found), lambda: show_networks(found, place))
 
 
 @app.command()

@@ -13,7 +13,7 @@ from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from robustbench_mix.config import catalog, protocols
+from robustbench_mix.config import catalog, protocols, zoo
 from robustbench_mix.config.limits import (
     MAX_BATCH_SIZE,
     MAX_EXAMPLES,
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 DEFAULT_EXAMPLES = {"digits": 40}
 OTHER_EXAMPLES = 1000
+DEFAULT_MODEL = "resnet18"
 
 
 @dataclass(frozen=True)
@@ -96,10 +97,10 @@ def trained_model(spec: ModelSpec, training: Training = UNCHANGED) -> ModelPlan:
 
 
 def model_plan(
-    model: str,
+    model: str | None,
     spatial: str | None = None,
     channel: str | None = None,
-    seed: int = 0,
+    seed: int | None = None,
     *,
     interface: Interface | None = None,
     weights: WeightsFile | Path | None = None,
@@ -109,13 +110,14 @@ def model_plan(
     """Return the network that the words of `rbmix evaluate` name.
 
     Args:
-        model: A model word.
+        model: A model word; `DEFAULT_MODEL` by default.
         spatial: The spatial mixers. Without it and `channel`, a network with its own weights stays
             as it is, and one that is trained is `learned`.
         channel: The channel mixers.
-        seed: Seed of weights, training and attack.
+        seed: Seed of weights, training and attack; 0 by default.
         interface: The interface between the data set and the network.
-        weights: A file to load instead of training.
+        weights: A file to load instead of training, or `zoo:NAME`, which gives the words that
+            are None.
         pretrained: Whether to take the weights that the network was published with.
         training: The changes to the recipe.
 
@@ -123,6 +125,11 @@ def model_plan(
         RbmixError: A word is wrong, or arguments contradict each other.
     """
     weights = WeightsFile(weights) if isinstance(weights, Path) else weights
+    if weights is not None and zoo.is_in_zoo(weights) and not pretrained:
+        entry = zoo.find(str(weights.path))
+        model, spatial, channel, seed = entry.words(model, spatial, channel, seed)
+        weights = replace(weights, path=zoo.fetch(entry))
+    model, seed = model or DEFAULT_MODEL, seed or 0
     spec = ModelSpec(model, spatial or "learned", channel or "learned", seed, interface)
     catalog.check_model(model)
     if pretrained:
