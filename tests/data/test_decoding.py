@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -35,6 +37,50 @@ def test_16_bits_of_colour_are_scaled(tmp_path: Path) -> None:
     values = np.array([0, 257 * 3, 257 * 200], ">u2")
     path.write_bytes(b"P6 1 1 65535\n" + values.tobytes())
     assert read_image(path, notes)[0, 0].tolist() == [0, 3, 200]
+
+
+def png(path: Path, kind: int, depth: int, row: bytes) -> Path:
+    """Write a PNG of one row, which Pillow cannot write for 16 bits of colour; (path)."""
+
+    def chunk(name: bytes, content: bytes) -> bytes:
+        crc = zlib.crc32(name + content)
+        return struct.pack(">I", len(content)) + name + content + struct.pack(">I", crc)
+
+    pixels = 8 * len(row) // (depth * {0: 1, 2: 3, 4: 2, 6: 4}[kind])
+    size = struct.pack(">IIBBBBB", pixels, 1, depth, kind, 0, 0, 0)
+    data = chunk(b"IHDR", size) + chunk(b"IDAT", zlib.compress(b"\0" + row)) + chunk(b"IEND", b"")
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + data)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("kind", "values", "expected", "transparent"),
+    [
+        (2, [0, 257 * 3, 65535], [0, 3, 255], False),
+        (6, [257 * 200, 257 * 3, 0, 65535], [200, 3, 0], False),
+        (6, [257 * 200, 257 * 3, 0, 0], [200, 3, 0], True),
+        (4, [257 * 77, 65535], [77, 77, 77], False),
+    ],
+)
+def test_png_with_16_bits_of_colour(
+    tmp_path: Path, kind: int, values: list[int], expected: list[int], transparent: bool
+) -> None:
+    """With alpha and without."""
+    path = png(tmp_path / "a.png", kind, 16, np.array(values, ">u2").tobytes())
+    notes = Notes()
+    assert read_image(path, notes)[0, 0].tolist() == expected
+    assert list(notes.lines()) == [
+        "1 of 16 bits scaled to 8",
+        *(["alpha of 1 not used"] if transparent else []),
+    ]
+
+
+@pytest.mark.parametrize(("depth", "levels"), [(1, [255, 0]), (2, [255, 85]), (4, [255, 17])])
+def test_png_with_few_bits_of_grey(tmp_path: Path, depth: int, levels: list[int]) -> None:
+    """One, two and four bits are scaled up."""
+    first = (2**depth - 1) << (8 - depth) | (0 if depth == 1 else 1 << (8 - 2 * depth))
+    path = png(tmp_path / "a.png", 0, depth, bytes([first]))
+    assert read_image(path, Notes())[0, :2, 0].tolist() == levels
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "P", "RGB", "CMYK"])
