@@ -33,7 +33,6 @@ from robustbench_mix.cli.options import (
     Seed,
     SpatialWish,
     TrainExamples,
-    Weights,
     choose_folder,
     eps_grid,
     load_torch,
@@ -41,6 +40,7 @@ from robustbench_mix.cli.options import (
     print_answer,
     whole,
 )
+from robustbench_mix.cli.weights_options import Weights
 from robustbench_mix.config.training import Training
 from robustbench_mix.errors import RbmixError
 from robustbench_mix.evaluation.plan import (
