@@ -26,7 +26,7 @@ def training(header: CheckpointHeader, path: Path) -> None:
     """Print a summary of a checkpoint and its path."""
     spec, recipe = header.spec, header.recipe
     assert spec is not None and recipe is not None  # it was trained here
-    attacked = f", adversarial {adversarial_words(recipe)}" if recipe.examples else ""
+    attacked = f", adversarial {adversarial_words(recipe)}" if recipe.perturbation else ""
     screen().print(
         f"{spec.model} on {header.train_examples:,} images of "
         f"{header.dataset}, {recipe.epochs} epochs{attacked}: "
@@ -191,7 +191,8 @@ def description(found: dict[str, Any]) -> None:
         f"trainable in {variants}\n"
         f"multiply-adds for one image: {adds['as_it_runs']} as it runs, {adds['composed']} with "
         f"every separable convolution composed, {adds['two_step']} with each in two steps; "
-        f"composing takes {adds['composing_a_batch']} a batch",
+        f"composing takes {adds['composing_a_batch']} a batch\n"
+        f"precision: {found['precision']}, not in TF32",
         highlight=False,
     )
 

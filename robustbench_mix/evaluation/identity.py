@@ -19,6 +19,7 @@ from robustbench_mix.results.headers import ProtocolSpec, RunIdentity
 from robustbench_mix.results.records import Run
 from robustbench_mix.results.twins import without_threads
 from robustbench_mix.runtime.devices import compute_environment
+from robustbench_mix.runtime.float32 import recorded_precision
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,7 @@ def header_of(
         data_hash=split.hash,
         batch_size=batch_size,
         backend=attack.recorded_backend,
+        precision=recorded_precision(inputs.device),
         # Number of passes behind each decision.
         randomised=DRAWS if attack.randomised else None,
     )

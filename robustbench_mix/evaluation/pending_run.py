@@ -22,11 +22,13 @@ from robustbench_mix.evaluation.identity import (
 )
 from robustbench_mix.evaluation.inputs import Inputs
 from robustbench_mix.evaluation.plan import AttackPlan
+from robustbench_mix.evaluation.recognise import has_margins
 from robustbench_mix.evaluation.resume import Saver, Shard, Sizes
 from robustbench_mix.evaluation.sample_audit import findings
 from robustbench_mix.evaluation.schedules import Schedule, schedule_of
 from robustbench_mix.evaluation.state import State
 from robustbench_mix.models.checkpoint import weights_hash
+from robustbench_mix.models.given import precision_of
 from robustbench_mix.results import flags, records
 from robustbench_mix.results.headers import Diagnostics, Passes, RunHeader, RunIdentity
 from robustbench_mix.results.records import Run
@@ -165,12 +167,25 @@ def _read_kept(pending: PendingRun) -> Run | None:
     if other := differences(run.header, pending.header):
         logger.info(f"{pending.path} is of another run (other {', '.join(other)}): attacking again")
         return None
+    found = run.header.diagnostics
+    is_steady = found is None or not flags.depends_on_batch(found)
+    if is_steady and not _is_network_of(pending, run.table["margin"].tolist()):
+        logger.info(f"{pending.path} is of another network of this name: attacking again")
+        return None
     tell_reused(pending.path)
-    if run.header.diagnostics is None:
+    if found is None:
         run = _with_diagnostics(run, pending, None)
         records.write(run, pending.path)
     resume.delete_resume_state(pending.path)  # left if the process was killed just after writing
     return run
+
+
+def _is_network_of(pending: PendingRun, margins: list[float]) -> bool:
+    """Return whether the network of the run is the one with these margins on its images."""
+    trained, inputs = pending.trained, pending.inputs
+    if trained.header.weights_hash or pending.attack.randomised:
+        return True  # its weights are all of it, or its margins are never the same
+    return has_margins(trained.model, inputs.split, inputs.device, margins)
 
 
 def tell_reused(path: Path) -> None:
@@ -186,11 +201,14 @@ def _attack(pending: PendingRun, fresh: bool) -> Run:
     state = None
     if not fresh:
         state = resume.read_state(partial, pending.header, sizes)
+        if state is not None and not _is_network_of(pending, state.margin):
+            state = None
         state = state or resume.join_shards(pending.path, pending.header, sizes)
     state = _search(pending, split, partial, state)
     stages = pending.schedule.stages
     concludes = pending.attack.recorded_backend == "fast" and bool(stages)
     audit = findings(state, split, stages, seed, sizes.levels) if concludes else []
+    precision = precision_of(pending.trained.model)
     header = extend(
         pending.header,
         RunHeader,
@@ -198,6 +216,8 @@ def _attack(pending: PendingRun, fresh: bool) -> Run:
         checked=outcome.count_conclusions(state),
         audit=audit or None,
         smallest_batch=state.batch_size if state.batch_size < sizes.batch_size else None,
+        weights_precision=None if precision == "float32" else precision,
+        search_precision=state.search or None,
     )
     run = Run(
         header=header,

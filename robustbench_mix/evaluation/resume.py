@@ -189,7 +189,10 @@ def merge_states(states: list[State]) -> State:
                 total[kind] += count
     seconds = sum(state.attack_seconds for state in states)
     batch_size = min(state.batch_size for state in states)
-    return State(**plain, passes=passes, attack_seconds=seconds, batch_size=batch_size)
+    search = max(state.search for state in states)
+    return State(
+        **plain, passes=passes, attack_seconds=seconds, batch_size=batch_size, search=search
+    )
 
 
 def has_resume_state(path: Path) -> bool:

@@ -68,6 +68,11 @@ def draws_random_numbers(found: Diagnostics) -> bool:
     return bool(found.unrepeatable > ROUNDING)
 
 
+def depends_on_batch(found: Diagnostics) -> bool:
+    """Return whether the logits of an image change with the other images of the batch."""
+    return bool(found.batch > ROUNDING)
+
+
 def undeclared_randomness(unrepeatable: float) -> RbmixError:
     """Return the error for a model that draws random numbers without `randomised`."""
     return RbmixError(

@@ -50,6 +50,7 @@ def test_a_header_says_all_that_decides(inputs: Inputs) -> None:
     assert (header.protocol, header.norm, header.eps) == ("pgd", "linf", ["1/255", "2/255"])
     assert (header.protocol_hash, header.checkpoint_hash) == (plan.protocol.hash, "w")
     assert (header.backend, header.batch_size, header.randomised) == ("fast", 16, None)
+    assert header.precision is None
     drawing = header_of(
         LABEL, CheckpointHeader(), "w", inputs, attack_plan("pgd", randomised=True), 16
     )
