@@ -20,6 +20,7 @@ from robustbench_mix.cli.app import (
     output_option,
     training_option,
 )
+from robustbench_mix.config.epsilon import texts_of
 from robustbench_mix.config.model import Interface
 from robustbench_mix.errors import RbmixError
 from robustbench_mix.runtime import output, progress
@@ -293,7 +294,7 @@ def split_list(text: str, kind: Callable[[str], Any] = str) -> list[Any]:
 
 def eps_grid(text: str | None) -> list[str] | None:
     """Return the epsilons of `--eps`, None if it is not given."""
-    return None if text is None else split_list(text)
+    return None if text is None else texts_of(text)
 
 
 def interface(

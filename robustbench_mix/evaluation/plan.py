@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from robustbench_mix.results.regression.baselines import Baseline
 
 DEFAULT_EXAMPLES = {"digits": 40}
+UNSHUFFLING_EXAMPLES = 1000  # default number of test images to decode
 OTHER_EXAMPLES = 1000
 
 
@@ -160,7 +161,10 @@ def _check_published(
 class DataPlan:
     """A data set, by its word or as an object, and how many of its test images to take.
 
-    None takes the default number.
+    Attributes:
+        dataset: The word, or the data set itself.
+        examples: The number that the user asks for; None takes the default.
+        default: The default number; None is that of attacks on this data set.
 
     Raises:
         RbmixError: For a data set that does not exist, and a number out of range.
@@ -168,6 +172,7 @@ class DataPlan:
 
     dataset: str | Dataset
     examples: int | None = None
+    default: int | None = None
 
     def __post_init__(self) -> None:
         check_count("number of examples", self.examples, MAX_EXAMPLES)
@@ -183,8 +188,9 @@ class DataPlan:
     @property
     def count(self) -> int:
         """The number of test images: the given number, or the default."""
-        if self.examples is not None:
-            return self.examples
+        for number in (self.examples, self.default):
+            if number is not None:
+                return number
         return DEFAULT_EXAMPLES.get(self.name, OTHER_EXAMPLES)
 
 
@@ -255,8 +261,10 @@ def attack_plan(
     else:
         word, protocol = attack.name, protocols.changed(attack, eps=eps, norm=norm)
     backend = catalog.backend_of(
-        protocol.algorithm, backend, exhaustive=exhaustive, randomised=randomised
-    )
+        protocol.algorithm, backend, norm=protocol.norm, exhaustive=exhaustive,
+        randomised=randomised,
+    )  # fmt: skip
+    protocol = protocols.in_norm(protocol)
     if randomised:
         protocol = protocols.randomised(protocol)
     return AttackPlan(word, protocol, backend, exhaustive, randomised, batch_size)
