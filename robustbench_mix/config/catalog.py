@@ -35,6 +35,7 @@ DATASETS = {
     "cifar10": "60,000 photographs, 32x32 colour, 10 classes; downloaded by torchvision",
     "cifar100": "60,000 photographs, 32x32 colour, 100 classes; downloaded by torchvision",
 }
+FOLDER_FORM = "train/ and test/ inside, each with a folder of images for every class"
 FORMS = "torchvision:NAME, timm:NAME, hf:owner/name, package.module:callable"
 SOURCES = ("torchvision", "timm", "hf", "python")  # before the colon of a model word
 GRAMMAR = (

@@ -18,6 +18,7 @@ from robustbench_mix.storage import reading
 # Keys under which training scripts store the state dict, and prefixes of wrappers.
 NESTED = ("state_dict", "model_state_dict", "model", "net")
 PREFIXES = ("module.", "_orig_mod.", "model.", "net.")
+TORCH_STARTS = (b"PK", b"\x80")  # of a zip archive, and of the older pickle
 MAX_LISTED = 20  # maximum number of mismatches that are named one by one
 
 
@@ -28,9 +29,10 @@ def tensors(model: nn.Module) -> dict[str, Tensor]:
 
 
 def load(model: nn.Module, path: Path) -> None:
-    """Load all weights of a safetensors or `.pt` file into `model`.
+    """Load all weights of a safetensors file, or of one that `torch.save` wrote, into `model`.
 
-    `.pt` and `.pth` files are read with `weights_only=True`, which refuses code. Common prefixes of
+    The content decides which of them it is, so the file may have any name. Files of `torch.save`
+    are read with `weights_only=True`, which refuses code. Common prefixes of
     the names are stripped.
 
     Raises:
@@ -107,12 +109,17 @@ def _read_state(path: Path) -> dict[str, Tensor]:
 
     if not path.exists():
         raise RbmixError(f"checkpoint {path} does not exist")
-    if path.suffix not in (".safetensors", ".pt", ".pth"):
-        raise RbmixError(f"checkpoint {path} must end in .safetensors, .pt or .pth")
     reading.check_file(path, "checkpoint", reading.MAX_WEIGHTS_BYTES)
+    with path.open("rb") as file:
+        start = file.read(9)
+    is_safetensors = path.suffix == ".safetensors" or start[8:] == b"{"
+    if not is_safetensors and not start.startswith(TORCH_STARTS):
+        raise RbmixError(
+            f"checkpoint {path} is neither a safetensors file nor one that torch.save writes"
+        )
     loaded: Any
     with reading.refuse_on_error(f"checkpoint {path} is damaged"):
-        if path.suffix == ".safetensors":
+        if is_safetensors:
             loaded = load_file(path)
         else:
             try:
