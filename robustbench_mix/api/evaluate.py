@@ -182,7 +182,7 @@ def evaluate(
         model=network,
         attack=attack_plan(
             protocol, images.name, eps=None if eps is None else texts_of(eps),
-            norm=None if norm is None else norms.parse(norm), backend=backend,
+            norm=norm, backend=backend,
             exhaustive=exhaustive, randomised=randomised, batch_size=batch_size,
         ),
     )  # fmt: skip
