@@ -8,7 +8,17 @@ from typing import Any
 
 import typer
 
-from robustbench_mix.cli import describe, evaluate, export, gate, measure, reports, sweep
+from robustbench_mix.cli import (
+    describe,
+    evaluate,
+    export,
+    gate,
+    lists,
+    measure,
+    reports,
+    sweep,
+    zoo,
+)
 from robustbench_mix.cli.app import app
 from robustbench_mix.errors import RbmixError, is_out_of_memory, one_line
 from robustbench_mix.runtime import output
@@ -21,10 +31,12 @@ __all__ = [
     "evaluate",
     "export",
     "gate",
+    "lists",
     "main",
     "measure",
     "reports",
     "sweep",
+    "zoo",
 ]
 
 # Typer's base class of all errors of a wrong command line, in every version.

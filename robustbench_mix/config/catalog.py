@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from robustbench_mix.errors import RbmixError, unknown
 from robustbench_mix.runtime import plugins
-from robustbench_mix.storage.paths import is_folder, parse_path
+from robustbench_mix.storage.paths import is_file, is_folder, parse_path
 
 MODELS = {
     "resnet14": "the paper's CIFAR ResNet, n = 2",
@@ -35,6 +35,7 @@ DATASETS = {
     "cifar10": "60,000 photographs, 32x32 colour, 10 classes; downloaded by torchvision",
     "cifar100": "60,000 photographs, 32x32 colour, 100 classes; downloaded by torchvision",
 }
+FOLDER_FORM = "train/ and test/ inside, each with a folder of images for every class"
 FORMS = "torchvision:NAME, timm:NAME, hf:owner/name, package.module:callable"
 SOURCES = ("torchvision", "timm", "hf", "python")  # before the colon of a model word
 GRAMMAR = (
@@ -42,6 +43,7 @@ GRAMMAR = (
     "_k kernel, _p patch, as in resnet14_d4 or convmixer64_6_k7_p1"
 )
 FOOLBOX = "foolbox:"
+NUMBERS = "numbers"  # for --class-index: the names of the classes are the numbers of outputs
 DEVICES = ("auto", "cpu", "cuda", "mps")
 RUNNERS = ("local", "ray")
 BACKENDS = ("reference", "fast")
@@ -186,6 +188,12 @@ def check_dataset(name: str) -> None:
     if "/" in name or "\\" in name or name.startswith((".", "~")):
         raise RbmixError(f"data set folder {name!r} does not exist")
     raise unknown("data set", name, DATASETS, also="or a folder with train/ and test/ inside")
+
+
+def check_class_index(word: str) -> None:
+    """Raise RbmixError unless a word for `--class-index` is `numbers` or a file."""
+    if word != NUMBERS and not is_file(parse_path(word)):
+        raise RbmixError(f"class index {word} is no file (allowed: a JSON or text file, {NUMBERS})")
 
 
 def dataset_name(word: str) -> str:

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from robustbench_mix.config.canonical import short_hash
 from robustbench_mix.config import norms
+from robustbench_mix.config.canonical import short_hash
 from robustbench_mix.config.epsilon import Eps, parse_grid, texts_of
 from robustbench_mix.config.limits import check_name
 from robustbench_mix.config.norms import NORMS

@@ -35,11 +35,15 @@ from robustbench_mix.storage.files import check_writable
 
 @dataclass(frozen=True)
 class Evaluation:
-    """A finished run, the path of its records, and whether they existed before."""
+    """A finished run, the path of its records, and whether they existed before.
+
+    `available` is the number of test images of the data set, of which the run may have taken some.
+    """
 
     run: Run
     path: Path
     reused: bool
+    available: int
 
 
 def evaluate(
@@ -76,7 +80,7 @@ def evaluate(
         label, trained, inputs, plan.attack, results, batch_size=batch_size, schedule=schedule
     )
     run, reused = make_run(replace(pending, extras=extras), fresh=fresh)
-    return Evaluation(run, pending.path, reused)
+    return Evaluation(run, pending.path, reused, len(inputs.dataset.test))
 
 
 def attack_shard(plan: EvaluationPlan, results: Path, shard: Shard) -> None:
@@ -122,4 +126,4 @@ def _find_recorded(
     if run is None:
         return None
     tell_reused(path)
-    return Evaluation(run, path, reused=True)
+    return Evaluation(run, path, True, len(inputs.dataset.test))

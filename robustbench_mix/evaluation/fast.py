@@ -122,6 +122,7 @@ def search_all(
             state = clean_state(judge, split, replace(settings, seed=0), len(grid))
             state.stage = [PLACE if options.place else 0] * len(split)
             state.forward, state.gradient = [0] * len(split), [0] * len(split)
+        state.search = "" if searched.judge is None else "bfloat16"
         plan = plan_of(
             stages, split, state, x, norm=protocol.norm, levels=len(grid), seed=settings.seed
         )

@@ -160,11 +160,14 @@ def read_state(path: Path, header: RunIdentity, sizes: Sizes) -> State | None:
     kept = _read(path)
     if kept is None:
         return None
-    if kept.header == msgspec.to_builtins(header):
-        with reading.refuse_on_error(*_refusal(path)):
-            return state_from_json(kept.state, **asdict(sizes))
-    logger.info(f"{path} was made with other versions or on another device: starting over")
-    return None
+    wanted = msgspec.to_builtins(header)
+    names = dict.fromkeys([*wanted, *kept.header])
+    other = [name for name in names if kept.header.get(name) != wanted.get(name)]
+    if other and other != ["weights"]:  # another name of the same file
+        logger.info(f"{path} is of another run (other {', '.join(other)}): starting over")
+        return None
+    with reading.refuse_on_error(*_refusal(path)):
+        return state_from_json(kept.state, **asdict(sizes))
 
 
 def has_state_of(path: Path, header: RunIdentity) -> bool:
@@ -236,7 +239,10 @@ def merge_states(states: list[State]) -> State:
                 total[kind] += count
     seconds = sum(state.attack_seconds for state in states)
     batch_size = min(state.batch_size for state in states)
-    return State(**plain, passes=passes, attack_seconds=seconds, batch_size=batch_size)
+    search = max(state.search for state in states)
+    return State(
+        **plain, passes=passes, attack_seconds=seconds, batch_size=batch_size, search=search
+    )
 
 
 def has_resume_state(path: Path) -> bool:

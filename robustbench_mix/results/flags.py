@@ -1,6 +1,7 @@
 """Flags, reasons not to trust a run yet: thresholds for its diagnostics.
 
-All functions depend on the records alone. docs/flags.md explains each flag and what to do about it.
+All functions depend on the records alone. docs/flags.md, and
+`rbmix flags NAME`, explain each flag and what to do about it.
 """
 
 from __future__ import annotations
@@ -44,6 +45,11 @@ def of_run(run: Run, transfers: Sequence[Transfer] = ()) -> dict[str, str]:
     return _without_expected(raised, found, bool(run.header.randomised))
 
 
+def line(name: str, words: str) -> str:
+    """Return a raised flag on one line, with the command that explains it."""
+    return f"flag {name}: {words} (`rbmix flags {name}` explains it)"
+
+
 def of_network(found: Diagnostics, *, randomised: bool = False) -> dict[str, str]:
     """Return the flags that can be raised before the attack.
 
@@ -60,6 +66,11 @@ def of_network(found: Diagnostics, *, randomised: bool = False) -> dict[str, str
 def draws_random_numbers(found: Diagnostics) -> bool:
     """Return whether two passes of the same images differ by more than rounding."""
     return bool(found.unrepeatable > ROUNDING)
+
+
+def depends_on_batch(found: Diagnostics) -> bool:
+    """Return whether the logits of an image change with the other images of the batch."""
+    return bool(found.batch > ROUNDING)
 
 
 def undeclared_randomness(unrepeatable: float) -> RbmixError:

@@ -45,8 +45,11 @@ def test_another_run_starts_over(
     saved(path, identity, make_state(4))
     commit = structs.replace(identity, commit="def")
     assert resume.read_state(path, commit, SIZES) is None
-    assert "other versions or on another device: starting over" in capsys.readouterr().err
+    assert "state.json is of another run (other commit): starting over" in capsys.readouterr().err
     assert resume.has_state_of(path, commit)
+    renamed = structs.replace(identity, weights="renamed.pt")
+    assert resume.read_state(path, renamed, SIZES) is not None
+    assert resume.has_state_of(path, renamed)
     assert not resume.has_state_of(path, structs.replace(identity, seed=1))
 
 

@@ -73,6 +73,12 @@ def test_a_borrowed_model_computes_in_full_precision(precision: str) -> None:
     assert all(seen[1])
 
 
+def test_the_precision_is_recorded_where_it_was_another_one_before() -> None:
+    """On a CPU it has always been IEEE float32, and its records stay what they were."""
+    assert float32.recorded_precision(torch.device("cpu")) is None
+    assert float32.recorded_precision(torch.device("cuda:1")) == "IEEE float32"
+
+
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 def test_convolutions_on_a_card_are_exact() -> None:
     """TF32 keeps ten bits of a number: far more than rounding of float32 is lost with it."""
