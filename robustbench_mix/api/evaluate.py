@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from robustbench_mix.config.epsilon import Radius, texts_of
 from robustbench_mix.config.model import Interface
 from robustbench_mix.config.protocols import Protocol
 from robustbench_mix.config.training import Training
+from robustbench_mix.config.weights import WeightsFile
 from robustbench_mix.data.dataset import Dataset
 from robustbench_mix.data.tensors import dataset_of
 from robustbench_mix.errors import RbmixError
@@ -41,6 +42,7 @@ def evaluate(
     spatial: str | None = None,
     channel: str | None = None,
     seed: int = 0,
+    class_index: str | Path | None = None,
     examples: int | None = None,
     eps: Radius | Iterable[Radius] | None = None,
     norm: str | None = None,
@@ -49,6 +51,8 @@ def evaluate(
     randomised: bool = False,
     batch_size: int | None = None,
     weights: str | Path | None = None,
+    weights_key: str | None = None,
+    ignore_weights: Sequence[str] = (),
     pretrained: bool = False,
     mean: tuple[float, ...] | None = None,
     std: tuple[float, ...] | None = None,
@@ -88,6 +92,9 @@ def evaluate(
             `"smoothed:S"` or `"smoothed:S:rescaled"`.
         channel: The channel mixers of a named model: `"learned"` or `"frozen"`.
         seed: Seed of the weights, the training and the attack.
+        class_index: A JSON or text file that says which output of the network each class of the
+            data is, or `"numbers"` if the classes are named by their outputs. By default outputs
+            are in the order of the classes.
         examples: Number of test images, a fixed subset that is balanced over the classes. By
             default all images of a pair of tensors, 40 of digits, and 1,000 otherwise.
         eps: One radius or several in pixel units instead of the protocol's: text (`"8/255"`) or
@@ -99,7 +106,11 @@ def evaluate(
         randomised: Attack a network that draws random numbers. Gradients are means over several
             passes, and each verdict is a majority vote.
         batch_size: Images attacked at once. By default it fits the images and the device.
-        weights: A checkpoint to load instead of training.
+        weights: A checkpoint to load instead of training, or `"zoo:NAME"` for a network of the
+            zoo, which gives the mixers and the seed.
+        weights_key: Which weights to take of a file that holds several, for example
+            `"model_ema"`; by default the plain ones.
+        ignore_weights: Names of weights or modules in the file that inference does not need.
         pretrained: Use the weights that torchvision or timm publish for the model.
         mean: Per-channel mean that a named model subtracts: one value, or one per channel.
         std: Per-channel standard deviation that it divides by: one value, or one per channel.
@@ -165,17 +176,20 @@ def evaluate(
     if not isinstance(model, str):
         device = device_of(model, device)
         _check_module(
-            spatial=spatial, channel=channel, weights=weights, pretrained=pretrained or None,
+            spatial=spatial, channel=channel, weights=weights, weights_key=weights_key,
+            ignore_weights=ignore_weights or None, pretrained=pretrained or None,
             mean=mean, std=std, input_size=input_size, classes=classes,
         )  # fmt: skip
         network = module_plan(model, seed, training)
     else:
         network = model_plan(
-            model, spatial, channel, seed, interface=None if given == Interface() else given,
-            weights=None if weights is None else Path(weights), pretrained=pretrained,
+            model, spatial, channel, seed or None,
+            interface=None if given == Interface() else given,
+            weights=_weights_file(weights, weights_key, ignore_weights), pretrained=pretrained,
             training=training,
         )  # fmt: skip
-    images = _data_plan(data, examples, network)
+    index = None if class_index is None else str(class_index)
+    images = _data_plan(data, examples, network, index)
     planned = EvaluationPlan(
         data=images,
         device=device or "auto",
@@ -197,13 +211,29 @@ def _check_module(**given: object) -> None:
             raise RbmixError(f"{name}={value!r} goes with a model that is named, not with a module")
 
 
-def _data_plan(data: Data, examples: int | None, model: ModelPlan) -> DataPlan:
+def _weights_file(
+    weights: str | Path | None, key: str | None, ignore: Sequence[str]
+) -> WeightsFile | None:
+    """Return the weights of these arguments; raise RbmixError for a key without a file."""
+    names = (ignore,) if isinstance(ignore, str) else tuple(ignore)
+    if weights is not None:
+        return WeightsFile(Path(weights), key, names)
+    if key is not None or names:
+        raise RbmixError(f"weights_key {key!r} and ignore_weights {names} go with weights")
+    return None
+
+
+def _data_plan(
+    data: Data, examples: int | None, model: ModelPlan, class_index: str | None
+) -> DataPlan:
     """Return the data to attack; raise RbmixError for tensors if the network must be trained."""
     if isinstance(data, str | Path):
-        return DataPlan(str(data), examples)
+        return DataPlan(str(data), examples, class_index=class_index)
     dataset = dataset_of(data)
     if isinstance(data, Dataset):
-        return DataPlan(dataset, examples)
+        return DataPlan(dataset, examples, class_index=class_index)
+    if class_index is not None:
+        raise RbmixError(f"class_index {class_index!r} goes with a data set, not with tensors")
     if model.is_trained:
         raise RbmixError(
             f"model {model.spec.model!r} would have to be trained: name a data set or a folder "

@@ -28,17 +28,18 @@ from robustbench_mix.cli.options import (
     LearningRate,
     Mean,
     Model,
+    ModelWish,
     NormName,
     Out,
     Precision,
     Pretrained,
     Quiet,
     Seed,
+    SeedWish,
     SpatialWish,
     SpatialWord,
     Std,
     TrainExamples,
-    Weights,
     choose_folder,
     eps_grid,
     interface,
@@ -46,6 +47,13 @@ from robustbench_mix.cli.options import (
     paths_json,
     print_answer,
     whole,
+)
+from robustbench_mix.cli.weights_options import (
+    ClassIndex,
+    IgnoreWeights,
+    Weights,
+    WeightsKey,
+    weights_file,
 )
 from robustbench_mix.config.model import ModelSpec
 from robustbench_mix.config.training import Training
@@ -68,10 +76,11 @@ from robustbench_mix.storage import remote
     "rbmix evaluate --model mypackage.nets:make --weights weights.pt --eps 4/255,8/255",
 )
 def evaluate(
-    model: Model = "resnet18",
+    model: ModelWish = None,
     spatial: SpatialWish = None,
     channel: ChannelWish = None,
     dataset: DatasetName = "digits",
+    class_index: ClassIndex = None,
     examples: Annotated[
         Optional[int],
         data_option(
@@ -84,9 +93,11 @@ def evaluate(
     backend: Backend = None,
     exhaustive: IsExhaustive = False,
     randomised: IsRandomised = False,
-    seed: Seed = 0,
+    seed: SeedWish = None,
     batch_size: BatchSize = None,
     weights: Weights = None,
+    weights_key: WeightsKey = None,
+    ignore_weights: IgnoreWeights = None,
     pretrained: Pretrained = False,
     mean: Mean = None,
     std: Std = None,
@@ -116,14 +127,16 @@ def evaluate(
     A model that comes with weights is never trained: with --weights or --pretrained, and from hf:
     or package.module:callable unless --spatial or --channel asks for a variant. With --weights,
     --spatial and --channel say how the file was made: the model is made separable before the file
-    is loaded, and learned and frozen are compared as twins.
+    is loaded, and learned and frozen are compared as twins. --weights zoo:NAME needs no other words
+    for the model.
     """
-    data = DataPlan(dataset, examples)
+    data = DataPlan(dataset, examples, class_index=class_index)
     planned = EvaluationPlan(
         data=data,
         device=device,
         model=model_plan(
-            model, spatial, channel, seed, weights=weights, pretrained=pretrained,
+            model, spatial, channel, seed, pretrained=pretrained,
+            weights=weights_file(weights, weights_key, ignore_weights),
             interface=interface(input_size, mean, std, classes),
             training=Training(
                 epochs, train_examples, lr, precision, adversarial, adversarial_eps,

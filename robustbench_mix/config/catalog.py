@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from robustbench_mix.errors import RbmixError, unknown
 from robustbench_mix.runtime import plugins
-from robustbench_mix.storage.paths import is_folder, parse_path
+from robustbench_mix.storage.paths import is_file, is_folder, parse_path
 
 MODELS = {
     "resnet14": "the paper's CIFAR ResNet, n = 2",
@@ -47,6 +47,7 @@ GRAMMAR = (
     "_k kernel, _p patch, as in resnet14_d4 or convmixer64_6_k7_p1"
 )
 FOOLBOX = "foolbox:"
+NUMBERS = "numbers"  # for --class-index: the names of the classes are the numbers of outputs
 DEVICES = ("auto", "cpu", "cuda", "mps")
 RUNNERS = ("local", "ray")
 BACKENDS = ("reference", "fast")
@@ -209,6 +210,12 @@ def check_dataset(name: str) -> None:
         DATASETS,
         also="or a folder with train/ and test/ inside, or package.module:callable",
     )
+
+
+def check_class_index(word: str) -> None:
+    """Raise RbmixError unless a word for `--class-index` is `numbers` or a file."""
+    if word != NUMBERS and not is_file(parse_path(word)):
+        raise RbmixError(f"class index {word} is no file (allowed: a JSON or text file, {NUMBERS})")
 
 
 def dataset_name(word: str) -> str:

@@ -46,7 +46,7 @@ def dataset_of(given: Any) -> Dataset:
         return given
     split = split_of(*_pair(given))
     classes = tuple(str(label) for label in range(int(split.labels.max()) + 1))
-    return Dataset("tensors", classes, split, split)
+    return Dataset("tensors", classes, split, split, labels_are_outputs=True)
 
 
 def split_of(x: Any, y: Any) -> Split:
