@@ -6,6 +6,7 @@ import tempfile
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from robustbench_mix.evaluation import evaluate
 from robustbench_mix.evaluation.evaluate import Evaluation
@@ -13,6 +14,7 @@ from robustbench_mix.evaluation.pending_run import NOTHING, Extras
 from robustbench_mix.evaluation.plan import EvaluationPlan
 from robustbench_mix.models import given
 from robustbench_mix.models.given import as_module
+from robustbench_mix.results.records import Run
 from robustbench_mix.runtime.progress import set_quiet, silenced
 
 
@@ -37,6 +39,21 @@ def carry_out(
         set_quiet(quiet)
         folder = Path(passing if results is None else results)
         return evaluate.evaluate(plan, folder, fresh=fresh, extras=extras)
+
+
+def find_examples(plan: EvaluationPlan, state_path: Path | None = None) -> tuple[Run, Tensor]:
+    """Carry out a plan, keep no records, and return the run with its adversarial examples.
+
+    Args:
+        plan: The plan.
+        state_path: A file for the resume state, as in `Extras`.
+
+    Returns:
+        The run, and the examples as in `Evaluation.x_adv`.
+    """
+    done = carry_out(plan, extras=Extras(examples=True, state_path=state_path))
+    assert done.x_adv is not None
+    return done.run, done.x_adv
 
 
 def device_of(model: object, named: torch.device | str | int | None = None) -> str:

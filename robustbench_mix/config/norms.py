@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from typing import SupportsFloat
 
+from robustbench_mix.config.words import Norm
 from robustbench_mix.errors import unknown
 
 NORMS = ("linf", "l2", "l1")
@@ -14,14 +16,19 @@ FROM_ROBUSTBENCH = {theirs: ours for ours, theirs in ROBUSTBENCH.items()}
 FROM_ORDER = {math.inf: "linf", 2: "l2", 1: "l1"}
 
 
-def parse(norm: str) -> str:
-    """Return a norm as rbmix spells it, whatever its customary spelling: `Linf`, `L2`, `l_inf`.
+def parse(norm: Norm) -> str:
+    """Return a norm as rbmix spells it, whatever its customary spelling: `Linf`, `l_2`, 2, `inf`.
+
+    Args:
+        norm: A word, or the order of the norm as a number.
 
     Raises:
         RbmixError: It is not one of `NORMS`.
     """
-    spelled = str(norm).lower().replace("_", "").replace("-", "")
-    spelled = {"inf": "linf", "l∞": "linf", "2": "l2", "1": "l1"}.get(spelled, spelled)
-    if spelled not in NORMS:
+    if not isinstance(norm, str) and isinstance(norm, SupportsFloat):
+        norm = FROM_ORDER.get(float(norm), f"{float(norm):g}")
+    spelled = "".join(c for c in str(norm).lower() if c not in "_- ")
+    order = spelled.removeprefix("l").replace("infinity", "inf").replace("∞", "inf")
+    if f"l{order}" not in NORMS:
         raise unknown("norm", str(norm), NORMS)
-    return spelled
+    return f"l{order}"
