@@ -181,7 +181,7 @@ def test_a_data_set_and_a_protocol_of_ones_own(net, write_folder, tmp_path: Path
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ({"model": 3}, "model is int"),
+        ({"model": 3}, "model is a int"),
         ({"model": "resnet14"}, "would have to be trained"),
         ({"data": "digts"}, "did you mean 'digits'"),
         ({"data": (torch.zeros(2, 1, 8, 8),)}, "data is a tuple of 1"),
