@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from typing import SupportsFloat
 
 from robustbench_mix.config.words import Norm
@@ -12,6 +13,8 @@ NORMS = ("linf", "l2", "l1")
 # RobustBench and AutoAttack.
 ROBUSTBENCH = {"linf": "Linf", "l2": "L2", "l1": "L1"}
 FROM_ROBUSTBENCH = {theirs: ours for ours, theirs in ROBUSTBENCH.items()}
+SPELLINGS = r"(?:l[-_ ]?)?(inf|infinity|∞|2|1)"  # in lower case
+ORDERS = {"infinity": "inf", "∞": "inf"}
 # foolbox: by the order of the norm.
 FROM_ORDER = {math.inf: "linf", 2: "l2", 1: "l1"}
 
@@ -25,10 +28,11 @@ def parse(norm: Norm) -> str:
     Raises:
         RbmixError: It is not one of `NORMS`.
     """
-    if not isinstance(norm, str) and isinstance(norm, SupportsFloat):
-        norm = FROM_ORDER.get(float(norm), f"{float(norm):g}")
-    spelled = "".join(c for c in str(norm).lower() if c not in "_- ")
-    order = spelled.removeprefix("l").replace("infinity", "inf").replace("∞", "inf")
-    if f"l{order}" not in NORMS:
+    if isinstance(norm, str):
+        match = re.fullmatch(SPELLINGS, norm.strip().lower())
+        found = match and f"l{ORDERS.get(match[1], match[1])}"
+    else:
+        found = FROM_ORDER.get(float(norm)) if isinstance(norm, SupportsFloat) else None
+    if found is None:
         raise unknown("norm", str(norm), NORMS)
-    return f"l{order}"
+    return found
