@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from robustbench_mix.api.autoattack import AutoAttack
@@ -34,9 +34,10 @@ HOME = {
     "evaluate": "api.evaluate",
 }
 
+if not TYPE_CHECKING:  # so that type checkers report what is not there
 
-def __getattr__(name: str) -> Any:
-    """Load the Python interface when it is first used: the commands start without torch."""
-    if name not in HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{HOME[name]}"), name)
+    def __getattr__(name: str) -> object:
+        """Load the Python interface when it is first used: the commands start without torch."""
+        if name not in HOME:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return getattr(import_module(f"{__name__}.{HOME[name]}"), name)

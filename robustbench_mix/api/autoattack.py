@@ -3,30 +3,33 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Literal, overload
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from robustbench_mix.api.autoattack_log import Log, check_parent, lines_of
+from robustbench_mix.api.autoattack_plan import ensemble_plan
 from robustbench_mix.api.autoattack_settings import VERSIONS, Attacks, AttackSettings
-from robustbench_mix.api.calls import device_of, find_examples
+from robustbench_mix.api.calls import Device, device_of, find_examples
 from robustbench_mix.attacks.counted_model import CountedModel
 from robustbench_mix.config import norms
-from robustbench_mix.config.epsilon import Radius, parse_grid, texts_of
+from robustbench_mix.config.epsilon import Radius
 from robustbench_mix.config.norms import ROBUSTBENCH
-from robustbench_mix.config.protocols import Protocol
+from robustbench_mix.config.words import Component, Norm, Version
 from robustbench_mix.data.dataset import Dataset
 from robustbench_mix.data.tensors import dataset_of
 from robustbench_mix.errors import RbmixError, unknown
 from robustbench_mix.evaluation.borrow import borrow
-from robustbench_mix.evaluation.plan import DataPlan, EvaluationPlan, attack_plan, module_plan
-from robustbench_mix.models.given import adapt, as_module
+from robustbench_mix.models.given import Network, adapt, as_module
+from robustbench_mix.models.outputs import find_logits
 from robustbench_mix.results import flags
 from robustbench_mix.runtime.devices import pick_device
 from robustbench_mix.runtime.torch_modes import default_modes
+
+Pair = tuple[Tensor, Tensor]  # images (n, C, H, W) and predictions (n,)
 
 
 class AutoAttack:
@@ -74,18 +77,18 @@ class AutoAttack:
 
     def __init__(
         self,
-        model: nn.Module | Callable[[Tensor], Any],
-        norm: str = "Linf",
+        model: Network,
+        norm: Norm = "Linf",
         eps: Radius = 0.3,
         seed: int | None = None,
         verbose: bool = True,
-        attacks_to_run: Sequence[str] | None = None,
-        version: str = "standard",
+        attacks_to_run: Sequence[Component] | None = None,
+        version: Version = "standard",
         is_tf_model: bool = False,
-        device: torch.device | str | None = None,
+        device: Device | None = None,
         log_path: str | Path | None = None,
         *,
-        attacks: Sequence[str] | None = None,
+        attacks: Sequence[Component] | None = None,
     ) -> None:
         if is_tf_model:
             raise RbmixError("is_tf_model=True: only PyTorch models can be attacked")
@@ -100,19 +103,19 @@ class AutoAttack:
         self.device = device
         self.logger = Log(log_path)
         self.flags: dict[str, str] = {}
-        self.attacks_to_run: list[str] = []
+        self.attacks_to_run: list[Component] = []
         self.set_version(version)
         if chosen and version != "custom":
             raise RbmixError(f"the attacks {chosen} go with version='custom'")
         self.attacks_to_run = chosen or self.attacks_to_run
 
-    def __setattr__(self, name: str, value: Any) -> None:
+    def __setattr__(self, name: str, value: object) -> None:
         known = {*self.__dict__, *ATTRIBUTES}
         if name not in known:
             raise unknown("setting of AutoAttack", name, sorted(known))
         super().__setattr__(name, value)
 
-    def set_version(self, version: str = "standard") -> None:
+    def set_version(self, version: Version = "standard") -> None:
         """Choose a version: its attacks, and their settings.
 
         Args:
@@ -140,9 +143,23 @@ class AutoAttack:
 
     def get_logits(self, x: Tensor) -> Tensor:
         """Return the logits (n, classes) of the network as it is, of images (n, C, H, W)."""
-        logits: Tensor = self.model(x)
-        return logits
+        return find_logits(self.model(x), len(x))[0]
 
+    @overload
+    def run_standard_evaluation(
+        self, x_orig: Tensor, y_orig: Tensor, bs: int = ..., return_labels: Literal[False] = ...,
+        state_path: str | Path | None = ...,
+    ) -> Tensor: ...  # fmt: skip
+    @overload
+    def run_standard_evaluation(
+        self, x_orig: Tensor, y_orig: Tensor, bs: int = ..., *, return_labels: Literal[True],
+        state_path: str | Path | None = ...,
+    ) -> Pair: ...  # fmt: skip
+    @overload
+    def run_standard_evaluation(
+        self, x_orig: Tensor, y_orig: Tensor, *, batch_size: int,
+        state_path: str | Path | None = ...,
+    ) -> Pair: ...  # fmt: skip
     @default_modes()
     def run_standard_evaluation(
         self,
@@ -153,7 +170,7 @@ class AutoAttack:
         state_path: str | Path | None = None,
         *,
         batch_size: int | None = None,
-    ) -> Any:
+    ) -> Tensor | Pair:
         """Run the whole ensemble; an image that one attack has broken is not attacked again.
 
         Args:
@@ -190,7 +207,7 @@ class AutoAttack:
         return_labels: bool = False,
         *,
         batch_size: int | None = None,
-    ) -> dict[str, Any]:
+    ) -> dict[str, Tensor | Pair]:
         """Run each attack alone, on every image.
 
         Args:
@@ -235,29 +252,14 @@ class AutoAttack:
 
     def _run(
         self,
-        components: list[str],
+        components: Sequence[str],
         dataset: Dataset,
         batch_size: int,
         state_path: str | Path | None = None,
     ) -> Tensor:
         """Run these attacks; return the images with the examples found, on the CPU."""
         started = time.perf_counter()
-        norm, components = norms.parse(self.norm), list(components)
-        if not components:
-            raise RbmixError("attacks_to_run is empty (needs one or more attacks)")
-        eps, options = parse_grid(texts_of(self.epsilon), norm), self._attacks.options(components)
-        if len(eps) > 1:
-            raise RbmixError(f"eps = {self.epsilon!r} is several (needs one; `curve` takes many)")
-        draws = self.version == "rand" or self._attacks.is_averaged(components)
-        plan = EvaluationPlan(
-            model=module_plan(self.model, self.get_seed()),
-            data=DataPlan(dataset, len(dataset.test)),
-            attack=attack_plan(
-                Protocol("autoattack", "", "autoattack", norm, eps, options),
-                randomised=draws, batch_size=batch_size,
-            ),
-            device=device_of(self.model, self.device),
-        )  # fmt: skip
+        plan = ensemble_plan(self, dataset, components, batch_size)
         kept = None if state_path is None else Path(state_path)
         if kept is not None:
             check_parent("state_path", kept)
@@ -265,10 +267,12 @@ class AutoAttack:
         raised = flags.of_run(run)
         self.flags = {**self.flags, **raised}
         seconds = time.perf_counter() - started
-        self._log(lines_of(run, found, dataset.test.images, components, seconds, raised))
+        self._log(lines_of(run, found, dataset.test.images, list(components), seconds, raised))
         return found
 
-    def _returned(self, x_adv: Tensor, like: Any, batch_size: int, with_labels: bool) -> Any:
+    def _returned(
+        self, x_adv: Tensor, like: object, batch_size: int, with_labels: bool
+    ) -> Tensor | Pair:
         """Return the examples on the caller's device, with their predictions if they are wanted."""
         home = like.device if isinstance(like, Tensor) else x_adv.device
         if not with_labels:

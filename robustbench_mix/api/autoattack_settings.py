@@ -7,13 +7,15 @@ ignored.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from robustbench_mix.attacks.autoattack import EOT, STANDARD, Options
+from robustbench_mix.config.words import Component, Version
 from robustbench_mix.errors import RbmixError, unknown
 
-VERSIONS = {
-    "standard": list(STANDARD),
+VERSIONS: dict[Version, list[Component]] = {
+    "standard": ["apgd-ce", "apgd-t", "fab-t", "square"],
     "plus": ["apgd-ce", "apgd-dlr", "fab", "square", "apgd-t", "fab-t"],
     "rand": ["apgd-ce", "apgd-dlr"],
     "custom": [],
@@ -49,21 +51,31 @@ SOURCE: dict[str, tuple[str, dict[str, str]]] = {
 class AttackSettings:
     """The settings of one attack, as attributes; all are whole numbers from 1.
 
+    Those of an attack are some of those that are declared here.
+
     Args:
         name: The name of the attack on the class, for messages.
         values: The attributes that can be set, with their values.
     """
 
+    n_iter: int
+    n_restarts: int
+    n_target_classes: int
+    n_queries: int
+    eot_iter: int
+    _name: str
+    _free: tuple[str, ...]
+
     def __init__(self, name: str, **values: int) -> None:
         self.__dict__.update(values, _name=name, _free=tuple(values))
 
-    def __getattr__(self, attribute: str) -> Any:
+    def __getattr__(self, attribute: str) -> object:
         fixed = FIXED.get(self.__dict__.get("_name", ""), {})
         if attribute in fixed:
             return fixed[attribute]
         raise AttributeError(f"no attribute {attribute!r}")
 
-    def __setattr__(self, attribute: str, value: Any) -> None:
+    def __setattr__(self, attribute: str, value: object) -> None:
         name, fixed = f"{self._name}.{attribute}", FIXED[self._name]
         if attribute in fixed:
             if value != fixed[attribute]:
@@ -105,11 +117,11 @@ class Attacks:
             attack.n_restarts = 1
         self.square.n_queries = CHEAP_QUERIES
 
-    def is_averaged(self, components: list[str]) -> bool:
+    def is_averaged(self, components: Sequence[str]) -> bool:
         """Return whether gradients of one of these attacks are averaged: the network draws."""
         return any(self._options(name).get(EOT, 1) > 1 for name in components)
 
-    def options(self, components: list[str]) -> dict[str, Any]:
+    def options(self, components: Sequence[str]) -> dict[str, Any]:
         """Return the options of a protocol: those that differ from AutoAttack's standard ones."""
         usual = Options()._asdict()
         settings = {}
@@ -118,8 +130,8 @@ class Attacks:
             if changed := {key: value for key, value in options.items() if value != usual[key]}:
                 settings[name] = changed
         found: dict[str, Any] = {}
-        if components != STANDARD:
-            found["components"] = components
+        if list(components) != list(STANDARD):
+            found["components"] = list(components)
         return {**found, "settings": settings} if settings else found
 
     def _options(self, component: str) -> dict[str, int]:

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
 
 import pandas as pd
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from robustbench_mix.api.calls import device_of, find_examples
+from robustbench_mix.api.calls import Device, device_of, find_examples
 from robustbench_mix.api.result import Result
 from robustbench_mix.config import norms
 from robustbench_mix.config.epsilon import Radius, parse_grid, texts_of
 from robustbench_mix.config.protocols import Protocol
-from robustbench_mix.data.tensors import dataset_of
+from robustbench_mix.config.words import Algorithm, Norm
+from robustbench_mix.data.tensors import Array, dataset_of
 from robustbench_mix.evaluation.plan import DataPlan, EvaluationPlan, attack_plan, module_plan
+from robustbench_mix.models.given import Network
 from robustbench_mix.runtime.torch_modes import default_modes
 
 
@@ -45,17 +46,17 @@ class Curve:
 
 @default_modes()
 def curve(
-    model: nn.Module | Callable[[Tensor], Any],
-    x: Any,
-    y: Any,
+    model: Network,
+    x: Array,
+    y: Array,
     eps: Radius | Iterable[Radius],
     *,
-    norm: str = "linf",
-    attack: str = "autoattack",
+    norm: Norm = "linf",
+    attack: Algorithm = "autoattack",
     seed: int = 0,
     batch_size: int | None = None,
-    device: torch.device | str | None = None,
-    **options: Any,
+    device: Device | None = None,
+    **options: object,
 ) -> Curve:
     """Attack a network over a grid of epsilons in one job.
 
@@ -69,7 +70,7 @@ def curve(
         y: Labels (n,), integers from 0.
         eps: One or more radii in pixel units, in any order: numbers (`8 / 255`) or text
             (`"8/255"`).
-        norm: Norm of the radii: `"linf"`, `"l2"` or `"l1"`.
+        norm: Norm of the radii: `"linf"`, `"l2"` or `"l1"`, in any usual spelling.
         attack: An algorithm, for example `"autoattack"`, `"autoattack-audited"`, `"pgd"` or
             `"fgsm"`.
         seed: Seed of the attack. The same seed gives the same result at every batch size.
@@ -83,8 +84,9 @@ def curve(
     Raises:
         RbmixError: If an argument is wrong, or if the network draws random numbers.
     """
-    norm = norms.parse(norm)
-    protocol = Protocol(attack, "", attack, norm, parse_grid(texts_of(eps), norm), options)
+    own_norm = norms.parse(norm)
+    grid = parse_grid(texts_of(eps), own_norm)
+    protocol = Protocol(attack, "", attack, own_norm, grid, options)
     dataset = dataset_of((x, y))
     plan = EvaluationPlan(
         model=module_plan(model, seed),

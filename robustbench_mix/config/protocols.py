@@ -55,7 +55,7 @@ class Protocol:
             texts = [one.text if isinstance(one, Eps) else one for one in given]
             object.__setattr__(self, "eps", parse_grid(texts_of(texts), self.norm))
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, object]:
         """Return everything that decides the outcome, and the name, as plain JSON values."""
         return {
             "name": self.name,

@@ -6,7 +6,6 @@ paths or numbers, the type without that ending says so.
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Literal, SupportsFloat
 
 ModelName = Literal[
@@ -32,4 +31,3 @@ Precision = Literal["auto", "fp32", "bf16"]
 AdversarialAttack = Literal["pgd", "n-fgsm"]
 Version = Literal["standard", "plus", "rand", "custom"]
 Component = Literal["apgd-ce", "apgd-dlr", "apgd-t", "fab", "fab-t", "square"]
-File = str | Path

@@ -73,14 +73,20 @@ def read_image(file: Path, notes: Notes) -> np.ndarray:
         with image:
             if image.width * image.height > MAX_PIXELS:
                 raise RbmixError(f"{file}: {image.width}x{image.height} is too large {limit}")
-            pixels = _pixels(image, notes)
-            _note_metadata(image, notes)
-            return pixels
+            return image_pixels(image, notes)
+
+
+def image_pixels(image: Any, notes: Notes) -> np.ndarray:
+    """Return the pixels of an open image of Pillow; as `read_image`."""
+    pixels = _pixels(image, notes)
+    _note_metadata(image, notes)
+    return pixels
 
 
 def _pixels(image: Any, notes: Notes) -> np.ndarray:
     """Return the pixels; a conversion by Pillow would clip grey values of 16 bits."""
-    is_deep = any(";16" in str(tile[-1]) for tile in image.tile)  # before it is decoded
+    tiles = getattr(image, "tile", ())  # empty if it is decoded already
+    is_deep = any(";16" in str(tile[-1]) for tile in tiles)
     if image.mode == "F":
         raise ValueError("its values are floating point")
     if not image.mode.startswith("I"):

@@ -14,10 +14,11 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 import torch.utils.data
-from numpy.typing import NDArray
+from PIL import Image
 from torch import Tensor
 
 from robustbench_mix.data.dataset import Dataset, Split
+from robustbench_mix.data.hugging_face import IMAGES, LABELS, is_hugging_face, read_table
 from robustbench_mix.errors import RbmixError
 
 logger = logging.getLogger(__name__)
@@ -31,14 +32,13 @@ class Items(Protocol):
     def __getitem__(self, at: int, /) -> object: ...
 
 
-Array = Tensor | NDArray[np.generic] | Sequence[object]
+Array = Tensor | np.ndarray[tuple[int, ...], np.dtype[np.generic]] | Sequence[object]
 # A name or a folder, a `Dataset`, a pair of arrays, a `DataLoader`, a data set of PyTorch or of
 # Hugging Face.
 Data = str | Path | Dataset | Iterable[object] | Items | torch.utils.data.Dataset[object]
 
 ROUNDING = 1e-4  # how far resizing and other arithmetic may put a pixel outside of [0, 1]
-IMAGES = ("image", "images", "img", "pixel_values", "x")
-LABELS = ("label", "labels", "y")
+PARTS = ("train", "test")
 NEEDS = (
     "needs a data set's name or folder, or images and labels: a pair of tensors or arrays, or a "
     "DataLoader"
@@ -51,18 +51,32 @@ def dataset_of(given: Any) -> Dataset:
     Args:
         given: A `Dataset`; a pair of images (n, C, H, W) and labels (n,), tensors or arrays; or
             what gives such pairs when iterated, as a `DataLoader` or a data set of PyTorch, whose
-            items may also be mappings with an image and a label.
+            items may also be mappings with an image and a label; or a data set of Hugging Face; or
+            a mapping with `train` and `test`, each in one of these forms.
+
+    Returns:
+        The data set. Its images to train on are those to attack unless a mapping gives both.
 
     Raises:
         RbmixError: It is something else, or not images in [0, 1] with labels from 0.
     """
+    if isinstance(given, Mapping) and given.keys() >= set(PARTS):
+        train, test = (dataset_of(given[part]) for part in PARTS)
+        classes = max(train.classes, test.classes, key=len)
+        return Dataset("tensors", classes, train.test, test.test, labels_are_outputs=True)
     if isinstance(given, Dataset):
         _check_labels(given.test.labels, given.test.images)
         if given.test.images.is_floating_point():
             _pixels(given.test.images)
         return given
-    split = split_of(*_pair(given))
-    classes = tuple(str(label) for label in range(int(split.labels.max()) + 1))
+    table = read_table(given) if is_hugging_face(given) else None
+    split = split_of(*_pair(given if table is None else iter(table.pairs)))
+    outputs = range(int(split.labels.max()) + 1)
+    classes = tuple(map(str, outputs)) if table is None or not table.classes else table.classes
+    if len(classes) < len(outputs):
+        raise RbmixError(
+            f"y has labels up to {outputs[-1]}, but data has {len(classes)} names of classes"
+        )
     return Dataset("tensors", classes, split, split, labels_are_outputs=True)
 
 
@@ -89,7 +103,11 @@ def _pair(given: Any) -> tuple[Any, Any]:
         if len(given) != 2 or _is_item(given[0]):
             raise RbmixError(f"data is a {type(given).__name__} of {_kinds(given)} ({NEEDS})")
         return given[0], given[1]
-    if isinstance(given, Tensor | np.ndarray | str | bytes | Mapping):
+    if isinstance(given, Mapping):
+        names = ", ".join(map(str, given))
+        hint = f"; choose a part, as in data[{next(iter(given))!r}]" if given else ""
+        raise RbmixError(f"data is a {type(given).__name__} of {names} ({NEEDS}){hint}")
+    if isinstance(given, Tensor | np.ndarray | str | bytes):
         raise RbmixError(f"data is a {type(given).__name__} ({NEEDS})")
     if hasattr(given, "__getitem__") and hasattr(given, "__len__"):
         items: Iterable[Any] = (given[at] for at in range(len(given)))
@@ -105,7 +123,9 @@ def _pair(given: Any) -> tuple[Any, Any]:
         return torch.cat([x for x, _ in parts]), torch.cat([y for _, y in parts])
     except RuntimeError as error:
         shapes = sorted({str(tuple(x.shape[1:])) for x, _ in parts})
-        raise RbmixError(f"data has images of different shapes: {', '.join(shapes)}") from error
+        raise RbmixError(
+            f"data has images of different shapes: {', '.join(shapes)} (resize them to one)"
+        ) from error
 
 
 def _of_item(item: Any) -> tuple[Tensor, Tensor]:
@@ -122,11 +142,18 @@ def _of_item(item: Any) -> tuple[Tensor, Tensor]:
     if not isinstance(item, tuple | list) or len(item) < 2:
         raise RbmixError(f"data gives items of type {type(item).__name__} ({NEEDS})")
     images, labels = _tensor(item[0], "x"), _tensor(item[1], "y")
-    return (images[None], labels[None]) if images.ndim == 3 else (images, labels)
+    is_one = images.ndim == 3 or labels.ndim == 0
+    return (images[None], labels[None]) if is_one else (images, labels)
 
 
 def _tensor(value: Any, name: str) -> Tensor:
     """Return a tensor, an array or nested lists as a tensor that is free of any graph."""
+    value = getattr(value, "raw", value)  # a tensor of eagerpy, as foolbox gives them
+    if _is_picture(value) or (isinstance(value, Sequence) and any(map(_is_picture, value[:1]))):
+        raise RbmixError(
+            f"{name} has images of Pillow (needs tensors (C, H, W) in [0, 1]); "
+            "transform=torchvision.transforms.ToTensor() makes them"
+        )
     if isinstance(value, Tensor):
         return value.detach().clone() if value.is_inference() else value.detach()
     try:
@@ -141,11 +168,12 @@ def _check_images(x: Tensor) -> None:
     """Raise RbmixError unless these are images, (n, C, H, W) floating point."""
     shape = tuple(x.shape)
     if x.ndim != 4 or 0 in shape:
-        raise RbmixError(f"x has shape {shape} (needs images, (n, C, H, W))")
+        hint = "; x[:, None] adds one channel" if x.ndim == 3 and 0 not in shape else ""
+        raise RbmixError(f"x has shape {shape} (needs images, (n, C, H, W)){hint}")
     if shape[3] in (1, 3) and shape[1] not in (1, 3):
         raise RbmixError(
             f"x has shape {shape}, channels last (needs images, (n, C, H, W)); "
-            "x.permute(0, 3, 1, 2) puts them first"
+            "x.permute(0, 3, 1, 2), of an array np.moveaxis(x, 3, 1), puts them first"
         )
     if not x.is_floating_point():
         kind = str(x.dtype).removeprefix("torch.")
@@ -173,20 +201,26 @@ def _check_labels(y: Tensor, x: Tensor) -> None:
     """Raise RbmixError unless these are labels of the images, (n,) integers from 0."""
     shape, n = tuple(y.shape), len(x)
     if shape != (n,):
-        hint = (
-            "; y.argmax(1) turns one-hot rows into labels" if y.ndim == 2 and shape[1] > 1 else ""
-        )
+        hint = ""
+        if y.ndim == 2 and len(y) == n:
+            is_one_hot = shape[1] > 1
+            hint = "; y.argmax(1) turns one-hot rows into labels" if is_one_hot else "; use y[:, 0]"
         raise RbmixError(f"y has shape {shape} (needs one label per image, ({n},)){hint}")
     if y.is_floating_point() or y.is_complex():
         kind = str(y.dtype).removeprefix("torch.")
         raise RbmixError(
-            f"y has labels of type {kind} (needs integers from 0); y.long() makes them so"
+            f"y has labels of type {kind} (needs integers from 0); y.long(), of an array "
+            "y.astype(int), makes them so"
         )
     if int(y.min()) < 0:
         raise RbmixError(
             f"y has labels from {int(y.min())} to {int(y.max())} (needs integers from 0); leave "
             "out images without a label"
         )
+
+
+def _is_picture(value: object) -> bool:
+    return isinstance(value, Image.Image)
 
 
 def _is_item(part: Any) -> bool:

@@ -51,6 +51,7 @@ def header_of(
         batch_size: How many images are attacked at once.
     """
     protocol, split = attack.protocol, inputs.split
+    spec: dict[str, Any] = protocol.as_json()
     return RunIdentity(
         **network_fields(label, checkpoint, inputs.device),
         dataset=inputs.dataset.name,
@@ -58,7 +59,7 @@ def header_of(
         norm=protocol.norm,
         eps=[eps.text for eps in protocol.eps],
         n=len(split),
-        protocol_spec=ProtocolSpec(**protocol.as_json()),
+        protocol_spec=ProtocolSpec(**spec),
         protocol_hash=protocol.hash,
         checkpoint_hash=weights,
         data_hash=split.hash,

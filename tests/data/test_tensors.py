@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import eagerpy as ep
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch.utils.data import DataLoader, TensorDataset
 
 from robustbench_mix.data.dataset import Dataset, Split
@@ -40,6 +42,7 @@ class Pairs:
         (X.to(memory_format=torch.channels_last), Y.to(torch.uint8)),
         DataLoader(TensorDataset(X, Y), batch_size=4),
         TensorDataset(X, Y),
+        ep.astensors(X, Y),
         Pairs(lambda x, y: (x, y)),
         Pairs(lambda x, y: {"image": x, "label": y}),
         Pairs(lambda x, y: {"pixel_values": x.numpy(), "labels": y}),
@@ -107,6 +110,9 @@ def test_nothing_is_said_of_pixels_in_the_box(capsys) -> None:
         (X.to(torch.complex64), "pixels of type complex64"),
         ("images", "x is a str"),
         (np.array([None]), "x is a ndarray"),
+        (X[:, 0], r"shape \(6, 4, 4\) .*x\[:, None\] adds one channel"),
+        ((X * 255).byte().numpy().transpose(0, 2, 3, 1), r"channels last .*np.moveaxis\(x, 3, 1\)"),
+        ([Image.new("RGB", (4, 4))] * 6, "images of Pillow .*ToTensor"),
     ],
 )
 def test_what_are_no_images_is_named(x, message: str) -> None:
@@ -126,6 +132,7 @@ def test_what_are_no_images_is_named(x, message: str) -> None:
         (Y.float(), r"labels of type float32 .*y.long\(\)"),
         (Y.double().numpy() + 0.5, "labels of type float64"),
         (None, "y is a NoneType|labels of type"),
+        (Y[:, None], r"use y\[:, 0\]"),
     ],
 )
 def test_what_are_no_labels_is_named(y, message: str) -> None:
@@ -143,7 +150,11 @@ def test_what_are_no_labels_is_named(y, message: str) -> None:
         ((X, Y, Y), "data is a tuple of 3"),
         ((), "data is a tuple of nothing"),
         ([(X, Y)], "data is a list of 1"),
-        ({"x": X, "y": Y}, "data is a dict"),
+        ({"x": X, "y": Y}, "data is a dict of x, y"),
+        ({}, "data is a dict of"),
+        (Pairs(lambda x, y: (Image.new("L", (4, 4)), y)), "images of Pillow .*ToTensor"),
+        (Pairs(lambda x, y: (x[0], y)), r"x has shape \(6, 4, 4\) .*adds one channel"),
+        (Pairs(lambda x, y: (x, "cat")), "y is a str"),
         (3, "data is a int"),
         (None, "data is a NoneType"),
         (DataLoader(X), "data gives items of type Tensor"),
