@@ -181,9 +181,17 @@ class _Bench:
 
     def _audited(self) -> tuple[list[Row], list[str]]:
         count = 20 if self.quick else 1000
-        model, split = self._network("learned", count)
-        row = curves.audited_row(f"{self.model} learned", model, split, self._name(), self.where)
-        return [row], []
+        networks = list(self._pair(count))
+        if not self.quick:
+            networks.append(
+                ("trained adversarially", *self._network("learned", count, adversarial=True))
+            )
+        rows: list[Row] = []
+        for words, model, split in networks:
+            rows += curves.audited_rows(
+                f"{self.model} {words}", model, split, self._name(), self.where
+            )
+        return rows, []
 
     def _pair(self, count: int) -> Iterator[tuple[str, nn.Module, Split]]:
         for spatial in ("learned",) if self.quick else ("learned", "frozen"):

@@ -74,8 +74,8 @@ def evaluation(run: Run, rows: pd.DataFrame, path: Path, written: list[Path]) ->
         )
     for eps, found in zip(run.eps, h.audit or [], strict=False):
         console.print(
-            f"eps {eps}: {found.broken} of {found.sampled} audited survivors fell to FAB-T "
-            f"or Square; with 95 % confidence the full ensemble would break at most "
+            f"eps {eps}: {found.broken} of {found.sampled} audited survivors fell to the whole "
+            f"ensemble; with 95 % confidence it would break at most "
             f"{100 * found.bound:.1f} pp more",
         )
     saved(written, [] if path in written else [path])

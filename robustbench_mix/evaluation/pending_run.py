@@ -17,7 +17,7 @@ from robustbench_mix.evaluation.identity import Label, header_of, path_of, read_
 from robustbench_mix.evaluation.inputs import Inputs
 from robustbench_mix.evaluation.plan import AttackPlan
 from robustbench_mix.evaluation.resume import Saver, Shard, Sizes
-from robustbench_mix.evaluation.sample_audit import findings
+from robustbench_mix.evaluation.sample_audit import bound_of, findings
 from robustbench_mix.evaluation.schedules import Schedule, schedule_of
 from robustbench_mix.evaluation.state import State
 from robustbench_mix.models.checkpoint import weights_hash
@@ -176,7 +176,7 @@ def tell_reused(path: Path) -> None:
 
 def _attack(pending: PendingRun, fresh: bool) -> Run:
     """Attack every image; continue an unfinished run unless `fresh`."""
-    split, seed = pending.split, pending.header.seed
+    split = pending.split
     measured = _check_network(pending)
     sizes, partial = pending.sizes(len(split)), resume.resume_state_path(pending.path)
     state = None
@@ -186,13 +186,13 @@ def _attack(pending: PendingRun, fresh: bool) -> Run:
     state = _search(pending, split, partial, state)
     stages = pending.schedule.stages
     concludes = pending.attack.recorded_backend == "fast" and bool(stages)
-    audit = findings(state, split, stages, seed, sizes.levels) if concludes else []
+    audit = findings(state, sizes.levels) if concludes and bound_of(stages) else None
     header = extend(
         pending.header,
         RunHeader,
         passes={stage: Passes(**spent) for stage, spent in state.passes.items()},
         checked=outcome.count_conclusions(state),
-        audit=audit or None,
+        audit=audit,
         smallest_batch=state.batch_size if state.batch_size < sizes.batch_size else None,
     )
     run = Run(
