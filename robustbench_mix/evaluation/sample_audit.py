@@ -22,7 +22,7 @@ from robustbench_mix.evaluation.state import State
 from robustbench_mix.results.headers import Audit, AuditStratum
 from robustbench_mix.results.intervals import SampledPart, missed_at_most
 
-NEARER = (0.05, 0.25)  # shares of the standing images that are nearer than each next stratum
+NEARER = (0.03, 0.2)  # shares of the standing images that are nearer than each next stratum
 STRATA = len(NEARER) + 1
 
 

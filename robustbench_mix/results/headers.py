@@ -115,6 +115,11 @@ class AuditStratum(Header, frozen=True, kw_only=True):
     sampled: Count
     broken: Count
 
+    def __post_init__(self) -> None:
+        """Raise RbmixError for counts that contradict each other."""
+        if not self.broken <= self.sampled <= self.standing:
+            raise RbmixError("a stratum with more images broken than sampled, or than stood")
+
 
 class Audit(Header, frozen=True, kw_only=True):
     """The audit at one epsilon: how many images of the sample met the whole ensemble, and fell.

@@ -72,7 +72,7 @@ def test_the_sample_is_as_large_as_the_bound_needs(make_state: Callable) -> None
     assert 86 <= found[0].sampled <= 92
     strata = found[0].strata
     assert strata is not None
-    assert [one.standing for one in strata] == [33, 131, 492]
+    assert [one.standing for one in strata] == [20, 111, 525]
     assert all(0.12 < one.sampled / one.standing < 0.19 for one in strata)
 
 
@@ -124,7 +124,7 @@ def test_a_hit_is_followed_up(make_state: Callable, fallen: list[int], full: int
 
 
 @pytest.mark.parametrize(
-    ("far", "middle", "near"), [(7, 0, 0), (4, 3, 0), (1, 2, 3), (0, 6, 1), (0, 0, 3), (20, 9, 3)]
+    ("far", "middle", "near"), [(7, 0, 0), (4, 3, 0), (1, 2, 2), (0, 6, 1), (0, 0, 2), (20, 9, 2)]
 )
 def test_the_bound_holds_as_often_as_it_says(
     make_state: Callable, far: int, middle: int, near: int
@@ -133,7 +133,7 @@ def test_the_bound_holds_as_often_as_it_says(
     n, rounds = 60, 300
     cheap = [1 + row % 3 for row in range(n)]
     order = random.Random(0)
-    ranges = ((near, range(3)), (middle, range(3, 15)), (far, range(15, n)))
+    ranges = ((near, range(2)), (middle, range(2, 12)), (far, range(12, n)))
     defects = {row for count, rows in ranges for row in order.sample(rows, count)}
     misses = [0, 0, 0]
     for seed in range(rounds):
@@ -236,7 +236,7 @@ def test_a_first_pass_that_does_nothing_leads_to_the_full_run(linear_case) -> No
     model, split = linear_case(10, n=40)
     real = registry.fast_stages("autoattack", 10, {"steps": 20, "queries": 20, "targets": 2})
     idle = Stage("idle", lambda model, batch: batch.x)
-    state = search(model, split, [idle, replace(real[1], bound=0.2)])
+    state = search(model, split, [idle, replace(real[1], bound=0.05)])
     assert state.level == search(model, split, [idle, real[1]]).level
     found = findings(state, 3)
     assert sum(one.broken for one in found) > 0

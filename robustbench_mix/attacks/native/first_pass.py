@@ -44,7 +44,7 @@ class Round(NamedTuple):
     share: float
 
 
-ROUNDS = (Round(3, 4, 0.35, 1.0), Round(4, 12, 0.12, 0.5), Round(9, 25, 0.0, 0.15))
+ROUNDS = (Round(3, 4, 0.35, 1.0), Round(4, 12, 0.12, 0.5), Round(5, 50, 0.0, 0.15))
 FIRST_STEP = 2.0  # length of the first step, in radii; the steps fall to 0 along a cosine
 
 
