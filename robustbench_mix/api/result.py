@@ -14,7 +14,7 @@ import pandas as pd
 
 from robustbench_mix.config.epsilon import Eps
 from robustbench_mix.errors import RbmixError
-from robustbench_mix.results import flags, plots, records, svg
+from robustbench_mix.results import curves, flags, plots, records, svg
 from robustbench_mix.results.intervals import paired_difference
 from robustbench_mix.results.records import Run
 
@@ -158,7 +158,7 @@ class Result:
     def __repr__(self) -> str:
         raised = "".join(f"\nflag {name}: {words}" for name, words in self.flags.items())
         table = self.curve.to_string(index=False, float_format="{:.3f}".format)
-        return f"{plots.title([self.run])}\n{table}{raised}"
+        return f"{curves.title([self.run])}\n{table}{raised}"
 
     def _repr_html_(self) -> str:
         """Table, drawing and flags, for notebooks."""

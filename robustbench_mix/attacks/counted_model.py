@@ -1,4 +1,4 @@
-"""The model as attacks see it: its passes are counted, and logits that are NaN are refused."""
+"""The model as attacks see it: its passes are counted, and what it cannot do is refused."""
 
 from __future__ import annotations
 
@@ -10,17 +10,18 @@ import torch
 from torch import Tensor, nn
 
 from robustbench_mix.attacks.passes import PassCounter
-from robustbench_mix.errors import RbmixError
+from robustbench_mix.errors import RbmixError, first_line, is_out_of_memory
 
 
 class CountedModel(nn.Module):
-    """Wrap a network for attacks: float32 in and out, counted, and never silently broken.
+    """Wrap a network for attacks: counted, and never silently broken.
 
-    Takes pixels (B, C, H, W) float32 in [0, 1] and returns logits (B, classes) float32, whatever
-    precision the network itself has. Attack libraries reshape gradients with `.view` and
+    Takes pixels (B, C, H, W) float32 in [0, 1] and returns logits (B, classes) float32, as the
+    network itself does (`models.given`). Attack libraries reshape gradients with `.view` and
     so need them contiguous, while our networks run faster in channels_last: the layout
     changes inside. Logits that are not finite raise RbmixError, at once on the CPU and at
-    `check_finite` elsewhere, because libraries take a NaN for a correct answer.
+    `check_finite` elsewhere, because libraries take a NaN for a correct answer. So does an input
+    gradient that is undefined, which PyTorch may present as zero, and whatever the network raises.
 
     Args:
         net: The network, pixels to logits.
@@ -55,8 +56,6 @@ class CountedModel(nn.Module):
         self.doubt = doubt
         fast = getattr(net, "channels_last", False)
         self.memory_format = torch.channels_last if fast else torch.contiguous_format
-        floats = (p.dtype for p in net.parameters() if p.is_floating_point())
-        self.dtype = next(floats, torch.float32)
         self.reset_passes(images)
 
     def reset_passes(self, images: int) -> None:
@@ -115,17 +114,16 @@ class CountedModel(nn.Module):
             self.before_pass(x)
         self.passes.add(0, len(x), self.images)
         given = _Layout.apply(x, self.memory_format, self.passes, self.images)
-        logits: Tensor = self.net(given.to(self.dtype))
+        logits = self.ask(given)
         if logits.ndim != 2 or len(logits) != len(x):
             raise RbmixError(
                 f"the model returned shape {tuple(logits.shape)} for {len(x)} images "
                 "(needs one row of logits per image)"
             )
-        if torch.is_grad_enabled() and x.requires_grad and not logits.requires_grad:
-            raise RbmixError(
-                "no gradient flows from the model's logits to its input (detached, or not "
-                "differentiable); no gradient-based attack says anything about it"
-            )
+        if torch.is_grad_enabled() and x.requires_grad:
+            if not logits.requires_grad:
+                raise undefined_gradient()
+            logits = _Join.apply(logits, given)
         finite = logits.isfinite().all()
         if x.device.type == "cpu":
             self.passes.finite = finite
@@ -133,7 +131,53 @@ class CountedModel(nn.Module):
         else:
             # A check here would make the host wait; the engine checks after each attack.
             self.passes.finite = self.passes.finite.to(x.device) & finite
-        return logits.float()
+        return logits.float()  # a coarser copy may end in bfloat16
+
+    def ask(self, x: Tensor) -> Tensor:
+        """Return the network's logits for any images, uncounted and unchecked.
+
+        Raises:
+            RbmixError: The network raises an error, whatever it is, unless memory runs out.
+        """
+        try:
+            return self.net(x)  # type: ignore[no-any-return]
+        except Exception as error:
+            if isinstance(error, RbmixError) or is_out_of_memory(error):
+                raise
+            raise RbmixError(
+                f"the network failed on {len(x)} images of shape {tuple(x.shape[1:])} "
+                f"({type(error).__name__}: {first_line(error)})"
+            ) from error
+
+
+def undefined_gradient() -> RbmixError:
+    """Return the error for a model whose input gradient is undefined, which is not a zero one."""
+    return RbmixError(
+        "no gradient flows from the model's logits to its input (detached, rounded to integers or "
+        "not differentiable); no gradient-based attack says anything about it"
+    )
+
+
+def gradient_of(value: Tensor, point: Tensor, *, keep_graph: bool = False) -> Tensor:
+    """Return the gradient of a value for the images that it was computed from.
+
+    Args:
+        value: A scalar, computed from `point` through a `CountedModel`.
+        point: Images, (B, C, H, W), that require a gradient.
+        keep_graph: Whether another gradient of the same pass follows.
+
+    Raises:
+        RbmixError: The gradient is undefined, or the network fails while it is computed.
+    """
+    try:
+        (gradient,) = torch.autograd.grad(value, point, retain_graph=keep_graph)
+    except Exception as error:
+        if isinstance(error, RbmixError) or is_out_of_memory(error):
+            raise
+        raise RbmixError(
+            f"the network has no input gradient ({type(error).__name__}: {first_line(error, 300)})"
+        ) from error
+    return gradient
 
 
 class _Layout(torch.autograd.Function):
@@ -144,9 +188,27 @@ class _Layout(torch.autograd.Function):
         ctx: Any, x: Tensor, memory_format: torch.memory_format, passes: PassCounter, images: Tensor
     ) -> Tensor:
         ctx.passes, ctx.images = passes, images
+        ctx.set_materialize_grads(False)
         return x.contiguous(memory_format=memory_format)
 
     @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None, None]:
+    def backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor, None, None, None]:
+        if grads[0] is None:
+            raise undefined_gradient()
         ctx.passes.add(1, len(grads[0]), ctx.images)
         return grads[0].contiguous(), None, None, None
+
+
+class _Join(torch.autograd.Function):
+    """Tie logits to the images, which so receive a gradient in any case: an undefined one, if none.
+
+    Without it a gradient that never reaches the images would be an error of PyTorch's own.
+    """
+
+    @staticmethod
+    def forward(_ctx: Any, logits: Tensor, _x: Tensor) -> Tensor:
+        return logits.view_as(logits)
+
+    @staticmethod
+    def backward(_ctx: Any, *grads: Tensor) -> tuple[Tensor, None]:
+        return grads[0], None

@@ -7,19 +7,22 @@ import logging
 import os
 import platform
 from collections.abc import Callable, Iterator
+from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
 
 from robustbench_mix.benchmarks import curves, peers, processes, steps
+from robustbench_mix.benchmarks.adversarial_training import accuracy_row, step_row
 from robustbench_mix.benchmarks.table import Part, Row, Table, from_json, to_json, to_markdown
-from robustbench_mix.config import command_checks
+from robustbench_mix.config import command_checks, protocols
 from robustbench_mix.config.command_checks import BENCHMARKS
 from robustbench_mix.config.model import ModelSpec
-from robustbench_mix.config.training import Training
+from robustbench_mix.config.training import ADVERSARIAL_ATTACKS, Training, adversarial_eps
 from robustbench_mix.data import loaders
-from robustbench_mix.data.dataset import Split, balanced_subset
+from robustbench_mix.data.dataset import Dataset, Split, balanced_subset
 from robustbench_mix.evaluation.load_model import train_model
 from robustbench_mix.evaluation.plan import trained_model
 from robustbench_mix.runtime import provenance
@@ -31,6 +34,8 @@ logger = logging.getLogger(__name__)
 
 # Adversarial training costs eight times as much: fewer images, fewer epochs.
 ADVERSARIAL_EXAMPLES, ADVERSARIAL_EPOCHS = 20_000, 10
+# The comparison of adversarial trainings has twelve networks: fewer images still.
+COMPARED_EXAMPLES, COMPARED_IMAGES, COMPARED_SEEDS = 12_500, 200, 3
 QUICK = "resnet14_w4"
 FILE = "benchmarks.json"
 
@@ -123,6 +128,7 @@ class _Bench:
             "autoattack": lambda: self._autoattack(as_written=False),
             "adversarial": self._adversarial,
             "two-step": lambda: self._autoattack(as_written=True),
+            "training": self._training,
             "audited": self._audited,
         }
         return methods[name]()
@@ -153,7 +159,7 @@ class _Bench:
         for spatial, model, split in self._pair(8 if self.quick else 128):
             words = f"{self.model} {spatial}"
             row, missing = curves.pgd_row(
-                words, model, split, self._name(), self.where, 1 if self.quick else 5
+                words, model, split, self._data.name, self.where, 1 if self.quick else 5
             )
             rows.append(row)
         return rows, missing
@@ -164,57 +170,78 @@ class _Bench:
         count = self.examples // 2 if as_written else self.examples
         for spatial, model, split in self._pair(max(count, 1)):
             rows += curves.autoattack_rows(
-                f"{self.model} {spatial}", model, split, self._name(), self.where,
+                f"{self.model} {spatial}", model, split, self._data.name, self.where,
                 as_written=as_written, targets=("≥ 15x" if as_written else "≥ 3x", "≤ 1/2"),
                 repeats=1 if as_written else self.repeats,
             )  # fmt: skip
         return rows, []
 
     def _adversarial(self) -> tuple[list[Row], list[str]]:
-        model, split = self._network("learned", self.examples, adversarial=True)
+        training = self._shorter(ADVERSARIAL_EXAMPLES, adversarial=True)
+        model, split = self._network("learned", self.examples, training)
         words = f"{self.model} trained adversarially"
         rows = curves.autoattack_rows(
-            words, model, split, self._name(), self.where, as_written=False,
+            words, model, split, self._data.name, self.where, as_written=False,
             targets=("≥ 4.5x", "≤ 1/4"), repeats=self.repeats,
         )  # fmt: skip
         return rows, []
 
+    def _training(self) -> tuple[list[Row], list[str]]:
+        size, batch, repeats = (8, 8, 2) if self.quick else (32, 128, 5)
+        rows = [step_row(self.model, size, batch, self.where, repeats)]
+        name, test = self._data.name, self._data.test
+        protocol = protocols.load("autoattack", name, eps=[adversarial_eps(name)])
+        split = balanced_subset(test, min(4 if self.quick else COMPARED_IMAGES, len(test)))
+        for attack in ADVERSARIAL_ATTACKS:
+            averaged = self._compared(attack, None)
+            last = self._compared(attack, 0)  # left by the trainings of the averages
+            words = f"{self.model} trained on {attack} examples"
+            rows.append(accuracy_row(words, averaged, last, split, protocol, self.where))
+        return rows, []
+
+    def _compared(self, attack: str, averaging: float | None) -> list[nn.Module]:
+        """Load or train a network for each seed."""
+        changes = {"adversarial_attack": attack, "averaging": averaging}
+        training = self._shorter(COMPARED_EXAMPLES, adversarial=True, **changes)
+        seeds = range(1 if self.quick else COMPARED_SEEDS)
+        return [self._network("learned", 1, training, seed)[0] for seed in seeds]
+
     def _audited(self) -> tuple[list[Row], list[str]]:
         count = 20 if self.quick else 1000
-        networks = list(self._pair(count))
-        if not self.quick:
-            networks.append(
-                ("trained adversarially", *self._network("learned", count, adversarial=True))
-            )
         rows: list[Row] = []
-        for words, model, split in networks:
-            rows += curves.audited_rows(
-                f"{self.model} {words}", model, split, self._name(), self.where
-            )
+        trainings: dict[str, Training | None] = {"": None}
+        if not self.quick:
+            attacked = self._shorter(ADVERSARIAL_EXAMPLES, adversarial=True)
+            trainings[" trained adversarially"] = attacked
+        for suffix, training in trainings.items():
+            for spatial in ("learned",) if self.quick else ("learned", "frozen"):
+                model, split = self._network(spatial, count, training)
+                words = f"{self.model} {spatial}{suffix}"
+                rows += curves.audited_rows(words, model, split, self._data.name, self.where)
         return rows, []
 
     def _pair(self, count: int) -> Iterator[tuple[str, nn.Module, Split]]:
         for spatial in ("learned",) if self.quick else ("learned", "frozen"):
             yield (spatial, *self._network(spatial, count))
 
+    def _shorter(self, most: int, **changes: Any) -> Training:
+        """Return a training on at most so many images, for fewer epochs."""
+        few = None if len(self._data.train) <= most else most
+        return Training(ADVERSARIAL_EPOCHS, few, precision=self.precision, **changes)
+
     def _network(
-        self, spatial: str, count: int, *, adversarial: bool = False
+        self, spatial: str, count: int, training: Training | None = None, seed: int = 0
     ) -> tuple[nn.Module, Split]:
         """Load or train a network, and return it with test images."""
-        loaded = loaders.load(self.dataset)
-        few = min(ADVERSARIAL_EXAMPLES, len(loaded.train)) if adversarial else None
-        training = Training(
-            epochs=ADVERSARIAL_EPOCHS if adversarial else None,
-            examples=None if few == len(loaded.train) else few,
-            precision=self.precision,
-            adversarial=adversarial,
-        )
-        model = trained_model(ModelSpec(self.model, spatial), training)
+        loaded = self._data
+        training = training or Training(precision=self.precision)
+        model = trained_model(ModelSpec(self.model, spatial, seed=seed), training)
         trained = train_model(model, loaded, self.where)
         return trained.model, balanced_subset(loaded.test, min(count, len(loaded.test)))
 
-    def _name(self) -> str:
-        return loaders.load(self.dataset).name
+    @cached_property
+    def _data(self) -> Dataset:
+        return loaders.load(self.dataset)
 
 
 def _describe_machine(device: torch.device) -> str:

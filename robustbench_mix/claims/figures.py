@@ -9,13 +9,17 @@ from typing import Any
 import numpy as np
 
 from robustbench_mix.claims.claim import Claim, Finding
-from robustbench_mix.claims.dose import dose_sets
+from robustbench_mix.claims.dose import Doses, dose_sets
 from robustbench_mix.claims.pairs import training_words
 from robustbench_mix.results import svg
+from robustbench_mix.results.curves import Curve
 from robustbench_mix.results.random_effects import estimate
 from robustbench_mix.results.records import Run
 
 FOREST, DOSE = "forest.svg", "dose.svg"
+SIZE = (6.4, 4.0)  # inches
+BORDER, ROW = 1.2, 0.28  # inches of a forest plot around its rows, and of each row
+LEGEND_COLUMNS = 4
 # The claims in the forest plot, and their names there.
 SHOWN = {"1": "clean", "3a": "FGSM", "3b": "PGD", "3c": "AutoAttack"}
 
@@ -37,7 +41,7 @@ def figures(claims: list[Claim], runs: list[Run]) -> dict[str, str]:
 
 def has_forest(claims: list[Claim]) -> bool:
     """Return whether any network has more than one seed."""
-    return bool(_rows(claims))
+    return bool(forest_rows(claims))
 
 
 def draw_forest(claims: list[Claim], figure: Any) -> None:
@@ -48,23 +52,29 @@ def draw_forest(claims: list[Claim], figure: Any) -> None:
         figure: An empty figure of matplotlib.
     """
     axes = figure.add_subplot()
-    rows = _rows(claims)
-    colour = svg.colours([claim.data for claim, _ in rows])
+    rows = forest_rows(claims)
+    figure.set_size_inches(SIZE[0], BORDER + ROW * len(rows))
+    style = svg.styles([claim.data for claim, _ in rows])
     labelled: set[str] = set()
     for place, (claim, finding) in enumerate(reversed(rows)):
-        found, shade = finding.difference, colour[claim.data]
+        found, look = finding.difference, style[claim.data]
         point, low, high = (100 * value for value in (found.point, found.low, found.high))
         label = None if claim.data in labelled else claim.data
         labelled.add(claim.data)
-        axes.plot([low, high], [place, place], color=shade, linewidth=2)
-        axes.plot(point, place, "o", color=shade, label=label)
+        axes.plot([low, high], [place, place], color=look.colour, linewidth=1.5)
+        axes.plot(point, place, look.marker, color=look.colour, label=label)
         if finding.paper is not None:
-            axes.plot(100 * finding.paper, place, "o", color=shade, fillstyle="none")
+            hollow = {"fillstyle": "none", "markersize": 8, "color": look.colour}
+            axes.plot(100 * finding.paper, place, look.marker, **hollow)
+        words = f"{point:+.1f} [{low:+.1f}, {high:+.1f}]"
+        axes.annotate(words, (1.02, place), xycoords=axes.get_yaxis_transform(), va="center",
+                      fontsize="small", annotation_clip=False)  # fmt: skip
     axes.axvline(0, color="#666666", linewidth=0.8)
-    axes.set_yticks(range(len(rows)), [_label(*row) for row in reversed(rows)])
+    axes.set_yticks(range(len(rows)), [row_label(*row) for row in reversed(rows)])
+    axes.set_ylim(-0.6, len(rows) - 0.4)
     axes.set_xlabel("frozen minus learned, points (hollow: the paper)")
     axes.grid(axis="x", alpha=0.3)
-    axes.legend(loc="best")
+    figure.legend(loc="outside lower center", ncols=LEGEND_COLUMNS, fontsize="small")
 
 
 def draw_dose(runs: list[Run], figure: Any) -> None:
@@ -75,38 +85,49 @@ def draw_dose(runs: list[Run], figure: Any) -> None:
         figure: An empty figure of matplotlib.
     """
     axes = figure.add_subplot()
-    sets = dose_sets(runs)
-    names = [next(iter(doses.values())).header.protocol for doses in sets]
-    colour = svg.colours(names)
-    for name, doses in zip(names, sets, strict=True):
-        one = next(iter(doses.values()))
-        eps = one.half_standing
-        gaps = [estimate(pair.gain(eps)) for pair in doses.values()]
-        ends = np.array([[100 * end for end in gap.interval()] for gap in gaps])
-        seeds = f"{len(one.seeds)} seed" + ("" if len(one.seeds) == 1 else "s")
-        label = f"{name} {eps}, {one.header.dataset}, {training_words(one.header)}, {seeds}"
-        places = list(doses)
-        axes.fill_between(
-            places, ends[:, 0], ends[:, 1], color=colour[name], alpha=0.15, linewidth=0
+    shown = dose_curves(runs)
+    figure.set_size_inches(SIZE)
+    style = svg.styles([one.name for one in shown])
+    # The places of all series are beside each other, also on a logarithmic axis.
+    for one, offset in zip(shown, svg.beside(len(shown)), strict=True):
+        mean, *ends = (100 * np.array(side) for side in zip(*one.shares.values(), strict=True))
+        axes.errorbar(
+            [int(dose) * 2**offset for dose in one.shares],
+            mean,
+            np.abs(np.array(ends) - mean),
+            elinewidth=0.9,
+            label=one.label,
+            **style[one.name].marked_line(),
         )
-        axes.plot(
-            places,
-            [100 * gap.mean for gap in gaps],
-            marker="o",
-            color=colour[name],
-            label=label,
-        )
-    every = sorted({dose for doses in sets for dose in doses})
+    every = sorted({int(dose) for one in shown for dose in one.shares})
     axes.set_xscale("log", base=2)
     axes.set_xticks(every, list(map(str, every)), minor=False)
     axes.axhline(0, color="#666666", linewidth=0.8)
     axes.set_xlabel("depth multiplier d: random filters of each channel")
     axes.set_ylabel("frozen minus learned, points")
     axes.grid(alpha=0.3)
-    axes.legend(loc="best")
+    figure.legend(loc="outside lower center", fontsize="small")
 
 
-def _rows(claims: list[Claim]) -> list[tuple[Claim, Finding]]:
+def dose_curves(runs: list[Run]) -> list[Curve]:
+    """Return frozen minus learned by depth multiplier, for each family and attack.
+
+    Each is at the epsilon where half of the images stand.
+    """
+    return [_dose_curve(doses) for doses in dose_sets(runs)]
+
+
+def _dose_curve(doses: Doses) -> Curve:
+    one = next(iter(doses.values()))
+    eps, h = one.half_standing, one.header
+    found = {dose: estimate(pair.gain(eps)) for dose, pair in doses.items()}
+    name = f"{h.protocol} {eps}, {h.dataset}, {training_words(h)}"
+    name += ", 1 seed" if len(one.seeds) == 1 else ""
+    shares = {str(dose): (gap.mean, *gap.interval()) for dose, gap in found.items()}
+    return Curve(name, len(one.seeds), h.n, shares)
+
+
+def forest_rows(claims: list[Claim]) -> list[tuple[Claim, Finding]]:
     """Return the main findings by model, clean accuracy first."""
     found = [
         (claim, finding)
@@ -121,7 +142,8 @@ def _rows(claims: list[Claim]) -> list[tuple[Claim, Finding]]:
     )
 
 
-def _label(claim: Claim, finding: Finding) -> str:
+def row_label(claim: Claim, finding: Finding) -> str:
+    """Return the words for a row of the forest plot: model, attack, epsilon, number of seeds."""
     parts = finding.where["model"], SHOWN[claim.number], finding.where.get("eps", "")
     seeds = finding.difference.seeds
     return f"{' '.join(part for part in parts if part)} ({seeds} seeds)"

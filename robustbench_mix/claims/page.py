@@ -11,6 +11,7 @@ from robustbench_mix.claims.explanations.overview import Explanation
 from robustbench_mix.claims.explanations.table import DRAWINGS, draw, section_lines
 from robustbench_mix.claims.figures import DOSE, FOREST, has_forest
 from robustbench_mix.results.markdown import head, line, plain
+from robustbench_mix.results.statistics import format_p
 from robustbench_mix.storage.files import files_that_differ, safe_name, write_if_changed
 from robustbench_mix.storage.locks import exclusive_lock
 
@@ -68,7 +69,7 @@ def _verdicts(analysis: Analysis) -> str:
     lines = [
         "# The claims, tested",
         "",
-        *(f"- {sentence}" for sentence in analysis.answers),
+        *(f"- {answer.sentence}" for answer in analysis.answers),
         "",
         *_figure(found),
         *head(["claim", "data", "verdict", "where", "measured"]),
@@ -168,7 +169,7 @@ def _cells(claim: Claim, finding: Finding, places: list[str]) -> list[str]:
         *sides,
         f"{point} [{low}, {high}]",
         "" if finding.paper is None else f"{scale * finding.paper:+.1f}",
-        *("" if p is None else f"{p:.2g}" for p in tests),
+        *("" if p is None else format_p(p) for p in tests),
         finding.answer,
         finding.need,
     ]

@@ -4,14 +4,24 @@ from __future__ import annotations
 
 import io
 import sys
-import warnings
 from typing import Any
 
 import typer
 
-from robustbench_mix.cli import describe, evaluate, export, gate, measure, reports, sweep
+from robustbench_mix.cli import (
+    describe,
+    evaluate,
+    export,
+    gate,
+    lists,
+    measure,
+    reports,
+    sweep,
+    zoo,
+)
 from robustbench_mix.cli.app import app
 from robustbench_mix.errors import RbmixError, is_out_of_memory, one_line
+from robustbench_mix.runtime import output
 from robustbench_mix.runtime.progress import ignore_library_warnings
 
 __all__ = [
@@ -21,10 +31,12 @@ __all__ = [
     "evaluate",
     "export",
     "gate",
+    "lists",
     "main",
     "measure",
     "reports",
     "sweep",
+    "zoo",
 ]
 
 # Typer's base class of all errors of a wrong command line, in every version.
@@ -42,7 +54,7 @@ def main(arguments: list[str] | None = None) -> int:
     if isinstance(sys.stdout, io.TextIOWrapper):  # its encoding may not contain a path's characters
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
-        with warnings.catch_warnings():
+        with output.warnings_as_messages():
             ignore_library_warnings()
             result: Any = app(args=given or ["--help"], prog_name="rbmix", standalone_mode=False)
         code = result if isinstance(result, int) else 0
@@ -58,6 +70,8 @@ def main(arguments: list[str] | None = None) -> int:
         return _fail(f"{error.filename or 'system'}: {error.strerror or error}")
     except (typer.Abort, KeyboardInterrupt):
         code = INTERRUPTED
+    finally:
+        output.release_stdout()
     if code == INTERRUPTED:
         print(
             "interrupted; nothing half-written is left, the same command goes on from there",

@@ -7,7 +7,14 @@ from typing import Annotated, Optional
 
 import typer
 
-from robustbench_mix.cli.app import app
+from robustbench_mix.cli.app import (
+    LISTS,
+    RESULTS,
+    command,
+    data_option,
+    model_option,
+    output_option,
+)
 from robustbench_mix.cli.options import (
     AsJson,
     Quiet,
@@ -23,13 +30,26 @@ from robustbench_mix.storage import remote
 
 Check = Annotated[
     bool,
-    typer.Option("--check", help="Only compare with the records; exit with 1 if a file is stale."),
+    output_option("--check", help="Only compare with the records; exit with 1 if a file is stale."),
 ]
 
 
-@app.command()
-def models(as_json: AsJson = False, quiet: Quiet = False) -> None:
-    """List the models, with their trainable parameters as Full, Chans and Space."""
+@command(
+    LISTS,
+    "rbmix models",
+    "rbmix models --trained",
+)
+def models(
+    trained: Annotated[
+        bool, model_option("--trained", help="List the trained networks of the zoo instead.")
+    ] = False,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """List the models, with their numbers of trainable parameters."""
+    if trained:
+        _list_zoo(as_json, quiet)
+        return
     load_torch(as_json or quiet)
 
     from robustbench_mix.cli import render
@@ -49,9 +69,24 @@ def models(as_json: AsJson = False, quiet: Quiet = False) -> None:
     )
 
 
-@app.command()
+def _list_zoo(as_json: bool, quiet: bool) -> None:
+    """Print the networks of the zoo."""
+    from msgspec import to_builtins
+
+    from robustbench_mix.cli.zoo import show_networks
+    from robustbench_mix.config.zoo import entries, location
+
+    found, place = entries(), location()
+    print_answer(as_json, quiet, to_builtins(found), lambda: show_networks(found, place))
+
+
+@command(
+    LISTS,
+    "rbmix attacks",
+    "rbmix attacks --json",
+)
 def attacks(as_json: AsJson = False, quiet: Quiet = False) -> None:
-    """List the attack protocols, and the algorithms of other packages."""
+    """List the attack protocols, and other packages' algorithms."""
     from robustbench_mix.cli import render
     from robustbench_mix.config import protocols
     from robustbench_mix.runtime import plugins
@@ -63,18 +98,22 @@ def attacks(as_json: AsJson = False, quiet: Quiet = False) -> None:
     print_answer(as_json, quiet, listed, lambda: render.attacks(loaded, registered))
 
 
-@app.command()
+@command(
+    RESULTS,
+    "rbmix leaderboard",
+    "rbmix leaderboard results --check",
+)
 def leaderboard(
     results: Results = None,
     beside: Annotated[
         Optional[Path],
-        typer.Option(help="An entry of RobustBench (model_info JSON), or a folder of entries."),
+        data_option(help="An entry of RobustBench (model_info JSON), or a folder of entries."),
     ] = None,
     check: Check = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Regenerate leaderboard, curves and the table of un-shufflings from the records.
+    """Regenerate leaderboard, curves and the un-shuffling table.
 
     With --beside it also writes beside.md and beside.csv: figures that others report for the same
     data set, norm and epsilon, next to our AutoAttack runs. They never enter the leaderboard.
@@ -100,7 +139,11 @@ def leaderboard(
     print_answer(as_json, quiet, paths_json(written), lambda: render.regenerated(written))
 
 
-@app.command()
+@command(
+    RESULTS,
+    "rbmix claims",
+    "rbmix claims results --check",
+)
 def claims(
     results: Results = None,
     check: Check = False,
@@ -135,7 +178,11 @@ def claims(
     )
 
 
-@app.command()
+@command(
+    RESULTS,
+    "rbmix report",
+    "rbmix report results",
+)
 def report(results: Results = None, as_json: AsJson = False, quiet: Quiet = False) -> None:
     """Write everything into one HTML file that needs no network."""
     folder = require_folder(choose_folder(results, as_json or quiet))

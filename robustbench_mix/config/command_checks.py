@@ -19,7 +19,8 @@ def check_runner(name: str, workers: int | None, address: str | None) -> None:
 
 
 BENCHMARKS = (
-    "two-step", "autoattack", "adversarial", "audited", "command", "pgd", "steps", "memory",
+    "two-step", "autoattack", "adversarial", "training", "audited", "command", "pgd", "steps",
+    "memory",
 )  # fmt: skip
 
 

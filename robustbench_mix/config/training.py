@@ -29,14 +29,29 @@ def check_precision(name: str) -> None:
         raise unknown("precision", name, PRECISIONS)
 
 
+def check_averaging(decay: float) -> None:
+    """Raise RbmixError unless the decay of an average of weights is in [0, 1)."""
+    if not 0 <= decay < 1:
+        raise RbmixError(f"averaging {decay} must be at least 0 and below 1")
+
+
+def check_label_smoothing(share: float) -> None:
+    """Raise RbmixError unless a label smoothing is in [0, 1)."""
+    if not 0 <= share < 1:
+        raise RbmixError(f"label smoothing {share} must be at least 0 and below 1")
+
+
 @dataclass(frozen=True)
 class Adversarial:
     """Training on PGD examples instead of the images.
 
     Args:
         eps: The l-infinity radius, as text.
-        steps: Number of PGD steps.
+        steps: Number of PGD steps, at least 2.
         step_size: Size of a step, as a share of `eps`.
+
+    Raises:
+        RbmixError: The radius is not allowed, or there is only one step.
 
     Source: Madry et al., arXiv 1706.06083.
     """
@@ -47,6 +62,42 @@ class Adversarial:
 
     def __post_init__(self) -> None:
         parse_eps(self.eps, "linf")
+        # FGSM with a random start alone ends in catastrophic overfitting: such a network withstands
+        # one step and nothing else (Andriushchenko & Flammarion, arXiv 2007.02617).
+        if self.steps < 2:
+            raise RbmixError(
+                f"adversarial training with {self.steps} PGD steps (allowed: 2 or more, or N-FGSM)"
+            )
+
+
+@dataclass(frozen=True)
+class NFgsm:
+    """Training on N-FGSM examples instead of the images: one step from noise, without projection.
+
+    The noise may leave the ball, and so may the examples: this is what prevents catastrophic
+    overfitting.
+
+    Args:
+        eps: The l-infinity radius, as text.
+        noise: The largest noise at the start, as a share of `eps`.
+        step_size: Size of the step, as a share of `eps`.
+
+    Raises:
+        RbmixError: The radius is not allowed.
+
+    Source: de Jorge et al., Make Some Noise, arXiv 2202.01181; noise and step are theirs.
+    """
+
+    eps: str
+    noise: float = 2.0
+    step_size: float = 1.0
+
+    def __post_init__(self) -> None:
+        parse_eps(self.eps, "linf")
+
+
+ADVERSARIAL_ATTACKS = ("pgd", "n-fgsm")
+AVERAGING = 0.9995  # the decay of the average of weights in adversarial training
 
 
 @dataclass(frozen=True)
@@ -63,10 +114,14 @@ class Recipe:
         pad: The largest random shift, in pixels.
         flip: Whether half of the images are mirrored.
         precision: One of `PRECISIONS`.
-        adversarial: Adversarial training; None trains on the images themselves.
+        adversarial: Adversarial training by PGD.
+        n_fgsm: Adversarial training by N-FGSM. Without either, the images themselves are used.
+        averaging: The decay of the exponential average of the weights that is kept; None keeps the
+            weights of the last step.
+        label_smoothing: The share of each label that is spread over all classes; None is none.
 
     Raises:
-        RbmixError: A number or a word is not allowed.
+        RbmixError: A number or a word is not allowed, or there are two kinds of examples.
     """
 
     epochs: int
@@ -79,12 +134,24 @@ class Recipe:
     flip: bool
     precision: str = "fp32"
     adversarial: Adversarial | None = None
+    n_fgsm: NFgsm | None = None
+    averaging: float | None = None
+    label_smoothing: float | None = None
 
     def __post_init__(self) -> None:
         check_count("epochs", self.epochs, MAX_EPOCHS)
         check_count("batch size", self.batch_size, MAX_BATCH_SIZE)
         check_rate(self.lr)
         check_precision(self.precision)
+        check_averaging(self.averaging or 0)
+        check_label_smoothing(self.label_smoothing or 0)
+        if self.adversarial is not None and self.n_fgsm is not None:
+            raise RbmixError("a recipe trains on PGD examples or on N-FGSM examples, not on both")
+
+    @property
+    def perturbation(self) -> Adversarial | NFgsm | None:
+        """How the images are perturbed in training; None if they are not."""
+        return self.adversarial or self.n_fgsm
 
 
 RESNET = Recipe(
@@ -127,6 +194,24 @@ def adversarial_eps(dataset: str) -> str:
     return "2/16" if dataset == "digits" else "8/255"
 
 
+def adversarial_words(recipe: Recipe) -> str:
+    """Describe the adversarial training of a recipe, as in `8/255, n-fgsm, averaged 0.9995`.
+
+    The radius comes first, then all that differs from PGD whose last weights are kept. The text is
+    empty for training on the images themselves.
+    """
+    if recipe.perturbation is None:
+        return ""
+    words = [recipe.perturbation.eps]
+    if recipe.n_fgsm is not None:
+        words.append("n-fgsm")
+    if recipe.averaging is not None:
+        words.append(f"averaged {recipe.averaging}")
+    if recipe.label_smoothing is not None:
+        words.append(f"label smoothing {recipe.label_smoothing}")
+    return ", ".join(words)
+
+
 @dataclass(frozen=True)
 class Training:
     """The changes that a user makes to a recipe; None keeps its value.
@@ -136,11 +221,14 @@ class Training:
         examples: Number of training images.
         lr: Peak of the learning rate.
         precision: One of `PRECISIONS`, or `auto`.
-        adversarial: Whether to train on PGD examples.
+        adversarial: Whether to train on adversarial examples. The following need it.
         adversarial_eps: Their radius, as text; None takes the default of the data set.
+        adversarial_attack: One of `ADVERSARIAL_ATTACKS`; None takes PGD.
+        averaging: The decay of the average of weights; None takes `AVERAGING`, 0 is none.
+        label_smoothing: As in the recipe; None and 0 are none.
 
     Raises:
-        RbmixError: A number is out of range, or `adversarial_eps` is given without `adversarial`.
+        RbmixError: A number or a word is not allowed, or one is given that needs `adversarial`.
     """
 
     epochs: int | None = None
@@ -149,6 +237,9 @@ class Training:
     precision: str = "auto"
     adversarial: bool = False
     adversarial_eps: str | None = None
+    adversarial_attack: str | None = None
+    averaging: float | None = None
+    label_smoothing: float | None = None
 
     def __post_init__(self) -> None:
         check_count("epochs", self.epochs, MAX_EPOCHS)
@@ -157,19 +248,42 @@ class Training:
             check_rate(self.lr)
         if self.precision != "auto":
             check_precision(self.precision)
-        if self.adversarial_eps is None:
-            return
-        parse_eps(self.adversarial_eps, "linf")
-        if not self.adversarial:
-            raise RbmixError(f"--adversarial-eps {self.adversarial_eps} needs --adversarial")
+        if self.adversarial_eps is not None:
+            parse_eps(self.adversarial_eps, "linf")
+        if self.adversarial_attack not in (None, *ADVERSARIAL_ATTACKS):
+            raise unknown("adversarial attack", self.adversarial_attack, ADVERSARIAL_ATTACKS)
+        check_averaging(self.averaging or 0)
+        check_label_smoothing(self.label_smoothing or 0)
+        for name in ("adversarial_eps", "adversarial_attack", "averaging", "label_smoothing"):
+            value = getattr(self, name)
+            if value is not None and not self.adversarial:
+                raise RbmixError(f"--{name.replace('_', '-')} {value} needs --adversarial")
 
-    def apply_to(self, recipe: Recipe, precision: str) -> Recipe:
-        """Return the recipe with these epochs and this learning rate, in the given precision."""
-        return replace(
+    def apply_to(self, recipe: Recipe, precision: str, default_eps: str = "8/255") -> Recipe:
+        """Return the recipe with these changes.
+
+        Args:
+            recipe: The recipe.
+            precision: The precision, one of `PRECISIONS`.
+            default_eps: The radius of adversarial training if the user names none.
+        """
+        changed = replace(
             recipe,
             epochs=recipe.epochs if self.epochs is None else self.epochs,
             lr=recipe.lr if self.lr is None else self.lr,
             precision=precision,
+        )
+        if not self.adversarial:
+            return changed
+        eps = self.adversarial_eps or default_eps
+        fast = self.adversarial_attack == "n-fgsm"
+        averaging = AVERAGING if self.averaging is None else self.averaging
+        return replace(
+            changed,
+            adversarial=None if fast else Adversarial(eps),
+            n_fgsm=NFgsm(eps) if fast else None,
+            averaging=averaging or None,
+            label_smoothing=self.label_smoothing or None,
         )
 
     def check_unchanged(self, model: str) -> None:

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from robustbench_mix.attacks.counted_model import CountedModel
 from robustbench_mix.attacks.passes import Count
 from robustbench_mix.data.shape import Shape
-from robustbench_mix.models.fusion import COARSE_TOLERANCE, EXACT_TOLERANCE, nearly_equal
+from robustbench_mix.models.equality import COARSE_TOLERANCE, EXACT_TOLERANCE, nearly_equal
 from robustbench_mix.models.operations import count_multiply_adds
 from robustbench_mix.models.prepacked import unpacked
 from robustbench_mix.runtime.progress import report_if_slow

@@ -9,6 +9,7 @@ a few hundred passes of `SAMPLE` images.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -18,7 +19,7 @@ from torch.nn import functional as F
 
 from robustbench_mix.attacks import losses
 from robustbench_mix.attacks.base import Batch
-from robustbench_mix.attacks.counted_model import CountedModel
+from robustbench_mix.attacks.counted_model import CountedModel, gradient_of
 from robustbench_mix.attacks.native.apgd import Loss, apgd, untargeted
 from robustbench_mix.attacks.native.fgsm import fgsm_direction
 from robustbench_mix.attacks.native.pgd import pgd
@@ -27,7 +28,9 @@ from robustbench_mix.attacks.norms import project
 from robustbench_mix.attacks.passes import Count
 from robustbench_mix.attacks.progress import show_passes
 from robustbench_mix.attacks.random import derive, signs
+from robustbench_mix.errors import RbmixError
 from robustbench_mix.evaluation.measures import margins_and_gradients
+from robustbench_mix.models import state_dict
 from robustbench_mix.results.headers import Diagnostics
 from robustbench_mix.runtime.threads import tune_threads
 
@@ -40,6 +43,7 @@ TRAVEL = 2.5  # all steps together, in radii: enough to cross the ball (arXiv 17
 QUERIES = 200
 CORNERS = 10  # random corners of the ball
 VANISHED = 1e-20  # below this no component of a gradient survives a float32 product
+FAR = 100.0  # to the boundary to first order, in l-infinity: far outside of all images
 NUDGE = 0.05  # of the distance to the boundary to first order
 HALF = 0.5  # an l-infinity ball in which every image can turn grey
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
@@ -75,13 +79,13 @@ def _of_network(
 ) -> Diagnostics:
     """Do the work of `of_network` on a model whose passes are shown."""
     net = model.net
-    before = [tensor.clone() for tensor in net.state_dict().values()]
+    before = [tensor.clone() for tensor in state_dict.tensors(net).values()]
     with torch.no_grad():
         first = model(x)
         unrepeatable = of_passes(model, x, first)
-        alone = torch.cat([model(image[None]) for image in x[:ALONE]])
+        alone = _in_small_batches(model, x[:ALONE])
         turned = model(x.flip(0)).flip(0)
-    after = list(net.state_dict().values())
+    after = list(state_dict.tensors(net).values())
     moved = any(not torch.equal(old, new) for old, new in zip(before, after, strict=True))
     spread = _spread(first)
     apart = torch.cat([(turned - first) / spread, (alone - first[:ALONE]) / spread[:ALONE]])
@@ -103,6 +107,14 @@ def _of_network(
         slope=slope,
         trained_accuracy=None,
     )
+
+
+def _in_small_batches(model: CountedModel, x: Tensor) -> Tensor:
+    """Return the logits of images that are passed alone, or in pairs if a network needs several."""
+    try:
+        return torch.cat([model(image[None]) for image in x])
+    except RbmixError:  # for example a norm over the batch
+        return torch.cat([model(x[[at, at - 1]])[:1] for at in range(len(x))])
 
 
 @torch.no_grad()
@@ -224,13 +236,14 @@ def _random_corner(x: Tensor, seeds: Tensor, eps: float, norm: str, draw: int) -
 
 
 def _gradients(model: CountedModel, x: Tensor, y: Tensor) -> tuple[float, float | None]:
-    """Return the share of images without a gradient, and `Diagnostics.slope`."""
+    """Return the share of images without a gradient to follow, and `Diagnostics.slope`."""
     with torch.enable_grad():
         point = x.detach().clone().requires_grad_()
         loss = F.cross_entropy(model(point), y, reduction="sum")
-        (gradient,) = torch.autograd.grad(loss, point)
-    vanished = gradient.flatten(1).abs().amax(1) < VANISHED
+        gradient = gradient_of(loss, point)
     value, slope = margins_and_gradients(model, x, y)
+    far = value > FAR * slope.norm(p=1, dim=1)
+    vanished = (gradient.flatten(1).abs().amax(1) < VANISHED) | far
     ask = (value > 0) & (slope.abs().amax(1) > 0)
     if not bool(ask.any()):
         return float(vanished.float().mean()), None
@@ -250,9 +263,7 @@ def _not_finite(model: CountedModel, x: Tensor) -> float:
     """Return the share of logits that are not finite at black, white and random corners."""
     noise = torch.Generator().manual_seed(0)
     corners = torch.randint(0, 2, x.shape, generator=noise).to(x)
-    logits = [
-        model.net(p.to(model.dtype)) for p in (torch.zeros_like(x), torch.ones_like(x), corners)
-    ]
+    logits = [model.ask(point) for point in (torch.zeros_like(x), torch.ones_like(x), corners)]
     return float((~torch.cat(logits).isfinite()).float().mean())
 
 
@@ -265,8 +276,9 @@ def _rescaled(model: CountedModel, x: Tensor, y: Tensor, mean: Tensor, std: Tens
     best = 0.0
     for shift, scale in scales:
         shift, scale = (torch.as_tensor(v).to(x).reshape(-1, 1, 1) for v in (shift, scale))
-        logits = model.net(((x - shift) / scale).to(model.dtype))
-        best = max(best, float((logits.argmax(1) == y).float().mean()))
+        with suppress(RbmixError):  # a network may check the range of its images
+            logits = model.ask((x - shift) / scale)
+            best = max(best, float((logits.argmax(1) == y).float().mean()))
     return best
 
 

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from robustbench_mix.attacks.base import Batch
-from robustbench_mix.attacks.counted_model import CountedModel
+from robustbench_mix.attacks.counted_model import CountedModel, gradient_of
 from robustbench_mix.attacks.losses import margin
 from robustbench_mix.attacks.native.fgsm import fgsm_direction
 from robustbench_mix.attacks.native.pgd import pgd
@@ -45,7 +45,7 @@ def margins_and_gradients(model: CountedModel, x: Tensor, y: Tensor) -> tuple[Te
     with torch.enable_grad():
         point = x.detach().clone().requires_grad_()
         value = margin(model(point), y)
-        (gradient,) = torch.autograd.grad(value.sum(), point)
+        gradient = gradient_of(value.sum(), point)
     return value.detach(), gradient.flatten(1)
 
 

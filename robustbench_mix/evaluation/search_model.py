@@ -24,15 +24,21 @@ def search_model(model: nn.Module, x: Tensor, *, exact: bool = False) -> Counted
 
     Args:
         model: The network, in eval mode.
-        x: A few of the images, (B, C, H, W), in the network's dtype.
+        x: A few of the images, (B, C, H, W).
         exact: Whether to stay in the network's own precision even if bfloat16 is faster.
     """
     cheapest = simplify(model, x)
     halved = None
-    if not exact and x.dtype == torch.float32 and has_fast_bfloat16(x.device):
+    if not exact and _is_float32(model) and has_fast_bfloat16(x.device):
         halved = convert_to_bfloat16(cheapest, x)
     exact_net = with_cuda_graphs(prepack(cheapest, x), x)
     if halved is None:
         return CountedModel(exact_net)
     halved_net = with_cuda_graphs(prepack(halved, x), x)
     return CountedModel(halved_net, judge=CountedModel(exact_net), doubt=DOUBT)
+
+
+def _is_float32(model: nn.Module) -> bool:
+    """Return whether all weights are in float32; without weights there is nothing to round."""
+    kinds = {one.dtype for one in model.parameters() if one.is_floating_point()}
+    return kinds == {torch.float32}

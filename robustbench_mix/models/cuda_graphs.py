@@ -12,10 +12,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from robustbench_mix.models.fusion import nearly_equal
+from robustbench_mix.models.equality import COARSE_TOLERANCE, outputs_agree
 
 MAX_BATCH = 256  # maximum number of images in a batch that a graph serves
-TOLERANCE = 0.1  # largest difference, as a share of the largest value: bfloat16 rounds coarsely
 
 
 class GraphedModel(nn.Module):
@@ -52,7 +51,7 @@ class GraphedModel(nn.Module):
                 with torch.enable_grad():
                     # A function, because a module would be changed in place.
                     self.graphs[shape] = self.capture(lambda x: self.net(x), (sample,))
-            except (RuntimeError, AssertionError):
+            except Exception:  # whatever a network does that a graph cannot hold
                 self.works = False
                 return self.net(x)  # type: ignore[no-any-return]
         if padded.requires_grad:
@@ -72,30 +71,11 @@ def with_cuda_graphs(net: nn.Module, x: Tensor) -> nn.Module:
         return net
     replayed = GraphedModel(net)
     try:
-        return replayed if outputs_agree(net, replayed, x) and replayed.works else net
-    except RuntimeError:
+        # Coarsely: the network may be in bfloat16, which rounds coarsely.
+        return (
+            replayed
+            if outputs_agree(net, replayed, x, COARSE_TOLERANCE) and replayed.works
+            else net
+        )
+    except Exception:
         return net  # for example a network without input gradient: the attack reports that
-
-
-def outputs_agree(net: nn.Module, other: nn.Module, x: Tensor) -> bool:
-    """Return whether two networks agree in logits and input gradients on several batches.
-
-    Args:
-        net: A network, (B, C, H, W) -> (B, classes).
-        other: Another one of the same shape.
-        x: Images, (B, C, H, W), from which the batches are taken.
-    """
-    batches = [x, x.flip(0), x[: len(x) // 2 + 1].flip(3)]
-    # All batches of one network first: a stale result of an earlier batch then differs.
-    expected = [value for batch in batches for value in logits_and_gradient(net, batch)]
-    given = [value for batch in batches for value in logits_and_gradient(other, batch)]
-    return all(nearly_equal(a, b, TOLERANCE) for a, b in zip(expected, given, strict=True))
-
-
-def logits_and_gradient(net: nn.Module, x: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the logits and the input gradient of the largest logit of each image."""
-    x = x.detach().clone().requires_grad_()
-    with torch.enable_grad():
-        logits = net(x)
-        (gradient,) = torch.autograd.grad(logits.amax(1).sum(), x)
-    return logits.detach(), gradient

@@ -17,7 +17,8 @@ from torch import Tensor, nn
 
 from robustbench_mix.config.model import Interface, ModelSpec, check_channel, parse_spatial
 from robustbench_mix.data.shape import Shape, run_on_blank_image, scaled_sides, shape_of
-from robustbench_mix.errors import RbmixError, first_line, is_out_of_memory
+from robustbench_mix.errors import RbmixError
+from robustbench_mix.models.given import adapt
 from robustbench_mix.models.mixers import (
     channel_mixers,
     count_trainable,
@@ -38,7 +39,7 @@ __all__ = [
     "build_on_meta_device",
     "build_without_normalization",
     "check_parameter_count",
-    "count_outputs",
+    "fit",
     "shape_of",
     "trainable_parameters",
     "wrap_normalized",
@@ -93,7 +94,8 @@ def _build_network(spec: ModelSpec, shape: Shape) -> nn.Module:
         net = origin.build(shape)
         if not origin.is_builtin:
             separate(net).to(memory_format=torch.channels_last)
-            check_output_count(count_outputs(net, shape, spec.model), shape, spec.model)
+            net, outputs = fit(net, shape, spec.model)
+            check_output_count(outputs, shape, spec.model)
     for option, mode, mixers, what in (
         ("spatial", spec.spatial, spatial_mixers, "depthwise or dense spatial convolution"),
         ("channel", channel, channel_mixers, "1x1 or dense spatial convolution"),
@@ -154,30 +156,26 @@ def input_shape(spec: ModelSpec, shape: Shape) -> Shape:
     return replace(shape, size=size, classes=classes, sides=sides)
 
 
-def count_outputs(net: nn.Module, shape: Shape, word: str) -> int:
-    """Run the network on one image of this shape and return the number of logits.
+def fit(net: nn.Module, shape: Shape, word: str) -> tuple[nn.Module, int]:
+    """Run the network on images of this shape.
 
     Args:
         net: The network.
         shape: The shape of the image.
         word: The model word, for messages.
 
+    Returns:
+        The network as one that maps float32 images to float32 logits, and the number of logits.
+
     Raises:
-        RbmixError: It cannot take the image, or returns anything but one row of logits.
+        RbmixError: It cannot take the images, or returns anything but one row of logits for each.
     """
-    try:
-        logits = run_on_blank_image(net, shape)
-    except Exception as error:  # whatever a foreign network raises
-        if is_out_of_memory(error):
-            raise
-        raise RbmixError(
-            f"model {word!r} cannot take images of shape {shape.image} ({first_line(error)}); "
-            "--input-size N resizes them"
-        ) from error
-    if not (isinstance(logits, Tensor) and logits.ndim == 2 and len(logits) == 1):
-        what = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
+    adapted = adapt(net, torch.zeros(2, *shape.image), f"model {word!r}")
+    logits = run_on_blank_image(adapted, shape)
+    if not (logits.ndim == 2 and len(logits) == 1):
+        what = tuple(logits.shape)
         raise RbmixError(f"model {word!r} returns {what} for an image (needs logits, (1, classes))")
-    return logits.shape[1]
+    return adapted, logits.shape[1]
 
 
 def check_output_count(outputs: int, shape: Shape, word: str) -> None:
@@ -185,7 +183,7 @@ def check_output_count(outputs: int, shape: Shape, word: str) -> None:
     if outputs != shape.classes:
         raise RbmixError(
             f"model {word!r} has {outputs:,} outputs, not {shape.classes:,}, one for each class"
-            + (f" (--classes {outputs} takes it all the same)" if outputs > shape.classes else "")
+            + (" (--class-index FILE says which each class is)" if outputs > shape.classes else "")
         )
 
 

@@ -2,8 +2,9 @@
 
 Separable convolutions are composed, norms are folded into the convolution before them, and a
 convolution over a map with fewer positions than its kernel has taps becomes a matrix, which is
-smaller there. Each change is exact up to rounding, and is kept only if the logits of real images
-agree. `convert_to_bfloat16` also rounds the convolutions to bfloat16.
+smaller there. Each change is exact up to rounding. It is kept only if the logits of the given
+images agree, and the whole only if logits and gradients of other images agree too.
+`convert_to_bfloat16` also rounds the convolutions to bfloat16.
 """
 
 from __future__ import annotations
@@ -17,17 +18,21 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from robustbench_mix.models.equality import (
+    COARSE_TOLERANCE,
+    EXACT_TOLERANCE,
+    nearly_equal,
+    outputs_agree,
+)
 from robustbench_mix.models.separable import compose
 from robustbench_mix.runtime.progress import report_if_slow
 
-EXACT_TOLERANCE = 1e-4  # largest difference of logits, as a share of the largest logit
-COARSE_TOLERANCE = 0.1
 Change = Callable[[nn.Module], nn.Module]
 
 
 @torch.no_grad()
 def simplify(model: nn.Module, x: Tensor) -> nn.Module:
-    """Return a cheaper copy of a model, or the model itself if there is none.
+    """Return a cheaper copy of a model, or the model itself if there is none that is equal.
 
     Args:
         model: The model in eval mode, (B, C, H, W) -> (B, classes).
@@ -36,14 +41,15 @@ def simplify(model: nn.Module, x: Tensor) -> nn.Module:
     if any(module.training for module in model.modules()):  # a part that stays in training mode
         return model
     with report_if_slow("looking for the cheapest network that computes the same"):
+        cheapest = model
         for change in (
             compose,
             partial(_fold_norms, x=x),
             partial(_shrink_convolutions, x=x),
             _flatten_norms,
         ):
-            model = _keep_if_equal(model, x, change, EXACT_TOLERANCE)
-    return model
+            cheapest = _keep_if_equal(cheapest, x, change, EXACT_TOLERANCE)
+        return cheapest if _is_believed(model, cheapest, x, EXACT_TOLERANCE) else model
 
 
 @torch.no_grad()
@@ -54,10 +60,11 @@ def convert_to_bfloat16(model: nn.Module, x: Tensor) -> nn.Module | None:
     image is adversarial.
 
     Returns:
-        The copy; None if it cannot be run or its logits are too far from the model's.
+        The copy; None if it cannot be run, or its logits or gradients are too far from the model's.
     """
     halved = _keep_if_equal(model, x, _to_bfloat16_model, COARSE_TOLERANCE)
-    return None if halved is model else halved
+    is_believed = halved is not model and _is_believed(model, halved, x, COARSE_TOLERANCE)
+    return halved if is_believed else None
 
 
 def _keep_if_equal(model: nn.Module, x: Tensor, change: Change, tolerance: float) -> nn.Module:
@@ -65,10 +72,17 @@ def _keep_if_equal(model: nn.Module, x: Tensor, change: Change, tolerance: float
     try:
         changed = change(copy.deepcopy(model)).requires_grad_(False)
         before, after = model(x), changed(x)
-    except (RuntimeError, TypeError, ValueError, AttributeError):
-        # A network that cannot be copied or rebuilt is searched as it is.
+        return changed if nearly_equal(before, after, tolerance) else model
+    except Exception:  # a network that cannot be copied or rebuilt is searched as it is
         return model
-    return changed if nearly_equal(before, after, tolerance) else model
+
+
+def _is_believed(model: nn.Module, copied: nn.Module, x: Tensor, tolerance: float) -> bool:
+    """Return whether a copy computes the same as its model, on other images than it was made of."""
+    try:
+        return copied is model or outputs_agree(model, copied, x, tolerance)
+    except Exception:  # whatever it is, the model itself is searched, and reports it
+        return False
 
 
 def _fold_norms(model: nn.Module, x: Tensor) -> nn.Module:
@@ -89,7 +103,7 @@ def _fold_norms(model: nn.Module, x: Tensor) -> nn.Module:
         if type(module) is nn.Conv2d
         else module.register_forward_pre_hook(before_norm)
         for module in model.modules()
-        if type(module) in (nn.Conv2d, nn.BatchNorm2d)
+        if type(module) is nn.Conv2d or _has_statistics(module)
     ]
     model(x[:2])
     for hook in hooks:
@@ -109,11 +123,15 @@ def _fold_norms(model: nn.Module, x: Tensor) -> nn.Module:
 
 def _flatten_norms(model: nn.Module) -> nn.Module:
     """Replace the remaining norms by the affine maps that they are in eval mode."""
-    norms = [module for module in model.modules() if type(module) is nn.BatchNorm2d]
-    for norm in norms:
-        if norm.running_mean is not None:
-            replace_modules(model, {norm: Affine(norm)})
+    for norm in filter(_has_statistics, list(model.modules())):
+        assert isinstance(norm, nn.BatchNorm2d)
+        replace_modules(model, {norm: Affine(norm)})
     return model
+
+
+def _has_statistics(module: nn.Module) -> bool:
+    """Return whether a module is a batch norm with statistics of its own, not of the batch."""
+    return type(module) is nn.BatchNorm2d and module.running_mean is not None
 
 
 class Affine(nn.Module):
@@ -214,18 +232,6 @@ def _from_float32(_: nn.Module, __: tuple[Tensor], made: Tensor) -> Tensor:
 
 def _to_float32(_: nn.Module, given: tuple[Tensor]) -> Tensor:
     return given[0].float()
-
-
-def nearly_equal(before: Tensor, after: Tensor, tolerance: float) -> bool:
-    """Return whether two tensors agree up to a share of the largest value.
-
-    Args:
-        before: A tensor.
-        after: Another one of the same shape.
-        tolerance: The largest difference, as a share of the largest absolute value of `before`.
-    """
-    difference = (before - after).abs().amax()
-    return bool(difference <= tolerance * before.abs().amax())
 
 
 def replace_modules(model: nn.Module, change: dict[nn.Module, nn.Module]) -> None:

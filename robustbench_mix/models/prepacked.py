@@ -16,13 +16,8 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from robustbench_mix.models.cuda_graphs import logits_and_gradient
-from robustbench_mix.models.fusion import (
-    COARSE_TOLERANCE,
-    EXACT_TOLERANCE,
-    nearly_equal,
-    replace_modules,
-)
+from robustbench_mix.models.equality import COARSE_TOLERANCE, EXACT_TOLERANCE, outputs_agree
+from robustbench_mix.models.fusion import replace_modules
 
 # Largest allowed difference of logits and gradients, as a share of the largest, by dtype.
 TOLERANCE = {torch.float32: EXACT_TOLERANCE, torch.bfloat16: COARSE_TOLERANCE}
@@ -62,7 +57,7 @@ def prepack(net: nn.Module, x: Tensor) -> nn.Module:
 
     Returns:
         A `Prepacked` copy with the same logits and gradients up to rounding; `net` itself if
-        nothing can be packed or the two do not agree on `x`.
+        nothing can be packed, or the two do not agree on `x` and other images.
     """
     if x.device.type != "cpu" or any(module.training for module in net.modules()):
         return net
@@ -76,11 +71,9 @@ def prepack(net: nn.Module, x: Tensor) -> nn.Module:
         }
         replace_modules(packed, change)
         tolerance = max(TOLERANCE[one.weight.dtype] for one in shapes)
-        before, after = logits_and_gradient(net, x), logits_and_gradient(packed, x)
-        agree = all(nearly_equal(*pair, tolerance) for pair in zip(before, after, strict=True))
-    except (RuntimeError, TypeError, ValueError, AttributeError):
+        return Prepacked(packed, net) if outputs_agree(net, packed, x, tolerance) else net
+    except Exception:
         return net  # the network cannot be copied, or this PyTorch lacks the operators
-    return Prepacked(packed, net) if agree else net
 
 
 def _input_shapes(net: nn.Module, x: Tensor) -> dict[nn.Conv2d, list[int]]:

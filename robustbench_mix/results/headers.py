@@ -46,8 +46,9 @@ class NetworkHeader(TableHeader, frozen=True, kw_only=True):
     """The model, its training, and the images and device it was measured on.
 
     `train_examples` and `epochs` are None if rbmix did not train it. `adversarial` is the radius
-    of the PGD examples it was trained on ('' for none). `weights` names the file or tag of weights
-    that were not trained here. `data_hash` is the hash of the `n` images.
+    of the adversarial examples it was trained on, followed by what differs from PGD with the last
+    weights, as in `8/255, n-fgsm, averaged 0.9995` ('' for none). `weights` names the file or tag
+    of weights that were not trained here. `data_hash` is the hash of the `n` images.
     """
 
     model: Name
@@ -178,7 +179,7 @@ class RunIdentity(NetworkHeader, frozen=True, kw_only=True):
     """All that decides the outcome of a run, and the conditions it was made under.
 
     `randomised` is the number of passes behind each decision, for a model that draws random
-    numbers.
+    numbers. `precision` is that of float32 networks; None on a CPU (IEEE) and in older records.
     """
 
     versions: Versions
@@ -192,6 +193,7 @@ class RunIdentity(NetworkHeader, frozen=True, kw_only=True):
     batch_size: Positive
     backend: Text | None = None
     randomised: Positive | None = None
+    precision: Text | None = None
 
     def __post_init__(self) -> None:
         """Raise RbmixError for a norm, grid or backend that does not exist."""
@@ -208,7 +210,8 @@ class RunHeader(RunIdentity, frozen=True, kw_only=True):
 
     `passes` has an entry for each stage of the attack, `audit` one for each epsilon.
     `smallest_batch` is the number of images at once that fitted into memory, if it was less than
-    `batch_size`.
+    `batch_size`. `weights_precision` is that of a network that is not in float32,
+    `search_precision` that of a coarser copy that was searched.
     """
 
     passes: dict[Name, Passes]
@@ -216,6 +219,8 @@ class RunHeader(RunIdentity, frozen=True, kw_only=True):
     audit: list[Audit] | None = None
     diagnostics: Diagnostics | None = None
     smallest_batch: Positive | None = None
+    weights_precision: Text | None = None
+    search_precision: Text | None = None
 
     def __post_init__(self) -> None:
         """Raise RbmixError as `RunIdentity`, and for an audit that contradicts itself."""

@@ -10,8 +10,8 @@ from typing import Any
 import pandas as pd
 
 from robustbench_mix.errors import RbmixError
-from robustbench_mix.results import flags, probes, records
-from robustbench_mix.results.intervals import paired_difference, wilson
+from robustbench_mix.results import difference, flags, probes, records
+from robustbench_mix.results.intervals import wilson
 from robustbench_mix.results.markdown import head, line, plain
 from robustbench_mix.results.probes import Transfer
 from robustbench_mix.results.records import Run
@@ -95,10 +95,10 @@ def to_markdown(runs: list[Run], transfers: Sequence[Transfer] = ()) -> str:
         "attack within eps, an upper bound on the robust accuracy, with 95 % Wilson intervals.",
         "A *difference* is that curve minus its learned twin's over the same images, in",
         "percentage points, with a 95 % paired interval (Agresti & Min 2005). *Trained on* is",
-        "images x epochs, and the radius of the PGD examples if it was on those. *full ≥* is what",
-        "an audited run promises with 95 % confidence of the whole ensemble, which as many of the",
-        "standing images met as the parentheses say.",
-        "*Flags* are reasons not to believe a row yet (docs/flags.md explains them).",
+        "images x epochs, then the radius of adversarial examples and what differs from PGD with",
+        "the last weights. *full ≥* is what an audited run promises with 95 % confidence of the",
+        "whole ensemble, which as many of the standing images met as the parentheses say.",
+        "*Flags* are reasons not to believe a row yet (`rbmix flags` explains them).",
     ]
     for group in _tables(runs):
         header = group[0].header
@@ -191,7 +191,7 @@ def _model_cells(run: Run) -> list[str]:
     if h.train_examples:
         trained = f"{h.train_examples:,} x {h.epochs}"
         if h.adversarial:
-            trained += f", PGD {h.adversarial}"
+            trained += f", adversarial {h.adversarial}"
     elif h.weights:
         trained = h.weights
     return [
@@ -216,10 +216,4 @@ def _format_audit_bound(run: Run, eps: str) -> str:
 
 
 def _difference_cells(twin: Run, run: Run) -> list[str]:
-    first, second = twin.standing(), run.standing()
-    cells = []
-    for eps in second:
-        difference = paired_difference(first[eps].to_numpy(), second[eps].to_numpy())
-        point, low, high = (100 * value for value in difference)
-        cells.append(f"{point:+.1f} [{low:+.1f}, {high:+.1f}]")
-    return cells
+    return [one.in_points() for one in difference.between(twin, run)]

@@ -1,50 +1,37 @@
-"""Robustness-accuracy curves as SVG, one file per data set, model, protocol and backend."""
+"""Draw robustness-accuracy curves as SVG, one file per data set, model, protocol and backend."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from robustbench_mix.config.epsilon import Eps
-from robustbench_mix.results import leaderboard, records, svg, twins
-from robustbench_mix.results.intervals import wilson
-from robustbench_mix.results.leaderboard import ORDER
-from robustbench_mix.results.random_effects import estimate
+from robustbench_mix.results import gallery, leaderboard, records, svg
+from robustbench_mix.results.curves import (
+    Curve,
+    curves,
+    differences,
+    groups,
+    informative,
+    ticks,
+    title,
+)
 from robustbench_mix.results.records import Run
-from robustbench_mix.storage.files import safe_name, write_if_changed
+from robustbench_mix.storage.files import write_if_changed
 from robustbench_mix.storage.locks import exclusive_lock
 
-
-@dataclass(frozen=True)
-class Curve:
-    """The curve of a kind of network over its seeds: the mean share standing at each epsilon.
-
-    Each share has a 95 % interval: Wilson's for one seed; for more, seeds and images both vary.
-    """
-
-    name: str
-    seeds: int
-    images: int
-    shares: dict[str, tuple[float, float, float]]
-
-    @property
-    def label(self) -> str:
-        """The name in the legend."""
-        return self.name if self.seeds == 1 else f"{self.name}, {self.seeds} seeds"
+SIZE = (7.2, 3.4)  # inches
+ACROSS = 4  # number of names in a row of the legend
 
 
 def refresh(results: Path) -> list[Path]:
-    """Update curves and leaderboard from the records; return the files that changed.
+    """Update leaderboard, curves and un-shufflings from the records; return what changed.
 
     The leaderboard is written after the curves. If it matches the records, the curves do too, and
     only missing curves are drawn.
     """
     drawn = write(results, only_missing=not leaderboard.stale(results))
-    return [*leaderboard.write(results), *drawn]
+    return [*leaderboard.write(results), *gallery.write(results), *drawn]
 
 
 def write(results: Path, *, only_missing: bool = False) -> list[Path]:
@@ -70,81 +57,78 @@ def write(results: Path, *, only_missing: bool = False) -> list[Path]:
         return write_if_changed(drawings)
 
 
-def groups(runs: list[Run]) -> dict[str, list[Run]]:
-    """Return the runs of each drawing (one data set, model, protocol and backend) by its stem."""
-    found: dict[str, list[Run]] = {}
-    for run in runs:
-        h = run.header
-        backend = () if run.backend == "fast" else (run.backend,)
-        words = "-".join((h.dataset, h.model, h.protocol, *backend))
-        found.setdefault(safe_name(words), []).append(run)
-    return found
-
-
-def curves(runs: list[Run]) -> list[Curve]:
-    """Return one curve for each kind of model.
-
-    Of several trainings the longest, then the choice of images with the most records.
-    """
-    sets = [list(twins.by_seed(group).values()) for group in twins.groups(runs, "seed").values()]
-    kinds = twins.largest(sets, lambda seeds: _kind_name(seeds[0]), _size)
-    found = [_curve(name, seeds) for name, seeds in kinds.items()]
-    return sorted(found, key=lambda curve: (ORDER.get(curve.name, len(ORDER)), curve.name))
-
-
-def _size(seeds: list[Run]) -> tuple[int, int]:
-    return twins.training_images(seeds[0].header), twins.images(seeds)
-
-
-def title(runs: list[Run]) -> str:
-    """Return the title of a group's drawing."""
-    header, backend = runs[0].header, runs[0].backend
-    words = f"{header.model} on {header.dataset}, {header.protocol}"
-    return words if backend == "fast" else f"{words} ({backend})"
-
-
 def figure(runs: list[Run], empty: Any) -> None:
-    """Draw the curves of these runs into an empty figure of matplotlib."""
-    draw(runs, empty.add_subplot())
+    """Draw the curves of these runs, and beside them their differences to the learned twin.
+
+    Args:
+        runs: The runs of a group.
+        empty: An empty figure of matplotlib.
+    """
+    apart = differences(runs)
+    panels = empty.subplots(1, 2 if apart else 1, squeeze=False)[0]
+    empty.set_size_inches(*SIZE)
+    draw(runs, panels[0])
+    panels[0].get_legend().remove()
+    panels[0].set_title("")
+    if apart:
+        grid = informative(curves(runs))
+        _draw_series(panels[1], apart, grid, [curve.name for curve in curves(runs)])
+        panels[1].axhline(0, color="#666666", linewidth=0.8)
+        panels[1].set_ylabel("minus learned, points")
+        _name_epsilons(panels[1], grid, runs)
+    empty.suptitle(title(runs), fontsize="medium")
+    empty.legend(
+        *panels[0].get_legend_handles_labels(), ncols=ACROSS, fontsize="small",
+        loc="outside lower center", title="spatial mixers", title_fontsize="small",
+    )  # fmt: skip
 
 
 def draw(runs: list[Run], axes: Any) -> None:
-    """Draw the curves of these runs: accuracy in % against eps, with 95 % intervals."""
+    """Draw the curves of these runs: accuracy in % by epsilon, with 95 % intervals.
+
+    The epsilons are categories, so that small ones have as much room as large ones. Those beyond
+    the first at which no network is left are not drawn.
+    """
     shown = curves(runs)
-    colour = svg.colours([curve.name for curve in shown])
-    ticks: dict[str, float] = {}
-    for curve in shown:
-        x = [Eps(eps).value for eps in curve.shares]
-        ticks |= dict(zip(curve.shares, x, strict=True))
-        mean, low, high = (
-            100 * np.array(side) for side in zip(*curve.shares.values(), strict=True)
-        )
-        axes.fill_between(x, low, high, color=colour[curve.name], alpha=0.15, linewidth=0)
-        axes.plot(x, mean, marker="o", color=colour[curve.name], clip_on=False, label=curve.label)
-    sizes = sorted({curve.images for curve in shown})
+    grid = informative(shown)
+    _draw_series(axes, shown, grid, [curve.name for curve in shown])
     axes.set_title(title(runs))
-    axes.set_xlabel(f"{runs[0].header.norm} epsilon ({', '.join(map(str, sizes))} images)")
     axes.set_ylabel("accuracy, %")
-    axes.set_ylim(0, 100)
-    axes.set_xticks(list(ticks.values()), list(ticks), rotation=45, ha="right")
-    axes.grid(alpha=0.3)
+    axes.set_ylim(-2, 102)
+    _name_epsilons(axes, grid, runs)
     axes.legend(title="spatial mixers")
 
 
-def _curve(name: str, runs: list[Run]) -> Curve:
-    survived = [run.standing() for run in runs]
-    shares = {}
-    for eps in survived[0]:
-        kept = np.stack([table[eps].to_numpy() for table in survived])
-        if len(kept) == 1:
-            low, high = wilson(int(kept.sum()), kept.size)
-        else:
-            low, high = (float(np.clip(end, 0, 1)) for end in estimate(kept * 1.0).interval())
-        shares[eps] = (float(kept.mean()), low, high)
-    return Curve(name, len(runs), len(survived[0]), shares)
+def _draw_series(axes: Any, shown: list[Curve], grid: list[str], names: list[str]) -> None:
+    """Draw curves in %, each with its style and beside the others at each epsilon.
+
+    Args:
+        axes: The axes to draw into.
+        shown: The curves.
+        grid: The epsilons to draw.
+        names: All names of the figure, which give each curve its style and offset.
+    """
+    style = svg.styles(names)
+    offsets = dict(zip(names, svg.beside(len(names)), strict=True))
+    for curve in shown:
+        places = [at for at, eps in enumerate(grid) if eps in curve.shares]
+        mean, low, high = zip(*(curve.shares[grid[at]] for at in places), strict=True)
+        axes.errorbar(
+            [at + offsets[curve.name] for at in places],
+            [100 * one for one in mean],
+            [
+                [100 * max(0.0, one - end) for one, end in zip(mean, low, strict=True)],
+                [100 * max(0.0, end - one) for one, end in zip(mean, high, strict=True)],
+            ],
+            elinewidth=0.9, label=curve.label, **style[curve.name].marked_line(),
+        )  # fmt: skip
+    axes.grid(alpha=0.3)
 
 
-def _kind_name(run: Run) -> str:
-    spatial, channel = run.header.spatial, run.header.channel
-    name = str(spatial) if channel in ("learned", "external") else f"{spatial}, channel {channel}"
-    return f"{name}, adversarial" if run.header.adversarial else name
+def _name_epsilons(axes: Any, grid: list[str], runs: list[Run]) -> None:
+    labels, unit = ticks(grid)
+    sizes = sorted({curve.images for curve in curves(runs)})
+    words = f"{runs[0].header.norm} epsilon" + (f", {unit}" if unit else "")
+    axes.set_xlabel(f"{words} ({', '.join(map(str, sizes))} images)")
+    slanted: dict[str, Any] = {} if unit else {"rotation": 45, "ha": "right"}
+    axes.set_xticks(range(len(grid)), labels, **slanted)

@@ -20,7 +20,7 @@ from robustbench_mix.storage.files import safe_name
 
 SIDES = ("first", "second")
 ATTACKS = ("fgsm", "pgd")
-MAX_PICTURES = 6  # number of images whose smallest perturbations are kept
+MAX_PICTURES = 10  # number of images whose smallest perturbations are kept, of all classes in turn
 PICTURES = (
     "label", "clean", "adversarial_first", "adversarial_second", "says_first_first",
     "says_first_second", "says_second_first", "says_second_second",

@@ -18,6 +18,8 @@ from robustbench_mix.results.random_effects import (
     t_over_seeds,
 )
 
+SMALLEST_P = 1e-4  # smaller p-values say no more
+
 
 @dataclass(frozen=True)
 class Difference:
@@ -51,6 +53,11 @@ class Difference:
     def p_below(self, bound: float) -> float:
         """Return the one-sided p against a true difference of at least `bound`."""
         return Estimate(self.point, self.error, self.degrees).p_below(bound)
+
+
+def format_p(p: float) -> str:
+    """Return a p-value with two digits, or `<1e-4`."""
+    return "<1e-4" if p < SMALLEST_P else f"{p:.2g}"
 
 
 def difference(first: np.ndarray, second: np.ndarray) -> Difference:

@@ -1,26 +1,83 @@
-"""Draw SVG whose bytes depend only on the drawing."""
+"""Draw SVG whose bytes depend only on the drawing, with a style of its own for each series."""
 
 from __future__ import annotations
 
 import io
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
-# Okabe & Ito's palette, readable with any colour vision.
-COLOURS = {"learned": "#0072B2", "frozen": "#D55E00", "external": "#000000"}
-OTHERS = ("#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#F0E442", "#999999")
+# Okabe & Ito's palette, readable with any colour vision. The twins and models of others have the
+# first places, further kinds take the rest in turn.
+FIXED = ("learned", "frozen", "external")
+COLOURS = (
+    "#0072B2", "#D55E00", "#000000", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8A7F00",
+    "#777777",
+)  # fmt: skip
+MARKERS = ("o", "s", "x", "^", "D", "v", "P", "<", ">")
+# The lengths of dashes and gaps in points; of another number than the colours, so that a series
+# whose colour comes again has other dashes.
+DASHES: tuple[tuple[float, ...], ...] = (
+    (), (6, 2), (2, 2), (6, 2, 1.5, 2), (1, 2), (9, 2, 2, 2), (4, 1),
+)  # fmt: skip
 SIZE = (6.4, 4.0)  # inches
 
 
-def colours(names: list[str]) -> dict[str, str]:
-    """Return a colour for each name: fixed ones for the twins, the others in turn."""
-    found: dict[str, str] = {}
-    others = 0
+@dataclass(frozen=True)
+class Style:
+    """How a series is drawn: its place among all styles, a colour, a marker and dashes.
+
+    Attributes:
+        place: The number of the series, from 0.
+        dashes: Lengths of dashes and gaps in points; empty for a solid line.
+    """
+
+    place: int
+
+    @property
+    def colour(self) -> str:
+        """Its colour on white."""
+        return COLOURS[self.place % len(COLOURS)]
+
+    @property
+    def marker(self) -> str:
+        """Its marker, in the words of matplotlib."""
+        return MARKERS[self.place % len(MARKERS)]
+
+    @property
+    def dashes(self) -> tuple[float, ...]:
+        """Its dashes."""
+        return DASHES[self.place % len(DASHES)]
+
+    def line(self) -> dict[str, Any]:
+        """Return the arguments of matplotlib for a line of this style without markers."""
+        return {"color": self.colour, "linestyle": (0, self.dashes) if self.dashes else "-"}
+
+    def marked_line(self) -> dict[str, Any]:
+        """Return the arguments of matplotlib for a line of this style with markers."""
+        return {**self.line(), "marker": self.marker, "markersize": 4.5, "linewidth": 1.2}
+
+
+def styles(names: list[str]) -> dict[str, Style]:
+    """Return a style for each name: fixed ones for the twins, the others in turn."""
+    found: dict[str, Style] = {}
+    others = len(FIXED)
     for name in names:
         if name not in found:
-            found[name] = COLOURS.get(name) or OTHERS[others % len(OTHERS)]
-            others += name not in COLOURS
+            found[name] = Style(FIXED.index(name) if name in FIXED else others)
+            others += name not in FIXED
     return found
+
+
+def beside(count: int, room: float = 0.75) -> list[float]:
+    """Return offsets that put `count` series beside each other at a place of a categorical axis.
+
+    Args:
+        count: Number of series.
+        room: Share of the distance between two places that they may take.
+    """
+    step = min(0.16, room / max(count, 1))
+    return [step * (at - (count - 1) / 2) for at in range(count)]
 
 
 def render(draw: Callable[[Any], None]) -> str:

@@ -72,7 +72,6 @@ class HookedModel(Protocol):
     """A model that calls `before_pass` with the images of each forward pass."""
 
     net: nn.Module
-    dtype: torch.dtype
     before_pass: Callable[[Tensor], None] | None
 
 
@@ -95,9 +94,9 @@ def tune_threads(*targets: HookedModel) -> Iterator[None]:
 
 def _gradient_step(target: HookedModel, x: Tensor) -> None:
     """Run a forward pass, and compute the input gradient if there is one."""
-    point = x.to(target.dtype, memory_format=torch.channels_last, copy=True).requires_grad_()
+    point = x.clone(memory_format=torch.channels_last).requires_grad_()
     # The random state is restored afterwards; the attack itself reports an error of the model.
-    with torch.random.fork_rng(devices=[]), torch.enable_grad(), suppress(RuntimeError):
+    with torch.random.fork_rng(devices=[]), torch.enable_grad(), suppress(Exception):
         logits = target.net(point)
         if logits.requires_grad:
             torch.autograd.grad(logits.sum(), point)

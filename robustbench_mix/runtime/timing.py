@@ -66,21 +66,25 @@ def gradient_step(logits: Callable[[Tensor], Tensor], x: Tensor, y: Tensor) -> S
     return step
 
 
-def training_step(model: nn.Module, x: Tensor, y: Tensor) -> Step:
+def training_step(
+    model: nn.Module, x: Tensor, y: Tensor, perturb: Callable[[Tensor], Tensor] | None = None
+) -> Step:
     """Return a training step: forward pass, backward pass and update.
 
     Args:
         model: The network, (B, C, H, W) -> (B, classes).
         x: Images, (B, C, H, W).
         y: Their labels, (B,) int64.
+        perturb: Makes what is trained on of x, in every step; None trains on x.
     """
     model.train()
     parameters = [p for p in model.parameters() if p.requires_grad]
     optimizer = torch.optim.SGD(parameters, lr=1e-3, momentum=0.9, nesterov=True, fused=True)
 
     def step() -> None:
+        trained_on = x if perturb is None else perturb(x)
         optimizer.zero_grad(set_to_none=True)
-        F.cross_entropy(model(x), y).backward()  # type: ignore[no-untyped-call]
+        F.cross_entropy(model(trained_on), y).backward()  # type: ignore[no-untyped-call]
         optimizer.step()
 
     return step

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from robustbench_mix.config import catalog
@@ -11,6 +11,7 @@ from robustbench_mix.config.model import Unshuffler
 from robustbench_mix.config.training import Training
 from robustbench_mix.errors import RbmixError
 from robustbench_mix.evaluation.plan import (
+    UNSHUFFLING_EXAMPLES,
     AttackPlan,
     DataPlan,
     EvaluationPlan,
@@ -22,8 +23,6 @@ from robustbench_mix.evaluation.plan import (
     trained_model,
 )
 from robustbench_mix.sweeps.definition import Cell, Sweep, UnshufflingCell
-
-UNSHUFFLING_EXAMPLES = 1000  # number of test images
 
 
 @dataclass(frozen=True)
@@ -73,9 +72,7 @@ def _plan_cell(
         raise RbmixError(
             f"model {word!r} is code, which no sweep imports: `rbmix evaluate --model`"
         )
-    training = Training(
-        cell.epochs, cell.train_examples, None, precision, adversarial=cell.adversarial
-    )
+    training = replace(cell.training, precision=precision)
     model, data = trained_model(cell.spec, training), DataPlan(cell.dataset, cell.examples)
     return CellPlan(
         TrainingPlan(data=data, device=device, model=model),
@@ -93,7 +90,7 @@ def _plan_unshuffling(cell: UnshufflingCell, device: str, precision: str) -> Uns
     """Make the plan of a network that un-shuffles."""
     shape = (cell.width, cell.depth, cell.kernel)
     return UnshufflingPlan(
-        data=DataPlan(cell.dataset, UNSHUFFLING_EXAMPLES),
+        data=DataPlan(cell.dataset, default=UNSHUFFLING_EXAMPLES),
         device=device,
         unshufflers=(Unshuffler(*shape, spatial=cell.spatial, seed=cell.seed),),
         training=Training(cell.epochs, cell.train_examples, None, precision),

@@ -21,6 +21,7 @@ from robustbench_mix.config.limits import (
     check_seed,
 )
 from robustbench_mix.config.model import ModelSpec, parse_spatial
+from robustbench_mix.config.training import UNCHANGED, Training
 from robustbench_mix.errors import RbmixError, unknown
 from robustbench_mix.storage import reading
 from robustbench_mix.storage.paths import parse_path
@@ -37,9 +38,7 @@ class Cell:
     dataset: str
     attacks: tuple[str, ...] = ()
     examples: int | None = None
-    epochs: int | None = None
-    train_examples: int | None = None
-    adversarial: bool = False
+    training: Training = UNCHANGED
     explain: bool = False
 
 
@@ -67,7 +66,14 @@ class Sweep:
     unshuffling_cells: list[UnshufflingCell] = field(default_factory=list)
 
 
-# The fields of each table, with a default of the allowed type.
+# The options of adversarial training, which are absent or of these types.
+ADVERSARIAL: dict[str, type] = {
+    "adversarial_eps": str,
+    "adversarial_attack": str,
+    "averaging": float,
+    "label_smoothing": float,
+}
+# The fields of each table, with a default of the allowed type, or that type if there is none.
 _COMMON: dict[str, Any] = {
     "spatial": ["learned"],
     "seeds": [0],
@@ -82,6 +88,7 @@ GRID: dict[str, Any] = {
     "examples": 0,
     "adversarial": False,
     "explain": False,
+    **ADVERSARIAL,
     **_COMMON,
 }
 UNSHUFFLE: dict[str, Any] = {
@@ -169,15 +176,18 @@ def _cells(table: dict[str, Any]) -> list[Cell]:
     chosen = product(
         table["datasets"], table["models"], table["seeds"], table["channel"], table["spatial"]
     )
+    training = Training(
+        table["epochs"] or None,
+        table["train_examples"] or None,
+        **{name: table[name] for name in ("adversarial", *ADVERSARIAL)},
+    )
     return [
         Cell(
             ModelSpec(model, spatial, channel, seed),
             dataset,
             tuple(table["attacks"]),
             table["examples"] or None,
-            table["epochs"] or None,
-            table["train_examples"] or None,
-            table["adversarial"],
+            training,
             table["explain"],
         )
         for dataset, model, seed, channel, spatial in chosen
@@ -251,9 +261,14 @@ def _with_defaults(
     filled = {**defaults, **table, **changed}
     for name, value in filled.items():
         default = defaults[name]
-        values = value if isinstance(default, list) else [value]
-        wanted = type(default[0] if isinstance(default, list) else default)
-        kind = {str: "texts", int: "whole numbers", bool: "true or false"}[wanted]
+        if isinstance(default, type) and value is default:
+            filled[name] = None
+            continue
+        wanted = _type_of(default)
+        values: Any = value if isinstance(default, list) else [value]
+        if wanted is float and type(value) is int:
+            values = [float(value)]
+        kind = {str: "texts", int: "whole numbers", bool: "true or false", float: "numbers"}[wanted]
         if not isinstance(values, list) or not values:
             raise RbmixError(f"{source}: field {name!r} must be a list of {kind}, not empty")
         for one in values:
@@ -262,6 +277,13 @@ def _with_defaults(
             if name in MAX_COUNTS and one:
                 check_count(f"{source}: field {name!r} holds", one, MAX_COUNTS[name])
     return filled
+
+
+def _type_of(default: Any) -> type[Any]:
+    """Return the type that a field with this default allows, or the items of its list."""
+    if isinstance(default, type):
+        return default
+    return type(default[0] if isinstance(default, list) else default)
 
 
 def _check_fields(table: dict[str, Any], allowed: set[str], source: str) -> None:

@@ -13,6 +13,7 @@ from typing import Any, Literal, NamedTuple
 import torch
 
 from robustbench_mix.attacks import registry
+from robustbench_mix.config.training import adversarial_words
 from robustbench_mix.data import loaders
 from robustbench_mix.data.dataset import Dataset
 from robustbench_mix.evaluation import explain, resume, unshuffling_run
@@ -171,13 +172,13 @@ def summarize_by_network(tasks: list[Task]) -> list[dict[str, Any]]:
 
 def _tasks_of_cell(cell: CellPlan, context: _Context) -> Iterator[Task]:
     model, inputs, costs = cell.training.model, context.inputs(cell.training), context.costs
-    spec, training, dataset = model.spec, model.training, inputs.dataset
+    spec, dataset = model.spec, inputs.dataset
     recipe = recipe_of(model, dataset.name, inputs.device)
-    split, path = split_and_checkpoint_path(spec, dataset, recipe, training.examples)
+    split, path = split_and_checkpoint_path(spec, dataset, recipe, model.training.examples)
     remote.download_checkpoints([path.name], context.results)
     shape = factory.shape_of(dataset)
     network = f"{spec.model}, spatial {spec.spatial}, channel {spec.channel}, {dataset.name}"
-    network += ", adversarial" if training.adversarial else ""
+    network += f", adversarial {adversarial_words(recipe)}" if recipe.perturbation else ""
     description = f"{network}, seed {spec.seed}"
     trained = path.exists()
     ready = (

@@ -1,4 +1,4 @@
-"""Train a classifier: cross-entropy on shifted and mirrored images, or on PGD examples."""
+"""Train a classifier: cross-entropy on shifted and mirrored images, or on adversarial examples."""
 
 from __future__ import annotations
 
@@ -8,24 +8,34 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from robustbench_mix.attacks.base import Batch
-from robustbench_mix.attacks.counted_model import CountedModel
-from robustbench_mix.attacks.native.pgd import pgd
-from robustbench_mix.config.epsilon import Eps
-from robustbench_mix.config.training import Adversarial, Recipe
+from robustbench_mix.config.training import Recipe
 from robustbench_mix.data.dataset import Split
 from robustbench_mix.runtime.devices import training_threads
 from robustbench_mix.runtime.progress import report_if_slow
+from robustbench_mix.training.averaging import Weights, borrowed_weights
 from robustbench_mix.training.loop import BatchLoss, fit
+from robustbench_mix.training.perturb import perturb
 from robustbench_mix.training.resume import ResumeState
 
 
 @dataclass(frozen=True)
+class LastWeights:
+    """The weights after the last step, and their accuracy on the test split, in [0, 1]."""
+
+    weights: Weights
+    test_accuracy: float
+
+
+@dataclass(frozen=True)
 class TrainingOutcome:
-    """The result of a training: accuracy on the test split, in [0, 1], and its duration."""
+    """The result of a training: accuracy on the test split, in [0, 1], and its duration.
+
+    `last` is what the same training gives without averaging; None if it does not average.
+    """
 
     test_accuracy: float
     time_seconds: float
+    last: LastWeights | None = None
 
 
 def train(
@@ -51,7 +61,8 @@ def train(
         resume_state: The state from which a killed training continues; None starts anew.
 
     Returns:
-        The accuracy on the test images, and the seconds that the training took.
+        The accuracy on the test images, and the seconds that the training took. If the recipe
+        averages, that is the accuracy of the averaged weights, which the network has.
 
     Raises:
         RbmixError: As `loop.fit`.
@@ -61,11 +72,12 @@ def train(
     def loss_of(rows: Tensor, generator: torch.Generator, autocast: torch.autocast) -> BatchLoss:
         x = augment(images[rows], recipe.pad, recipe.flip, generator)
         x = x.float().div_(train_split.grey_levels).to(memory_format=torch.channels_last)
-        if recipe.adversarial is not None:
-            x = perturb(model, x, labels[rows], recipe.adversarial, generator, autocast)
+        if recipe.perturbation is not None:
+            x = perturb(model, x, labels[rows], recipe.perturbation, generator, autocast)
         with autocast:
             logits = model(x)
-        loss = F.cross_entropy(logits.float(), labels[rows])
+        smoothing = recipe.label_smoothing or 0.0
+        loss = F.cross_entropy(logits.float(), labels[rows], label_smoothing=smoothing)
 
         def note() -> str:
             hits = (logits.argmax(1) == labels[rows]).float().mean().item()
@@ -74,45 +86,13 @@ def train(
         return loss, note
 
     with training_threads(device):
-        seconds = fit(model, len(labels), recipe, seed, device, loss_of, description, resume_state)
+        done = fit(model, len(labels), recipe, seed, device, loss_of, description, resume_state)
         with report_if_slow(f"classifying {len(test_split):,} test images"):
-            return TrainingOutcome(accuracy(model, test_split, device), seconds)
-
-
-def perturb(
-    model: nn.Module,
-    x: Tensor,
-    y: Tensor,
-    how: Adversarial,
-    generator: torch.Generator,
-    autocast: torch.autocast,
-) -> Tensor:
-    """Perturb images by PGD from a random point of the l-infinity ball.
-
-    The attack runs in eval mode, so that only the training step updates the statistics of norms.
-    The model is in train mode afterwards.
-
-    Args:
-        model: The network.
-        x: Images (B, C, H, W) in [0, 1].
-        y: Labels (B,).
-        how: Epsilon, steps and step size.
-        generator: Source of the seeds of the attack, on the CPU.
-        autocast: Context of the forward passes.
-
-    Returns:
-        Perturbed images, (B, C, H, W), channels_last.
-    """
-    seeds = torch.randint(2**62, (len(x),), generator=generator).to(x.device)
-    eps = torch.full((len(x),), Eps(how.eps).value, device=x.device)
-    model.eval()
-    with autocast:
-        x_adv = pgd(
-            CountedModel(model), Batch(x, y, eps, seeds, "linf"), steps=how.steps,
-            step_size=how.step_size, random_start=True, early_stop=False,
-        )  # fmt: skip
-    model.train()
-    return x_adv.to(memory_format=torch.channels_last)
+            last = None
+            if done.last_weights is not None:
+                with borrowed_weights(model, done.last_weights):
+                    last = LastWeights(done.last_weights, accuracy(model, test_split, device))
+            return TrainingOutcome(accuracy(model, test_split, device), done.time_seconds, last)
 
 
 def augment(images: Tensor, pad: int, flip: bool, generator: torch.Generator) -> Tensor:

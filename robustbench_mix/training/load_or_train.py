@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
+from msgspec import structs
 from torch import nn
 
 from robustbench_mix.config.canonical import as_json
@@ -20,7 +21,8 @@ from robustbench_mix.models.summary import unreached_convolutions
 from robustbench_mix.runtime import provenance
 from robustbench_mix.runtime.devices import compute_environment, training_threads
 from robustbench_mix.storage.locks import exclusive_lock
-from robustbench_mix.training.classifier import train
+from robustbench_mix.training.averaging import borrowed_weights
+from robustbench_mix.training.classifier import LastWeights, train
 from robustbench_mix.training.resume import ResumeState, delete_resume_state
 
 logger = logging.getLogger(__name__)
@@ -131,6 +133,8 @@ def _train_and_save(
         **made_with,
         date=provenance.today(),
     )
+    if trained.last is not None:
+        _save_last_weights(model, header, split, trained.last)
     checkpoint.save(model, header, path)
     delete_resume_state(path)
     logger.info(
@@ -138,6 +142,26 @@ def _train_and_save(
         f"accuracy, kept as {path}"
     )
     return TrainedModel(model, path, checkpoint.read_header(path), trained.time_seconds)
+
+
+def _save_last_weights(
+    model: nn.Module, header: CheckpointHeader, split: Split, last: LastWeights
+) -> None:
+    """Save the last weights of a training that averages, as what they are without averaging.
+
+    So the same training can be evaluated both ways. A checkpoint that exists stays as it is.
+    """
+    assert header.spec is not None  # it was trained here
+    assert header.recipe is not None
+    assert header.dataset is not None
+    recipe = replace(header.recipe, averaging=None)
+    path = checkpoint.path_for(header.spec, recipe, header.dataset, split.hash)
+    if path.exists():
+        return
+    with borrowed_weights(model, last.weights):
+        changed = structs.replace(header, recipe=recipe, test_accuracy=last.test_accuracy)
+        checkpoint.save(model, changed, path)
+    logger.info(f"kept the weights of the last step as {path}")
 
 
 def split_and_checkpoint_path(

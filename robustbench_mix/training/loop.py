@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -17,11 +18,25 @@ from robustbench_mix.config.training import Recipe
 from robustbench_mix.errors import RbmixError
 from robustbench_mix.runtime.memory import report_out_of_memory
 from robustbench_mix.runtime.progress import progress_bar
+from robustbench_mix.training.averaging import Weights, copy_weights, update_average
 from robustbench_mix.training.resume import ResumeState
 
 # The loss of a batch, and a function that describes it for the progress display.
 BatchLoss = tuple[Tensor, Callable[[], str]]
 BatchLossFunction = Callable[[Tensor, torch.Generator, torch.autocast], BatchLoss]
+
+
+@dataclass(frozen=True)
+class Fit:
+    """What a training leaves besides the network.
+
+    Args:
+        time_seconds: Its duration, with the time before it was killed.
+        last_weights: The weights after the last step, if the network has averaged ones.
+    """
+
+    time_seconds: float
+    last_weights: Weights | None = None
 
 
 def fit(
@@ -33,10 +48,11 @@ def fit(
     loss_of: BatchLossFunction,
     description: str = "training",
     resume_state: ResumeState | None = None,
-) -> float:
+) -> Fit:
     """Train `model` in place on `device`; it stays there, in eval mode.
 
-    Parameters with `requires_grad=False` do not change: no gradient, no weight decay.
+    Parameters with `requires_grad=False` do not change: no gradient, no weight decay. If the recipe
+    averages, the network ends with the averaged weights; the steps are the same without.
 
     Args:
         model: The network.
@@ -51,7 +67,7 @@ def fit(
             same weights; None starts anew and saves no state.
 
     Returns:
-        The seconds that the training took, including those before it was killed.
+        The duration of the training, and its last weights where they were averaged.
 
     Raises:
         RbmixError: The loss stops being finite, or memory runs out.
@@ -60,9 +76,10 @@ def fit(
     model.to(device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
     steps = recipe.epochs * math.ceil(count / recipe.batch_size)
     optimizer = _optimizer(model, recipe)
-    done, seconds = (
-        resume_state.restore(model, optimizer, device, recipe.epochs) if resume_state else (0, 0.0)
-    )
+    average = None if recipe.averaging is None else copy_weights(model)
+    done, seconds = 0, 0.0
+    if resume_state is not None:
+        done, seconds = resume_state.restore(model, optimizer, device, recipe.epochs, average)
     started -= seconds
     step = done * math.ceil(count / recipe.batch_size)
     schedule = torch.optim.lr_scheduler.LambdaLR(
@@ -83,6 +100,8 @@ def fit(
                 optimizer.step()
                 schedule.step()
                 step += 1
+                if average is not None and recipe.averaging is not None:
+                    update_average(average, model, recipe.averaging, step)
                 if step % 10 == 0 or step == steps:
                     value = loss.item()
                     if not math.isfinite(value):
@@ -92,9 +111,13 @@ def fit(
                         )
                     update(step, note())
             if resume_state is not None and epoch + 1 < recipe.epochs:
-                resume_state.save(model, optimizer, epoch + 1, time.perf_counter() - started)
+                seconds = time.perf_counter() - started
+                resume_state.save(model, optimizer, epoch + 1, seconds, average)
+    last = None if average is None else copy_weights(model)
+    if average is not None:
+        model.load_state_dict(average)
     model.eval()
-    return time.perf_counter() - started
+    return Fit(time.perf_counter() - started, last)
 
 
 def learning_rate_factor(step: int, steps: int, warmup: float) -> float:

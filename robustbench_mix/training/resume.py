@@ -16,6 +16,7 @@ from robustbench_mix.storage import reading
 from robustbench_mix.storage.files import write_bytes
 from robustbench_mix.storage.remote import LOCAL_SUFFIX
 from robustbench_mix.storage.validation import is_number
+from robustbench_mix.training.averaging import Weights
 
 logger = logging.getLogger(__name__)
 
@@ -45,7 +46,12 @@ class ResumeState:
         return self.result.with_suffix(SUFFIX)
 
     def save(
-        self, model: nn.Module, optimizer: torch.optim.Optimizer, epoch: int, seconds: float
+        self,
+        model: nn.Module,
+        optimizer: torch.optim.Optimizer,
+        epoch: int,
+        seconds: float,
+        average: Weights | None = None,
     ) -> None:
         """Save the state, at most every `SAVE_EVERY_SECONDS`.
 
@@ -54,6 +60,7 @@ class ResumeState:
             optimizer: Its optimizer.
             epoch: Number of epochs done.
             seconds: Seconds that they took.
+            average: The average of the weights, if the training keeps one.
         """
         if time.monotonic() - self.saved_at < SAVE_EVERY_SECONDS:
             return
@@ -61,6 +68,8 @@ class ResumeState:
             "made_with": self.made_with, "epoch": epoch, "seconds": seconds,
             "model": model.state_dict(), "optimizer": optimizer.state_dict(),
         }  # fmt: skip
+        if average is not None:
+            state["average"] = average
         buffer = io.BytesIO()  # so that a full disk raises one kind of error
         torch.save(state, buffer)
         write_bytes(self.path, buffer.getvalue())
@@ -72,14 +81,16 @@ class ResumeState:
         optimizer: torch.optim.Optimizer,
         device: torch.device,
         epochs: int,
+        average: Weights | None = None,
     ) -> tuple[int, float]:
-        """Restore the saved state into a model and an optimizer, if there is one.
+        """Restore the saved state, in place, if there is one.
 
         Args:
             model: The network.
             optimizer: Its optimizer.
             device: The device of the network.
             epochs: Number of epochs of the whole training.
+            average: The average of the weights, if the training keeps one.
 
         Returns:
             The epochs done and the seconds that they took; (0, 0.0) if there is no state.
@@ -103,8 +114,11 @@ class ResumeState:
             if not (is_epoch and is_number(seconds, 0, 1e12)):
                 raise ValueError(f"{epoch} of {epochs} epochs in {seconds} seconds")
             _check_optimizer(state["optimizer"], optimizer)
+            _check_average(state.get("average"), average)
             model.load_state_dict(state["model"])
             optimizer.load_state_dict(state["optimizer"])
+            for name, tensor in (average or {}).items():
+                tensor.copy_(state["average"][name])
         logger.info(f"continuing the unfinished training {self.path}, {epoch} epochs done")
         return epoch, float(seconds)
 
@@ -127,6 +141,16 @@ def _check_optimizer(state: dict[str, Any], fresh: torch.optim.Optimizer) -> Non
         for name, value in moments.items():
             if value is not None and value.shape != (() if name == "step" else shape):
                 raise ValueError(f"{name} of another shape")
+
+
+def _check_average(state: Weights | None, fresh: Weights | None) -> None:
+    """Raise ValueError unless the state has an average of these weights, or none where none is."""
+    shapes = [
+        None if weights is None else {name: tensor.shape for name, tensor in weights.items()}
+        for weights in (state, fresh)
+    ]
+    if shapes[0] != shapes[1]:
+        raise ValueError("another average of weights")
 
 
 def has_resume_state(result: Path) -> bool:

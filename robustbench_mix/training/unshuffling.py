@@ -133,4 +133,6 @@ def train(
         return loss, lambda: f"PSNR {-10 * math.log10(max(loss.item(), 1e-10)):.2f} dB"
 
     words = f"un-shuffling, {unshuffler.name}, spatial {unshuffler.spatial}"
-    return fit(model, len(images), recipe, unshuffler.seed, device, loss_of, words, resume_state)
+    seed = unshuffler.seed
+    done = fit(model, len(images), recipe, seed, device, loss_of, words, resume_state)
+    return done.time_seconds

@@ -60,12 +60,12 @@ def test_it_prints_its_title_and_its_curve(result: Result) -> None:
 
 
 def test_it_draws_into_axes_that_are_given(result: Result) -> None:
-    """Per cent against epsilon."""
+    """Per cent, with the epsilons as categories."""
     axes = Figure().add_subplot()
     assert result.plot(axes) is axes
     (line,) = axes.get_lines()
     assert line.get_ydata() == pytest.approx([80, 40, 20])
-    assert line.get_xdata() == pytest.approx([0, 1 / 255, 2 / 255])
+    assert line.get_xdata() == pytest.approx([0, 1, 2])
 
 
 @pytest.mark.default

@@ -48,6 +48,7 @@ bench_pgd() { bench_part pgd 128; }
 bench_autoattack() { bench_part autoattack 128; }
 bench_adversarial() { bench_part adversarial 128; }
 bench_two_step() { bench_part two-step 64; }
+bench_training() { bench_part training 200; }
 bench_audited() { bench_part audited 1000; }
 
 # CUDA graphs against launches, on this card: whether they are worth their memory.
@@ -116,7 +117,7 @@ sweep_answer() {
 }
 
 steps="suite train_pair attack_pair same_cuda graphs plans bench_steps bench_pgd bench_autoattack
-    bench_adversarial bench_two_step bench_audited attack_pair_reference composed
+    bench_adversarial bench_training bench_two_step bench_audited attack_pair_reference composed
     sweep_answer seeds sweep_fig8 sweep_static sweep_smoothing sweep_capacity sweep_controls sweep_unshuffle"
 for step in "${@:-$steps}"; do
     for name in $step; do

@@ -100,7 +100,8 @@ def test_quick_runs_every_part(here: Path, capsys) -> None:
     """Every part gives its rows, in the order of the table."""
     assert cli.main(["bench", "--quick"]) == 0
     text = (here / "results" / "benchmarks.md").read_text()
-    for words in ("two-step", "passes of that curve", "trained adversarially", "audited curve"):
+    for words in ("two-step", "passes of that curve", "trained adversarially", "audited curve",
+                  "step on N-FGSM examples", "trained on n-fgsm examples, averaged"):  # fmt: skip
         assert words in text
     assert "OUTSIDE" not in text
     assert "peak memory" in text

@@ -30,9 +30,12 @@ def test_the_forest_has_a_row_for_each_attack(planted) -> None:
         "resnet14 PGD 1/255 (3 seeds)", "resnet14 FGSM 1/255 (3 seeds)", "resnet14 clean (3 seeds)"
     ]  # fmt: skip
     found = {claim.number: claim.findings[0] for claim in claims if claim.number in ("1", "3b")}
-    points = [line.get_xdata()[0] for line in axes.lines if line.get_marker() == "o"]
-    assert points[0] == pytest.approx(100 * found["3b"].difference.point)
     hollow = [line for line in axes.lines if line.get_fillstyle() == "none"]
+    full = [line for line in axes.lines if line.get_marker() != "None" and line not in hollow]
+    assert full[0].get_xdata()[0] == pytest.approx(100 * found["3b"].difference.point)
+    # Each row says its figures beside it.
+    shown = [f"{100 * found[number].difference.point:+.1f}" for number in ("3b", "1")]
+    assert [text.get_text().split()[0] for text in axes.texts][::2] == shown
     assert [line.get_xdata()[0] for line in hollow][-1] == pytest.approx(100 * found["1"].paper)
 
 
@@ -43,11 +46,12 @@ def test_the_dose_is_drawn_on_a_log_axis(planted) -> None:
     figure = Figure()
     draw_dose(runs, figure)
     (axes,) = figure.axes
-    (line,) = [line for line in axes.lines if line.get_marker() == "o"]
+    line = axes.containers[0].lines[0]
     assert list(line.get_xdata()) == [1, 2, 18]
     assert all(2 < gap < 6 for gap in line.get_ydata())
     assert axes.get_xscale() == "log"
-    assert [text.get_text() for text in axes.get_legend().get_texts()] == [
+    (legend,) = figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == [
         "pgd 1/255, digits, 100 x 3, 3 seeds"
     ]
 

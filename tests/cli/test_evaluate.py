@@ -26,7 +26,8 @@ def test_words_of_an_evaluation_are_all_in_its_plan(rbmix, planned) -> None:
         "--attack", "pgd", "--examples", 9, "--eps", "1/255, 2/255", "--backend", "fast",
         "--exhaustive", "--seed", 3, "--batch-size", 7, "--mean", "0.5", "--std", "0.25",
         "--epochs", 2, "--train-examples", 50, "--lr", "0.1", "--precision", "bf16",
-        "--adversarial", "--adversarial-eps", "1/16", "--device", "cpu", "--out", "there",
+        "--adversarial", "--adversarial-eps", "1/16", "--adversarial-attack", "n-fgsm",
+        "--averaging", "0.99", "--label-smoothing", "0.1", "--device", "cpu", "--out", "there",
         "--fresh",
     )  # fmt: skip
     assert code == INTERRUPTED
@@ -36,7 +37,7 @@ def test_words_of_an_evaluation_are_all_in_its_plan(rbmix, planned) -> None:
     spec, attack = plan.model.spec, plan.attack
     assert (spec.model, spec.spatial, spec.channel) == ("resnet20", "frozen", "learned")
     assert (spec.seed, spec.interface) == (3, Interface(None, (0.5,), (0.25,)))
-    assert plan.model.training == Training(2, 50, 0.1, "bf16", True, "1/16")
+    assert plan.model.training == Training(2, 50, 0.1, "bf16", True, "1/16", "n-fgsm", 0.99, 0.1)
     assert plan.model.mixers == ("frozen", "learned")
     assert [eps.text for eps in attack.protocol.eps] == ["1/255", "2/255"]
     assert (attack.word, attack.backend, attack.batch_size) == ("pgd", "fast", 7)
@@ -82,6 +83,13 @@ def test_words_of_an_explanation(rbmix, planned) -> None:
     [
         (["--adversarial", "--adversarial-eps", "9"], "epsilon '9' is above 1"),
         (["--adversarial-eps", "1/16"], "--adversarial-eps 1/16 needs --adversarial"),
+        (["--adversarial-attack", "pgd"], "--adversarial-attack pgd needs --adversarial"),
+        (["--averaging", "0"], "--averaging 0.0 needs --adversarial"),
+        (["--label-smoothing", "0.1"], "--label-smoothing 0.1 needs --adversarial"),
+        (["--adversarial", "--adversarial-attack", "fgsm"], "unknown adversarial attack 'fgsm'"),
+        (["--adversarial", "--averaging", "1"], "averaging 1.0 must be at least 0 and below 1"),
+        (["--adversarial", "--averaging", "nan"], "averaging nan must be at least 0 and below 1"),
+        (["--adversarial", "--label-smoothing", "-1"], "label smoothing -1.0 must be at least 0"),
     ],
 )
 def test_adversarial_options_are_checked(rbmix, words, fragment: str) -> None:

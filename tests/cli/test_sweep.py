@@ -52,7 +52,7 @@ def test_words_of_a_sweep_replace_those_of_its_file(rbmix, planned) -> None:
     assert {(cell.attacks, cell.examples, cell.dataset) for cell in cells} == {
         (("fgsm",), 5, "digits")
     }
-    assert {(cell.epochs, cell.train_examples) for cell in cells} == {(1, 60)}
+    assert {(cell.training.epochs, cell.training.examples) for cell in cells} == {(1, 60)}
     assert len(whole.cells) > len(cells)
 
 

@@ -24,7 +24,7 @@ from robustbench_mix.evaluation.compiled_model import (
 )
 from robustbench_mix.evaluation.search_model import search_model
 from robustbench_mix.models import factory
-from robustbench_mix.models.fusion import EXACT_TOLERANCE
+from robustbench_mix.models.equality import EXACT_TOLERANCE
 
 LONG = Count(1e12)
 

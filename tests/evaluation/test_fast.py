@@ -22,6 +22,7 @@ from robustbench_mix.evaluation.harness import Settings
 from robustbench_mix.evaluation.reference import attack_all
 from robustbench_mix.evaluation.state import State
 from robustbench_mix.models import factory
+from robustbench_mix.models.given import adapt
 from robustbench_mix.runtime.devices import has_fast_bfloat16
 
 CPU = torch.device("cpu")
@@ -125,7 +126,7 @@ def test_fgsm_is_the_references(linear_case) -> None:
 def test_outcome_does_not_depend_on_batches_or_order(linear_case, norm, batch_size) -> None:
     """In float64 the same images fall to the same attacks in any batch and any order."""
     model, split = linear_case(10, n=20)
-    model.double()
+    model = adapt(model.double(), split.pixels(0, 2))
     protocol = protocol_of("autoattack", norm)
     stages = registry.fast_stages("autoattack", 10, {"steps": 10, "queries": 20, "targets": 2})
     reference = search(model, split, protocol, stages, batch_size=20)

@@ -19,6 +19,7 @@ from robustbench_mix.evaluation.harness import Settings, classes_of
 from robustbench_mix.evaluation.reference import attack_all
 from robustbench_mix.evaluation.state import State
 from robustbench_mix.models import factory
+from robustbench_mix.models.given import adapt
 
 CPU = torch.device("cpu")
 PROTOCOL = replace(protocols.load("fgsm", ""), eps=parse_grid(["0.01", "0.02", "0.05"], "linf"))
@@ -154,7 +155,7 @@ def test_misclassified_and_broken_images_are_left_alone(linear_case) -> None:
 def test_outcome_does_not_depend_on_batches_or_order(linear_case, name, batch_size) -> None:
     """Random streams belong to the image: other batches and orders break the same set."""
     model, split = linear_case(10, n=20)
-    model.double()
+    model = adapt(model.double(), split.pixels(0, 2))
     protocol = protocols.load(name, "")
     grid = ["0.01", "0.03"] if protocol.norm == "linf" else ["0.05", "0.1"]
     protocol = replace(protocol, eps=parse_grid(grid, protocol.norm))

@@ -25,6 +25,7 @@ from robustbench_mix.evaluation.sample_audit import (
     rows_to_audit,
 )
 from robustbench_mix.evaluation.state import State
+from robustbench_mix.models.given import adapt
 
 CPU = torch.device("cpu")
 OPTIONS = {"steps": 10, "queries": 20, "targets": 2, "bound": 0.2}
@@ -216,7 +217,7 @@ def test_a_network_that_fools_the_first_pass_is_attacked_in_full(linear_case) ->
 def test_an_audit_does_not_depend_on_batches_or_interruptions(linear_case) -> None:
     """The sample waits for all images, and a resumed run draws the same."""
     model, split = linear_case(10, n=20)
-    model.double()
+    model = adapt(model.double(), split.pixels(0, 2))
     stages = registry.fast_stages("autoattack-audited", 10, OPTIONS)
     saved: list[dict] = []
     whole = search(model, split, stages, save=lambda state: saved.append(asdict(state)))

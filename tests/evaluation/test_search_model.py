@@ -8,6 +8,7 @@ from torch import nn
 
 from robustbench_mix.evaluation import search_model as module
 from robustbench_mix.evaluation.search_model import DOUBT, search_model
+from robustbench_mix.models.given import Adapted
 
 X = torch.rand(4, 3, 8, 8)
 
@@ -57,7 +58,7 @@ def test_where_it_is_not_wanted(net, monkeypatch, exact: bool, dtype: torch.dtyp
     """Asked to be exact, or a network of another precision."""
     monkeypatch.setattr(module, "has_fast_bfloat16", lambda _: True)
     monkeypatch.setattr(module, "convert_to_bfloat16", lambda *_: pytest.fail("converted"))
-    assert search_model(net.to(dtype), X.to(dtype), exact=exact).judge is None
+    assert search_model(Adapted(net.to(dtype), dtype, copies=False), X, exact=exact).judge is None
 
 
 def test_a_network_that_cannot_be_converted(net, monkeypatch) -> None:

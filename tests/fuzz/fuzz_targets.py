@@ -39,11 +39,12 @@ from robustbench_mix.benchmarks import run as bench_run
 from robustbench_mix.claims import html_report, page, verdicts
 from robustbench_mix.claims.analysis import analyse
 from robustbench_mix.claims.explanations import overview
-from robustbench_mix.config import protocols
+from robustbench_mix.claims.report import pictures, run_images, tables
+from robustbench_mix.config import protocols, zoo
 from robustbench_mix.config.canonical import as_json, short_hash
 from robustbench_mix.config.training import recipe_for
-from robustbench_mix.data import image_folder, loaders
-from robustbench_mix.data.dataset import Split, balanced_subset
+from robustbench_mix.data import class_index, image_folder, loaders
+from robustbench_mix.data.dataset import Dataset, Split, balanced_subset
 from robustbench_mix.errors import RbmixError
 from robustbench_mix.evaluation import (
     evaluate,
@@ -57,7 +58,15 @@ from robustbench_mix.evaluation.plan import EvaluationPlan, attack_plan
 from robustbench_mix.evaluation.schedules import schedule_of
 from robustbench_mix.evaluation.state import State
 from robustbench_mix.models import checkpoint, state_dict
-from robustbench_mix.results import gallery, leaderboard, plots, probes, records, unshuffling
+from robustbench_mix.results import (
+    curves,
+    gallery,
+    leaderboard,
+    plots,
+    probes,
+    records,
+    unshuffling,
+)
 from robustbench_mix.results.headers import ProbeIdentity, RunHeader, RunIdentity
 from robustbench_mix.results.records import Run
 from robustbench_mix.results.regression import baselines
@@ -196,6 +205,9 @@ WORDS: dict[str, tuple[str, ...]] = {
     "--lr": ("0.1", "nan", "inf", "-1", "1e400"),
     "--precision": ("fp32", "bf16", "auto", "fp8"),
     "--adversarial-eps": ("8/255", "2"),
+    "--adversarial-attack": ("pgd", "n-fgsm", "fgsm"),
+    "--averaging": ("0.9995", "0", "1", "nan"),
+    "--label-smoothing": ("0.1", "-1", "inf"),
     "--device": ("cpu", "auto", "cuda:99999999999999999999", "cpu:x", "cpu:7", "mps:9"),
     "--width": ("8", "8,16", "99999999999", "0"),
     "--depth": ("1", "1,2", "x"),
@@ -209,7 +221,10 @@ WORDS: dict[str, tuple[str, ...]] = {
 FLAGS = ("--exhaustive", "--adversarial", "--fresh", "--json", "--plan", "--check", "--quick",
          "--help", "--version")  # fmt: skip
 TRAINING = "--dataset --epochs --train-examples --lr --precision --device --json"
-NETWORK_OPTIONS = f"--model --spatial --channel --seed --adversarial --adversarial-eps {TRAINING}"
+NETWORK_OPTIONS = (
+    f"--model --spatial --channel --seed --adversarial --adversarial-eps "
+    f"--adversarial-attack --averaging --label-smoothing {TRAINING}"
+)
 COMMANDS = {
     "evaluate": f"--attack --examples --eps --norm --backend --batch-size --weights --out "
     f"--exhaustive --fresh {NETWORK_OPTIONS}",
@@ -411,11 +426,13 @@ def read_records(folder: Path) -> str:
         runs = records.read_all(folder)
         leaderboard._content(folder)
         page.content(folder, analyse(folder, runs, []))
-        for group in plots.groups(runs).values():
-            plots.curves(group)
-            html_report._describe_curves(group)
+        for group in curves.groups(runs).values():
+            curves.curves(group)
+            curves.differences(group)
+            html_report._figure(group)
+        run_images.as_json(runs, [])
+        tables.runs_tables(runs, [])
         for one in runs:
-            html_report._provenance(one)
             path = records.run_path(folder, one.header, "key")
             assert path.resolve().parent.parent == (folder / "runs").resolve()
 
@@ -444,8 +461,7 @@ def read_probes(folder: Path) -> str:
         probed, transferred = probes.read_probes(folder), probes.read_transfers(folder)
         for one in overview.all_explanations([], probed, transferred):
             assert all(len(row) == len(one.columns) for row in one.rows)
-        for probe in transferred:
-            html_report._examples(probe)
+        pictures.groups(transferred)
         for probe in (*probed, *transferred):
             path = probes.path_for(folder, probe.header, "key")
             assert path.resolve().parent.parent == (folder / "probes").resolve()
@@ -892,6 +908,54 @@ def read_cache(folder: Path) -> str:
     return check(call, folder)
 
 
+def make_class_index(choices: Choices, folder: Path) -> None:
+    kind = choices.below(4)
+    if kind == 0:
+        text = json.dumps(mutated({"cat": 3, "dog": 1}, choices))
+    elif kind == 1:
+        text = json.dumps(mutated({"label2id": {"1": "cat", "0": ["x", "dog"]}}, choices))
+    else:
+        text = choices.of(("cat\ndog\nowl\n", "3 cat\n0 dog\n", "cat, 1\ndog, 0\n"))
+    raw = text.encode()
+    (folder / "index").write_bytes(mangled(raw, choices) if choices.one_in(3) else raw)
+
+
+def read_class_index(folder: Path) -> str:
+    images = torch.zeros(2, 1, 2, 2, dtype=torch.uint8)
+    split = Split(images, torch.arange(2), torch.arange(2), grey_levels=255)
+    data = Dataset("some", ("cat", "dog"), split, split)
+
+    def call() -> None:
+        found = class_index.apply(data, str(folder / "index"))
+        assert int(found.test.labels.max()) < len(found.classes)
+        assert int(found.test.labels.min()) >= 0
+
+    return check(call, folder)
+
+
+ROW = zoo.Entry(
+    name="a", model="resnet14", spatial="frozen", channel="learned", seed=1, dataset="digits",
+    train_examples=10, epochs=2, adversarial="8/255", test_accuracy=0.5, weights_hash="0" * 12,
+    sha256="1" * 64, size_bytes=9,
+)  # fmt: skip
+
+
+def make_zoo(choices: Choices, folder: Path) -> None:
+    raw = zoo.table_text([ROW, msgspec.structs.replace(ROW, name="b")]).encode()
+    for _ in range(choices.below(3)):
+        raw = mangled(raw, choices)
+    (folder / zoo.TABLE).write_bytes(raw)
+
+
+def read_zoo(folder: Path) -> str:
+    def call() -> None:
+        for row in zoo.parse_table((folder / zoo.TABLE).read_bytes(), "here"):
+            assert (folder / row.file).parent == folder
+            assert 0 <= row.test_accuracy <= 1
+
+    return check(call, folder)
+
+
 TARGETS = {
     "arguments": Target(make_arguments, read_arguments),
     "protocol": Target(make_protocol, read_protocol),
@@ -907,4 +971,6 @@ TARGETS = {
     "run": Target(make_run, read_run),
     "folder": Target(make_folder, read_folder),
     "cache": Target(make_cache, read_cache),
+    "class_index": Target(make_class_index, read_class_index),
+    "zoo": Target(make_zoo, read_zoo),
 }

@@ -9,12 +9,8 @@ from torch import Tensor, nn
 from robustbench_mix.evaluation.compiled_model import compile_model
 from robustbench_mix.evaluation.search_model import search_model
 from robustbench_mix.models import prepacked
-from robustbench_mix.models.fusion import (
-    COARSE_TOLERANCE,
-    EXACT_TOLERANCE,
-    convert_to_bfloat16,
-    simplify,
-)
+from robustbench_mix.models.equality import COARSE_TOLERANCE, EXACT_TOLERANCE
+from robustbench_mix.models.fusion import convert_to_bfloat16, simplify
 from robustbench_mix.models.prepacked import PackedConv2d, Prepacked, prepack, unpacked
 
 pytestmark = [

@@ -6,15 +6,17 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
+from matplotlib.figure import Figure
+from measured import make_unshuffling
 
-from robustbench_mix.results import plots as plot
-from robustbench_mix.results.intervals import wilson
+from robustbench_mix.results import gallery, plots, unshuffling
+from robustbench_mix.storage import parquet_table
 
 
 @pytest.mark.default
 def test_plot_is_an_svg_with_every_curve(results: Path) -> None:
     """The drawing names the variants and the epsilons."""
-    paths = plot.write(results)
+    paths = plots.write(results)
     assert sorted(path.name for path in paths) == [
         "digits-my.net_make-pgd-reference.svg",
         "digits-resnet14-pgd-reference.svg",
@@ -24,26 +26,34 @@ def test_plot_is_an_svg_with_every_curve(results: Path) -> None:
         .getroot()
         .itertext()
     )
-    for word in ("learned", "frozen", "1/255", "2/255", "resnet14 on digits, pgd"):
+    for word in ("learned", "frozen", "1/255", "minus learned", "resnet14 on digits, pgd"):
         assert word in text
 
 
-def test_seeds_make_one_curve(make_run) -> None:
-    """Their mean, with seeds and images resampled; smaller evaluations and other seeds apart."""
-    runs = [make_run([0, 0, 2, 2], seed=0), make_run([0, 2, 2, 2], seed=1)]
-    runs += [make_run([2], seed=0, data_hash="less"), make_run([0, 2], spatial="box")]
-    many, one = plot.curves(runs)
-    assert (many.label, many.images) == ("learned, 2 seeds", 4)
-    mean, low, high = many.shares["1/255"]
-    assert mean == 5 / 8
-    assert low < mean < high
-    assert one.label == "box"
-    assert one.shares["1/255"] == (0.5, *wilson(1, 2))
+def test_twins_do_not_hide_each_other(make_run) -> None:
+    """Equal curves stand beside each other, and differ in marker, dashes and colour."""
+    runs = [make_run([0, 0, 2, 2]), make_run([0, 0, 2, 2], spatial="frozen")]
+    figure = Figure()
+    plots.figure(runs, figure)
+    accuracies, apart = figure.axes
+    first, second = (container.lines[0] for container in accuracies.containers)
+    assert list(first.get_ydata()) == list(second.get_ydata())
+    assert not set(first.get_xdata()) & set(second.get_xdata())
+    for look in ("get_marker", "get_color", "get_linestyle"):
+        assert getattr(first, look)() != getattr(second, look)()
+    (frozen,) = (container.lines[0] for container in apart.containers)
+    assert list(frozen.get_ydata()) == [0, 0, 0]
+    assert frozen.get_color() == second.get_color()
+    # The epsilons are categories at equal distances.
+    assert [round(x) for x in first.get_xdata()] == [0, 1, 2]
+    assert [text.get_text() for text in accuracies.get_xticklabels()] == ["0", "1", "2"]
+    assert "1/255" in accuracies.get_xlabel()
 
 
-def test_the_longest_training_makes_the_curve(make_run) -> None:
-    """However many records shorter ones have."""
-    runs = [make_run([2, 2], seed=0, epochs=20)]
-    runs += [make_run([0] * 9, seed=seed, epochs=10, data_hash="more") for seed in range(3)]
-    (curve,) = plot.curves(runs)
-    assert (curve.images, curve.shares["1/255"][0]) == (2, 1.0)
+def test_a_refresh_derives_the_un_shufflings_too(results: Path) -> None:
+    """What belongs to the records is made again, whichever command made them."""
+    one = make_unshuffling()
+    path = unshuffling.path_for(results, "digits", one.header.model, "learned", 0, "k")
+    parquet_table.write(path, one.header, one.table, {})
+    assert results / gallery.NAME in plots.refresh(results)
+    assert gallery.stale(results) == []

@@ -8,7 +8,7 @@ import pytest
 from bootstrap import crossed_bootstrap
 from scipy.stats import ttest_1samp
 
-from robustbench_mix.results.statistics import difference, holm
+from robustbench_mix.results.statistics import difference, format_p, holm
 
 pytestmark = pytest.mark.quick
 
@@ -91,3 +91,13 @@ def test_holm_on_a_known_example() -> None:
     assert holm([0.03, 0.01, 0.04, 0.02]) == pytest.approx([0.06, 0.04, 0.06, 0.06])
     assert holm([0.9, 0.8]) == [1.0, 1.0]
     assert holm([]) == []
+
+
+@pytest.mark.parametrize(
+    ("p", "text"),
+    [(0.0, "<1e-4"), (2.1e-319, "<1e-4"), (9.9e-5, "<1e-4"), (1e-4, "0.0001"), (0.0213, "0.021"),
+     (1.0, "1")],
+)  # fmt: skip
+def test_tiny_p_values_are_bounds(p: float, text: str) -> None:
+    """No 0 and no power that only a computer can tell from another."""
+    assert format_p(p) == text

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from itertools import pairwise
 from typing import Any
 from xml.etree import ElementTree
 
@@ -11,22 +12,33 @@ import pytest
 from robustbench_mix.results import svg
 
 
-def test_twins_have_colours_of_their_own() -> None:
-    """The same in every drawing; others take turns, and a name has one colour."""
-    found = svg.colours(["box", "frozen", "box", "same", "learned"])
-    assert found == {
-        "box": svg.OTHERS[0], "frozen": svg.COLOURS["frozen"], "same": svg.OTHERS[1],
-        "learned": svg.COLOURS["learned"],
-    }  # fmt: skip
-    assert svg.colours([]) == {}
+def test_twins_have_styles_of_their_own() -> None:
+    """The same in every drawing; others take turns, and a name has one style."""
+    found = svg.styles(["box", "frozen", "box", "same", "learned"])
+    places = {name: style.place for name, style in found.items()}
+    assert places == {"learned": 0, "frozen": 1, "box": 3, "same": 4}
+    assert svg.styles([]) == {}
 
 
-def test_colours_start_again_where_there_are_too_many_names() -> None:
-    """None is left without."""
-    names = [f"n{at}" for at in range(len(svg.OTHERS) + 1)]
-    found = svg.colours(names)
-    assert found["n0"] == found[names[-1]]
-    assert len(set(found.values())) == len(svg.OTHERS)
+def test_no_two_of_many_series_look_alike() -> None:
+    """Neighbours differ in all; a colour that comes again has other dashes."""
+    found = list(svg.styles([f"n{at}" for at in range(40)]).values())
+    looks = [(one.colour, one.marker, one.dashes) for one in found]
+    assert len(set(looks)) == len(looks)
+    for one, other in pairwise(found):
+        assert one.colour != other.colour
+        assert one.marker != other.marker
+        assert one.dashes != other.dashes
+
+
+def test_series_stand_beside_each_other() -> None:
+    """Around the place, and within it however many there are."""
+    assert svg.beside(1) == [0]
+    assert svg.beside(2) == pytest.approx([-0.08, 0.08])
+    many = svg.beside(20)
+    assert len(set(many)) == 20
+    assert max(many) - min(many) < 0.75
+    assert sum(many) == pytest.approx(0)
 
 
 @pytest.mark.default

@@ -150,27 +150,6 @@ def test_threads_do_not_change_the_weights(spatial: str) -> None:
     assert len(found) == 1
 
 
-def test_a_timed_step_has_the_dtype_of_the_network() -> None:
-    """Images are float32 whatever the network is; a step that fails would time nothing."""
-    torch.set_num_threads(2)
-    seen = []
-
-    class Double(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.net = nn.Linear(12, 3).double()
-
-        def forward(self, x: torch.Tensor) -> torch.Tensor:
-            seen.append(x.dtype)
-            logits: torch.Tensor = self.net(x.flatten(1))
-            return logits
-
-    with tune_threads(target := CountedModel(Double())):
-        target(IMAGES)
-    assert set(seen) == {torch.float64}
-    assert len(seen) > 2  # the steps, and the pass itself
-
-
 def test_a_training_says_how_many_threads_it_had() -> None:
     """Not how many there were."""
     torch.set_num_threads(2)

@@ -77,3 +77,14 @@ def test_a_training_step_moves_what_is_not_frozen() -> None:
     assert torch.equal(model[1].bias, before["1.bias"])
     assert not torch.equal(model[1].weight, before["1.weight"])
     assert nn.functional.cross_entropy(model(x), y) < loss
+
+
+def test_a_training_step_perturbs_its_images_anew() -> None:
+    """What is trained on is what was made of the images, once in each step."""
+    model = nn.Sequential(nn.Flatten(), nn.Linear(4, 3))
+    x, y = torch.rand(2, 1, 2, 2), torch.tensor([0, 2])
+    seen: list[torch.Tensor] = []
+    model.register_forward_pre_hook(lambda _, given: seen.append(given[0]))
+    step = timing.training_step(model, x, y, lambda clean: clean + len(seen) + 1)
+    step(), step()
+    assert torch.equal(torch.stack(seen), torch.stack([x + 1, x + 2]))

@@ -46,6 +46,7 @@ from robustbench_mix.evaluation.inputs import Inputs
 from robustbench_mix.evaluation.load_model import train_model
 from robustbench_mix.evaluation.pending_run import make_run, pending_run
 from robustbench_mix.evaluation.plan import attack_plan, trained_model
+from robustbench_mix.models.given import adapt
 from robustbench_mix.results.agreement import (
     SEEDS,
     bracket,
@@ -180,7 +181,7 @@ class Bench:
         protocol: Protocol = replace(self.protocol, eps=grid)
         model = copy.deepcopy(self.trained.model)
         if condition.search == "fp64":
-            model = model.double()
+            model = adapt(model.double(), self.dataset.test.pixels(0, 2))
         with under(condition), progress.silenced():
             asked = pending_run(
                 replace(self.label, seed=seed),
@@ -189,7 +190,7 @@ class Bench:
                 attack_plan(protocol), self.out / condition.name, batch_size=condition.batch,
             )  # fmt: skip
             run, reused = make_run(asked)
-            return Evaluation(run, asked.path, reused)
+            return Evaluation(run, asked.path, reused, len(self.dataset.test))
 
     def undecided(self, image: int, eps: str, standing: Condition) -> bool:
         """Whether the attack's draws decide about an image under this condition."""

@@ -7,14 +7,15 @@ from dataclasses import replace
 import pytest
 
 from robustbench_mix.config.model import ModelSpec
+from robustbench_mix.config.training import Training
 from robustbench_mix.errors import RbmixError
-from robustbench_mix.evaluation.plan import DataPlan, attack_plan
-from robustbench_mix.sweeps.cell_plans import UNSHUFFLING_EXAMPLES, plan_sweep
+from robustbench_mix.evaluation.plan import UNSHUFFLING_EXAMPLES, DataPlan, attack_plan
+from robustbench_mix.sweeps.cell_plans import plan_sweep
 from robustbench_mix.sweeps.definition import Cell, Sweep, UnshufflingCell
 
 CELL = Cell(
-    ModelSpec("resnet14", "frozen"), "digits", ("fgsm", "pgd"), 9, 2, 60, adversarial=True,
-    explain=True,
+    ModelSpec("resnet14", "frozen"), "digits", ("fgsm", "pgd"), 9,
+    Training(2, 60, adversarial=True, adversarial_attack="n-fgsm"), explain=True,
 )  # fmt: skip
 UNSHUFFLING = UnshufflingCell(4, 1, 3, "frozen", 7, "digits", 2, 60)
 
@@ -25,9 +26,7 @@ def test_a_cell_is_trained_attacked_and_explained() -> None:
     (cell,), (unshuffling,) = sweep.cells, sweep.unshufflings
     model = cell.training.model
     assert (model.spec, model.is_trained) == (CELL.spec, True)
-    changes = model.training
-    assert (changes.epochs, changes.examples, changes.precision) == (2, 60, "fp32")
-    assert changes.adversarial
+    assert model.training == replace(CELL.training, precision="fp32")
     assert [plan.attack for plan in cell.attacks] == [
         attack_plan(word, "digits") for word in CELL.attacks
     ]

@@ -9,7 +9,7 @@ import torch
 
 from robustbench_mix.config import protocols
 from robustbench_mix.config.model import ModelSpec, Unshuffler
-from robustbench_mix.config.training import Adversarial, recipe_for
+from robustbench_mix.config.training import Adversarial, NFgsm, recipe_for
 from robustbench_mix.evaluation.explain import probe_passes, transfer_passes
 from robustbench_mix.models.factory import Shape
 from robustbench_mix.sweeps import cost_model
@@ -88,6 +88,9 @@ def test_training_costs_its_steps(timed: list[object]) -> None:
     assert costs.training_seconds(
         replace(SPEC, seed=3), SHAPE, replace(recipe, adversarial=adversarial), 65
     ) == STEP * 3 * 4 + 7 * 65 * 4 * (FORWARD + GRADIENT)
+    assert costs.training_seconds(
+        SPEC, SHAPE, replace(recipe, n_fgsm=NFgsm("1/16")), 65
+    ) == STEP * 3 * 4 + 65 * 4 * (FORWARD + GRADIENT)
     assert len(timed) == 2  # one step of training, one pass of an attack
     unshuffler = Unshuffler(4, 1, 3)
     assert costs.unshuffling_seconds(unshuffler, SHAPE, recipe, 64) == STEP * 2 * 4

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from robustbench_mix.config.model import ModelSpec
+from robustbench_mix.config.training import Training
 from robustbench_mix.errors import RbmixError
 from robustbench_mix.evaluation.load_model import check_exists
 from robustbench_mix.sweeps import cell_plans, definition
@@ -57,6 +58,33 @@ def test_the_papers_grid_is_the_papers() -> None:
 
 
 @pytest.mark.quick
+def test_adversarial_training_is_as_on_the_command_line() -> None:
+    """Absent options are those of the recipe; a whole number is a number too."""
+    (plain,) = parse({"grid": [{"adversarial": True}]}, "x", {}).cells
+    assert plain.training == Training(adversarial=True)
+    table = {"adversarial": True, "adversarial_attack": "n-fgsm", "adversarial_eps": "1/16"}
+    table |= {"averaging": 0, "label_smoothing": 0.1}
+    (cell,) = parse({"grid": [table]}, "x", {}).cells
+    assert cell.training == Training(None, None, None, "auto", True, "1/16", "n-fgsm", 0, 0.1)
+
+
+@pytest.mark.quick
+def test_the_adversarial_sweep_tries_both_ways_with_and_without_averages() -> None:
+    """Three seeds each; what is cheapest comes first."""
+    cells = definition.load("adversarial", {}).cells
+    tried = [(cell.training.adversarial_attack, cell.training.averaging) for cell in cells]
+    assert tried == [
+        (attack, averaging)
+        for attack in ("n-fgsm", None)
+        for averaging in (None, 0)
+        for _ in range(3)
+    ]
+    assert {(c.training.epochs, c.training.examples, c.examples) for c in cells} == {
+        (10, 12500, 200)
+    }
+
+
+@pytest.mark.quick
 def test_changes_replace_what_the_file_says() -> None:
     """For a laptop: another data set, fewer seeds."""
     cells = definition.load("fig8", {"datasets": ["digits"], "seeds": [3], "examples": 5}).cells
@@ -78,6 +106,10 @@ def test_changes_replace_what_the_file_says() -> None:
         ({"grid": [{"seeds": [-1]}]}, "seed -1 is out of range"),
         ({"grid": [{"examples": -3}]}, "'examples' holds -3"),
         ({"grid": [{"adversarial": 1}]}, "'adversarial' holds 1 (allowed: true or false)"),
+        ({"grid": [{"averaging": "no"}]}, "'averaging' holds 'no' (allowed: numbers)"),
+        ({"grid": [{"averaging": True}]}, "'averaging' holds True (allowed: numbers)"),
+        ({"grid": [{"averaging": 0.9}]}, "--averaging 0.9 needs --adversarial"),
+        ({"grid": [{"adversarial_attack": 1}]}, "holds 1 (allowed: texts)"),
         ({"grid": [{"spatial": ["frosen"]}]}, "unknown spatial 'frosen'"),
         ({"unshuffle": [{"models": ["resnet14"]}]}, "unknown field 'models'"),
         ({"unshuffle": [{"spatial": ["frosen"]}]}, "unknown spatial 'frosen'"),

@@ -6,32 +6,17 @@ from dataclasses import replace
 
 import pytest
 import torch
+from brightness import fresh, split
 
 from robustbench_mix.config.canonical import as_json
-from robustbench_mix.config.model import ModelSpec
-from robustbench_mix.config.training import Adversarial, recipe_for
-from robustbench_mix.data.dataset import Split
+from robustbench_mix.config.training import Adversarial, NFgsm, recipe_for
 from robustbench_mix.errors import RbmixError
-from robustbench_mix.models import factory
 from robustbench_mix.training import classifier
+from robustbench_mix.training.averaging import copy_weights
 from robustbench_mix.training.loop import learning_rate_factor
 
 CPU = torch.device("cpu")
 RECIPE = replace(recipe_for("resnet", "digits"), epochs=2, batch_size=8, lr=0.05, flip=True)
-
-
-def split(n: int = 30) -> Split:
-    """Images whose brightness tells the class."""
-    labels = torch.arange(n) % 3
-    noise = torch.randint(0, 40, (n, 1, 6, 6), generator=torch.Generator().manual_seed(n))
-    images = (labels * 80)[:, None, None, None] + noise
-    return Split(images.to(torch.uint8), labels, torch.arange(n), 255)
-
-
-def fresh(spatial: str = "learned", seed: int = 0) -> factory.Normalized:
-    """A small network for `split`."""
-    spec = ModelSpec("resnet14_w4", spatial, seed=seed)
-    return factory.build(spec, factory.Shape(1, 6, 3), torch.tensor([0.4]), torch.tensor([0.3]))
 
 
 def test_learning_rate_rises_and_falls() -> None:
@@ -123,23 +108,6 @@ def test_bf16_training_runs_on_the_cpu() -> None:
     assert all(p.dtype == torch.float32 for p in model.parameters())
 
 
-def test_perturbed_images_stay_in_the_ball_and_raise_the_loss() -> None:
-    """PGD examples lie within eps and the box, are harder, and leave mode and statistics."""
-    model, x, y = fresh().train(), split().pixels(), split().labels
-    before = {name: value.clone() for name, value in model.state_dict().items()}
-    autocast = torch.autocast("cpu", dtype=torch.bfloat16, enabled=False)
-    how = Adversarial("8/255")
-    x_adv = classifier.perturb(model, x, y, how, torch.Generator().manual_seed(0), autocast)
-    assert (x_adv - x).abs().max() <= 8 / 255 + 1e-6
-    assert 0 <= x_adv.min() <= x_adv.max() <= 1
-    assert model.training
-    for name, value in model.state_dict().items():
-        assert torch.equal(value, before[name]), name
-    model.eval()
-    loss = torch.nn.functional.cross_entropy
-    assert loss(model(x_adv), y) > loss(model(x), y)
-
-
 @pytest.mark.default
 def test_adversarial_training_is_deterministic_and_another_recipe() -> None:
     """Same seed, same weights; not those of ordinary training; a checkpoint of its own."""
@@ -153,3 +121,48 @@ def test_adversarial_training_is_deterministic_and_another_recipe() -> None:
     assert not torch.equal(weights[0], weights[2])
     assert "adversarial" not in as_json(RECIPE)
     assert as_json(recipe)["adversarial"]["eps"] == "8/255"
+
+
+TINY = replace(RECIPE, n_fgsm=NFgsm("8/255"), epochs=1, batch_size=10)
+
+
+def test_averaging_changes_the_weights_that_are_kept_and_nothing_else() -> None:
+    """The last weights are those of the same training without; both accuracies are their own."""
+    plain, averaged = fresh("frozen"), fresh("frozen")
+    start = copy_weights(plain)
+    first = classifier.train(plain, split(), split(), TINY, 0, CPU)
+    recipe = replace(TINY, averaging=0.9995)
+    second = classifier.train(averaged, split(), split(), recipe, 0, CPU)
+    assert first.last is None
+    assert second.last is not None
+    assert second.last.test_accuracy == first.test_accuracy
+    assert second.test_accuracy == classifier.accuracy(averaged, split(), CPU)
+    for name, tensor in plain.state_dict().items():
+        assert torch.equal(second.last.weights[name], tensor), name
+    assert not torch.equal(averaged.net.head.weight, plain.net.head.weight)
+    frozen = [name for name, p in averaged.named_parameters() if not p.requires_grad]
+    assert frozen
+    for name in frozen:
+        assert torch.equal(averaged.get_parameter(name), start[name]), name
+
+
+def test_smoothed_labels_are_another_training() -> None:
+    """And only the labels of the training step are smoothed, not those of the attack."""
+    weights = []
+    for smoothing in (None, 0.2, 0.2):
+        model = fresh()
+        recipe = replace(TINY, label_smoothing=smoothing)
+        classifier.train(model, split(), split(), recipe, 0, CPU)
+        weights.append(model.net.head.weight)
+    assert not torch.equal(weights[0], weights[1])
+    assert torch.equal(weights[1], weights[2])
+
+
+@pytest.mark.default
+def test_n_fgsm_in_mixed_precision_learns_in_float32() -> None:
+    """With averages, too."""
+    model = fresh()
+    recipe = replace(TINY, epochs=8, precision="bf16", averaging=0.9995)
+    trained = classifier.train(model, split(90), split(60), recipe, 0, CPU)
+    assert trained.test_accuracy > 0.9
+    assert {p.dtype for p in model.parameters()} == {torch.float32}

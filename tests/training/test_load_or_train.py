@@ -11,10 +11,10 @@ from msgspec import structs
 from torch import nn
 
 from robustbench_mix.config.model import ModelSpec
-from robustbench_mix.config.training import recipe_for
+from robustbench_mix.config.training import NFgsm, recipe_for
 from robustbench_mix.data.dataset import Dataset, Split
 from robustbench_mix.errors import RbmixError
-from robustbench_mix.models import checkpoint
+from robustbench_mix.models import checkpoint, factory
 from robustbench_mix.training import load_or_train as module
 from robustbench_mix.training.classifier import TrainingOutcome
 from robustbench_mix.training.load_or_train import (
@@ -77,6 +77,35 @@ def test_what_a_killed_process_left_goes(dataset: Dataset, trainings: list) -> N
     left.write_text("half")
     load_or_train(SPEC, dataset, RECIPE, CPU)
     assert not left.exists()
+
+
+@pytest.mark.default
+def test_a_training_that_averages_leaves_its_last_weights_too(
+    dataset: Dataset, home: Path, capsys
+) -> None:
+    """As a training without would: under its name, with its accuracy, and not over it."""
+    recipe = replace(RECIPE, n_fgsm=NFgsm("2/16"), averaging=0.9995)
+    plain = replace(recipe, averaging=None)
+    averaged = load_or_train(SPEC, dataset, recipe, CPU)
+    assert "kept the weights of the last step" in capsys.readouterr().err
+    last = load_or_train(SPEC, dataset, plain, CPU)
+    assert last.train_seconds == 0
+    assert (averaged.header.recipe, last.header.recipe) == (recipe, plain)
+    assert averaged.header.weights_hash != last.header.weights_hash
+    _, path = split_and_checkpoint_path(SPEC, dataset, plain)
+    path.unlink()
+    alone = load_or_train(SPEC, dataset, plain, CPU)
+    assert alone.header.weights_hash == last.header.weights_hash
+    assert alone.header.test_accuracy == last.header.test_accuracy
+    bare = factory.build(SPEC, factory.shape_of(dataset), *dataset.statistics())
+    for trained in (averaged, last):
+        for name, parameter in bare.named_parameters():
+            kept = trained.model.get_parameter(name)
+            assert torch.equal(kept, parameter) != parameter.requires_grad, name
+    written = path.read_bytes()
+    averaged.path.unlink()
+    load_or_train(SPEC, dataset, recipe, CPU)
+    assert path.read_bytes() == written
 
 
 def test_every_setting_has_a_checkpoint_of_its_own(dataset: Dataset, home: Path) -> None:

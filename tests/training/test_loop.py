@@ -49,7 +49,7 @@ def fitted(seed: int = 0, recipe: Recipe = RECIPE) -> tuple[nn.Module, list[list
             made = model(x[rows])
         return ((made.float() - 1) ** 2).mean(), lambda: ""
 
-    assert fit(model, 10, recipe, seed, torch.device("cpu"), loss_of) >= 0
+    assert fit(model, 10, recipe, seed, torch.device("cpu"), loss_of).time_seconds >= 0
     return model, batches
 
 
@@ -78,6 +78,15 @@ def test_what_is_frozen_stays(optimizer: str, precision: str) -> None:
     assert not model.training
     again, _ = fitted(recipe=recipe)
     assert torch.equal(again[2].weight, model[2].weight)
+
+
+def test_averages_are_of_the_same_steps() -> None:
+    """The last weights are those of a training without; the network has others, and float32."""
+    plain, batches = fitted()
+    averaged, same = fitted(recipe=replace(RECIPE, averaging=0.9))
+    assert same == batches
+    assert not torch.equal(averaged[2].weight, plain[2].weight)
+    assert torch.equal(averaged[0].weight, plain[0].weight)  # frozen
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])

@@ -11,9 +11,11 @@ from torch import nn
 from robustbench_mix.errors import RbmixError
 from robustbench_mix.runtime import progress
 from robustbench_mix.training import resume
+from robustbench_mix.training.averaging import copy_weights
 from robustbench_mix.training.resume import ResumeState
 
 CPU = torch.device("cpu")
+SCALAR = torch.zeros(())
 MADE_WITH = {"commit": "abc", "versions": {"torch": "2"}}
 
 
@@ -44,6 +46,24 @@ def test_what_is_saved_is_restored(state: ResumeState) -> None:
     assert torch.equal(other.weight, model.weight)
     moments = [one.state_dict()["state"][0]["momentum_buffer"] for one in (optimizer, fresh)]
     assert torch.equal(*moments)
+
+
+def test_an_average_is_restored_too(state: ResumeState) -> None:
+    """In place; a state of other weights, or without an average, is of another training."""
+    model, optimizer = training(1)
+    average = {name: tensor + 1 for name, tensor in copy_weights(model).items()}
+    state.save(model, optimizer, 3, 12.5, average)
+    other, fresh = training(2)
+    restored = copy_weights(other)
+    assert state.restore(other, fresh, CPU, 5, restored) == (3, 12.5)
+    assert all(torch.equal(tensor, average[name]) for name, tensor in restored.items())
+    for wrong_average in (None, {"weight": restored["weight"]}, {**restored, "bias": SCALAR}):
+        with pytest.raises(RbmixError, match="another average of weights"):
+            state.restore(other, fresh, CPU, 5, wrong_average)
+    state.saved_at = -1e9
+    state.save(model, optimizer, 3, 12.5)
+    with pytest.raises(RbmixError, match="another average of weights"):
+        state.restore(other, fresh, CPU, 5, restored)
 
 
 def test_without_a_state_it_starts_at_the_beginning(state: ResumeState) -> None:

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from robustbench_mix.attacks.base import Batch
-from robustbench_mix.attacks.counted_model import CountedModel
+from robustbench_mix.attacks.counted_model import CountedModel, gradient_of
 from robustbench_mix.attacks.native.geometry import into_ball, steepest, unit, wide
 from robustbench_mix.attacks.native.tracker import Tracker
 from robustbench_mix.attacks.random import normal, uniform
@@ -210,5 +210,5 @@ def _evaluate(
     with torch.enable_grad():
         logits = model(point)
         value = loss(logits, y, target)
-        (grad,) = torch.autograd.grad(value.sum(), point)
+        grad = gradient_of(value.sum(), point)
     return value.detach(), grad, logits.detach()

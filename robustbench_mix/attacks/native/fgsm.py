@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from robustbench_mix.attacks.base import Batch, Stage, constant_passes
-from robustbench_mix.attacks.counted_model import CountedModel
+from robustbench_mix.attacks.counted_model import CountedModel, gradient_of
 from robustbench_mix.attacks.native.geometry import steepest, wide
 from robustbench_mix.attacks.passes import Count
 
@@ -42,5 +42,5 @@ def fgsm_direction(model: CountedModel, x: Tensor, y: Tensor, norm: str) -> Tens
     with torch.enable_grad():
         point = x.detach().clone().requires_grad_()
         loss = F.cross_entropy(model(point), y, reduction="sum")
-        (gradient,) = torch.autograd.grad(loss, point)
+        gradient = gradient_of(loss, point)
     return steepest(gradient, norm)

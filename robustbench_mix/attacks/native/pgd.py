@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from robustbench_mix.attacks.base import Batch, Stage, constant_passes
-from robustbench_mix.attacks.counted_model import CountedModel
+from robustbench_mix.attacks.counted_model import CountedModel, gradient_of
 from robustbench_mix.attacks.native.geometry import into_ball, steepest, wide
 from robustbench_mix.attacks.native.tracker import Tracker
 from robustbench_mix.attacks.options import check_pgd
@@ -108,7 +108,7 @@ def _run(
             point = point.detach().requires_grad_()
             logits = tracker.model(point)
             loss = F.cross_entropy(logits, y, reduction="sum")
-            (grad,) = torch.autograd.grad(loss, point)
+            grad = gradient_of(loss, point)
         point = point.detach()
         keep = tracker.update(point, logits)
         if keep is not None:

@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from robustbench_mix.attacks.base import Batch
-from robustbench_mix.attacks.counted_model import CountedModel
+from robustbench_mix.attacks.counted_model import CountedModel, gradient_of
 from robustbench_mix.attacks.norms import random_point
 
 
@@ -65,7 +65,7 @@ def descend(
                 with torch.enable_grad():
                     logits = model(raw)
                     loss = F.cross_entropy(logits, y, reduction="sum")
-                    gradient += torch.autograd.grad(loss, raw)[0]
+                    gradient += gradient_of(loss, raw)
                 wrong += logits.detach().argmax(1) != y
             self.remember(raw.detach(), wrong)
             return eagerpy.astensor(loss.detach()), eagerpy.astensor(gradient)

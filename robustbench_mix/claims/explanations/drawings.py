@@ -16,6 +16,7 @@ from robustbench_mix.storage.files import safe_name
 
 # The probes of each kind of spatial mixers, one for each seed; the learned first.
 Kinds = dict[str, list[Probe]]
+STEPS = 200  # most steps of a curve
 ACROSS = 4  # number of heat maps in a row
 
 
@@ -53,7 +54,7 @@ def _distances(kinds: Kinds, title: str, figure: Any) -> None:
     robustness curve.
     """
     axes = figure.add_subplot()
-    colour = svg.colours(list(kinds))
+    style = svg.styles(list(kinds))
     limit = 0.0
     for name, column in kinds.items():
         found = np.sort(
@@ -62,8 +63,11 @@ def _distances(kinds: Kinds, title: str, figure: Any) -> None:
         finite = 255 * found[np.isfinite(found)]
         if finite.size:
             limit = max(limit, float(np.quantile(finite, 0.99, method="higher")))
-        left = 100 * (1 - np.arange(len(finite) + 1) / len(found))
-        axes.step([0, *finite], left, where="post", color=colour[name], label=name, linewidth=1.2)
+        # A curve of hundreds of steps looks the same with as many as a line has room for.
+        at = np.unique(np.linspace(0, len(finite), STEPS).round().astype(int))
+        left = 100 * (1 - at / len(found))
+        line = {**style[name].line(), "linewidth": 1.2, "label": name}
+        axes.step(np.array([0, *finite])[at], left, where="post", **line)
     axes.set_title(title, fontsize="medium")
     axes.set_xlabel("smallest l-infinity perturbation found, / 255")
     axes.set_ylabel("images that need more, %")
@@ -81,22 +85,22 @@ def _spectra(kinds: Kinds, title: str, figure: Any) -> None:
         if any(spectrum(probe, what) for column in kinds.values() for probe in column)
     ]
     panels = figure.subplots(1, max(len(shown), 1), sharey=True, squeeze=False)[0]
-    colour = svg.colours(list(kinds))
+    style = svg.styles(list(kinds))
     for axes, what in zip(panels, shown, strict=False):
-        for name, column in kinds.items():
+        for offset, (name, column) in zip(svg.beside(len(kinds)), kinds.items(), strict=True):
             spectra = [found for probe in column if (found := spectrum(probe, what))]
             if spectra:
                 mean = 100 * np.mean(spectra, axis=0)
-                bands = (np.arange(len(mean)) + 0.5) / len(mean)
+                bands = (np.arange(len(mean)) + 0.5 + offset) / len(mean)
                 there = mean > 0  # a small image has no frequency in some bands
-                style = {"marker": "o", "markersize": 3, "linewidth": 1.2, "label": name}
-                axes.plot(bands[there], mean[there], color=colour[name], **style)
+                line = {**style[name].marked_line(), "markersize": 3.5, "label": name}
+                axes.plot(bands[there], mean[there], **line)
         axes.set_title({"composed": "composed kernels"}.get(what, what), fontsize="small")
         axes.set_xlim(0, 1)
+        axes.set_xlabel("frequency, 1: highest", fontsize="small")
         axes.grid(alpha=0.3)
     panels[0].set_ylabel("power, %")
     panels[0].set_ylim(bottom=0)
-    figure.supxlabel("spatial frequency, 1: the highest", fontsize="medium")
     figure.legend(*panels[-1].get_legend_handles_labels(), fontsize="small", ncols=ACROSS,
                   loc="outside lower center")  # fmt: skip
     figure.suptitle(title, fontsize="medium")
@@ -117,7 +121,7 @@ def _heat_maps(kinds: Kinds, title: str, figure: Any) -> None:
             np.fft.fftshift(shares, axes=0), vmin=low, vmax=high, cmap="viridis",
             extent=(-0.5, width - 0.5, height - height // 2 - 0.5, -(height // 2) - 0.5),
         )  # fmt: skip
-        axes.set_title(name, fontsize="small")
+        axes.set_title(name, fontsize="x-small")
     for axes in panels.flat[len(maps) :]:
         axes.set_visible(False)
     figure.supxlabel("cycles across", fontsize="medium")

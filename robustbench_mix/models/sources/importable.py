@@ -9,11 +9,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import nn
 
 from robustbench_mix.config.catalog import check_code
 from robustbench_mix.data.shape import Shape
 from robustbench_mix.errors import RbmixError, first_line
+from robustbench_mix.models.given import as_module
 from robustbench_mix.models.sources.common import Pretrained
 
 COMES_WITH_WEIGHTS = True
@@ -57,7 +59,9 @@ def build_for_shape(path: str, target: Callable[..., Any], shape: Shape) -> nn.M
 def load_pretrained(path: str) -> Pretrained:
     """Return the network with its own weights."""
     target = _import_target(path)
-    return Pretrained(target if isinstance(target, nn.Module) else call_builder(path, target, {}))
+    if isinstance(target, nn.Module | torch.export.ExportedProgram):
+        return Pretrained(as_module(target))
+    return Pretrained(call_builder(path, target, {}))
 
 
 def _import_target(path: str) -> Callable[..., Any] | nn.Module:
@@ -71,7 +75,7 @@ def _import_target(path: str) -> Callable[..., Any] | nn.Module:
         target: Any = importlib.import_module(module_name)
         for part in attribute.split("."):
             target = getattr(target, part)
-    except Exception as error:  # whatever the user's module raises
+    except (Exception, SystemExit) as error:  # whatever the user's module raises
         raise RbmixError(f"cannot import model {path!r}: {_describe_error(error)}") from error
     if not callable(target):
         raise RbmixError(f"model {path!r} is not callable")
@@ -80,21 +84,27 @@ def _import_target(path: str) -> Callable[..., Any] | nn.Module:
 
 
 def call_builder(path: str, target: Callable[..., Any], arguments: dict[str, int]) -> nn.Module:
-    """Call a function that makes a network; raise RbmixError if it returns none.
+    """Call a function that makes a network, and return it as a module.
 
     Args:
         path: The path of the function, for messages.
         target: The function.
         arguments: Its arguments.
+
+    Raises:
+        RbmixError: It fails, or returns nothing that can be called.
     """
     try:
         model = target(**arguments)
-    except Exception as error:  # whatever the user's code raises
+    except (Exception, SystemExit) as error:  # whatever the user's code raises
         raise RbmixError(f"model {path!r} cannot be made: {_describe_error(error)}") from error
-    if not isinstance(model, nn.Module):
-        raise RbmixError(f"model {path!r} returned {type(model).__name__}, not an nn.Module")
-    return model
+    if not isinstance(model, nn.Module | torch.export.ExportedProgram) and not callable(model):
+        raise RbmixError(
+            f"model {path!r} returned {type(model).__name__}, not an nn.Module or a function of "
+            "images"
+        )
+    return as_module(model)
 
 
-def _describe_error(error: Exception) -> str:
+def _describe_error(error: BaseException) -> str:
     return f"{type(error).__name__}: {first_line(error)}"

@@ -7,6 +7,7 @@ import xml.etree.ElementTree as ET
 from robustbench_mix.errors import one_line
 from robustbench_mix.results.markdown import head, line
 from robustbench_mix.results.regression.comparison import Check, Verdict
+from robustbench_mix.results.statistics import format_p
 
 COLUMNS = ["check", "before", "now", "lost", "gained", "close", "p", "verdict"]
 
@@ -63,9 +64,8 @@ def cells(check: Check) -> list[str]:
     numbers = [""] * 3
     if check.close is not None:
         numbers = [str(n) for n in (len(check.lost), len(check.gained), check.close)]
-    p = "" if check.p is None else f"{check.p:.2g}"
-    verdict = "WORSE" if check.worse else check.skipped or "as before"
-    return [check.name, check.before, check.now, *numbers, p, verdict]
+    p = "" if check.p is None else format_p(check.p)
+    return [check.name, check.before, check.now, *numbers, p, check.verdict]
 
 
 def _detail(check: Check) -> str:

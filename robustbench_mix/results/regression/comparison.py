@@ -19,10 +19,11 @@ from robustbench_mix.results import flags
 from robustbench_mix.results.random_effects import SIGNIFICANCE
 from robustbench_mix.results.records import Run
 from robustbench_mix.results.regression.baselines import ROUNDING, Baseline, options
-from robustbench_mix.results.statistics import holm
+from robustbench_mix.results.statistics import format_p, holm
 from robustbench_mix.runtime.provenance import PACKAGES
 
 TOLERANCE = 1  # number of images that may change at each epsilon
+DRAWS, OTHER_WEIGHTS = "the network draws random numbers", "the weights differ"
 NAMED = 8  # maximum number of images that a message lists
 
 
@@ -46,6 +47,18 @@ class Check:
     worse: str = ""
     skipped: str = ""
 
+    @property
+    def verdict(self) -> str:
+        """The verdict in a few words; `as before` only if nothing at all has changed."""
+        if self.worse:
+            return "WORSE"
+        if self.skipped:
+            return self.skipped
+        if self.close is not None:
+            has_moved = self.lost or self.gained or self.close
+            return "not worse" if has_moved else "as before"
+        return "other than before" if self.before and self.before != self.now else "as before"
+
 
 @dataclass(frozen=True)
 class Verdict:
@@ -57,6 +70,10 @@ class Verdict:
     path: Path
     checks: list[Check]
     notes: list[str]
+
+    def with_checks(self, more: list[Check]) -> Verdict:
+        """Return the verdict with further checks."""
+        return replace(self, checks=[*self.checks, *more])
 
     @property
     def worse(self) -> list[Check]:
@@ -76,11 +93,12 @@ def compare(
         tolerance: Number of images that may change at each epsilon.
         replaced: Whether the run used other weights than the checkpoint of the baseline.
     """
-    same = run.header.checkpoint_hash == baseline.identity["checkpoint_hash"]
+    draws = run.header.randomised is not None
+    same = run.header.checkpoint_hash == baseline.identity["checkpoint_hash"] and not draws
     checks = [
         _protocol_check(baseline, run),
         _weights_check(baseline, run, replaced),
-        _logits_check(baseline, run, same),
+        _logits_check(baseline, run, "" if same else DRAWS if draws else OTHER_WEIGHTS),
         *_epsilon_checks(baseline, run, tolerance, same),
         _flags_check(baseline, run),
     ]
@@ -126,10 +144,10 @@ def _weights_check(baseline: Baseline, run: Run, replaced: bool) -> Check:
     return Check("weights", before, now, worse=worse)
 
 
-def _logits_check(baseline: Baseline, run: Run, same: bool) -> Check:
+def _logits_check(baseline: Baseline, run: Run, skipped: str) -> Check:
     """Check that the same weights still give the same clean margins, up to rounding."""
-    if not same:
-        return Check("clean logits", skipped="the weights differ")
+    if skipped:
+        return Check("clean logits", skipped=skipped)
     now = run.table.set_index("image")["margin"]
     before = baseline.images["margin"].loc[now.index]
     moved = (now - before).abs() / max(baseline.scale, 1e-12)
@@ -202,7 +220,7 @@ def _worse_other_weights(check: Check, p: float, tolerance: int) -> str:
     words = "classified correctly" if check.name == "clean" else "standing"
     return (
         f"the network is worse: {_list_images(check.lost)} are no longer {words}, {gained} are "
-        f"that were not (p = {p:.2g}, exact McNemar test, Holm)"
+        f"that were not (p: {format_p(p)}, exact McNemar test, Holm)"
     )
 
 
@@ -214,8 +232,8 @@ def _list_images(images: list[int]) -> str:
 def _flags_check(baseline: Baseline, run: Run) -> Check:
     """Compare the flags: a new flag is worse, whatever the accuracy."""
     before, now = baseline.identity["flags"].split(), flags.of_run(run)
-    fresh = [f"{name}: {words}" for name, words in now.items() if name not in before]
-    worse = f"flags that were not raised before: {'; '.join(fresh)} (docs/flags.md)"
+    fresh = [flags.line(name, words) for name, words in now.items() if name not in before]
+    worse = f"not raised before: {'; '.join(fresh)}"
     return Check(
         "flags", " ".join(before) or "none", " ".join(now) or "none", worse=worse if fresh else ""
     )

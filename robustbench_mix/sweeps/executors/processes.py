@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-from robustbench_mix.runtime import progress
+from robustbench_mix.runtime import output, progress
 from robustbench_mix.sweeps.scheduler import (
     OnState,
     RunTask,
@@ -164,6 +164,7 @@ def _serve(pipe: Connection, run_task: RunTask, threads: int, quiet: bool) -> No
             prefix, task = pipe.recv()
             progress.set_line_prefix(prefix)
             progress.set_quiet(quiet)
+            output.keep_stdout()
             progress.ignore_library_warnings()
             pipe.send(try_task(run_task, task))
     except (KeyboardInterrupt, EOFError, BrokenPipeError):

@@ -1,0 +1,57 @@
+"""Standard output is the command's: what networks print and warn about is told beside it."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import warnings
+from collections.abc import Iterator
+
+import pytest
+
+from robustbench_mix.runtime import output, progress
+
+
+@pytest.fixture(autouse=True)
+def told() -> Iterator[None]:
+    """Messages are shown, and standard output is released whatever happens."""
+    progress.set_quiet(False)
+    yield
+    output.release_stdout()
+    progress.set_quiet(True)
+
+
+def test_the_first_line_is_told_at_once_and_the_others_are_counted(capsys) -> None:
+    """However they are written; nothing reaches standard output."""
+    output.keep_stdout()
+    output.keep_stdout()  # a second time changes nothing
+    print("==> Building", "model..", end="")
+    assert capsys.readouterr() == ("", "")
+    print("\nsecond")
+    assert capsys.readouterr() == ("", "printed meanwhile: ==> Building model..\n")
+    sys.stdout.buffer.write(b"third\n\n")
+    print("f\udcffourth", end="")
+    output.release_stdout()
+    print("answer")
+    output.release_stdout()
+    assert capsys.readouterr() == ("answer\n", "printed meanwhile: 3 more lines\n")
+
+
+def test_a_line_without_an_end_is_told_in_the_end(capsys) -> None:
+    """And silence is not told at all."""
+    for text in ("loaded", ""):
+        output.keep_stdout()
+        print(text, end="")
+        output.release_stdout()
+    assert capsys.readouterr() == ("", "printed meanwhile: loaded\n")
+
+
+def test_a_warning_is_one_line(capsys) -> None:
+    """Without the place in the code; afterwards warnings are what they were."""
+    before = warnings.showwarning
+    with output.warnings_as_messages():
+        warnings.simplefilter("always")
+        warnings.warn("one\ntwo", UserWarning, stacklevel=1)
+    assert capsys.readouterr().err == "UserWarning: one two\n"
+    assert warnings.showwarning is before
+    assert logging.getLogger("robustbench_mix").level == logging.INFO
