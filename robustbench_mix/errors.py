@@ -34,6 +34,9 @@ def one_line(text: str) -> str:
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in words)
 
 
+_TORCHSCRIPT = "The following operation failed in the TorchScript interpreter"
+
+
 def first_line(error: BaseException, longest: int = 120) -> str:
     """Return the first line of an error's message, or its type if it has no message.
 
@@ -41,7 +44,9 @@ def first_line(error: BaseException, longest: int = 120) -> str:
         error: The error.
         longest: Number of characters that are kept.
     """
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:longest]
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    # TorchScript says first where it happened, and last what.
+    return lines[-1 if lines[0].startswith(_TORCHSCRIPT) else 0][:longest]
 
 
 def unknown(kind: str, name: str, allowed: Iterable[str], also: str = "") -> RbmixError:

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor, nn
 
-from robustbench_mix.api.autoattack import device_of, split_of
+from robustbench_mix.api.calls import carry_out, device_of
 from robustbench_mix.api.result import Result
+from robustbench_mix.config import norms
+from robustbench_mix.config.epsilon import Radius, texts_of
 from robustbench_mix.config.model import Interface
 from robustbench_mix.config.protocols import Protocol
 from robustbench_mix.config.training import Training
 from robustbench_mix.config.weights import WeightsFile
 from robustbench_mix.data.dataset import Dataset
+from robustbench_mix.data.tensors import dataset_of
 from robustbench_mix.errors import RbmixError
 from robustbench_mix.evaluation.plan import (
     DataPlan,
@@ -25,11 +27,13 @@ from robustbench_mix.evaluation.plan import (
     model_plan,
     module_plan,
 )
-from robustbench_mix.runtime.progress import set_quiet, silenced
+from robustbench_mix.runtime.torch_modes import default_modes
 
-Data = str | Path | Dataset | tuple[Tensor, Tensor]
+# A name, a folder, a `Dataset`, a pair of tensors or arrays, or a `DataLoader`.
+Data = str | Path | Dataset | Iterable[Any]
 
 
+@default_modes()
 def evaluate(
     model: nn.Module | Callable[[Tensor], Any] | str,
     data: Data = "digits",
@@ -40,7 +44,7 @@ def evaluate(
     seed: int = 0,
     class_index: str | Path | None = None,
     examples: int | None = None,
-    eps: Sequence[str | float] | None = None,
+    eps: Radius | Iterable[Radius] | None = None,
     norm: str | None = None,
     backend: str | None = None,
     exhaustive: bool = False,
@@ -79,8 +83,9 @@ def evaluate(
         model: A network that maps images (n, C, H, W) in [0, 1] to logits (n, classes): a module,
             a function, or an object that can be called (`docs/models.md`); or the name of a
             model, as for `--model`, which is trained first if there is no checkpoint.
-        data: The name of a data set, a folder of images, a `Dataset`, or a pair of tensors:
-            images (n, C, H, W), floating point, in [0, 1], and labels (n,), integers from 0.
+        data: The name of a data set, a folder of images, a `Dataset`, a pair of tensors or
+            arrays: images (n, C, H, W), floating point, in [0, 1], and labels (n,), integers from
+            0; or a `DataLoader` or data set of PyTorch that gives such pairs.
         protocol: The attack: a name, a path to a TOML file, or a `Protocol`.
         spatial: The spatial mixers of a named model: `"learned"`, `"frozen"`, `"same"`,
             `"single"`, `"repeated"`, `"box"`, `"identity"`, `"impulse"`, `"gaussian"`,
@@ -92,8 +97,9 @@ def evaluate(
             are in the order of the classes.
         examples: Number of test images, a fixed subset that is balanced over the classes. By
             default all images of a pair of tensors, 40 of digits, and 1,000 otherwise.
-        eps: Radii in pixel units instead of the protocol's: text (`"8/255"`) or numbers.
-        norm: `"linf"` or `"l2"` instead of the protocol's norm; needs `eps`.
+        eps: One radius or several in pixel units instead of the protocol's: text (`"8/255"`) or
+            numbers (`8 / 255`).
+        norm: `"linf"`, `"l2"` or `"l1"` instead of the protocol's norm; needs `eps`.
         backend: `"fast"` (the default: our attacks, the whole curve in one job) or `"reference"`
             (foolbox and pyautoattack, one epsilon at a time).
         exhaustive: Run every attack at every epsilon to its end; only with the fast backend.
@@ -162,15 +168,13 @@ def evaluate(
         ...
         robustbench_mix.errors.RbmixError: unknown attack 'pdg'; did you mean 'pgd'? ...
     """
-    from robustbench_mix.evaluation import evaluate
-
     training = Training(
         epochs, train_examples, lr, precision, adversarial, adversarial_eps,
         adversarial_attack, averaging, label_smoothing,
     )  # fmt: skip
     given = Interface(input_size, mean, std, classes)
     if not isinstance(model, str):
-        device = device or str(device_of(model))
+        device = device_of(model, device)
         _check_module(
             spatial=spatial, channel=channel, weights=weights, weights_key=weights_key,
             ignore_weights=ignore_weights or None, pretrained=pretrained or None,
@@ -191,15 +195,12 @@ def evaluate(
         device=device or "auto",
         model=network,
         attack=attack_plan(
-            protocol, images.name, eps=None if eps is None else [_text(one) for one in eps],
-            norm=norm, backend=backend, exhaustive=exhaustive, randomised=randomised,
-            batch_size=batch_size,
+            protocol, images.name, eps=None if eps is None else texts_of(eps),
+            norm=None if norm is None else norms.parse(norm), backend=backend,
+            exhaustive=exhaustive, randomised=randomised, batch_size=batch_size,
         ),
     )  # fmt: skip
-    with silenced(), tempfile.TemporaryDirectory() as passing:
-        set_quiet(quiet)
-        folder = Path(passing if results is None else results)
-        done = evaluate.evaluate(planned, folder, fresh=fresh)
+    done = carry_out(planned, results, fresh=fresh, quiet=quiet)
     return Result(done.run, None if results is None else done.path)
 
 
@@ -226,8 +227,11 @@ def _data_plan(
     data: Data, examples: int | None, model: ModelPlan, class_index: str | None
 ) -> DataPlan:
     """Return the data to attack; raise RbmixError for tensors if the network must be trained."""
-    if not isinstance(data, tuple):
-        return DataPlan(str(data) if isinstance(data, Path) else data, examples, class_index)
+    if isinstance(data, str | Path):
+        return DataPlan(str(data), examples, class_index=class_index)
+    dataset = dataset_of(data)
+    if isinstance(data, Dataset):
+        return DataPlan(dataset, examples, class_index=class_index)
     if class_index is not None:
         raise RbmixError(f"class_index {class_index!r} goes with a data set, not with tensors")
     if model.is_trained:
@@ -235,18 +239,4 @@ def _data_plan(
             f"model {model.spec.model!r} would have to be trained: name a data set or a folder "
             "instead of tensors"
         )
-    dataset = _dataset(*data)
     return DataPlan(dataset, len(dataset.test) if examples is None else examples)
-
-
-def _dataset(*data: Tensor) -> Dataset:
-    if len(data) != 2 or not all(isinstance(part, Tensor) for part in data):
-        raise RbmixError("data is a tuple of other than two tensors (needs images and labels)")
-    split = split_of(*data)
-    classes = tuple(str(label) for label in range(int(split.labels.max()) + 1))
-    return Dataset("tensors", classes, split, split, labels_are_outputs=True)
-
-
-def _text(eps: str | float) -> str:
-    """Return an epsilon as the exact text that is attacked and recorded."""
-    return eps if isinstance(eps, str) else f"{eps:.12f}".rstrip("0").rstrip(".")

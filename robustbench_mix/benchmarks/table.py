@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import statistics
 from dataclasses import asdict, dataclass, field
+from fractions import Fraction
 from typing import Annotated, Any
 
 import msgspec
@@ -80,6 +81,7 @@ def to_markdown(table: Table) -> str:
         "",
         "Wall times are ratios of two jobs in one run, alternating A B A B: median, and the",
         "range where there was more than one repetition. Robust images are given at each epsilon.",
+        "*Missed*: the median does not reach the target.",
     ]
     for where in dict.fromkeys(part.where for part in table.values()):
         here = [part for part in table.values() if part.where == where]
@@ -91,13 +93,23 @@ def to_markdown(table: Table) -> str:
             "| --- | --- | --- | --- | --- |",
         ]
         lines += [
-            f"| {row.work} | {row.against} | {row.target} | {format_values(row)} | {row.note} |"
+            f"| {row.work} | {row.against} | {row.target} | {format_values(row)}"
+            f"{' **missed**' if is_missed(row) else ''} | {row.note} |"
             for part in here
             for row in part.rows
         ]
         if skipped := dict.fromkeys(name for part in here for name in part.skipped):
             lines += ["", f"Not installed, so not measured: {', '.join(skipped)}."]
     return "\n".join(lines) + "\n"
+
+
+def is_missed(row: Row) -> bool:
+    """Return whether the median of a row is on the wrong side of its target, as `≥ 3x`, `≤ 1/2`."""
+    wanted = re.match(r"([≥≤]) (\d{1,9}(?:\.\d{1,9}|/[1-9]\d{0,8})?)", row.target)
+    if not wanted or not row.values:
+        return False
+    limit, median = float(Fraction(wanted[2])), statistics.median(row.values)
+    return median < limit if wanted[1] == "≥" else median > limit
 
 
 def format_values(row: Row) -> str:

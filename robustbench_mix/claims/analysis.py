@@ -9,6 +9,7 @@ from robustbench_mix.claims import summary, verdicts
 from robustbench_mix.claims.claim import Claim
 from robustbench_mix.claims.explanations import overview
 from robustbench_mix.claims.explanations.table import Explanation
+from robustbench_mix.claims.summary import Answer
 from robustbench_mix.results import analysis_plan, unshuffling
 from robustbench_mix.results.analysis_plan import AnalysisPlan
 from robustbench_mix.results.records import Run
@@ -21,13 +22,13 @@ class Analysis:
     Attributes:
         claims: The claims, with their verdicts.
         explanations: The explanations of the gap.
-        answers: One sentence for each question, as Markdown.
+        answers: The answer to each question.
         plans: One sentence about each analysis plan.
     """
 
     claims: list[Claim]
     explanations: list[Explanation]
-    answers: list[str]
+    answers: list[Answer]
     plans: list[str]
 
 
@@ -43,6 +44,6 @@ def analyse(results: Path, runs: list[Run], plans: list[AnalysisPlan]) -> Analys
     return Analysis(
         found,
         overview.explanations_of(results, runs),
-        summary.sentences(found, runs),
+        summary.answers(found, runs),
         [analysis_plan.state(plan, runs) for plan in plans],
     )

@@ -1,4 +1,4 @@
-"""Write one HTML file with verdicts, curves, explanations, examples and provenance.
+"""Write one HTML file to look at: the answer, differences, curves, images, tables, provenance.
 
 The file loads nothing from a network and is a pure function of the records.
 """
@@ -6,36 +6,56 @@ The file loads nothing from a network and is a pure function of the records.
 from __future__ import annotations
 
 import base64
-import io
-from collections.abc import Callable
-from functools import partial
+import hashlib
+from dataclasses import dataclass
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+from markupsafe import Markup
 
-from robustbench_mix.claims import figures, page, paper, summary, verdicts
-from robustbench_mix.claims.explanations import overview
+from robustbench_mix.claims import figures, page, paper
+from robustbench_mix.claims.analysis import analyse
+from robustbench_mix.claims.claim import FAILS, HOLDS, IN_PART, OPEN, Claim
+from robustbench_mix.claims.report import charts, inline_drawing, pictures, run_images, tables
+from robustbench_mix.claims.report.charts import Axes
+from robustbench_mix.claims.report.emphasis import emphasise
+from robustbench_mix.claims.report.forest import forest
+from robustbench_mix.claims.report.tables import Table
 from robustbench_mix.results import (
     analysis_plan,
     curves,
-    gallery,
-    plots,
     probes,
     records,
     svg,
     unshuffling,
 )
-from robustbench_mix.results.intervals import wilson
-from robustbench_mix.results.probes import Transfer
+from robustbench_mix.results.curves import Curve
 from robustbench_mix.results.records import Run
-from robustbench_mix.results.unshuffling import Decoding
-from robustbench_mix.storage.files import write_if_changed
+from robustbench_mix.results.svg import Style
+from robustbench_mix.storage.files import safe_name, write_if_changed
 from robustbench_mix.storage.locks import exclusive_lock
 
 NAME = "report.html"
-AMPLITUDE = 127  # grey levels around the middle to which a perturbation is scaled
-SIDE = 96  # minimum side of a picture in pixels
+TEMPLATES = "pages"  # folder of the template, the stylesheet and the script, in this package
+# The class of each verdict in the stylesheet.
+SHADES = {HOLDS: "holds", IN_PART: "part", FAILS: "fails", OPEN: "open"}
+ROBUST = "Are they more robust?"  # the question that the page is about
+
+
+@dataclass(frozen=True)
+class Figure:
+    """Charts under one title, with the legend that they share.
+
+    Attributes:
+        title: What they show.
+        legend: The sample and the name of each series.
+        charts: Each chart as SVG, with the words above it.
+    """
+
+    title: str
+    legend: list[tuple[Markup, str]]
+    charts: list[tuple[str, Markup]]
 
 
 def write(results: Path) -> list[Path]:
@@ -49,137 +69,124 @@ def to_html(results: Path) -> str:
     """Return the whole page; every text from the records is escaped."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
-    runs, decoded = records.read_all(results), unshuffling.read_all(results)
-    probed, transferred = probes.read_probes(results), probes.read_transfers(results)
     environment = Environment(
-        loader=PackageLoader("robustbench_mix.claims", "pages"),
+        loader=PackageLoader("robustbench_mix.claims", TEMPLATES),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    found = verdicts.all_claims(runs, decoded, analysis_plan.read_all(results))
+    style, script = _shipped("report.css"), _shipped("report.js")
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     return environment.get_template("report.html").render(
-        claims=found,
-        answers=[one.replace("**", "") for one in summary.sentences(found, runs)],
-        forest=_svg(partial(figures.draw_forest, found)) if figures.has_forest(found) else "",
-        method=page.METHOD.replace("*", ""),
-        tables=[page.table(claim) for claim in found],
-        curves=[
-            {"alt": _describe_curves(group), "src": _svg(partial(plots.figure, group))}
-            for group in curves.groups(runs).values()
-        ],
-        drawn=_svg,
-        explanations=overview.all_explanations(runs, probed, transferred),
-        examples=[_examples(one) for one in _first_pairs(transferred)],
-        puzzles=_unshuffling_sheets(decoded),
-        runs=[_provenance(run) for run in runs],
-        source=paper.source(),
-    )
+        style=Markup(style), script=Markup(script), script_hash=f"sha256-{digest}",
+        shade=SHADES, emphasise=emphasise, anchor=tables.claim_anchor, source=paper.source(),
+        method=emphasise(page.METHOD), **_content(results),
+    )  # fmt: skip
 
 
-def _svg(draw: Callable[[Any], None]) -> str:
-    """Return a drawing as a data URI."""
-    data = base64.b64encode(svg.render(draw).encode()).decode()
-    return f"data:image/svg+xml;base64,{data}"
+def _shipped(name: str) -> str:
+    """Return the text of a file beside the template."""
+    return (resources.files("robustbench_mix.claims") / TEMPLATES / name).read_text("utf-8")
 
 
-def _describe_curves(group: list[Run]) -> str:
-    """Describe the curves of a group in words, for readers who cannot see them."""
-    parts = [f"{curves.title(group)}: accuracy by epsilon."]
-    for curve in curves.curves(group):
-        shares = [f"{eps}: {100 * mean:.1f} %" for eps, (mean, _, _) in curve.shares.items()]
-        parts.append(f"{curve.label}: {'; '.join(shares)}.")
-    return " ".join(parts)
-
-
-def _first_pairs(transferred: list[Transfer]) -> list[Transfer]:
-    """Return one pair per network and data set: the frozen twin and the first seed if possible."""
-    order = sorted(transferred, key=lambda one: (one.header.spatial != "frozen", one.header.seed))
-    chosen: dict[tuple[str, str], Transfer] = {}
-    for one in order:
-        chosen.setdefault((one.header.dataset, one.header.model), one)
-    return [chosen[name] for name in sorted(chosen)]
-
-
-def _examples(probe: Transfer) -> dict[str, Any]:
-    """Return clean and perturbed images, their difference, and each network's predictions."""
-    h = probe.header
-    classes = h.classes
-    kept = probe.table["clean"].notna().to_numpy()
-    table = probe.table[kept]
-    clean = probe.pixels("clean")
-    adversarial = {made: probe.pixels(f"adversarial_{made}") for made in probes.SIDES}
-    rows = []
-    for at in range(len(clean)):
-        row = table.iloc[at]
-        views = []
-        for made in probes.SIDES:
-            perturbed = adversarial[made][at]
-            moved = perturbed - clean[at]
-            size = float(np.abs(moved).max())
-            scale = AMPLITUDE / 255 / max(size, 1e-12)
-            says = [classes[int(row[f"says_{made}_{judge}"])] for judge in probes.SIDES]
-            views.append(
-                {
-                    "made": "learned" if made == "first" else h.spatial,
-                    "perturbed": _picture(perturbed),
-                    "difference": _picture(0.5 + scale * moved),
-                    "norm": f"{255 * size:.2f}/255",
-                    "factor": f"{scale:.0f}",
-                    "says": says,
-                }
-            )
-        label = classes[int(row["label"])]
-        rows.append({"label": label, "clean": _picture(clean[at]), "views": views})
-    return {"title": f"{h.model} on {h.dataset}, seed {h.seed}", "rows": rows,
-            "spatial": h.spatial}  # fmt: skip
-
-
-def _unshuffling_sheets(found: list[Decoding]) -> list[dict[str, Any]]:
-    pages = []
-    for group in gallery.twin_groups(found):
-        h = group[0].header
-        names = ["original", "shuffled", *(one.header.spatial for one in group)]
-        shown = [f"{one.header.spatial} {one.psnr.mean():.2f} dB" for one in group]
-        pages.append(
-            {
-                "title": f"{h.model} on {h.dataset}, seed {h.seed}: {', '.join(shown)}",
-                "rows": ", ".join(names),
-                "src": _png(gallery.sheet(group)),
-            }
-        )
-    return pages
-
-
-def _provenance(run: Run) -> dict[str, Any]:
-    h = run.header
-    survived = run.standing()
-    shares = []
-    for eps, kept in survived.items():
-        low, high = wilson(int(kept.sum()), len(kept))
-        shares.append(f"{eps}: {100 * kept.mean():.1f} [{100 * low:.1f}, {100 * high:.1f}]")
+def _content(results: Path) -> dict[str, Any]:
+    """Return all that depends on the records."""
+    runs, transfers = records.read_all(results), probes.read_transfers(results)
+    analysis = analyse(results, runs, analysis_plan.read_all(results))
+    of_runs = tables.runs_tables(runs, transfers)
+    answers = {one.question: one for one in analysis.answers}
+    examples = pictures.groups(transfers)
     return {
-        "network": f"{h.model}, {h.spatial} / {h.channel}, seed {h.seed}",
-        "data": f"{h.dataset}, {h.n} images",
-        "trained": f"{h.train_examples or '?'} x {h.epochs or '?'}",
-        "attack": f"{h.protocol} ({run.backend})",
-        "accuracy": "; ".join(shares),
-        "hashes": f"{h.checkpoint_hash} {h.protocol_hash} {h.data_hash}",
-        "where": f"{h.device}; torch {h.versions.get('torch', '?')}; {h.commit}",
-        "date": run.date,
+        "answer": answers.pop(ROBUST),
+        "other_answers": list(answers.values()),
+        "forest": forest(analysis.claims),
+        "verdicts": [_verdict(claim, of_runs) for claim in analysis.claims],
+        "dose": _dose(runs),
+        "networks": _figures(runs),
+        "is_main": {
+            (claim.data, finding.where["model"])
+            for claim in analysis.claims
+            for finding in claim.findings
+            if finding.is_main
+        },
+        "explanations": [
+            {
+                "one": one,
+                "table": Table(f"t-why-{one.name}", one.title, one.columns, one.rows),
+                "drawings": [
+                    inline_drawing.inline(each.draw, safe_name(Path(each.file).stem), each.alt)
+                    for each in one.drawings
+                ],
+            }
+            for one in analysis.explanations
+        ],
+        "examples": examples,
+        "sheets": pictures.sheets(unshuffling.read_all(results)),
+        "plans": analysis.plans,
+        "run_tables": of_runs,
+        "count": {"runs": len(runs), "images": sum(run.header.n for run in runs)},
+        "example_data": run_images.script_json(
+            [
+                {
+                    "anchor": group.anchor,
+                    "data": group.transfer.header.dataset,
+                    "model": group.transfer.header.model,
+                    "images": [one.image for one in (*group.first, *group.more)],
+                }
+                for group in examples
+            ]
+        ),
+        "run_data": run_images.as_json(runs, transfers),
     }
 
 
-def _picture(pixels: np.ndarray) -> str:
-    levels = (255 * pixels.clip(0, 1)).round().astype(np.uint8)
-    scale = max(1, round(SIDE / max(levels.shape[:2])))
-    return _png(gallery.enlarge(levels, scale))
+def _verdict(claim: Claim, of_runs: list[Table]) -> dict[str, Any]:
+    """Return a claim with its place on the page, its findings and the link to its runs."""
+    return {
+        "claim": claim,
+        "anchor": tables.claim_anchor(claim),
+        "table": tables.findings(claim, of_runs),
+        "runs": tables.runs_link(claim, claim.findings, of_runs),
+    }
 
 
-def _png(pixels: np.ndarray) -> str:
-    from PIL import Image
+def _figures(runs: list[Run]) -> dict[tuple[str, str], list[Figure]]:
+    """Return the curves of each network on each data set, one figure for each attack."""
+    found: dict[tuple[str, str], list[Figure]] = {}
+    for group in curves.groups(runs).values():
+        h = group[0].header
+        found.setdefault((h.dataset, h.model), []).append(_figure(group))
+    return found
 
-    buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, format="PNG")
-    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
+
+def _figure(group: list[Run]) -> Figure:
+    shown, apart = curves.curves(group), curves.differences(group)
+    grid = curves.informative(shown)
+    labels, unit = curves.ticks(grid)
+    title = f"{group[0].header.norm} epsilon" + (f", {unit}" if unit else "")
+    style = svg.styles([curve.name for curve in shown])
+    accuracies = charts.chart(shown, style, Axes(grid, labels, title, "%", (0, 100)))
+    drawn = [("accuracy, %", accuracies)]
+    if apart:
+        difference = charts.chart(apart, style, Axes(grid, labels, title, "points"))
+        drawn.append(("minus the learned twin, points", difference))
+    return Figure(curves.title(group), _legend(shown, style), drawn)
+
+
+def _dose(runs: list[Run]) -> Figure | None:
+    """Return the gap against the number of random filters; None without such records."""
+    shown = figures.dose_curves(runs)
+    if not shown:
+        return None
+    style = svg.styles([curve.name for curve in shown])
+    places = sorted({dose for curve in shown for dose in curve.shares}, key=int)
+    axes = Axes(places, places, "depth multiplier: random filters of each channel", "points")
+    drawn = charts.chart(shown, style, axes)
+    return Figure(
+        "More random filters", _legend(shown, style), [("frozen minus learned, points", drawn)]
+    )
+
+
+def _legend(shown: list[Curve], style: dict[str, Style]) -> list[tuple[Markup, str]]:
+    return [(charts.sample(style[curve.name]), curve.label) for curve in shown]

@@ -69,7 +69,7 @@ def _verdicts(analysis: Analysis) -> str:
     lines = [
         "# The claims, tested",
         "",
-        *(f"- {sentence}" for sentence in analysis.answers),
+        *(f"- {answer.sentence}" for answer in analysis.answers),
         "",
         *_figure(found),
         *head(["claim", "data", "verdict", "where", "measured"]),

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from robustbench_mix.claims.claim import Claim, Finding
+from dataclasses import dataclass
+
+from robustbench_mix.claims.claim import FAILS, HOLDS, IN_PART, OPEN, Claim, Finding
 from robustbench_mix.results.records import Run
 
+SHORT = {HOLDS: "Yes", IN_PART: "In part", FAILS: "No", OPEN: "Not shown so far"}
 # Each question, with the claims that answer it; the first one with records on a data set counts.
 QUESTIONS = {
     "Are random spatial mixers enough?": ("1",),
@@ -21,35 +24,75 @@ WORDS = {
 }
 
 
-def sentences(claims: list[Claim], runs: list[Run]) -> list[str]:
-    """Return a sentence for each question, also for one without measurements.
+@dataclass(frozen=True)
+class Answer:
+    """A question, what the records say about it, and the verdict on each data set.
+
+    Attributes:
+        question: The question, with its question mark.
+        words: The differences that were measured, as one sentence without a full stop.
+        verdicts: The verdict by the name of the data set; empty if nothing was measured.
+        date: The day of the latest record, '' without records.
+    """
+
+    question: str
+    words: str
+    verdicts: dict[str, str]
+    date: str
+
+    @property
+    def sentence(self) -> str:
+        """The whole answer, as Markdown."""
+        day = f" ({self.date})" if self.date else ""
+        return f"**{self.question}** {self.words}{day}."
+
+    @property
+    def short(self) -> str:
+        """The verdicts in a few words, each data set named if they differ."""
+        if not self.verdicts:
+            return "Not measured yet."
+        shown = {data: SHORT[verdict] for data, verdict in self.verdicts.items()}
+        if len(set(shown.values())) == 1:
+            return f"{next(iter(shown.values()))}."
+        words = [f"{answer[0].lower()}{answer[1:]} on {data}" for data, answer in shown.items()]
+        joined = "; ".join(words)
+        return f"{joined[0].upper()}{joined[1:]}."
+
+
+def answers(claims: list[Claim], runs: list[Run]) -> list[Answer]:
+    """Return the answer to each question, also to one without measurements.
 
     Args:
         claims: All claims, with their verdicts.
         runs: All runs; the date of the latest one is given.
     """
     date = max((run.date for run in runs), default="")
-    answers = []
+    found = []
     for question, numbers in QUESTIONS.items():
-        parts = [part for data in _data(claims) for part in _answers(claims, data, numbers)]
+        measured = {
+            data: one for data in _data(claims) if (one := _measured(claims, data, numbers))
+        }
+        parts = [f"on {data}, {_words(*one)}: {one[0].verdict}" for data, one in measured.items()]
         words = "; ".join(parts) if parts else "no network has two seeds yet"
-        day = f" ({date})" if date else ""
-        answers.append(f"**{question}** {words[0].upper()}{words[1:]}{day}.")
-    return answers
+        verdicts = {data: claim.verdict for data, (claim, _) in measured.items()}
+        found.append(Answer(question, f"{words[0].upper()}{words[1:]}", verdicts, date))
+    return found
 
 
 def _data(claims: list[Claim]) -> list[str]:
     return list(dict.fromkeys(claim.data for claim in claims))
 
 
-def _answers(claims: list[Claim], data: str, numbers: tuple[str, ...]) -> list[str]:
-    """Return the answer on a data set by the first of these claims that has a finding."""
+def _measured(
+    claims: list[Claim], data: str, numbers: tuple[str, ...]
+) -> tuple[Claim, Finding] | None:
+    """Return the first of these claims that has a main finding on a data set, with it."""
     for number in numbers:
         for claim in claims:
             main = [finding for finding in claim.findings if finding.is_main]
             if (claim.number, claim.data) == (number, data) and main:
-                return [f"on {data}, {_words(claim, main[0])}: {claim.verdict}"]
-    return []
+                return claim, main[0]
+    return None
 
 
 def _words(claim: Claim, finding: Finding) -> str:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from robustbench_mix.config import catalog, protocols
 from robustbench_mix.config.catalog import RUNNERS
 from robustbench_mix.config.model import CHANNEL, SPATIAL
+from robustbench_mix.results import flag_guide
 from robustbench_mix.runtime import plugins
 from robustbench_mix.sweeps import definition
 
@@ -38,3 +39,4 @@ channel = one_of(lambda: CHANNEL)
 attacks = one_of(protocols.names)
 runners = one_of(lambda: RUNNERS)
 sweeps = one_of(definition.shipped_sweeps)
+flags = one_of(flag_guide.sections)

@@ -7,7 +7,7 @@ from typing import Annotated, Optional
 import typer
 
 from robustbench_mix.cli import completion
-from robustbench_mix.cli.app import app
+from robustbench_mix.cli.app import NETWORKS, command, data_option
 from robustbench_mix.cli.options import (
     AsJson,
     ChannelWord,
@@ -22,7 +22,11 @@ from robustbench_mix.config import catalog
 from robustbench_mix.config.model import Interface, ModelSpec
 
 
-@app.command()
+@command(
+    NETWORKS,
+    "rbmix describe resnet14",
+    "rbmix describe timm:convmixer_768_32 --spatial frozen --classes 10",
+)
 def describe(
     model: Annotated[
         str,
@@ -35,7 +39,7 @@ def describe(
     channel: ChannelWord = "learned",
     dataset: Annotated[
         Optional[str],
-        typer.Option(
+        data_option(
             autocompletion=completion.datasets,
             help="Data set to fit, instead of 32x32 colour images.",
         ),
@@ -45,7 +49,7 @@ def describe(
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Show a model's spatial and channel mixers, its separable convolutions, and its costs.
+    """Show a model's mixers, separable convolutions and costs.
 
     The model is shown as it would be trained: with its dense convolutions made separable. No
     weights are needed or downloaded.

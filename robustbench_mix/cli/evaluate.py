@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Optional
 
-import typer
-
-from robustbench_mix.cli.app import app
+from robustbench_mix.cli.app import NETWORKS, attack_option, command, data_option, output_option
 from robustbench_mix.cli.options import (
     AdversarialAttack,
     AdversarialEps,
@@ -70,32 +68,36 @@ from robustbench_mix.runtime import progress
 from robustbench_mix.storage import remote
 
 
-@app.command()
+@command(
+    NETWORKS,
+    "rbmix evaluate --model resnet18 --spatial frozen --attack autoattack",
+    "rbmix evaluate --model mypackage.nets:make --weights weights.pt --eps 4/255,8/255",
+)
 def evaluate(
     model: ModelWish = None,
     spatial: SpatialWish = None,
     channel: ChannelWish = None,
-    attack: AttackName = "autoattack",
     dataset: DatasetName = "digits",
     class_index: ClassIndex = None,
     examples: Annotated[
         Optional[int],
-        typer.Option(
+        data_option(
             parser=whole, help="Number of test images, a fixed subset balanced over the classes."
         ),
     ] = None,
+    attack: AttackName = "autoattack",
     eps: EpsGrid = None,
     norm: NormName = None,
     backend: Backend = None,
     exhaustive: Annotated[
         bool,
-        typer.Option(
+        attack_option(
             "--exhaustive", help="Run every attack at every epsilon to its end; skip nothing."
         ),
     ] = False,
     randomised: Annotated[
         bool,
-        typer.Option(
+        attack_option(
             "--randomised",
             help="For networks that draw random numbers: mean gradients, majority votes.",
         ),
@@ -110,7 +112,6 @@ def evaluate(
     std: Std = None,
     input_size: InputSize = None,
     classes: Classes = None,
-    out: Out = None,
     epochs: Epochs = None,
     train_examples: TrainExamples = None,
     lr: LearningRate = None,
@@ -121,13 +122,16 @@ def evaluate(
     averaging: Averaging = None,
     label_smoothing: LabelSmoothing = None,
     device: Device = "auto",
+    out: Out = None,
     fresh: Annotated[
-        bool, typer.Option("--fresh", help="Attack again even if this run is on disk.")
+        bool, output_option("--fresh", help="Attack again even if this run is on disk.")
     ] = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Attack a model over a grid of epsilons; train it first if it is not cached.
+    """Attack a model over a grid of epsilons; train it if needed.
+
+    A network that is cached is not trained again.
 
     A model that comes with weights is never trained: with --weights or --pretrained, and from hf:
     or package.module:callable unless --spatial or --channel asks for a variant. With --weights,
@@ -135,7 +139,7 @@ def evaluate(
     is loaded, and learned and frozen are compared as twins. --weights zoo:NAME needs no other words
     for the model.
     """
-    data = DataPlan(dataset, examples, class_index)
+    data = DataPlan(dataset, examples, class_index=class_index)
     planned = EvaluationPlan(
         data=data,
         device=device,
@@ -156,23 +160,34 @@ def evaluate(
     results = choose_folder(out, as_json or quiet)
     load_torch(as_json or quiet)
 
-    from robustbench_mix.cli import render
+    from robustbench_mix.cli import render_evaluation
     from robustbench_mix.evaluation import evaluate
-    from robustbench_mix.results import leaderboard, plots
+    from robustbench_mix.results import difference, leaderboard, plots
     from robustbench_mix.storage import files
 
     with files.record_written_files() as changed:
         done = evaluate.evaluate(planned, results, fresh=fresh)
     with progress.report_if_slow("updating leaderboard and curves"):
         written = [*changed & {done.path}, *plots.refresh(results)]
-    rows = leaderboard.rows([done.run])
-    found = render.evaluation_json(done.run, rows, done.path, written)
-    print_answer(
-        as_json, quiet, found, lambda: render.evaluation(done.run, rows, done.path, written)
+    answer = render_evaluation.Answer(
+        run=done.run,
+        path=done.path,
+        rows=leaderboard.rows([done.run]),
+        differences=difference.to_twins(done.run, results),
+        available=done.available,
+        written=written,
     )
+    print_answer(
+        as_json, quiet, render_evaluation.as_json(answer),
+        lambda: render_evaluation.evaluation(answer),
+    )  # fmt: skip
 
 
-@app.command()
+@command(
+    NETWORKS,
+    "rbmix train --model resnet14 --spatial frozen --seed 1",
+    "rbmix train --model convmixer4 --dataset cifar10 --epochs 20 --adversarial",
+)
 def train(
     model: Model = "resnet18",
     spatial: SpatialWord = "learned",
@@ -196,7 +211,7 @@ def train(
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Train a model and keep its checkpoint; do nothing if it is cached.
+    """Train a model and keep its checkpoint, unless it is cached.
 
     Any architecture works: its dense convolutions are made separable, and it is always trained
     from fresh weights.
@@ -220,20 +235,23 @@ def train(
     print_answer(as_json, quiet, found, lambda: render.training(trained.header, trained.path))
 
 
-@app.command()
+@command(
+    NETWORKS,
+    "rbmix explain --model resnet14 --spatial frozen",
+    "rbmix explain --model resnet14 --dataset cifar10 --examples 500 --eps 1/255,2/255",
+)
 def explain(
     model: Model = "resnet18",
     spatial: SpatialWord = "frozen",
     channel: ChannelWord = "learned",
     dataset: DatasetName = "digits",
     examples: Annotated[
-        Optional[int], typer.Option(parser=whole, help="Number of test images to measure.")
+        Optional[int], data_option(parser=whole, help="Number of test images to measure.")
     ] = None,
     eps: Annotated[
-        Optional[str], typer.Option(help="Epsilons instead of the FGSM protocol's.")
+        Optional[str], attack_option(help="Epsilons instead of the FGSM protocol's.")
     ] = None,
     seed: Seed = 0,
-    out: Out = None,
     epochs: Epochs = None,
     train_examples: TrainExamples = None,
     lr: LearningRate = None,
@@ -248,10 +266,15 @@ def explain(
     input_size: InputSize = None,
     classes: Classes = None,
     device: Device = "auto",
+    out: Out = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Measure what explains a gap: margins, gradients, linearity, transfer, frequencies."""
+    """Measure what may explain a gap: margins, gradients, transfer.
+
+    The network is measured beside its learned twin, also for linearity along the attack and for
+    frequencies. `rbmix claims` writes the same tables for all seeds.
+    """
     training = Training(
         epochs, train_examples, lr, precision, adversarial, adversarial_eps,
         adversarial_attack, averaging, label_smoothing,
@@ -263,6 +286,7 @@ def explain(
     results = choose_folder(out, as_json or quiet)
     load_torch(as_json or quiet)
 
+    from robustbench_mix.claims.explanations import overview
     from robustbench_mix.cli import render
     from robustbench_mix.evaluation import explain
     from robustbench_mix.storage import files
@@ -270,5 +294,13 @@ def explain(
     with files.record_written_files() as changed:
         paths = explain.explain(planned, results)
     written, read = ([path for path in paths if (path in changed) == new] for new in (True, False))
-    found = {**paths_json(written), "records": [remote.display_name(path) for path in paths]}
-    print_answer(as_json, quiet, found, lambda: render.saved(written, read))
+    tables = [one for one in overview.of_files(paths) if one.rows]
+    found = {
+        **paths_json(written),
+        "records": [remote.display_name(path) for path in paths],
+        "tables": {
+            one.name: [dict(zip(one.columns, row, strict=True)) for row in one.rows]
+            for one in tables
+        },
+    }
+    print_answer(as_json, quiet, found, lambda: render.explanations(tables, written, read))

@@ -8,7 +8,15 @@ from typing import Annotated, Any, Optional
 import typer
 
 from robustbench_mix.cli import completion
-from robustbench_mix.cli.app import app
+from robustbench_mix.cli.app import (
+    RESULTS,
+    attack_option,
+    command,
+    data_option,
+    entry_option,
+    model_option,
+    output_option,
+)
 from robustbench_mix.cli.options import (
     AsJson,
     Quiet,
@@ -20,7 +28,11 @@ from robustbench_mix.cli.options import (
 )
 
 
-@app.command()
+@command(
+    RESULTS,
+    "rbmix export --model resnet18 --spatial frozen --dataset cifar10",
+    "rbmix export results/runs/cifar10/RUN.parquet --eps 8/255 --model-id Author2025Title",
+)
 def export(
     results: Annotated[
         Optional[Path],
@@ -30,58 +42,58 @@ def export(
     ] = None,
     model: Annotated[
         Optional[str],
-        typer.Option(autocompletion=completion.models, help="Model of the run."),
+        model_option(autocompletion=completion.models, help="Model of the run."),
     ] = None,
     spatial: Annotated[
         Optional[str],
-        typer.Option(autocompletion=completion.spatial, help="Spatial mixers of the run."),
+        model_option(autocompletion=completion.spatial, help="Spatial mixers of the run."),
     ] = None,
     channel: Annotated[
         Optional[str],
-        typer.Option(autocompletion=completion.channel, help="Channel mixers of the run."),
+        model_option(autocompletion=completion.channel, help="Channel mixers of the run."),
     ] = None,
-    seed: Annotated[Optional[int], typer.Option(parser=whole, help="Seed of the run.")] = None,
+    seed: Annotated[Optional[int], model_option(parser=whole, help="Seed of the run.")] = None,
     dataset: Annotated[
-        Optional[str], typer.Option(autocompletion=completion.datasets, help="Data set of the run.")
+        Optional[str], data_option(autocompletion=completion.datasets, help="Data set of the run.")
     ] = None,
     attack: Annotated[
-        str, typer.Option(autocompletion=completion.attacks, help="Protocol of the run.")
+        str, attack_option(autocompletion=completion.attacks, help="Protocol of the run.")
     ] = "autoattack",
     backend: Annotated[
-        Optional[str], typer.Option(help="Backend of the run, as the leaderboard names it.")
+        Optional[str], attack_option(help="Backend of the run, as the leaderboard names it.")
     ] = None,
     eps: Annotated[
         Optional[str],
-        typer.Option(help="Epsilon of the entry; by default the one that RobustBench uses."),
+        attack_option(help="Epsilon of the entry; by default the one that RobustBench uses."),
     ] = None,
     model_id: Annotated[
-        Optional[str], typer.Option(help="Name of the entry, as in Author2025Title.")
+        Optional[str], entry_option(help="Name of the entry, as in Author2025Title.")
     ] = None,
-    name: Annotated[Optional[str], typer.Option(help="Title of the paper.")] = None,
+    name: Annotated[Optional[str], entry_option(help="Title of the paper.")] = None,
     authors: Annotated[
-        Optional[str], typer.Option(help="Authors of the paper, as in A. First, B. Last.")
+        Optional[str], entry_option(help="Authors of the paper, as in A. First, B. Last.")
     ] = None,
-    link: Annotated[Optional[str], typer.Option(help="Link to the paper.")] = None,
+    link: Annotated[Optional[str], entry_option(help="Link to the paper.")] = None,
     venue: Annotated[
-        Optional[str], typer.Option(help="Venue of the paper, as in ICML 2025.")
+        Optional[str], entry_option(help="Venue of the paper, as in ICML 2025.")
     ] = None,
     architecture: Annotated[
-        Optional[str], typer.Option(help="Name of the architecture; by default that of the model.")
+        Optional[str], entry_option(help="Name of the architecture; by default that of the model.")
     ] = None,
     additional_data: Annotated[
         Optional[bool],
-        typer.Option(
+        entry_option(
             "--additional-data/--no-additional-data",
             help="Whether training used additional data; no by default if rbmix trained the model.",
         ),
     ] = None,
     reported: Annotated[
-        Optional[str], typer.Option(help="Robust accuracy that the paper reports, in %.")
+        Optional[str], entry_option(help="Robust accuracy that the paper reports, in %.")
     ] = None,
     footnote: Annotated[
-        Optional[str], typer.Option(help="Footnote; the flags are added to it.")
+        Optional[str], entry_option(help="Footnote; the flags are added to it.")
     ] = None,
-    out: Annotated[Path, typer.Option(help="Folder for DATASET/NORM/NAME.json.")] = Path(
+    out: Annotated[Path, output_option(help="Folder for DATASET/NORM/NAME.json.")] = Path(
         "model_info"
     ),
     as_json: AsJson = False,
@@ -97,8 +109,8 @@ def export(
     from robustbench_mix.results.robustbench import model_info
 
     wanted = {
-        "protocol": attack, "dataset": dataset, "model": model, "spatial": spatial,
-        "channel": channel, "seed": seed, "backend": backend,
+        "model": model, "dataset": dataset, "spatial": spatial, "channel": channel, "seed": seed,
+        "protocol": attack, "backend": backend,
     }  # fmt: skip
     told: dict[str, Any] = {
         "name": name, "authors": authors, "link": link, "venue": venue,
@@ -118,7 +130,7 @@ def export(
     path = model_info.write(out, model_id or model_info.default_id(run), entry)
     lacks, remarks = model_info.missing_fields(entry), model_info.remarks(entry)
     found = {"entry": entry, "to_fill": lacks, "remarks": remarks, **paths_json([path])}
-    flagged = [f"flag {name}: {words} (docs/flags.md)" for name, words in raised.items()]
+    flagged = [flags.line(name, words) for name, words in raised.items()]
     still = [f"still to be filled: {', '.join(lacks)}"] if lacks else []
     said = [f"wrote {path}", *flagged, *remarks, *still]
     print_answer(as_json, quiet, found, lambda: render.lines(said))

@@ -9,7 +9,7 @@ from typing import Annotated, Optional
 
 import typer
 
-from robustbench_mix.cli.app import app
+from robustbench_mix.cli.app import GATE, command, data_option, gate_option, output_option
 from robustbench_mix.cli.options import (
     AdversarialAttack,
     AdversarialEps,
@@ -52,7 +52,11 @@ from robustbench_mix.evaluation.plan import (
 )
 
 
-@app.command()
+@command(
+    GATE,
+    "rbmix baseline --model resnet14 --attack pgd --out baselines",
+    "rbmix baseline --model mypackage.nets:make --weights weights.pt --dataset ./photos",
+)
 def baseline(
     model: Model = "resnet18",
     spatial: SpatialWish = None,
@@ -60,7 +64,7 @@ def baseline(
     attack: AttackName = "pgd",
     dataset: DatasetName = "digits",
     examples: Annotated[
-        int, typer.Option(parser=whole, help="Number of test images, balanced over the classes.")
+        int, data_option(parser=whole, help="Number of test images, balanced over the classes.")
     ] = 64,
     eps: EpsGrid = None,
     norm: NormName = None,
@@ -70,10 +74,10 @@ def baseline(
     weights: Weights = None,
     out: Annotated[
         Optional[Path],
-        typer.Option(show_default="results/baselines", help="Folder for the baseline."),
+        output_option(show_default="results/baselines", help="Folder for the baseline."),
     ] = None,
     replace: Annotated[
-        bool, typer.Option("--replace", help="Overwrite an existing baseline.")
+        bool, output_option("--replace", help="Overwrite an existing baseline.")
     ] = False,
     epochs: Epochs = None,
     train_examples: TrainExamples = None,
@@ -88,7 +92,7 @@ def baseline(
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Attack a model and write the outcome of each image as a baseline for `rbmix check`."""
+    """Attack a model and keep each image's outcome for `rbmix check`."""
     data = DataPlan(dataset, examples)
     planned = EvaluationPlan(
         data=data,
@@ -115,29 +119,33 @@ def baseline(
     print_answer(as_json, quiet, paths_json(written), lambda: render.saved(written))
 
 
-@app.command()
+@command(
+    GATE,
+    "rbmix check --baseline baselines/resnet14-learned-learned-s0-digits-pgd.csv",
+    "rbmix check --baseline baselines/net.csv --weights new.pt --junit report.xml",
+)
 def check(
     baseline: Annotated[
-        list[Path], typer.Option(help="A CSV from `rbmix baseline`; may be given several times.")
+        list[Path], data_option(help="A CSV from `rbmix baseline`; may be given several times.")
     ],
     examples: Annotated[
         Optional[int],
-        typer.Option(parser=whole, help="Check only this many of the baseline's first images."),
+        data_option(parser=whole, help="Check only this many of the baseline's first images."),
     ] = None,
     tolerance: Annotated[
-        int, typer.Option(parser=whole, help="Number of images that may change at each epsilon.")
+        int, gate_option(parser=whole, help="Number of images that may change at each epsilon.")
     ] = 1,
     weights: Weights = None,
-    junit: Annotated[Optional[Path], typer.Option(help="File for a report as JUnit XML.")] = None,
+    junit: Annotated[Optional[Path], output_option(help="File for a report as JUnit XML.")] = None,
     update: Annotated[
-        bool, typer.Option("--update", help="Accept the changes: overwrite the baseline.")
+        bool, output_option("--update", help="Accept the changes: overwrite the baseline.")
     ] = False,
     batch_size: BatchSize = None,
     device: Device = "auto",
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Repeat the attack of a baseline and exit with 1 if anything got worse."""
+    """Repeat a baseline's attack; exit with 1 if anything got worse."""
     from robustbench_mix.results.regression import baselines
 
     if tolerance < 0:

@@ -5,9 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Optional
 
-import typer
-
-from robustbench_mix.cli.app import app
+from robustbench_mix.cli.app import GATE, attack_option, command, data_option, output_option
 from robustbench_mix.cli.options import (
     AsJson,
     DatasetName,
@@ -22,28 +20,32 @@ from robustbench_mix.cli.options import (
 )
 
 
-@app.command()
+@command(
+    GATE,
+    "rbmix bench --quick",
+    "rbmix bench --parts pgd,autoattack --dataset cifar10",
+)
 def bench(
     dataset: DatasetName = "digits",
     examples: Annotated[
-        int, typer.Option(parser=whole, help="Number of test images for AutoAttack; PGD uses 128.")
+        int, data_option(parser=whole, help="Number of test images for AutoAttack; PGD uses 128.")
     ] = 16,
     quick: Annotated[
         bool,
-        typer.Option("--quick", help="Use a tiny network and few images; this gives no evidence."),
+        data_option("--quick", help="Use a tiny network and few images; this gives no evidence."),
     ] = False,
     parts: Annotated[
-        Optional[str], typer.Option(help="Run only these parts, as in steps,pgd,autoattack.")
+        Optional[str], attack_option(help="Run only these parts, as in steps,pgd,autoattack.")
     ] = None,
     out: Annotated[
-        Optional[Path], typer.Option(show_default="results", help="Folder for benchmarks.md.")
+        Optional[Path], output_option(show_default="results", help="Folder for benchmarks.md.")
     ] = None,
     precision: Precision = "auto",
     device: Device = "auto",
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Compare the speed of rbmix with that of other libraries, side by side."""
+    """Compare the speed of rbmix with that of other libraries."""
     from robustbench_mix.config import command_checks
 
     words: dict[str, Any] = {

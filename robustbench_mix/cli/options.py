@@ -12,6 +12,15 @@ from typing import Annotated, Any, Optional
 import typer
 
 from robustbench_mix.cli import completion
+from robustbench_mix.cli.app import (
+    attack_option,
+    data_option,
+    machine_option,
+    model_option,
+    output_option,
+    training_option,
+)
+from robustbench_mix.config.epsilon import texts_of
 from robustbench_mix.config.model import Interface
 from robustbench_mix.errors import RbmixError
 from robustbench_mix.evaluation.plan import DEFAULT_MODEL
@@ -49,14 +58,14 @@ MODEL_HELP = (
 )
 Model = Annotated[
     str,
-    typer.Option(
+    model_option(
         autocompletion=completion.models,
         help=MODEL_HELP,
     ),
 ]
 ModelWish = Annotated[
     Optional[str],
-    typer.Option(
+    model_option(
         autocompletion=completion.models,
         show_default=DEFAULT_MODEL,
         help=MODEL_HELP,
@@ -64,136 +73,136 @@ ModelWish = Annotated[
 ]
 SpatialWord = Annotated[
     str,
-    typer.Option(
+    model_option(
         autocompletion=completion.spatial,
         help="Spatial mixers: learned, frozen, same, single, repeated, box, identity, impulse, "
         "gaussian, smoothed:S or smoothed:S:rescaled.",
     ),
 ]
 ChannelWord = Annotated[
-    str, typer.Option(autocompletion=completion.channel, help="Channel mixers: learned or frozen.")
+    str, model_option(autocompletion=completion.channel, help="Channel mixers: learned or frozen.")
 ]
 DatasetName = Annotated[
     str,
-    typer.Option(
+    data_option(
         autocompletion=completion.datasets,
         help="Data set: digits, cifar10, cifar100, or a folder with train/ and test/.",
     ),
 ]
 SpatialWish = Annotated[
     Optional[str],
-    typer.Option(
+    model_option(
         autocompletion=completion.spatial,
         help="Spatial mixers, as for `rbmix train`; learned by default if the model is trained.",
     ),
 ]
 ChannelWish = Annotated[
     Optional[str],
-    typer.Option(
+    model_option(
         autocompletion=completion.channel,
         help="Channel mixers: learned or frozen; learned by default if the model is trained.",
     ),
 ]
 Pretrained = Annotated[
-    bool, typer.Option("--pretrained", help="Use the weights that torchvision or timm publish.")
+    bool, model_option("--pretrained", help="Use the weights that torchvision or timm publish.")
 ]
 InputSize = Annotated[
     Optional[int],
-    typer.Option(
+    model_option(
         parser=whole,
         help="Size in pixels to which the network resizes images; attacks act before that.",
     ),
 ]
 Mean = Annotated[
     Optional[str],
-    typer.Option(help="Per-channel mean of pixels in [0, 1]: one value, or one per channel."),
+    model_option(help="Per-channel mean of pixels in [0, 1]: one value, or one per channel."),
 ]
 Std = Annotated[
     Optional[str],
-    typer.Option(help="Per-channel standard deviation: one value, or one per channel."),
+    model_option(help="Per-channel standard deviation: one value, or one per channel."),
 ]
 Classes = Annotated[
     Optional[int],
-    typer.Option(
+    model_option(
         parser=whole, help="Number of outputs of the network; by default one for each class."
     ),
 ]
 Seed = Annotated[
-    int, typer.Option(parser=whole, help="Seed of the weights, the training and the attack.")
+    int, model_option(parser=whole, help="Seed of the weights, the training and the attack.")
 ]
 SeedWish = Annotated[
     Optional[int],
-    typer.Option(
+    model_option(
         parser=whole,
         show_default="0",
         help="Seed of the weights, the training and the attack.",
     ),
 ]
 Epochs = Annotated[
-    Optional[int], typer.Option(parser=whole, help="Training epochs instead of the recipe's.")
+    Optional[int], training_option(parser=whole, help="Training epochs instead of the recipe's.")
 ]
 TrainExamples = Annotated[
     Optional[int],
-    typer.Option(
+    training_option(
         parser=whole, help="Number of training images, a subset balanced over the classes."
     ),
 ]
 LearningRate = Annotated[
     Optional[float],
-    typer.Option("--lr", parser=real, help="Peak learning rate instead of the recipe's."),
+    training_option("--lr", parser=real, help="Peak learning rate instead of the recipe's."),
 ]
 Precision = Annotated[
-    str, typer.Option(help="Training precision: fp32, bf16, or auto (bf16 on GPUs).")
+    str, training_option(help="Training precision: fp32, bf16, or auto (bf16 on GPUs).")
 ]
 IsAdversarial = Annotated[
     bool,
-    typer.Option("--adversarial", help="Train on adversarial examples instead of clean images."),
+    training_option("--adversarial", help="Train on adversarial examples instead of clean images."),
 ]
 AdversarialEps = Annotated[
     Optional[str],
-    typer.Option(help="l-infinity radius of these examples; by default 8/255, on digits 2/16."),
+    training_option(help="l-infinity radius of these examples; by default 8/255, on digits 2/16."),
 ]
 AdversarialAttack = Annotated[
     Optional[str],
-    typer.Option(help="How they are made: pgd (7 steps, the default), or n-fgsm, which is faster."),
+    training_option(help="How they are made: pgd (7 steps, the default), or the faster n-fgsm."),
 ]
 Averaging = Annotated[
     Optional[float],
-    typer.Option(
+    training_option(
         parser=real,
         help="Decay of the average of weights in adversarial training: 0.9995, or 0 for none.",
     ),
 ]
 LabelSmoothing = Annotated[
     Optional[float],
-    typer.Option(parser=real, help="Label smoothing in adversarial training; 0 by default."),
+    training_option(parser=real, help="Label smoothing in adversarial training; 0 by default."),
 ]
 AttackName = Annotated[
     str,
-    typer.Option(
+    attack_option(
         autocompletion=completion.attacks,
         help="Attack: a protocol from `rbmix attacks`, or a path to a .toml file.",
     ),
 ]
 EpsGrid = Annotated[
-    Optional[str], typer.Option(help="Epsilons instead of the protocol's, as in 1/255,2/255.")
+    Optional[str], attack_option(help="Epsilons instead of the protocol's, as in 1/255,2/255.")
 ]
 NormName = Annotated[
-    Optional[str], typer.Option(help="Norm instead of the protocol's: linf or l2 (needs --eps).")
+    Optional[str], attack_option(help="Norm instead of the protocol's: linf or l2 (needs --eps).")
 ]
 Backend = Annotated[
     Optional[str],
-    typer.Option(
+    attack_option(
         help="Engine: fast (our attacks, one job for the whole curve; default) or reference "
         "(foolbox and pyautoattack, one epsilon at a time)."
     ),
 ]
 BatchSize = Annotated[
-    Optional[int], typer.Option(parser=whole, help="Number of images attacked at once.")
+    Optional[int], attack_option(parser=whole, help="Number of images attacked at once.")
 ]
-Device = Annotated[str, typer.Option(help="Device: auto, cpu, cuda, cuda:1 or mps.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON value and nothing else.")]
-Quiet = Annotated[bool, typer.Option("--quiet", help="Print only errors and failed checks.")]
+Device = Annotated[str, machine_option(help="Device: auto, cpu, cuda, cuda:1 or mps.")]
+AsJson = Annotated[bool, output_option("--json", help="Print one JSON value and nothing else.")]
+Quiet = Annotated[bool, output_option("--quiet", help="Print only errors and failed checks.")]
 
 
 def results_folder(text: Any) -> Path:
@@ -210,7 +219,7 @@ Results = Annotated[
 ]
 Out = Annotated[
     Optional[Path],
-    typer.Option(
+    output_option(
         parser=results_folder, show_default="results", help="Folder of results, or its URL."
     ),
 ]
@@ -287,7 +296,7 @@ def split_list(text: str, kind: Callable[[str], Any] = str) -> list[Any]:
 
 def eps_grid(text: str | None) -> list[str] | None:
     """Return the epsilons of `--eps`, None if it is not given."""
-    return None if text is None else split_list(text)
+    return None if text is None else texts_of(text)
 
 
 def interface(

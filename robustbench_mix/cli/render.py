@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import pandas as pd
-from msgspec import to_builtins
 from rich.console import Console
+from rich.markdown import Markdown
 from rich.table import Table
 
+from robustbench_mix.claims.explanations.table import Explanation
 from robustbench_mix.claims.verdicts import Claim
 from robustbench_mix.config.training import adversarial_words
 from robustbench_mix.errors import one_line
-from robustbench_mix.results import flags
-from robustbench_mix.results.intervals import wilson
-from robustbench_mix.results.records import Run
 from robustbench_mix.results.regression import ci_report
 from robustbench_mix.results.regression.comparison import Verdict
 from robustbench_mix.storage import remote
@@ -26,93 +22,11 @@ if TYPE_CHECKING:  # it imports torch
     from robustbench_mix.models.checkpoint import CheckpointHeader
 
 
-def evaluation(run: Run, rows: pd.DataFrame, path: Path, written: list[Path]) -> None:
-    """Print the curve of a run, its images and cost, its flags, and the paths of its files.
-
-    Args:
-        run: The run.
-        rows: Its rows of the leaderboard.
-        path: The path of its records.
-        written: The files that were written.
-    """
-    h = run.header
-    table = Table(
-        title=f"{_name(h.model, h.spatial, h.channel)} on {h.dataset} under {h.protocol} ({h.norm})"
-    )
-    for column in ("eps", "correct", "accuracy", "95 % interval", "broken by"):
-        table.add_column(column, justify="left" if column == "broken by" else "right")
-    for row in rows.itertuples():
-        low, high = wilson(row.correct, row.n)
-        table.add_row(
-            row.eps,
-            f"{row.correct}/{row.n}",
-            f"{row.accuracy:.1%}",
-            f"{low:.1%} to {high:.1%}",
-            _broken_by(run, row.eps),
-        )
-    console = screen()
-    console.print(table)
-    passes = passes_per_image(run)
-    console.print(
-        f"{h.n} test images (more with --examples N); "
-        f"{passes['forward']:,.0f} forward and {passes['gradient']:,.0f} gradient passes an image; "
-        f"attacked in {run.time_seconds.get('attacking', 0):.0f} s on {h.device}",
-    )
-    if h.randomised is not None and h.diagnostics is not None:
-        drawn = flags.draws_random_numbers(h.diagnostics)
-        console.print(
-            f"said to be randomised: each verdict is the majority of {h.randomised} passes"
-            + ("" if drawn else "; but it is deterministic, two passes agree"),
-            highlight=False,
-        )
-    for name, words in flags.of_run(run).items():
-        console.print(f"flag {name}: {words} (docs/flags.md)")
-    confirmed, refuted = (h.checked.confirmed, h.checked.refuted) if h.checked else (0, 0)
-    if h.backend == "fast":
-        console.print(
-            f"of the conclusions from larger to smaller epsilons, {confirmed + refuted} were "
-            f"attacked outright and {refuted} refuted",
-        )
-    for eps, found in zip(run.eps, h.audit or [], strict=False):
-        console.print(
-            f"eps {eps}: {found.broken} of {found.sampled} audited survivors fell to FAB-T "
-            f"or Square; with 95 % confidence the full ensemble would break at most "
-            f"{100 * found.bound:.1f} pp more",
-        )
-    saved(written, [] if path in written else [path])
-
-
-def evaluation_json(
-    run: Run, rows: pd.DataFrame, path: Path, written: list[Path]
-) -> dict[str, Any]:
-    """Return an evaluation as plain JSON values; arguments as for `evaluation`."""
-    return {
-        "rows": json.loads(rows.to_json(orient="records")),
-        "time_seconds": run.time_seconds,
-        "passes_per_image": passes_per_image(run),
-        "passes": to_builtins(run.header.passes),
-        "audit": to_builtins(run.header.audit or []),
-        "flags": flags.of_run(run),
-        "randomised": run.header.randomised or 0,
-        "records": remote.display_name(path),
-        "paths": [str(path) for path in written],
-    }
-
-
-def passes_per_image(run: Run) -> dict[str, float]:
-    """Return the mean forward and gradient passes of the attack per image of the run."""
-    spent = run.header.passes.values()
-    return {
-        "forward": sum(stage.forward for stage in spent) / run.header.n,
-        "gradient": sum(stage.gradient for stage in spent) / run.header.n,
-    }
-
-
 def training(header: CheckpointHeader, path: Path) -> None:
     """Print a summary of a checkpoint and its path."""
     spec, recipe = header.spec, header.recipe
     assert spec is not None and recipe is not None  # it was trained here
-    attacked = f", adversarial {adversarial_words(recipe)}" if recipe.examples else ""
+    attacked = f", adversarial {adversarial_words(recipe)}" if recipe.perturbation else ""
     screen().print(
         f"{spec.model} on {header.train_examples:,} images of "
         f"{header.dataset}, {recipe.epochs} epochs{attacked}: "
@@ -131,6 +45,36 @@ def decodings(rows: list[dict[str, Any]], written: list[Path], read: list[Path])
         interval = f"{row['low']:.2f} to {row['high']:.2f}"
         table.add_row(*(str(row[name]) for name in columns), f"{row['psnr']:.2f}", interval)
     screen().print(table)
+    saved(written, read)
+
+
+def explanations(tables: list[Explanation], written: list[Path], read: list[Path]) -> None:
+    """Print the tables that explain a gap, each with what it shows, and the files.
+
+    Args:
+        tables: The explanations; none for a learned network, which has no twin beside it.
+        written: The files that were written.
+        read: The existing files that were read.
+    """
+    console = screen()
+    for one in tables:
+        first = dict(zip(one.columns, one.rows[0], strict=True))
+        table = Table(
+            title=f"{one.title}: {first['model']} on {first['data']}",
+            caption=f"{one.shows} {one.cannot}",
+            caption_justify="left",
+        )
+        # All rows are of one seed of one model.
+        shown = [
+            at for at, name in enumerate(one.columns) if name not in ("data", "model", "seeds")
+        ]
+        for at in shown:
+            table.add_column(one.columns[at], overflow="fold")
+        for row in one.rows:
+            table.add_row(*(row[at] for at in shown))
+        console.print(table)
+    if not tables:
+        lines(["a learned network alone explains no gap; --spatial frozen measures its twin too"])
     saved(written, read)
 
 
@@ -215,7 +159,7 @@ def models(
 def description(found: dict[str, Any]) -> None:
     """Print the layers of a network, its separable convolutions, and its costs."""
     images = " x ".join(str(length) for length in found["image"])
-    name = _name(found["model"], found["spatial"], found["channel"])
+    name = network_name(found["model"], found["spatial"], found["channel"])
     layers = Table(title=f"{name} for images of {images}, {found['classes']} classes")
     for column in ("layer", "kind", "what"):
         layers.add_column(column, overflow="fold")
@@ -247,7 +191,8 @@ def description(found: dict[str, Any]) -> None:
         f"trainable in {variants}\n"
         f"multiply-adds for one image: {adds['as_it_runs']} as it runs, {adds['composed']} with "
         f"every separable convolution composed, {adds['two_step']} with each in two steps; "
-        f"composing takes {adds['composing_a_batch']} a batch",
+        f"composing takes {adds['composing_a_batch']} a batch\n"
+        f"precision: {found['precision']}, not in TF32",
         highlight=False,
     )
 
@@ -264,6 +209,21 @@ def attacks(protocols: list[Any], registered: dict[str, str]) -> None:
     _registered("algorithm", registered)
 
 
+def listing(rows: list[dict[str, Any]]) -> None:
+    """Print rows with the same keys as a table; the keys are its titles."""
+    table = Table()
+    for title, value in rows[0].items():
+        table.add_column(title, justify="right" if isinstance(value, int) else "left")
+    for row in rows:
+        table.add_row(*(str(value) for value in row.values()))
+    screen().print(table)
+
+
+def page(text: str) -> None:
+    """Print Markdown."""
+    screen().print(Markdown(text))
+
+
 def _registered(kind: str, registered: dict[str, str]) -> None:
     for name, package in registered.items():
         screen().print(f"{kind} {name}, of {package}")
@@ -274,17 +234,6 @@ def screen() -> Console:
     return Console(markup=False, emoji=False, highlight=False)
 
 
-def _name(model: str, spatial: str, channel: str) -> str:
+def network_name(model: str, spatial: str, channel: str) -> str:
+    """Return the words for a network in titles; an external one has no words for its mixers."""
     return model if spatial == "external" else f"{model} (spatial {spatial}, channel {channel})"
-
-
-def _broken_by(run: Run, eps: str) -> str:
-    """Say how many images each component was the first to break, up to this epsilon."""
-    if eps == "0":
-        return ""
-    position = run.eps.index(eps)
-    counts: dict[str, int] = {}
-    for names in run.table["component"]:
-        if names[position]:
-            counts[names[position]] = counts.get(names[position], 0) + 1
-    return ", ".join(f"{name} {count}" for name, count in sorted(counts.items()))

@@ -8,10 +8,10 @@ from typing import Any
 from rich.table import Table
 
 from robustbench_mix.claims.recommend import Recommendation
-from robustbench_mix.cli.render import lines, saved, screen
+from robustbench_mix.cli.render import decodings, lines, saved, screen
 from robustbench_mix.runtime.pace import format_duration
 from robustbench_mix.sweeps.scheduler import STATES
-from robustbench_mix.sweeps.status import count_by_network, describe_running_and_failed
+from robustbench_mix.sweeps.status import count_by_network, describe_unfinished
 
 
 def plan(name: str, summary: str, rows: list[dict[str, Any]], at_once: int, seconds: float) -> None:
@@ -69,10 +69,46 @@ def design(found: list[Recommendation], wanted: float) -> None:
     screen().print(table)
 
 
-def sweep(failures: list[str], written: list[Path]) -> None:
-    """Print how a sweep ended."""
+def sweep(
+    shown: dict[str, Any], failures: list[str], written: list[Path], results: str | None
+) -> None:
+    """Print how a sweep ended: its networks, what failed, and the next command.
+
+    Args:
+        shown: The outcome of `sweeps.analysis.outcome`; empty for a sweep that was only planned.
+        failures: The messages of the tasks that failed.
+        written: The files that were written.
+        results: The results folder; None for a sweep that was only planned.
+    """
+    if shown.get("networks"):
+        screen().print(_networks(shown["networks"]))
+    if shown.get("unshufflings"):
+        decodings(shown["unshufflings"], [], [])
     saved(written)
     lines(f"failed: {failure}" for failure in failures)
+    if results is None:
+        lines(["next: the same command without --plan runs it"])
+    elif failures:
+        lines(["next: the same command tries again what failed"])
+    else:
+        lines([f"next: `rbmix claims {results}` tests the claims on these records"])
+
+
+def _networks(rows: list[dict[str, Any]]) -> Table:
+    """Return the table of accuracies, means over the seeds."""
+    table = Table(title="Accuracy in %, mean over the seeds")
+    for column in ("attack", "network", "seeds", "clean", "within each eps"):
+        table.add_column(column, justify="right" if column in ("seeds", "clean") else "left")
+    for row in rows:
+        clean, *others = ((eps, f"{100 * share:.1f}") for eps, share in row["accuracy"].items())
+        table.add_row(
+            row["attack"],
+            row["network"],
+            f"{row['seeds']} x {row['n']:,}",
+            clean[1],
+            ", ".join(f"{eps}: {share}" for eps, share in others),
+        )
+    return table
 
 
 def status(sweeps: list[dict[str, Any]]) -> None:
@@ -89,6 +125,6 @@ def status(sweeps: list[dict[str, Any]]) -> None:
         lines(
             [
                 f"began {sweep['began']}, last change {sweep['changed']}",
-                *describe_running_and_failed(sweep),
+                *describe_unfinished(sweep),
             ]
         )

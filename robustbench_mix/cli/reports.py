@@ -7,7 +7,7 @@ from typing import Annotated, Optional
 
 import typer
 
-from robustbench_mix.cli.app import app
+from robustbench_mix.cli.app import LISTS, RESULTS, command, data_option, output_option
 from robustbench_mix.cli.options import (
     AsJson,
     Quiet,
@@ -23,19 +23,23 @@ from robustbench_mix.storage import remote
 
 Check = Annotated[
     bool,
-    typer.Option("--check", help="Only compare with the records; exit with 1 if a file is stale."),
+    output_option("--check", help="Only compare with the records; exit with 1 if a file is stale."),
 ]
 
 
-@app.command()
+@command(
+    LISTS,
+    "rbmix models",
+    "rbmix models --trained --json",
+)
 def models(
     trained: Annotated[
-        bool, typer.Option("--trained", help="List the trained networks of the zoo instead.")
+        bool, output_option("--trained", help="List the trained networks of the zoo instead.")
     ] = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """List the models, with their trainable parameters as Full, Chans and Space."""
+    """List the models, with their numbers of trainable parameters."""
     if trained:
         _list_zoo(as_json, quiet)
         return
@@ -69,9 +73,13 @@ def _list_zoo(as_json: bool, quiet: bool) -> None:
     print_answer(as_json, quiet, to_builtins(found), lambda: show_networks(found, place))
 
 
-@app.command()
+@command(
+    LISTS,
+    "rbmix attacks",
+    "rbmix attacks --json",
+)
 def attacks(as_json: AsJson = False, quiet: Quiet = False) -> None:
-    """List the attack protocols, and the algorithms of other packages."""
+    """List the attack protocols, and other packages' algorithms."""
     from robustbench_mix.cli import render
     from robustbench_mix.config import protocols
     from robustbench_mix.runtime import plugins
@@ -83,18 +91,22 @@ def attacks(as_json: AsJson = False, quiet: Quiet = False) -> None:
     print_answer(as_json, quiet, listed, lambda: render.attacks(loaded, registered))
 
 
-@app.command()
+@command(
+    RESULTS,
+    "rbmix leaderboard",
+    "rbmix leaderboard results --check",
+)
 def leaderboard(
     results: Results = None,
     beside: Annotated[
         Optional[Path],
-        typer.Option(help="An entry of RobustBench (model_info JSON), or a folder of entries."),
+        data_option(help="An entry of RobustBench (model_info JSON), or a folder of entries."),
     ] = None,
     check: Check = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Regenerate leaderboard, curves and the table of un-shufflings from the records.
+    """Regenerate leaderboard, curves and the un-shuffling table.
 
     With --beside it also writes beside.md and beside.csv: figures that others report for the same
     data set, norm and epsilon, next to our AutoAttack runs. They never enter the leaderboard.
@@ -120,7 +132,11 @@ def leaderboard(
     print_answer(as_json, quiet, paths_json(written), lambda: render.regenerated(written))
 
 
-@app.command()
+@command(
+    RESULTS,
+    "rbmix claims",
+    "rbmix claims results --check",
+)
 def claims(
     results: Results = None,
     check: Check = False,
@@ -155,7 +171,11 @@ def claims(
     )
 
 
-@app.command()
+@command(
+    RESULTS,
+    "rbmix report",
+    "rbmix report results",
+)
 def report(results: Results = None, as_json: AsJson = False, quiet: Quiet = False) -> None:
     """Write everything into one HTML file that needs no network."""
     folder = require_folder(choose_folder(results, as_json or quiet))

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Optional
+from typing import Annotated, Any, Optional
 
 import typer
 
 from robustbench_mix.cli import completion
-from robustbench_mix.cli.app import app
+from robustbench_mix.cli.app import (
+    NETWORKS,
+    RESULTS,
+    attack_option,
+    command,
+    data_option,
+    machine_option,
+    model_option,
+    output_option,
+)
 from robustbench_mix.cli.options import (
     AsJson,
     DatasetName,
@@ -32,21 +41,30 @@ from robustbench_mix.cli.options import (
 from robustbench_mix.config.command_checks import check_runner
 from robustbench_mix.config.training import Training
 from robustbench_mix.errors import RbmixError
-from robustbench_mix.evaluation.plan import DataPlan, UnshufflingPlan, unshufflers_of
+from robustbench_mix.evaluation.plan import (
+    UNSHUFFLING_EXAMPLES,
+    DataPlan,
+    UnshufflingPlan,
+    unshufflers_of,
+)
 from robustbench_mix.runtime import progress
 from robustbench_mix.storage import remote
 from robustbench_mix.storage.paths import is_folder
 
 
-@app.command()
+@command(
+    NETWORKS,
+    "rbmix unshuffle --width 32 --epochs 5",
+    "rbmix unshuffle --width 128,256 --depth 4,8 --kernel 5 --dataset cifar10",
+)
 def unshuffle(
-    width: Annotated[str, typer.Option(help="Number of channels; several as in 128,256.")] = "128",
-    depth: Annotated[str, typer.Option(help="Number of blocks; several as in 4,8.")] = "4",
-    kernel: Annotated[str, typer.Option(help="Kernel size; several as in 3,5.")] = "5",
-    patch: Annotated[int, typer.Option(parser=whole, help="Patch size; the paper uses 1.")] = 1,
+    width: Annotated[str, model_option(help="Number of channels; several as in 128,256.")] = "128",
+    depth: Annotated[str, model_option(help="Number of blocks; several as in 4,8.")] = "4",
+    kernel: Annotated[str, model_option(help="Kernel size; several as in 3,5.")] = "5",
+    patch: Annotated[int, model_option(parser=whole, help="Patch size; the paper uses 1.")] = 1,
     spatial: Annotated[
         str,
-        typer.Option(
+        model_option(
             autocompletion=completion.several(completion.spatial),
             help="Spatial mixers, as for `rbmix train`; several as in learned,frozen.",
         ),
@@ -54,11 +72,12 @@ def unshuffle(
     dataset: DatasetName = "digits",
     seed: Annotated[
         int,
-        typer.Option(parser=whole, help="Seed of the permutation, the weights and the training."),
+        model_option(parser=whole, help="Seed of the permutation, the weights and the training."),
     ] = 0,
     examples: Annotated[
-        int, typer.Option(parser=whole, help="Number of test images to decode.")
-    ] = 1000,
+        Optional[int],
+        data_option(parser=whole, help="Number of test images to decode; by default 1,000."),
+    ] = None,
     out: Out = None,
     epochs: Epochs = None,
     train_examples: TrainExamples = None,
@@ -68,9 +87,9 @@ def unshuffle(
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Train ConvMixers to undo a fixed permutation of the pixels, learned against frozen."""
+    """Train ConvMixers to undo a fixed permutation of the pixels."""
     planned = UnshufflingPlan(
-        data=DataPlan(dataset, examples),
+        data=DataPlan(dataset, examples, UNSHUFFLING_EXAMPLES),
         device=device,
         unshufflers=unshufflers_of(
             split_list(width, int), split_list(depth, int), split_list(kernel, int), patch,
@@ -98,7 +117,11 @@ def unshuffle(
     )  # fmt: skip
 
 
-@app.command()
+@command(
+    NETWORKS,
+    "rbmix sweep quick --plan",
+    "rbmix sweep ./mine.toml --workers 4",
+)
 def sweep(
     spec: Annotated[
         str,
@@ -109,34 +132,34 @@ def sweep(
     ],
     dataset: Annotated[
         Optional[str],
-        typer.Option(autocompletion=completion.datasets, help="Data set instead of the sweep's."),
+        data_option(autocompletion=completion.datasets, help="Data set instead of the sweep's."),
     ] = None,
     models: Annotated[
         Optional[str],
-        typer.Option(
+        model_option(
             autocompletion=completion.several(completion.models),
             help="Models instead of the sweep's, as in resnet14,resnet20.",
         ),
     ] = None,
     seeds: Annotated[
-        Optional[str], typer.Option(help="Seeds instead of the sweep's, as in 0,1,2.")
+        Optional[str], model_option(help="Seeds instead of the sweep's, as in 0,1,2.")
     ] = None,
     attacks: Annotated[
         Optional[str],
-        typer.Option(
+        attack_option(
             autocompletion=completion.several(completion.attacks),
             help="Attacks instead of the sweep's, as in fgsm,pgd.",
         ),
     ] = None,
     examples: Annotated[
         Optional[int],
-        typer.Option(parser=whole, help="Number of test images instead of the sweep's."),
+        data_option(parser=whole, help="Number of test images instead of the sweep's."),
     ] = None,
     epochs: Epochs = None,
     train_examples: TrainExamples = None,
     workers: Annotated[
         Optional[int],
-        typer.Option(
+        machine_option(
             parser=whole,
             help="Number of tasks at once. They share the cores and the GPUs. By default one; on "
             "several GPUs one for each; on a Ray cluster as many as fit.",
@@ -144,27 +167,27 @@ def sweep(
     ] = None,
     runner: Annotated[
         str,
-        typer.Option(
+        machine_option(
             autocompletion=completion.runners,
             help="Where tasks run: local (processes on this machine) or ray (a Ray cluster).",
         ),
     ] = "local",
     address: Annotated[
         Optional[str],
-        typer.Option(
+        machine_option(
             help="Address of the Ray cluster, as in HOST:6379; RAY_ADDRESS or a new one by default."
         ),
     ] = None,
     plan: Annotated[
         bool,
-        typer.Option(
+        output_option(
             "--plan",
             help="Only show the tasks and their estimated time, and write the analysis plan.",
         ),
     ] = False,
     half_width: Annotated[
         float,
-        typer.Option(
+        output_option(
             parser=real, help="With --plan: half-width of the planned interval, in points."
         ),
     ] = 1.5,
@@ -202,7 +225,7 @@ def sweep(
     from robustbench_mix.cli import render_sweeps
     from robustbench_mix.results import analysis_plan, gallery, plots, records
     from robustbench_mix.sweeps import run
-    from robustbench_mix.sweeps.analysis import planned_sets
+    from robustbench_mix.sweeps.analysis import outcome, planned_sets
     from robustbench_mix.sweeps.executors import choose
     from robustbench_mix.sweeps.plan import makespan_seconds, plan_here, summarize_by_network
     from robustbench_mix.sweeps.status import start
@@ -215,7 +238,8 @@ def sweep(
             render_sweeps.plan(wanted.name, wanted.summary, rows, found.capacity, wall)
         if not plan:
             state = start(results, wanted.name, found.description, tasks)
-            failures = run.run_sweep(tasks, setting, found, state.set_state)
+            with state.running():
+                failures = run.run_sweep(tasks, setting, found, state.set_state)
     if plan:
         if not is_silent and is_folder(results):
             known = {one.model for one in planned_sets(planned)}
@@ -224,26 +248,34 @@ def sweep(
         written = analysis_plan.write(
             results, analysis_plan.make(wanted.name, planned_sets(planned), verdicts.margins())
         )
+        shown: dict[str, Any] = {}
     else:
         results_folder(remote.portable_name(results))  # fetch what other machines wrote
         with progress.report_if_slow("updating leaderboard, curves and pictures"):
             written = plots.refresh(results) if any(p.attack for p in tasks) else []
             written += gallery.write(results) if wanted.unshuffling_cells else []
+            shown = outcome(planned, results)
     print_answer(
-        as_json, quiet, run.to_json(tasks, failures, written),
-        lambda: render_sweeps.sweep(failures, written),
+        as_json, quiet, {**run.to_json(tasks, failures, written), **shown},
+        lambda: render_sweeps.sweep(
+            shown, failures, written, None if plan else remote.portable_name(results)
+        ),
     )  # fmt: skip
     if failures:
         raise RbmixError(f"{len(failures)} tasks failed; the first: {failures[0]}")
 
 
-@app.command()
+@command(
+    RESULTS,
+    "rbmix status",
+    "rbmix status results --json",
+)
 def status(
     results: Results = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Show the progress of sweeps, from any machine that can read the results."""
+    """Show the progress of sweeps, from any machine."""
     from robustbench_mix.cli import render_sweeps
     from robustbench_mix.sweeps.status import read_all
 

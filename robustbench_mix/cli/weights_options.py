@@ -5,35 +5,34 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Optional
 
-import typer
-
+from robustbench_mix.cli.app import data_option, model_option
 from robustbench_mix.cli.options import split_list
 from robustbench_mix.config.weights import WeightsFile
 from robustbench_mix.errors import RbmixError
 
 Weights = Annotated[
     Optional[Path],
-    typer.Option(
+    model_option(
         help="Weights to load instead of training: a checkpoint of rbmix, or zoo:NAME from "
-        "`rbmix models --trained`; for your own model any .safetensors or .pt file."
+        "`rbmix models --trained`; for your own model any file of safetensors or torch.save."
     ),
 ]
 WeightsKey = Annotated[
     Optional[str],
-    typer.Option(
+    model_option(
         help="Which weights to take of a file that holds several, as in model_ema; by default "
         "the plain ones."
     ),
 ]
 IgnoreWeights = Annotated[
     Optional[str],
-    typer.Option(
+    model_option(
         help="Weights, or modules, in the file that inference does not need, as in aux,criterion."
     ),
 ]
 ClassIndex = Annotated[
     Optional[str],
-    typer.Option(
+    data_option(
         help="Which output of the network each class is: a JSON or text file, or `numbers` if the "
         "classes are named by their outputs; by default the order of the classes."
     ),

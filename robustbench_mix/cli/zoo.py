@@ -7,7 +7,7 @@ from typing import Annotated, Optional
 
 import typer
 
-from robustbench_mix.cli.app import app
+from robustbench_mix.cli.app import LISTS, command, model_option, output_option
 from robustbench_mix.cli.options import AsJson, Quiet, load_torch, paths_json, print_answer
 from robustbench_mix.config.zoo import Entry, location
 from robustbench_mix.errors import RbmixError, one_line
@@ -15,7 +15,11 @@ from robustbench_mix.storage import remote
 from robustbench_mix.storage.paths import is_folder, parse_path
 
 
-@app.command()
+@command(
+    LISTS,
+    "rbmix zoo CHECKPOINT --folder results/checkpoints",
+    "rbmix zoo --check",
+)
 def zoo(
     checkpoints: Annotated[
         Optional[list[Path]],
@@ -23,17 +27,17 @@ def zoo(
     ] = None,
     folder: Annotated[
         Optional[str],
-        typer.Option(
+        output_option(
             show_default="results/checkpoints of the checkout, or RBMIX_ZOO",
             help="Folder of the zoo.",
         ),
     ] = None,
     name: Annotated[
         Optional[str],
-        typer.Option(help="Name of a single checkpoint; by default it is made of its settings."),
+        model_option(help="Name of a single checkpoint; by default it is made of its settings."),
     ] = None,
     check: Annotated[
-        bool, typer.Option("--check", help="Only compare; exit with 1 if the table is stale.")
+        bool, output_option("--check", help="Only compare; exit with 1 if the table is stale.")
     ] = False,
     as_json: AsJson = False,
     quiet: Quiet = False,

@@ -35,6 +35,7 @@ DATASETS = {
     "cifar10": "60,000 photographs, 32x32 colour, 10 classes; downloaded by torchvision",
     "cifar100": "60,000 photographs, 32x32 colour, 100 classes; downloaded by torchvision",
 }
+FOLDER_FORM = "train/ and test/ inside, each with a folder of images for every class"
 FORMS = "torchvision:NAME, timm:NAME, hf:owner/name, package.module:callable"
 SOURCES = ("torchvision", "timm", "hf", "python")  # before the colon of a model word
 GRAMMAR = (
@@ -243,14 +244,28 @@ def check_reference(algorithm: str) -> None:
         raise RbmixError(f"algorithm {algorithm!r} has no reference backend; use --backend fast")
 
 
+def check_norm(algorithm: str, norm: str) -> None:
+    """Raise RbmixError for l1 and an algorithm of ours other than AutoAttack; libraries may do."""
+    if norm == "l1" and algorithm in ALGORITHMS and algorithm != "autoattack":
+        raise RbmixError(
+            f"algorithm {algorithm!r} has no form in l1 (allowed: autoattack, {FOOLBOX}NAME)"
+        )
+
+
 def backend_of(
-    algorithm: str, backend: str | None, *, exhaustive: bool = False, randomised: bool = False
+    algorithm: str,
+    backend: str | None,
+    *,
+    norm: str = "",
+    exhaustive: bool = False,
+    randomised: bool = False,
 ) -> str:
     """Return the backend that runs an algorithm.
 
     Args:
         algorithm: The name of the algorithm.
-        backend: `fast` or `reference`; None takes `fast` if the algorithm has it.
+        backend: `fast` or `reference`; None takes `fast` if the algorithm has it in that norm.
+        norm: The norm; l1 needs the reference backend.
         exhaustive: Whether the run skips nothing, which needs the fast backend.
         randomised: Whether the network draws random numbers, which needs the reference backend.
 
@@ -258,6 +273,7 @@ def backend_of(
         RbmixError: The algorithm is unknown, or the arguments contradict each other.
     """
     check_algorithm(algorithm)
+    check_norm(algorithm, norm)
     if backend is not None and backend not in BACKENDS:
         raise unknown("backend", backend, BACKENDS)
     if randomised:
@@ -271,7 +287,9 @@ def backend_of(
                 f"(allowed: {', '.join(allowed)}, foolbox:NAME)"
             )
         return "reference"
-    backend = backend or ("fast" if has_fast(algorithm) else "reference")
+    if norm == "l1" and (backend == "fast" or exhaustive):
+        raise RbmixError("the norm l1 goes with the reference backend, not with 'fast'")
+    backend = backend or ("fast" if has_fast(algorithm) and norm != "l1" else "reference")
     if exhaustive and backend != "fast":
         raise RbmixError(f"--exhaustive goes with the fast backend, not with {backend!r}")
     (check_fast if backend == "fast" else check_reference)(algorithm)

@@ -149,7 +149,7 @@ class Recipe:
             raise RbmixError("a recipe trains on PGD examples or on N-FGSM examples, not on both")
 
     @property
-    def examples(self) -> Adversarial | NFgsm | None:
+    def perturbation(self) -> Adversarial | NFgsm | None:
         """How the images are perturbed in training; None if they are not."""
         return self.adversarial or self.n_fgsm
 
@@ -200,15 +200,15 @@ def adversarial_words(recipe: Recipe) -> str:
     The radius comes first, then all that differs from PGD whose last weights are kept. The text is
     empty for training on the images themselves.
     """
-    if recipe.examples is None:
+    if recipe.perturbation is None:
         return ""
-    words = [recipe.examples.eps]
+    words = [recipe.perturbation.eps]
     if recipe.n_fgsm is not None:
         words.append("n-fgsm")
     if recipe.averaging is not None:
-        words.append(f"averaged {recipe.averaging:g}")
+        words.append(f"averaged {recipe.averaging}")
     if recipe.label_smoothing is not None:
-        words.append(f"label smoothing {recipe.label_smoothing:g}")
+        words.append(f"label smoothing {recipe.label_smoothing}")
     return ", ".join(words)
 
 

@@ -43,6 +43,7 @@ TRAVEL = 2.5  # all steps together, in radii: enough to cross the ball (arXiv 17
 QUERIES = 200
 CORNERS = 10  # random corners of the ball
 VANISHED = 1e-20  # below this no component of a gradient survives a float32 product
+FAR = 100.0  # to the boundary to first order, in l-infinity: far outside of all images
 NUDGE = 0.05  # of the distance to the boundary to first order
 HALF = 0.5  # an l-infinity ball in which every image can turn grey
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
@@ -82,7 +83,7 @@ def _of_network(
     with torch.no_grad():
         first = model(x)
         unrepeatable = of_passes(model, x, first)
-        alone = torch.cat([model(image[None]) for image in x[:ALONE]])
+        alone = _in_small_batches(model, x[:ALONE])
         turned = model(x.flip(0)).flip(0)
     after = list(state_dict.tensors(net).values())
     moved = any(not torch.equal(old, new) for old, new in zip(before, after, strict=True))
@@ -106,6 +107,14 @@ def _of_network(
         slope=slope,
         trained_accuracy=None,
     )
+
+
+def _in_small_batches(model: CountedModel, x: Tensor) -> Tensor:
+    """Return the logits of images that are passed alone, or in pairs if a network needs several."""
+    try:
+        return torch.cat([model(image[None]) for image in x])
+    except RbmixError:  # for example a norm over the batch
+        return torch.cat([model(x[[at, at - 1]])[:1] for at in range(len(x))])
 
 
 @torch.no_grad()
@@ -227,13 +236,14 @@ def _random_corner(x: Tensor, seeds: Tensor, eps: float, norm: str, draw: int) -
 
 
 def _gradients(model: CountedModel, x: Tensor, y: Tensor) -> tuple[float, float | None]:
-    """Return the share of images without a gradient, and `Diagnostics.slope`."""
+    """Return the share of images without a gradient to follow, and `Diagnostics.slope`."""
     with torch.enable_grad():
         point = x.detach().clone().requires_grad_()
         loss = F.cross_entropy(model(point), y, reduction="sum")
         gradient = gradient_of(loss, point)
-    vanished = gradient.flatten(1).abs().amax(1) < VANISHED
     value, slope = margins_and_gradients(model, x, y)
+    far = value > FAR * slope.norm(p=1, dim=1)
+    vanished = (gradient.flatten(1).abs().amax(1) < VANISHED) | far
     ask = (value > 0) & (slope.abs().amax(1) > 0)
     if not bool(ask.any()):
         return float(vanished.float().mean()), None

@@ -19,6 +19,7 @@ from robustbench_mix.results.headers import ProtocolSpec, RunIdentity
 from robustbench_mix.results.records import Run
 from robustbench_mix.results.twins import without_threads
 from robustbench_mix.runtime.devices import compute_environment
+from robustbench_mix.runtime.float32 import recorded_precision
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,7 @@ def header_of(
         data_hash=split.hash,
         batch_size=batch_size,
         backend=attack.recorded_backend,
+        precision=recorded_precision(inputs.device),
         # Number of passes behind each decision.
         randomised=DRAWS if attack.randomised else None,
     )
@@ -115,10 +117,20 @@ def read_finished(path: Path, header: RunIdentity) -> Run | None:
 
 
 def are_of_one_run(kept: RunIdentity, wanted: RunIdentity) -> bool:
-    """Return whether two headers are of one run; commit and number of threads may differ."""
-    return _outcome(kept) == _outcome(wanted)
+    """Return whether two headers are of one run.
+
+    The commit, the number of threads and the name of the file with the weights may differ: their
+    hash says which weights they are.
+    """
+    return not differences(kept, wanted)
+
+
+def differences(kept: RunIdentity, wanted: RunIdentity) -> list[str]:
+    """Return the names of the fields by which two headers are of different runs, in words."""
+    first, second = _outcome(kept), _outcome(wanted)
+    return [name.replace("_", " ") for name in first if first[name] != second[name]]
 
 
 def _outcome(header: RunIdentity) -> dict[str, object]:
     fields = {name: getattr(header, name) for name in RunIdentity.__struct_fields__}
-    return {**fields, "commit": "", "device": without_threads(header.device)}
+    return {**fields, "commit": "", "weights": "", "device": without_threads(header.device)}

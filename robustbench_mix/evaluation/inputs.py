@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -11,6 +12,8 @@ from robustbench_mix.data import class_index, loaders
 from robustbench_mix.data.dataset import Dataset, Split, balanced_subset
 from robustbench_mix.evaluation.plan import Plan
 from robustbench_mix.runtime.devices import pick_device
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -38,4 +41,9 @@ def load_inputs(plan: Plan) -> Inputs:
     loaded = loaders.load(data.dataset) if isinstance(data.dataset, str) else data.dataset
     if data.class_index is not None:
         loaded = class_index.apply(loaded, data.class_index)
+    asked, there = data.examples or 0, len(loaded.test)
+    if asked > there:
+        logger.info(
+            f"{loaded.name} has {there:,} test images, {asked:,} were asked for: all are taken"
+        )
     return Inputs(loaded, data.count, device)

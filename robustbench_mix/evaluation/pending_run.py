@@ -8,19 +8,28 @@ from pathlib import Path
 
 import torch
 from msgspec import structs
+from torch import Tensor
 
 from robustbench_mix.config.protocols import Protocol
 from robustbench_mix.data.dataset import Split
 from robustbench_mix.evaluation import outcome, resume, sanity_checks
 from robustbench_mix.evaluation.harness import Settings, check_classes, classes_of
-from robustbench_mix.evaluation.identity import Label, header_of, path_of, read_finished
+from robustbench_mix.evaluation.identity import (
+    Label,
+    differences,
+    header_of,
+    path_of,
+    read_finished,
+)
 from robustbench_mix.evaluation.inputs import Inputs
 from robustbench_mix.evaluation.plan import AttackPlan
+from robustbench_mix.evaluation.recognise import has_margins
 from robustbench_mix.evaluation.resume import Saver, Shard, Sizes
 from robustbench_mix.evaluation.sample_audit import findings
 from robustbench_mix.evaluation.schedules import Schedule, schedule_of
 from robustbench_mix.evaluation.state import State
 from robustbench_mix.models.checkpoint import weights_hash
+from robustbench_mix.models.given import precision_of
 from robustbench_mix.results import flags, records
 from robustbench_mix.results.headers import Diagnostics, Passes, RunHeader, RunIdentity
 from robustbench_mix.results.records import Run
@@ -30,6 +39,24 @@ from robustbench_mix.storage.validation import extend
 from robustbench_mix.training.load_or_train import TrainedModel
 
 logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Extras:
+    """What a caller wants beside the records.
+
+    Args:
+        found: A tensor to fill with the adversarial examples, as in `Settings`. A run that exists
+            has none, so it is made again.
+        state_path: Where to keep the resume state, also when the run is finished; None for
+            beside the records, until then.
+    """
+
+    found: Tensor | None = None
+    state_path: Path | None = None
+
+
+NOTHING = Extras()
 
 
 @dataclass(frozen=True)
@@ -43,6 +70,12 @@ class PendingRun:
     header: RunIdentity
     results: Path
     path: Path
+    extras: Extras = NOTHING
+
+    @property
+    def state_path(self) -> Path:
+        """Where the resume state is kept."""
+        return self.extras.state_path or resume.resume_state_path(self.path)
 
     @property
     def protocol(self) -> Protocol:
@@ -119,12 +152,12 @@ def make_run(pending: PendingRun, *, fresh: bool = False) -> tuple[Run, bool]:
         RbmixError: For what a user can fix.
     """
     with exclusive_lock(pending.path):
-        run = None if fresh else _read_kept(pending)
+        run = None if fresh or pending.extras.found is not None else _read_kept(pending)
         if run is not None:
             return run, True
         run = _attack(pending, fresh)
         if aside := records.archive_replaced(pending.path, pending.results, run):
-            logger.info(f"the records of other versions or another device are kept as {aside}")
+            logger.info(f"the earlier records are kept as {aside}")
         records.write(run, pending.path)
         resume.delete_resume_state(pending.path)
     return run, False
@@ -155,18 +188,29 @@ def _read_kept(pending: PendingRun) -> Run | None:
     """Return the finished run with its diagnostics, None if it is not on disk."""
     if not pending.path.exists():
         return None
-    run = read_finished(pending.path, pending.header)
-    if run is None:
-        logger.info(
-            f"{pending.path} was made with other versions or on another device: attacking again"
-        )
+    run = records.read(pending.path)
+    if other := differences(run.header, pending.header):
+        logger.info(f"{pending.path} is of another run (other {', '.join(other)}): attacking again")
+        return None
+    found = run.header.diagnostics
+    is_steady = found is None or not flags.depends_on_batch(found)
+    if is_steady and not _is_network_of(pending, run.table["margin"].tolist()):
+        logger.info(f"{pending.path} is of another network of this name: attacking again")
         return None
     tell_reused(pending.path)
-    if run.header.diagnostics is None:
+    if found is None:
         run = _with_diagnostics(run, pending, None)
         records.write(run, pending.path)
     resume.delete_resume_state(pending.path)  # left if the process was killed just after writing
     return run
+
+
+def _is_network_of(pending: PendingRun, margins: list[float]) -> bool:
+    """Return whether the network of the run is the one with these margins on its images."""
+    trained, inputs = pending.trained, pending.inputs
+    if trained.header.weights_hash or pending.attack.randomised:
+        return True  # its weights are all of it, or its margins are never the same
+    return has_margins(trained.model, inputs.split, inputs.device, margins)
 
 
 def tell_reused(path: Path) -> None:
@@ -178,15 +222,23 @@ def _attack(pending: PendingRun, fresh: bool) -> Run:
     """Attack every image; continue an unfinished run unless `fresh`."""
     split, seed = pending.split, pending.header.seed
     measured = _check_network(pending)
-    sizes, partial = pending.sizes(len(split)), resume.resume_state_path(pending.path)
+    sizes, extras = pending.sizes(len(split)), pending.extras
     state = None
-    if not fresh:
-        state = resume.read_state(partial, pending.header, sizes)
+    if not fresh or extras.state_path is not None:
+        state = resume.read_state(pending.state_path, pending.header, sizes)
+        if state is not None and not _is_network_of(pending, state.margin):
+            state = None
+    if state is None and extras.state_path is not None:
+        resume.check_free(extras.state_path)
+    if extras.found is not None:
+        state = state and resume.restore_examples(pending.state_path, state, extras.found)
+    elif not fresh:
         state = state or resume.join_shards(pending.path, pending.header, sizes)
-    state = _search(pending, split, partial, state)
+    state = _search(pending, split, pending.state_path, state)
     stages = pending.schedule.stages
     concludes = pending.attack.recorded_backend == "fast" and bool(stages)
     audit = findings(state, split, stages, seed, sizes.levels) if concludes else []
+    precision = precision_of(pending.trained.model)
     header = extend(
         pending.header,
         RunHeader,
@@ -194,6 +246,8 @@ def _attack(pending: PendingRun, fresh: bool) -> Run:
         checked=outcome.count_conclusions(state),
         audit=audit or None,
         smallest_batch=state.batch_size if state.batch_size < sizes.batch_size else None,
+        weights_precision=None if precision == "float32" else precision,
+        search_precision=state.search or None,
     )
     run = Run(
         header=header,
@@ -212,18 +266,23 @@ def _search(pending: PendingRun, split: Split, partial: Path, state: State | Non
     if state is not None:
         logger.info(f"continuing the unfinished run {partial}")
     header, schedule = pending.header, pending.schedule
-    saver = Saver(partial, header)
+    saver = Saver(partial, header, pending.extras.found)
     settings = Settings(
         header.seed, pending.inputs.device, header.batch_size, save=saver,
         description=f"{pending.protocol.name} on {len(split)} images",
+        found=pending.extras.found,
     )  # fmt: skip
     try:
-        return schedule.engine(
+        state = schedule.engine(
             pending.trained.model, split, pending.protocol, schedule.stages, settings, state
         )
     except KeyboardInterrupt:
         saver.flush()
         raise
+    if pending.extras.state_path is not None:
+        saver(state)
+        saver.flush()
+    return state
 
 
 def _measure(pending: PendingRun) -> Diagnostics:
@@ -243,7 +302,7 @@ def _check_network(pending: PendingRun) -> Diagnostics:
     if draws and not is_announced:
         raise flags.undeclared_randomness(measured.unrepeatable)
     for name, words in flags.of_network(measured, randomised=is_announced).items():
-        logger.info(f"flag {name}: {words} (docs/flags.md)")
+        logger.info(flags.line(name, words))
     return measured
 
 

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from robustbench_mix.results.regression.baselines import Baseline
 
 DEFAULT_EXAMPLES = {"digits": 40}
+UNSHUFFLING_EXAMPLES = 1000  # default number of test images to decode
 OTHER_EXAMPLES = 1000
 DEFAULT_MODEL = "resnet18"
 
@@ -173,8 +174,9 @@ class DataPlan:
     """A data set, by its word or as an object, and how many of its test images to take.
 
     Attributes:
-        dataset: The data set.
-        examples: The number of test images; None takes the default number.
+        dataset: The word, or the data set itself.
+        examples: The number that the user asks for; None takes the default.
+        default: The default number; None is that of attacks on this data set.
         class_index: The file that says which output each class is, or `numbers`; None takes the
             order of the classes.
 
@@ -184,6 +186,7 @@ class DataPlan:
 
     dataset: str | Dataset
     examples: int | None = None
+    default: int | None = None
     class_index: str | None = None
 
     def __post_init__(self) -> None:
@@ -202,8 +205,9 @@ class DataPlan:
     @property
     def count(self) -> int:
         """The number of test images: the given number, or the default."""
-        if self.examples is not None:
-            return self.examples
+        for number in (self.examples, self.default):
+            if number is not None:
+                return number
         return DEFAULT_EXAMPLES.get(self.name, OTHER_EXAMPLES)
 
 
@@ -274,8 +278,10 @@ def attack_plan(
     else:
         word, protocol = attack.name, protocols.changed(attack, eps=eps, norm=norm)
     backend = catalog.backend_of(
-        protocol.algorithm, backend, exhaustive=exhaustive, randomised=randomised
-    )
+        protocol.algorithm, backend, norm=protocol.norm, exhaustive=exhaustive,
+        randomised=randomised,
+    )  # fmt: skip
+    protocol = protocols.in_norm(protocol)
     if randomised:
         protocol = protocols.randomised(protocol)
     return AttackPlan(word, protocol, backend, exhaustive, randomised, batch_size)

@@ -25,6 +25,7 @@ class State:
         forward: Forward passes spent on the image, None if a library does not tell.
         gradient: Gradient passes spent on it, None if a library does not tell.
         batch_size: Largest number of images at once that fitted into memory, 0 before the first.
+        search: Precision of the copy that is searched, if it is coarser than the network.
     """
 
     prediction: list[int]
@@ -44,6 +45,7 @@ class State:
     passes: dict[str, dict[str, Count]] = field(default_factory=dict)
     attack_seconds: NonNegative = 0.0
     batch_size: int = 0
+    search: str = ""
 
 
 def state_from_json(plain: object, images: int, levels: int, steps: int, batch_size: int) -> State:
@@ -77,6 +79,8 @@ def state_from_json(plain: object, images: int, levels: int, steps: int, batch_s
         raise ValueError("component is not of such a run")
     if not set(state.checked) <= {"", "confirmed", "refuted"}:
         raise ValueError("checked is not of such a run")
+    if state.search not in ("", "bfloat16"):
+        raise ValueError(f"search {state.search!r} is not of such a run")
     if not 1 <= state.batch_size <= batch_size:
         raise ValueError(f"batch_size {state.batch_size} is not in 1 to {batch_size}")
     for check, step, found in zip(state.check, state.check_stage, state.checked, strict=True):

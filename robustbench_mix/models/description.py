@@ -7,7 +7,9 @@ from typing import Any
 from robustbench_mix.config.model import ModelSpec
 from robustbench_mix.data import loaders
 from robustbench_mix.models import factory, summary
+from robustbench_mix.models.given import precision_of
 from robustbench_mix.models.sources import registry
+from robustbench_mix.runtime.float32 import FULL
 
 
 def describe(spec: ModelSpec, dataset: str | None = None) -> dict[str, Any]:
@@ -26,5 +28,6 @@ def describe(spec: ModelSpec, dataset: str | None = None) -> dict[str, Any]:
     return {
         "model": spec.model, "spatial": spec.spatial, "channel": spec.channel,
         "image": list(fitted.image), "classes": fitted.classes,
+        "precision": f"{precision_of(network)} weights, decided in {FULL}",
         **summary.summarize(network, fitted).as_json(),
     }  # fmt: skip

@@ -22,7 +22,9 @@ from torch import Tensor, nn
 from robustbench_mix.errors import RbmixError, first_line, is_out_of_memory
 from robustbench_mix.models.outputs import find_logits, tell_choice
 
-SIZE = re.compile(r"siz|shape|dimension|resolution|height|match", re.IGNORECASE)  # errors of it
+# Errors that the size of the images may be the reason for; not that of the batch, dimension 0.
+SIZE = re.compile(r"size(?!\(\)\[0\])|shape|dimension|resolution|height", re.IGNORECASE)
+PRECISIONS = (torch.float32, torch.float16, torch.bfloat16, torch.float64)
 DEPTH = 4  # how many objects deep a callable is searched for networks
 MAX_ITEMS = 1000  # longest list that is searched, which rather holds data
 # A wrapper around a module, by its class: the attribute with the module that computes the same.
@@ -89,7 +91,11 @@ def as_module(given: object) -> nn.Module:
         return as_module(getattr(given, WRAPPERS[kind])) if kind in WRAPPERS else _with_modes(given)
     given = getattr(given, "_torchdynamo_orig_callable", given)
     if isinstance(given, type) or not callable(given):
-        what = f"the class {given.__name__}" if isinstance(given, type) else type(given).__name__
+        what = (
+            f"the class {given.__name__}"
+            if isinstance(given, type)
+            else f"a {type(given).__name__}"
+        )
         raise RbmixError(
             f"model is {what} (needs a name, an nn.Module, or a function or object that maps "
             "images to logits)"
@@ -179,9 +185,11 @@ def adapt(net: nn.Module, x: Tensor, word: str = "the network") -> nn.Module:
     Raises:
         RbmixError: The network fails on the images, or returns nothing that looks like logits.
     """
-    with _in_eval_mode(net):
+    with _in_eval_mode(net, word):
         output, dtype, is_changed = _try(net, x.to(device_of(net)), word)
     logits, choice = find_logits(output, len(x), word)
+    if logits.is_complex():
+        raise RbmixError(f"{word} returns complex numbers (needs logits)")
     tell_choice(choice)
     if output is logits and not is_changed and dtype == logits.dtype == torch.float32:
         return net
@@ -215,21 +223,39 @@ def _try(net: nn.Module, x: Tensor, word: str) -> tuple[Any, torch.dtype, bool]:
 
 
 def _precisions(net: nn.Module) -> list[torch.dtype]:
-    """Return the precisions of a network's weights, the first one first, and float32."""
+    """Return the precisions of a network's weights, the first one first, and then all others.
+
+    The weights of a function or a frozen program cannot be seen.
+    """
     weights = (*net.parameters(), *net.buffers())
     floats = [one.dtype for one in weights if one.is_floating_point()]
-    return list(dict.fromkeys([*floats, torch.float32]))
+    return list(dict.fromkeys([*floats, *PRECISIONS]))
+
+
+def precision_of(net: nn.Module) -> str:
+    """Return the precision of a network's parameters in words, `float32` if it has none."""
+    kinds = {str(one.dtype).removeprefix("torch.") for one in net.parameters()}
+    return ", ".join(sorted(kinds)) or "float32"
 
 
 @contextmanager
-def _in_eval_mode(net: nn.Module) -> Iterator[None]:
-    """Put the network into eval mode, and restore modes and random state after the block."""
+def _in_eval_mode(net: nn.Module, word: str) -> Iterator[None]:
+    """Put the network into eval mode, and restore modes, buffers and random state after it."""
     modes = [(module, module.training) for module in net.modules()]
+    buffers = [(buffer, buffer.clone()) for buffer in net.buffers()]
     home = device_of(net)
     try:
         with torch.random.fork_rng(devices=[home] if home.type == "cuda" else []):
-            net.eval()
+            try:
+                net.eval()
+            except Exception as error:  # whatever a foreign network raises
+                raise RbmixError(
+                    f"{word} cannot be put into eval mode ({type(error).__name__}: "
+                    f"{first_line(error)})"
+                ) from error
             yield
     finally:
         for module, training in modes:
             module.training = training
+        for buffer, before in buffers:
+            buffer.copy_(before)

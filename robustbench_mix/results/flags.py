@@ -1,6 +1,7 @@
 """Flags, reasons not to trust a run yet: thresholds for its diagnostics.
 
-All functions depend on the records alone. docs/flags.md explains each flag and what to do about it.
+All functions depend on the records alone. docs/flags.md, and
+`rbmix flags NAME`, explain each flag and what to do about it.
 """
 
 from __future__ import annotations
@@ -44,6 +45,11 @@ def of_run(run: Run, transfers: Sequence[Transfer] = ()) -> dict[str, str]:
     return _without_expected(raised, found, bool(run.header.randomised))
 
 
+def line(name: str, words: str) -> str:
+    """Return a raised flag on one line, with the command that explains it."""
+    return f"flag {name}: {words} (`rbmix flags {name}` explains it)"
+
+
 def of_network(found: Diagnostics, *, randomised: bool = False) -> dict[str, str]:
     """Return the flags that can be raised before the attack.
 
@@ -62,12 +68,17 @@ def draws_random_numbers(found: Diagnostics) -> bool:
     return bool(found.unrepeatable > ROUNDING)
 
 
+def depends_on_batch(found: Diagnostics) -> bool:
+    """Return whether the logits of an image change with the other images of the batch."""
+    return bool(found.batch > ROUNDING)
+
+
 def undeclared_randomness(unrepeatable: float) -> RbmixError:
     """Return the error for a model that draws random numbers without `randomised`."""
     return RbmixError(
         f"two passes of the same images differ, by {unrepeatable:.3g} of the spread of the logits: "
         "the network draws random numbers (dropout, noise) or changes itself; switch that off, or "
-        "evaluate it as one that does (rbmix evaluate --randomised)"
+        "evaluate it as one that does (rbmix evaluate --randomised, AutoAttack with version='rand')"
     )
 
 

@@ -41,11 +41,15 @@ def write(results: Path) -> list[Path]:
 
 
 def rows(paths: list[Path]) -> list[dict[str, Any]]:
+    """Return one row for each network at these paths, as `rows_of`."""
+    return rows_of([unshuffling.read(path) for path in paths])
+
+
+def rows_of(decodings: list[Decoding]) -> list[dict[str, Any]]:
     """Return one row for each network: its settings, and its PSNR in dB with a 95 % interval."""
     words = ("dataset", "depth", "width", "kernel", "reach", "spatial", "seed", "epochs", "n")
     found = []
-    for path in paths:
-        one = unshuffling.read(path)
+    for one in decodings:
         low, high = mean_interval(one.psnr)
         row = {name: getattr(one.header, name) for name in (*words, "train_examples")}
         found.append({**row, "psnr": float(one.psnr.mean()), "low": low, "high": high})

@@ -164,7 +164,7 @@ class RunIdentity(NetworkHeader, frozen=True, kw_only=True):
     """All that decides the outcome of a run, and the conditions it was made under.
 
     `randomised` is the number of passes behind each decision, for a model that draws random
-    numbers.
+    numbers. `precision` is that of float32 networks; None on a CPU (IEEE) and in older records.
     """
 
     versions: Versions
@@ -178,6 +178,7 @@ class RunIdentity(NetworkHeader, frozen=True, kw_only=True):
     batch_size: Positive
     backend: Text | None = None
     randomised: Positive | None = None
+    precision: Text | None = None
 
     def __post_init__(self) -> None:
         """Raise RbmixError for a norm, grid or backend that does not exist."""
@@ -194,7 +195,8 @@ class RunHeader(RunIdentity, frozen=True, kw_only=True):
 
     `passes` has an entry for each stage of the attack, `audit` one for each epsilon.
     `smallest_batch` is the number of images at once that fitted into memory, if it was less than
-    `batch_size`.
+    `batch_size`. `weights_precision` is that of a network that is not in float32,
+    `search_precision` that of a coarser copy that was searched.
     """
 
     passes: dict[Name, Passes]
@@ -202,6 +204,8 @@ class RunHeader(RunIdentity, frozen=True, kw_only=True):
     audit: list[Audit] | None = None
     diagnostics: Diagnostics | None = None
     smallest_batch: Positive | None = None
+    weights_precision: Text | None = None
+    search_precision: Text | None = None
 
     def __post_init__(self) -> None:
         """Raise RbmixError as `RunIdentity`, and for an audit that contradicts itself."""

@@ -10,8 +10,8 @@ from typing import Any
 import pandas as pd
 
 from robustbench_mix.errors import RbmixError
-from robustbench_mix.results import flags, probes, records
-from robustbench_mix.results.intervals import paired_difference, wilson
+from robustbench_mix.results import difference, flags, probes, records
+from robustbench_mix.results.intervals import wilson
 from robustbench_mix.results.markdown import head, line, plain
 from robustbench_mix.results.probes import Transfer
 from robustbench_mix.results.records import Run
@@ -97,7 +97,7 @@ def to_markdown(runs: list[Run], transfers: Sequence[Transfer] = ()) -> str:
         "images x epochs, then the radius of adversarial examples and what differs from PGD with",
         "the last weights. *full ≥* is what an audited run promises with 95 % confidence of the",
         "ensemble that only a sample met.",
-        "*Flags* are reasons not to believe a row yet (docs/flags.md explains them).",
+        "*Flags* are reasons not to believe a row yet (`rbmix flags` explains them).",
     ]
     for group in _tables(runs):
         header = group[0].header
@@ -214,10 +214,4 @@ def _format_audit_bound(run: Run, eps: str) -> str:
 
 
 def _difference_cells(twin: Run, run: Run) -> list[str]:
-    first, second = twin.standing(), run.standing()
-    cells = []
-    for eps in second:
-        difference = paired_difference(first[eps].to_numpy(), second[eps].to_numpy())
-        point, low, high = (100 * value for value in difference)
-        cells.append(f"{point:+.1f} [{low:+.1f}, {high:+.1f}]")
-    return cells
+    return [one.in_points() for one in difference.between(twin, run)]

@@ -23,7 +23,13 @@ from robustbench_mix.errors import MAX_LISTED, RbmixError, unknown
 from robustbench_mix.results.headers import RunHeader, RunIdentity
 from robustbench_mix.results.intervals import wilson
 from robustbench_mix.storage import parquet_table, reading, validation
-from robustbench_mix.storage.files import replacing, safe_name, write_bytes, write_text
+from robustbench_mix.storage.files import (
+    MAX_NAME_CHARACTERS,
+    replacing,
+    safe_name,
+    write_bytes,
+    write_text,
+)
 from robustbench_mix.storage.parquet_table import KEY
 from robustbench_mix.storage.validation import Header, Name, NonNegative, Text, is_name
 
@@ -126,6 +132,21 @@ def run_path(results: Path, header: RunIdentity, key: str) -> Path:
     words = [header.model, header.spatial, header.channel, f"s{header.seed}"]
     stem = "-".join([*words, header.protocol, key])
     return results / "runs" / safe_name(header.dataset) / f"{safe_name(stem)}.parquet"
+
+
+def paths_like(results: Path, header: RunIdentity) -> list[Path]:
+    """Return the records whose names differ from those of this run in the spatial mixers at most.
+
+    Long names end in a hash, which tells nothing, so such records are among them.
+    """
+    begins = safe_name(f"{header.model}-")
+    ends = safe_name(f"-{header.channel}-s{header.seed}-{header.protocol}-")
+    return [
+        path
+        for path in sorted(run_path(results, header, "").parent.glob("*.parquet"))
+        if (path.stem.startswith(begins) and ends in path.stem)
+        or len(path.stem) == MAX_NAME_CHARACTERS
+    ]
 
 
 def write(run: Run, path: Path) -> None:
@@ -240,11 +261,18 @@ def select_run(results: Path, wanted: dict[str, Any]) -> Run:
     fit = list(zip(_paths(results), read_all(results), strict=True))
     if not fit:
         raise RbmixError(f"{results} holds no records (looked for runs/*/*.parquet)")
+    every, met = fit, dict[str, Any]()
     for name, value in wanted.items():
         there = sorted({str(value_of(run, name)) for _, run in fit})
         fit = [(path, run) for path, run in fit if value_of(run, name) == value]
-        if not fit:
+        if not fit and not any(value_of(run, name) == value for _, run in every):
             raise unknown(f"{name} of a run", str(value), there)
+        if not fit:
+            met_words = ", ".join(f"{key} {one}" for key, one in met.items())
+            raise RbmixError(
+                f"no run with {met_words} has {name} {value} (there are: {', '.join(there)})"
+            )
+        met[name] = value
     if len(fit) > 1:
         raise RbmixError(
             f"{len(fit)} runs fit: say more of it, or give its file instead of {results}",

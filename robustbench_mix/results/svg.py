@@ -69,14 +69,14 @@ def styles(names: list[str]) -> dict[str, Style]:
     return found
 
 
-def beside(count: int, room: float = 0.6) -> list[float]:
+def beside(count: int, room: float = 0.75) -> list[float]:
     """Return offsets that put `count` series beside each other at a place of a categorical axis.
 
     Args:
         count: Number of series.
         room: Share of the distance between two places that they may take.
     """
-    step = min(0.14, room / max(count, 1))
+    step = min(0.16, room / max(count, 1))
     return [step * (at - (count - 1) / 2) for at in range(count)]
 
 

@@ -15,6 +15,11 @@ from robustbench_mix.runtime import provenance
 # the difference. One thread gives the same weights on every machine. It is also as fast beside a
 # busy process, while two threads would wait for each other at every layer.
 TRAINING_THREADS = 1
+# What is missing on a machine without a device of this kind.
+MISSING = {
+    "cuda": "PyTorch finds no NVIDIA GPU with CUDA on this machine",
+    "mps": "PyTorch finds no Apple GPU (Metal) on this machine",
+}
 CPU_BATCH, GPU_BATCH = 128, 2048  # number of images of 32 x 32 pixels at once
 
 
@@ -35,6 +40,10 @@ def pick_device(name: str = "auto") -> torch.device:
     if name == "auto":
         return torch.device(available[0])
     kind, _, number = name.partition(":")
+    if kind in MISSING and kind not in available:
+        raise RbmixError(
+            f"device {name!r}: {MISSING[kind]} (available: auto, {', '.join(available)})"
+        )
     if kind not in available or (number and not number.isdecimal()):
         raise unknown("device", name, ["auto", *available])
     if number and kind == "cuda" and int(number) >= torch.cuda.device_count():

@@ -14,6 +14,15 @@ from typing import Any
 import torch
 
 IEEE = "ieee"
+FULL = "IEEE float32"
+
+
+def recorded_precision(device: torch.device) -> str | None:
+    """Return the precision of float32 networks in records: None on a CPU, which has always had it.
+
+    On other devices it is written down, because older records without it may be in TF32.
+    """
+    return None if device.type == "cpu" else FULL
 
 
 @contextmanager

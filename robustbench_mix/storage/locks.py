@@ -7,7 +7,7 @@ import hashlib
 import logging
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from robustbench_mix.errors import RbmixError, first_line
@@ -15,6 +15,8 @@ from robustbench_mix.storage.atomic import partial_suffix
 from robustbench_mix.storage.paths import cache_folder
 
 logger = logging.getLogger(__name__)
+
+MOMENT_SECONDS = 1.0  # longer than a process looks at a mark
 
 
 @contextmanager
@@ -32,6 +34,56 @@ def exclusive_lock(path: Path) -> Iterator[None]:
     """
     from filelock import FileLock, Timeout
 
+    with _refuse_unlockable(path) as place:
+        lock = FileLock(place)
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            logger.info(f"another process works on {path}: waiting for it")
+            lock.acquire()
+    try:
+        _remove_partial_files(path)
+        yield
+    finally:
+        lock.release()
+
+
+@contextmanager
+def mark(path: Path) -> Iterator[None]:
+    """Let `is_marked` see that a process works on `path`, until the end of the block or its death.
+
+    Several processes may do so at once: nobody waits.
+
+    Raises:
+        RbmixError: The mark cannot be made.
+    """
+    from filelock import FileLock, Timeout
+
+    with _refuse_unlockable(path) as place:
+        lock = FileLock(place.with_suffix(".mark"))
+        with suppress(Timeout):  # another process marks it, or just looks whether one does
+            lock.acquire(timeout=MOMENT_SECONDS)
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def is_marked(path: Path) -> bool:
+    """Return whether a process of this user on this machine has marked `path` and is alive."""
+    from filelock import FileLock, Timeout
+
+    with _refuse_unlockable(path) as place:
+        try:
+            with FileLock(place.with_suffix(".mark")).acquire(timeout=0):
+                return False
+        except Timeout:
+            return True
+
+
+@contextmanager
+def _refuse_unlockable(path: Path) -> Iterator[Path]:
+    """Yield the place of a lock; turn errors of the system into RbmixError."""
     # In the cache, because beside the results the empty lock files would stay for ever.
     try:
         key = hashlib.sha256(os.fsencode(path.resolve())).hexdigest()[:24]
@@ -40,19 +92,9 @@ def exclusive_lock(path: Path) -> Iterator[None]:
     place = cache_folder() / "locks" / f"{key}.lock"
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(place)
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            logger.info(f"another process works on {path}: waiting for it")
-            lock.acquire()
+        yield place
     except OSError as error:
         raise RbmixError(f"cannot lock {place}: {error.strerror or error}") from error
-    try:
-        _remove_partial_files(path)
-        yield
-    finally:
-        lock.release()
 
 
 def _remove_partial_files(path: Path) -> None:

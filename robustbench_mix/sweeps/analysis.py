@@ -1,8 +1,12 @@
-"""List the planned evaluations of a sweep, for its analysis plan."""
+"""List the planned evaluations of a sweep, for its analysis plan, and what came of them."""
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 from robustbench_mix.evaluation.plan import EvaluationPlan
+from robustbench_mix.results import analysis_plan, by_network, gallery, records, unshuffling
 from robustbench_mix.results.analysis_plan import PlannedSet
 from robustbench_mix.sweeps.cell_plans import SweepPlan
 
@@ -16,6 +20,34 @@ def planned_sets(sweep: SweepPlan) -> list[PlannedSet]:
         for plan in cell.attacks:
             found.setdefault(_key(plan), []).append(plan)
     return [_set(key, plans) for key, plans in found.items()]
+
+
+def outcome(sweep: SweepPlan, results: Path) -> dict[str, Any]:
+    """Return what the records under `results` say of the networks of a sweep, as JSON values.
+
+    Args:
+        sweep: The sweep.
+        results: The results folder.
+
+    Returns:
+        `networks`, as `by_network.rows`, and `unshufflings`, as `gallery.rows_of`.
+    """
+    runs, decoded = [], []
+    if sets := planned_sets(sweep):
+        plan = analysis_plan.make("", sets, {})
+        runs = plan.runs(records.read_all(results))
+    wanted = {
+        (plan.data.name, one.name, one.spatial, one.seed)
+        for plan in sweep.unshufflings
+        for one in plan.unshufflers
+    }
+    if wanted:
+        decoded = [
+            one
+            for one in unshuffling.read_all(results)
+            if (one.header.dataset, one.header.model, one.header.spatial, one.header.seed) in wanted
+        ]
+    return {"networks": by_network.rows(runs), "unshufflings": gallery.rows_of(decoded)}
 
 
 def _key(plan: EvaluationPlan) -> Key:

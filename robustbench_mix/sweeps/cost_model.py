@@ -83,7 +83,7 @@ class CostModel:
         plain = ModelSpec(spec.model, spec.spatial, spec.channel)  # all seeds take the same time
         step: float = self._training_step(plain, shape, recipe.batch_size, recipe.precision)
         cost = step * _steps(recipe, images)
-        if recipe.examples is not None:
+        if recipe.perturbation is not None:
             each = 1 if recipe.adversarial is None else recipe.adversarial.steps
             steps = each * images * recipe.epochs
             cost += self._pass_seconds(spec, shape, steps, steps)

@@ -178,7 +178,7 @@ def _tasks_of_cell(cell: CellPlan, context: _Context) -> Iterator[Task]:
     remote.download_checkpoints([path.name], context.results)
     shape = factory.shape_of(dataset)
     network = f"{spec.model}, spatial {spec.spatial}, channel {spec.channel}, {dataset.name}"
-    network += f", adversarial {adversarial_words(recipe)}" if recipe.examples else ""
+    network += f", adversarial {adversarial_words(recipe)}" if recipe.perturbation else ""
     description = f"{network}, seed {spec.seed}"
     trained = path.exists()
     ready = (

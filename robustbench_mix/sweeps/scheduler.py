@@ -12,7 +12,8 @@ from robustbench_mix.errors import RbmixError, is_out_of_memory
 
 logger = logging.getLogger(__name__)
 
-WAITING, RUNNING, DONE, FAILED = STATES = ("waiting", "at work", "done", "failed")
+STATES = ("waiting", "at work", "interrupted", "done", "failed")
+WAITING, RUNNING, INTERRUPTED, DONE, FAILED = STATES
 
 
 class Task(Protocol):

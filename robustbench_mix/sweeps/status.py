@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import socket
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,9 +14,16 @@ from typing import Any, Protocol
 from robustbench_mix.errors import unknown
 from robustbench_mix.storage import reading, validation
 from robustbench_mix.storage.files import safe_name, write_text
-from robustbench_mix.storage.locks import exclusive_lock
+from robustbench_mix.storage.locks import exclusive_lock, is_marked, mark
 from robustbench_mix.storage.validation import Header, NonNegative, Text
-from robustbench_mix.sweeps.scheduler import DONE, FAILED, RUNNING, STATES, WAITING
+from robustbench_mix.sweeps.scheduler import (
+    DONE,
+    FAILED,
+    INTERRUPTED,
+    RUNNING,
+    STATES,
+    WAITING,
+)
 
 FOLDER = "progress"
 
@@ -91,6 +99,23 @@ class SweepStatus:
         entry.state, entry.since, entry.error = state, _now(), error
         self.save()
 
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Let other processes see that the sweep runs, within the block.
+
+        Tasks that an exception stops are saved as interrupted. A killed process saves nothing:
+        `read_all` sees that it is gone.
+        """
+        with mark(self.path):
+            try:
+                yield
+            except BaseException:
+                stopped = [one for one in self.tasks.values() if one.state == RUNNING]
+                for task in stopped:
+                    task.state, task.since = INTERRUPTED, _now()
+                self.save()
+                raise
+
     def save(self) -> None:
         """Write the state to its file."""
         content = {
@@ -131,6 +156,9 @@ def start(results: Path, sweep: str, executor: str, tasks: Iterable[PlannedTask]
 def read_all(results: Path) -> list[dict[str, Any]]:
     """Read the states of all sweeps with these results.
 
+    Tasks at work on this machine are interrupted if the process of their sweep is gone. Nothing is
+    known of the processes of other machines.
+
     Raises:
         RbmixError: A file is damaged.
     """
@@ -139,7 +167,10 @@ def read_all(results: Path) -> list[dict[str, Any]]:
         refusal = f"progress {path} is damaged"
         raw = reading.read_bytes(path, "progress", reading.MAX_RECORDS_BYTES)
         plain = reading.parse_json(raw, refusal)
-        validation.decode(plain, _Sweep, refusal)
+        sweep = validation.decode(plain, _Sweep, refusal)
+        if sweep.machine == socket.gethostname() and not is_marked(path):
+            for task in plain["pieces"]:
+                task["state"] = INTERRUPTED if task["state"] == RUNNING else task["state"]
         found.append(plain)
     return found
 
@@ -151,18 +182,21 @@ def count_by_network(sweep: dict[str, Any]) -> list[dict[str, Any]]:
         name = task["network"]
         row = rows.setdefault(name, {"network": name, **dict.fromkeys(STATES, 0), "seconds": 0.0})
         row[task["state"]] += 1
-        row["seconds"] += task["seconds"] if task["state"] in (WAITING, RUNNING) else 0.0
+        row["seconds"] += task["seconds"] if task["state"] not in (DONE, FAILED) else 0.0
     return list(rows.values())
 
 
-def describe_running_and_failed(sweep: dict[str, Any]) -> list[str]:
-    """Return a line for each running and each failed task."""
+def describe_unfinished(sweep: dict[str, Any]) -> list[str]:
+    """Return a line for each task that runs, was interrupted or failed, and how to go on."""
+    states = {task["state"] for task in sweep["pieces"]}
+    stopped = INTERRUPTED in states or (FAILED in states and RUNNING not in states)
+    hint = "the same `rbmix sweep` command goes on from there"
     return [
         f"{task['state']} since {task['since']}: {task['words']}"
         + (f" ({task['error']})" if task["error"] else "")
         for task in sweep["pieces"]
-        if task["state"] in (RUNNING, FAILED)
-    ]
+        if task["state"] in (RUNNING, INTERRUPTED, FAILED)
+    ] + [hint] * stopped
 
 
 def _now() -> str:

@@ -1,6 +1,6 @@
 """The exponential average of a network's weights over its training.
 
-Averaged weights are more robust than the last ones.
+In adversarial training, they were found to be more robust than the last weights.
 
 Source: Gowal et al., Uncovering the Limits of Adversarial Training, arXiv 2010.03593.
 """

@@ -72,8 +72,8 @@ def train(
     def loss_of(rows: Tensor, generator: torch.Generator, autocast: torch.autocast) -> BatchLoss:
         x = augment(images[rows], recipe.pad, recipe.flip, generator)
         x = x.float().div_(train_split.grey_levels).to(memory_format=torch.channels_last)
-        if recipe.examples is not None:
-            x = perturb(model, x, labels[rows], recipe.examples, generator, autocast)
+        if recipe.perturbation is not None:
+            x = perturb(model, x, labels[rows], recipe.perturbation, generator, autocast)
         with autocast:
             logits = model(x)
         smoothing = recipe.label_smoothing or 0.0

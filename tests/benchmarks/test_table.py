@@ -25,6 +25,29 @@ def test_the_table_gives_median_and_range() -> None:
     assert table.from_json(json.loads(json.dumps(table.to_json(measured)))) == measured
 
 
+@pytest.mark.parametrize(
+    ("target", "values", "missed"),
+    [
+        ("≥ 3x", [1.0, 3.0, 9.0], False),
+        ("≥ 3x", [1.0, 2.9, 9.0], True),
+        ("≥ 3.5x, inside the bound", [3.4], True),
+        ("≤ 1/2", [0.51], True),
+        ("≤ 1/2", [0.5], False),
+        ("≤ 1.15x", [1.2], True),
+        ("≤ 3 min on 2 cores", [2.9], False),
+        ("≥ 3x", [], False),
+        ("as fast as it goes", [1.0], False),
+        ("≤ 1/0", [2.0], True),
+    ],
+)
+def test_a_missed_target_is_marked(target: str, values: list[float], missed: bool) -> None:
+    """By the median, whichever way the target goes; no target, or no value, misses none."""
+    row = table.Row("a curve", "a peer", target, values)
+    assert table.is_missed(row) is missed
+    line = f"| {target} | {table.format_values(row)}{' **missed**' if missed else ''} |"
+    assert line in table.to_markdown({"pgd": table.Part("some machine", [row])})
+
+
 def test_each_place_has_a_table_of_its_own() -> None:
     """Rows measured elsewhere, or with other versions, are not mixed."""
     row = table.Row("a curve", "a peer", "≥ 3x", [3.0])

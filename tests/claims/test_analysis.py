@@ -14,6 +14,6 @@ def test_an_analysis_has_all_that_the_page_shows(results: Path) -> None:
     plan = analysis_plan.make("a sweep", [], {})
     found = analyse(results, runs, [plan])
     assert len(found.answers) == 3
-    assert found.claims[0].verdict in found.answers[0]
+    assert found.claims[0].verdict in found.answers[0].words
     assert found.plans == [analysis_plan.state(plan, runs)]
     assert {one.name for one in found.explanations} >= {"strength", "static"}

@@ -48,6 +48,10 @@ def test_probes_are_read_from_the_folder(tmp_path: Path) -> None:
     wanted = overview.all_explanations([], pair, [between])
     found = overview.explanations_of(tmp_path, [])
     assert [one.rows for one in found] == [one.rows for one in wanted]
+    some = overview.of_files([*tmp_path.rglob("*.parquet")])
+    assert {one.name: one.rows for one in some} == {
+        one.name: one.rows for one in wanted if one.rows
+    }
     path.write_bytes(b"PAR1")
     with pytest.raises(RbmixError, match="are damaged"):
         overview.explanations_of(tmp_path, [])

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from robustbench_mix.claims import verdicts
-from robustbench_mix.claims.summary import sentences
+from robustbench_mix.claims.summary import Answer, answers
 
 pytestmark = pytest.mark.quick
 
@@ -19,7 +19,10 @@ def test_each_question_has_one_sentence(planted) -> None:
     runs = [replace(run, date="2026-01-30") for run in runs[1:]] + [
         replace(runs[0], date="2026-02-01")
     ]
-    enough, robust, why = sentences(verdicts.all_claims(runs, []), runs)
+    found = answers(verdicts.all_claims(runs, []), runs)
+    enough, robust, why = (answer.sentence for answer in found)
+    assert found[0].verdicts == {"digits": "holds"}
+    assert [answer.short for answer in found] == ["Yes.", "Yes.", "Not measured yet."]
     assert enough.startswith(
         "**Are random spatial mixers enough?** On digits, a frozen resnet14 differs from its "
         "learned twin by -"
@@ -31,7 +34,8 @@ def test_each_question_has_one_sentence(planted) -> None:
 
 def test_without_records_nothing_is_said() -> None:
     """Three sentences that say so."""
-    assert sentences(verdicts.all_claims([], []), []) == [
+    found = answers(verdicts.all_claims([], []), [])
+    assert [answer.sentence for answer in found] == [
         "**Are random spatial mixers enough?** No network has two seeds yet.",
         "**Are they more robust?** No network has two seeds yet.",
         "**Why?** No network has two seeds yet.",
@@ -48,6 +52,14 @@ def test_the_trend_is_told_for_its_attack(planted) -> None:
             model=f"resnet14_d{dose}", n=1000,
         )
     ]  # fmt: skip
-    *_, why = sentences(verdicts.all_claims(runs, []), runs)
+    why = answers(verdicts.all_claims(runs, []), runs)[-1].sentence
     assert "the gap of resnet14 under pgd at 1/255 changes by +4." in why
     assert "with each doubling of the filters of a channel: holds" in why
+
+
+def test_the_short_answer_names_data_sets_whose_verdicts_differ() -> None:
+    """And none where they agree."""
+    mixed = {"digits": "holds", "cifar10": "not enough evidence"}
+    assert Answer("", "", mixed, "").short == "Yes on digits; not shown so far on cifar10."
+    alike = dict.fromkeys(("digits", "cifar10"), "does not hold")
+    assert Answer("", "", alike, "").short == "No."

@@ -46,8 +46,22 @@ def test_a_file_is_its_run(rbmix, results: Path, tmp_path: Path) -> None:
     assert code == 0
     lines = out.splitlines()
     assert lines[0] == f"wrote {tmp_path / 'mi' / 'digits' / 'Linf' / 'Me2025.json'}"
-    assert "flag unchecked: no diagnostics in its records (docs/flags.md)" in lines
+    assert (
+        "flag unchecked: no diagnostics in its records (`rbmix flags unchecked` explains it)"
+        in lines
+    )
     assert lines[-1].startswith("still to be filled: ")
+
+
+def test_a_model_without_such_a_run_is_not_unknown(rbmix, results: Path, make_run) -> None:
+    """The attack is missing, not the model; a name that no run has is unknown."""
+    run = make_run([1, 1, 2, 2], model="resnet20", protocol="fgsm")
+    records.write(run, records.run_path(results, run.header, "k"))
+    code, _, err = rbmix("export", results, "--model", "resnet20")
+    line = "no run with model resnet20 has protocol autoattack (there are: fgsm)"
+    assert (code, err) == (2, f"rbmix: {line}\n")
+    code, _, err = rbmix("export", results, "--model", "resnet26")
+    assert (code, err[:45]) == (2, "rbmix: unknown model of a run 'resnet26'; did")
 
 
 def test_several_runs_are_no_run(rbmix, results: Path, tmp_path: Path) -> None:

@@ -44,13 +44,30 @@ def test_a_plan_with_nothing_left_says_so(capsys) -> None:
 def test_an_end_names_files_and_failures(capsys) -> None:
     """Each on a line of its own, however long."""
     failure = "train a: " + "long " * 80
-    render_sweeps.sweep([failure], [Path("results/leaderboard.md")])
+    render_sweeps.sweep({}, [failure], [Path("results/leaderboard.md")], "results")
     assert capsys.readouterr().out.splitlines() == [
         "wrote results/leaderboard.md",
         f"failed: {failure}".strip(),
+        "next: the same command tries again what failed",
     ]
-    render_sweeps.sweep([], [])
-    assert capsys.readouterr().out == ""
+    render_sweeps.sweep({}, [], [], None)
+    assert capsys.readouterr().out == "next: the same command without --plan runs it\n"
+
+
+def test_an_end_is_a_table_and_the_next_command(capsys) -> None:
+    """Accuracies of each network under each attack, in the order in which they come."""
+    row = {"network": "[red]net", "attack": "pgd", "seeds": 2, "n": 1000}
+    row["accuracy"] = {"0": 0.875, "1/255": 0.5, "2/255": 0.25}
+    decoded = {"dataset": "d", "depth": 4, "width": 8, "kernel": 3, "reach": 4}
+    decoded |= {"spatial": "learned", "n": 9, "psnr": 20.125, "low": 20.0, "high": 20.25}
+    shown = {"networks": [row], "unshufflings": [decoded]}
+    render_sweeps.sweep(shown, [], [], "results")
+    out = capsys.readouterr().out
+    (line,) = (line for line in out.splitlines() if "[red]net" in line)
+    cells = [cell.strip() for cell in line.split("│")[1:-1]]
+    assert cells == ["pgd", "[red]net", "2 x 1,000", "87.5", "1/255: 50.0, 2/255: 25.0"]
+    assert "20.00 to 20.25" in out
+    assert out.splitlines()[-1] == "next: `rbmix claims results` tests the claims on these records"
 
 
 def test_the_status_counts_states_and_names_what_runs_and_failed(capsys) -> None:
@@ -60,7 +77,8 @@ def test_the_status_counts_states_and_names_what_runs_and_failed(capsys) -> None
         {**task, "state": "done", "words": "train", "seconds": 1000.0},
         {**task, "state": "at work", "words": "attack 1", "seconds": 30.0},
         {**task, "state": "failed", "words": "attack 2", "seconds": 1000.0, "error": "no [b]"},
-        {**task, "state": "waiting", "words": "attack 3", "seconds": 60.0},
+        {**task, "state": "waiting", "words": "attack 3", "seconds": 50.0},
+        {**task, "state": "interrupted", "words": "attack 4", "seconds": 10.0},
     ]
     about = {"sweep": "mine", "runner": "2 workers", "machine": "[b]m", "began": "11:00"}
     render_sweeps.status([{**about, "changed": "12:30", "pieces": tasks}])
@@ -68,11 +86,13 @@ def test_the_status_counts_states_and_names_what_runs_and_failed(capsys) -> None
     assert lines[0].strip() == "mine: 2 workers, on [b]m"
     (counted,) = (line for line in lines if "net" in line and "│" in line)
     cells = [cell.strip() for cell in counted.split("│")[1:-1]]
-    assert cells == ["[red]net", "1", "1", "1", "1", "90 s"]
-    assert lines[-3:] == [
+    assert cells == ["[red]net", "1", "1", "1", "1", "1", "90 s"]
+    assert lines[-5:] == [
         "began 11:00, last change 12:30",
         "at work since 12:00: attack 1",
         "failed since 12:00: attack 2 (no [b])",
+        "interrupted since 12:00: attack 4",
+        "the same `rbmix sweep` command goes on from there",
     ]
 
 

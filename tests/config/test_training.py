@@ -44,6 +44,7 @@ def test_every_adversarial_training_has_its_own_key_and_words() -> None:
         "8/255": Training(adversarial=True, averaging=0, label_smoothing=0),
         "8/255, averaged 0.9995": Training(adversarial=True),
         "1/255, averaged 0.9": Training(adversarial=True, adversarial_eps="1/255", averaging=0.9),
+        "8/255, averaged 0.99999991": Training(adversarial=True, averaging=0.99999991),
         "8/255, averaged 0.9995, label smoothing 0.1": Training(
             adversarial=True, label_smoothing=0.1
         ),
@@ -62,10 +63,10 @@ def test_the_radius_is_that_of_the_data_unless_one_is_named() -> None:
     for attack, kind in (("pgd", Adversarial), ("n-fgsm", NFgsm)):
         training = Training(adversarial=True, adversarial_attack=attack)
         found = training.apply_to(RECIPE, "fp32", "2/16")
-        assert found.examples == kind("2/16")
+        assert found.perturbation == kind("2/16")
         assert found.averaging == AVERAGING
         named = replace(training, adversarial_eps="1/16").apply_to(RECIPE, "fp32", "2/16")
-        assert named.examples == kind("1/16")
+        assert named.perturbation == kind("1/16")
 
 
 @pytest.mark.parametrize("steps", [1, 0])

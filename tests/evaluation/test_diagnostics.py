@@ -18,6 +18,7 @@ from robustbench_mix.config import protocols
 from robustbench_mix.data import loaders
 from robustbench_mix.data.dataset import Dataset
 from robustbench_mix.errors import RbmixError
+from robustbench_mix.evaluation import diagnostics
 from robustbench_mix.evaluation.identity import Label
 from robustbench_mix.evaluation.inputs import Inputs
 from robustbench_mix.evaluation.pending_run import make_run, pending_run
@@ -176,6 +177,33 @@ class Detached(Planted):
         return self.net(x.detach())
 
 
+class Leak(Planted):
+    """Its gradient is that of a term without effect."""
+
+    def forward(self, x):
+        return self.net(x.detach()) + 1e-9 * x.sum((1, 2, 3))[:, None] * torch.arange(10)
+
+
+class Pairs(Planted):
+    """A norm without statistics, which needs two images."""
+
+    def __init__(self, net):
+        super().__init__(net)
+        self.norm = nn.BatchNorm1d(10, track_running_stats=False)
+
+    def forward(self, x):
+        return self.norm(self.net(x))
+
+
+class Ranged(Planted):
+    """Refuses what is no image."""
+
+    def forward(self, x):
+        if not bool(((x >= 0) & (x <= 1)).all()):
+            raise ValueError("pixels out of range")
+        return self.net(x)
+
+
 class TrainMode(Planted):
     def train(self, mode: bool = True):
         return super().train(True)
@@ -255,6 +283,7 @@ PLANTED = [
     (Noise, UNSAID),
     (Softmax, "probabilities"),
     (Detached, GRADIENT),
+    (Leak, "zero-gradients"),
     (TrainMode, "train-mode"),
     (Counting, "changes-itself"),
     (BatchNormalised, "batch-dependent"),
@@ -277,6 +306,16 @@ def test_a_planted_network_is_flagged(plant, wanted: list[str], shipped, run_of)
             run_of(net)
         return
     assert set(wanted) & flags.of_run(run_of(net)).keys()
+
+
+def test_a_network_that_needs_several_images_is_batch_dependent(shipped, digits) -> None:
+    """It is not passed alone; and a network that refuses other scales is measured without them."""
+    x, y, mean = digits.test.pixels(0, 9), digits.test.labels[:9], torch.zeros(1)
+    for plant, depends in ((Pairs, True), (Ranged, False)):
+        net = plant(shipped(NETWORK).model).eval()
+        found = diagnostics.of_network(net, x, y, mean, mean + 1)
+        assert flags.depends_on_batch(found) == depends
+        assert found.zero_gradient == 0
 
 
 @pytest.mark.parametrize("plant", [RandomResize, Dropout, Noise])

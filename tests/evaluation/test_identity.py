@@ -15,6 +15,7 @@ from robustbench_mix.data.dataset import Dataset, Split
 from robustbench_mix.evaluation.identity import (
     Label,
     are_of_one_run,
+    differences,
     header_of,
     network_fields,
     path_of,
@@ -49,6 +50,7 @@ def test_a_header_says_all_that_decides(inputs: Inputs) -> None:
     assert (header.protocol, header.norm, header.eps) == ("pgd", "linf", ["1/255", "2/255"])
     assert (header.protocol_hash, header.checkpoint_hash) == (plan.protocol.hash, "w")
     assert (header.backend, header.batch_size, header.randomised) == ("fast", 16, None)
+    assert header.precision is None
     drawing = header_of(
         LABEL, CheckpointHeader(), "w", inputs, attack_plan("pgd", randomised=True), 16
     )
@@ -89,6 +91,7 @@ def test_versions_do_not_move_the_records(identity: RunIdentity) -> None:
     ("change", "same"),
     [
         ({"commit": "def"}, True),
+        ({"weights": "the same under another name.pt"}, True),
         ({"device": "cpu (threads 4)"}, True),
         ({"device": "cuda"}, False),
         ({"versions": {"torch": "9"}}, False),
@@ -98,8 +101,10 @@ def test_versions_do_not_move_the_records(identity: RunIdentity) -> None:
     ],
 )
 def test_commit_and_threads_may_differ(identity: RunIdentity, change: dict, same: bool) -> None:
-    """Nothing else may."""
-    assert are_of_one_run(structs.replace(identity, **change), identity) is same
+    """Nothing else may; what differs can be named."""
+    other = structs.replace(identity, **change)
+    assert are_of_one_run(other, identity) is same
+    assert differences(other, identity) == ([] if same else list(change))
 
 
 def test_a_finished_run_is_read(tmp_path: Path, make_run, identity: RunIdentity) -> None:

@@ -28,10 +28,12 @@ def test_a_data_set_that_is_there_is_taken_as_it_is(dataset: Dataset) -> None:
     assert inputs.split is inputs.split
 
 
-def test_more_than_there_are_is_all(dataset: Dataset) -> None:
-    """Also where nobody said how many."""
-    for plan in (DataPlan(dataset, 99), DataPlan(dataset)):
-        assert len(load_inputs(Plan(data=plan, device="cpu")).split) == 12
+def test_more_than_there_are_is_all(dataset: Dataset, capsys) -> None:
+    """Also where nobody said how many; who asks for more is told."""
+    for count, said in ((99, "tiny has 12 test images, 99 were asked for: all are taken\n"),
+                        (12, ""), (None, "")):  # fmt: skip
+        assert len(load_inputs(Plan(data=DataPlan(dataset, count), device="cpu")).split) == 12
+        assert capsys.readouterr().err == said
 
 
 def test_a_word_is_loaded() -> None:
@@ -44,5 +46,5 @@ def test_a_word_is_loaded() -> None:
 def test_a_device_that_is_not_there(dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
     """Is named before any data is read."""
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    with pytest.raises(RbmixError, match="unknown device 'cuda'"):
+    with pytest.raises(RbmixError, match="device 'cuda': PyTorch finds no NVIDIA GPU"):
         load_inputs(Plan(data=DataPlan("cifar100"), device="cuda"))

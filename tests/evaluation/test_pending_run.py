@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -66,6 +67,19 @@ def test_a_run_is_made_once(pending: Callable, capsys) -> None:
     assert one.path.read_bytes() == made
     assert read_finished_run(one.header, one.results).header == run.header
     assert not resume.has_resume_state(one.path)
+
+
+def test_weights_under_another_name_are_the_same_weights(pending: Callable, capsys) -> None:
+    """Their hash tells; what really differs is named, and the earlier records are kept."""
+    one = pending()
+    make_run(one)
+    assert make_run(replace(one, header=structs.replace(one.header, weights="again.pt")))[1]
+    older = structs.replace(one.header, versions={"torch": "1"})
+    capsys.readouterr()
+    assert not make_run(replace(one, header=older))[1]
+    said = capsys.readouterr().err
+    assert f"{one.path} is of another run (other versions): attacking again" in said
+    assert "the earlier records are kept as" in said
 
 
 def test_what_is_found_is_in_the_header(pending: Callable) -> None:

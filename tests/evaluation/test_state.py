@@ -19,6 +19,7 @@ def test_what_is_written_is_read(make_state: Callable) -> None:
         2, level=[0, 3], stage=[-1, 4], failed=[2, -1], check=[1, -1], check_stage=[4, 0],
         checked=["confirmed", ""], component=["pgd-0", ""], forward=[None, 5], norm=[0.5, 0.0],
         passes={"pgd-0": {"forward": 3, "gradient": 2}}, attack_seconds=1.5, batch_size=1,
+        search="bfloat16",
     )  # fmt: skip
     assert state_from_json(json.loads(json.dumps(asdict(state))), **SIZES) == state
 
@@ -37,6 +38,7 @@ def test_what_is_written_is_read(make_state: Callable) -> None:
         ({"component": ["a\nb", ""]}, "component is not of such a run"),
         ({"passes": {"\x1b": {"forward": 1}}}, "component is not of such a run"),
         ({"checked": ["maybe", ""]}, "checked is not of such a run"),
+        ({"search": "float8"}, "search 'float8' is not of such a run"),
         ({"batch_size": 9}, "batch_size 9 is not in 1 to 8"),
         ({"batch_size": 0}, "batch_size 0 is not in 1 to 8"),
         ({"check": [1, -1], "check_stage": [4, 0]}, "a check that never ends"),

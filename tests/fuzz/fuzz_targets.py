@@ -39,6 +39,7 @@ from robustbench_mix.benchmarks import run as bench_run
 from robustbench_mix.claims import html_report, page, verdicts
 from robustbench_mix.claims.analysis import analyse
 from robustbench_mix.claims.explanations import overview
+from robustbench_mix.claims.report import pictures, run_images, tables
 from robustbench_mix.config import protocols, zoo
 from robustbench_mix.config.canonical import as_json, short_hash
 from robustbench_mix.config.training import recipe_for
@@ -428,9 +429,10 @@ def read_records(folder: Path) -> str:
         for group in curves.groups(runs).values():
             curves.curves(group)
             curves.differences(group)
-            html_report._describe_curves(group)
+            html_report._figure(group)
+        run_images.as_json(runs, [])
+        tables.runs_tables(runs, [])
         for one in runs:
-            html_report._provenance(one)
             path = records.run_path(folder, one.header, "key")
             assert path.resolve().parent.parent == (folder / "runs").resolve()
 
@@ -459,8 +461,7 @@ def read_probes(folder: Path) -> str:
         probed, transferred = probes.read_probes(folder), probes.read_transfers(folder)
         for one in overview.all_explanations([], probed, transferred):
             assert all(len(row) == len(one.columns) for row in one.rows)
-        for probe in transferred:
-            html_report._examples(probe)
+        pictures.groups(transferred)
         for probe in (*probed, *transferred):
             path = probes.path_for(folder, probe.header, "key")
             assert path.resolve().parent.parent == (folder / "probes").resolve()

@@ -21,13 +21,13 @@ from torch import nn
 import robustbench_mix
 from robustbench_mix import cli
 from robustbench_mix.claims import html_report
-from robustbench_mix.cli import render
+from robustbench_mix.cli import render_evaluation
 from robustbench_mix.config import protocols
 from robustbench_mix.data import image_folder, loaders
 from robustbench_mix.errors import MAX_CHARACTERS, RbmixError, one_line
 from robustbench_mix.models import checkpoint, state_dict
 from robustbench_mix.models.sources import importable
-from robustbench_mix.results import gallery, probes, records, svg, unshuffling
+from robustbench_mix.results import gallery, leaderboard, probes, records, svg, unshuffling
 from robustbench_mix.results.headers import NetworkHeader, ProbeIdentity
 from robustbench_mix.results.markdown import line, plain
 from robustbench_mix.runtime import progress
@@ -533,9 +533,8 @@ def test_markup_in_names_is_shown_as_it_is(make_run, capsys) -> None:
     """Names with rich's brackets neither crash nor vanish."""
     name = "[red]x[/] [/blue] :smile: [link=file:///]"
     run = make_run([0, 1, 2], model=name, dataset="[/]")
-    from robustbench_mix.results import leaderboard
-
-    render.evaluation(run, leaderboard.rows([run]), Path("[bold]a"), [Path("[bold]a")])
+    path, rows = Path("[bold]a"), leaderboard.rows([run])
+    render_evaluation.evaluation(render_evaluation.Answer(run, path, rows, [], 3, [path]))
     out = " ".join(capsys.readouterr().out.split())
     for words in ("[red]x[/] [/blue]", ":smile:", "wrote [bold]a"):
         assert words in out

@@ -19,6 +19,7 @@ def test_without_a_data_set_it_is_for_small_colour_images() -> None:
     )  # fmt: skip
     assert (found["image"], found["classes"]) == ([3, 32, 32], 10)
     assert json.loads(json.dumps(found)) == found
+    assert found["precision"] == "float32 weights, decided in IEEE float32"
     other = describe(ModelSpec("resnet14_w4", interface=Interface(16, classes=20)))
     assert (other["image"], other["classes"]) == ([3, 16, 16], 20)
     assert other["trainable"] > found["trainable"]

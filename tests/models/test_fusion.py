@@ -85,6 +85,76 @@ def test_networks_that_cannot_be_copied_are_searched_as_they_are() -> None:
     assert simplify(model, torch.rand(2, 3, 4, 4)) is model
 
 
+class Hooked(nn.Module):
+    """Keeps features by a hook on the network that it was made with, and not on a copy."""
+
+    def __init__(self, net: nn.Module) -> None:
+        super().__init__()
+        self.net, self.features = net, None
+
+        def keep(_: nn.Module, __: object, made: torch.Tensor) -> None:
+            self.features = made
+
+        net[1].register_forward_hook(keep)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        self.net(x)
+        return self.features.mean((2, 3))
+
+
+class Branches(nn.Module):
+    """Skips its norm for dark images, of which there are none at first."""
+
+    def __init__(self, net: nn.Module) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        made = self.net[0](x)
+        is_dark = bool(x[:1].mean() < 0.65)
+        return (made if is_dark else self.net[1](made)).mean((2, 3))
+
+
+class Uncopied(nn.Module):
+    """Cannot be copied, for a reason of its own."""
+
+    def __init__(self, net: nn.Module) -> None:
+        super().__init__()
+        self.net = net
+
+    def __deepcopy__(self, _: object) -> nn.Module:
+        raise KeyError("a handle")
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.net(x).mean((2, 3))
+
+
+@pytest.mark.parametrize("kind", [Hooked, Branches, Uncopied])
+def test_a_copy_is_believed_on_other_images_only(kind: type[nn.Module]) -> None:
+    """Whatever goes wrong with it, the network itself is searched."""
+    torch.manual_seed(0)
+    layers = nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.BatchNorm2d(4)).eval()
+    nn.init.uniform_(layers[1].running_var, 2, 4)
+    model = kind(layers).eval().requires_grad_(False)
+    x = 0.5 + 0.5 * torch.rand(4, 3, 4, 4)
+    x[-1] /= 9
+    with torch.no_grad():
+        model(x)
+    assert simplify(model, x) is model
+
+
+def test_norms_of_the_batch_are_kept() -> None:
+    """They have no statistics to fold; others are folded all the same."""
+    torch.manual_seed(0)
+    model = nn.Sequential(
+        nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU(),
+        nn.Conv2d(4, 4, 1), nn.BatchNorm2d(4, track_running_stats=False), nn.Flatten(),
+    ).eval()  # fmt: skip
+    nn.init.uniform_(model[1].running_var, 2, 4)
+    cheap = simplify(model, torch.rand(4, 3, 4, 4))
+    assert count(cheap, nn.BatchNorm2d) == [1]
+
+
 def test_halved_is_near_and_keeps_pixels_and_head_in_full_precision(network) -> None:
     """Logits within a few percent; a twentieth of a grey level still reaches the network."""
     model = network("resnet14_w4", 8)

@@ -12,7 +12,14 @@ import torch
 from torch import Tensor, nn
 
 from robustbench_mix.errors import RbmixError
-from robustbench_mix.models.given import Adapted, adapt, as_module, device_of, networks_inside
+from robustbench_mix.models.given import (
+    Adapted,
+    adapt,
+    as_module,
+    device_of,
+    networks_inside,
+    precision_of,
+)
 
 JIT = pytest.mark.filterwarnings("ignore:.*torch.jit")
 X = torch.rand(2, 1, 6, 6, generator=torch.Generator().manual_seed(1))
@@ -118,6 +125,45 @@ def test_a_network_of_low_precision_takes_float32(dtype: torch.dtype) -> None:
     assert (net(X) - NET(X)).abs().max() < 0.05 * NET(X).abs().max()
 
 
+@JIT
+def test_weights_that_cannot_be_seen_may_have_any_precision() -> None:
+    """Those of a frozen program, or of what a function asks."""
+    double = network().double()
+    for given in (torch.jit.freeze(torch.jit.script(double)), lambda x: remote(double, x)):
+        net = adapt(as_module(given), X)
+        torch.testing.assert_close(net(X), NET(X), rtol=1e-5, atol=1e-6)
+
+
+def remote(net: nn.Module, x: Tensor) -> Tensor:
+    if x.dtype != torch.float64:
+        raise TypeError("needs float64")
+    return net(x)
+
+
+def test_a_pass_changes_no_buffer() -> None:
+    """Such as a counter of passes."""
+
+    class Counts(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.register_buffer("passes", torch.zeros(()))
+
+        def forward(self, x: Tensor) -> Tensor:
+            self.passes += 1
+            return NET(x)
+
+    net = Counts()
+    assert adapt(net, X) is net
+    assert float(net.passes) == 0
+
+
+def test_the_precision_in_words() -> None:
+    """Of the parameters, whatever buffers there are."""
+    assert precision_of(network()) == "float32"
+    assert precision_of(nn.Flatten()) == "float32"
+    assert precision_of(nn.Sequential(network(), nn.Linear(1, 1).half())) == "float16, float32"
+
+
 @pytest.mark.parametrize("form", ["plain", "scripted"])
 @JIT
 def test_a_network_of_the_usual_kind_is_taken_as_it_is(form: str) -> None:
@@ -163,16 +209,26 @@ def test_networks_inside_share_the_mode_of_their_callable() -> None:
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        (3, "model is int"),
-        (None, "model is NoneType"),
+        (3, "model is a int"),
+        (None, "model is a NoneType"),
         (nn.Linear, "model is the class Linear"),
-        ([network()], "model is list"),
+        ([network()], "model is a list"),
     ],
 )
 def test_what_cannot_be_called_is_refused(given: object, message: str) -> None:
     """With what would be taken."""
     with pytest.raises(RbmixError, match=f"{message} .needs a name, an nn.Module, or a function"):
         as_module(given)
+
+
+class NoEval(nn.Module):
+    """A network that refuses its modes."""
+
+    def train(self, mode: bool = True) -> nn.Module:
+        raise NotImplementedError("no modes")
+
+    def forward(self, x: Tensor) -> Tensor:
+        return NET(x)
 
 
 def fails(error: Exception) -> nn.Module:
@@ -190,6 +246,9 @@ def fails(error: Exception) -> nn.Module:
             r"it .* \(1, 6, 6\) \(ValueError: batches of 4\)$",
         ),
         (fails(KeyError()), r"\(KeyError: KeyError\)$"),
+        (fails(AssertionError("Guard failed: x.size()[0] == 4")), r"x.size\(\)\[0\] == 4\)$"),
+        (Holder(NET, lambda z: z.to(torch.complex64)), "it returns complex numbers"),
+        (NoEval(), r"it cannot be put into eval mode \(NotImplementedError: no modes\)"),
         (nn.Linear(5, 2), r"mat1 and mat2 shapes .*--input-size N resizes them"),
         (Holder(NET, lambda z: {"a": z, "b": z}), "it returns a dict with 'a', 'b'"),
     ],

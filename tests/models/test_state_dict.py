@@ -260,15 +260,23 @@ def test_pt_without_a_state_dict(tmp_path: Path, content) -> None:
         state_dict.load(net(), path)
 
 
+@pytest.mark.parametrize("name", ["a.ckpt", "a.bin", "weights"])
+@pytest.mark.parametrize("save", [torch.save, save_file])
+def test_any_name_will_do(tmp_path: Path, name: str, save) -> None:
+    """The content tells what a file is; a checkpoint of Lightning ends in `.ckpt`."""
+    model, other = net(), net()
+    save(model.state_dict(), tmp_path / name)
+    state_dict.load(other, tmp_path / name)
+    assert weights_hash(other) == weights_hash(model)
+
+
 def test_missing_and_foreign_files(tmp_path: Path) -> None:
-    """A file that is not there, is damaged or holds something else is named."""
+    """A file that is not there, is damaged or is no weights is named."""
     with pytest.raises(RbmixError, match="does not exist"):
         state_dict.load(net(), tmp_path / "no.pt")
     odd = tmp_path / "a.bin"
     odd.write_bytes(b"x")
-    with pytest.raises(
-        RbmixError, match=r"is damaged \(neither safetensors nor a file of torch.save"
-    ):
+    with pytest.raises(RbmixError, match=r"a\.bin is neither a safetensors file nor one that"):
         state_dict.load(net(), odd)
     half = tmp_path / "half.safetensors"
     half.write_bytes(b"x")

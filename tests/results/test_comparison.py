@@ -10,7 +10,7 @@ from kept import HEADER, kept_of
 from scipy.stats import binomtest
 
 from robustbench_mix.results.regression import baselines, comparison
-from robustbench_mix.results.regression.comparison import Verdict, compare
+from robustbench_mix.results.regression.comparison import Check, Verdict, compare
 
 
 def found(verdict: Verdict) -> dict[str, str]:
@@ -41,6 +41,25 @@ def test_with_the_same_weights_images_are_counted(
     eps = "eps 2/255" if changed == 2 else "eps 1/255"
     assert found(verdict).keys() == ({eps} if tolerance < 2 else set())
     assert all(words in worse and "(20, 50)" in worse for worse in found(verdict).values())
+
+
+@pytest.mark.parametrize(
+    ("check", "words"),
+    [
+        (Check("weights", "a", "a"), "as before"),
+        (Check("weights", "a", "b"), "other than before"),
+        (Check("weights", "a", "b", worse="why"), "WORSE"),
+        (Check("flags", "at-chance", "none"), "other than before"),
+        (Check("clean logits", now="moved by up to 0.001"), "as before"),
+        (Check("clean logits", skipped="the weights differ"), "the weights differ"),
+        (Check("eps 1/255", "5/9", "5/9", close=0), "as before"),
+        (Check("eps 1/255", "5/9", "5/9", lost=[1], gained=[2], close=0), "not worse"),
+        (Check("eps 1/255", "5/9", "4/9", close=1), "not worse"),
+    ],
+)
+def test_as_before_is_only_what_has_not_changed(check: Check, words: str) -> None:
+    """Weights that differ, or images within the tolerance, are not as before."""
+    assert check.verdict == words
 
 
 def test_close_calls_do_not_count(run, make_run, tmp_path: Path) -> None:

@@ -20,6 +20,18 @@ def test_a_device_that_is_absent_is_named() -> None:
         devices.pick_device("cpu:x")
 
 
+@pytest.mark.parametrize(
+    ("name", "words"), [("cuda", "NVIDIA GPU with CUDA"), ("cuda:1", "CUDA"), ("mps", "Metal")]
+)
+def test_a_missing_gpu_is_called_missing(name: str, words: str, monkeypatch) -> None:
+    """It is not taken for a slip of the pen."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    message = rf"^device '{name}': PyTorch finds no .*{words}.* \(available: auto, cpu\)$"
+    with pytest.raises(RbmixError, match=message):
+        devices.pick_device(name)
+
+
 def test_auto_precision_is_fp32_on_a_cpu() -> None:
     """A precision that is named stays."""
     assert devices.pick_precision("auto", CPU) == "fp32"

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from robustbench_mix.evaluation.harness import borrow
+from robustbench_mix.evaluation.borrow import borrow
 from robustbench_mix.runtime import float32
 from robustbench_mix.runtime.float32 import ieee_float32
 
@@ -71,6 +71,12 @@ def test_a_borrowed_model_computes_in_full_precision(precision: str) -> None:
         model(torch.zeros(1))
     assert not all(seen[0])  # convolutions on a GPU are TF32 by default
     assert all(seen[1])
+
+
+def test_the_precision_is_recorded_where_it_was_another_one_before() -> None:
+    """On a CPU it has always been IEEE float32, and its records stay what they were."""
+    assert float32.recorded_precision(torch.device("cpu")) is None
+    assert float32.recorded_precision(torch.device("cuda:1")) == "IEEE float32"
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")

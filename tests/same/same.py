@@ -190,7 +190,7 @@ class Bench:
                 attack_plan(protocol), self.out / condition.name, batch_size=condition.batch,
             )  # fmt: skip
             run, reused = make_run(asked)
-            return Evaluation(run, asked.path, reused)
+            return Evaluation(run, asked.path, reused, len(self.dataset.test))
 
     def undecided(self, image: int, eps: str, standing: Condition) -> bool:
         """Whether the attack's draws decide about an image under this condition."""

@@ -10,6 +10,7 @@ import pytest
 from filelock import FileLock, Timeout
 
 from robustbench_mix.errors import RbmixError
+from robustbench_mix.storage import locks
 from robustbench_mix.storage.atomic import partial_suffix
 from robustbench_mix.storage.files import replacing
 from robustbench_mix.storage.locks import exclusive_lock
@@ -49,6 +50,19 @@ def test_a_lock_is_of_its_path_alone(home: Path, tmp_path: Path) -> None:
     assert len(held) == 2
     assert sorted((home / "locks").iterdir()) == held
     assert not list(tmp_path.glob("*.csv"))
+
+
+def test_a_mark_is_seen_while_its_process_lives(home: Path, tmp_path: Path) -> None:
+    """Of its path alone; nobody waits for it, and it goes with the block."""
+    path = tmp_path / "a.json"
+    assert not locks.is_marked(path)
+    with pytest.raises(KeyError), locks.mark(path):
+        assert locks.is_marked(path)
+        assert not locks.is_marked(tmp_path / "b.json")
+        with exclusive_lock(path):
+            pass
+        raise KeyError
+    assert not locks.is_marked(path)
 
 
 def test_the_lock_is_held_within_the_block_alone(home: Path, tmp_path: Path) -> None:

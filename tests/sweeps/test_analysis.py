@@ -12,7 +12,7 @@ from robustbench_mix.config import protocols
 from robustbench_mix.results import records
 from robustbench_mix.results.analysis_plan import read_all
 from robustbench_mix.sweeps import definition
-from robustbench_mix.sweeps.analysis import planned_sets
+from robustbench_mix.sweeps.analysis import outcome, planned_sets
 from robustbench_mix.sweeps.cell_plans import plan_sweep
 
 
@@ -36,6 +36,21 @@ def test_a_folder_is_planned_under_the_name_that_records_have(tmp_path: Path) ->
         (folder / part / "cat").mkdir(parents=True)
     sweep = definition.load("answer-pair", {"datasets": [str(folder)]})
     assert {one.dataset for one in planned_sets(plan_sweep(sweep))} == {"my-images"}
+
+
+@pytest.mark.quick
+def test_the_outcome_is_that_of_its_own_networks(tmp_path: Path, make_run) -> None:
+    """Runs of the planned attacks, models and seeds; other records in the folder are left out."""
+    planned = plan_sweep(definition.load("answer-digits", {"seeds": [0], "examples": 3}))
+    for change in ({}, {"model": "resnet20"}, {"seed": 7}):
+        words = {"model": "resnet14_w8", "seed": 0, "protocol": "pgd", **change}
+        run = make_run([0, 1, 2], **words)
+        records.write(run, records.run_path(tmp_path, run.header, "k"))
+    found = outcome(planned, tmp_path)
+    assert found["unshufflings"] == []
+    (row,) = found["networks"]
+    assert row["network"] == "resnet14_w8, spatial learned, channel learned, digits"
+    assert (row["seeds"], row["n"], row["accuracy"]["0"]) == (1, 3, 1.0)
 
 
 @pytest.mark.default

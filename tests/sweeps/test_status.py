@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from robustbench_mix import cli
 from robustbench_mix.errors import RbmixError
 from robustbench_mix.evaluation import evaluate
+from robustbench_mix.sweeps import status
 
 pytestmark = pytest.mark.default
 
@@ -43,6 +45,48 @@ def test_how_far_a_sweep_is(here: Path, capsys, monkeypatch) -> None:
     path.write_text(path.read_text().replace('"done"', '"gone"', 1))
     assert cli.main(["status"]) == 2
     assert f"{Path('results/progress/tiny.json')} is damaged" in capsys.readouterr().err
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A task of a plan."""
+
+    description: str
+    network: str = "net"
+    is_done: bool = False
+    estimated_seconds: float = 1.0
+
+
+def states(results: Path) -> list[str]:
+    """The states of the tasks of the one sweep, as they are read."""
+    (sweep,) = status.read_all(results)
+    return [task["state"] for task in sweep["pieces"]]
+
+
+@pytest.mark.quick
+def test_a_task_that_ctrl_c_stops_is_interrupted(here: Path) -> None:
+    """While the sweep runs it is at work; what waits goes on waiting."""
+    tasks = [Planned("a"), Planned("b")]
+    state = status.start(here, "mine", "1 process", tasks)
+    with pytest.raises(KeyboardInterrupt), state.running():
+        state.set_state(tasks[0], "at work", "")
+        assert states(here) == ["at work", "waiting"]
+        raise KeyboardInterrupt
+    assert states(here) == ["interrupted", "waiting"]
+    (sweep,) = status.read_all(here)
+    said = status.describe_unfinished(sweep)
+    assert said[0].startswith("interrupted since 2")
+    assert said[1:] == ["the same `rbmix sweep` command goes on from there"]
+
+
+@pytest.mark.quick
+def test_a_task_of_a_killed_sweep_is_interrupted(here: Path, monkeypatch) -> None:
+    """It could save nothing; of the processes of another machine nothing is known."""
+    task = Planned("a")
+    status.start(here, "mine", "1 process", [task]).set_state(task, "at work", "")
+    assert states(here) == ["interrupted"]
+    monkeypatch.setattr(status.socket, "gethostname", lambda: "elsewhere")
+    assert states(here) == ["at work"]
 
 
 @pytest.mark.quick

@@ -16,6 +16,7 @@ from robustbench_mix.storage.files import safe_name
 
 # The probes of each kind of spatial mixers, one for each seed; the learned first.
 Kinds = dict[str, list[Probe]]
+STEPS = 200  # most steps of a curve
 ACROSS = 4  # number of heat maps in a row
 
 
@@ -62,9 +63,11 @@ def _distances(kinds: Kinds, title: str, figure: Any) -> None:
         finite = 255 * found[np.isfinite(found)]
         if finite.size:
             limit = max(limit, float(np.quantile(finite, 0.99, method="higher")))
-        left = 100 * (1 - np.arange(len(finite) + 1) / len(found))
+        # A curve of hundreds of steps looks the same with as many as a line has room for.
+        at = np.unique(np.linspace(0, len(finite), STEPS).round().astype(int))
+        left = 100 * (1 - at / len(found))
         line = {**style[name].line(), "linewidth": 1.2, "label": name}
-        axes.step([0, *finite], left, where="post", **line)
+        axes.step(np.array([0, *finite])[at], left, where="post", **line)
     axes.set_title(title, fontsize="medium")
     axes.set_xlabel("smallest l-infinity perturbation found, / 255")
     axes.set_ylabel("images that need more, %")
@@ -94,10 +97,10 @@ def _spectra(kinds: Kinds, title: str, figure: Any) -> None:
                 axes.plot(bands[there], mean[there], **line)
         axes.set_title({"composed": "composed kernels"}.get(what, what), fontsize="small")
         axes.set_xlim(0, 1)
+        axes.set_xlabel("frequency, 1: highest", fontsize="small")
         axes.grid(alpha=0.3)
     panels[0].set_ylabel("power, %")
     panels[0].set_ylim(bottom=0)
-    figure.supxlabel("spatial frequency, 1: the highest", fontsize="medium")
     figure.legend(*panels[-1].get_legend_handles_labels(), fontsize="small", ncols=ACROSS,
                   loc="outside lower center")  # fmt: skip
     figure.suptitle(title, fontsize="medium")

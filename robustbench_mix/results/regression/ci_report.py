@@ -65,8 +65,7 @@ def cells(check: Check) -> list[str]:
     if check.close is not None:
         numbers = [str(n) for n in (len(check.lost), len(check.gained), check.close)]
     p = "" if check.p is None else format_p(check.p)
-    verdict = "WORSE" if check.worse else check.skipped or "as before"
-    return [check.name, check.before, check.now, *numbers, p, verdict]
+    return [check.name, check.before, check.now, *numbers, p, check.verdict]
 
 
 def _detail(check: Check) -> str:

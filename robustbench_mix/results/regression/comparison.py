@@ -46,6 +46,18 @@ class Check:
     worse: str = ""
     skipped: str = ""
 
+    @property
+    def verdict(self) -> str:
+        """The verdict in a few words; `as before` only if nothing at all has changed."""
+        if self.worse:
+            return "WORSE"
+        if self.skipped:
+            return self.skipped
+        if self.close is not None:
+            has_moved = self.lost or self.gained or self.close
+            return "not worse" if has_moved else "as before"
+        return "other than before" if self.before and self.before != self.now else "as before"
+
 
 @dataclass(frozen=True)
 class Verdict:
@@ -214,8 +226,8 @@ def _list_images(images: list[int]) -> str:
 def _flags_check(baseline: Baseline, run: Run) -> Check:
     """Compare the flags: a new flag is worse, whatever the accuracy."""
     before, now = baseline.identity["flags"].split(), flags.of_run(run)
-    fresh = [f"{name}: {words}" for name, words in now.items() if name not in before]
-    worse = f"flags that were not raised before: {'; '.join(fresh)} (docs/flags.md)"
+    fresh = [flags.line(name, words) for name, words in now.items() if name not in before]
+    worse = f"not raised before: {'; '.join(fresh)}"
     return Check(
         "flags", " ".join(before) or "none", " ".join(now) or "none", worse=worse if fresh else ""
     )
