@@ -7,7 +7,14 @@ from typing import Annotated, Optional
 
 import typer
 
-from robustbench_mix.cli.app import LISTS, RESULTS, command, data_option, output_option
+from robustbench_mix.cli.app import (
+    LISTS,
+    RESULTS,
+    command,
+    data_option,
+    model_option,
+    output_option,
+)
 from robustbench_mix.cli.options import (
     AsJson,
     Quiet,
@@ -30,11 +37,11 @@ Check = Annotated[
 @command(
     LISTS,
     "rbmix models",
-    "rbmix models --trained --json",
+    "rbmix models --trained",
 )
 def models(
     trained: Annotated[
-        bool, output_option("--trained", help="List the trained networks of the zoo instead.")
+        bool, model_option("--trained", help="List the trained networks of the zoo instead.")
     ] = False,
     as_json: AsJson = False,
     quiet: Quiet = False,

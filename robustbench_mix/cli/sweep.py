@@ -89,7 +89,7 @@ def unshuffle(
 ) -> None:
     """Train ConvMixers to undo a fixed permutation of the pixels."""
     planned = UnshufflingPlan(
-        data=DataPlan(dataset, examples, UNSHUFFLING_EXAMPLES),
+        data=DataPlan(dataset, examples, default=UNSHUFFLING_EXAMPLES),
         device=device,
         unshufflers=unshufflers_of(
             split_list(width, int), split_list(depth, int), split_list(kernel, int), patch,

@@ -14,7 +14,8 @@ Weights = Annotated[
     Optional[Path],
     model_option(
         help="Weights to load instead of training: a checkpoint of rbmix, or zoo:NAME from "
-        "`rbmix models --trained`; for your own model any file of safetensors or torch.save."
+        "`rbmix models --trained`; for your own model any file of safetensors or "
+        "torch.save."
     ),
 ]
 WeightsKey = Annotated[

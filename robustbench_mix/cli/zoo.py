@@ -7,7 +7,7 @@ from typing import Annotated, Optional
 
 import typer
 
-from robustbench_mix.cli.app import LISTS, command, model_option, output_option
+from robustbench_mix.cli.app import NETWORKS, command, output_option
 from robustbench_mix.cli.options import AsJson, Quiet, load_torch, paths_json, print_answer
 from robustbench_mix.config.zoo import Entry, location
 from robustbench_mix.errors import RbmixError, one_line
@@ -16,9 +16,9 @@ from robustbench_mix.storage.paths import is_folder, parse_path
 
 
 @command(
-    LISTS,
-    "rbmix zoo CHECKPOINT --folder results/checkpoints",
-    "rbmix zoo --check",
+    NETWORKS,
+    "rbmix zoo",
+    "rbmix zoo ~/.cache/rbmix/checkpoints/*.safetensors",
 )
 def zoo(
     checkpoints: Annotated[
@@ -34,7 +34,7 @@ def zoo(
     ] = None,
     name: Annotated[
         Optional[str],
-        model_option(help="Name of a single checkpoint; by default it is made of its settings."),
+        output_option(help="Name of a single checkpoint; by default it is made of its settings."),
     ] = None,
     check: Annotated[
         bool, output_option("--check", help="Only compare; exit with 1 if the table is stale.")
