@@ -22,6 +22,8 @@ from robustbench_mix.cli.options import (
     EpsGrid,
     InputSize,
     IsAdversarial,
+    IsExhaustive,
+    IsRandomised,
     LabelSmoothing,
     LearningRate,
     Mean,
@@ -89,19 +91,8 @@ def evaluate(
     eps: EpsGrid = None,
     norm: NormName = None,
     backend: Backend = None,
-    exhaustive: Annotated[
-        bool,
-        attack_option(
-            "--exhaustive", help="Run every attack at every epsilon to its end; skip nothing."
-        ),
-    ] = False,
-    randomised: Annotated[
-        bool,
-        attack_option(
-            "--randomised",
-            help="For networks that draw random numbers: mean gradients, majority votes.",
-        ),
-    ] = False,
+    exhaustive: IsExhaustive = False,
+    randomised: IsRandomised = False,
     seed: SeedWish = None,
     batch_size: BatchSize = None,
     weights: Weights = None,

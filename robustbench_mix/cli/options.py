@@ -197,6 +197,17 @@ Backend = Annotated[
         "(foolbox and pyautoattack, one epsilon at a time)."
     ),
 ]
+IsExhaustive = Annotated[
+    bool,
+    attack_option("--exhaustive", help="Run every attack at every epsilon to its end."),
+]
+IsRandomised = Annotated[
+    bool,
+    attack_option(
+        "--randomised",
+        help="For networks that draw random numbers: mean gradients, majority votes.",
+    ),
+]
 BatchSize = Annotated[
     Optional[int], attack_option(parser=whole, help="Number of images attacked at once.")
 ]

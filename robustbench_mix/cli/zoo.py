@@ -42,7 +42,7 @@ def zoo(
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Add checkpoints to a zoo under their names, and write its table of hashes and accuracies."""
+    """Add checkpoints to a zoo, and write the table of its networks."""
     place = folder or location()
     if remote.is_url(place):
         raise RbmixError(f"zoo {place} is a URL; --folder names a folder to add to")

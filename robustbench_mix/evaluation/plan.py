@@ -8,10 +8,12 @@ networks of a library, are checked when the plan is carried out.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
-from typing import TYPE_CHECKING
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
 
 from robustbench_mix.config import catalog, protocols, zoo
 from robustbench_mix.config.limits import (
@@ -325,6 +327,7 @@ def baseline_plan(
     weights: Path | None = None,
     batch_size: int | None = None,
     device: str = "auto",
+    changes: Mapping[str, Any] = MappingProxyType({}),
 ) -> EvaluationPlan:
     """Return the plan of the evaluation behind a baseline.
 
@@ -335,11 +338,16 @@ def baseline_plan(
         weights: The weights that it names, or others to compare with it; None if there are none.
         batch_size: Number of images to attack at once; None depends on the device.
         device: Name of the device.
+        changes: Words of `Baseline.words` to replace; None leaves a word as it is.
 
     Raises:
         RbmixError: A word is wrong, or there are more examples than the baseline has.
     """
     words = baseline.words
+    given = {name: word for name, word in changes.items() if word is not None}
+    if words["interface"] is not None and "interface" in given:
+        given["interface"] = words["interface"].changed(given["interface"])
+    words |= given
     most = words["examples"]
     if examples is not None and not 1 <= examples <= most:
         raise RbmixError(f"number of examples {examples} must be 1 to {most}, as in {path}")
@@ -347,9 +355,13 @@ def baseline_plan(
     data = DataPlan(words["dataset"], examples or most)
     attack = attack_plan(
         words["attack"], data.name, eps=words["eps"], norm=words["norm"],
-        backend=words["backend"], batch_size=batch_size,
+        backend="reference" if words["randomised"] else words["backend"],
+        exhaustive=words["exhaustive"], randomised=words["randomised"], batch_size=batch_size,
     )  # fmt: skip
-    model = model_plan(*(words[name] for name in names), weights=weights)
+    model = model_plan(
+        *(words[name] for name in names), interface=words["interface"], weights=weights,
+        pretrained=words["pretrained"] and weights is None,
+    )  # fmt: skip
     return EvaluationPlan(data=data, device=device, model=model, attack=attack)
 
 
