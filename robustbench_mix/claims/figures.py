@@ -122,6 +122,7 @@ def _dose_curve(doses: Doses) -> Curve:
     eps, h = one.half_standing, one.header
     found = {dose: estimate(pair.gain(eps)) for dose, pair in doses.items()}
     name = f"{h.protocol} {eps}, {h.dataset}, {training_words(h)}"
+    name += ", 1 seed" if len(one.seeds) == 1 else ""
     shares = {str(dose): (gap.mean, *gap.interval()) for dose, gap in found.items()}
     return Curve(name, len(one.seeds), h.n, shares)
 

@@ -87,11 +87,11 @@ def _spectra(kinds: Kinds, title: str, figure: Any) -> None:
     panels = figure.subplots(1, max(len(shown), 1), sharey=True, squeeze=False)[0]
     style = svg.styles(list(kinds))
     for axes, what in zip(panels, shown, strict=False):
-        for name, column in kinds.items():
+        for offset, (name, column) in zip(svg.beside(len(kinds)), kinds.items(), strict=True):
             spectra = [found for probe in column if (found := spectrum(probe, what))]
             if spectra:
                 mean = 100 * np.mean(spectra, axis=0)
-                bands = (np.arange(len(mean)) + 0.5) / len(mean)
+                bands = (np.arange(len(mean)) + 0.5 + offset) / len(mean)
                 there = mean > 0  # a small image has no frequency in some bands
                 line = {**style[name].marked_line(), "markersize": 3.5, "label": name}
                 axes.plot(bands[there], mean[there], **line)
@@ -121,7 +121,7 @@ def _heat_maps(kinds: Kinds, title: str, figure: Any) -> None:
             np.fft.fftshift(shares, axes=0), vmin=low, vmax=high, cmap="viridis",
             extent=(-0.5, width - 0.5, height - height // 2 - 0.5, -(height // 2) - 0.5),
         )  # fmt: skip
-        axes.set_title(name, fontsize="small")
+        axes.set_title(name, fontsize="x-small")
     for axes in panels.flat[len(maps) :]:
         axes.set_visible(False)
     figure.supxlabel("cycles across", fontsize="medium")
