@@ -6,7 +6,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from robustbench_mix.api.autoattack import AutoAttack, Curve, curve
+    from robustbench_mix.api.autoattack import AutoAttack
+    from robustbench_mix.api.curve import Curve, curve
     from robustbench_mix.api.evaluate import evaluate
     from robustbench_mix.api.result import Result
     from robustbench_mix.config.protocols import Protocol
@@ -25,11 +26,11 @@ __all__ = [
 ]
 HOME = {
     "AutoAttack": "api.autoattack",
-    "Curve": "api.autoattack",
+    "Curve": "api.curve",
     "Protocol": "config.protocols",
     "RbmixError": "errors",
     "Result": "api.result",
-    "curve": "api.autoattack",
+    "curve": "api.curve",
     "evaluate": "api.evaluate",
 }
 

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor, nn
 
-from robustbench_mix.api.autoattack import device_of, split_of
+from robustbench_mix.api.calls import carry_out, device_of
 from robustbench_mix.api.result import Result
+from robustbench_mix.config import norms
+from robustbench_mix.config.epsilon import Radius, texts_of
 from robustbench_mix.config.model import Interface
 from robustbench_mix.config.protocols import Protocol
 from robustbench_mix.config.training import Training
+from robustbench_mix.config.weights import WeightsFile
 from robustbench_mix.data.dataset import Dataset
+from robustbench_mix.data.tensors import dataset_of
 from robustbench_mix.errors import RbmixError
 from robustbench_mix.evaluation.plan import (
     DataPlan,
@@ -24,11 +27,13 @@ from robustbench_mix.evaluation.plan import (
     model_plan,
     module_plan,
 )
-from robustbench_mix.runtime.progress import set_quiet, silenced
+from robustbench_mix.runtime.torch_modes import default_modes
 
-Data = str | Path | Dataset | tuple[Tensor, Tensor]
+# A name, a folder, a `Dataset`, a pair of tensors or arrays, or a `DataLoader`.
+Data = str | Path | Dataset | Iterable[Any]
 
 
+@default_modes()
 def evaluate(
     model: nn.Module | Callable[[Tensor], Any] | str,
     data: Data = "digits",
@@ -37,14 +42,17 @@ def evaluate(
     spatial: str | None = None,
     channel: str | None = None,
     seed: int = 0,
+    class_index: str | Path | None = None,
     examples: int | None = None,
-    eps: Sequence[str | float] | None = None,
+    eps: Radius | Iterable[Radius] | None = None,
     norm: str | None = None,
     backend: str | None = None,
     exhaustive: bool = False,
     randomised: bool = False,
     batch_size: int | None = None,
     weights: str | Path | None = None,
+    weights_key: str | None = None,
+    ignore_weights: Sequence[str] = (),
     pretrained: bool = False,
     mean: tuple[float, ...] | None = None,
     std: tuple[float, ...] | None = None,
@@ -75,25 +83,34 @@ def evaluate(
         model: A network that maps images (n, C, H, W) in [0, 1] to logits (n, classes): a module,
             a function, or an object that can be called (`docs/models.md`); or the name of a
             model, as for `--model`, which is trained first if there is no checkpoint.
-        data: The name of a data set, a folder of images, a `Dataset`, or a pair of tensors:
-            images (n, C, H, W), floating point, in [0, 1], and labels (n,), integers from 0.
+        data: The name of a data set, a folder of images, a `Dataset`, a pair of tensors or
+            arrays: images (n, C, H, W), floating point, in [0, 1], and labels (n,), integers from
+            0; or a `DataLoader` or data set of PyTorch that gives such pairs.
         protocol: The attack: a name, a path to a TOML file, or a `Protocol`.
         spatial: The spatial mixers of a named model: `"learned"`, `"frozen"`, `"same"`,
             `"single"`, `"repeated"`, `"box"`, `"identity"`, `"impulse"`, `"gaussian"`,
             `"smoothed:S"` or `"smoothed:S:rescaled"`.
         channel: The channel mixers of a named model: `"learned"` or `"frozen"`.
         seed: Seed of the weights, the training and the attack.
+        class_index: A JSON or text file that says which output of the network each class of the
+            data is, or `"numbers"` if the classes are named by their outputs. By default outputs
+            are in the order of the classes.
         examples: Number of test images, a fixed subset that is balanced over the classes. By
             default all images of a pair of tensors, 40 of digits, and 1,000 otherwise.
-        eps: Radii in pixel units instead of the protocol's: text (`"8/255"`) or numbers.
-        norm: `"linf"` or `"l2"` instead of the protocol's norm; needs `eps`.
+        eps: One radius or several in pixel units instead of the protocol's: text (`"8/255"`) or
+            numbers (`8 / 255`).
+        norm: `"linf"`, `"l2"` or `"l1"` instead of the protocol's norm; needs `eps`.
         backend: `"fast"` (the default: our attacks, the whole curve in one job) or `"reference"`
             (foolbox and pyautoattack, one epsilon at a time).
         exhaustive: Run every attack at every epsilon to its end; only with the fast backend.
         randomised: Attack a network that draws random numbers. Gradients are means over several
             passes, and each verdict is a majority vote.
         batch_size: Images attacked at once. By default it fits the images and the device.
-        weights: A checkpoint to load instead of training.
+        weights: A checkpoint to load instead of training, or `"zoo:NAME"` for a network of the
+            zoo, which gives the mixers and the seed.
+        weights_key: Which weights to take of a file that holds several, for example
+            `"model_ema"`; by default the plain ones.
+        ignore_weights: Names of weights or modules in the file that inference does not need.
         pretrained: Use the weights that torchvision or timm publish for the model.
         mean: Per-channel mean that a named model subtracts: one value, or one per channel.
         std: Per-channel standard deviation that it divides by: one value, or one per channel.
@@ -151,41 +168,39 @@ def evaluate(
         ...
         robustbench_mix.errors.RbmixError: unknown attack 'pdg'; did you mean 'pgd'? ...
     """
-    from robustbench_mix.evaluation import evaluate
-
     training = Training(
         epochs, train_examples, lr, precision, adversarial, adversarial_eps,
         adversarial_attack, averaging, label_smoothing,
     )  # fmt: skip
     given = Interface(input_size, mean, std, classes)
     if not isinstance(model, str):
-        device = device or str(device_of(model))
+        device = device_of(model, device)
         _check_module(
-            spatial=spatial, channel=channel, weights=weights, pretrained=pretrained or None,
+            spatial=spatial, channel=channel, weights=weights, weights_key=weights_key,
+            ignore_weights=ignore_weights or None, pretrained=pretrained or None,
             mean=mean, std=std, input_size=input_size, classes=classes,
         )  # fmt: skip
         network = module_plan(model, seed, training)
     else:
         network = model_plan(
-            model, spatial, channel, seed, interface=None if given == Interface() else given,
-            weights=None if weights is None else Path(weights), pretrained=pretrained,
+            model, spatial, channel, seed or None,
+            interface=None if given == Interface() else given,
+            weights=_weights_file(weights, weights_key, ignore_weights), pretrained=pretrained,
             training=training,
         )  # fmt: skip
-    images = _data_plan(data, examples, network)
+    index = None if class_index is None else str(class_index)
+    images = _data_plan(data, examples, network, index)
     planned = EvaluationPlan(
         data=images,
         device=device or "auto",
         model=network,
         attack=attack_plan(
-            protocol, images.name, eps=None if eps is None else [_text(one) for one in eps],
-            norm=norm, backend=backend, exhaustive=exhaustive, randomised=randomised,
-            batch_size=batch_size,
+            protocol, images.name, eps=None if eps is None else texts_of(eps),
+            norm=None if norm is None else norms.parse(norm), backend=backend,
+            exhaustive=exhaustive, randomised=randomised, batch_size=batch_size,
         ),
     )  # fmt: skip
-    with silenced(), tempfile.TemporaryDirectory() as passing:
-        set_quiet(quiet)
-        folder = Path(passing if results is None else results)
-        done = evaluate.evaluate(planned, folder, fresh=fresh)
+    done = carry_out(planned, results, fresh=fresh, quiet=quiet)
     return Result(done.run, None if results is None else done.path)
 
 
@@ -196,27 +211,32 @@ def _check_module(**given: object) -> None:
             raise RbmixError(f"{name}={value!r} goes with a model that is named, not with a module")
 
 
-def _data_plan(data: Data, examples: int | None, model: ModelPlan) -> DataPlan:
+def _weights_file(
+    weights: str | Path | None, key: str | None, ignore: Sequence[str]
+) -> WeightsFile | None:
+    """Return the weights of these arguments; raise RbmixError for a key without a file."""
+    names = (ignore,) if isinstance(ignore, str) else tuple(ignore)
+    if weights is not None:
+        return WeightsFile(Path(weights), key, names)
+    if key is not None or names:
+        raise RbmixError(f"weights_key {key!r} and ignore_weights {names} go with weights")
+    return None
+
+
+def _data_plan(
+    data: Data, examples: int | None, model: ModelPlan, class_index: str | None
+) -> DataPlan:
     """Return the data to attack; raise RbmixError for tensors if the network must be trained."""
-    if not isinstance(data, tuple):
-        return DataPlan(str(data) if isinstance(data, Path) else data, examples)
+    if isinstance(data, str | Path):
+        return DataPlan(str(data), examples, class_index=class_index)
+    dataset = dataset_of(data)
+    if isinstance(data, Dataset):
+        return DataPlan(dataset, examples, class_index=class_index)
+    if class_index is not None:
+        raise RbmixError(f"class_index {class_index!r} goes with a data set, not with tensors")
     if model.is_trained:
         raise RbmixError(
             f"model {model.spec.model!r} would have to be trained: name a data set or a folder "
             "instead of tensors"
         )
-    dataset = _dataset(*data)
     return DataPlan(dataset, len(dataset.test) if examples is None else examples)
-
-
-def _dataset(*data: Tensor) -> Dataset:
-    if len(data) != 2 or not all(isinstance(part, Tensor) for part in data):
-        raise RbmixError("data is a tuple of other than two tensors (needs images and labels)")
-    split = split_of(*data)
-    classes = tuple(str(label) for label in range(int(split.labels.max()) + 1))
-    return Dataset("tensors", classes, split, split)
-
-
-def _text(eps: str | float) -> str:
-    """Return an epsilon as the exact text that is attacked and recorded."""
-    return eps if isinstance(eps, str) else f"{eps:.12f}".rstrip("0").rstrip(".")

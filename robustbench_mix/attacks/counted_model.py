@@ -158,18 +158,19 @@ def undefined_gradient() -> RbmixError:
     )
 
 
-def gradient_of(value: Tensor, point: Tensor) -> Tensor:
+def gradient_of(value: Tensor, point: Tensor, *, keep_graph: bool = False) -> Tensor:
     """Return the gradient of a value for the images that it was computed from.
 
     Args:
         value: A scalar, computed from `point` through a `CountedModel`.
         point: Images, (B, C, H, W), that require a gradient.
+        keep_graph: Whether another gradient of the same pass follows.
 
     Raises:
         RbmixError: The gradient is undefined, or the network fails while it is computed.
     """
     try:
-        (gradient,) = torch.autograd.grad(value, point)
+        (gradient,) = torch.autograd.grad(value, point, retain_graph=keep_graph)
     except Exception as error:
         if isinstance(error, RbmixError) or is_out_of_memory(error):
             raise

@@ -15,13 +15,12 @@ def distance(x_adv: Tensor, x: Tensor, norm: str) -> Tensor:
     Args:
         x_adv: Perturbed images, (B, C, H, W).
         x: The images, (B, C, H, W).
-        norm: `linf` or `l2`.
+        norm: `linf`, `l2` or `l1`.
 
     Returns:
         The norms in pixel units, (B,) float64.
     """
-    delta = (_double(x_adv) - _double(x)).flatten(1)
-    return delta.abs().amax(1) if norm == "linf" else delta.norm(dim=1)
+    return _length((_double(x_adv) - _double(x)).flatten(1), norm)
 
 
 def project(x_adv: Tensor, x: Tensor, eps: float | Tensor, norm: str) -> Tensor:
@@ -36,7 +35,7 @@ def project(x_adv: Tensor, x: Tensor, eps: float | Tensor, norm: str) -> Tensor:
         x_adv: Perturbed images, (B, C, H, W).
         x: The images, (B, C, H, W) in [0, 1].
         eps: One radius in pixel units, or one per image, (B,) float64.
-        norm: `linf` or `l2`.
+        norm: `linf`, `l2` or `l1`.
     """
     if x.device.type == "mps":  # no double precision there
         eps = eps.cpu() if isinstance(eps, Tensor) else eps
@@ -47,13 +46,35 @@ def project(x_adv: Tensor, x: Tensor, eps: float | Tensor, norm: str) -> Tensor:
     if norm == "linf":
         wanted = delta.clamp(-reach, reach)
     else:
-        length = delta.flatten(1).norm(dim=1)[:, None, None, None]
+        length = _length(delta.flatten(1), norm)[:, None, None, None]
         # Slightly inside, so that rounding in float64 cannot put the norm above eps.
-        wanted = delta * torch.where(length <= reach, 1.0, (1 - 1e-12) * reach / length)
+        inside = (1 - 1e-12) * reach
+        shorter = delta * inside / length if norm == "l2" else _shrink(delta, inside)
+        wanted = torch.where(length <= reach, delta, shorter)
     near = (x.double() + wanted).to(x.dtype)
     # Rounding to x.dtype may step outward by half a unit: one unit back towards x.
     outward = (near.double() - x.double()).abs() > wanted.abs()
     return torch.where(wanted == delta, x_adv, torch.where(outward, near.nextafter(x), near))
+
+
+def _length(flat: Tensor, norm: str) -> Tensor:
+    """Return the norm of each row, (B,)."""
+    return flat.abs().amax(1) if norm == "linf" else flat.norm(p=1 if norm == "l1" else 2, dim=1)
+
+
+def _shrink(delta: Tensor, reach: Tensor) -> Tensor:
+    """Return the nearest perturbations of l1 norm `reach`: all pixels move by as much towards 0.
+
+    Source: Duchi et al., Efficient Projections onto the l1-Ball, ICML 2008.
+    """
+    size = delta.abs().flatten(1)
+    ordered = size.sort(dim=1, descending=True).values
+    excess = ordered.cumsum(1) - reach.flatten(1)
+    by = excess / torch.arange(1, size.shape[1] + 1, device=size.device)
+    # The last position whose pixel is larger than what all up to it must lose.
+    last = (ordered > by).sum(1, keepdim=True) - 1
+    lost = by.gather(1, last.clamp_min(0)).clamp_min(0)
+    return delta.sign() * (size - lost).clamp_min(0).view_as(delta)
 
 
 def _double(x: Tensor) -> Tensor:

@@ -16,8 +16,9 @@ from robustbench_mix.config import protocols
 from robustbench_mix.config.protocols import Protocol
 from robustbench_mix.data.dataset import Split
 from robustbench_mix.evaluation import sample_audit
+from robustbench_mix.evaluation.borrow import borrow
 from robustbench_mix.evaluation.fast import search_all
-from robustbench_mix.evaluation.harness import Settings, borrow
+from robustbench_mix.evaluation.harness import Settings
 from robustbench_mix.evaluation.state import State
 from robustbench_mix.models.separable import SeparableConv2d, compose
 from robustbench_mix.runtime.devices import default_batch_size

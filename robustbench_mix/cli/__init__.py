@@ -8,7 +8,17 @@ from typing import Any
 
 import typer
 
-from robustbench_mix.cli import describe, evaluate, export, gate, lists, measure, reports, sweep
+from robustbench_mix.cli import (
+    describe,
+    evaluate,
+    export,
+    gate,
+    lists,
+    measure,
+    reports,
+    sweep,
+    zoo,
+)
 from robustbench_mix.cli.app import app
 from robustbench_mix.errors import RbmixError, is_out_of_memory, one_line
 from robustbench_mix.runtime import output
@@ -26,6 +36,7 @@ __all__ = [
     "measure",
     "reports",
     "sweep",
+    "zoo",
 ]
 
 # Typer's base class of all errors of a wrong command line, in every version.

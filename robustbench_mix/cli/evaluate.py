@@ -22,21 +22,24 @@ from robustbench_mix.cli.options import (
     EpsGrid,
     InputSize,
     IsAdversarial,
+    IsExhaustive,
+    IsRandomised,
     LabelSmoothing,
     LearningRate,
     Mean,
     Model,
+    ModelWish,
     NormName,
     Out,
     Precision,
     Pretrained,
     Quiet,
     Seed,
+    SeedWish,
     SpatialWish,
     SpatialWord,
     Std,
     TrainExamples,
-    Weights,
     choose_folder,
     eps_grid,
     interface,
@@ -44,6 +47,13 @@ from robustbench_mix.cli.options import (
     paths_json,
     print_answer,
     whole,
+)
+from robustbench_mix.cli.weights_options import (
+    ClassIndex,
+    IgnoreWeights,
+    Weights,
+    WeightsKey,
+    weights_file,
 )
 from robustbench_mix.config.model import ModelSpec
 from robustbench_mix.config.training import Training
@@ -66,10 +76,11 @@ from robustbench_mix.storage import remote
     "rbmix evaluate --model mypackage.nets:make --weights weights.pt --eps 4/255,8/255",
 )
 def evaluate(
-    model: Model = "resnet18",
+    model: ModelWish = None,
     spatial: SpatialWish = None,
     channel: ChannelWish = None,
     dataset: DatasetName = "digits",
+    class_index: ClassIndex = None,
     examples: Annotated[
         Optional[int],
         data_option(
@@ -80,22 +91,13 @@ def evaluate(
     eps: EpsGrid = None,
     norm: NormName = None,
     backend: Backend = None,
-    exhaustive: Annotated[
-        bool,
-        attack_option(
-            "--exhaustive", help="Run every attack at every epsilon to its end; skip nothing."
-        ),
-    ] = False,
-    randomised: Annotated[
-        bool,
-        attack_option(
-            "--randomised",
-            help="For networks that draw random numbers: mean gradients, majority votes.",
-        ),
-    ] = False,
-    seed: Seed = 0,
+    exhaustive: IsExhaustive = False,
+    randomised: IsRandomised = False,
+    seed: SeedWish = None,
     batch_size: BatchSize = None,
     weights: Weights = None,
+    weights_key: WeightsKey = None,
+    ignore_weights: IgnoreWeights = None,
     pretrained: Pretrained = False,
     mean: Mean = None,
     std: Std = None,
@@ -125,14 +127,16 @@ def evaluate(
     A model that comes with weights is never trained: with --weights or --pretrained, and from hf:
     or package.module:callable unless --spatial or --channel asks for a variant. With --weights,
     --spatial and --channel say how the file was made: the model is made separable before the file
-    is loaded, and learned and frozen are compared as twins.
+    is loaded, and learned and frozen are compared as twins. --weights zoo:NAME needs no other words
+    for the model.
     """
-    data = DataPlan(dataset, examples)
+    data = DataPlan(dataset, examples, class_index=class_index)
     planned = EvaluationPlan(
         data=data,
         device=device,
         model=model_plan(
-            model, spatial, channel, seed, weights=weights, pretrained=pretrained,
+            model, spatial, channel, seed, pretrained=pretrained,
+            weights=weights_file(weights, weights_key, ignore_weights),
             interface=interface(input_size, mean, std, classes),
             training=Training(
                 epochs, train_examples, lr, precision, adversarial, adversarial_eps,

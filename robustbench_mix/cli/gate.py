@@ -9,6 +9,7 @@ from typing import Annotated, Optional
 
 import typer
 
+from robustbench_mix.cli import completion
 from robustbench_mix.cli.app import GATE, command, data_option, gate_option, output_option
 from robustbench_mix.cli.options import (
     AdversarialAttack,
@@ -19,28 +20,36 @@ from robustbench_mix.cli.options import (
     Backend,
     BatchSize,
     ChannelWish,
+    Classes,
     DatasetName,
     Device,
     Epochs,
     EpsGrid,
+    InputSize,
     IsAdversarial,
+    IsExhaustive,
+    IsRandomised,
     LabelSmoothing,
     LearningRate,
+    Mean,
     Model,
     NormName,
     Precision,
+    Pretrained,
     Quiet,
     Seed,
     SpatialWish,
+    Std,
     TrainExamples,
-    Weights,
     choose_folder,
     eps_grid,
+    interface,
     load_torch,
     paths_json,
     print_answer,
     whole,
 )
+from robustbench_mix.cli.weights_options import Weights
 from robustbench_mix.config.training import Training
 from robustbench_mix.errors import RbmixError
 from robustbench_mix.evaluation.plan import (
@@ -55,7 +64,7 @@ from robustbench_mix.evaluation.plan import (
 @command(
     GATE,
     "rbmix baseline --model resnet14 --attack pgd --out baselines",
-    "rbmix baseline --model mypackage.nets:make --weights weights.pt --dataset ./photos",
+    "rbmix baseline --model mypackage.nets:make --weights weights.pt --mean 0.5 --std 0.25",
 )
 def baseline(
     model: Model = "resnet18",
@@ -69,9 +78,16 @@ def baseline(
     eps: EpsGrid = None,
     norm: NormName = None,
     backend: Backend = None,
+    exhaustive: IsExhaustive = False,
+    randomised: IsRandomised = False,
     seed: Seed = 0,
     batch_size: BatchSize = None,
     weights: Weights = None,
+    pretrained: Pretrained = False,
+    mean: Mean = None,
+    std: Std = None,
+    input_size: InputSize = None,
+    classes: Classes = None,
     out: Annotated[
         Optional[Path],
         output_option(show_default="results/baselines", help="Folder for the baseline."),
@@ -98,15 +114,16 @@ def baseline(
         data=data,
         device=device,
         model=model_plan(
-            model, spatial, channel, seed, weights=weights,
+            model, spatial, channel, seed, weights=weights, pretrained=pretrained,
+            interface=interface(input_size, mean, std, classes),
             training=Training(
                 epochs, train_examples, lr, precision, adversarial, adversarial_eps,
                 adversarial_attack, averaging, label_smoothing,
             ),
         ),
         attack=attack_plan(
-            attack, data.name, eps=eps_grid(eps), norm=norm, backend=backend,
-            batch_size=batch_size,
+            attack, data.name, eps=eps_grid(eps), norm=norm, backend=backend, exhaustive=exhaustive,
+            randomised=randomised, batch_size=batch_size,
         ),
     )  # fmt: skip
     folder = choose_folder(out, as_json or quiet, "baselines")
@@ -122,7 +139,7 @@ def baseline(
 @command(
     GATE,
     "rbmix check --baseline baselines/resnet14-learned-learned-s0-digits-pgd.csv",
-    "rbmix check --baseline baselines/net.csv --weights new.pt --junit report.xml",
+    "rbmix check --baseline baselines/net.csv --weights new.pt --fail-under 0.40@4/255",
 )
 def check(
     baseline: Annotated[
@@ -135,7 +152,27 @@ def check(
     tolerance: Annotated[
         int, gate_option(parser=whole, help="Number of images that may change at each epsilon.")
     ] = 1,
+    fail_under: Annotated[
+        Optional[list[str]],
+        gate_option(
+            help="Least accuracy within an epsilon, whatever it was before, as in 0.40@4/255 "
+            "(0.95@0: clean); may be given several times."
+        ),
+    ] = None,
     weights: Weights = None,
+    pretrained: Pretrained = False,
+    mean: Mean = None,
+    std: Std = None,
+    input_size: InputSize = None,
+    classes: Classes = None,
+    dataset: Annotated[
+        Optional[str],
+        data_option(
+            autocompletion=completion.datasets,
+            help="Where the same data is now, instead of what the baseline names.",
+        ),
+    ] = None,
+    randomised: IsRandomised = False,
     junit: Annotated[Optional[Path], output_option(help="File for a report as JUnit XML.")] = None,
     update: Annotated[
         bool, output_option("--update", help="Accept the changes: overwrite the baseline.")
@@ -145,21 +182,32 @@ def check(
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Repeat a baseline's attack; exit with 1 if anything got worse."""
-    from robustbench_mix.results.regression import baselines
+    """Repeat a baseline's attack; exit with 1 if anything got worse.
+
+    The baseline names the model, the data and the attack. Options for them replace what it names.
+    """
+    from robustbench_mix.results.regression import baselines, thresholds
 
     if tolerance < 0:
         raise RbmixError(f"tolerance {tolerance} must be at least 0")
     if update and examples is not None:
         raise RbmixError(f"--update writes all images, leave out --examples {examples}")
+    least = [thresholds.parse(text) for text in fail_under or []]
     kept = {path: baselines.read(path) for path in baseline}
-    plans = {
-        path: baseline_plan(
-            one, path, examples=examples, weights=weights or baselines.weights_of(one, path),
-            batch_size=batch_size, device=device,
-        )
-        for path, one in kept.items()
-    }  # fmt: skip
+    is_replaced = pretrained or weights is not None
+    changes = {
+        "dataset": dataset,
+        "interface": interface(input_size, mean, std, classes),
+        "pretrained": pretrained or None,
+        "randomised": randomised or None,
+    }
+    plans = {}
+    for path, one in kept.items():
+        thresholds.check_grid(least, one, path)
+        plans[path] = baseline_plan(
+            one, path, examples=examples, batch_size=batch_size, device=device, changes=changes,
+            weights=weights if is_replaced else baselines.weights_of(one, path),
+        )  # fmt: skip
     load_torch(as_json or quiet)
 
     from robustbench_mix.cli import render
@@ -170,10 +218,12 @@ def check(
     if junit is not None:
         check_writable(junit.parent)
     runs = {path: regression_gate.rerun(plans[path], one, path) for path, one in kept.items()}
-    verdicts = [
-        comparison.compare(path, kept[path], run, tolerance=tolerance, replaced=weights is not None)
-        for path, run in runs.items()
-    ]
+    verdicts = []
+    for path, run in runs.items():
+        verdict = comparison.compare(
+            path, kept[path], run, tolerance=tolerance, replaced=is_replaced
+        )
+        verdicts.append(verdict.with_checks(thresholds.checks(least, run, path)))
     written = []
     if junit is not None:
         write_bytes(junit, ci_report.junit(verdicts))

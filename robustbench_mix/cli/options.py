@@ -20,8 +20,10 @@ from robustbench_mix.cli.app import (
     output_option,
     training_option,
 )
+from robustbench_mix.config.epsilon import texts_of
 from robustbench_mix.config.model import Interface
 from robustbench_mix.errors import RbmixError
+from robustbench_mix.evaluation.plan import DEFAULT_MODEL
 from robustbench_mix.runtime import output, progress
 from robustbench_mix.storage import remote
 from robustbench_mix.storage.paths import default_results_folder, is_folder
@@ -50,12 +52,23 @@ def number(kind: Callable[[str], Any], what: str) -> Callable[[Any], Any]:
 whole = number(int, "a whole number")
 real = number(float, "a number")
 
+MODEL_HELP = (
+    "Model: a name from `rbmix models`, torchvision:NAME, timm:NAME, hf:owner/name, or your own "
+    "package.module:callable (python:timm:make if the module has such a name)."
+)
 Model = Annotated[
     str,
     model_option(
         autocompletion=completion.models,
-        help="Model: a name from `rbmix models`, torchvision:NAME, timm:NAME, hf:owner/name, or "
-        "your own package.module:callable (python:timm:make if the module has such a name).",
+        help=MODEL_HELP,
+    ),
+]
+ModelWish = Annotated[
+    Optional[str],
+    model_option(
+        autocompletion=completion.models,
+        show_default=DEFAULT_MODEL,
+        help=MODEL_HELP,
     ),
 ]
 SpatialWord = Annotated[
@@ -117,6 +130,14 @@ Classes = Annotated[
 Seed = Annotated[
     int, model_option(parser=whole, help="Seed of the weights, the training and the attack.")
 ]
+SeedWish = Annotated[
+    Optional[int],
+    model_option(
+        parser=whole,
+        show_default="0",
+        help="Seed of the weights, the training and the attack.",
+    ),
+]
 Epochs = Annotated[
     Optional[int], training_option(parser=whole, help="Training epochs instead of the recipe's.")
 ]
@@ -176,15 +197,19 @@ Backend = Annotated[
         "(foolbox and pyautoattack, one epsilon at a time)."
     ),
 ]
+IsExhaustive = Annotated[
+    bool,
+    attack_option("--exhaustive", help="Run every attack at every epsilon to its end."),
+]
+IsRandomised = Annotated[
+    bool,
+    attack_option(
+        "--randomised",
+        help="For networks that draw random numbers: mean gradients, majority votes.",
+    ),
+]
 BatchSize = Annotated[
     Optional[int], attack_option(parser=whole, help="Number of images attacked at once.")
-]
-Weights = Annotated[
-    Optional[Path],
-    model_option(
-        help="Weights to load instead of training: a checkpoint of rbmix; for your own model any "
-        "file of safetensors or torch.save."
-    ),
 ]
 Device = Annotated[str, machine_option(help="Device: auto, cpu, cuda, cuda:1 or mps.")]
 AsJson = Annotated[bool, output_option("--json", help="Print one JSON value and nothing else.")]
@@ -282,7 +307,7 @@ def split_list(text: str, kind: Callable[[str], Any] = str) -> list[Any]:
 
 def eps_grid(text: str | None) -> list[str] | None:
     """Return the epsilons of `--eps`, None if it is not given."""
-    return None if text is None else split_list(text)
+    return None if text is None else texts_of(text)
 
 
 def interface(

@@ -7,7 +7,14 @@ from typing import Annotated, Optional
 
 import typer
 
-from robustbench_mix.cli.app import LISTS, RESULTS, command, data_option, output_option
+from robustbench_mix.cli.app import (
+    LISTS,
+    RESULTS,
+    command,
+    data_option,
+    model_option,
+    output_option,
+)
 from robustbench_mix.cli.options import (
     AsJson,
     Quiet,
@@ -30,10 +37,19 @@ Check = Annotated[
 @command(
     LISTS,
     "rbmix models",
-    "rbmix models --json",
+    "rbmix models --trained",
 )
-def models(as_json: AsJson = False, quiet: Quiet = False) -> None:
+def models(
+    trained: Annotated[
+        bool, model_option("--trained", help="List the trained networks of the zoo instead.")
+    ] = False,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
     """List the models, with their numbers of trainable parameters."""
+    if trained:
+        _list_zoo(as_json, quiet)
+        return
     load_torch(as_json or quiet)
 
     from robustbench_mix.cli import render
@@ -51,6 +67,17 @@ def models(as_json: AsJson = False, quiet: Quiet = False) -> None:
         {**packages, **counts},
         lambda: render.models(catalog.MODELS, counts, catalog.GRAMMAR, catalog.FORMS, registered),
     )
+
+
+def _list_zoo(as_json: bool, quiet: bool) -> None:
+    """Print the networks of the zoo."""
+    from msgspec import to_builtins
+
+    from robustbench_mix.cli.zoo import show_networks
+    from robustbench_mix.config.zoo import entries, location
+
+    found, place = entries(), location()
+    print_answer(as_json, quiet, to_builtins(found), lambda: show_networks(found, place))
 
 
 @command(

@@ -41,7 +41,12 @@ from robustbench_mix.cli.options import (
 from robustbench_mix.config.command_checks import check_runner
 from robustbench_mix.config.training import Training
 from robustbench_mix.errors import RbmixError
-from robustbench_mix.evaluation.plan import DataPlan, UnshufflingPlan, unshufflers_of
+from robustbench_mix.evaluation.plan import (
+    UNSHUFFLING_EXAMPLES,
+    DataPlan,
+    UnshufflingPlan,
+    unshufflers_of,
+)
 from robustbench_mix.runtime import progress
 from robustbench_mix.storage import remote
 from robustbench_mix.storage.paths import is_folder
@@ -70,8 +75,9 @@ def unshuffle(
         model_option(parser=whole, help="Seed of the permutation, the weights and the training."),
     ] = 0,
     examples: Annotated[
-        int, data_option(parser=whole, help="Number of test images to decode.")
-    ] = 1000,
+        Optional[int],
+        data_option(parser=whole, help="Number of test images to decode; by default 1,000."),
+    ] = None,
     out: Out = None,
     epochs: Epochs = None,
     train_examples: TrainExamples = None,
@@ -83,7 +89,7 @@ def unshuffle(
 ) -> None:
     """Train ConvMixers to undo a fixed permutation of the pixels."""
     planned = UnshufflingPlan(
-        data=DataPlan(dataset, examples),
+        data=DataPlan(dataset, examples, default=UNSHUFFLING_EXAMPLES),
         device=device,
         unshufflers=unshufflers_of(
             split_list(width, int), split_list(depth, int), split_list(kernel, int), patch,

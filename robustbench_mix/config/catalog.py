@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from robustbench_mix.errors import RbmixError, unknown
 from robustbench_mix.runtime import plugins
-from robustbench_mix.storage.paths import is_folder, parse_path
+from robustbench_mix.storage.paths import is_file, is_folder, parse_path
 
 MODELS = {
     "resnet14": "the paper's CIFAR ResNet, n = 2",
@@ -43,6 +43,7 @@ GRAMMAR = (
     "_k kernel, _p patch, as in resnet14_d4 or convmixer64_6_k7_p1"
 )
 FOOLBOX = "foolbox:"
+NUMBERS = "numbers"  # for --class-index: the names of the classes are the numbers of outputs
 DEVICES = ("auto", "cpu", "cuda", "mps")
 RUNNERS = ("local", "ray")
 BACKENDS = ("reference", "fast")
@@ -189,6 +190,12 @@ def check_dataset(name: str) -> None:
     raise unknown("data set", name, DATASETS, also="or a folder with train/ and test/ inside")
 
 
+def check_class_index(word: str) -> None:
+    """Raise RbmixError unless a word for `--class-index` is `numbers` or a file."""
+    if word != NUMBERS and not is_file(parse_path(word)):
+        raise RbmixError(f"class index {word} is no file (allowed: a JSON or text file, {NUMBERS})")
+
+
 def dataset_name(word: str) -> str:
     """Return the name of a data set in records: its own, or that of its folder.
 
@@ -237,14 +244,28 @@ def check_reference(algorithm: str) -> None:
         raise RbmixError(f"algorithm {algorithm!r} has no reference backend; use --backend fast")
 
 
+def check_norm(algorithm: str, norm: str) -> None:
+    """Raise RbmixError for l1 and an algorithm of ours other than AutoAttack; libraries may do."""
+    if norm == "l1" and algorithm in ALGORITHMS and algorithm != "autoattack":
+        raise RbmixError(
+            f"algorithm {algorithm!r} has no form in l1 (allowed: autoattack, {FOOLBOX}NAME)"
+        )
+
+
 def backend_of(
-    algorithm: str, backend: str | None, *, exhaustive: bool = False, randomised: bool = False
+    algorithm: str,
+    backend: str | None,
+    *,
+    norm: str = "",
+    exhaustive: bool = False,
+    randomised: bool = False,
 ) -> str:
     """Return the backend that runs an algorithm.
 
     Args:
         algorithm: The name of the algorithm.
-        backend: `fast` or `reference`; None takes `fast` if the algorithm has it.
+        backend: `fast` or `reference`; None takes `fast` if the algorithm has it in that norm.
+        norm: The norm; l1 needs the reference backend.
         exhaustive: Whether the run skips nothing, which needs the fast backend.
         randomised: Whether the network draws random numbers, which needs the reference backend.
 
@@ -252,6 +273,7 @@ def backend_of(
         RbmixError: The algorithm is unknown, or the arguments contradict each other.
     """
     check_algorithm(algorithm)
+    check_norm(algorithm, norm)
     if backend is not None and backend not in BACKENDS:
         raise unknown("backend", backend, BACKENDS)
     if randomised:
@@ -265,7 +287,9 @@ def backend_of(
                 f"(allowed: {', '.join(allowed)}, foolbox:NAME)"
             )
         return "reference"
-    backend = backend or ("fast" if has_fast(algorithm) else "reference")
+    if norm == "l1" and (backend == "fast" or exhaustive):
+        raise RbmixError("the norm l1 goes with the reference backend, not with 'fast'")
+    backend = backend or ("fast" if has_fast(algorithm) and norm != "l1" else "reference")
     if exhaustive and backend != "fast":
         raise RbmixError(f"--exhaustive goes with the fast backend, not with {backend!r}")
     (check_fast if backend == "fast" else check_reference)(algorithm)

@@ -1,19 +1,37 @@
-"""Epsilons as exact text, and grids of them."""
+"""Epsilons as exact text, and grids of them.
+
+Numbers of one meaning are one: `8/255`, its digits `0.03137254902` and the float `8 / 255` are the
+same epsilon. Digits that only round a fraction are read, and written, as that fraction.
+"""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
+from decimal import Decimal
 from fractions import Fraction
 from itertools import pairwise
+from typing import SupportsFloat
 
 from robustbench_mix.config.limits import MAX_EPS
 from robustbench_mix.errors import RbmixError
 
+ALLOWED = "(allowed: 8/255, 0.5/255, 0.03)"
+DECIMALS = 12  # of a number as text
+NUMBER = r"(?:[0-9]{1,20}(?:\.[0-9]{1,20})?|\.[0-9]{1,20})"
+COMPUTED = 6  # significant digits from which a number was computed, not chosen
+QUARTERS = 4 * 255  # the customary unit is a grey level; people choose quarters of one
+LARGEST_DENOMINATOR = 1000  # of other fractions
+SURE = Fraction(1, 10**10)  # rounding up to which such a fraction is no coincidence
+FLOAT32 = Fraction(1, 2**23)  # relative rounding of a number that was once in single precision
+
+Radius = str | SupportsFloat
+
 
 @dataclass(frozen=True)
 class Eps:
-    """The radius of a ball, kept as the exact text that the user wrote, for example `8/255`."""
+    """The radius of a ball, kept as exact text, for example `8/255`."""
 
     text: str
 
@@ -25,7 +43,26 @@ class Eps:
     @property
     def exact(self) -> Fraction:
         """The radius without rounding."""
-        return _fraction(self.text)
+        return _fraction(_spelled(self.text))
+
+
+def texts_of(given: Radius | Iterable[Radius]) -> list[str]:
+    """Return epsilons as people write them: one or several, texts or numbers.
+
+    The digits of a fraction become the fraction. All words of users come through here; the texts
+    of records do not, because they stay as they are.
+
+    Args:
+        given: A text, with commas between several, a number, or an iterable of these.
+
+    Raises:
+        RbmixError: One is neither a text nor a number.
+    """
+    if isinstance(given, str):
+        return [_spelled("".join(part.split())) for part in given.split(",")]
+    if isinstance(given, Iterable) and getattr(given, "ndim", None) != 0:
+        return [text for one in given for text in texts_of(one)]
+    return [_text_of_number(given)]
 
 
 def parse_eps(text: str, norm: str) -> Eps:
@@ -34,11 +71,8 @@ def parse_eps(text: str, norm: str) -> Eps:
     Raises:
         RbmixError: It is not a positive number, or it is above 1 for l-infinity.
     """
-    shape = r"(?:[0-9]{1,12}(?:\.[0-9]{1,12})?|\.[0-9]{1,12})"
-    if not re.fullmatch(rf"{shape}(?:/{shape})?", text):
-        raise RbmixError(
-            f"epsilon {text!r} is not a positive number (allowed: 8/255, 0.5/255, 0.03)"
-        )
+    if not re.fullmatch(rf"{NUMBER}(?:/{NUMBER})?", text):
+        raise RbmixError(f"epsilon {text!r} is not a positive number {ALLOWED}")
     try:
         value = _fraction(text)
     except ZeroDivisionError:
@@ -65,6 +99,44 @@ def parse_grid(texts: list[str], norm: str) -> tuple[Eps, ...]:
         if smaller.value == larger.value:
             raise RbmixError(f"epsilon {larger.text!r} is twice in the grid (as {smaller.text!r})")
     return tuple(grid)
+
+
+def _text_of_number(number: object) -> str:
+    """Return a number as people write it: 0.03, 8/255; it may have been in single precision."""
+    if not isinstance(number, SupportsFloat) or isinstance(number, bool):
+        raise RbmixError(f"epsilon {number!r} is not a positive number {ALLOWED}")
+    value = float(number)
+    short = f"{value:.{COMPUTED - 1}g}"
+    if not abs(value) < float("inf"):
+        return short
+    exact = Fraction(value)
+    rounding = abs(exact) * FLOAT32
+    if abs(Fraction(short) - exact) <= rounding:
+        return f"{Decimal(short):f}"
+    digits = f"{value:.{DECIMALS}f}".rstrip("0").rstrip(".")
+    return _grey_levels(exact, rounding) or _spelled(digits)
+
+
+def _spelled(text: str) -> str:
+    """Return the fraction that the digits of a decimal text round; else the text."""
+    digits, decimals = text.replace(".", "").strip("0"), text.partition(".")[2]
+    if not re.fullmatch(NUMBER, text) or len(digits) < COMPUTED:
+        return text
+    exact, rounding = _fraction(text), Fraction(1, 2 * 10 ** len(decimals))
+    if grey := _grey_levels(exact, rounding):
+        return grey
+    simple = exact.limit_denominator(LARGEST_DENOMINATOR)
+    if rounding > SURE or abs(simple - exact) > rounding:
+        return text
+    return f"{simple.numerator}/{simple.denominator}"
+
+
+def _grey_levels(exact: Fraction, rounding: Fraction) -> str:
+    """Return a number as grey levels, as in `0.5/255`, if it is one up to rounding; else ''."""
+    quarters = round(exact * QUARTERS)
+    if quarters < 1 or abs(Fraction(quarters, QUARTERS) - exact) > rounding:
+        return ""
+    return f"{quarters / 4:g}/255"
 
 
 def _fraction(text: str) -> Fraction:

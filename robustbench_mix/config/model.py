@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from robustbench_mix.config.limits import MAX_SIZE, MAX_UNSHUFFLER, check_count, check_seed
 from robustbench_mix.errors import RbmixError, unknown
@@ -82,6 +82,11 @@ class Interface:
             raise RbmixError(f"mean {_join(self.mean)} must be finite numbers")
         if not all(math.isfinite(value) and value > 0 for value in self.std or ()):
             raise RbmixError(f"std {_join(self.std)} must be positive numbers")
+
+    def changed(self, other: Interface) -> Interface:
+        """Return the interface with the values that another one gives."""
+        given = {name: value for name, value in vars(other).items() if value is not None}
+        return replace(self, **given)
 
     def check_channels(self, channels: int) -> None:
         """Raise RbmixError unless mean and std have one value, or one for each channel."""

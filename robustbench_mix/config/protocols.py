@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from robustbench_mix.config.canonical import short_hash
-from robustbench_mix.config.epsilon import Eps, parse_grid
+from robustbench_mix.config.epsilon import Eps, parse_grid, texts_of
 from robustbench_mix.config.limits import check_name
 from robustbench_mix.config.norms import NORMS
 from robustbench_mix.errors import RbmixError, unknown
@@ -137,7 +137,7 @@ def parse(
         raise RbmixError(f"{source}: an epsilon grid is a list of texts, as in ['8/255']")
     protocol = Protocol(name, raw["summary"], raw["algorithm"], own_norm, (), options)
     if eps is None:
-        protocol = replace(protocol, eps=parse_grid(grid, own_norm))
+        protocol = replace(protocol, eps=parse_grid(texts_of(grid), own_norm))
     return changed(protocol, eps=eps, norm=norm)
 
 
@@ -169,4 +169,18 @@ RANDOMISED: dict[str, dict[str, Any]] = {
 def randomised(protocol: Protocol) -> Protocol:
     """Return the protocol for networks that draw random numbers; its own options stay."""
     changes = RANDOMISED.get(protocol.algorithm, {})
+    return replace(protocol, options={**changes, **protocol.options})
+
+
+# The changes of AutoAttack's `standard` version in l1 (Croce & Hein, arXiv 2103.01208).
+IN_NORM: dict[tuple[str, str], dict[str, Any]] = {
+    ("autoattack", "l1"): {
+        "settings": {"apgd-ce": {"restarts": 5}, "apgd-t": {"targets": 5}},
+    },
+}
+
+
+def in_norm(protocol: Protocol) -> Protocol:
+    """Return the protocol as its algorithm is meant in its norm; its own options stay."""
+    changes = IN_NORM.get((protocol.algorithm, protocol.norm), {})
     return replace(protocol, options={**changes, **protocol.options})

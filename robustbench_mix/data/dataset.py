@@ -59,12 +59,22 @@ class Split:
 
 @dataclass(frozen=True)
 class Dataset:
-    """A train and a test split over the same classes."""
+    """A train and a test split over the same classes.
+
+    Args:
+        name: The name of the data set.
+        classes: The names of the classes in the order of their labels.
+        train: The images to train on.
+        test: The images to attack.
+        labels_are_outputs: Whether each label is known to be the number of an output, so that a
+            network may have more outputs than there are classes.
+    """
 
     name: str
     classes: tuple[str, ...]
     train: Split
     test: Split
+    labels_are_outputs: bool = False
 
     @property
     def channels(self) -> int:

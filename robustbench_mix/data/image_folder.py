@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import os
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -16,21 +18,27 @@ import torch
 from robustbench_mix.config.catalog import dataset_name
 from robustbench_mix.config.limits import check_name
 from robustbench_mix.data.dataset import Dataset, Split
+from robustbench_mix.data.decoding import Notes, read_image
+from robustbench_mix.data.folder_listing import SplitListing, class_names, left_out, list_splits
 from robustbench_mix.errors import RbmixError
 from robustbench_mix.runtime.memory import total_memory_bytes
 from robustbench_mix.runtime.progress import track
 from robustbench_mix.storage import reading
 from robustbench_mix.storage.files import replacing, safe_name
 from robustbench_mix.storage.locks import exclusive_lock
-from robustbench_mix.storage.paths import cache_folder, is_folder
+from robustbench_mix.storage.paths import cache_folder
 
-SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".ppm", ".webp")
-FORMATS = ("BMP", "JPEG", "PNG", "PPM", "WEBP")  # by content; other decoders never run
-MAX_PIXELS = 2**24  # largest number of pixels of one image
+logger = logging.getLogger(__name__)
+
+DECODING = 2  # changes with the pixels that a file gives
+NOTES = "notes"  # in the metadata of the cache: what the decoding left out
+MAX_SHOWN = 20  # largest number of classes that are shown by name
 
 
 def load_folder(path: Path) -> Dataset:
     """Read a class folder; the data set is named after the folder (`catalog.dataset_name`).
+
+    What was taken and left out is logged once, with the order of the classes.
 
     Raises:
         RbmixError: `train` or `test` is missing, their classes differ or are fewer than two, an
@@ -38,18 +46,52 @@ def load_folder(path: Path) -> Dataset:
     """
     path = path.resolve()
     check_name("the name of data set folder", path.name)
-    files = {split: _list_images(path, split) for split in ("train", "test")}
-    classes = _classes(path, files)
-    stem = safe_name(f"{path.name}-{_listing_hash(path, files)}")
+    splits = dict(zip(("train", "test"), list_splits(path), strict=True))
+    classes = class_names(*splits.values())
+    stem = safe_name(f"{path.name}-{_listing_hash(path, splits)}")
     cached = cache_folder() / "data" / f"{stem}.safetensors"
     if not cached.exists():
         with exclusive_lock(cached):
             if not cached.exists():
-                _decode_to_cache(files, classes, cached)
-    splits = _read_cache(
-        cached, {split: len(images) for split, images in files.items()}, len(classes)
+                _decode_to_cache(splits, classes, cached)
+    counts = {name: len(split.images) for name, split in splits.items()}
+    train, test = _read_cache(cached, counts, len(classes))
+    _log_once(_summary(path, splits, classes, _read_notes(cached)))
+    return Dataset(dataset_name(str(path)), classes, train, test)
+
+
+@cache
+def _log_once(line: str) -> None:
+    logger.info(line)
+
+
+def _summary(
+    path: Path, splits: dict[str, SplitListing], classes: tuple[str, ...], notes: list[str]
+) -> str:
+    """Return what was taken and left out, with the classes in their order."""
+    taken = " and ".join(
+        f"{len(split.images):,} images in {split.folder.name}/" for split in splits.values()
     )
-    return Dataset(dataset_name(str(path)), classes, *splits)
+    shown = ", ".join(classes[:MAX_SHOWN])
+    more = f", ... up to {classes[-1]}" if len(classes) > MAX_SHOWN else ""
+    numbers = [int(name) if name.isdecimal() else -1 for name in classes]
+    other = ""
+    if min(numbers) >= 0 and numbers != list(range(len(classes))):
+        other = " (in the order of text, which is not the numbers; see --class-index)"
+    line = f"{path}: {taken}, {len(classes):,} classes: {shown}{more}{other}"
+    out = list(left_out(*splits.values()))
+    return "; ".join([line, *([f"left out {', '.join(out)}"] if out else []), *notes])
+
+
+def _read_notes(path: Path) -> list[str]:
+    """Return what the decoding of a cached data set left out, in words."""
+    from safetensors import safe_open
+
+    refusal = f"cached data {path} is damaged"
+    with reading.refuse_on_error(refusal, "; delete it"):
+        with safe_open(path, framework="pt") as file:
+            raw = (file.metadata() or {})[NOTES].encode()
+        return [str(line) for line in reading.parse_json(raw, refusal)]
 
 
 def _read_cache(path: Path, counts: dict[str, int], classes: int) -> list[Split]:
@@ -86,51 +128,35 @@ def _read_cache(path: Path, counts: dict[str, int], classes: int) -> list[Split]
     return splits
 
 
-def _list_images(path: Path, split: str) -> list[Path]:
-    folder = path / split
-    if not is_folder(folder):
-        raise RbmixError(f"data set folder {path} has no {split}/ folder (needs train/ and test/)")
-    images = sorted(f for f in folder.glob("*/*") if f.suffix.lower() in SUFFIXES)
-    if not images:
-        raise RbmixError(f"{folder} holds no images (looked for <class>/*, {', '.join(SUFFIXES)})")
-    return images
-
-
-def _classes(path: Path, files: dict[str, list[Path]]) -> tuple[str, ...]:
-    train, test = ({f.parent.name for f in files[s]} for s in ("train", "test"))
-    if train != test:
-        odd = ", ".join(sorted(train ^ test)[:5])
-        raise RbmixError(f"{path}: train/ and test/ hold different classes ({odd})")
-    if len(train) < 2:
-        raise RbmixError(f"{path} has one class, {min(train)!r} (needs at least two)")
-    return tuple(check_name("the name of class folder", name) for name in sorted(train))
-
-
-def _listing_hash(path: Path, files: dict[str, list[Path]]) -> str:
+def _listing_hash(path: Path, splits: dict[str, SplitListing]) -> str:
     """Return a hash that changes when a file is added, removed, renamed or written again."""
     listing = [
         (str(f.relative_to(path)), (stat := _file_status(f)).st_size, stat.st_mtime_ns)
-        for split in files.values()
-        for f in split
+        for split in splits.values()
+        for f in split.images
     ]
-    return hashlib.sha256(json.dumps(listing).encode()).hexdigest()[:12]
+    return hashlib.sha256(json.dumps([DECODING, listing]).encode()).hexdigest()[:12]
 
 
 def _file_status(file: Path) -> os.stat_result:
     return reading.check_file(file, "image", reading.MAX_IMAGE_BYTES)
 
 
-def _decode_to_cache(files: dict[str, list[Path]], classes: tuple[str, ...], cached: Path) -> None:
+def _decode_to_cache(
+    splits: dict[str, SplitListing], classes: tuple[str, ...], cached: Path
+) -> None:
     from safetensors import SafetensorError
     from safetensors.torch import save_file
 
     number = {name: i for i, name in enumerate(classes)}
     size: tuple[int, int] | None = None
     tensors: dict[str, torch.Tensor] = {}
-    for split, images in files.items():
+    notes = Notes()
+    for split, listing in splits.items():
+        images = listing.images
         decoded = np.empty(0, np.uint8)
         for i, file in enumerate(track(images, f"decoding {split}")):
-            pixels = _read_image(file)
+            pixels = read_image(file, notes)
             if size is None:
                 size = pixels.shape[:2]
             if pixels.shape[:2] != size:
@@ -143,11 +169,11 @@ def _decode_to_cache(files: dict[str, list[Path]], classes: tuple[str, ...], cac
                 decoded = np.empty((len(images), *pixels.shape), np.uint8)
             decoded[i] = pixels
         tensors[f"{split}.images"] = torch.from_numpy(decoded.transpose(0, 3, 1, 2).copy())
-        tensors[f"{split}.labels"] = torch.tensor([number[f.parent.name] for f in images])
+        tensors[f"{split}.labels"] = torch.tensor([number[name] for name in listing.classes])
         tensors[f"{split}.index"] = torch.arange(len(images))
     try:
         with replacing(cached) as temporary:
-            save_file(tensors, temporary)
+            save_file(tensors, temporary, {NOTES: json.dumps(list(notes.lines()))})
     except SafetensorError as error:  # also raised for a full disk
         raise RbmixError(f"cannot write {cached}: {error}") from error
 
@@ -161,22 +187,3 @@ def _check_memory(images: list[Path], one: np.ndarray) -> None:
             f"{images[0].parent.parent}: {len(images):,} images of {one.shape[1]}x{one.shape[0]} "
             f"take {needed / 2**30:.1f} GiB (allowed: this machine's {there / 2**30:.1f} GiB)"
         )
-
-
-def _read_image(file: Path) -> np.ndarray:
-    """Return the pixels, (H, W, 3) uint8; raise RbmixError before a too large image is decoded."""
-    import warnings
-
-    from PIL import Image
-
-    limit = f"(allowed: up to {MAX_PIXELS:,} pixels)"
-    with reading.refuse_on_error(f"cannot decode {file}"), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # about sizes, which are checked here, and odd metadata
-        try:
-            image = Image.open(file, formats=FORMATS)
-        except Image.DecompressionBombError as error:
-            raise RbmixError(f"{file} is too large {limit}") from error
-        with image:
-            if image.width * image.height > MAX_PIXELS:
-                raise RbmixError(f"{file}: {image.width}x{image.height} is too large {limit}")
-            return np.asarray(image.convert("RGB"))

@@ -102,4 +102,4 @@ def _load_cifar(name: str) -> Dataset:
             ) from error
         images = np.asarray(raw.data).transpose(0, 3, 1, 2)
         splits.append(_make_split(images, np.asarray(raw.targets), grey_levels=255))
-    return Dataset(name, tuple(raw.classes), *splits)
+    return Dataset(name, tuple(raw.classes), splits[0], splits[1])

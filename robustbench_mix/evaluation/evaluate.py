@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from robustbench_mix.data.shape import Shape, shape_of
@@ -16,6 +16,8 @@ from robustbench_mix.evaluation.load_model import (
     train_model,
 )
 from robustbench_mix.evaluation.pending_run import (
+    NOTHING,
+    Extras,
     make_run,
     make_shard,
     pending_run,
@@ -44,7 +46,9 @@ class Evaluation:
     available: int
 
 
-def evaluate(plan: EvaluationPlan, results: Path, *, fresh: bool = False) -> Evaluation:
+def evaluate(
+    plan: EvaluationPlan, results: Path, *, fresh: bool = False, extras: Extras = NOTHING
+) -> Evaluation:
     """Attack the network of a plan and write the records; train the network first if needed.
 
     Args:
@@ -52,6 +56,7 @@ def evaluate(plan: EvaluationPlan, results: Path, *, fresh: bool = False) -> Eva
         results: The results folder.
         fresh: Attack even if records of exactly these settings and versions exist. Without it
             they are read instead.
+        extras: What is wanted beside the records.
 
     Raises:
         RbmixError: For what a user can fix.
@@ -64,13 +69,17 @@ def evaluate(plan: EvaluationPlan, results: Path, *, fresh: bool = False) -> Eva
     if plan.model.is_trained:
         # Checked before training: the number of classes is known, and the options may be wrong.
         schedule = schedule_of(plan.attack, fitted.classes, len(inputs.split))
-        if not fresh and (done := _find_recorded(plan, inputs, results, batch_size)):
+        if (
+            not fresh
+            and extras.found is None
+            and (done := _find_recorded(plan, inputs, results, batch_size))
+        ):
             return done
     label, trained = load_model(plan.model, inputs.dataset, inputs.device)
     pending = pending_run(
         label, trained, inputs, plan.attack, results, batch_size=batch_size, schedule=schedule
     )
-    run, reused = make_run(pending, fresh=fresh)
+    run, reused = make_run(replace(pending, extras=extras), fresh=fresh)
     return Evaluation(run, pending.path, reused, len(inputs.dataset.test))
 
 

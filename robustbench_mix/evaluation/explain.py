@@ -21,7 +21,7 @@ from robustbench_mix.config.canonical import short_hash
 from robustbench_mix.config.epsilon import Eps
 from robustbench_mix.data.dataset import Split, balanced_subset
 from robustbench_mix.evaluation import measures
-from robustbench_mix.evaluation.harness import borrow
+from robustbench_mix.evaluation.borrow import borrow
 from robustbench_mix.evaluation.identity import Label, network_fields
 from robustbench_mix.evaluation.inputs import Inputs, load_inputs
 from robustbench_mix.evaluation.load_model import check_exists, label_of, train_model

@@ -30,6 +30,7 @@ from robustbench_mix.attacks.streams import stream
 from robustbench_mix.config.protocols import Protocol
 from robustbench_mix.data.dataset import Split
 from robustbench_mix.evaluation import remaining_passes
+from robustbench_mix.evaluation.borrow import borrow
 from robustbench_mix.evaluation.compiled_model import ForwardOnly
 from robustbench_mix.evaluation.fast_plan import (
     PLACE,
@@ -41,7 +42,7 @@ from robustbench_mix.evaluation.fast_plan import (
     passes_left,
     plan_of,
 )
-from robustbench_mix.evaluation.harness import Settings, add_passes, borrow, clean_state, sample
+from robustbench_mix.evaluation.harness import Settings, add_passes, clean_state, sample
 from robustbench_mix.evaluation.meter import Meter
 from robustbench_mix.evaluation.search_model import search_model
 from robustbench_mix.evaluation.state import State
@@ -57,14 +58,11 @@ class FastOptions:
     Args:
         exact: Whether to search in the network's own precision even if bfloat16 is faster.
         place: Whether one gradient step places the images; without it only the stages attack.
-        found: A tensor to fill with the adversarial example of each broken image at its smallest
-            epsilon, (n, C, H, W).
         images: Number of images in all if only a part of them is attacked; 0 for all.
     """
 
     exact: bool = False
     place: bool = True
-    found: Tensor | None = None
     images: int = 0
 
 
@@ -129,7 +127,7 @@ def search_all(
             stages, split, state, x, norm=protocol.norm, levels=len(grid), seed=settings.seed
         )
         job = _Job(
-            judge, searched, plan, split, grid, protocol.norm, device, options.found,
+            judge, searched, plan, split, grid, protocol.norm, device, settings.found,
             ForwardOnly(searched, x, options.images or len(split)),
         )  # fmt: skip
         _attack_open(job, state, settings)

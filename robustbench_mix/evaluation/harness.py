@@ -1,9 +1,8 @@
-"""Shared parts of both engines: borrowing the model, the clean state, counting passes."""
+"""Shared parts of both engines: their settings, the clean state, counting passes."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -15,8 +14,8 @@ from robustbench_mix.attacks.streams import stream
 from robustbench_mix.attacks.voting import draw_logits, majority_label, mean_margins
 from robustbench_mix.data.dataset import Split
 from robustbench_mix.errors import RbmixError
+from robustbench_mix.evaluation.borrow import borrow
 from robustbench_mix.evaluation.state import State
-from robustbench_mix.runtime.float32 import ieee_float32
 from robustbench_mix.runtime.memory import retry_with_smaller_batches
 from robustbench_mix.runtime.progress import progress_bar
 
@@ -33,6 +32,8 @@ class Settings:
         batch_size: Maximum number of images to attack at once.
         save: Called with the state after each batch.
         description: Text of the progress bar.
+        found: A tensor to fill with the adversarial example of each broken image at its smallest
+            epsilon, (n, C, H, W); it holds the images before.
     """
 
     seed: int
@@ -40,32 +41,7 @@ class Settings:
     batch_size: int
     save: Save | None = None
     description: str = "attacking"
-
-
-@contextmanager
-def borrow(model: nn.Module, device: torch.device) -> Iterator[None]:
-    """Put the model in eval mode on `device`, without parameter gradients, in IEEE float32.
-
-    Modes, gradient flags, device and random state are restored afterwards. Within the block, a
-    network draws the same random numbers in every run.
-    """
-    modes = [(module, module.training) for module in model.modules()]
-    flags = [(parameter, parameter.requires_grad) for parameter in model.parameters()]
-    home = next((p.device for p in model.parameters()), device)
-    cards = [device] if device.type == "cuda" else []
-    try:
-        with torch.random.fork_rng(devices=cards), ieee_float32():
-            torch.manual_seed(0)
-            model.to(device).eval()
-            for parameter, _ in flags:
-                parameter.requires_grad_(False)
-            yield
-    finally:
-        model.to(home)
-        for module, training in modes:
-            module.training = training
-        for parameter, flag in flags:
-            parameter.requires_grad_(flag)
+    found: Tensor | None = None
 
 
 def sample(split: Split, device: torch.device) -> Tensor:

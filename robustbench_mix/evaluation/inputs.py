@@ -8,7 +8,7 @@ from functools import cached_property
 
 import torch
 
-from robustbench_mix.data import loaders
+from robustbench_mix.data import class_index, loaders
 from robustbench_mix.data.dataset import Dataset, Split, balanced_subset
 from robustbench_mix.evaluation.plan import Plan
 from robustbench_mix.runtime.devices import pick_device
@@ -34,10 +34,13 @@ def load_inputs(plan: Plan) -> Inputs:
     """Choose the device and load the data.
 
     Raises:
-        RbmixError: For a device that is not there, and for data that cannot be read.
+        RbmixError: For a device that is not there, and for data or a class index that cannot be
+            read.
     """
     device, data = pick_device(plan.device), plan.data
     loaded = loaders.load(data.dataset) if isinstance(data.dataset, str) else data.dataset
+    if data.class_index is not None:
+        loaded = class_index.apply(loaded, data.class_index)
     asked, there = data.examples or 0, len(loaded.test)
     if asked > there:
         logger.info(

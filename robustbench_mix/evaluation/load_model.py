@@ -7,13 +7,18 @@ from pathlib import Path
 import torch
 
 from robustbench_mix.config.training import Recipe, adversarial_eps, recipe_for
+from robustbench_mix.config.weights import WeightsFile
 from robustbench_mix.data.dataset import Dataset
+from robustbench_mix.data.shape import shape_of
+from robustbench_mix.errors import RbmixError
+from robustbench_mix.evaluation.harness import classes_of
 from robustbench_mix.evaluation.identity import Label
 from robustbench_mix.evaluation.inputs import load_inputs
 from robustbench_mix.evaluation.plan import ModelPlan, TrainingPlan
 from robustbench_mix.evaluation.pretrained import load_pretrained
 from robustbench_mix.models import checkpoint
 from robustbench_mix.models.checkpoint import CheckpointHeader
+from robustbench_mix.models.factory import check_output_count
 from robustbench_mix.models.given import adapt, as_module
 from robustbench_mix.models.sources import registry
 from robustbench_mix.runtime.devices import pick_precision
@@ -70,10 +75,18 @@ def load_model(
     if plan.module is not None:
         label = Label(spec.model, "external", "external", spec.seed)
         network = adapt(as_module(plan.module), dataset.test.pixels(0, 2))
+        if not dataset.labels_are_outputs:
+            outputs = classes_of(network, dataset.test, device)
+            check_output_count(outputs, shape_of(dataset), spec.model)
         return label, TrainedModel(network, Path(), CheckpointHeader(), 0.0)
     if is_pretrained(plan):
         return load_pretrained(plan, dataset)
-    if plan.file is not None:
+    if plan.weights is not None and plan.file is not None:
+        if plan.weights != WeightsFile(plan.file):
+            raise RbmixError(
+                f"{plan.file} is a checkpoint of rbmix, with one set of weights: --weights-key and "
+                "--ignore-weights go with the file of a network of your own"
+            )
         return label_of(plan), load_checkpoint(spec, dataset, plan.file)
     return label_of(plan), train_model(plan, dataset, device)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 from msgspec import structs
+from torch import Tensor
 
 from robustbench_mix.config.protocols import Protocol
 from robustbench_mix.data.dataset import Split
@@ -41,6 +42,24 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
+class Extras:
+    """What a caller wants beside the records.
+
+    Args:
+        found: A tensor to fill with the adversarial examples, as in `Settings`. A run that exists
+            has none, so it is made again.
+        state_path: Where to keep the resume state, also when the run is finished; None for
+            beside the records, until then.
+    """
+
+    found: Tensor | None = None
+    state_path: Path | None = None
+
+
+NOTHING = Extras()
+
+
+@dataclass(frozen=True)
 class PendingRun:
     """A network, the images, the attack on them, and the path of the records."""
 
@@ -51,6 +70,12 @@ class PendingRun:
     header: RunIdentity
     results: Path
     path: Path
+    extras: Extras = NOTHING
+
+    @property
+    def state_path(self) -> Path:
+        """Where the resume state is kept."""
+        return self.extras.state_path or resume.resume_state_path(self.path)
 
     @property
     def protocol(self) -> Protocol:
@@ -127,7 +152,7 @@ def make_run(pending: PendingRun, *, fresh: bool = False) -> tuple[Run, bool]:
         RbmixError: For what a user can fix.
     """
     with exclusive_lock(pending.path):
-        run = None if fresh else _read_kept(pending)
+        run = None if fresh or pending.extras.found is not None else _read_kept(pending)
         if run is not None:
             return run, True
         run = _attack(pending, fresh)
@@ -197,14 +222,19 @@ def _attack(pending: PendingRun, fresh: bool) -> Run:
     """Attack every image; continue an unfinished run unless `fresh`."""
     split, seed = pending.split, pending.header.seed
     measured = _check_network(pending)
-    sizes, partial = pending.sizes(len(split)), resume.resume_state_path(pending.path)
+    sizes, extras = pending.sizes(len(split)), pending.extras
     state = None
-    if not fresh:
-        state = resume.read_state(partial, pending.header, sizes)
+    if not fresh or extras.state_path is not None:
+        state = resume.read_state(pending.state_path, pending.header, sizes)
         if state is not None and not _is_network_of(pending, state.margin):
             state = None
+    if state is None and extras.state_path is not None:
+        resume.check_free(extras.state_path)
+    if extras.found is not None:
+        state = state and resume.restore_examples(pending.state_path, state, extras.found)
+    elif not fresh:
         state = state or resume.join_shards(pending.path, pending.header, sizes)
-    state = _search(pending, split, partial, state)
+    state = _search(pending, split, pending.state_path, state)
     stages = pending.schedule.stages
     concludes = pending.attack.recorded_backend == "fast" and bool(stages)
     audit = findings(state, split, stages, seed, sizes.levels) if concludes else []
@@ -236,18 +266,23 @@ def _search(pending: PendingRun, split: Split, partial: Path, state: State | Non
     if state is not None:
         logger.info(f"continuing the unfinished run {partial}")
     header, schedule = pending.header, pending.schedule
-    saver = Saver(partial, header)
+    saver = Saver(partial, header, pending.extras.found)
     settings = Settings(
         header.seed, pending.inputs.device, header.batch_size, save=saver,
         description=f"{pending.protocol.name} on {len(split)} images",
+        found=pending.extras.found,
     )  # fmt: skip
     try:
-        return schedule.engine(
+        state = schedule.engine(
             pending.trained.model, split, pending.protocol, schedule.stages, settings, state
         )
     except KeyboardInterrupt:
         saver.flush()
         raise
+    if pending.extras.state_path is not None:
+        saver(state)
+        saver.flush()
+    return state
 
 
 def _measure(pending: PendingRun) -> Diagnostics:

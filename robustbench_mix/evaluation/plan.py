@@ -8,12 +8,14 @@ networks of a library, are checked when the plan is carried out.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
-from typing import TYPE_CHECKING
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
 
-from robustbench_mix.config import catalog, protocols
+from robustbench_mix.config import catalog, protocols, zoo
 from robustbench_mix.config.limits import (
     MAX_BATCH_SIZE,
     MAX_EXAMPLES,
@@ -24,6 +26,7 @@ from robustbench_mix.config.limits import (
 from robustbench_mix.config.model import Interface, ModelSpec, Unshuffler
 from robustbench_mix.config.protocols import Protocol
 from robustbench_mix.config.training import UNCHANGED, Training
+from robustbench_mix.config.weights import WeightsFile
 from robustbench_mix.errors import RbmixError
 
 if TYPE_CHECKING:
@@ -31,21 +34,23 @@ if TYPE_CHECKING:
     from robustbench_mix.results.regression.baselines import Baseline
 
 DEFAULT_EXAMPLES = {"digits": 40}
+UNSHUFFLING_EXAMPLES = 1000  # default number of test images to decode
 OTHER_EXAMPLES = 1000
+DEFAULT_MODEL = "resnet18"
 
 
 @dataclass(frozen=True)
 class ModelPlan:
     """A network, and the source of its weights.
 
-    It is trained, or read from the cache, unless it has a `file`, is `published` or is a `module`.
+    It is trained, or read from the cache, unless it has `weights`, is `published` or is a `module`.
 
     Attributes:
         spec: The network; mixers without a word are `learned`.
         training: The changes to the recipe.
         mixers: The words for the spatial and the channel mixers, None for one that was not given.
             With neither, a network that comes with its weights stays as it is.
-        file: The file of the weights: a checkpoint of rbmix, or weights of a foreign network.
+        weights: The file of the weights: a checkpoint of rbmix, or weights of a foreign network.
         published: Whether to take the weights that the network was published with.
         module: The network itself, an `nn.Module`; `spec` only names it.
 
@@ -57,7 +62,7 @@ class ModelPlan:
     spec: ModelSpec
     training: Training = UNCHANGED
     mixers: tuple[str | None, str | None] = (None, None)
-    file: Path | None = None
+    weights: WeightsFile | None = None
     published: bool = False
     module: object = None
 
@@ -72,7 +77,12 @@ class ModelPlan:
     @property
     def is_trained(self) -> bool:
         """Whether rbmix trains the network, or has trained it before."""
-        return self.file is None and not self.published and self.module is None
+        return self.weights is None and not self.published and self.module is None
+
+    @property
+    def file(self) -> Path | None:
+        """The path of the file of the weights, None if there is none."""
+        return None if self.weights is None else self.weights.path
 
     @property
     def is_variant(self) -> bool:
@@ -81,7 +91,7 @@ class ModelPlan:
 
     def with_weights(self, file: Path) -> ModelPlan:
         """Return the same network with the weights of a file instead of its training."""
-        return replace(self, file=file, training=UNCHANGED)
+        return replace(self, weights=WeightsFile(file), training=UNCHANGED)
 
 
 def trained_model(spec: ModelSpec, training: Training = UNCHANGED) -> ModelPlan:
@@ -90,32 +100,39 @@ def trained_model(spec: ModelSpec, training: Training = UNCHANGED) -> ModelPlan:
 
 
 def model_plan(
-    model: str,
+    model: str | None,
     spatial: str | None = None,
     channel: str | None = None,
-    seed: int = 0,
+    seed: int | None = None,
     *,
     interface: Interface | None = None,
-    weights: Path | None = None,
+    weights: WeightsFile | Path | None = None,
     pretrained: bool = False,
     training: Training = UNCHANGED,
 ) -> ModelPlan:
     """Return the network that the words of `rbmix evaluate` name.
 
     Args:
-        model: A model word.
+        model: A model word; `DEFAULT_MODEL` by default.
         spatial: The spatial mixers. Without it and `channel`, a network with its own weights stays
             as it is, and one that is trained is `learned`.
         channel: The channel mixers.
-        seed: Seed of weights, training and attack.
+        seed: Seed of weights, training and attack; 0 by default.
         interface: The interface between the data set and the network.
-        weights: A file to load instead of training.
+        weights: A file to load instead of training, or `zoo:NAME`, which gives the words that
+            are None.
         pretrained: Whether to take the weights that the network was published with.
         training: The changes to the recipe.
 
     Raises:
         RbmixError: A word is wrong, or arguments contradict each other.
     """
+    weights = WeightsFile(weights) if isinstance(weights, Path) else weights
+    if weights is not None and zoo.is_in_zoo(weights) and not pretrained:
+        entry = zoo.find(str(weights.path))
+        model, spatial, channel, seed = entry.words(model, spatial, channel, seed)
+        weights = replace(weights, path=zoo.fetch(entry))
+    model, seed = model or DEFAULT_MODEL, seed or 0
     spec = ModelSpec(model, spatial or "learned", channel or "learned", seed, interface)
     catalog.check_model(model)
     if pretrained:
@@ -137,7 +154,7 @@ def module_plan(module: object, seed: int = 0, training: Training = UNCHANGED) -
 
 
 def _check_published(
-    spec: ModelSpec, mixers: tuple[str | None, str | None], weights: Path | None
+    spec: ModelSpec, mixers: tuple[str | None, str | None], weights: WeightsFile | None
 ) -> None:
     """Raise RbmixError for arguments that contradict the use of published weights."""
     if catalog.is_builtin(spec.model):
@@ -146,7 +163,7 @@ def _check_published(
             "itself"
         )
     if weights is not None:
-        raise RbmixError(f"--weights {weights} and --pretrained cannot both be the weights")
+        raise RbmixError(f"--weights {weights.path} and --pretrained cannot both be the weights")
     if mixers != (None, None):
         raise RbmixError(
             "--pretrained takes the network as it was published; --spatial and --channel go with "
@@ -158,19 +175,28 @@ def _check_published(
 class DataPlan:
     """A data set, by its word or as an object, and how many of its test images to take.
 
-    None takes the default number.
+    Attributes:
+        dataset: The word, or the data set itself.
+        examples: The number that the user asks for; None takes the default.
+        default: The default number; None is that of attacks on this data set.
+        class_index: The file that says which output each class is, or `numbers`; None takes the
+            order of the classes.
 
     Raises:
-        RbmixError: For a data set that does not exist, and a number out of range.
+        RbmixError: For a data set or a file that does not exist, and a number out of range.
     """
 
     dataset: str | Dataset
     examples: int | None = None
+    default: int | None = None
+    class_index: str | None = None
 
     def __post_init__(self) -> None:
         check_count("number of examples", self.examples, MAX_EXAMPLES)
         if isinstance(self.dataset, str):
             catalog.check_dataset(self.dataset)
+        if self.class_index is not None:
+            catalog.check_class_index(self.class_index)
 
     @property
     def name(self) -> str:
@@ -181,8 +207,9 @@ class DataPlan:
     @property
     def count(self) -> int:
         """The number of test images: the given number, or the default."""
-        if self.examples is not None:
-            return self.examples
+        for number in (self.examples, self.default):
+            if number is not None:
+                return number
         return DEFAULT_EXAMPLES.get(self.name, OTHER_EXAMPLES)
 
 
@@ -253,8 +280,10 @@ def attack_plan(
     else:
         word, protocol = attack.name, protocols.changed(attack, eps=eps, norm=norm)
     backend = catalog.backend_of(
-        protocol.algorithm, backend, exhaustive=exhaustive, randomised=randomised
-    )
+        protocol.algorithm, backend, norm=protocol.norm, exhaustive=exhaustive,
+        randomised=randomised,
+    )  # fmt: skip
+    protocol = protocols.in_norm(protocol)
     if randomised:
         protocol = protocols.randomised(protocol)
     return AttackPlan(word, protocol, backend, exhaustive, randomised, batch_size)
@@ -298,6 +327,7 @@ def baseline_plan(
     weights: Path | None = None,
     batch_size: int | None = None,
     device: str = "auto",
+    changes: Mapping[str, Any] = MappingProxyType({}),
 ) -> EvaluationPlan:
     """Return the plan of the evaluation behind a baseline.
 
@@ -308,11 +338,16 @@ def baseline_plan(
         weights: The weights that it names, or others to compare with it; None if there are none.
         batch_size: Number of images to attack at once; None depends on the device.
         device: Name of the device.
+        changes: Words of `Baseline.words` to replace; None leaves a word as it is.
 
     Raises:
         RbmixError: A word is wrong, or there are more examples than the baseline has.
     """
     words = baseline.words
+    given = {name: word for name, word in changes.items() if word is not None}
+    if words["interface"] is not None and "interface" in given:
+        given["interface"] = words["interface"].changed(given["interface"])
+    words |= given
     most = words["examples"]
     if examples is not None and not 1 <= examples <= most:
         raise RbmixError(f"number of examples {examples} must be 1 to {most}, as in {path}")
@@ -320,9 +355,13 @@ def baseline_plan(
     data = DataPlan(words["dataset"], examples or most)
     attack = attack_plan(
         words["attack"], data.name, eps=words["eps"], norm=words["norm"],
-        backend=words["backend"], batch_size=batch_size,
+        backend="reference" if words["randomised"] else words["backend"],
+        exhaustive=words["exhaustive"], randomised=words["randomised"], batch_size=batch_size,
     )  # fmt: skip
-    model = model_plan(*(words[name] for name in names), weights=weights)
+    model = model_plan(
+        *(words[name] for name in names), interface=words["interface"], weights=weights,
+        pretrained=words["pretrained"] and weights is None,
+    )  # fmt: skip
     return EvaluationPlan(data=data, device=device, model=model, attack=attack)
 
 

@@ -12,7 +12,8 @@ from torch import nn
 from robustbench_mix.attacks.counted_model import CountedModel
 from robustbench_mix.attacks.losses import margin
 from robustbench_mix.data.dataset import Split
-from robustbench_mix.evaluation.harness import borrow, sample
+from robustbench_mix.evaluation.borrow import borrow
+from robustbench_mix.evaluation.harness import sample
 from robustbench_mix.models.equality import nearly_equal
 
 SAME = 1e-2  # largest difference of margins, as a share of the largest one

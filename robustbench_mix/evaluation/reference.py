@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from functools import partial
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from robustbench_mix.attacks.base import Batch, Stage, check_norm
 from robustbench_mix.attacks.counted_model import CountedModel
@@ -26,7 +26,8 @@ from robustbench_mix.attacks.voting import draw_logits, majority_is_wrong
 from robustbench_mix.config.protocols import Protocol
 from robustbench_mix.data.dataset import Split
 from robustbench_mix.errors import RbmixError
-from robustbench_mix.evaluation.harness import Settings, add_passes, borrow, clean_state, sample
+from robustbench_mix.evaluation.borrow import borrow
+from robustbench_mix.evaluation.harness import Settings, add_passes, clean_state, sample
 from robustbench_mix.evaluation.meter import Meter
 from robustbench_mix.evaluation.remaining_passes import StagePasses, is_known, work_done
 from robustbench_mix.evaluation.remaining_reference import ReferenceWork, reference_work_left
@@ -48,6 +49,7 @@ class _Job:
     seed: int
     device: torch.device
     draws: int
+    found: Tensor | None
 
 
 def attack_all(
@@ -88,7 +90,10 @@ def attack_all(
     with borrow(model, device):
         judge = CountedModel(model)
         simple = model if draws > 1 else simplify(model, sample(split, device))
-        job = _Job(judge, CountedModel(simple), split, protocol, settings.seed, device, draws)
+        job = _Job(
+            judge, CountedModel(simple), split, protocol, settings.seed, device, draws,
+            settings.found,
+        )  # fmt: skip
         if state is None:
             state = clean_state(judge, split, settings, len(protocol.eps), draws=draws)
         plan = _plan(stages, len(protocol.eps))
@@ -156,12 +161,14 @@ def _attack_batch(
         torch.manual_seed(stream(job.seed, "verdict", stage.name, repr(within), *index))
         broken = majority_is_wrong(draw_logits(judge, x_adv, job.draws), batch.y).tolist()
         norms = distance(x_adv, x, norm).tolist()
-        for row, is_broken, reach in zip(rows, broken, norms, strict=True):
+        for row, point, is_broken, reach in zip(rows, x_adv, broken, norms, strict=True):
             at = bisect_left(grid, reach) if stage.nearest else level
             if is_broken and state.level[row] > at:
                 state.level[row] = at
                 state.component[row] = stage.name
                 state.norm[row] = reach
+                if job.found is not None:
+                    job.found[row] = point.cpu()
     model.check_finite()
     add_passes(state, stage.name, model.passes, rows if stage.counts_per_image else None)
 

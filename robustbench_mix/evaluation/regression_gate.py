@@ -5,18 +5,20 @@ from __future__ import annotations
 import shutil
 import tempfile
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
+from robustbench_mix.config import catalog
 from robustbench_mix.data import loaders
 from robustbench_mix.data.dataset import balanced_subset
 from robustbench_mix.errors import RbmixError
 from robustbench_mix.evaluation.evaluate import evaluate
 from robustbench_mix.evaluation.load_model import is_pretrained, train
-from robustbench_mix.evaluation.plan import EvaluationPlan, TrainingPlan
+from robustbench_mix.evaluation.plan import EvaluationPlan, ModelPlan, TrainingPlan
 from robustbench_mix.models import checkpoint
 from robustbench_mix.results.records import Run
 from robustbench_mix.results.regression import baselines
-from robustbench_mix.results.regression.baselines import ELSEWHERE, Baseline
+from robustbench_mix.results.regression.baselines import ELSEWHERE, Baseline, Settings
 from robustbench_mix.storage.files import check_writable, replacing, safe_name
 
 
@@ -92,17 +94,28 @@ def update(plan: EvaluationPlan, run: Run, path: Path) -> list[Path]:
     nearby = plan.attack.on_grid(baselines.nearby_grid(run.eps, plan.attack.protocol.norm))
     around = _evaluate_afresh(replace(plan, attack=nearby))
     weights = plan.model.file
-    words = {"dataset": str(plan.data.dataset), "attack": plan.attack.word}
+    kept = partial(
+        baselines.of_run, run, around, dataset=str(plan.data.dataset), attack=plan.attack.word,
+        settings=_settings(plan.model),
+    )  # fmt: skip
     if weights is None or not checkpoint.is_rbmix_checkpoint(weights):
         named = _weights_name(weights, path.parent)
-        baselines.write(baselines.of_run(run, around, **words, weights=named), path)
+        baselines.write(kept(weights=named), path)
         return [path]
     beside = path.parent / _checkpoint_name(weights)
     if not (beside.exists() and beside.samefile(weights)):
         with replacing(beside) as temporary:
             shutil.copyfile(weights, temporary)
-    baselines.write(baselines.of_run(run, around, **words, weights=beside.name), path)
+    baselines.write(kept(weights=beside.name), path)
     return [beside, path]
+
+
+def _settings(model: ModelPlan) -> Settings:
+    """Return what a baseline keeps of a network beside its name and mixers."""
+    interface = model.spec.interface
+    named = model.spec.model
+    pretrained = model.published and not catalog.comes_with_weights(named)
+    return Settings(named if interface else "", interface, pretrained)
 
 
 def _evaluate_afresh(plan: EvaluationPlan) -> Run:

@@ -16,19 +16,23 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import safetensors.torch
+import torch
+from torch import Tensor
 
 from robustbench_mix.errors import RbmixError
 from robustbench_mix.evaluation.identity import are_of_one_run
 from robustbench_mix.evaluation.state import State, state_from_json
 from robustbench_mix.results.headers import RunIdentity
 from robustbench_mix.storage import reading, validation
-from robustbench_mix.storage.files import remove, write_text
+from robustbench_mix.storage.files import remove, write_bytes, write_text
 from robustbench_mix.storage.validation import Header
 from robustbench_mix.training.resume import ATTACK_SUFFIX
 
 logger = logging.getLogger(__name__)
 
 SAVE_EVERY_SECONDS = 2.0
+X_ADV = "x_adv"
 
 
 @dataclass(frozen=True)
@@ -69,10 +73,15 @@ class Kept(Header, frozen=True, kw_only=True):
 
 @dataclass
 class Saver:
-    """Write the state of an unfinished run, at most once every few seconds."""
+    """Write the state of an unfinished run, at most once every few seconds.
+
+    The examples that were `found`, if they are wanted, are written before the state: an image that
+    is broken there always has one.
+    """
 
     path: Path
     header: RunIdentity
+    found: Tensor | None = None
     saved_at: float = field(default_factory=time.monotonic)
     latest: dict[str, Any] | None = None
 
@@ -86,14 +95,55 @@ class Saver:
     def flush(self) -> None:
         """Write the kept state."""
         if self.latest is not None:
+            if self.found is not None:
+                write_bytes(_examples_path(self.path), safetensors.torch.save({X_ADV: self.found}))
             content = {"header": msgspec.to_builtins(self.header), "state": self.latest}
             write_text(self.path, json.dumps(content))
             self.saved_at = time.monotonic()
 
 
+def _examples_path(path: Path) -> Path:
+    """Return where the adversarial examples of the state at `path` are."""
+    return path.with_name(f"{path.name}.examples")
+
+
 def resume_state_path(path: Path) -> Path:
     """Return the path of the state of the unfinished run that will write `path`."""
     return path.with_suffix(ATTACK_SUFFIX)
+
+
+def check_free(path: Path) -> None:
+    """Raise RbmixError if a file with the state of another run is at `path`."""
+    if path.exists():
+        raise RbmixError(
+            f"{path} is the state of another run: another network, other images or another attack, "
+            "or other versions; delete it, or name another file"
+        )
+
+
+def restore_examples(path: Path, state: State, found: Tensor) -> State | None:
+    """Fill `found` with the examples that were saved with a state, and return the state.
+
+    Args:
+        path: The path of the state.
+        state: The state.
+        found: The images, (n, C, H, W); changed in place.
+
+    Returns:
+        The state; None if its examples are missing, and the run must start over.
+    """
+    saved = _examples_path(path)
+    if not saved.exists():
+        return None
+    with reading.refuse_on_error(f"{saved} is damaged", "; delete it"):
+        examples = safetensors.torch.load(
+            reading.read_bytes(saved, "examples", found.nbytes + reading.MAX_SPEC_BYTES)
+        )[X_ADV]
+        if examples.shape != found.shape:
+            raise ValueError(f"{tuple(examples.shape)} are not {tuple(found.shape)}")
+        broken = torch.tensor([bool(name) for name in state.component])
+        found[broken] = examples[broken]
+    return state
 
 
 def read_state(path: Path, header: RunIdentity, sizes: Sizes) -> State | None:
@@ -203,5 +253,6 @@ def has_resume_state(path: Path) -> bool:
 def delete_resume_state(path: Path) -> None:
     """Remove the resume states of a run whose records exist."""
     remove(resume_state_path(path))
+    remove(_examples_path(resume_state_path(path)))
     for shard in find_shards(path):
         remove(shard.path(path))

@@ -10,8 +10,9 @@ from robustbench_mix.attacks.counted_model import CountedModel
 from robustbench_mix.attacks.streams import stream
 from robustbench_mix.data.dataset import Dataset, Split
 from robustbench_mix.evaluation import diagnostics
+from robustbench_mix.evaluation.borrow import borrow
 from robustbench_mix.evaluation.diagnostics import SAMPLE
-from robustbench_mix.evaluation.harness import borrow, sample
+from robustbench_mix.evaluation.harness import sample
 from robustbench_mix.models.fusion import simplify
 from robustbench_mix.results.headers import Diagnostics, ProtocolSpec
 from robustbench_mix.results.records import Run
@@ -60,8 +61,11 @@ def of_attacks(
         seed: The seed of the attacks.
 
     Returns:
-        Counts of images; empty if none of the chosen images is classified correctly.
+        Counts of images; empty if none of the chosen images is classified correctly, and in l1, in
+        which none of these attacks searches.
     """
+    if run.header.norm == "l1":
+        return {}
     survived = run.standing()
     rows = [row for row in _chosen(split) if survived["0"].iloc[row]]
     if not rows:

@@ -65,7 +65,9 @@ def schedule_of(plan: AttackPlan, classes: int, images: int = 0) -> Schedule:
     name, options = protocol.algorithm, protocol.options
     if plan.backend == "fast" and not plan.exhaustive:
         stages = registry.fast_stages(name, classes, options)
-        engine = partial(search_all, options=FastOptions(images=images))
+        # A single attack of an ensemble is measured alone: the step that places would help it.
+        place = len(stages) > 1 or name != "autoattack"
+        engine = partial(search_all, options=FastOptions(images=images, place=place))
         return Schedule(stages, engine, len(stages))
     if plan.exhaustive:
         stages = registry.fast_stages(name, classes, options, early_stop=False)

@@ -91,8 +91,12 @@ def path_for(spec: ModelSpec, recipe: Recipe, dataset: str, data_hash: str) -> P
 
 def weights_hash(model: nn.Module) -> str:
     """Return 12 hexadecimal digits of the SHA-256 of every name, dtype, shape and value."""
+    return _hash(_tensors(model))
+
+
+def _hash(tensors: dict[str, Tensor]) -> str:
     digest = hashlib.sha256()
-    for name, tensor in sorted(_tensors(model).items()):
+    for name, tensor in sorted(tensors.items()):
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
         digest.update(tensor.reshape(-1).view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()[:12]
@@ -135,6 +139,25 @@ def is_rbmix_checkpoint(path: Path) -> bool:
         return read_header(path).spec is not None
     except RbmixError:
         return False
+
+
+def check_whole(path: Path) -> CheckpointHeader:
+    """Return the header of a checkpoint whose weights have the hash in it.
+
+    Raises:
+        RbmixError: The file is damaged, not rbmix's, or has other weights.
+    """
+    from safetensors.torch import load_file
+
+    header = read_header(path)
+    with reading.refuse_on_error(f"checkpoint {path} is damaged"):
+        kept = load_file(path)
+        # A file may keep less precision than the network computes with.
+        values = {n: t.float() if t.is_floating_point() else t for n, t in kept.items()}
+        found = _hash(values)
+    if found != header.weights_hash:
+        raise RbmixError(f"checkpoint {path}: the weights do not match the header's hash")
+    return header
 
 
 def load(model: nn.Module, path: Path) -> CheckpointHeader:

@@ -183,7 +183,7 @@ def check_output_count(outputs: int, shape: Shape, word: str) -> None:
     if outputs != shape.classes:
         raise RbmixError(
             f"model {word!r} has {outputs:,} outputs, not {shape.classes:,}, one for each class"
-            + (f" (--classes {outputs} takes it all the same)" if outputs > shape.classes else "")
+            + (" (--class-index FILE says which each class is)" if outputs > shape.classes else "")
         )
 
 

@@ -78,7 +78,7 @@ def undeclared_randomness(unrepeatable: float) -> RbmixError:
     return RbmixError(
         f"two passes of the same images differ, by {unrepeatable:.3g} of the spread of the logits: "
         "the network draws random numbers (dropout, noise) or changes itself; switch that off, or "
-        "evaluate it as one that does (rbmix evaluate --randomised)"
+        "evaluate it as one that does (rbmix evaluate --randomised, AutoAttack with version='rand')"
     )
 
 

@@ -68,3 +68,11 @@ def is_folder(path: Path) -> bool:
         return path.is_dir()
     except (OSError, ValueError):
         return False
+
+
+def is_file(path: Path) -> bool:
+    """Return whether there is a file at `path`; False for an invalid path."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False

@@ -51,6 +51,30 @@ def local_folder(text: str) -> Path:
     return here
 
 
+def read(url: str, relative: str, what: str, max_bytes: int) -> bytes:
+    """Return the bytes of one file at a URL.
+
+    Args:
+        url: The URL of the folder.
+        relative: The path of the file in it.
+        what: The kind of file, for the messages.
+        max_bytes: The largest allowed size.
+
+    Raises:
+        RbmixError: It cannot be read, or it is larger.
+    """
+    place = f"{url}/{relative}"
+    with reading.refuse_on_error(f"cannot read {what} {place}"):
+        from fsspec.core import url_to_fs
+
+        system, there = url_to_fs(place)
+        with system.open(there, "rb") as file:
+            found: bytes = file.read(max_bytes + 1)
+    if len(found) > max_bytes:
+        raise RbmixError(f"{what} {place} is too large (allowed: at most {max_bytes:,} bytes)")
+    return found
+
+
 def portable_name(folder: Path) -> str:
     """Return the name of a folder on any machine: the URL of remote results, or its path."""
     found = _location(folder / "any")

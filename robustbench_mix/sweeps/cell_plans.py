@@ -11,6 +11,7 @@ from robustbench_mix.config.model import Unshuffler
 from robustbench_mix.config.training import Training
 from robustbench_mix.errors import RbmixError
 from robustbench_mix.evaluation.plan import (
+    UNSHUFFLING_EXAMPLES,
     AttackPlan,
     DataPlan,
     EvaluationPlan,
@@ -22,8 +23,6 @@ from robustbench_mix.evaluation.plan import (
     trained_model,
 )
 from robustbench_mix.sweeps.definition import Cell, Sweep, UnshufflingCell
-
-UNSHUFFLING_EXAMPLES = 1000  # number of test images
 
 
 @dataclass(frozen=True)
@@ -91,7 +90,7 @@ def _plan_unshuffling(cell: UnshufflingCell, device: str, precision: str) -> Uns
     """Make the plan of a network that un-shuffles."""
     shape = (cell.width, cell.depth, cell.kernel)
     return UnshufflingPlan(
-        data=DataPlan(cell.dataset, UNSHUFFLING_EXAMPLES),
+        data=DataPlan(cell.dataset, default=UNSHUFFLING_EXAMPLES),
         device=device,
         unshufflers=(Unshuffler(*shape, spatial=cell.spatial, seed=cell.seed),),
         training=Training(cell.epochs, cell.train_examples, None, precision),

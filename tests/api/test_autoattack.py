@@ -1,15 +1,17 @@
-"""The Python interface: one curve in one call, and the class that scripts already use."""
+"""The class that scripts already use."""
 
 from __future__ import annotations
 
 import inspect
+import sys
+from pathlib import Path
 
 import pytest
 import torch
 
-import robustbench_mix
-from robustbench_mix import AutoAttack, curve
+from robustbench_mix import AutoAttack
 from robustbench_mix.errors import RbmixError
+from robustbench_mix.evaluation import pending_run
 
 SCRIPT = """
 adversary = AutoAttack(model, norm="Linf", eps=0.008, version="standard", device="cpu", seed=0)
@@ -90,12 +92,19 @@ def test_it_takes_the_arguments_of_the_original() -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ({"norm": "L1"}, "unknown norm 'L1'"),
-        ({"version": "rand"}, "unknown version 'rand'"),
+        ({"norm": "L3"}, "unknown norm 'L3'"),
+        ({"version": "random"}, "unknown version 'random'; did you mean 'rand'"),
         ({"attacks_to_run": ["square"]}, "go with version='custom'"),
         ({"is_tf_model": True}, "only PyTorch"),
-        ({"version": "custom", "attacks": ["fab"]}, "unknown AutoAttack component 'fab'"),
-        ({"eps": -1}, "epsilon -1 is not a positive number"),
+        ({"version": "custom", "attacks": ["fabt"]}, "unknown AutoAttack component 'fabt'"),
+        ({"version": "custom"}, "attacks_to_run is empty"),
+        ({"eps": -1}, "epsilon '-1' is not a positive number"),
+        ({"eps": 8}, "epsilon '8' is above 1.*did you mean 8/255"),
+        ({"eps": [0.1, 0.2]}, "is several"),
+        ({"eps": None}, "epsilon None is not a positive number"),
+        ({"seed": -1}, "seed -1"),
+        ({"device": "tpu"}, "unknown device 'tpu'"),
+        ({"log_path": "no/such/folder/log.txt"}, "folder no/such/folder does not exist"),
     ],
 )
 def test_what_it_cannot_do_is_said(case, words: dict, message: str) -> None:
@@ -105,41 +114,190 @@ def test_what_it_cannot_do_is_said(case, words: dict, message: str) -> None:
         AutoAttack(model, **words).run_standard_evaluation(x, y)
 
 
-@pytest.mark.parametrize("norm", ["linf", "l2"])
-def test_a_curve_in_one_call(case, norm: str) -> None:
-    """Counts, intervals, levels and examples agree with each other and with the truth."""
-    model, x, y = case
-    grid = {"linf": ["1/255", 0.01, 0.03], "l2": [0.1, 0.02, 0.2]}[norm]
-    found = curve(model, x, y, eps=grid, norm=norm, steps=40, queries=50)
-    radii = sorted(float(e) if not isinstance(e, str) else 1 / 255 for e in grid)
-    assert found.table["correct"].tolist() == [int((found.level >= at).sum()) for at in range(4)]
-    assert found.table["correct"][0] == 15
-    assert (found.table["low"] <= found.table["accuracy"]).all()
-    assert found.level[3] == -1
-    distances = model.distances(x, y, norm)
-    for row, level in enumerate(found.level.tolist()):
-        if level < 0 or level == 3:
-            assert torch.equal(found.x_adv[row], x[row])
-        else:
-            assert radii[level] >= distances[row] * (1 - 1e-6)
-            assert model(found.x_adv[row : row + 1]).argmax() != y[row]
-            moved = (found.x_adv[row].double() - x[row].double()).flatten()
-            size = moved.abs().max() if norm == "linf" else moved.norm()
-            assert size <= radii[level]
-    assert found.passes["fgsm"]["gradient"] == 15  # of each image that is classified correctly
+# In the shape of RobustBench's quick tour, and of AutoAttack's example.
+QUICK_TOUR = """
+adversary = AutoAttack(model, norm='Linf', eps=eps, version='custom', device='cpu', SPELLED)
+adversary.apgd.n_restarts = 1
+adversary.apgd.n_iter = 30
+x_adv = first(adversary.run_standard_evaluation(x, y))
+"""
+EXAMPLE = """
+adversary = AutoAttack(model, norm='L2', eps=eps, version='custom', device='cpu', SPELLED)
+adversary.attacks_to_run = ['apgd-ce', 'fab']
+adversary.apgd.n_restarts = 2
+adversary.fab.n_restarts = 2
+adversary.apgd.n_iter = adversary.fab.n_iter = 30
+adversary.seed = 0
+with torch.no_grad():
+    x_adv = first(adversary.run_standard_evaluation(x, y, BATCH=8))
+    adv_individual = adversary.run_standard_evaluation_individual(x, y, BATCH=8)
+accuracy = adversary.clean_accuracy(x, y, bs=8)
+logits = adversary.get_logits(x)
+"""
+STANDARD_L1 = """
+adversary = AutoAttack(model, norm='L1', eps=eps, device='cpu', seed=0)
+adversary.apgd.n_iter = adversary.apgd_targeted.n_iter = adversary.fab.n_iter = 20
+adversary.square.n_queries = 50
+x_adv = first(adversary.run_standard_evaluation(x, y, BATCH=8))
+"""
 
 
-def test_bad_tensors_are_named(case) -> None:
-    """Pixels outside [0, 1], shapes that do not fit, an empty grid."""
+@pytest.mark.default
+@pytest.mark.parametrize(
+    ("script", "eps"), [(QUICK_TOUR, 0.01), (EXAMPLE, 0.03), (STANDARD_L1, 0.25)]
+)
+def test_documented_scripts_run_on_both_classes(case, script: str, eps: float) -> None:
+    """The same images fall, where the truth is known."""
+    pyautoattack = pytest.importorskip("pyautoattack")
     model, x, y = case
-    for given, message in (
-        ((x * 255, y, [0.1]), "needs pixels in"),
-        ((x[0], y, [0.1]), "needs images"),
-        ((x, y[:3], [0.1]), "needs one label per image"),
-        ((x, y, []), "the epsilon grid is empty"),
-        ((x, y, ["a/b"]), "epsilon 'a/b' is not a positive number"),
-    ):
-        with pytest.raises(RbmixError, match=message):
-            curve(model, *given)
-    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
-        robustbench_mix.nothing  # noqa: B018
+    trace, found = sys.gettrace(), []
+    spellings = {
+        pyautoattack.AutoAttack: ("attacks=['apgd-ce', 'apgd-dlr']", "batch_size"),
+        AutoAttack: ("attacks_to_run=['apgd-ce', 'apgd-dlr']", "bs"),
+    }
+    for kind, (chosen, batch) in spellings.items():
+        names = {"AutoAttack": kind, "model": model, "x": x, "y": y, "eps": eps, "torch": torch}
+        names["first"] = lambda result: result[0] if isinstance(result, tuple) else result
+        exec(script.replace("SPELLED", chosen).replace("BATCH", batch), names)
+        found.append(model(names["x_adv"]).argmax(1) == y)
+    sys.settrace(trace)  # the library unsets it
+    assert torch.equal(*found)
+    assert 0 < int(found[1].sum()) < 15
+
+
+def short(model, version: str = "custom", **words) -> AutoAttack:
+    """A short attack by APGD alone."""
+    found = AutoAttack(model, eps=0.01, verbose=False, version=version, **words)
+    found.attacks_to_run = ["apgd-ce"]
+    found.apgd.n_restarts, found.apgd.n_iter = 1, 10
+    return found
+
+
+@pytest.mark.default
+def test_plus_is_at_least_as_strong_as_its_parts(case) -> None:
+    """All six attacks run, with restarts; an image that one of them breaks does not stand."""
+    model, x, y = case
+    found = AutoAttack(model, eps=0.01, verbose=False, version="plus")
+    for attack in (found.apgd, found.apgd_targeted, found.fab):
+        attack.n_iter, attack.n_restarts = 10, 2
+    found.square.n_queries = 20
+    x_adv = found.run_standard_evaluation(x, y)
+    broken = model(x_adv).argmax(1) != y
+    alone = found.run_standard_evaluation_individual(x, y)
+    assert list(alone) == ["apgd-ce", "apgd-dlr", "fab", "square", "apgd-t", "fab-t"]
+    for one in alone.values():
+        assert not ((model(one).argmax(1) != y) & ~broken).any()
+
+
+class Noisy(torch.nn.Module):
+    """A network that draws."""
+
+    def __init__(self, net) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.net(x + 0.002 * torch.randn_like(x))
+
+
+@pytest.mark.parametrize("announced", ["rand", "eot_iter"])
+def test_a_network_that_draws_needs_its_version(case, announced: str) -> None:
+    """It is refused without; with averaged gradients it is attacked."""
+    model, x, y = case
+    with pytest.raises(RbmixError, match=r"draws random numbers.*version='rand'"):
+        short(Noisy(model)).run_standard_evaluation(x, y)
+    found = short(Noisy(model), "rand" if announced == "rand" else "custom")
+    found.apgd.eot_iter = 3
+    x_adv = found.run_standard_evaluation(x, y)
+    assert (model(x_adv).argmax(1) != y).sum() > 1
+    assert (x_adv - x).abs().max() <= 0.01 + 1e-6
+
+
+class Sharp(Noisy):
+    """A network whose cross-entropy has no gradient."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return 1e7 * self.net(x)
+
+
+def test_flags_go_to_the_log_and_to_an_attribute(case, tmp_path: Path) -> None:
+    """Those of `evaluate`; those of an earlier result are gone."""
+    model, x, y = case
+    log = tmp_path / "log"
+    found = short(Sharp(model), log_path=log)
+    found.run_standard_evaluation(x, y)
+    assert "zero-gradients" in found.flags
+    assert "flag zero-gradients: share of images without gradient" in log.read_text()
+    found.model = model
+    found.run_standard_evaluation(x, y)
+    assert "zero-gradients" not in found.flags
+
+
+def test_a_state_is_continued(case, tmp_path: Path, monkeypatch) -> None:
+    """After a kill, with all examples, to the same bytes; and a finished one ends at once."""
+    model, x, y = case
+    whole = short(model).run_standard_evaluation(x, y, bs=4)
+    state, passes, real = tmp_path / "state.json", [], pending_run.Settings
+
+    class Killed(BaseException):
+        pass
+
+    def settings(*args, **words):
+        save, count = words["save"], []
+
+        def saved(now):
+            save(now)
+            save.flush()
+            passes.append(sum(spent["gradient"] for spent in now.passes.values()))
+            count.append(1)
+            if len(count) == 2 and len(passes) == 2:
+                raise Killed
+
+        return real(*args, **{**words, "save": saved})
+
+    monkeypatch.setattr(pending_run, "Settings", settings)
+    with pytest.raises(Killed):
+        short(model).run_standard_evaluation(x, y, bs=4, state_path=state)
+    x_adv = short(model).run_standard_evaluation(x, y, bs=4, state_path=str(state))
+    assert torch.equal(x_adv, whole)
+    assert (x_adv != x).any()
+    done = len(passes)
+    assert torch.equal(short(model).run_standard_evaluation(x, y, bs=4, state_path=state), whole)
+    assert len(passes) == done
+    found = short(model)
+    found.epsilon = 0.02
+    with pytest.raises(RbmixError, match="is the state of another run.*delete it"):
+        found.run_standard_evaluation(x, y, bs=4, state_path=state)
+    with pytest.raises(RbmixError, match="state_path .* does not exist"):
+        found.run_standard_evaluation(x, y, state_path=tmp_path / "no" / "state")
+
+
+def test_an_attribute_that_does_nothing_is_refused(case) -> None:
+    """A wrong word is no setting."""
+    model, _, _ = case
+    found = AutoAttack(model, verbose=False)
+    with pytest.raises(RbmixError, match="unknown setting of AutoAttack 'eps'"):
+        found.eps = 0.1
+    with pytest.raises(RbmixError, match="unknown version 'plsu'; did you mean 'plus'"):
+        found.set_version("plsu")
+    found.set_version("plus")
+    found.cheap()
+    assert (found.version, found.apgd.n_restarts, found.square.n_queries) == ("plus", 1, 1000)
+    assert found.get_seed() == 0
+    found.seed = 4
+    assert found.get_seed() == 4
+
+
+@pytest.mark.default
+@pytest.mark.parametrize("eps", [0.01, "0.01", torch.tensor(0.01)])
+def test_forms_of_data_and_epsilon(case, eps) -> None:
+    """Arrays, text, other types of tensors: the same examples, where the images were."""
+    model, x, y = case
+    expected = short(model).run_standard_evaluation(x, y)
+    found = short(model)
+    found.epsilon = eps
+    x_adv = found.run_standard_evaluation(x.numpy(), y.tolist())
+    assert torch.equal(x_adv, expected)
+    x_adv, y_adv = found.run_standard_evaluation(x.double(), y.int(), return_labels=True)
+    assert torch.equal(x_adv, expected)
+    assert torch.equal(y_adv, model(expected).argmax(1))

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from robustbench_mix.attacks import registry
-from robustbench_mix.attacks.autoattack import STANDARD, Options
+from robustbench_mix.attacks.autoattack import STANDARD, Options, stages_of
 from robustbench_mix.attacks.counted_model import CountedModel
 from robustbench_mix.attacks.reference.autoattack import library_attack
 from robustbench_mix.config import protocols
@@ -22,7 +22,7 @@ from robustbench_mix.evaluation.reference import attack_all
 CPU = torch.device("cpu")
 
 
-@pytest.mark.parametrize("norm", ["linf", "l2"])
+@pytest.mark.parametrize("norm", ["linf", "l2", "l1"])
 def test_settings_are_those_of_the_librarys_standard_version(linear_case, norm: str) -> None:
     """Every attribute of every attack equals that in the library's own ensemble."""
     model, _ = linear_case(10)
@@ -39,9 +39,12 @@ def test_settings_are_those_of_the_librarys_standard_version(linear_case, norm: 
     }
     # The driver chooses FAB's targeted form just before it runs it.
     library.fab.targeted = True
+    protocol = protocols.load("autoattack", "", norm=norm, eps=["0.1"])
+    settings = protocols.in_norm(protocol).options.get("settings")
+    options = dict(stages_of(10, STANDARD, Options(), settings))
     for name, attack in theirs.items():
         ours = vars(
-            library_attack(name, counted, Options(), norm=norm, eps=0.1, seed=3, device=CPU)
+            library_attack(name, counted, options[name], norm=norm, eps=0.1, seed=3, device=CPU)
         )
         expected = {key: value for key, value in vars(attack).items() if key != "logger"}
         assert {key: ours[key] for key in expected} == expected, name

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from robustbench_mix.attacks.norms import distance, project, random_point, random_signs
 from robustbench_mix.attacks.streams import generators
 
-norms = st.sampled_from(["linf", "l2"])
+norms = st.sampled_from(["linf", "l2", "l1"])
 epsilons = st.floats(1e-6, 3.0)
 seeds = st.integers(0, 2**31)
 
@@ -76,7 +76,7 @@ def test_draws_depend_on_the_image_alone(norm: str, draw) -> None:
 
 
 @settings(max_examples=100)
-@given(seed=seeds, norm=norms, eps=st.floats(1e-3, 1.0))
+@given(seed=seeds, norm=st.sampled_from(["linf", "l2"]), eps=st.floats(1e-3, 1.0))
 def test_draws_stay_in_the_ball(seed: int, norm: str, eps: float) -> None:
     """Random points are inside up to float32 rounding; the harness projects exactly."""
     x, _ = images(seed, 0.0)
@@ -93,3 +93,17 @@ def test_uniform_l2_points_fill_the_ball() -> None:
     point = random_point(x, 0.4, "l2", generators(list(range(2000)), 0, "c"))
     share = (distance(point, x, "l2") > 0.4 * 0.5**0.25).double().mean()
     assert abs(share - 0.5) < 0.05
+
+
+@settings(max_examples=50)
+@given(seed=seeds, eps=st.floats(0.1, 2.0))
+def test_the_l1_projection_is_the_nearest_point(seed: int, eps: float) -> None:
+    """No other point of the ball that was drawn is nearer."""
+    x, x_adv = images(seed, 0.3)
+    x_adv = x_adv.clamp(0, 1)
+    near = project(x_adv, x, eps, "l1")
+    others = x + (x_adv - x) * torch.rand(200, *x.shape)
+    length = (others - x).abs().flatten(2).sum(2)[..., None, None, None]
+    others = x + (others - x) * (eps / length).clamp_max(1)
+    distances = (others - x_adv).flatten(2).norm(dim=2)
+    assert (distances >= (near - x_adv).flatten(1).norm(dim=1) - 1e-4).all()

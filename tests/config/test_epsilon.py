@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from robustbench_mix.config.epsilon import parse_eps, parse_grid
+from robustbench_mix.config.epsilon import Eps, parse_eps, parse_grid, texts_of
 from robustbench_mix.errors import RbmixError
 
 
@@ -61,3 +63,75 @@ def test_any_text_is_an_epsilon_or_one_line(text: str) -> None:
         assert parse_eps(text, "l2").value > 0
     except RbmixError as error:
         assert str(error)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["0.03137254902", "0.031372549", "0.0313725", "0.03137255", "0.0313725490196078", "8/255"],
+)
+def test_the_digits_of_a_fraction_are_that_fraction(text: str) -> None:
+    """However many of them were written down."""
+    assert texts_of(text) == ["8/255"]
+    assert parse_eps(text, "linf").text == text  # a record keeps its own
+    assert Eps(text).exact == Eps("8/255").exact
+    assert Eps(text).value == 8 / 255
+
+
+@pytest.mark.parametrize(
+    "text", ["0.03", "0.0314", "0.031373", "0.25", "4/16", "0.0625", "0.123456789", "1/3", "2.5"]
+)
+def test_a_number_that_was_chosen_keeps_its_text(text: str) -> None:
+    """A few digits are no rounded fraction, and nothing is reduced."""
+    assert texts_of(text) == [text]
+
+
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [
+        (8 / 255, "8/255"),
+        (np.float32(8 / 255), "8/255"),
+        (torch.tensor(8 / 255), "8/255"),
+        (torch.tensor(8 / 255).item(), "8/255"),
+        (0.5 / 255, "0.5/255"),
+        (1 / 3, "85/255"),
+        (1 / 7, "1/7"),
+        (0.03, "0.03"),
+        (np.float32(0.03), "0.03"),
+        (1.5 / 16, "0.09375"),
+        (1, "1"),
+        (1e-5, "0.00001"),
+        (0.123456789, "0.123456789"),
+        ("8 / 255", "8/255"),
+    ],
+)
+def test_a_number_becomes_the_text_that_people_write(number: object, text: str) -> None:
+    """Those of Python, NumPy and PyTorch, in double and in single precision."""
+    assert texts_of(number) == [text]
+    assert parse_eps(text, "l2").value == pytest.approx(
+        float(number) if not isinstance(number, str) else 8 / 255, rel=1e-7
+    )
+
+
+def test_one_epsilon_or_several() -> None:
+    """A text with commas, a list of both kinds, an array, a generator."""
+    assert texts_of("1/255, 2/255") == ["1/255", "2/255"]
+    assert texts_of([8 / 255, "1/255"]) == ["8/255", "1/255"]
+    assert texts_of(np.array([0.1, 0.2])) == ["0.1", "0.2"]
+    assert texts_of(torch.arange(1, 3) / 255) == ["1/255", "2/255"]
+    assert texts_of(k / 255 for k in (1, 2)) == ["1/255", "2/255"]
+    with pytest.raises(RbmixError, match="twice"):
+        parse_grid(texts_of([8 / 255, "0.03137254902"]), "linf")
+
+
+@pytest.mark.parametrize("value", [None, True, 1j, object()])
+def test_what_is_no_number_is_named(value: object) -> None:
+    """In one line."""
+    with pytest.raises(RbmixError, match="is not a positive number"):
+        texts_of(value)
+
+
+@pytest.mark.parametrize("value", [0, -1, float("inf"), float("nan"), -1e-3])
+def test_what_is_no_radius_is_named(value: float) -> None:
+    """Where every text is read."""
+    with pytest.raises(RbmixError, match=r"not a positive number|must be above 0"):
+        parse_grid(texts_of(value), "linf")

@@ -4,18 +4,38 @@ from __future__ import annotations
 
 import math
 
+import pytest
+
 from robustbench_mix.config import norms
 from robustbench_mix.config.epsilon import parse_eps
+from robustbench_mix.errors import RbmixError
 
 
 def test_every_norm_has_a_spelling_of_each_library() -> None:
     """And each spelling leads back to it."""
     assert set(norms.ROBUSTBENCH) == set(norms.FROM_ORDER.values()) == set(norms.NORMS)
-    assert norms.FROM_ROBUSTBENCH == {"Linf": "linf", "L2": "l2"}
+    assert norms.FROM_ROBUSTBENCH == {"Linf": "linf", "L2": "l2", "L1": "l1"}
     assert norms.FROM_ORDER[math.inf] == "linf"
     assert norms.FROM_ORDER[2.0] == "l2"
+    assert norms.FROM_ORDER[1.0] == "l1"
 
 
 def test_epsilons_are_read_in_every_norm() -> None:
     """No norm is known by name alone."""
-    assert [parse_eps("1/2", norm).value for norm in norms.NORMS] == [0.5, 0.5]
+    assert [parse_eps("1/2", norm).value for norm in norms.NORMS] == [0.5, 0.5, 0.5]
+
+
+@pytest.mark.parametrize(
+    ("word", "norm"),
+    [("Linf", "linf"), ("LINF", "linf"), ("l_inf", "linf"), ("L-inf", "linf"), ("inf", "linf"),
+     ("L2", "l2"), ("l_2", "l2"), ("2", "l2"), (2, "l2"), ("L1", "l1"), (float("inf"), "linf")],
+)  # fmt: skip
+def test_a_norm_may_be_spelled_as_usual(word: object, norm: str) -> None:
+    """As in other libraries."""
+    assert norms.parse(word) == norm
+
+
+def test_an_unknown_norm_is_named() -> None:
+    """With the known ones."""
+    with pytest.raises(RbmixError, match="unknown norm 'l7'.*linf, l2, l1"):
+        norms.parse("l7")

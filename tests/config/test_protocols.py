@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -93,8 +94,8 @@ def test_norm_needs_a_grid_of_its_own() -> None:
         protocols.load("pgd", "digits", norm="l2")
     protocol = protocols.load("pgd", "digits", norm="l2", eps=["0.5"])
     assert protocol.norm == "l2"
-    with pytest.raises(RbmixError, match="unknown norm 'l1'"):
-        protocols.load("pgd", "digits", norm="l1", eps=["0.5"])
+    with pytest.raises(RbmixError, match="unknown norm 'l3'"):
+        protocols.load("pgd", "digits", norm="l3", eps=["0.5"])
 
 
 @pytest.mark.parametrize(
@@ -125,3 +126,21 @@ def test_unknown_and_missing(tmp_path: Path) -> None:
         protocols.load("autoatack", "digits")
     with pytest.raises(RbmixError, match=r"cannot read protocol .*no\.toml"):
         protocols.load(str(tmp_path / "no.toml"), "digits")
+
+
+def test_autoattack_in_l1_has_the_settings_of_its_authors() -> None:
+    """Options of the protocol stay, and other norms change nothing."""
+    protocol = protocols.load("autoattack", "", norm="l1", eps=["12"])
+    settings = {"apgd-ce": {"restarts": 5}, "apgd-t": {"targets": 5}}
+    assert protocols.in_norm(protocol).options == {"settings": settings}
+    own = replace(protocol, options={"steps": 3, "settings": {}})
+    assert protocols.in_norm(own).options == {"steps": 3, "settings": {}}
+    other = protocols.load("autoattack", "")
+    assert protocols.in_norm(other) == other
+
+
+def test_the_digits_of_a_fraction_in_a_file_are_that_fraction(tmp_path: Path) -> None:
+    """As on the command line."""
+    path = tmp_path / "own.toml"
+    path.write_text(GOOD.replace('["0.5", "0.25"]', '["0.03137254902", "0.25"]'))
+    assert [eps.text for eps in protocols.load(str(path), "none").eps] == ["8/255", "0.25"]

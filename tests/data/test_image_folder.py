@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from robustbench_mix.data import loaders
 from robustbench_mix.errors import RbmixError
@@ -69,8 +71,6 @@ def test_folder_with_a_broken_image(write_folder, home: Path) -> None:
 def test_folder_with_several_sizes(write_folder, home: Path) -> None:
     """Images of several sizes are refused with both sizes."""
     folder = write_folder("tiny")
-    from PIL import Image
-
     Image.new("RGB", (9, 8)).save(folder / "train" / "dog" / "2.png")
     with pytest.raises(RbmixError, match="9x8 pixels, but others are 8x8"):
         loaders.load(str(folder))
@@ -88,3 +88,41 @@ def test_folder_problems_are_named(write_folder, tmp_path: Path, home: Path) -> 
         loaders.load(str(tmp_path / "nowhere"))
     with pytest.raises(RbmixError, match="did you mean 'digits'"):
         loaders.load("digit")
+
+
+def test_what_was_taken_is_said_once(write_folder, home: Path, capsys) -> None:
+    """One line with the order of the classes, what was left out and what was changed."""
+    folder = write_folder("tiny")
+    (folder / "train" / ".ipynb_checkpoints").mkdir()
+    (folder / "test" / "cat" / "9.tif").write_bytes(b"II")
+    grey = np.full((8, 8), 40000, np.uint16)
+    Image.fromarray(grey).save(folder / "test" / "cat" / "0.png")
+    for _ in range(2):  # decoded, then from the cache
+        loaded = loaders.load(str(folder))
+    assert capsys.readouterr().err == (
+        f"{folder}: 24 images in train/ and 16 images in test/, 4 classes: cat, dog, owl, yak; "
+        "left out 1 hidden (.ipynb_checkpoints), 1 .tif; "
+        "1 of 16 bits scaled to 8 (brightest 40,000 of 65,535)\n"
+    )
+    assert int(loaded.test.images[0].max()) == round(40000 / 257)
+
+
+def test_names_that_are_numbers(write_folder, home: Path, capsys) -> None:
+    """Their order is that of text, which is said where it is not that of the numbers."""
+    assert loaders.load(str(write_folder("twelve", ("0", "1", "2")))).classes == ("0", "1", "2")
+    assert "--class-index" not in capsys.readouterr().err
+    for name, classes in (("order", ("9", "10", "11")), ("gaps", ("0", "2", "5"))):
+        loaded = loaders.load(str(write_folder(name, classes)))
+        assert loaded.classes == tuple(sorted(classes))
+        assert "(in the order of text, which is not the numbers; see --class-index)" in (
+            capsys.readouterr().err
+        )
+
+
+def test_many_classes_are_not_all_shown(write_folder, home: Path, capsys) -> None:
+    """The first ones and the last."""
+    classes = tuple(f"class{i:02}" for i in range(30))
+    loaders.load(str(write_folder("many", classes, train=1, test=1)))
+    assert "30 classes: class00, class01" in (said := capsys.readouterr().err)
+    assert "class19, ... up to class29" in said
+    assert "class20" not in said

@@ -33,26 +33,6 @@ class Step(nn.Module):
         return torch.stack([torch.zeros_like(value), value, torch.full_like(value, -99)], 1)
 
 
-def test_a_model_is_lent_and_comes_back() -> None:
-    """In eval mode and without gradients within; modes, flags and random state as before."""
-    model = nn.Sequential(nn.Linear(2, 2), nn.Dropout(), nn.Linear(2, 2))
-    model[0].weight.requires_grad_(False)
-    model[1].eval()
-    state = torch.get_rng_state()
-    drawn = []
-    for _ in range(2):
-        with pytest.raises(KeyError), harness.borrow(model, CPU):
-            assert not any(module.training for module in model.modules())
-            assert not any(p.requires_grad for p in model.parameters())
-            drawn.append(torch.rand(3))
-            raise KeyError
-        assert [one.training for one in model] == [True, False, True]
-        flags = [p.requires_grad for p in model.parameters()]
-        assert flags == [False, True, True, True]
-    assert torch.equal(*drawn)
-    assert torch.equal(torch.get_rng_state(), state)
-
-
 def test_a_few_images_are_tried() -> None:
     """As many as there are, up to eight."""
     assert harness.sample(split_of([0] * 9), CPU).shape == (8, 1, 1, 1)

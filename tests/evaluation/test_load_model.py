@@ -6,11 +6,15 @@ from dataclasses import replace
 from pathlib import Path
 
 import networks
+import pytest
 import torch
+from torch import nn
 
 from robustbench_mix.config.model import Interface, ModelSpec
 from robustbench_mix.config.training import AVERAGING, Adversarial, NFgsm, Training, recipe_for
+from robustbench_mix.config.weights import WeightsFile
 from robustbench_mix.data import loaders
+from robustbench_mix.errors import RbmixError
 from robustbench_mix.evaluation.identity import Label
 from robustbench_mix.evaluation.load_model import (
     checkpoint_header,
@@ -19,7 +23,7 @@ from robustbench_mix.evaluation.load_model import (
     load_model,
     recipe_of,
 )
-from robustbench_mix.evaluation.plan import trained_model
+from robustbench_mix.evaluation.plan import module_plan, trained_model
 from robustbench_mix.storage.files import write_bytes
 from robustbench_mix.training.load_or_train import split_and_checkpoint_path
 
@@ -66,3 +70,21 @@ def test_the_header_of_a_kept_checkpoint(home: Path) -> None:
     assert checkpoint_header(plan, digits, CPU).spec.model == networks.MODEL
     write_bytes(path, networks.path("frozen").read_bytes())
     assert checkpoint_header(plan, digits, CPU) is None
+
+
+def test_a_module_with_more_outputs_than_classes() -> None:
+    """Which of them the classes are has to be said, for modules as for names."""
+    wide = nn.Sequential(nn.Flatten(), nn.Linear(64, 1000))
+    digits = loaders.load("digits")
+    with pytest.raises(RbmixError, match=r"1,000 outputs, not 10, .*--class-index FILE"):
+        load_model(module_plan(wide), digits, CPU)
+    said = replace(digits, labels_are_outputs=True)
+    assert load_model(module_plan(wide), said, CPU)[1].model is wide
+
+
+def test_keys_go_with_foreign_files() -> None:
+    """A checkpoint of rbmix has one set of weights."""
+    plan = trained_model(networks.SPECS["frozen"])
+    plan = replace(plan, weights=WeightsFile(networks.path("frozen"), "model_ema"))
+    with pytest.raises(RbmixError, match="is a checkpoint of rbmix, with one set of weights"):
+        load_model(plan, loaders.load("digits"), CPU)

@@ -61,6 +61,7 @@ WRONG = {
     "UnshufflingPlan(data=DataPlan('digits'), device='tpu', unshufflers=())": "unknown device",
     "baseline_plan(BASELINE, Path('kept.csv'), examples=9)": "must be 1 to 8, as in kept.csv",
     "baseline_plan(BASELINE, Path('kept.csv'), device='tpu')": "unknown device 'tpu'",
+    "baseline_plan(BASELINE, Path('kept.csv'), changes={'dataset': 'digts'})": "unknown data set",
 }
 CODE = """
 import sys
@@ -76,6 +77,7 @@ MODEL = trained_model(ModelSpec("resnet14"))
 BASELINE = SimpleNamespace(words={
     "model": "resnet14", "spatial": "learned", "channel": "learned", "seed": 0, "norm": "linf",
     "dataset": "digits", "attack": "pgd", "eps": ["1/16"], "backend": "fast", "examples": 8,
+    "interface": None, "pretrained": False, "randomised": False, "exhaustive": False,
 })
 for line in sys.stdin.read().splitlines():
     try:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import torch
+import torchvision
 from safetensors.torch import save_file
 from torch import nn
 from torch.nn import functional as F
@@ -18,15 +19,17 @@ from robustbench_mix import cli
 from robustbench_mix.claims.pairs import pairs
 from robustbench_mix.config.model import Interface, ModelSpec
 from robustbench_mix.config.training import CONVMIXER, RESNET, Recipe, recipe_for
-from robustbench_mix.data import loaders
+from robustbench_mix.config.weights import WeightsFile
+from robustbench_mix.data import class_index, loaders
 from robustbench_mix.errors import RbmixError
 from robustbench_mix.evaluation.load_model import is_pretrained
 from robustbench_mix.evaluation.plan import model_plan
 from robustbench_mix.evaluation.pretrained import load_pretrained
-from robustbench_mix.models import checkpoint, factory
+from robustbench_mix.models import checkpoint, factory, state_dict
 from robustbench_mix.models.checkpoint import CheckpointHeader
 from robustbench_mix.models.normalize import Normalized
 from robustbench_mix.models.sources.common import Pretrained
+from robustbench_mix.models.weight_sets import weight_sets
 from robustbench_mix.results import probes, records, twins
 from robustbench_mix.results.headers import ProbeIdentity
 
@@ -273,16 +276,115 @@ def test_recipes_go_by_the_architectures_name(word: str, expected: Recipe) -> No
 
 @pytest.mark.default
 def test_a_thousand_outputs_for_ten_classes(here: Path, capsys) -> None:
-    """More outputs than classes are taken only when `--classes` says how many."""
+    """More outputs than classes are taken only if it is said which of them the classes are."""
     words = ["evaluate", "--model", "net:wide", *SMOKE]
     code, _, err = rbmix(capsys, *words)
     assert code == 2
     assert "has 1,000 outputs, not 10" in err
-    assert "--classes 1000 takes it all the same" in err
+    assert "(--class-index FILE says which each class is)" in err
     assert not list(here.rglob("*.parquet"))
-    code, out, _ = rbmix(capsys, *words, "--classes", "1000")
+    code, out, err = rbmix(capsys, *words, "--classes", "1000")
     assert code == 0
     assert "[1000 outputs]" in " ".join(out.split())
+    assert "of 1,000 outputs, the first 10 are taken for the classes 0 to 9" in err
+    (here / "index.json").write_text(json.dumps({str(i): 100 * i for i in range(10)}))
+    code, out, err = rbmix(capsys, *words, "--class-index", "index.json", "--json")
+    assert code == 0
+    runs = records.read_all(here / "results")
+    labels = {tuple(sorted(set(run.table["label"]))) for run in runs}
+    assert labels == {tuple(range(10)), tuple(range(0, 1000, 100))}
+
+
+@pytest.mark.parametrize(
+    ("index", "said"),
+    [
+        ({str(i): 10 * i for i in range(10)}, "'net:make' has 10 outputs, not 91"),
+        ([str(i) for i in range(10)] * 1 + ["other"], "'net:make' has 10 outputs, not 11"),
+        ({"0": 1}, "does not give exactly one output to class '1', '2'"),
+    ],
+)
+def test_a_class_index_that_the_network_does_not_fit(here: Path, capsys, index, said) -> None:
+    """An index that counts from one, or that lists other outputs, is refused."""
+    (here / "index.json").write_text(json.dumps(index))
+    words = ["evaluate", "--model", "net:make", "--class-index", "index.json", *SMOKE]
+    code, out, err = rbmix(capsys, *words)
+    assert (code, out) == (2, "")
+    assert said in err.splitlines()[-1]
+
+
+def test_weights_of_more_outputs_and_a_class_index(here: Path) -> None:
+    """A list of all outputs builds the network of the file; an object needs their number too."""
+    import net
+
+    save_file(net.make(12).state_dict(), here / "w.safetensors")
+    order = here / "order.txt"
+    order.write_text("".join(f"{name}\n" for name in ("x", "y", *range(10))))
+    plan = model_plan("net:make", weights=here / "w.safetensors")
+    data = class_index.apply(loaders.load("digits"), str(order))
+    _, trained = load_pretrained(plan, data)
+    assert trained.model[-1].out_features == 12
+    assert int(data.test.labels.min()) == 2
+    few = here / "few.json"
+    few.write_text(json.dumps({str(i): i + 1 for i in range(10)}))
+    data = class_index.apply(loaders.load("digits"), str(few))
+    with pytest.raises(RbmixError, match=r"--classes 12 builds it"):
+        load_pretrained(plan, data)
+    plan = model_plan("net:make", weights=here / "w.safetensors", interface=Interface(classes=12))
+    assert load_pretrained(plan, data)[1].model[-1].out_features == 12
+
+
+def test_the_normalisation_of_a_file_is_used(here: Path, capsys) -> None:
+    """One beside the network stands before it; the user's own words come first; said once."""
+    import net
+
+    inner = {f"model.{name}": t for name, t in net.make().state_dict().items()}
+    inner |= {"normalize.mean": torch.tensor([0.25]), "normalize.std": torch.tensor([0.5])}
+    torch.save({"state_dict": inner}, here / "w.pt")
+    _, trained = load("net:make", weights=here / "w.pt")
+    assert (float(trained.model.mean), float(trained.model.std)) == (0.25, 0.5)
+    assert "w.pt: mean 0.25 and std 0.5 are those of its normalize.mean" in capsys.readouterr().err
+    mine = Interface(mean=(0.5,), std=(1.0,))
+    _, trained = load("net:make", weights=here / "w.pt", interface=mine)
+    assert float(trained.model.mean) == 0.5
+    ignored = WeightsFile(here / "w.pt", ignore=("normalize",))
+    assert type(load("net:make", weights=ignored)[1].model) is nn.Sequential
+    inner |= {"attacker.mean": torch.tensor([0.1]), "attacker.std": torch.tensor([0.5])}
+    torch.save({"state_dict": inner}, here / "w.pt")
+    with pytest.raises(RbmixError, match=r"differ \(normalize, attacker\); --mean and --std"):
+        load("net:make", weights=here / "w.pt")
+
+
+@pytest.mark.default
+def test_a_key_is_in_the_records(here: Path, capsys) -> None:
+    """A file with an average: the command takes one by name, and the record says which."""
+    plain, average = state(None, 1), state(None, 2)
+    torch.save({"model": plain, "model_ema": average}, here / "w.pt")
+    words = ["evaluate", "--model", "net:make", "--weights", "w.pt", *SMOKE]
+    code, _, err = rbmix(capsys, *words)
+    assert code == 0
+    assert "took model; left out model_ema (other values; --weights-key model_ema" in err
+    assert rbmix(capsys, *words, "--weights-key", "model_ema")[0] == 0
+    runs = records.read_all(here / "results")
+    assert sorted(run.header.weights for run in runs) == ["w.pt", "w.pt [model_ema]"]
+    assert len({run.header.checkpoint_hash for run in runs}) == 2
+    code, _, err = rbmix(capsys, "evaluate", "--model", "net:make", "--weights-key", "x", *SMOKE)
+    assert code == 2
+    assert "--weights-key x goes with --weights" in err
+
+
+@pytest.mark.parametrize("name", ["googlenet", "inception_v3"])
+def test_auxiliary_heads_of_torchvision(tmp_path: Path, name: str) -> None:
+    """Files of networks that were trained with them load into networks without."""
+    with torch.device("meta"):
+        whole = torchvision.models.get_model(name, num_classes=3, init_weights=False)
+        bare = torchvision.models.get_model(
+            name, num_classes=3, init_weights=False, aux_logits=False
+        )
+    (found, *_) = weight_sets({"state_dict": whole.state_dict()}, bare.state_dict())
+    left = {n for n in found.rest if not state_dict._is_auxiliary(n)}
+    assert len(found.rest) > 0
+    assert left == set()
+    assert not found.missing
 
 
 def test_misfits_are_printed_one_a_line(here: Path, capsys) -> None:

@@ -11,6 +11,7 @@ import torch
 
 from robustbench_mix import cli
 from robustbench_mix.attacks.native import pgd
+from robustbench_mix.config.model import Interface
 from robustbench_mix.evaluation import fast, load_model
 from robustbench_mix.models import factory
 from robustbench_mix.results.regression import baselines
@@ -36,6 +37,14 @@ from torch import nn
 
 def make():
     return nn.Sequential(nn.Flatten(), nn.Linear(64, 10))
+"""
+
+
+NOISE = """
+class Noise(nn.Module):
+    def forward(self, x):
+        return x + 0.01 * torch.randn_like(x)
+
 """
 
 
@@ -322,6 +331,52 @@ def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, home: Path):
 
 OWN_WORDS = ["--model", "gatednet:make", "--attack", "fgsm", "--eps", "0.5/16,1/16"]
 OWN_CSV = "gatednet_make-external-external-s0-digits-fgsm.csv"
+
+
+def test_a_normalised_network_has_a_gate(own, tmp_path: Path, capsys) -> None:
+    """The baseline keeps mean and std, so that a check needs neither; others are another network.
+
+    An absolute threshold fails whatever the accuracy was before.
+    """
+    weights = own(0.0)
+    words = ["--weights", weights, "--mean", "0.5", "--std", "2", "--examples", "20"]
+    assert rbmix(capsys, "baseline", *OWN_WORDS, *words, "--out", tmp_path)[0] == 0
+    kept = baselines.read(tmp_path / OWN_CSV)
+    assert kept.words["interface"] == Interface(mean=(0.5,), std=(2.0,))
+    assert (kept.words["model"], kept.identity["model"]) == (
+        "gatednet:make", "gatednet:make [mean 0.5 std 2]",
+    )  # fmt: skip
+    check = ["check", "--baseline", tmp_path / OWN_CSV, "--json"]
+    code, out, err = rbmix(capsys, *check, "--fail-under", "0@0", "--fail-under", "0@1/16")
+    assert (code, worse(out)) == (0, set()), err
+    code, out, _ = rbmix(capsys, *check, "--fail-under", "1@1/16")
+    assert (code, worse(out)) == (1, {"at least 1@1/16"})
+    _, out, _ = rbmix(capsys, *check, "--mean", "0", "--std", "0.5")
+    (one,) = json.loads(out)["baselines"]
+    (hashes,) = (check for check in one["checks"] if check["name"] == "weights")
+    assert hashes["before"] != hashes["now"]
+    code, _, err = rbmix(capsys, *check, "--fail-under", "0.4@4/255")
+    assert code == 2
+    assert "threshold '0.4@4/255'" in err
+
+
+def test_a_randomised_network_has_a_gate(own, tmp_path: Path, capsys) -> None:
+    """Its outcomes vary by themselves: images are compared by the test, not one by one."""
+    (tmp_path / "gatednet.py").write_text(OWN.replace("nn.Flatten()", "Noise(), nn.Flatten()", 1)
+                                          .replace("def make", NOISE + "def make"))  # fmt: skip
+    (tmp_path / "own.toml").write_text(SHORT)
+    words = ["--model", "gatednet:make", "--attack", "own.toml", "--randomised", "--examples", "10"]
+    code, out, err = rbmix(capsys, "baseline", *words, "--eps", "1/16", "--out", tmp_path, "--json")
+    assert code == 0, err
+    (path,) = json.loads(out)["paths"]
+    kept = baselines.read(Path(path))
+    assert kept.words["randomised"]
+    assert kept.identity["backend"] == "reference, randomised"
+    code, out, err = rbmix(capsys, "check", "--baseline", path, "--json")
+    assert code == 0, out + err
+    (one,) = json.loads(out)["baselines"]
+    skipped = {check["name"]: check["skipped"] for check in one["checks"]}
+    assert skipped["clean logits"] == "the network draws random numbers"
 
 
 def test_other_weights_are_compared_by_a_test(own, tmp_path: Path, capsys) -> None:

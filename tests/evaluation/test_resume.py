@@ -8,6 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 import pytest
+import torch
 from msgspec import structs
 
 from robustbench_mix.errors import RbmixError
@@ -50,6 +51,30 @@ def test_another_run_starts_over(
     assert resume.read_state(path, renamed, SIZES) is not None
     assert resume.has_state_of(path, renamed)
     assert not resume.has_state_of(path, structs.replace(identity, seed=1))
+
+
+def test_examples_are_saved_with_their_state(
+    tmp_path: Path, identity: RunIdentity, make_state: Callable
+) -> None:
+    """Those of broken images come back; a state without them, or with others, is no use."""
+    path = tmp_path / "state.json"
+    found = torch.rand(4, 1, 2, 2)
+    state = make_state(4, component=["", "pgd", "", "fgsm"], norm=[0.5] * 4)
+    saver = Saver(path, identity, found)
+    saver(state)
+    saver.flush()
+    other = torch.zeros(4, 1, 2, 2)
+    assert resume.restore_examples(path, state, other) is state
+    assert torch.equal(other[[1, 3]], found[[1, 3]])
+    assert not other[[0, 2]].any()
+    with pytest.raises(RbmixError, match="state.json is the state of another run.*delete it"):
+        resume.check_free(path)
+    with pytest.raises(RbmixError, match="state.json.examples is damaged"):
+        resume.restore_examples(path, state, torch.zeros(4, 3, 2, 2))
+    (tmp_path / "state.json.examples").unlink()
+    assert resume.restore_examples(path, state, other) is None
+    path.unlink()
+    resume.check_free(path)
 
 
 def test_a_header_of_another_version_is_not_such_a_run(tmp_path: Path, identity) -> None:

@@ -40,11 +40,11 @@ from robustbench_mix.claims import html_report, page, verdicts
 from robustbench_mix.claims.analysis import analyse
 from robustbench_mix.claims.explanations import overview
 from robustbench_mix.claims.report import pictures, run_images, tables
-from robustbench_mix.config import protocols
+from robustbench_mix.config import protocols, zoo
 from robustbench_mix.config.canonical import as_json, short_hash
 from robustbench_mix.config.training import recipe_for
-from robustbench_mix.data import image_folder, loaders
-from robustbench_mix.data.dataset import Split, balanced_subset
+from robustbench_mix.data import class_index, image_folder, loaders
+from robustbench_mix.data.dataset import Dataset, Split, balanced_subset
 from robustbench_mix.errors import RbmixError
 from robustbench_mix.evaluation import (
     evaluate,
@@ -907,6 +907,54 @@ def read_cache(folder: Path) -> str:
     return check(call, folder)
 
 
+def make_class_index(choices: Choices, folder: Path) -> None:
+    kind = choices.below(4)
+    if kind == 0:
+        text = json.dumps(mutated({"cat": 3, "dog": 1}, choices))
+    elif kind == 1:
+        text = json.dumps(mutated({"label2id": {"1": "cat", "0": ["x", "dog"]}}, choices))
+    else:
+        text = choices.of(("cat\ndog\nowl\n", "3 cat\n0 dog\n", "cat, 1\ndog, 0\n"))
+    raw = text.encode()
+    (folder / "index").write_bytes(mangled(raw, choices) if choices.one_in(3) else raw)
+
+
+def read_class_index(folder: Path) -> str:
+    images = torch.zeros(2, 1, 2, 2, dtype=torch.uint8)
+    split = Split(images, torch.arange(2), torch.arange(2), grey_levels=255)
+    data = Dataset("some", ("cat", "dog"), split, split)
+
+    def call() -> None:
+        found = class_index.apply(data, str(folder / "index"))
+        assert int(found.test.labels.max()) < len(found.classes)
+        assert int(found.test.labels.min()) >= 0
+
+    return check(call, folder)
+
+
+ROW = zoo.Entry(
+    name="a", model="resnet14", spatial="frozen", channel="learned", seed=1, dataset="digits",
+    train_examples=10, epochs=2, adversarial="8/255", test_accuracy=0.5, weights_hash="0" * 12,
+    sha256="1" * 64, size_bytes=9,
+)  # fmt: skip
+
+
+def make_zoo(choices: Choices, folder: Path) -> None:
+    raw = zoo.table_text([ROW, msgspec.structs.replace(ROW, name="b")]).encode()
+    for _ in range(choices.below(3)):
+        raw = mangled(raw, choices)
+    (folder / zoo.TABLE).write_bytes(raw)
+
+
+def read_zoo(folder: Path) -> str:
+    def call() -> None:
+        for row in zoo.parse_table((folder / zoo.TABLE).read_bytes(), "here"):
+            assert (folder / row.file).parent == folder
+            assert 0 <= row.test_accuracy <= 1
+
+    return check(call, folder)
+
+
 TARGETS = {
     "arguments": Target(make_arguments, read_arguments),
     "protocol": Target(make_protocol, read_protocol),
@@ -922,4 +970,6 @@ TARGETS = {
     "run": Target(make_run, read_run),
     "folder": Target(make_folder, read_folder),
     "cache": Target(make_cache, read_cache),
+    "class_index": Target(make_class_index, read_class_index),
+    "zoo": Target(make_zoo, read_zoo),
 }

@@ -14,13 +14,14 @@ from msgspec import structs
 
 from robustbench_mix import cli
 from robustbench_mix.config.canonical import short_hash
+from robustbench_mix.config.model import Interface
 from robustbench_mix.data import loaders
 from robustbench_mix.data.dataset import balanced_subset
 from robustbench_mix.errors import RbmixError
 from robustbench_mix.evaluation import regression_gate
 from robustbench_mix.evaluation.plan import baseline_plan
 from robustbench_mix.results.regression import baselines
-from robustbench_mix.results.regression.baselines import ELSEWHERE
+from robustbench_mix.results.regression.baselines import ELSEWHERE, Settings
 from robustbench_mix.storage import reading
 
 
@@ -37,6 +38,34 @@ def test_a_baseline_is_read_as_it_was_written(run, path: Path) -> None:
     assert frame["1/255"].tolist()[:4] == ["wrong", "broken", "stands", "stands"]
     assert frame["options"].unique().tolist() == ["restarts=5 steps=40"]
     assert read.words["examples"] == 20
+
+
+def test_settings_are_words_of_the_evaluation(run, tmp_path: Path) -> None:
+    """Those that no other column tells come back as they were; most baselines have none."""
+    path = tmp_path / "a.csv"
+    interface = Interface(mean=(0.5,), std=(0.25,), classes=12)
+    for settings in (Settings(), Settings("nets:make", interface), Settings(pretrained=True)):
+        kept = kept_of(run)
+        identity = {**kept.identity, "settings": settings.as_text()}
+        identity["backend"] = "fast, exhaustive"
+        baselines.write(replace(kept, identity=identity), path)
+        words = baselines.read(path).words
+        assert words["model"] == (settings.model or kept.identity["model"])
+        assert (words["interface"], words["pretrained"]) == (
+            settings.interface,
+            settings.pretrained,
+        )
+        assert (words["backend"], words["exhaustive"], words["randomised"]) == ("fast", True, False)
+    assert Settings().as_text() == ""
+
+
+def test_a_baseline_of_format_1_is_read(checkout: Path) -> None:
+    """The committed ones are: they have no settings."""
+    for path in (checkout / "results" / "baselines").glob("*.csv"):
+        kept = baselines.read(path)
+        assert kept.identity["format"] == "1"
+        assert kept.settings == Settings()
+        assert kept.words["interface"] is None
 
 
 def test_close_calls_are_those_that_turn_nearby(make_run) -> None:
@@ -86,6 +115,7 @@ def titled(name: str, other: str):
     return change
 
 
+MEAN_ALONE = '{"interface": {"mean": [0.5]}}'
 DAMAGE = [
     (lambda text: "", "does not begin as a baseline"),
     (lambda text: "hello\n", "does not begin as a baseline"),
@@ -96,8 +126,8 @@ DAMAGE = [
     (lambda text: text.replace(",pgd,linf", ",fgsm,linf", 1), "was edited"),
     (lambda text: text.replace('"', "").replace("image", '"image', 1), "damaged"),
     (
-        lambda text: resummed(text, with_value("format", "2")),
-        "has format '2', this rbmix reads '1'",
+        lambda text: resummed(text, with_value("format", "9")),
+        "has format '9', this rbmix reads '1' and '2'",
     ),
     (lambda text: resummed(text, with_value("1/255", "stood")), "damaged ('stood')"),
     (lambda text: resummed(text, with_value("image", "7")), "twice in it"),
@@ -105,6 +135,9 @@ DAMAGE = [
     (lambda text: resummed(text, with_value("2/255", "stands")), "not nested"),
     (lambda text: resummed(text, with_value("seed", "x")), "damaged"),
     (lambda text: resummed(text, with_value("label", "9" * 30)), "damaged"),
+    (lambda text: resummed(text, with_value("settings", "{")), "damaged"),
+    (lambda text: resummed(text, with_value("settings", '{"code": "x"}')), "damaged"),
+    (lambda text: resummed(text, with_value("settings", MEAN_ALONE)), "--mean needs --std"),
     (lambda text: resummed(text, with_value("margin", "nan")), "a margin is not finite"),
     (lambda text: resummed(text, with_value("model", "a\x1b[0mb")), "model 'a\\x1b[0mb' cannot"),
     (lambda text: resummed(text, with_value("weights", "\0")), "weights '\\x00' cannot be printed"),

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from robustbench_mix.evaluation.harness import borrow
+from robustbench_mix.evaluation.borrow import borrow
 from robustbench_mix.runtime import float32
 from robustbench_mix.runtime.float32 import ieee_float32
 

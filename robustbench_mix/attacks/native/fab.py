@@ -1,7 +1,7 @@
 """FAB: walk along the decision boundary towards the image, for a minimal perturbation.
 
-The targeted form, with the defaults of AutoAttack. Each step linearises the boundary to one
-target class, projects both the point and the image onto it within the box, and moves to a mixture
+With the defaults of AutoAttack. Each step linearises the boundary to one class, the target or the
+nearest one, projects both the point and the image onto it within the box, and moves to a mixture
 of the two.
 
 Source: Croce & Hein, arXiv 1907.02044.
@@ -12,9 +12,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from robustbench_mix.attacks import random
 from robustbench_mix.attacks.base import Batch
 from robustbench_mix.attacks.counted_model import CountedModel, gradient_of
 from robustbench_mix.attacks.losses import pick
+from robustbench_mix.attacks.native.geometry import unit, wide
 from robustbench_mix.attacks.native.tracker import Tracker
 
 ALPHA_MAX = 0.1  # largest weight of the image's own projection
@@ -28,19 +30,22 @@ SLACK = 1e-6  # share of the gap that may remain
 def fab(
     model: CountedModel,
     batch: Batch,
-    target: Tensor,
+    target: Tensor | None,
     *,
     steps: int = 100,
+    random_start: bool = False,
     early_stop: bool = True,
     copies: int = 1,
 ) -> Tensor:
-    """Search along the boundary to a target class for a point within eps that breaks the image.
+    """Search along the boundary of a class for a point within eps that breaks the image.
 
     Args:
         model: The model.
         batch: The images.
-        target: Target class of each image, (B,) int64.
+        target: Target class of each image, (B,) int64; None for the class whose boundary is
+            nearest, at each step anew.
         steps: Number of steps.
+        random_start: Whether to begin half of eps away from the image, in a random direction.
         early_stop: Whether an image leaves the batch once it is broken.
         copies: Number of consecutive entries that are copies of one image; they all leave with
             the first that is broken.
@@ -50,9 +55,12 @@ def fab(
     """
     x, y, eps, norm = batch.x, batch.y, batch.radius, batch.norm
     tracker = Tracker(model, x, y, early_stop=early_stop, copies=copies)
-    point = x.clone()
+    point = _start(batch) if random_start else x.clone()
     for step in range(steps):
-        gap, normal = _boundary(tracker.model, point, y, target)
+        if target is None:
+            gap, normal = _nearest_boundary(tracker.model, point, y, norm)
+        else:
+            gap, normal = _boundary(tracker.model, point, y, target)
         flat, origin = point.flatten(1), x.flatten(1)
         offset = (normal * flat).sum(1) - gap
         there = onto_hyperplane(flat, normal, offset, norm)
@@ -67,7 +75,8 @@ def fab(
         broken = logits.argmax(1) != y
         point = torch.where(broken[:, None, None, None], x + BETA * (point - x), point)
         if keep is not None:
-            x, y, target, eps, point = (t[keep] for t in (x, y, target, eps, point))
+            x, y, eps, point = (t[keep] for t in (x, y, eps, point))
+            target = None if target is None else target[keep]
             if len(x) == 0:
                 break
     return tracker.found
@@ -118,6 +127,39 @@ def _boundary(
         gap = pick(logits, target) - pick(logits, y)
         gradient = gradient_of(gap.sum(), point)
     return gap.detach(), gradient.flatten(1)
+
+
+def _nearest_boundary(
+    model: CountedModel, point: Tensor, y: Tensor, norm: str
+) -> tuple[Tensor, Tensor]:
+    """Return what `_boundary` does, for the class whose boundary is nearest to first order."""
+    point = point.detach().requires_grad_()
+    with torch.enable_grad():
+        logits = model(point)
+        gradients = torch.stack(
+            [
+                gradient_of(logit.sum(), point, keep_graph=True).flatten(1)
+                for logit in logits.unbind(1)
+            ],
+            dim=1,
+        )
+    rows = torch.arange(len(y), device=y.device)
+    gaps = logits.detach() - pick(logits.detach(), y)[:, None]
+    normals = gradients - gradients[rows, y][:, None]
+    dual = normals.abs().sum(2) if norm == "linf" else normals.norm(dim=2)
+    away = (gaps.abs() / (dual + 1e-12)).scatter(1, y[:, None], torch.inf)
+    nearest = away.argmin(1)
+    return gaps[rows, nearest], normals[rows, nearest]
+
+
+def _start(batch: Batch) -> Tensor:
+    """Return points half of eps away from the images, in random directions, within the box."""
+    count, norm = batch.x[0].numel(), batch.norm
+    draw = 2 * random.uniform(batch.seeds, 0, count) - 1
+    if norm != "linf":
+        draw = random.normal(batch.seeds, 0, count)
+    direction = unit(draw.view_as(batch.x).to(batch.x), norm)
+    return (batch.x + wide(batch.radius) / 2 * direction).clamp(0, 1)
 
 
 def _norm(flat: Tensor, norm: str) -> Tensor:

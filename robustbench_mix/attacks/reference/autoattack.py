@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from robustbench_mix.attacks.autoattack import STANDARD, Options, options_for, stage_names
+from robustbench_mix.attacks.autoattack import EOT, SETTINGS, STANDARD, Options, stages_of
 from robustbench_mix.attacks.base import Batch, Stage, constant_passes
 from robustbench_mix.attacks.counted_model import CountedModel
 from robustbench_mix.attacks.streams import stream
@@ -30,6 +30,8 @@ def autoattack_stages(
     targets: int = 9,
     queries: int = 5000,
     eot: int = 1,
+    restarts: int = 1,
+    settings: dict[str, dict[str, int]] | None = None,
 ) -> list[Stage]:
     """Return the stages of AutoAttack.
 
@@ -42,15 +44,17 @@ def autoattack_stages(
         eot: Number of passes over which a gradient of APGD is averaged (expectation over
             transformation). With 20 and `apgd-ce` and `apgd-dlr`, this is the library's `rand`
             version.
+        restarts: How often each stage runs on the images that stand, from other random starts.
+        settings: Other options for some stages, by their names.
     """
-    options = options_for(classes, steps, targets, queries, eot)
+    common = Options(steps, targets, queries, eot, restarts)
     return [
         Stage(
             name,
             partial(_attack, name=name, options=options),
             passes=constant_passes(options.passes(name)),
         )
-        for name in stage_names(components, classes)
+        for name, options in stages_of(classes, components, common, settings, (*SETTINGS, EOT))
     ]
 
 
@@ -83,7 +87,7 @@ def library_attack(
         name: Name of the stage.
         model: The model to attack.
         options: Options of the stage.
-        norm: `linf` or `l2`.
+        norm: `linf`, `l2` or `l1`.
         eps: Radius in pixel units.
         seed: Seed of the library's random numbers, below 2**32.
         device: The device of the images.
@@ -92,15 +96,21 @@ def library_attack(
     from pyautoattack.fab_pt import FABAttack_PT
     from pyautoattack.square import SquareAttack
 
-    steps, targets, queries, eot = options
-    common: dict[str, Any] = {"norm": ROBUSTBENCH[norm], "eps": eps, "seed": seed, "device": device}
+    common: dict[str, Any] = {
+        "norm": ROBUSTBENCH[norm], "eps": eps, "seed": seed, "device": device,
+        "n_restarts": options.restarts,
+    }  # fmt: skip
+    # In l1 the library's standard version ascends in larger balls first.
+    ascent = {
+        "n_iter": options.steps, "eot_iter": options.eot, "use_largereps": norm == "l1", **common
+    }  # fmt: skip
     if name in ("apgd-ce", "apgd-dlr"):
-        loss = name.removeprefix("apgd-")
-        return APGDAttack(model, n_iter=steps, loss=loss, eot_iter=eot, **common)
+        return APGDAttack(model, loss=name.removeprefix("apgd-"), **ascent)
     if name == "apgd-t":
-        return APGDAttack_targeted(
-            model, n_iter=steps, n_target_classes=targets, eot_iter=eot, **common
-        )
-    if name == "fab-t":
-        return FABAttack_PT(model, n_iter=steps, targeted=True, n_target_classes=targets, **common)
-    return SquareAttack(model, p_init=0.8, n_queries=queries, resc_schedule=False, **common)
+        return APGDAttack_targeted(model, n_target_classes=options.targets, **ascent)
+    if name in ("fab", "fab-t"):
+        return FABAttack_PT(
+            model, n_iter=options.steps, targeted=name == "fab-t",
+            n_target_classes=options.targets, **common,
+        )  # fmt: skip
+    return SquareAttack(model, p_init=0.8, n_queries=options.queries, resc_schedule=False, **common)

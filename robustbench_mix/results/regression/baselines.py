@@ -15,11 +15,13 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pandas as pd
 
 from robustbench_mix.config.canonical import short_hash
 from robustbench_mix.config.epsilon import Eps
+from robustbench_mix.config.model import Interface
 from robustbench_mix.errors import RbmixError
 from robustbench_mix.results import flags
 from robustbench_mix.results.headers import ProtocolSpec, check_grid
@@ -28,12 +30,13 @@ from robustbench_mix.runtime.provenance import PACKAGES
 from robustbench_mix.storage import reading
 from robustbench_mix.storage.files import write_text
 
-FORMAT = "1"
+FORMAT = "2"
+READABLE = ("1", FORMAT)  # format 1 has no settings
 IMAGE = ("image", "label", "prediction", "margin")
 IDENTITY = (
     "format", "model", "spatial", "channel", "seed", "dataset", "attack", "norm", "backend", "n",
-    "weights", "flags", "algorithm", "options", "protocol_hash", "checkpoint_hash", "data_hash",
-    "train_examples", "epochs", "adversarial", *PACKAGES, "commit", "device", "date",
+    "weights", "settings", "flags", "algorithm", "options", "protocol_hash", "checkpoint_hash",
+    "data_hash", "train_examples", "epochs", "adversarial", *PACKAGES, "commit", "device", "date",
 )  # fmt: skip
 CHECKSUM = "checksum"
 ELSEWHERE = "--weights"  # stands for weights outside of the baseline's folder
@@ -50,6 +53,27 @@ VERDICTS = {
     "broken?": (False, False),
     "wrong": (False, True),
 }
+
+
+class Settings(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+    """Arguments of the evaluation that most baselines do not need.
+
+    Attributes:
+        model: The model word, if the name in records says more, for example its mean.
+        interface: The interface between the data and the network.
+        pretrained: Whether the weights are those that the network was published with.
+    """
+
+    model: str = ""
+    interface: Interface | None = None
+    pretrained: bool = False
+
+    def as_text(self) -> str:
+        """Return the settings as JSON, '' if there are none."""
+        return "" if self == NO_SETTINGS else msgspec.json.encode(self).decode()
+
+
+NO_SETTINGS = Settings()
 
 
 @dataclass(frozen=True)
@@ -79,13 +103,30 @@ class Baseline:
         return float(self.images["margin"].abs().median())
 
     @property
+    def settings(self) -> Settings:
+        """The arguments that the other columns do not tell."""
+        text = self.identity["settings"]
+        return msgspec.json.decode(text, type=Settings) if text else Settings()
+
+    @property
     def words(self) -> dict[str, Any]:
         """The arguments of the evaluation that made it."""
         own = self.identity["spatial"] == "external"
         mixers = {name: None if own else self.identity[name] for name in ("spatial", "channel")}
-        kept = {name: self.identity[name] for name in ("model", "dataset", "attack", "norm")}
+        kept = {name: self.identity[name] for name in ("dataset", "attack", "norm")}
         numbers = {"seed": int(self.identity["seed"]), "examples": int(self.identity["n"])}
-        return {**kept, **mixers, **numbers, "backend": self.identity["backend"], "eps": self.eps}
+        backend, _, how = self.identity["backend"].partition(", ")
+        settings = self.settings
+        return {
+            **kept, **mixers, **numbers,
+            "model": settings.model or self.identity["model"],
+            "interface": settings.interface,
+            "pretrained": settings.pretrained,
+            "backend": backend,
+            "randomised": how == "randomised",
+            "exhaustive": how == "exhaustive",
+            "eps": self.eps,
+        }  # fmt: skip
 
 
 def nearby_grid(eps: list[str], norm: str) -> list[str]:
@@ -99,7 +140,15 @@ def nearby_grid(eps: list[str], norm: str) -> list[str]:
     return [f"{value.numerator}/{value.denominator}" for value in sorted(inside)]
 
 
-def of_run(run: Run, around: Run, *, dataset: str, attack: str, weights: str) -> Baseline:
+def of_run(
+    run: Run,
+    around: Run,
+    *,
+    dataset: str,
+    attack: str,
+    weights: str,
+    settings: Settings = NO_SETTINGS,
+) -> Baseline:
     """Return the baseline of a run.
 
     Args:
@@ -108,6 +157,7 @@ def of_run(run: Run, around: Run, *, dataset: str, attack: str, weights: str) ->
         dataset: The data set as the user wrote it, a name or a path.
         attack: The attack as the user wrote it, a name or a path.
         weights: A path relative to the baseline's folder, '' or `ELSEWHERE`.
+        settings: The arguments that the header of the run does not tell.
     """
     h = run.header
     spec = h.protocol_spec
@@ -117,6 +167,7 @@ def of_run(run: Run, around: Run, *, dataset: str, attack: str, weights: str) ->
         "dataset": dataset,
         "attack": attack,
         "weights": weights,
+        "settings": settings.as_text(),
         "flags": " ".join(flags.of_run(run)),
         "algorithm": spec.algorithm,
         "options": options(spec),
@@ -182,9 +233,10 @@ def read(path: Path) -> Baseline:
     if not rows or any(len(row) != len(title) for row in rows):
         raise RbmixError(f"baseline {path} is damaged: it is cut off")
     first = dict(zip(title, rows[0], strict=True))
-    if first["format"] != FORMAT:
+    if first["format"] not in READABLE:
         raise RbmixError(
-            f"baseline {path} has format {first['format']!r}, this rbmix reads {FORMAT!r}; "
+            f"baseline {path} has format {first['format']!r}, this rbmix reads "
+            f"{' and '.join(map(repr, READABLE))}; "
             "write it anew (rbmix baseline)"
         )
     if first.get("n") != str(len(rows)):
@@ -223,10 +275,12 @@ def weights_of(baseline: Baseline, path: Path) -> Path | None:
 
 def _parse(table: pd.DataFrame) -> Baseline:
     """Turn a table of text with a valid checksum into a baseline; any error if that fails."""
-    if tuple(table.columns[-len(IDENTITY) - 1 : -1]) != IDENTITY:
+    is_old = table["format"][0] == READABLE[0]
+    names = tuple(name for name in IDENTITY if not (is_old and name == "settings"))
+    if tuple(table.columns[-len(names) - 1 : -1]) != names:
         raise ValueError("its columns are others")
-    identity = {name: str(table[name][0]) for name in IDENTITY}
-    grid = list(table.columns[len(IMAGE) : -len(IDENTITY) - 1])
+    identity = {"settings": "", **{name: str(table[name][0]) for name in names}}
+    grid = list(table.columns[len(IMAGE) : -len(names) - 1])
     try:
         check_grid(grid, identity["norm"])
     except RbmixError as error:
@@ -241,7 +295,10 @@ def _parse(table: pd.DataFrame) -> Baseline:
         stands[eps] = pd.Series([stood for stood, _ in verdicts], index=images.index)
         clear[eps] = pd.Series([sure for _, sure in verdicts], index=images.index)
     baseline = Baseline(identity, images, pd.DataFrame(stands), pd.DataFrame(clear))
-    int(baseline.words["seed"])
+    try:
+        int(baseline.words["seed"])
+    except RbmixError as error:
+        raise ValueError(f"its settings are none: {error}") from error
     return baseline
 
 

@@ -23,6 +23,7 @@ from robustbench_mix.results.statistics import format_p, holm
 from robustbench_mix.runtime.provenance import PACKAGES
 
 TOLERANCE = 1  # number of images that may change at each epsilon
+DRAWS, OTHER_WEIGHTS = "the network draws random numbers", "the weights differ"
 NAMED = 8  # maximum number of images that a message lists
 
 
@@ -70,6 +71,10 @@ class Verdict:
     checks: list[Check]
     notes: list[str]
 
+    def with_checks(self, more: list[Check]) -> Verdict:
+        """Return the verdict with further checks."""
+        return replace(self, checks=[*self.checks, *more])
+
     @property
     def worse(self) -> list[Check]:
         """The checks that found something."""
@@ -88,11 +93,12 @@ def compare(
         tolerance: Number of images that may change at each epsilon.
         replaced: Whether the run used other weights than the checkpoint of the baseline.
     """
-    same = run.header.checkpoint_hash == baseline.identity["checkpoint_hash"]
+    draws = run.header.randomised is not None
+    same = run.header.checkpoint_hash == baseline.identity["checkpoint_hash"] and not draws
     checks = [
         _protocol_check(baseline, run),
         _weights_check(baseline, run, replaced),
-        _logits_check(baseline, run, same),
+        _logits_check(baseline, run, "" if same else DRAWS if draws else OTHER_WEIGHTS),
         *_epsilon_checks(baseline, run, tolerance, same),
         _flags_check(baseline, run),
     ]
@@ -138,10 +144,10 @@ def _weights_check(baseline: Baseline, run: Run, replaced: bool) -> Check:
     return Check("weights", before, now, worse=worse)
 
 
-def _logits_check(baseline: Baseline, run: Run, same: bool) -> Check:
+def _logits_check(baseline: Baseline, run: Run, skipped: str) -> Check:
     """Check that the same weights still give the same clean margins, up to rounding."""
-    if not same:
-        return Check("clean logits", skipped="the weights differ")
+    if skipped:
+        return Check("clean logits", skipped=skipped)
     now = run.table.set_index("image")["margin"]
     before = baseline.images["margin"].loc[now.index]
     moved = (now - before).abs() / max(baseline.scale, 1e-12)

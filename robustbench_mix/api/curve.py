@@ -1,0 +1,105 @@
+"""`curve`: attack a given network over a grid of epsilons in one call."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import pandas as pd
+import torch
+from torch import Tensor, nn
+
+from robustbench_mix.api.calls import carry_out, device_of
+from robustbench_mix.api.result import Result
+from robustbench_mix.config import norms
+from robustbench_mix.config.epsilon import Radius, parse_grid, texts_of
+from robustbench_mix.config.protocols import Protocol
+from robustbench_mix.data.tensors import dataset_of
+from robustbench_mix.evaluation.pending_run import Extras
+from robustbench_mix.evaluation.plan import DataPlan, EvaluationPlan, attack_plan, module_plan
+from robustbench_mix.runtime.torch_modes import default_modes
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A robustness curve and the adversarial examples behind it.
+
+    Attributes:
+        table: One row per epsilon, in ascending order, epsilon 0 (clean) first, with the columns
+            of `Result.curve`.
+        level: int64 tensor (n,). The position, in the ascending grid, of the smallest epsilon
+            that broke each image; -1 where the clean image is misclassified; the length of the
+            grid where no epsilon broke it.
+        x_adv: float32 tensor (n, C, H, W) on the CPU, in [0, 1]. The adversarial example found
+            at that epsilon, or the clean image where none was found.
+        passes: Forward and gradient passes of each attack, by its name, summed over the images.
+        flags: Reasons not to trust the curve yet, as in `Result.flags`.
+    """
+
+    table: pd.DataFrame
+    level: Tensor
+    x_adv: Tensor
+    passes: dict[str, dict[str, int]]
+    flags: dict[str, str] = field(default_factory=dict)
+
+
+@default_modes()
+def curve(
+    model: nn.Module | Callable[[Tensor], Any],
+    x: Any,
+    y: Any,
+    eps: Radius | Iterable[Radius],
+    *,
+    norm: str = "linf",
+    attack: str = "autoattack",
+    seed: int = 0,
+    batch_size: int | None = None,
+    device: torch.device | str | None = None,
+    **options: Any,
+) -> Curve:
+    """Attack a network over a grid of epsilons in one job.
+
+    The checks, the diagnostics and the numbers are those of `evaluate`. The network is left as it
+    was found, and so are the global random states.
+
+    Args:
+        model: A network that maps images (n, C, H, W) in [0, 1] to logits (n, classes), as for
+            `evaluate`.
+        x: Images (n, C, H, W), floating point, in [0, 1]; a tensor or an array.
+        y: Labels (n,), integers from 0.
+        eps: One or more radii in pixel units, in any order: numbers (`8 / 255`) or text
+            (`"8/255"`).
+        norm: Norm of the radii: `"linf"`, `"l2"` or `"l1"`.
+        attack: An algorithm, for example `"autoattack"`, `"autoattack-audited"`, `"pgd"` or
+            `"fgsm"`.
+        seed: Seed of the attack. The same seed gives the same result at every batch size.
+        batch_size: Images attacked at once. By default it fits the images and the device.
+        device: Where to run the attack. By default the device of the model's parameters.
+        **options: Options of the algorithm, as in a protocol file, for example `steps=40`.
+
+    Returns:
+        The curve, and one adversarial example for each broken image.
+
+    Raises:
+        RbmixError: If an argument is wrong, or if the network draws random numbers.
+    """
+    norm = norms.parse(norm)
+    protocol = Protocol(attack, "", attack, norm, parse_grid(texts_of(eps), norm), options)
+    dataset = dataset_of((x, y))
+    found = dataset.test.images.clone()
+    plan = EvaluationPlan(
+        model=module_plan(model, seed),
+        data=DataPlan(dataset, len(dataset.test)),
+        attack=attack_plan(protocol, batch_size=batch_size),
+        device=device_of(model, device),
+    )
+    run = carry_out(plan, extras=Extras(found=found)).run
+    standing = run.standing().to_numpy()
+    level = torch.from_numpy(standing.sum(1)) - 1  # standing at 0 and at so many epsilons
+    passes = {
+        name: {"forward": spent.forward, "gradient": spent.gradient}
+        for name, spent in run.header.passes.items()
+    }
+    result = Result(run)
+    return Curve(result.curve, level, found, passes, result.flags)
