@@ -36,7 +36,7 @@ def pixels(uri: str) -> np.ndarray:
 
 
 def test_one_image_of_each_class_comes_first() -> None:
-    """In the order of the classes, with its number, what it is taken for, and the perturbation amplified around grey."""
+    """By class, with its number, what it is taken for, and what was added, around grey."""
     (group,) = pictures.groups([transfer([1, 0, 1])])
     assert [(one.image, one.label) for one in group.first] == [(10, "a"), (0, "b")]
     assert [(one.image, one.label) for one in group.more] == [(20, "b")]
