@@ -65,7 +65,7 @@ Model = Annotated[
 ]
 ModelWish = Annotated[
     Optional[str],
-    typer.Option(
+    model_option(
         autocompletion=completion.models,
         show_default=DEFAULT_MODEL,
         help=MODEL_HELP,
@@ -132,7 +132,7 @@ Seed = Annotated[
 ]
 SeedWish = Annotated[
     Optional[int],
-    typer.Option(
+    model_option(
         parser=whole,
         show_default="0",
         help="Seed of the weights, the training and the attack.",
