@@ -93,6 +93,7 @@ def plan_of(
         levels: Number of epsilons.
         seed: Seed of the run.
     """
+    assert not stages or stages[0].bound == 0  # a sample is drawn from what a stage for all left
     return FastPlan(
         stages=stages,
         placing=StagePasses("fgsm", Count(1 + levels, 1)),
