@@ -42,7 +42,10 @@ def zoo(
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Add checkpoints to a zoo under their names, and write its table of hashes and accuracies."""
+    """Add checkpoints to a zoo, and write its table.
+
+    They get names; the table has their hashes and accuracies.
+    """
     place = folder or location()
     if remote.is_url(place):
         raise RbmixError(f"zoo {place} is a URL; --folder names a folder to add to")
