@@ -18,7 +18,7 @@ from robustbench_mix.storage.paths import is_folder, parse_path
 @command(
     NETWORKS,
     "rbmix zoo",
-    "rbmix zoo ~/.cache/robustbench_mix/checkpoints/*.safetensors",
+    "rbmix zoo ~/.cache/rbmix/checkpoints/*.safetensors",
 )
 def zoo(
     checkpoints: Annotated[
@@ -42,10 +42,7 @@ def zoo(
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Add checkpoints to a zoo, and write its table.
-
-    They get names; the table has their hashes and accuracies.
-    """
+    """Add checkpoints to a zoo, and write the table of its networks."""
     place = folder or location()
     if remote.is_url(place):
         raise RbmixError(f"zoo {place} is a URL; --folder names a folder to add to")
@@ -84,13 +81,11 @@ def show_networks(found: list[Entry], place: str) -> None:
     from robustbench_mix.cli import render
 
     table = Table(title=f"The zoo at {one_line(place)}")
-    columns = ("--weights", "data set", "images x epochs", "adversarial", "clean", "hash")
-    for column in columns:
-        table.add_column(column, no_wrap=column == "--weights")  # to be copied
+    for column in ("--weights", "images x epochs", "clean", "hash"):
+        table.add_column(column, no_wrap=column in ("--weights", "hash"))  # to be copied
     for one in found:
         training = f"{one.train_examples:,} x {one.epochs}"
-        table.add_row(
-            f"zoo:{one.name}", one.dataset, training, one.adversarial, f"{one.test_accuracy:.2%}",
-            one.weights_hash,
-        )  # fmt: skip
+        if one.adversarial:
+            training += f", adversarial {one.adversarial}"
+        table.add_row(f"zoo:{one.name}", training, f"{one.test_accuracy:.2%}", one.weights_hash)
     render.screen().print(table)
