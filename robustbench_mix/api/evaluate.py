@@ -10,7 +10,6 @@ from torch import Tensor, nn
 
 from robustbench_mix.api.calls import carry_out, device_of
 from robustbench_mix.api.result import Result
-from robustbench_mix.config import norms
 from robustbench_mix.config.epsilon import Radius, texts_of
 from robustbench_mix.config.model import Interface
 from robustbench_mix.config.protocols import Protocol
@@ -196,7 +195,7 @@ def evaluate(
         model=network,
         attack=attack_plan(
             protocol, images.name, eps=None if eps is None else texts_of(eps),
-            norm=None if norm is None else norms.parse(norm), backend=backend,
+            norm=norm, backend=backend,
             exhaustive=exhaustive, randomised=randomised, batch_size=batch_size,
         ),
     )  # fmt: skip

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from robustbench_mix.config import norms
 from robustbench_mix.config.canonical import short_hash
 from robustbench_mix.config.epsilon import Eps, parse_grid, texts_of
 from robustbench_mix.config.limits import check_name
@@ -145,9 +146,7 @@ def changed(
     protocol: Protocol, *, eps: list[str] | None = None, norm: str | None = None
 ) -> Protocol:
     """Return the protocol with another grid or norm; raise RbmixError as `load` does."""
-    norm = norm or protocol.norm
-    if norm not in NORMS:
-        raise unknown("norm", norm, NORMS)
+    norm = norms.parse(norm) if norm else protocol.norm
     if eps is not None:
         return replace(protocol, norm=norm, eps=parse_grid(eps, norm))
     if norm != protocol.norm:

@@ -232,6 +232,7 @@ def test_other_precisions_and_layouts(name: str, dtype: torch.dtype) -> None:
     model = model.to(memory_format=torch.channels_last)
     images = torch.randint(0, 256, (6, 2, 5, 5), dtype=torch.uint8)
     split = Split(images, torch.arange(6) % 5, torch.arange(6), 255)
+    model = adapt(model, split.pixels(0, 2))
     stages = registry.reference_stages(
         name, 5, {"steps": 3, "queries": 3} if name != "fgsm" else {}
     )
