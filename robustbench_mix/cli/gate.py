@@ -32,12 +32,12 @@ from robustbench_mix.cli.options import (
     LabelSmoothing,
     LearningRate,
     Mean,
-    Model,
+    ModelWish,
     NormName,
     Precision,
     Pretrained,
     Quiet,
-    Seed,
+    SeedWish,
     SpatialWish,
     Std,
     TrainExamples,
@@ -47,9 +47,16 @@ from robustbench_mix.cli.options import (
     load_torch,
     paths_json,
     print_answer,
+    split_list,
     whole,
 )
-from robustbench_mix.cli.weights_options import Weights
+from robustbench_mix.cli.weights_options import (
+    ClassIndex,
+    IgnoreWeights,
+    Weights,
+    WeightsKey,
+    weights_file,
+)
 from robustbench_mix.config.training import Training
 from robustbench_mix.errors import RbmixError
 from robustbench_mix.evaluation.plan import (
@@ -67,11 +74,12 @@ from robustbench_mix.evaluation.plan import (
     "rbmix baseline --model mypackage.nets:make --weights weights.pt --mean 0.5 --std 0.25",
 )
 def baseline(
-    model: Model = "resnet18",
+    model: ModelWish = None,
     spatial: SpatialWish = None,
     channel: ChannelWish = None,
     attack: AttackName = "pgd",
     dataset: DatasetName = "digits",
+    class_index: ClassIndex = None,
     examples: Annotated[
         int, data_option(parser=whole, help="Number of test images, balanced over the classes.")
     ] = 64,
@@ -80,9 +88,11 @@ def baseline(
     backend: Backend = None,
     exhaustive: IsExhaustive = False,
     randomised: IsRandomised = False,
-    seed: Seed = 0,
+    seed: SeedWish = None,
     batch_size: BatchSize = None,
     weights: Weights = None,
+    weights_key: WeightsKey = None,
+    ignore_weights: IgnoreWeights = None,
     pretrained: Pretrained = False,
     mean: Mean = None,
     std: Std = None,
@@ -109,12 +119,13 @@ def baseline(
     quiet: Quiet = False,
 ) -> None:
     """Attack a model and keep each image's outcome for `rbmix check`."""
-    data = DataPlan(dataset, examples)
+    data = DataPlan(dataset, examples, class_index=class_index)
     planned = EvaluationPlan(
         data=data,
         device=device,
         model=model_plan(
-            model, spatial, channel, seed, weights=weights, pretrained=pretrained,
+            model, spatial, channel, seed, pretrained=pretrained,
+            weights=weights_file(weights, weights_key, ignore_weights),
             interface=interface(input_size, mean, std, classes),
             training=Training(
                 epochs, train_examples, lr, precision, adversarial, adversarial_eps,
@@ -160,6 +171,8 @@ def check(
         ),
     ] = None,
     weights: Weights = None,
+    weights_key: WeightsKey = None,
+    ignore_weights: IgnoreWeights = None,
     pretrained: Pretrained = False,
     mean: Mean = None,
     std: Std = None,
@@ -172,6 +185,7 @@ def check(
             help="Where the same data is now, instead of what the baseline names.",
         ),
     ] = None,
+    class_index: ClassIndex = None,
     randomised: IsRandomised = False,
     junit: Annotated[Optional[Path], output_option(help="File for a report as JUnit XML.")] = None,
     update: Annotated[
@@ -192,11 +206,15 @@ def check(
         raise RbmixError(f"tolerance {tolerance} must be at least 0")
     if update and examples is not None:
         raise RbmixError(f"--update writes all images, leave out --examples {examples}")
+    weights_file(weights, weights_key, ignore_weights)  # checks that they go together
     least = [thresholds.parse(text) for text in fail_under or []]
     kept = {path: baselines.read(path) for path in baseline}
     is_replaced = pretrained or weights is not None
     changes = {
         "dataset": dataset,
+        "class_index": class_index,
+        "weights_key": weights_key,
+        "ignore_weights": None if ignore_weights is None else tuple(split_list(ignore_weights)),
         "interface": interface(input_size, mean, std, classes),
         "pretrained": pretrained or None,
         "randomised": randomised or None,

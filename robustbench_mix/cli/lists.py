@@ -13,13 +13,13 @@ from robustbench_mix.cli.options import AsJson, Quiet, print_answer
 
 @command(LISTS, "rbmix datasets", "rbmix datasets --json")
 def datasets(as_json: AsJson = False, quiet: Quiet = False) -> None:
-    """List the data sets; a folder of images is one too."""
+    """List the data sets, and the forms of your own."""
     from robustbench_mix.cli import render
     from robustbench_mix.config import catalog
 
     listed = [{"dataset": name, "what": words} for name, words in catalog.DATASETS.items()]
-    shown = [*listed, {"dataset": "a folder", "what": catalog.FOLDER_FORM}]
-    print_answer(as_json, quiet, listed, lambda: render.listing(shown))
+    own = [{"dataset": form, "what": words} for form, words in catalog.OWN_DATA.items()]
+    print_answer(as_json, quiet, listed, lambda: render.listing([*listed, *own]))
 
 
 @command(LISTS, "rbmix sweeps", "rbmix sweeps --json")

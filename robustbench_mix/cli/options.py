@@ -86,7 +86,8 @@ DatasetName = Annotated[
     str,
     data_option(
         autocompletion=completion.datasets,
-        help="Data set: digits, cifar10, cifar100, or a folder with train/ and test/.",
+        help="Data set: digits, cifar10, cifar100, a folder with train/ and test/, or your own "
+        "package.module:callable.",
     ),
 ]
 SpatialWish = Annotated[

@@ -35,7 +35,11 @@ DATASETS = {
     "cifar10": "60,000 photographs, 32x32 colour, 10 classes; downloaded by torchvision",
     "cifar100": "60,000 photographs, 32x32 colour, 100 classes; downloaded by torchvision",
 }
-FOLDER_FORM = "train/ and test/ inside, each with a folder of images for every class"
+OWN_DATA = {  # forms of words for a user's own data
+    "a folder": "train/ and test/ inside, each with a folder of images for every class",
+    "package.module:callable": "a function that returns images and labels, or these for train "
+    "and test",
+}
 FORMS = "torchvision:NAME, timm:NAME, hf:owner/name, package.module:callable"
 SOURCES = ("torchvision", "timm", "hf", "python")  # before the colon of a model word
 GRAMMAR = (
@@ -164,11 +168,16 @@ def check_repository(name: str) -> None:
         raise RbmixError(f"model 'hf:{name}' is not of the form hf:owner/name")
 
 
-def check_code(path: str) -> None:
-    """Raise RbmixError unless `path` is `package.module:callable` of an installed package."""
+def check_code(path: str, kind: str = "model") -> None:
+    """Raise RbmixError unless `path` is `package.module:callable` of an installed package.
+
+    Args:
+        path: The path.
+        kind: What it is a word for, for messages.
+    """
     module, _, attribute = path.partition(":")
     if not (module and attribute):
-        raise RbmixError(f"model {path!r} is not of the form package.module:callable")
+        raise RbmixError(f"{kind} {path!r} is not of the form package.module:callable")
     package = module.partition(".")[0]
     found = True
     with suppress(ValueError, ImportError):  # the spec cannot be read: the import will tell
@@ -177,17 +186,30 @@ def check_code(path: str) -> None:
         )
     if not found:
         raise RbmixError(
-            f"cannot import model {path!r}: ModuleNotFoundError: No module named {package!r}"
+            f"cannot import {kind} {path!r}: ModuleNotFoundError: No module named {package!r}"
         )
 
 
+def is_data_code(word: str) -> bool:
+    """Return whether a word for a data set has the form `package.module:callable`."""
+    return bool(re.fullmatch(r"[\w.]+:[\w.]*", word))
+
+
 def check_dataset(name: str) -> None:
-    """Raise RbmixError unless a name is one of `DATASETS` or a folder."""
+    """Raise RbmixError unless a name is one of `DATASETS`, a folder, or code to import."""
     if name in DATASETS or is_folder(parse_path(name)):
+        return
+    if is_data_code(name):
+        check_code(name, "data set")
         return
     if "/" in name or "\\" in name or name.startswith((".", "~")):
         raise RbmixError(f"data set folder {name!r} does not exist")
-    raise unknown("data set", name, DATASETS, also="or a folder with train/ and test/ inside")
+    raise unknown(
+        "data set",
+        name,
+        DATASETS,
+        also="or a folder with train/ and test/ inside, or package.module:callable",
+    )
 
 
 def check_class_index(word: str) -> None:
@@ -197,12 +219,12 @@ def check_class_index(word: str) -> None:
 
 
 def dataset_name(word: str) -> str:
-    """Return the name of a data set in records: its own, or that of its folder.
+    """Return the name of a data set in records: its own, its word, or that of its folder.
 
     A folder named like one of `DATASETS` gets the suffix `-folder`, so that its results are never
     confused with theirs.
     """
-    if word in DATASETS:
+    if word in DATASETS or (is_data_code(word) and not is_folder(parse_path(word))):
         return word
     name = parse_path(word).resolve().name
     return f"{name}-folder" if name in DATASETS else name

@@ -8,14 +8,15 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from robustbench_mix.config.catalog import check_dataset
+from robustbench_mix.config.catalog import check_dataset, is_data_code
 from robustbench_mix.data.dataset import Dataset, Split, balanced_subset
 from robustbench_mix.data.image_folder import load_folder
+from robustbench_mix.data.importable import load_callable
 from robustbench_mix.data.shape import Shape, shape_of
 from robustbench_mix.errors import RbmixError, first_line
 from robustbench_mix.runtime.progress import report_if_slow
 from robustbench_mix.storage.locks import exclusive_lock
-from robustbench_mix.storage.paths import cache_folder, parse_path
+from robustbench_mix.storage.paths import cache_folder, is_folder, parse_path
 
 # The shapes, which are known before a download.
 SHAPES = {
@@ -31,7 +32,7 @@ def shape(name: str) -> Shape:
 
 
 def load(name: str) -> Dataset:
-    """Load a data set by name (`catalog.DATASETS`) or from a class folder by path.
+    """Load a data set by name (`catalog.DATASETS`) from a class folder by path, or by code.
 
     Raises:
         RbmixError: The name is unknown, the folder is missing or not a class folder, or CIFAR is
@@ -43,6 +44,8 @@ def load(name: str) -> Dataset:
             return _load_digits()
         if name in ("cifar10", "cifar100"):
             return _load_cifar(name)
+        if is_data_code(name) and not is_folder(parse_path(name)):
+            return load_callable(name)
         return load_folder(parse_path(name))
 
 

@@ -51,6 +51,11 @@ def train_model(plan: ModelPlan, dataset: Dataset, device: torch.device) -> Trai
         dataset: The data set to train on.
         device: The device to train on.
     """
+    if dataset.train is dataset.test:
+        raise RbmixError(
+            f"data set {dataset.name!r} has no training images (allowed: a dictionary with train "
+            "and test from its function), and the network would have to be trained"
+        )
     check_writable(cache_folder() / "checkpoints")
     recipe = recipe_of(plan, dataset.name, device)
     return load_or_train(plan.spec, dataset, recipe, device, train_examples=plan.training.examples)

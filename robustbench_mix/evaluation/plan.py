@@ -352,15 +352,18 @@ def baseline_plan(
     if examples is not None and not 1 <= examples <= most:
         raise RbmixError(f"number of examples {examples} must be 1 to {most}, as in {path}")
     names = ("model", "spatial", "channel", "seed")
-    data = DataPlan(words["dataset"], examples or most)
+    data = DataPlan(words["dataset"], examples or most, class_index=words["class_index"])
     attack = attack_plan(
         words["attack"], data.name, eps=words["eps"], norm=words["norm"],
         backend="reference" if words["randomised"] else words["backend"],
         exhaustive=words["exhaustive"], randomised=words["randomised"], batch_size=batch_size,
     )  # fmt: skip
+    file = None
+    if weights is not None:
+        file = WeightsFile(weights, words["weights_key"], words["ignore_weights"])
     model = model_plan(
-        *(words[name] for name in names), interface=words["interface"], weights=weights,
-        pretrained=words["pretrained"] and weights is None,
+        *(words[name] for name in names), interface=words["interface"], weights=file,
+        pretrained=words["pretrained"] and file is None,
     )  # fmt: skip
     return EvaluationPlan(data=data, device=device, model=model, attack=attack)
 

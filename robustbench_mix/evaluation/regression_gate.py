@@ -9,12 +9,12 @@ from functools import partial
 from pathlib import Path
 
 from robustbench_mix.config import catalog
-from robustbench_mix.data import loaders
 from robustbench_mix.data.dataset import balanced_subset
 from robustbench_mix.errors import RbmixError
 from robustbench_mix.evaluation.evaluate import evaluate
+from robustbench_mix.evaluation.inputs import load_inputs
 from robustbench_mix.evaluation.load_model import is_pretrained, train
-from robustbench_mix.evaluation.plan import EvaluationPlan, ModelPlan, TrainingPlan
+from robustbench_mix.evaluation.plan import DataPlan, EvaluationPlan, TrainingPlan
 from robustbench_mix.models import checkpoint
 from robustbench_mix.results.records import Run
 from robustbench_mix.results.regression import baselines
@@ -64,7 +64,7 @@ def rerun(plan: EvaluationPlan, baseline: Baseline, path: Path) -> Run:
         RbmixError: If the images are not those of the baseline.
     """
     word, most = plan.data.dataset, len(baseline.images)
-    dataset = loaders.load(word) if isinstance(word, str) else word
+    dataset = load_inputs(plan).dataset
     split, wanted = balanced_subset(dataset.test, most), baseline.identity["data_hash"]
     if split.hash != wanted:
         raise RbmixError(
@@ -75,7 +75,7 @@ def rerun(plan: EvaluationPlan, baseline: Baseline, path: Path) -> Run:
         zip(split.index.tolist(), split.labels.tolist(), strict=True)
     ):
         raise RbmixError(f"baseline {path} is damaged: its images are not those of its data_hash")
-    return _evaluate_afresh(replace(plan, data=replace(plan.data, dataset=dataset)))
+    return _evaluate_afresh(replace(plan, data=DataPlan(dataset, plan.data.examples)))
 
 
 def update(plan: EvaluationPlan, run: Run, path: Path) -> list[Path]:
@@ -96,7 +96,7 @@ def update(plan: EvaluationPlan, run: Run, path: Path) -> list[Path]:
     weights = plan.model.file
     kept = partial(
         baselines.of_run, run, around, dataset=str(plan.data.dataset), attack=plan.attack.word,
-        settings=_settings(plan.model),
+        settings=_settings(plan),
     )  # fmt: skip
     if weights is None or not checkpoint.is_rbmix_checkpoint(weights):
         named = _weights_name(weights, path.parent)
@@ -110,12 +110,18 @@ def update(plan: EvaluationPlan, run: Run, path: Path) -> list[Path]:
     return [beside, path]
 
 
-def _settings(model: ModelPlan) -> Settings:
-    """Return what a baseline keeps of a network beside its name and mixers."""
-    interface = model.spec.interface
-    named = model.spec.model
-    pretrained = model.published and not catalog.comes_with_weights(named)
-    return Settings(named if interface else "", interface, pretrained)
+def _settings(plan: EvaluationPlan) -> Settings:
+    """Return what a baseline keeps of a network and its data beside their names."""
+    model, weights = plan.model, plan.model.weights
+    interface, named = model.spec.interface, model.spec.model
+    return Settings(
+        model=named if interface else "",
+        interface=interface,
+        pretrained=model.published and not catalog.comes_with_weights(named),
+        weights_key=(weights.key if weights else None) or "",
+        ignore_weights=weights.ignore if weights else (),
+        class_index=plan.data.class_index or "",
+    )
 
 
 def _evaluate_afresh(plan: EvaluationPlan) -> Run:

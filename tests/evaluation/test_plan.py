@@ -78,6 +78,7 @@ BASELINE = SimpleNamespace(words={
     "model": "resnet14", "spatial": "learned", "channel": "learned", "seed": 0, "norm": "linf",
     "dataset": "digits", "attack": "pgd", "eps": ["1/16"], "backend": "fast", "examples": 8,
     "interface": None, "pretrained": False, "randomised": False, "exhaustive": False,
+    "weights_key": None, "ignore_weights": (), "class_index": None,
 })
 for line in sys.stdin.read().splitlines():
     try:

@@ -340,9 +340,11 @@ def test_a_normalised_network_has_a_gate(own, tmp_path: Path, capsys) -> None:
     """
     weights = own(0.0)
     words = ["--weights", weights, "--mean", "0.5", "--std", "2", "--examples", "20"]
+    words += ["--class-index", "numbers"]
     assert rbmix(capsys, "baseline", *OWN_WORDS, *words, "--out", tmp_path)[0] == 0
     kept = baselines.read(tmp_path / OWN_CSV)
     assert kept.words["interface"] == Interface(mean=(0.5,), std=(2.0,))
+    assert kept.words["class_index"] == "numbers"
     assert (kept.words["model"], kept.identity["model"]) == (
         "gatednet:make", "gatednet:make [mean 0.5 std 2]",
     )  # fmt: skip

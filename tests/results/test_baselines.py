@@ -44,7 +44,8 @@ def test_settings_are_words_of_the_evaluation(run, tmp_path: Path) -> None:
     """Those that no other column tells come back as they were; most baselines have none."""
     path = tmp_path / "a.csv"
     interface = Interface(mean=(0.5,), std=(0.25,), classes=12)
-    for settings in (Settings(), Settings("nets:make", interface), Settings(pretrained=True)):
+    ema = Settings(weights_key="ema", ignore_weights=("aux", "b"), class_index="numbers")
+    for settings in (Settings(), Settings("nets:make", interface), Settings(pretrained=True), ema):
         kept = kept_of(run)
         identity = {**kept.identity, "settings": settings.as_text()}
         identity["backend"] = "fast, exhaustive"
@@ -55,6 +56,9 @@ def test_settings_are_words_of_the_evaluation(run, tmp_path: Path) -> None:
             settings.interface,
             settings.pretrained,
         )
+        assert words["weights_key"] == (settings.weights_key or None)
+        assert words["ignore_weights"] == settings.ignore_weights
+        assert words["class_index"] == (settings.class_index or None)
         assert (words["backend"], words["exhaustive"], words["randomised"]) == ("fast", True, False)
     assert Settings().as_text() == ""
 

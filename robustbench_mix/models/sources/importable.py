@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import importlib
 import inspect
-import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -14,9 +11,10 @@ from torch import nn
 
 from robustbench_mix.config.catalog import check_code
 from robustbench_mix.data.shape import Shape
-from robustbench_mix.errors import RbmixError, first_line
+from robustbench_mix.errors import RbmixError
 from robustbench_mix.models.given import as_module
 from robustbench_mix.models.sources.common import Pretrained
+from robustbench_mix.runtime.imports import describe_error, import_word
 
 COMES_WITH_WEIGHTS = True
 
@@ -67,16 +65,7 @@ def load_pretrained(path: str) -> Pretrained:
 def _import_target(path: str) -> Callable[..., Any] | nn.Module:
     """Import `package.module:callable`, from the current folder first, as `python -m` does."""
     check_code(path)
-    module_name, _, attribute = path.partition(":")
-    here = str(Path.cwd())
-    if here not in sys.path:
-        sys.path.insert(0, here)
-    try:
-        target: Any = importlib.import_module(module_name)
-        for part in attribute.split("."):
-            target = getattr(target, part)
-    except (Exception, SystemExit) as error:  # whatever the user's module raises
-        raise RbmixError(f"cannot import model {path!r}: {_describe_error(error)}") from error
+    target: Any = import_word(path, "model")
     if not callable(target):
         raise RbmixError(f"model {path!r} is not callable")
     found: Callable[..., Any] | nn.Module = target
@@ -97,14 +86,10 @@ def call_builder(path: str, target: Callable[..., Any], arguments: dict[str, int
     try:
         model = target(**arguments)
     except (Exception, SystemExit) as error:  # whatever the user's code raises
-        raise RbmixError(f"model {path!r} cannot be made: {_describe_error(error)}") from error
+        raise RbmixError(f"model {path!r} cannot be made: {describe_error(error)}") from error
     if not isinstance(model, nn.Module | torch.export.ExportedProgram) and not callable(model):
         raise RbmixError(
             f"model {path!r} returned {type(model).__name__}, not an nn.Module or a function of "
             "images"
         )
     return as_module(model)
-
-
-def _describe_error(error: BaseException) -> str:
-    return f"{type(error).__name__}: {first_line(error)}"

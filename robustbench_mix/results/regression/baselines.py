@@ -62,11 +62,17 @@ class Settings(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_f
         model: The model word, if the name in records says more, for example its mean.
         interface: The interface between the data and the network.
         pretrained: Whether the weights are those that the network was published with.
+        weights_key: The set of weights in their file, '' for the plain one.
+        ignore_weights: Names of weights in the file that are not needed.
+        class_index: The file that says which output each class is, `numbers`, or ''.
     """
 
     model: str = ""
     interface: Interface | None = None
     pretrained: bool = False
+    weights_key: str = ""
+    ignore_weights: tuple[str, ...] = ()
+    class_index: str = ""
 
     def as_text(self) -> str:
         """Return the settings as JSON, '' if there are none."""
@@ -122,6 +128,9 @@ class Baseline:
             "model": settings.model or self.identity["model"],
             "interface": settings.interface,
             "pretrained": settings.pretrained,
+            "weights_key": settings.weights_key or None,
+            "ignore_weights": settings.ignore_weights,
+            "class_index": settings.class_index or None,
             "backend": backend,
             "randomised": how == "randomised",
             "exhaustive": how == "exhaustive",
