@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from robustbench_mix.api.autoattack_log import Log, check_parent, lines_of
 from robustbench_mix.api.autoattack_settings import VERSIONS, Attacks, AttackSettings
-from robustbench_mix.api.calls import carry_out, device_of
+from robustbench_mix.api.calls import device_of, find_examples
 from robustbench_mix.attacks.counted_model import CountedModel
 from robustbench_mix.config import norms
 from robustbench_mix.config.epsilon import Radius, parse_grid, texts_of
@@ -22,7 +22,6 @@ from robustbench_mix.data.dataset import Dataset
 from robustbench_mix.data.tensors import dataset_of
 from robustbench_mix.errors import RbmixError, unknown
 from robustbench_mix.evaluation.borrow import borrow
-from robustbench_mix.evaluation.pending_run import Extras
 from robustbench_mix.evaluation.plan import DataPlan, EvaluationPlan, attack_plan, module_plan
 from robustbench_mix.models.given import adapt, as_module
 from robustbench_mix.results import flags
@@ -259,11 +258,10 @@ class AutoAttack:
             ),
             device=device_of(self.model, self.device),
         )  # fmt: skip
-        found = dataset.test.images.clone()
         kept = None if state_path is None else Path(state_path)
         if kept is not None:
             check_parent("state_path", kept)
-        run = carry_out(plan, extras=Extras(found, kept)).run
+        run, found = find_examples(plan, kept)
         raised = flags.of_run(run)
         self.flags = {**self.flags, **raised}
         seconds = time.perf_counter() - started

@@ -6,14 +6,19 @@ import tempfile
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
+from robustbench_mix.config.words import DeviceName
 from robustbench_mix.evaluation import evaluate
 from robustbench_mix.evaluation.evaluate import Evaluation
 from robustbench_mix.evaluation.pending_run import NOTHING, Extras
 from robustbench_mix.evaluation.plan import EvaluationPlan
 from robustbench_mix.models import given
 from robustbench_mix.models.given import as_module
+from robustbench_mix.results.records import Run
 from robustbench_mix.runtime.progress import set_quiet, silenced
+
+Device = DeviceName | str | torch.device | int
 
 
 def carry_out(
@@ -39,13 +44,31 @@ def carry_out(
         return evaluate.evaluate(plan, folder, fresh=fresh, extras=extras)
 
 
-def device_of(model: object, named: torch.device | str | int | None = None) -> str:
+def find_examples(plan: EvaluationPlan, state_path: Path | None = None) -> tuple[Run, Tensor]:
+    """Carry out a plan, keep no records, and return the run with its adversarial examples.
+
+    Args:
+        plan: The plan.
+        state_path: A file for the resume state, as in `Extras`.
+
+    Returns:
+        The run, and the examples as in `Evaluation.x_adv`.
+    """
+    done = carry_out(plan, extras=Extras(examples=True, state_path=state_path))
+    assert done.x_adv is not None
+    return done.run, done.x_adv
+
+
+def device_of(model: object, named: Device | None = None) -> str:
     """Return the name of the device: the named one, or that of a caller's network.
 
     Raises:
         RbmixError: The network cannot be called.
     """
     network = as_module(model)
-    if named is not None:
-        return named if isinstance(named, str) else str(torch.device(named))
-    return str(given.device_of(network))
+    return str(given.device_of(network)) if named is None else device_name(named)
+
+
+def device_name(device: Device) -> str:
+    """Return a device as a word."""
+    return device if isinstance(device, str) else str(torch.device(device))

@@ -10,13 +10,12 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from robustbench_mix.api.calls import carry_out, device_of
+from robustbench_mix.api.calls import device_of, find_examples
 from robustbench_mix.api.result import Result
 from robustbench_mix.config import norms
 from robustbench_mix.config.epsilon import Radius, parse_grid, texts_of
 from robustbench_mix.config.protocols import Protocol
 from robustbench_mix.data.tensors import dataset_of
-from robustbench_mix.evaluation.pending_run import Extras
 from robustbench_mix.evaluation.plan import DataPlan, EvaluationPlan, attack_plan, module_plan
 from robustbench_mix.runtime.torch_modes import default_modes
 
@@ -87,14 +86,13 @@ def curve(
     norm = norms.parse(norm)
     protocol = Protocol(attack, "", attack, norm, parse_grid(texts_of(eps), norm), options)
     dataset = dataset_of((x, y))
-    found = dataset.test.images.clone()
     plan = EvaluationPlan(
         model=module_plan(model, seed),
         data=DataPlan(dataset, len(dataset.test)),
         attack=attack_plan(protocol, batch_size=batch_size),
         device=device_of(model, device),
     )
-    run = carry_out(plan, extras=Extras(found=found)).run
+    run, x_adv = find_examples(plan)
     standing = run.standing().to_numpy()
     level = torch.from_numpy(standing.sum(1)) - 1  # standing at 0 and at so many epsilons
     passes = {
@@ -102,4 +100,4 @@ def curve(
         for name, spent in run.header.passes.items()
     }
     result = Result(run)
-    return Curve(result.curve, level, found, passes, result.flags)
+    return Curve(result.curve, level, x_adv, passes, result.flags)

@@ -2,50 +2,63 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
-from torch import Tensor, nn
-
-from robustbench_mix.api.calls import carry_out, device_of
+from robustbench_mix.api.arguments import (
+    check_module,
+    choose_attack,
+    data_plan,
+    one_radius,
+    values,
+    weights_file,
+)
+from robustbench_mix.api.calls import Device, carry_out, device_name, device_of
 from robustbench_mix.api.result import Result
 from robustbench_mix.config.epsilon import Radius, texts_of
 from robustbench_mix.config.model import Interface
 from robustbench_mix.config.protocols import Protocol
 from robustbench_mix.config.training import Training
-from robustbench_mix.config.weights import WeightsFile
-from robustbench_mix.data.dataset import Dataset
-from robustbench_mix.data.tensors import dataset_of
-from robustbench_mix.errors import RbmixError
+from robustbench_mix.config.words import (
+    AdversarialAttack,
+    AttackName,
+    Backend,
+    Channel,
+    DatasetName,
+    ModelName,
+    Norm,
+    Precision,
+    Spatial,
+)
+from robustbench_mix.data.tensors import Data
+from robustbench_mix.evaluation.pending_run import Extras
 from robustbench_mix.evaluation.plan import (
-    DataPlan,
     EvaluationPlan,
-    ModelPlan,
     attack_plan,
     model_plan,
     module_plan,
 )
+from robustbench_mix.models.given import Network
 from robustbench_mix.runtime.torch_modes import default_modes
 
-# A name, a folder, a `Dataset`, a pair of tensors or arrays, or a `DataLoader`.
-Data = str | Path | Dataset | Iterable[Any]
+Attack = AttackName | str | Path | Protocol
 
 
 @default_modes()
 def evaluate(
-    model: nn.Module | Callable[[Tensor], Any] | str,
-    data: Data = "digits",
-    protocol: Protocol | str = "autoattack",
+    model: Network | ModelName | str,
+    data: DatasetName | Data = "digits",
+    attack: Attack | None = None,
     *,
-    spatial: str | None = None,
-    channel: str | None = None,
+    eps: Radius | Iterable[Radius] | None = None,
+    norm: Norm | None = None,
+    protocol: Attack | None = None,
+    spatial: Spatial | None = None,
+    channel: Channel | None = None,
     seed: int = 0,
     class_index: str | Path | None = None,
     examples: int | None = None,
-    eps: Radius | Iterable[Radius] | None = None,
-    norm: str | None = None,
-    backend: str | None = None,
+    backend: Backend | None = None,
     exhaustive: bool = False,
     randomised: bool = False,
     batch_size: int | None = None,
@@ -53,22 +66,24 @@ def evaluate(
     weights_key: str | None = None,
     ignore_weights: Sequence[str] = (),
     pretrained: bool = False,
-    mean: tuple[float, ...] | None = None,
-    std: tuple[float, ...] | None = None,
+    mean: float | Sequence[float] | None = None,
+    std: float | Sequence[float] | None = None,
     input_size: int | None = None,
     classes: int | None = None,
     epochs: int | None = None,
     train_examples: int | None = None,
     lr: float | None = None,
-    precision: str = "auto",
+    precision: Precision = "auto",
     adversarial: bool = False,
-    adversarial_eps: str | None = None,
-    adversarial_attack: str | None = None,
+    adversarial_eps: Radius | None = None,
+    adversarial_attack: AdversarialAttack | None = None,
     averaging: float | None = None,
     label_smoothing: float | None = None,
-    device: str | None = None,
+    device: Device | None = None,
     results: str | Path | None = None,
     fresh: bool = False,
+    x_adv: bool = False,
+    name: str = "",
     quiet: bool = True,
 ) -> Result:
     """Attack a model over a grid of epsilons, as `rbmix evaluate` does.
@@ -84,8 +99,16 @@ def evaluate(
             model, as for `--model`, which is trained first if there is no checkpoint.
         data: The name of a data set, a folder of images, a `Dataset`, a pair of tensors or
             arrays: images (n, C, H, W), floating point, in [0, 1], and labels (n,), integers from
-            0; or a `DataLoader` or data set of PyTorch that gives such pairs.
-        protocol: The attack: a name, a path to a TOML file, or a `Protocol`.
+            0; a `DataLoader` or data set of PyTorch that gives such pairs; a data set of Hugging
+            Face with an image and a label; or `"package.module:callable"`, a function that returns
+            one of these.
+        attack: A name from `rbmix attacks`, a path to a TOML file, `"foolbox:NAME"` for any attack
+            of foolbox, or a `Protocol`. By default `"autoattack"`.
+        eps: One radius or several in pixel units instead of the protocol's: text (`"8/255"`) or
+            numbers (`8 / 255`).
+        norm: `"linf"`, `"l2"` or `"l1"` instead of the protocol's norm, in any usual spelling
+            (`"Linf"`, 2, `numpy.inf`); needs `eps`.
+        protocol: Another name for `attack`.
         spatial: The spatial mixers of a named model: `"learned"`, `"frozen"`, `"same"`,
             `"single"`, `"repeated"`, `"box"`, `"identity"`, `"impulse"`, `"gaussian"`,
             `"smoothed:S"` or `"smoothed:S:rescaled"`.
@@ -96,9 +119,6 @@ def evaluate(
             are in the order of the classes.
         examples: Number of test images, a fixed subset that is balanced over the classes. By
             default all images of a pair of tensors, 40 of digits, and 1,000 otherwise.
-        eps: One radius or several in pixel units instead of the protocol's: text (`"8/255"`) or
-            numbers (`8 / 255`).
-        norm: `"linf"`, `"l2"` or `"l1"` instead of the protocol's norm; needs `eps`.
         backend: `"fast"` (the default: our attacks, the whole curve in one job) or `"reference"`
             (foolbox and pyautoattack, one epsilon at a time).
         exhaustive: Run every attack at every epsilon to its end; only with the fast backend.
@@ -121,7 +141,8 @@ def evaluate(
         lr: Peak learning rate instead of the recipe's.
         precision: Training precision: `"fp32"`, `"bf16"`, or `"auto"` (bf16 on GPUs).
         adversarial: Train on adversarial examples instead of clean images.
-        adversarial_eps: Their l-infinity radius as text; 8/255 by default, 2/16 on digits.
+        adversarial_eps: Their l-infinity radius, text or a number; 8/255 by default, 2/16 on
+            digits.
         adversarial_attack: How they are made: `"pgd"` (7 steps, the default) or `"n-fgsm"`.
         averaging: Decay of the average of weights in adversarial training; 0.9995 by default, 0
             keeps the last weights.
@@ -130,6 +151,9 @@ def evaluate(
             network that is passed, else `"auto"`.
         results: A folder for the records. A run that is there already is read, not repeated.
         fresh: Attack again even if the run is in `results`.
+        x_adv: Keep the adversarial examples, as `Result.x_adv`. A run that is in `results` has
+            none, so it is attacked again.
+        name: What plots call the result; by default the model and its mixers.
         quiet: Show no progress.
 
     Returns:
@@ -168,13 +192,14 @@ def evaluate(
         robustbench_mix.errors.RbmixError: unknown attack 'pdg'; did you mean 'pgd'? ...
     """
     training = Training(
-        epochs, train_examples, lr, precision, adversarial, adversarial_eps,
+        epochs, train_examples, lr, precision, adversarial, one_radius(adversarial_eps),
         adversarial_attack, averaging, label_smoothing,
     )  # fmt: skip
-    given = Interface(input_size, mean, std, classes)
+    given = Interface(input_size, values(mean), values(std), classes)
+    home = "auto" if device is None else device_name(device)
     if not isinstance(model, str):
-        device = device_of(model, device)
-        _check_module(
+        home = device_of(model, device)
+        check_module(
             spatial=spatial, channel=channel, weights=weights, weights_key=weights_key,
             ignore_weights=ignore_weights or None, pretrained=pretrained or None,
             mean=mean, std=std, input_size=input_size, classes=classes,
@@ -184,58 +209,20 @@ def evaluate(
         network = model_plan(
             model, spatial, channel, seed or None,
             interface=None if given == Interface() else given,
-            weights=_weights_file(weights, weights_key, ignore_weights), pretrained=pretrained,
+            weights=weights_file(weights, weights_key, ignore_weights), pretrained=pretrained,
             training=training,
         )  # fmt: skip
     index = None if class_index is None else str(class_index)
-    images = _data_plan(data, examples, network, index)
+    images = data_plan(data, examples, network, index)
     planned = EvaluationPlan(
         data=images,
-        device=device or "auto",
+        device=home,
         model=network,
         attack=attack_plan(
-            protocol, images.name, eps=None if eps is None else texts_of(eps),
-            norm=norm, backend=backend,
+            choose_attack(attack, protocol), images.name,
+            eps=None if eps is None else texts_of(eps), norm=norm, backend=backend,
             exhaustive=exhaustive, randomised=randomised, batch_size=batch_size,
         ),
     )  # fmt: skip
-    done = carry_out(planned, results, fresh=fresh, quiet=quiet)
-    return Result(done.run, None if results is None else done.path)
-
-
-def _check_module(**given: object) -> None:
-    """Raise RbmixError for an argument that only a named model accepts."""
-    for name, value in given.items():
-        if value is not None:
-            raise RbmixError(f"{name}={value!r} goes with a model that is named, not with a module")
-
-
-def _weights_file(
-    weights: str | Path | None, key: str | None, ignore: Sequence[str]
-) -> WeightsFile | None:
-    """Return the weights of these arguments; raise RbmixError for a key without a file."""
-    names = (ignore,) if isinstance(ignore, str) else tuple(ignore)
-    if weights is not None:
-        return WeightsFile(Path(weights), key, names)
-    if key is not None or names:
-        raise RbmixError(f"weights_key {key!r} and ignore_weights {names} go with weights")
-    return None
-
-
-def _data_plan(
-    data: Data, examples: int | None, model: ModelPlan, class_index: str | None
-) -> DataPlan:
-    """Return the data to attack; raise RbmixError for tensors if the network must be trained."""
-    if isinstance(data, str | Path):
-        return DataPlan(str(data), examples, class_index=class_index)
-    dataset = dataset_of(data)
-    if isinstance(data, Dataset):
-        return DataPlan(dataset, examples, class_index=class_index)
-    if class_index is not None:
-        raise RbmixError(f"class_index {class_index!r} goes with a data set, not with tensors")
-    if model.is_trained:
-        raise RbmixError(
-            f"model {model.spec.model!r} would have to be trained: name a data set or a folder "
-            "instead of tensors"
-        )
-    return DataPlan(dataset, len(dataset.test) if examples is None else examples)
+    done = carry_out(planned, results, fresh=fresh, quiet=quiet, extras=Extras(examples=x_adv))
+    return Result(done.run, None if results is None else done.path, name=name, x_adv=done.x_adv)

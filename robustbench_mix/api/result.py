@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from robustbench_mix.config.epsilon import Eps
 from robustbench_mix.errors import RbmixError
-from robustbench_mix.results import curves, flags, plots, records, svg
+from robustbench_mix.results import curves, flags, overlay, plots, records, svg
 from robustbench_mix.results.intervals import paired_difference
 from robustbench_mix.results.records import Run
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from torch import Tensor
 
 
 @dataclass(frozen=True, repr=False)
@@ -27,11 +31,15 @@ class Result:
         run: The records, one per image, with their header: hashes, versions, seed, device.
         path: The file of the records, or None if they were not kept.
         name: What plots call it; by default the model and its mixers.
+        x_adv: The adversarial examples if `evaluate` was asked for them, else None: a float32
+            tensor (n, C, H, W) on the CPU, in the order of the records. For each image it has the
+            example of the smallest epsilon that broke it, or the clean image. They are not saved.
     """
 
     run: Run
     path: Path | None = None
     name: str = ""
+    x_adv: Tensor | None = field(default=None, compare=False)
 
     @property
     def curve(self) -> pd.DataFrame:
@@ -139,11 +147,12 @@ class Result:
         path = _parquet(path)
         return cls(records.read(path), path, name)
 
-    def plot(self, axes: Any = None) -> Any:
-        """Draw the curve.
+    def plot(self, axes: Axes | None = None) -> Axes:
+        """Draw the curve; the legend has the name of the result.
 
         Args:
-            axes: Matplotlib axes to draw into; by default those of a new figure.
+            axes: Matplotlib axes to draw into; by default those of a new figure. Results that were
+                drawn into them before get their place beside this one.
 
         Returns:
             The axes.
@@ -152,7 +161,7 @@ class Result:
             from matplotlib import pyplot
 
             _, axes = pyplot.subplots(figsize=svg.SIZE, layout="constrained")
-        plots.draw([self.run], axes)
+        overlay.draw(self.run, self.name, axes)
         return axes
 
     def __repr__(self) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from robustbench_mix.attacks.base import Stage
@@ -43,7 +43,7 @@ def check_pgd(steps: Any, restarts: Any, step_size: Any) -> None:
 
 
 def call_with_options(
-    make: Callable[..., list[Stage]], algorithm: str, classes: int, options: dict[str, Any]
+    make: Callable[..., list[Stage]], algorithm: str, classes: int, options: Mapping[str, Any]
 ) -> list[Stage]:
     """Return `make(classes, **options)`; raise RbmixError for an option that it does not take.
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import inspect
 import pkgutil
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
@@ -25,7 +26,7 @@ from robustbench_mix.runtime import plugins
 
 
 def fast_stages(
-    algorithm: str, classes: int, options: dict[str, Any], *, early_stop: bool = True
+    algorithm: str, classes: int, options: Mapping[str, Any], *, early_stop: bool = True
 ) -> list[Stage]:
     """Return the stages of an algorithm for the fast engine.
 
@@ -46,7 +47,7 @@ def fast_stages(
     return call_with_options(make, algorithm, classes, options)
 
 
-def reference_stages(algorithm: str, classes: int, options: dict[str, Any]) -> list[Stage]:
+def reference_stages(algorithm: str, classes: int, options: Mapping[str, Any]) -> list[Stage]:
     """Return the stages of an algorithm for the reference engine.
 
     Args:

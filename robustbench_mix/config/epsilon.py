@@ -7,7 +7,7 @@ same epsilon. Digits that only round a fraction are read, and written, as that f
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
@@ -20,6 +20,7 @@ from robustbench_mix.errors import RbmixError
 ALLOWED = "(allowed: 8/255, 0.5/255, 0.03)"
 DECIMALS = 12  # of a number as text
 NUMBER = r"(?:[0-9]{1,20}(?:\.[0-9]{1,20})?|\.[0-9]{1,20})"
+ZERO = r"(?:0+(?:\.0*)?|\.0+)(?:/0*[1-9][0-9]*)?"
 COMPUTED = 6  # significant digits from which a number was computed, not chosen
 QUARTERS = 4 * 255  # the customary unit is a grey level; people choose quarters of one
 LARGEST_DENOMINATOR = 1000  # of other fractions
@@ -49,8 +50,9 @@ class Eps:
 def texts_of(given: Radius | Iterable[Radius]) -> list[str]:
     """Return epsilons as people write them: one or several, texts or numbers.
 
-    The digits of a fraction become the fraction. All words of users come through here; the texts
-    of records do not, because they stay as they are.
+    The digits of a fraction become the fraction. A zero beside others is left out, because the
+    clean accuracy is always reported. All words of users come through here; the texts of records do
+    not, because they stay as they are.
 
     Args:
         given: A text, with commas between several, a number, or an iterable of these.
@@ -58,11 +60,18 @@ def texts_of(given: Radius | Iterable[Radius]) -> list[str]:
     Raises:
         RbmixError: One is neither a text nor a number.
     """
+    texts = list(_texts_of_all(given))
+    return [text for text in texts if not re.fullmatch(ZERO, text)] or texts
+
+
+def _texts_of_all(given: Radius | Iterable[Radius]) -> Iterator[str]:
     if isinstance(given, str):
-        return [_spelled("".join(part.split())) for part in given.split(",")]
-    if isinstance(given, Iterable) and getattr(given, "ndim", None) != 0:
-        return [text for one in given for text in texts_of(one)]
-    return [_text_of_number(given)]
+        yield from (_spelled("".join(part.split())) for part in given.split(","))
+    elif isinstance(given, Iterable) and getattr(given, "ndim", None) != 0:
+        for one in given:
+            yield from _texts_of_all(one)
+    else:
+        yield _text_of_number(given)
 
 
 def parse_eps(text: str, norm: str) -> Eps:

@@ -6,15 +6,17 @@ the algorithm takes. The files ship with the package; a path works as well.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, SupportsFloat
 
 from robustbench_mix.config import norms
 from robustbench_mix.config.canonical import short_hash
+from robustbench_mix.config.catalog import FOOLBOX
 from robustbench_mix.config.epsilon import Eps, parse_grid, texts_of
 from robustbench_mix.config.limits import check_name
-from robustbench_mix.config.norms import NORMS
+from robustbench_mix.config.words import Norm
 from robustbench_mix.errors import RbmixError, unknown
 from robustbench_mix.storage import reading
 from robustbench_mix.storage.paths import parse_path
@@ -30,10 +32,13 @@ class Protocol:
         name: Its name, as in `--attack NAME`. It does not change the hash.
         summary: One line for `rbmix attacks`. It does not change the hash.
         algorithm: The algorithm, as `"pgd"`, `"autoattack"` or `"foolbox:LinfDeepFoolAttack"`.
-        norm: Norm of the radii: `"linf"` or `"l2"`.
-        eps: The radii in pixel units, in ascending order. They may be empty if `evaluate` gets
-            `eps`.
+        norm: Norm of the radii: `"linf"`, `"l2"` or `"l1"`, in any usual spelling.
+        eps: The radii in pixel units, in ascending order; texts and numbers become such. They may
+            be empty if `evaluate` gets `eps`.
         options: Options of the algorithm, for example `{"steps": 40}`.
+
+    Raises:
+        RbmixError: There is no such norm, or an epsilon is none.
     """
 
     name: str
@@ -41,7 +46,14 @@ class Protocol:
     algorithm: str
     norm: str
     eps: tuple[Eps, ...]
-    options: dict[str, Any] = field(default_factory=dict)
+    options: Mapping[str, object] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "norm", norms.parse(self.norm))
+        given = (self.eps,) if isinstance(self.eps, str | SupportsFloat) else tuple(self.eps)
+        if not all(isinstance(one, Eps) for one in given):
+            texts = [one.text if isinstance(one, Eps) else one for one in given]
+            object.__setattr__(self, "eps", parse_grid(texts_of(texts), self.norm))
 
     def as_json(self) -> dict[str, Any]:
         """Return everything that decides the outcome, and the name, as plain JSON values."""
@@ -50,7 +62,7 @@ class Protocol:
             "algorithm": self.algorithm,
             "norm": self.norm,
             "eps": [eps.text for eps in self.eps],
-            "options": self.options,
+            "options": dict(self.options),
         }
 
     @property
@@ -72,12 +84,13 @@ def names() -> list[str]:
 
 
 def load(
-    name: str, dataset: str, *, eps: list[str] | None = None, norm: str | None = None
+    name: str, dataset: str, *, eps: list[str] | None = None, norm: Norm | None = None
 ) -> Protocol:
     """Read a protocol by name or path.
 
     Args:
-        name: The name of a shipped protocol, or the path of a TOML file.
+        name: The name of a shipped protocol, the path of a TOML file, or an attack of foolbox, as
+            `foolbox:LinfDeepFoolAttack`, which needs `eps`.
         dataset: The name of the data set, which may have its own grid.
         eps: Epsilons instead of the protocol's.
         norm: The norm instead of the protocol's; it needs `eps`.
@@ -86,13 +99,28 @@ def load(
         RbmixError: The name is unknown, the file is missing or malformed, or an epsilon or the
             norm is not allowed.
     """
+    if name.startswith(FOOLBOX):
+        return _of_foolbox(name, eps, norm)
     is_path = name.endswith(".toml") or "/" in name
+    name = name if is_path else name.lower()
     path = parse_path(name) if is_path else folder() / f"{name}.toml"
     if not is_path and name not in names():
-        raise unknown("attack", name, names(), also="or a path to a .toml file")
+        raise unknown("attack", name, names(), also=f"{FOOLBOX}NAME, or a path to a .toml file")
     stem = check_name("protocol", path.stem)
     raw = reading.read_toml(path, "protocol")
     return parse(raw, stem, dataset, eps=eps, norm=norm, source=str(path))
+
+
+def _of_foolbox(word: str, eps: list[str] | None, norm: Norm | None) -> Protocol:
+    """Return the protocol of an attack of foolbox with its default options."""
+    if eps is None:
+        raise RbmixError(f"attack {word!r} has no grid of epsilons; give one with --eps")
+    name = check_name("attack", word)
+    if norm is None:  # foolbox's names begin with it
+        start = name.removeprefix(FOOLBOX)[:2].lower()
+        norm = start if start in norms.NORMS else "linf"
+    norm = norms.parse(norm)
+    return Protocol(name, "", name, norm, parse_grid(eps, norm))
 
 
 def parse(
@@ -101,7 +129,7 @@ def parse(
     dataset: str,
     *,
     eps: list[str] | None = None,
-    norm: str | None = None,
+    norm: Norm | None = None,
     source: str = "protocol",
 ) -> Protocol:
     """Check a protocol's TOML table and choose the grid for `dataset`.
@@ -124,9 +152,7 @@ def parse(
         if not isinstance(raw.get(key), str):
             raise RbmixError(f"{source}: field {key!r} must be a text")
         check_name(f"{source}: field {key!r}", raw[key])
-    own_norm = raw["norm"]
-    if own_norm not in NORMS:
-        raise unknown("norm", own_norm, NORMS)
+    own_norm = norms.parse(raw["norm"])
     options = raw.get("options", {})
     if not isinstance(options, dict):
         raise RbmixError(f"{source}: field 'options' must be a table")
@@ -143,10 +169,10 @@ def parse(
 
 
 def changed(
-    protocol: Protocol, *, eps: list[str] | None = None, norm: str | None = None
+    protocol: Protocol, *, eps: list[str] | None = None, norm: Norm | None = None
 ) -> Protocol:
     """Return the protocol with another grid or norm; raise RbmixError as `load` does."""
-    norm = norms.parse(norm) if norm else protocol.norm
+    norm = protocol.norm if norm is None else norms.parse(norm)
     if eps is not None:
         return replace(protocol, norm=norm, eps=parse_grid(eps, norm))
     if norm != protocol.norm:

@@ -7,17 +7,34 @@ names the way out. Only rounding is forgiven, and said.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
 
 import numpy as np
 import torch
+import torch.utils.data
+from numpy.typing import NDArray
 from torch import Tensor
 
 from robustbench_mix.data.dataset import Dataset, Split
 from robustbench_mix.errors import RbmixError
 
 logger = logging.getLogger(__name__)
+
+
+class Items(Protocol):
+    """What gives images with their labels by number, as a data set of PyTorch."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, at: int, /) -> object: ...
+
+
+Array = Tensor | NDArray[np.generic] | Sequence[object]
+# A name or a folder, a `Dataset`, a pair of arrays, a `DataLoader`, a data set of PyTorch or of
+# Hugging Face.
+Data = str | Path | Dataset | Iterable[object] | Items | torch.utils.data.Dataset[object]
 
 ROUNDING = 1e-4  # how far resizing and other arithmetic may put a pixel outside of [0, 1]
 IMAGES = ("image", "images", "img", "pixel_values", "x")

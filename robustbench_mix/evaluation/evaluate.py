@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from torch import Tensor
+
 from robustbench_mix.data.shape import Shape, shape_of
 from robustbench_mix.evaluation.identity import header_of, path_of
 from robustbench_mix.evaluation.inputs import Inputs, load_inputs
@@ -38,12 +40,15 @@ class Evaluation:
     """A finished run, the path of its records, and whether they existed before.
 
     `available` is the number of test images of the data set, of which the run may have taken some.
+    `x_adv` are the adversarial examples if they were asked for, (n, C, H, W) float32 on the CPU:
+    for each image that of its smallest epsilon, and the clean image where none was found.
     """
 
     run: Run
     path: Path
     reused: bool
     available: int
+    x_adv: Tensor | None = None
 
 
 def evaluate(
@@ -71,7 +76,7 @@ def evaluate(
         schedule = schedule_of(plan.attack, fitted.classes, len(inputs.split))
         if (
             not fresh
-            and extras.found is None
+            and not extras.examples
             and (done := _find_recorded(plan, inputs, results, batch_size))
         ):
             return done
@@ -79,8 +84,10 @@ def evaluate(
     pending = pending_run(
         label, trained, inputs, plan.attack, results, batch_size=batch_size, schedule=schedule
     )
-    run, reused = make_run(replace(pending, extras=extras), fresh=fresh)
-    return Evaluation(run, pending.path, reused, len(inputs.dataset.test))
+    found = inputs.split.pixels() if extras.examples else None
+    pending = replace(pending, state_file=extras.state_path, found=found)
+    run, reused = make_run(pending, fresh=fresh)
+    return Evaluation(run, pending.path, reused, len(inputs.dataset.test), found)
 
 
 def attack_shard(plan: EvaluationPlan, results: Path, shard: Shard) -> None:

@@ -46,13 +46,13 @@ class Extras:
     """What a caller wants beside the records.
 
     Args:
-        found: A tensor to fill with the adversarial examples, as in `Settings`. A run that exists
-            has none, so it is made again.
+        examples: Whether to return the adversarial examples. A run that exists has none, so it is
+            made again.
         state_path: Where to keep the resume state, also when the run is finished; None for
             beside the records, until then.
     """
 
-    found: Tensor | None = None
+    examples: bool = False
     state_path: Path | None = None
 
 
@@ -61,7 +61,11 @@ NOTHING = Extras()
 
 @dataclass(frozen=True)
 class PendingRun:
-    """A network, the images, the attack on them, and the path of the records."""
+    """A network, the images, the attack on them, and the path of the records.
+
+    `state_file` and `found` are what `Extras` ask for: where to keep the resume state, and a tensor
+    to fill with the adversarial examples, as in `Settings`.
+    """
 
     trained: TrainedModel
     inputs: Inputs
@@ -70,12 +74,13 @@ class PendingRun:
     header: RunIdentity
     results: Path
     path: Path
-    extras: Extras = NOTHING
+    state_file: Path | None = None
+    found: Tensor | None = None
 
     @property
     def state_path(self) -> Path:
         """Where the resume state is kept."""
-        return self.extras.state_path or resume.resume_state_path(self.path)
+        return self.state_file or resume.resume_state_path(self.path)
 
     @property
     def protocol(self) -> Protocol:
@@ -152,7 +157,7 @@ def make_run(pending: PendingRun, *, fresh: bool = False) -> tuple[Run, bool]:
         RbmixError: For what a user can fix.
     """
     with exclusive_lock(pending.path):
-        run = None if fresh or pending.extras.found is not None else _read_kept(pending)
+        run = None if fresh or pending.found is not None else _read_kept(pending)
         if run is not None:
             return run, True
         run = _attack(pending, fresh)
@@ -222,16 +227,16 @@ def _attack(pending: PendingRun, fresh: bool) -> Run:
     """Attack every image; continue an unfinished run unless `fresh`."""
     split = pending.split
     measured = _check_network(pending)
-    sizes, extras = pending.sizes(len(split)), pending.extras
+    sizes = pending.sizes(len(split))
     state = None
-    if not fresh or extras.state_path is not None:
+    if not fresh or pending.state_file is not None:
         state = resume.read_state(pending.state_path, pending.header, sizes)
         if state is not None and not _is_network_of(pending, state.margin):
             state = None
-    if state is None and extras.state_path is not None:
-        resume.check_free(extras.state_path)
-    if extras.found is not None:
-        state = state and resume.restore_examples(pending.state_path, state, extras.found)
+    if state is None and pending.state_file is not None:
+        resume.check_free(pending.state_file)
+    if pending.found is not None:
+        state = state and resume.restore_examples(pending.state_path, state, pending.found)
     elif not fresh:
         state = state or resume.join_shards(pending.path, pending.header, sizes)
     state = _search(pending, split, pending.state_path, state)
@@ -266,11 +271,11 @@ def _search(pending: PendingRun, split: Split, partial: Path, state: State | Non
     if state is not None:
         logger.info(f"continuing the unfinished run {partial}")
     header, schedule = pending.header, pending.schedule
-    saver = Saver(partial, header, pending.extras.found)
+    saver = Saver(partial, header, pending.found)
     settings = Settings(
         header.seed, pending.inputs.device, header.batch_size, save=saver,
         description=f"{pending.protocol.name} on {len(split)} images",
-        found=pending.extras.found,
+        found=pending.found,
     )  # fmt: skip
     try:
         state = schedule.engine(
@@ -279,7 +284,7 @@ def _search(pending: PendingRun, split: Split, partial: Path, state: State | Non
     except KeyboardInterrupt:
         saver.flush()
         raise
-    if pending.extras.state_path is not None:
+    if pending.state_file is not None:
         saver(state)
         saver.flush()
     return state

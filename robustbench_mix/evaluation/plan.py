@@ -27,6 +27,7 @@ from robustbench_mix.config.model import Interface, ModelSpec, Unshuffler
 from robustbench_mix.config.protocols import Protocol
 from robustbench_mix.config.training import UNCHANGED, Training
 from robustbench_mix.config.weights import WeightsFile
+from robustbench_mix.config.words import Norm
 from robustbench_mix.errors import RbmixError
 
 if TYPE_CHECKING:
@@ -254,7 +255,7 @@ def attack_plan(
     dataset: str = "",
     *,
     eps: list[str] | None = None,
-    norm: str | None = None,
+    norm: Norm | None = None,
     backend: str | None = None,
     exhaustive: bool = False,
     randomised: bool = False,

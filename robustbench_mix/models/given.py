@@ -25,6 +25,7 @@ from robustbench_mix.models.outputs import find_logits, tell_choice
 # Errors that the size of the images may be the reason for; not that of the batch, dimension 0.
 SIZE = re.compile(r"size(?!\(\)\[0\])|shape|dimension|resolution|height", re.IGNORECASE)
 PRECISIONS = (torch.float32, torch.float16, torch.bfloat16, torch.float64)
+Network = nn.Module | Callable[[Tensor], object]  # from images (n, C, H, W) to logits (n, classes)
 DEPTH = 4  # how many objects deep a callable is searched for networks
 MAX_ITEMS = 1000  # longest list that is searched, which rather holds data
 # A wrapper around a module, by its class: the attribute with the module that computes the same.

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from robustbench_mix.config.epsilon import Eps
 from robustbench_mix.results import twins
 from robustbench_mix.results.intervals import paired_difference, wilson
 from robustbench_mix.results.leaderboard import ORDER
@@ -92,14 +93,17 @@ def differences(runs: list[Run]) -> list[Curve]:
 
 
 def informative(shown: list[Curve]) -> list[str]:
-    """Return the epsilons to draw: all up to the first one at which no network is left.
+    """Return the epsilons to draw, ascending: all up to the first one at which no network is left.
 
     Args:
         shown: Curves of accuracies.
     """
-    grid = list(dict.fromkeys(eps for curve in shown for eps in curve.shares))
+    found = {eps for curve in shown for eps in curve.shares}
+    grid = sorted(found, key=lambda eps: Eps(eps).exact)
+    gone: set[int] = set()
     for count, eps in enumerate(grid, start=1):
-        if all(curve.shares[eps][0] < GONE for curve in shown if eps in curve.shares):
+        gone |= {at for at, one in enumerate(shown) if one.shares.get(eps, (1.0,))[0] < GONE}
+        if len(gone) == len(shown):
             return grid[:count]
     return grid
 
@@ -124,7 +128,7 @@ def _largest(
 ) -> list[Curve]:
     """Return the curve of the largest set of each kind; a set has a run, or a pair, per seed."""
     found = []
-    for name, seeds in twins.largest(sets, lambda one: _kind_name(one[0][0]), _size).items():
+    for name, seeds in twins.largest(sets, lambda one: kind_name(one[0][0]), _size).items():
         first = seeds[0][0]
         shares = {eps: measure(seeds, eps) for eps in ("0", *first.eps)}
         found.append(Curve(name, len(seeds), first.header.n, shares))
@@ -160,7 +164,8 @@ def _size(seeds: list[tuple[Run, ...]]) -> tuple[int, int]:
     return twins.training_images(first[0].header), twins.images(first)
 
 
-def _kind_name(run: Run) -> str:
+def kind_name(run: Run) -> str:
+    """Return what sets a run apart from its twins: its mixers, and adversarial training."""
     spatial, channel = run.header.spatial, run.header.channel
     name = str(spatial) if channel in ("learned", "external") else f"{spatial}, channel {channel}"
     return f"{name}, adversarial {run.header.adversarial}" if run.header.adversarial else name

@@ -75,7 +75,7 @@ def figure(runs: list[Run], empty: Any) -> None:
         _draw_series(panels[1], apart, grid, [curve.name for curve in curves(runs)])
         panels[1].axhline(0, color="#666666", linewidth=0.8)
         panels[1].set_ylabel("minus learned, points")
-        _name_epsilons(panels[1], grid, runs)
+        _name_epsilons(panels[1], grid, curves(runs), runs[0].header.norm)
     empty.suptitle(title(runs), fontsize="medium")
     empty.legend(
         *panels[0].get_legend_handles_labels(), ncols=ACROSS, fontsize="small",
@@ -89,17 +89,22 @@ def draw(runs: list[Run], axes: Any) -> None:
     The epsilons are categories, so that small ones have as much room as large ones. Those beyond
     the first at which no network is left are not drawn.
     """
-    shown = curves(runs)
-    grid = informative(shown)
-    _draw_series(axes, shown, grid, [curve.name for curve in shown])
+    draw_curves(curves(runs), axes, runs[0].header.norm)
     axes.set_title(title(runs))
-    axes.set_ylabel("accuracy, %")
-    axes.set_ylim(-2, 102)
-    _name_epsilons(axes, grid, runs)
     axes.legend(title="spatial mixers")
 
 
-def _draw_series(axes: Any, shown: list[Curve], grid: list[str], names: list[str]) -> None:
+def draw_curves(shown: list[Curve], axes: Any, norm: str) -> list[Any]:
+    """Draw curves of accuracies in %, as `draw` does, and return what was drawn for each."""
+    grid = informative(shown)
+    drawn = _draw_series(axes, shown, grid, [curve.name for curve in shown])
+    axes.set_ylabel("accuracy, %")
+    axes.set_ylim(-2, 102)
+    _name_epsilons(axes, grid, shown, norm)
+    return drawn
+
+
+def _draw_series(axes: Any, shown: list[Curve], grid: list[str], names: list[str]) -> list[Any]:
     """Draw curves in %, each with its style and beside the others at each epsilon.
 
     Args:
@@ -110,10 +115,11 @@ def _draw_series(axes: Any, shown: list[Curve], grid: list[str], names: list[str
     """
     style = svg.styles(names)
     offsets = dict(zip(names, svg.beside(len(names)), strict=True))
+    drawn = []
     for curve in shown:
         places = [at for at, eps in enumerate(grid) if eps in curve.shares]
         mean, low, high = zip(*(curve.shares[grid[at]] for at in places), strict=True)
-        axes.errorbar(
+        lines = axes.errorbar(
             [at + offsets[curve.name] for at in places],
             [100 * one for one in mean],
             [
@@ -122,13 +128,15 @@ def _draw_series(axes: Any, shown: list[Curve], grid: list[str], names: list[str
             ],
             elinewidth=0.9, label=curve.label, **style[curve.name].marked_line(),
         )  # fmt: skip
+        drawn.append(lines)
     axes.grid(alpha=0.3)
+    return drawn
 
 
-def _name_epsilons(axes: Any, grid: list[str], runs: list[Run]) -> None:
+def _name_epsilons(axes: Any, grid: list[str], shown: list[Curve], norm: str) -> None:
     labels, unit = ticks(grid)
-    sizes = sorted({curve.images for curve in curves(runs)})
-    words = f"{runs[0].header.norm} epsilon" + (f", {unit}" if unit else "")
+    sizes = sorted({curve.images for curve in shown})
+    words = f"{norm} epsilon" + (f", {unit}" if unit else "")
     axes.set_xlabel(f"{words} ({', '.join(map(str, sizes))} images)")
     slanted: dict[str, Any] = {} if unit else {"rotation": 45, "ha": "right"}
     axes.set_xticks(range(len(grid)), labels, **slanted)

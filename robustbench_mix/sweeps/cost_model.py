@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from functools import cache
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -32,7 +34,7 @@ PASSES = {
 
 def passes_per_image(protocol: Protocol) -> tuple[float, float]:
     """Estimate the forward and the gradient passes per image on the fast backend."""
-    options = protocol.options
+    options: Mapping[str, Any] = protocol.options
     steps = 1.5 * options.get("steps", 20) * options.get("restarts", 1)
     return PASSES.get(protocol.algorithm, (steps, steps))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 
 from robustbench_mix.config import norms
@@ -28,14 +29,19 @@ def test_epsilons_are_read_in_every_norm() -> None:
 @pytest.mark.parametrize(
     ("word", "norm"),
     [("Linf", "linf"), ("LINF", "linf"), ("l_inf", "linf"), ("L-inf", "linf"), ("inf", "linf"),
-     ("L2", "l2"), ("l_2", "l2"), ("2", "l2"), (2, "l2"), ("L1", "l1"), (float("inf"), "linf")],
+     ("L2", "l2"), ("l_2", "l2"), ("2", "l2"), (2, "l2"), ("L1", "l1"), (float("inf"), "linf"),
+     (np.inf, "linf"), (2.0, "l2"), (np.float64(1), "l1"), (np.int64(2), "l2"), ("L_∞", "linf"),
+     ("L∞", "linf"), ("l-infinity", "linf"), ("Infinity", "linf"), ("1", "l1"), (" L2 ", "l2")],
 )  # fmt: skip
 def test_a_norm_may_be_spelled_as_usual(word: object, norm: str) -> None:
     """As in other libraries."""
     assert norms.parse(word) == norm
 
 
-def test_an_unknown_norm_is_named() -> None:
+@pytest.mark.parametrize(
+    "word", ["l7", "", "l", 0, 2.5, math.nan, -math.inf, -1, "corruptions", "l1l", None]
+)
+def test_an_unknown_norm_is_named(word: object) -> None:
     """With the known ones."""
-    with pytest.raises(RbmixError, match="unknown norm 'l7'.*linf, l2, l1"):
-        norms.parse("l7")
+    with pytest.raises(RbmixError, match=r"unknown norm '.*linf, l2, l1"):
+        norms.parse(word)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import inspect
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -39,7 +39,7 @@ def names() -> list[str]:
     return [name for name in found if not inspect.isabstract(getattr(attacks, name))]
 
 
-def foolbox_stages(algorithm: str, options: dict[str, Any]) -> list[Stage]:
+def foolbox_stages(algorithm: str, options: Mapping[str, Any]) -> list[Stage]:
     """Return the one stage of an attack of foolbox.
 
     Args:
@@ -75,7 +75,7 @@ def foolbox_stages(algorithm: str, options: dict[str, Any]) -> list[Stage]:
     return [Stage(name, attack, nearest=nearest, norm=norm)]
 
 
-def _made(algorithm: str, kind: Any, options: dict[str, Any]) -> Any:
+def _made(algorithm: str, kind: Any, options: Mapping[str, Any]) -> Any:
     with one_line(algorithm):
         return kind(**options)
 

@@ -8,7 +8,7 @@ it names them. It runs on the reference backend: the engine projects, measures a
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -23,7 +23,7 @@ GIVEN = ("eps", "norm", "seed", "index")
 
 
 def third_party_stages(
-    algorithm: str, attack: Callable[..., Any], options: dict[str, Any]
+    algorithm: str, attack: Callable[..., Any], options: Mapping[str, Any]
 ) -> list[Stage]:
     """Return the one stage of a registered attack.
 
@@ -64,7 +64,7 @@ def keywords(function: Callable[..., Any]) -> list[inspect.Parameter]:
         return []
 
 
-def check_options(algorithm: str, options: dict[str, Any], allowed: list[str]) -> None:
+def check_options(algorithm: str, options: Mapping[str, Any], allowed: list[str]) -> None:
     """Raise RbmixError for an option that is not allowed.
 
     Args:
