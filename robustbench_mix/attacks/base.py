@@ -105,8 +105,9 @@ class Stage:
         nearest: Whether it looks for the nearest example whatever eps is, so that one run serves a
             whole grid of epsilons.
         norm: The only norm that it searches in, '' if it takes any.
-        sample: If above 0, the attack runs on a random sample of so many images. If it breaks one
-            of them, it runs on all images.
+        bound: If above 0, the attack runs on a random sample of the images that stand: as many as
+            bound by this share of all images what the attack would break of the others. If it
+            breaks one of the sample, it runs on more images.
     """
 
     name: str
@@ -115,7 +116,7 @@ class Stage:
     counts_per_image: bool = False
     nearest: bool = False
     norm: str = ""
-    sample: int = 0
+    bound: float = 0.0
 
 
 def check_norm(stages: list[Stage], norm: str) -> None:

@@ -28,6 +28,12 @@ def at_least_one(option: str, value: Any, most: int = 10**6) -> int:
     return value
 
 
+def check_share(option: str, value: Any) -> None:
+    """Raise RbmixError unless an option is a number above 0 and below 1."""
+    if type(value) is not float or not 0 < value < 1:
+        raise RbmixError(f"option {option} = {value!r} must be above 0 and below 1")
+
+
 def check_pgd(steps: Any, restarts: Any, step_size: Any) -> None:
     """Raise RbmixError for an option of PGD that is out of range."""
     at_least_one("steps", steps)

@@ -208,9 +208,17 @@ class _Bench:
 
     def _audited(self) -> tuple[list[Row], list[str]]:
         count = 20 if self.quick else 1000
-        model, split = self._network("learned", count)
-        row = curves.audited_row(f"{self.model} learned", model, split, self._data.name, self.where)
-        return [row], []
+        rows: list[Row] = []
+        trainings: dict[str, Training | None] = {"": None}
+        if not self.quick:
+            attacked = self._shorter(ADVERSARIAL_EXAMPLES, adversarial=True)
+            trainings[" trained adversarially"] = attacked
+        for suffix, training in trainings.items():
+            for spatial in ("learned",) if self.quick else ("learned", "frozen"):
+                model, split = self._network(spatial, count, training)
+                words = f"{self.model} {spatial}{suffix}"
+                rows += curves.audited_rows(words, model, split, self._data.name, self.where)
+        return rows, []
 
     def _pair(self, count: int) -> Iterator[tuple[str, nn.Module, Split]]:
         for spatial in ("learned",) if self.quick else ("learned", "frozen"):

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from robustbench_mix.claims.accuracy import CHANS, FULL
-from robustbench_mix.claims.claim import Claim, Finding, compare, judge
+from robustbench_mix.claims.claim import SEEDS, Claim, Finding, compare, judge
 from robustbench_mix.claims.pairs import Pair, depth_multiplier, pairs, training_words
 from robustbench_mix.results import twins
 from robustbench_mix.results.records import Run
@@ -58,11 +58,23 @@ def dose_sets(runs: list[Run]) -> list[Doses]:
 
 
 def _of_common_seeds(doses: Doses) -> Doses:
-    """Restrict all pairs to the seeds that they share; return an empty set if there are none."""
-    common = set.intersection(*(set(pair.seeds) for pair in doses.values()))
-    if not common:
-        return {}
-    return {dose: doses[dose].of_seeds(common) for dose in sorted(doses)}
+    """Restrict pairs to the seeds that they share; return an empty set if there are too few.
+
+    Multipliers with few seeds are left out if the others then have enough seeds for an answer, or
+    else if more pairs remain.
+    """
+    order = sorted(doses, key=lambda dose: len(doses[dose].seeds), reverse=True)
+    sets: list[Doses] = [{}]
+    for count in range(LEAST_DOSES, len(order) + 1):
+        common = set.intersection(*(set(doses[dose].seeds) for dose in order[:count]))
+        sets.append({dose: doses[dose].of_seeds(common) for dose in sorted(order[:count])})
+    return max(sets, key=_worth)
+
+
+def _worth(doses: Doses) -> tuple[bool, int, int]:
+    """Return whether an answer is possible, the number of pairs, and that of multipliers."""
+    seeds = [len(pair.seeds) for pair in doses.values()]
+    return min(seeds, default=0) >= SEEDS, sum(seeds), len(seeds)
 
 
 def _slopes(doses: Doses) -> list[Finding]:

@@ -136,8 +136,8 @@ def _remarks(answer: Answer) -> list[str]:
     lines += [flags.line(name, words) for name, words in flags.of_run(run).items()]
     lines.append(_spot_check(run))
     lines += [
-        f"eps {eps}: {found.broken} of {found.sampled} audited survivors fell to FAB-T "
-        f"or Square; with 95 % confidence the full ensemble would break at most "
+        f"eps {eps}: {found.broken} of {found.sampled} audited survivors fell to the "
+        f"whole ensemble; with 95 % confidence it would break at most "
         f"{100 * found.bound:.1f} pp more"
         for eps, found in zip(run.eps, h.audit or [], strict=False)
     ]

@@ -18,7 +18,7 @@ from robustbench_mix.storage.paths import is_folder, parse_path
 @command(
     NETWORKS,
     "rbmix zoo",
-    "rbmix zoo ~/.cache/robustbench_mix/checkpoints/*.safetensors",
+    "rbmix zoo ~/.cache/rbmix/checkpoints/*.safetensors",
 )
 def zoo(
     checkpoints: Annotated[

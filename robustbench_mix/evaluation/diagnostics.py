@@ -31,6 +31,7 @@ from robustbench_mix.attacks.random import derive, signs
 from robustbench_mix.errors import RbmixError
 from robustbench_mix.evaluation.measures import margins_and_gradients
 from robustbench_mix.models import state_dict
+from robustbench_mix.models.equality import is_in_train_mode
 from robustbench_mix.results.headers import Diagnostics
 from robustbench_mix.runtime.threads import tune_threads
 
@@ -98,7 +99,7 @@ def _of_network(
         unrepeatable=unrepeatable,
         batch=float(apart.abs().max()),
         changed=float(moved),
-        training=float(any(module.training for module in net.modules())),
+        training=float(is_in_train_mode(net)),
         probabilities=float(bool((first >= 0).all() and _near(first.sum(1), 1))),
         not_finite=not_finite,
         accuracy=float(predicted.float().mean()),

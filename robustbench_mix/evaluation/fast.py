@@ -23,13 +23,14 @@ from torch import Tensor, nn
 
 from robustbench_mix.attacks.base import Batch, Stage
 from robustbench_mix.attacks.counted_model import CountedModel
+from robustbench_mix.attacks.losses import margin
 from robustbench_mix.attacks.native.fgsm import fgsm_direction
 from robustbench_mix.attacks.norms import distance, project
 from robustbench_mix.attacks.passes import Count
 from robustbench_mix.attacks.streams import stream
 from robustbench_mix.config.protocols import Protocol
 from robustbench_mix.data.dataset import Split
-from robustbench_mix.evaluation import remaining_passes
+from robustbench_mix.evaluation import remaining_passes, sample_audit
 from robustbench_mix.evaluation.borrow import borrow
 from robustbench_mix.evaluation.compiled_model import ForwardOnly
 from robustbench_mix.evaluation.fast_plan import (
@@ -38,6 +39,7 @@ from robustbench_mix.evaluation.fast_plan import (
     FastPlan,
     advance,
     advance_check,
+    note_margin,
     open_attempts,
     passes_left,
     plan_of,
@@ -123,9 +125,7 @@ def search_all(
             state.stage = [PLACE if options.place else 0] * len(split)
             state.forward, state.gradient = [0] * len(split), [0] * len(split)
         state.search = "" if searched.judge is None else "bfloat16"
-        plan = plan_of(
-            stages, split, state, x, norm=protocol.norm, levels=len(grid), seed=settings.seed
-        )
+        plan = plan_of(stages, split, x, norm=protocol.norm, levels=len(grid), seed=settings.seed)
         job = _Job(
             judge, searched, plan, split, grid, protocol.norm, device, settings.found,
             ForwardOnly(searched, x, options.images or len(split)),
@@ -144,7 +144,7 @@ def _attack_open(job: _Job, state: State, settings: Settings) -> None:
     about = done + remaining_passes.work_of(passes_left(plan, state))
     with progress_bar(settings.description, about, done) as update, tune_threads(job.model):
         job.model.on_pass = meter = Meter(update)
-        while attempts := open_attempts(plan, state):
+        while attempts := _open_attempts(plan, state):
             first = min(one.stage(state) for one in attempts)
             batch = [one for one in attempts if one.stage(state) == first]
             batch = batch[: state.batch_size]
@@ -159,6 +159,13 @@ def _attack_open(job: _Job, state: State, settings: Settings) -> None:
             if settings.save is not None:
                 settings.save(state)
         meter.end(remaining_passes.work_done(state))
+
+
+def _open_attempts(plan: FastPlan, state: State) -> list[Attempt]:
+    """Return the attempts that are left; draw the sample of an audit once its time has come."""
+    if plan.bound and sample_audit.is_due(state):
+        sample_audit.draw_sample(state, plan.index, plan.bound, plan.seed)
+    return open_attempts(plan, state)
 
 
 def _attack_batch(job: _Job, state: State, batch_size: int, attempts: list[Attempt]) -> None:
@@ -192,11 +199,13 @@ def _run_stage(job: _Job, state: State, attempts: list[Attempt], x: Tensor, y: T
     with job.forward_only.lend(passes):
         x_adv = stage.attack(job.model, batch)
     job.judge.images = job.model.images
-    broken = _enter(job, state, rows, x_adv, x, y, eps, stage.name)
-    for attempt, is_broken, level in zip(attempts, broken, levels, strict=True):
+    broken, margins = _enter(job, state, rows, x_adv, x, y, eps, stage.name)
+    for attempt, is_broken, value, level in zip(attempts, broken, margins, levels, strict=True):
         if attempt.is_check:
             advance_check(job.plan, state, attempt.row, is_broken=is_broken)
         else:
+            if number < job.plan.shared:
+                note_margin(state, attempt.row, value, is_broken=is_broken)
             advance(job.plan, state, attempt.row, level, is_broken=is_broken)
 
 
@@ -214,7 +223,7 @@ def _place(job: _Job, state: State, rows: list[int], x: Tensor, y: Tensor) -> No
         at = torch.tensor(standing, device=x.device)
         radius = torch.full((len(standing),), eps, dtype=torch.float64)
         job.judge.images = torch.tensor(standing)
-        broken = _enter(
+        broken, _ = _enter(
             job, state, [rows[i] for i in standing], x[at] + eps * direction[at], x[at], y[at],
             radius, "fgsm",
         )  # fmt: skip
@@ -236,11 +245,16 @@ def _enter(
     y: Tensor,
     eps: Tensor,
     name: str,
-) -> list[bool]:
-    """Project, measure and judge; record what the original network misclassifies."""
+) -> tuple[list[bool], list[float]]:
+    """Project, measure and judge; record what the original network misclassifies.
+
+    Returns:
+        Which images are broken, and their margins.
+    """
     x_adv = project(x_adv.to(x), x, eps.to(x.device), job.norm)
     with torch.no_grad():
-        broken: list[bool] = (job.judge(x_adv).argmax(1) != y).tolist()
+        logits = job.judge(x_adv)
+    broken: list[bool] = (logits.argmax(1) != y).tolist()
     norms = distance(x_adv, x, job.norm).tolist()
     for row, point, is_broken, norm in zip(rows, x_adv, broken, norms, strict=True):
         if is_broken and norm <= _smallest(job, state, row):
@@ -250,7 +264,7 @@ def _enter(
             state.norm[row] = norm
             if job.found is not None:
                 job.found[row] = point.cpu()
-    return broken
+    return broken, margin(logits, y).tolist()
 
 
 def _smallest(job: _Job, state: State, row: int) -> float:

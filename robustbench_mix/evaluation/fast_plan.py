@@ -2,8 +2,8 @@
 
 Each image is attacked one epsilon below the smallest that is known to break it, cheapest stages
 first, until all stages have failed once. Below that epsilon nothing is attacked, except to test a
-fixed share of these conclusions. Stages for a sample run on that sample alone. Once they break one
-of its images, they run on all.
+fixed share of these conclusions. Stages for a sample wait until the sample is drawn from what the
+stages before them could not break (`sample_audit`).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from robustbench_mix.attacks.streams import stream
 from robustbench_mix.data.dataset import Split
 from robustbench_mix.evaluation.remaining_fast import FastWork, fast_passes_left
 from robustbench_mix.evaluation.remaining_passes import StagePasses
-from robustbench_mix.evaluation.sample_audit import audited_rows, rows_broken_by_sample
+from robustbench_mix.evaluation.sample_audit import bound_of, rows_to_audit
 from robustbench_mix.evaluation.state import State
 
 PLACE = -1  # the stage of an image that has not been placed on the grid
@@ -36,7 +36,6 @@ class FastPlan:
         passes: For each stage, the passes of an image that withstands it.
         levels: Number of epsilons.
         index: The number of each image in its data set.
-        sampled: The rows of the images that meet the stages for a sample.
         seed: Seed of the run.
     """
 
@@ -45,13 +44,17 @@ class FastPlan:
     passes: list[StagePasses]
     levels: int
     index: list[int]
-    sampled: set[int]
     seed: int
 
     @property
     def shared(self) -> int:
         """The number of stages that every image meets."""
-        return sum(stage.sample == 0 for stage in self.stages)
+        return sum(stage.bound == 0 for stage in self.stages)
+
+    @property
+    def bound(self) -> float:
+        """The share of images that an audit may leave in doubt, 0 without one."""
+        return bound_of(self.stages)
 
     def name(self, stage: int) -> str:
         """Return the name of a stage by its position, as records show it."""
@@ -78,33 +81,40 @@ class Attempt(NamedTuple):
 
 
 def plan_of(
-    stages: list[Stage], split: Split, state: State, x: Tensor, *, norm: str, levels: int, seed: int
+    stages: list[Stage], split: Split, x: Tensor, *, norm: str, levels: int, seed: int
 ) -> FastPlan:
     """Return the plan of a run.
 
     Args:
         stages: The stages, cheapest first.
         split: The images.
-        state: How far the run is.
         x: A few of the images, (B, C, H, W), for the estimate of passes.
         norm: Norm of the perturbations.
         levels: Number of epsilons.
         seed: Seed of the run.
     """
+    assert not stages or stages[0].bound == 0  # a sample is drawn from what a stage for all left
     return FastPlan(
         stages=stages,
         placing=StagePasses("fgsm", Count(1 + levels, 1)),
         passes=[StagePasses(stage.name, stage.passes(x, norm)) for stage in stages],
         levels=levels,
         index=split.index.tolist(),
-        sampled=audited_rows(state, split, stages, seed),
         seed=seed,
     )
 
 
 def passes_left(plan: FastPlan, state: State) -> dict[str, Count]:
     """Estimate the passes that each stage, and placing, still has to come, by its name."""
-    work = FastWork(plan.placing, plan.passes, plan.levels, _heights(plan, state), ONE_IN)
+    heights = _heights(plan, state)
+    if plan.bound and not any(state.sampled):
+        # Not drawn yet: about the share of images that will be.
+        share = 1 - 0.05 ** (1 / (plan.bound * len(heights) + 1))
+        heights = [
+            len(plan.stages) if int((row + 1) * share) > int(row * share) else height
+            for row, height in enumerate(heights)
+        ]
+    work = FastWork(plan.placing, plan.passes, plan.levels, heights, ONE_IN)
     return fast_passes_left(state, work)
 
 
@@ -126,11 +136,10 @@ def open_attempts(plan: FastPlan, state: State) -> list[Attempt]:
 
 def _heights(plan: FastPlan, state: State) -> list[int]:
     """Return how many stages each image meets if none breaks it."""
-    refuted = bool(rows_broken_by_sample(state, plan.sampled))
-    return [
-        len(plan.stages) if refuted or row in plan.sampled else plan.shared
-        for row in range(len(plan.index))
-    ]
+    if not plan.bound:
+        return [len(plan.stages)] * len(plan.index)
+    audited = rows_to_audit(state)
+    return [len(plan.stages) if row in audited else plan.shared for row in range(len(plan.index))]
 
 
 def advance(plan: FastPlan, state: State, row: int, level: int, *, is_broken: bool) -> None:
@@ -151,6 +160,19 @@ def advance(plan: FastPlan, state: State, row: int, level: int, *, is_broken: bo
         state.check[row] = _level_to_check(plan, state, row, level)
     if stage == len(plan.stages):
         state.stage[row], state.failed[row] = 0, level
+
+
+def note_margin(state: State, row: int, margin: float, *, is_broken: bool) -> None:
+    """Remember how close a stage for all images came to breaking an image, for the audit.
+
+    Args:
+        state: Changed in place.
+        row: The image.
+        margin: Its margin at the point that the stage returned.
+        is_broken: Whether the stage broke it, after which the image starts anew.
+    """
+    share = margin / max(state.margin[row], 1e-12)
+    state.reached[row] = 1.0 if is_broken else min(state.reached[row], share)
 
 
 def advance_check(plan: FastPlan, state: State, row: int, *, is_broken: bool) -> None:

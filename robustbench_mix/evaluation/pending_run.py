@@ -25,7 +25,7 @@ from robustbench_mix.evaluation.inputs import Inputs
 from robustbench_mix.evaluation.plan import AttackPlan
 from robustbench_mix.evaluation.recognise import has_margins
 from robustbench_mix.evaluation.resume import Saver, Shard, Sizes
-from robustbench_mix.evaluation.sample_audit import findings
+from robustbench_mix.evaluation.sample_audit import bound_of, findings
 from robustbench_mix.evaluation.schedules import Schedule, schedule_of
 from robustbench_mix.evaluation.state import State
 from robustbench_mix.models.checkpoint import weights_hash
@@ -225,7 +225,7 @@ def tell_reused(path: Path) -> None:
 
 def _attack(pending: PendingRun, fresh: bool) -> Run:
     """Attack every image; continue an unfinished run unless `fresh`."""
-    split, seed = pending.split, pending.header.seed
+    split = pending.split
     measured = _check_network(pending)
     sizes = pending.sizes(len(split))
     state = None
@@ -242,14 +242,14 @@ def _attack(pending: PendingRun, fresh: bool) -> Run:
     state = _search(pending, split, pending.state_path, state)
     stages = pending.schedule.stages
     concludes = pending.attack.recorded_backend == "fast" and bool(stages)
-    audit = findings(state, split, stages, seed, sizes.levels) if concludes else []
+    audit = findings(state, sizes.levels) if concludes and bound_of(stages) else None
     precision = precision_of(pending.trained.model)
     header = extend(
         pending.header,
         RunHeader,
         passes={stage: Passes(**spent) for stage, spent in state.passes.items()},
         checked=outcome.count_conclusions(state),
-        audit=audit or None,
+        audit=audit,
         smallest_batch=state.batch_size if state.batch_size < sizes.batch_size else None,
         weights_precision=None if precision == "float32" else precision,
         search_precision=state.search or None,

@@ -22,6 +22,9 @@ class State:
         check_stage: Number of stages that this test has passed.
         checked: Its outcome, `confirmed` or `refuted`.
         cheap: Grid index at which the image reached the stages for a sample, or -1.
+        reached: Share of its clean margin to which the stages for all images lowered it.
+        stratum: Stratum of the audit that the image is in, nearest first, or -1.
+        sampled: Whether the image was drawn to meet the stages for a sample.
         forward: Forward passes spent on the image, None if a library does not tell.
         gradient: Gradient passes spent on it, None if a library does not tell.
         batch_size: Largest number of images at once that fitted into memory, 0 before the first.
@@ -40,6 +43,9 @@ class State:
     check_stage: list[int]
     checked: list[str]
     cheap: list[int]
+    reached: list[float]
+    stratum: list[int]
+    sampled: list[bool]
     forward: list[int | None]
     gradient: list[int | None]
     passes: dict[str, dict[str, Count]] = field(default_factory=dict)
@@ -65,10 +71,10 @@ def state_from_json(plain: object, images: int, levels: int, steps: int, batch_s
     bounds = {
         "prediction": (0, LARGEST), "margin": (-math.inf, math.inf), "level": (0, levels),
         "stage": (-1, steps), "failed": (-1, levels), "check": (-1, levels),
-        "check_stage": (-1, steps), "cheap": (-1, levels), "forward": (0, LARGEST),
-        "gradient": (0, LARGEST),
+        "check_stage": (-1, steps), "cheap": (-1, levels), "reached": (-math.inf, math.inf),
+        "stratum": (-1, LARGEST), "forward": (0, LARGEST), "gradient": (0, LARGEST),
     }  # fmt: skip
-    for name in ("correct", "component", "norm", "checked", *bounds):
+    for name in ("correct", "component", "norm", "checked", "sampled", *bounds):
         values = getattr(state, name)
         low, high = bounds.get(name, (0, 0))
         if len(values) != images:

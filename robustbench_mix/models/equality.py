@@ -13,6 +13,11 @@ GRADIENTS = {EXACT_TOLERANCE: 1e-3, COARSE_TOLERANCE: 1.0}
 MOST = 0.75
 
 
+def is_in_train_mode(net: nn.Module) -> bool:
+    """Return whether any part of a network is in train mode; a frozen program has no mode."""
+    return any(getattr(module, "training", False) for module in net.modules())
+
+
 def nearly_equal(before: Tensor, after: Tensor, tolerance: float) -> bool:
     """Return whether two tensors agree up to a share of the largest value.
 

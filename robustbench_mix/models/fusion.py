@@ -21,6 +21,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from robustbench_mix.models.equality import (
     COARSE_TOLERANCE,
     EXACT_TOLERANCE,
+    is_in_train_mode,
     nearly_equal,
     outputs_agree,
 )
@@ -38,7 +39,7 @@ def simplify(model: nn.Module, x: Tensor) -> nn.Module:
         model: The model in eval mode, (B, C, H, W) -> (B, classes).
         x: Images on the model's device; the copy works only for their height and width.
     """
-    if any(module.training for module in model.modules()):  # a part that stays in training mode
+    if is_in_train_mode(model):  # a part that stays in it
         return model
     with report_if_slow("looking for the cheapest network that computes the same"):
         cheapest = model

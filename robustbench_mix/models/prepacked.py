@@ -16,7 +16,12 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from robustbench_mix.models.equality import COARSE_TOLERANCE, EXACT_TOLERANCE, outputs_agree
+from robustbench_mix.models.equality import (
+    COARSE_TOLERANCE,
+    EXACT_TOLERANCE,
+    is_in_train_mode,
+    outputs_agree,
+)
 from robustbench_mix.models.fusion import replace_modules
 
 # Largest allowed difference of logits and gradients, as a share of the largest, by dtype.
@@ -59,7 +64,7 @@ def prepack(net: nn.Module, x: Tensor) -> nn.Module:
         A `Prepacked` copy with the same logits and gradients up to rounding; `net` itself if
         nothing can be packed, or the two do not agree on `x` and other images.
     """
-    if x.device.type != "cpu" or any(module.training for module in net.modules()):
+    if x.device.type != "cpu" or is_in_train_mode(net):
         return net
     try:
         packed = copy.deepcopy(net)

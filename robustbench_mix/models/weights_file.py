@@ -12,6 +12,7 @@ from robustbench_mix.errors import RbmixError
 from robustbench_mix.storage import reading
 
 HEAD_BYTES = 512
+TORCH_STARTS = (b"PK", b"\x80")  # of a zip archive, and of the older pickle
 # What training scripts keep beside the weights. It is read as a placeholder; none of it runs.
 BYSTANDERS = (
     "argparse.Namespace",
@@ -66,10 +67,13 @@ def read_weights(path: Path) -> Any:
         head = file.read(HEAD_BYTES)
     if found := _other_content(head):
         raise RbmixError(f"checkpoint {path} is damaged (it is {found})")
+    is_safetensors = path.suffix == ".safetensors" or _is_safetensors(head, size)
+    if not is_safetensors and not head.startswith(TORCH_STARTS):
+        raise RbmixError(
+            f"checkpoint {path} is neither a safetensors file nor one that torch.save writes"
+        )
     with reading.refuse_on_error(f"checkpoint {path} is damaged"):
-        if path.suffix == ".safetensors" or _is_safetensors(head, size):
-            return load_file(path)
-        return _read_pickled(path)
+        return load_file(path) if is_safetensors else _read_pickled(path)
 
 
 def _other_content(head: bytes) -> str:
@@ -103,9 +107,8 @@ def _read_pickled(path: Path) -> Any:
     except (pickle.UnpicklingError, ValueError) as error:
         named = re.search(r"GLOBAL (\S+) was not an allowed", str(error))
         if not named:
-            raise RbmixError(
-                f"checkpoint {path} is damaged (neither safetensors nor a file of torch.save)"
-            ) from error
+            broken = "Unsupported operand" in str(error)  # no pickle at all
+            raise RbmixError(f"checkpoint {path} is damaged" if broken else refusal) from error
         raise RbmixError(f"{refusal} ({named[1]}); save its state_dict() alone") from error
     except RuntimeError as error:
         if "TorchScript" not in str(error):

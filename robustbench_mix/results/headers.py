@@ -109,16 +109,31 @@ class Conclusions(Header, frozen=True, kw_only=True):
     refuted: Count
 
 
+class AuditStratum(Header, frozen=True, kw_only=True):
+    """The audit of one stratum: images that stood before it, met the whole ensemble, and fell."""
+
+    standing: Count
+    sampled: Count
+    broken: Count
+
+    def __post_init__(self) -> None:
+        """Raise RbmixError for counts that contradict each other."""
+        if not self.broken <= self.sampled <= self.standing:
+            raise RbmixError("a stratum with more images broken than sampled, or than stood")
+
+
 class Audit(Header, frozen=True, kw_only=True):
     """The audit at one epsilon: how many images of the sample met the whole ensemble, and fell.
 
     With 95 % confidence, at most the share `bound` of all images stand only because the other
-    images did not meet it.
+    images did not meet it. `strata` has the counts by the margin that the images had before,
+    nearest to the boundary first; None if the sample was drawn without strata.
     """
 
     sampled: Count
     broken: Count
     bound: Share
+    strata: list[AuditStratum] | None = None
 
 
 class Diagnostics(Header, frozen=True, kw_only=True):

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import heapq
 import math
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -29,14 +32,44 @@ def at_least(count: int, n: int) -> float:
     return float(interval.low)
 
 
-def at_most(count: int, n: int) -> float:
-    """Return the one-sided 95 % upper bound, as `at_least`; 1 if `n` is 0."""
-    from scipy.stats import binomtest
+class SampledPart(NamedTuple):
+    """A part of a finite population: its size, and how many of it a random sample has seen."""
 
-    if n == 0:
-        return 1.0
-    interval = binomtest(count, n, alternative="less").proportion_ci(0.95, method="exact")
-    return float(interval.high)
+    size: int
+    sampled: int
+
+
+def missed_at_most(parts: Sequence[SampledPart], most: int | None = None) -> int:
+    """Return the one-sided 95 % upper bound on items of a kind that no sample has found.
+
+    With k such items in a part of N, a sample of m misses all of them with the hypergeometric
+    probability C(N-k, m) / C(N, m). The bound is the largest total for which the samples of all
+    parts together miss them with a probability of at least 5 %. Each further item of a part lowers
+    its probability by a larger factor than the one before. So the largest total is found by taking
+    the item that lowers it least, again and again.
+
+    Args:
+        parts: The parts; each was sampled at random, without replacement, apart from the others.
+        most: Where to stop counting.
+    """
+    steps = [(_log_factor(part, 0), part, 0) for part in parts if part.size > part.sampled]
+    heapq.heapify(steps)
+    total, room = 0, -math.log(0.05) + 1e-12
+    while steps and (most is None or total < most):
+        loss, part, items = heapq.heappop(steps)
+        room -= loss
+        if room < 0:
+            break
+        total += 1
+        if items + 1 < part.size - part.sampled:
+            heapq.heappush(steps, (_log_factor(part, items + 1), part, items + 1))
+    return total
+
+
+def _log_factor(part: SampledPart, items: int) -> float:
+    """Return by how much one item more lowers the log-probability that a sample misses all."""
+    left = part.size - items
+    return math.log(left) - math.log(left - part.sampled)
 
 
 def paired_difference(first: np.ndarray, second: np.ndarray) -> tuple[float, float, float]:

@@ -27,7 +27,7 @@ VERSIONS = {
 }
 COLUMNS = [
     *CELL, "norm", "eps", "n", "correct", "accuracy", "audit_bound",
-    "flags", "train_examples", "epochs", "adversarial", "backend", "batch_size",
+    "audit_sampled",    "flags", "train_examples", "epochs", "adversarial", "backend", "batch_size",
     "smallest_batch", "protocol_hash", "checkpoint_hash", "data_hash",
     *VERSIONS.values(), "commit", "device", "date",
 ]  # fmt: skip
@@ -64,11 +64,12 @@ def rows(runs: list[Run], transfers: Sequence[Transfer] = ()) -> pd.DataFrame:
                     "correct": correct,
                     "accuracy": records.accuracy(correct, n),
                     "audit_bound": run.audit_bound(eps),
+                    "audit_sampled": run.audit_sampled(eps),
                     "date": run.date,
                 }
             )
     frame = pd.DataFrame(found, columns=COLUMNS)
-    for name in ("train_examples", "epochs", "smallest_batch"):
+    for name in ("audit_sampled", "train_examples", "epochs", "smallest_batch"):
         frame[name] = frame[name].astype("Int64")
     return frame
 
@@ -96,7 +97,7 @@ def to_markdown(runs: list[Run], transfers: Sequence[Transfer] = ()) -> str:
         "percentage points, with a 95 % paired interval (Agresti & Min 2005). *Trained on* is",
         "images x epochs, then the radius of adversarial examples and what differs from PGD with",
         "the last weights. *full ≥* is what an audited run promises with 95 % confidence of the",
-        "ensemble that only a sample met.",
+        "whole ensemble, which as many of the standing images met as the parentheses say.",
         "*Flags* are reasons not to believe a row yet (`rbmix flags` explains them).",
     ]
     for group in _tables(runs):
@@ -210,7 +211,8 @@ def _format_audit_bound(run: Run, eps: str) -> str:
     if not bound > 0:  # NaN: not audited
         return ""
     survived = run.standing()[eps]
-    return f", full ≥ {100 * max(survived.mean() - bound, 0):.1f}"
+    least = 100 * max(survived.mean() - bound, 0)
+    return f", full ≥ {least:.1f} ({run.audit_sampled(eps)} audited)"
 
 
 def _difference_cells(twin: Run, run: Run) -> list[str]:

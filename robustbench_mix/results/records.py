@@ -99,6 +99,11 @@ class Run:
             return math.nan
         return 0.0 if eps == "0" else audit[self.eps.index(eps)].bound
 
+    def audit_sampled(self, eps: str) -> int | None:
+        """Return how many images of the audit met the whole ensemble, None without an audit."""
+        audit = self.header.audit
+        return audit[self.eps.index(eps)].sampled if audit and eps != "0" else None
+
     def standing(self) -> pd.DataFrame:
         """Return whether each image is correct and not broken: bool, (n, '0' and each epsilon)."""
         columns = {"0": self.table["correct"].to_numpy(bool)}

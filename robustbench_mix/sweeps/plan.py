@@ -249,7 +249,7 @@ def _can_be_split(attack: AttackPlan) -> bool:
         return False
     protocol = attack.protocol
     return not any(
-        stage.sample for stage in registry.fast_stages(protocol.algorithm, 10, protocol.options)
+        stage.bound for stage in registry.fast_stages(protocol.algorithm, 10, protocol.options)
     )
 
 

@@ -10,6 +10,7 @@ from robustbench_mix.attacks.options import (
     at_least_one,
     call_with_options,
     check_pgd,
+    check_share,
 )
 from robustbench_mix.errors import RbmixError
 
@@ -60,3 +61,11 @@ def test_options_are_arguments() -> None:
             call_with_options(make, "mine", 10, options)
     with pytest.raises(TypeError, match="inside"):
         call_with_options(make, "mine", 10, {"width": 3, "depth": 0})
+
+
+def test_a_share_is_between_nothing_and_all() -> None:
+    """Neither end, no other type."""
+    check_share("bound", 0.02)
+    for value in (0.0, 1.0, -0.1, 1, "0.1", True, None, float("nan")):
+        with pytest.raises(RbmixError, match="option bound = .* must be above 0 and below 1"):
+            check_share("bound", value)

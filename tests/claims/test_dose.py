@@ -43,3 +43,24 @@ def test_a_trend_needs_the_same_seeds_training_and_images(planted) -> None:
     (first, _) = dose.gap_closes(runs).findings
     assert first.where["d"] == "1, 2, 4"
     assert first.difference.seeds == 4
+
+
+def test_a_dose_with_few_seeds_does_not_hold_up_the_others(planted) -> None:
+    """It is left out if the others have enough seeds, or more pairs; three doses are the least."""
+
+    def found(*seeds: int) -> tuple[str, int]:
+        runs = [
+            run
+            for dose, count in zip((1, 2, 4, 18), seeds, strict=True)
+            for run in planted(
+                {"learned": (0.9, 0.5, 0.2), "frozen": (0.9, 0.4, 0.1)},
+                seeds=count, n=50, model=f"resnet14_d{dose}",
+            )
+        ]  # fmt: skip
+        finding = dose.gap_closes(runs).findings[0]
+        return finding.where["d"], finding.difference.seeds
+
+    assert found(6, 6, 6, 6) == ("1, 2, 4, 18", 6)
+    assert found(6, 6, 5, 6) == ("1, 2, 18", 6)
+    assert found(2, 1, 2, 2) == ("1, 4, 18", 2)
+    assert found(4, 4, 4, 3) == ("1, 2, 4, 18", 3)

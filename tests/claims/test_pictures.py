@@ -36,10 +36,10 @@ def pixels(uri: str) -> np.ndarray:
 
 
 def test_one_image_of_each_class_comes_first() -> None:
-    """With its number, what it is taken for, and the perturbation amplified around grey."""
-    (group,) = pictures.groups([transfer([0, 0, 1])])
-    assert [(one.image, one.label) for one in group.first] == [(0, "a"), (20, "b")]
-    assert [(one.image, one.label) for one in group.more] == [(10, "a")]
+    """By class, with its number, what it is taken for, and what was added, around grey."""
+    (group,) = pictures.groups([transfer([1, 0, 1])])
+    assert [(one.image, one.label) for one in group.first] == [(10, "a"), (0, "b")]
+    assert [(one.image, one.label) for one in group.more] == [(20, "b")]
     example = group.first[0]
     assert example.says == ["a", "a"]
     assert [view.made for view in example.views] == ["learned", "frozen"]

@@ -16,6 +16,7 @@ def _make_state(n: int, levels: int = 3, **changes: object) -> State:
         "prediction": [0] * n, "margin": [1.0] * n, "correct": [True] * n, "level": [levels] * n,
         "component": [""] * n, "norm": [float("nan")] * n, "stage": [0] * n, "failed": [-1] * n,
         "check": [-1] * n, "check_stage": [0] * n, "checked": [""] * n, "cheap": [-1] * n,
+        "reached": [1.0] * n, "stratum": [-1] * n, "sampled": [False] * n,
         "forward": [0] * n, "gradient": [0] * n, "batch_size": 8,
     }  # fmt: skip
     return State(**{**words, **changes})

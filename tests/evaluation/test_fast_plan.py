@@ -17,29 +17,31 @@ from robustbench_mix.evaluation.fast_plan import (
     FastPlan,
     advance,
     advance_check,
+    note_margin,
     open_attempts,
     passes_left,
     plan_of,
 )
+from robustbench_mix.evaluation.sample_audit import draw_sample
 from robustbench_mix.evaluation.state import State
 
 LEVELS = 3
 
 
-def stages(*samples: int) -> list[Stage]:
-    """One stage per number, each for a sample of so many images; 0 for all."""
+def stages(*bounds: float) -> list[Stage]:
+    """One stage per number, each for a sample that leaves that share in doubt; 0 for all."""
     return [
-        Stage(f"s{at}", lambda model, batch: batch.x, constant_passes(Count(at + 1)), sample=sample)
-        for at, sample in enumerate(samples)
+        Stage(f"s{at}", lambda model, batch: batch.x, constant_passes(Count(at + 1)), bound=bound)
+        for at, bound in enumerate(bounds)
     ]
 
 
-def made(state: State, *samples: int) -> FastPlan:
+def made(state: State, *bounds: float) -> FastPlan:
     """The plan of a run on the images of a state."""
     n = len(state.correct)
     split = Split(torch.zeros(n, 1, 1, 1), torch.zeros(n, dtype=torch.int64), torch.arange(n), 1)
     x = torch.zeros(1, 1, 1, 1)
-    return plan_of(stages(*samples), split, state, x, norm="linf", levels=LEVELS, seed=0)
+    return plan_of(stages(*bounds), split, x, norm="linf", levels=LEVELS, seed=0)
 
 
 @pytest.fixture
@@ -98,19 +100,41 @@ def test_an_image_rests_when_all_stages_failed(make_state: Callable) -> None:
 
 @pytest.mark.usefixtures("unchecked")
 def test_stages_for_a_sample_are_met_by_it_alone(make_state: Callable) -> None:
-    """Until they break one of its images: then by all."""
-    state = make_state(6)
-    plan = made(state, 0, 2)
-    assert plan.shared == 1
-    assert len(plan.sampled) == 2
-    for row in range(6):
+    """They wait for the draw; once they break one of the farthest images, all meet them."""
+    state = make_state(40)
+    plan = made(state, 0, 0.2)
+    assert (plan.shared, plan.bound) == (1, 0.2)
+    for row in range(40):
+        note_margin(state, row, 0.5 + row / 100, is_broken=False)
         advance(plan, state, row, 2, is_broken=False)
-    assert state.cheap == [3] * 6
-    assert {one.row for one in open_attempts(plan, state)} == plan.sampled
-    first = min(plan.sampled)
-    state.level[first] = 2
-    advance(plan, state, first, 2, is_broken=True)
-    assert {one.row for one in open_attempts(plan, state)} == set(range(6))
+    assert state.cheap == [3] * 40
+    assert open_attempts(plan, state) == []
+    draw_sample(state, plan.index, plan.bound, plan.seed)
+    sampled = {row for row in range(40) if state.sampled[row]}
+    assert 0 < len(sampled) < 40
+    assert {one.row for one in open_attempts(plan, state)} == sampled
+    farthest = max(sampled)
+    state.level[farthest] = 2
+    advance(plan, state, farthest, 2, is_broken=True)
+    assert {one.row for one in open_attempts(plan, state)} == set(range(40))
+
+
+def test_the_margin_is_the_lowest_since_an_image_was_broken(make_state: Callable) -> None:
+    """As a share of its clean margin."""
+    state = make_state(1, margin=[2.0])
+    note_margin(state, 0, 1.0, is_broken=False)
+    note_margin(state, 0, 1.5, is_broken=False)
+    assert state.reached == [0.5]
+    note_margin(state, 0, -1.0, is_broken=True)
+    assert state.reached == [1.0]
+
+
+def test_before_the_draw_about_so_many_are_expected(make_state: Callable) -> None:
+    """The estimate counts the sample before it is drawn, and all that is in it after."""
+    state = make_state(1000)
+    plan = made(state, 0, 0.02)
+    share = passes_left(plan, state)["s1"].forward / (1000 * plan.passes_of(1).passes.forward)
+    assert share == pytest.approx(0.13, abs=0.01)
 
 
 def test_one_conclusion_in_so_many_is_attacked(make_state: Callable, monkeypatch) -> None:

@@ -74,6 +74,7 @@ def state_of(images: list[Image], levels: int, stage: int) -> State:
         correct=[image.correct for image in images],
         level=[levels] * n, component=[""] * n, norm=[0.0] * n, stage=[stage] * n,
         failed=[-1] * n, check=[-1] * n, check_stage=[0] * n, checked=[""] * n, cheap=[-1] * n,
+        reached=[1.0] * n, stratum=[-1] * n, sampled=[False] * n,
         forward=[0] * n, gradient=[0] * n, batch_size=128,
     )  # fmt: skip
 

@@ -105,7 +105,7 @@ PROTOCOL = {
 OPTIONS = (
     {"steps": 3, "restarts": 2, "step_size": 0.1},
     {"components": ["apgd-ce", "square"], "steps": 5, "targets": 3, "queries": 9},
-    {"sample": 3},
+    {"bound": 0.1},
     {"draws": 2},
     {},
 )
@@ -812,6 +812,7 @@ STATE = asdict(State(
     prediction=[0, 1, 2], margin=[0.5, 0.1, -0.5], correct=[True, True, False], level=[1, 2, 0],
     component=["fgsm", "", ""], norm=[0.004, NAN, NAN], stage=[0, 1, 0], failed=[-1, -1, -1],
     check=[-1, 1, -1], check_stage=[0, 1, 0], checked=["", "", ""], cheap=[-1, -1, -1],
+    reached=[1.0, 0.4, 1.0], stratum=[-1, 0, -1], sampled=[False, True, False],
     forward=[3, 4, 1], gradient=[1, 2, 0], passes={"fgsm": {"forward": 3, "gradient": 1}},
     attack_seconds=1.0, batch_size=2,
 ))  # fmt: skip

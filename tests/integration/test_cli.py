@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -194,20 +195,27 @@ def test_an_audited_estimate_says_what_it_promises(here: Path, capsys) -> None:
     spec.write_text(
         'summary = "s"\nalgorithm = "autoattack-audited"\nnorm = "linf"\n'
         '[eps]\ndefault = ["0.1/16", "0.4/16"]\n'
-        "[options]\nsample = 3\nsteps = 5\nqueries = 5\ntargets = 2\n"
+        "[options]\nbound = 0.15\nsteps = 5\nqueries = 5\ntargets = 2\n"
     )
     words = ["evaluate", *SHIPPED, "--examples", "20"]
     code, out, _ = rbmix(capsys, *words, "--attack", str(spec))
     assert code == 0
-    assert "audited survivors fell to FAB-T or Square" in " ".join(out.split())
+    assert "audited survivors fell to the whole ensemble" in " ".join(out.split())
     assert rbmix(capsys, *words, "--attack", "fgsm")[0] == 0
     rows = pd.read_csv(here / "results/leaderboard.csv")
-    bounds = rows.set_index(["protocol", "eps"])["audit_bound"]
+    rows = rows.set_index(["protocol", "eps"])
+    bounds = rows["audit_bound"]
     assert 0 < bounds["audited", "0.1/16"] < 1
     assert bounds["fgsm"].isna().all()
-    assert ", full ≥ " in (here / "results/leaderboard.md").read_text()
+    assert rows["audit_sampled"]["fgsm"].isna().all()
+    sampled = int(rows["audit_sampled"]["audited", "0.1/16"])
+    assert sampled > 0
+    page = (here / "results/leaderboard.md").read_text()
+    assert re.search(rf", full ≥ [0-9.]+ \({sampled} audited\)", page)
     found = json.loads(rbmix(capsys, *words, "--attack", str(spec), "--json")[1])["audit"]
     assert [one["broken"] for one in found] == [0, 0]
+    assert found[0]["sampled"] == sampled
+    assert sum(stratum["sampled"] for stratum in found[0]["strata"]) == sampled
 
 
 def test_exhaustive_runs_everything(here: Path, capsys) -> None:

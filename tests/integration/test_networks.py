@@ -71,6 +71,11 @@ def in_place(x: Tensor) -> Tensor:
     return x.mul_(0.5).add_(0.5)
 
 
+def exported() -> torch.export.ExportedProgram:
+    sizes = ({0: torch.export.Dim("batch", min=1, max=64)},)
+    return torch.export.export(network(), (X,), dynamic_shapes=sizes)
+
+
 def without_statistics() -> nn.Module:
     net = network()
     net[1] = nn.BatchNorm2d(6, track_running_stats=False)
@@ -101,6 +106,8 @@ SAME: dict[str, Callable[[], object]] = {
     "double": lambda: network().double(),
     "scripted": lambda: torch.jit.script(network()),
     "frozen": lambda: torch.jit.freeze(torch.jit.script(network())),
+    "holds frozen": lambda: nn.Sequential(torch.jit.freeze(torch.jit.script(network()))),
+    "exported": exported,
     "in place": lambda: Around(in_place),
     "extra state": lambda: Extra(*network()).eval(),
     "forgotten eval": lambda: network().train(),
@@ -112,6 +119,16 @@ SAME: dict[str, Callable[[], object]] = {
 def test_every_form_has_the_numbers_of_the_plain_network(form: str, road: str) -> None:
     """By every road."""
     assert broken_by(road, SAME[form]()) == broken_by(road, NET) > 0
+
+
+@pytest.mark.parametrize("form", ["holds frozen", "exported", "scripted"])
+def test_libraries_attack_programs_too(form: str) -> None:
+    """On the reference backend, which sets modes of its own."""
+    found = [
+        rbmix.evaluate(given, (X, Y), "pgd", eps=GRID[1:], backend="reference").curve["correct"]
+        for given in (SAME[form](), NET)
+    ]
+    assert found[0].tolist() == found[1].tolist()
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])

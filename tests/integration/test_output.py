@@ -41,6 +41,7 @@ CALLS = {
     "flags": [],
     "models": [],
     "attacks": [],
+    "zoo": ["--folder", "zoo"],
     "leaderboard": [],
     "claims": [],
     "report": [],
@@ -55,6 +56,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory, make_run) -> Path:
     run = make_run([0, 1, 2], protocol="autoattack", protocol_spec={"algorithm": "autoattack"})
     records.write(run, records.run_path(folder / "results", run.header, "k"))
     status.start(folder / "results", "quick", "1 process", [])
+    (folder / "zoo").mkdir()
     return folder
 
 

@@ -10,6 +10,7 @@ from robustbench_mix.models.equality import (
     COARSE_TOLERANCE,
     EXACT_TOLERANCE,
     fresh_images,
+    is_in_train_mode,
     logits_and_gradient,
     nearly_equal,
     outputs_agree,
@@ -95,6 +96,16 @@ def test_a_nan_agrees_with_nothing() -> None:
     """Not even with another one."""
     broken = nn.Sequential(network(), nn.Threshold(1e9, torch.nan))
     assert not outputs_agree(broken, broken, X, EXACT_TOLERANCE)
+
+
+def test_one_part_in_train_mode_is_enough() -> None:
+    """A program that has no mode is in none."""
+    net = network()
+    assert not is_in_train_mode(net)
+    assert is_in_train_mode(net.train())
+    net.eval()
+    del net[0].training
+    assert not is_in_train_mode(net)
 
 
 def test_fresh_images_are_images_and_other_ones() -> None:

@@ -83,6 +83,9 @@ def test_another_head_is_answered_with_the_option(tmp_path: Path) -> None:
         lambda s: {"model_state": s, "optim": {"lr": 0.1}},
         lambda s: {"epoch": 3, **s},
         lambda s: {"ema": s},
+        lambda s: {"module": s, "optimizer": None, "ds_version": "1"},
+        lambda s: {f"_fsdp_wrapped_module.{name}": t for name, t in s.items()},
+        lambda s: {"generator": {"g.weight": torch.zeros(2)}, "discriminator": s},
         lambda s: {"a": {"b": {f"encoder.net.{name}": t for name, t in s.items()}}},
         lambda s: {name.replace(".", ".module.", 1): t for name, t in s.items()},
         lambda s: {n: t.to(torch.float64) if "num_batches" in n else t for n, t in s.items()},
@@ -125,7 +128,7 @@ def pair(tmp_path: Path, *keys: str, equal: bool = False) -> tuple[Path, list[nn
     return path, models
 
 
-@pytest.mark.parametrize("average", ["model_ema", "state_dict_ema", "swa", "teacher"])
+@pytest.mark.parametrize("average", ["model_ema", "swa", "teacher", "current_model_state"])
 def test_the_plain_one_of_several_is_taken_and_said(tmp_path: Path, capsys, average: str) -> None:
     """An average lies beside the weights: one line says so, and how to take it."""
     path, (plain, other) = pair(tmp_path, "model", average)
@@ -271,14 +274,12 @@ def test_any_name_will_do(tmp_path: Path, name: str, save) -> None:
 
 
 def test_missing_and_foreign_files(tmp_path: Path) -> None:
-    """A file that is not there, is damaged or holds something else is named."""
+    """A file that is not there, is damaged or is no weights is named."""
     with pytest.raises(RbmixError, match="does not exist"):
         state_dict.load(net(), tmp_path / "no.pt")
     odd = tmp_path / "a.bin"
     odd.write_bytes(b"x")
-    with pytest.raises(
-        RbmixError, match=r"is damaged \(neither safetensors nor a file of torch.save"
-    ):
+    with pytest.raises(RbmixError, match=r"a\.bin is neither a safetensors file nor one that"):
         state_dict.load(net(), odd)
     half = tmp_path / "half.safetensors"
     half.write_bytes(b"x")

@@ -98,6 +98,19 @@ def test_a_file_may_know_more(make_run) -> None:
         ({"passes": {"pgd": {"forward": -1, "gradient": 0}}}, "expected int >= 0"),
         ({"audit": [{"sampled": 1, "broken": 0, "bound": 2.0}] * 2}, "audit[0].bound = 2.0"),
         ({"audit": [{"sampled": 1, "broken": 0, "bound": 0.5}]}, "an audit of another grid"),
+        (
+            {
+                "audit": [
+                    {
+                        "sampled": 2,
+                        "broken": 0,
+                        "bound": 0.1,
+                        "strata": [{"standing": 1, "sampled": 2, "broken": 0}],
+                    }
+                ]
+            },
+            "a stratum with more images broken than sampled, or than stood",
+        ),
     ],
 )
 def test_errors_name_the_field_and_its_value(make_run, change, message: str) -> None:

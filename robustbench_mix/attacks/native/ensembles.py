@@ -22,9 +22,10 @@ from robustbench_mix.attacks.base import Attack, Batch, PassEstimate, Stage, con
 from robustbench_mix.attacks.counted_model import CountedModel
 from robustbench_mix.attacks.native.apgd import apgd, untargeted
 from robustbench_mix.attacks.native.fab import fab
+from robustbench_mix.attacks.native.first_pass import expected_passes, first_pass
 from robustbench_mix.attacks.native.square import expected_queries, square
 from robustbench_mix.attacks.native.targeted import attack_runners_up
-from robustbench_mix.attacks.options import at_least_one
+from robustbench_mix.attacks.options import check_share
 from robustbench_mix.attacks.passes import Count
 from robustbench_mix.attacks.random import derive
 
@@ -69,29 +70,32 @@ def autoattack_stages(
 def audited_stages(
     classes: int,
     *,
-    sample: int = 40,
+    bound: float = 0.02,
     steps: int = 100,
     targets: int = 9,
     queries: int = 5000,
     early_stop: bool = True,
 ) -> list[Stage]:
-    """Return AutoAttack with FAB-T and Square on a sample: an estimate with a bound.
+    """Return a cheap first pass for all images, then AutoAttack for a sample of those that stand.
 
     Args:
         classes: Number of classes of the model.
-        sample: Number of images that meet FAB-T and Square.
+        bound: The share of all images that may stand only because they were not sampled; the
+            sample is as large as that takes.
         steps: Steps of APGD and FAB.
         targets: Target classes of the targeted attacks.
         queries: Queries of Square.
         early_stop: Whether an image leaves the batch once it is broken.
     """
-    at_least_one("sample", sample)
-    stages = autoattack_stages(
+    check_share("bound", bound)
+    ensemble = autoattack_stages(
         classes, steps=steps, targets=targets, queries=queries, early_stop=early_stop
     )
+    ranked = min(targets, classes - 1)
+    attack = partial(first_pass, targets=ranked, early_stop=early_stop)
     return [
-        stage if stage.name.startswith("apgd") else replace(stage, sample=sample)
-        for stage in stages
+        Stage("first-pass", attack, passes=expected_passes(ranked), counts_per_image=True),
+        *(replace(stage, bound=bound) for stage in ensemble),
     ]
 
 

@@ -109,11 +109,12 @@ def _group(transfer: Transfer) -> Group:
     table = transfer.table[transfer.table["clean"].notna()].reset_index(drop=True)
     examples = [_example(transfer, table.iloc[at], at) for at in range(len(table))]
     firsts = set(table.drop_duplicates("label").index)
+    first = [one for at, one in enumerate(examples) if at in firsts]
     return Group(
         safe_name(f"examples-{h.dataset}-{h.model}"),
         f"{h.model} on {h.dataset}, seed {h.seed}",
         transfer,
-        [one for at, one in enumerate(examples) if at in firsts],
+        sorted(first, key=lambda one: h.classes.index(one.label)),
         [one for at, one in enumerate(examples) if at not in firsts],
     )
 
