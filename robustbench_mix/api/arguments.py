@@ -85,9 +85,9 @@ def data_plan(
         return DataPlan(dataset, examples, class_index=class_index)
     if class_index is not None:
         raise RbmixError(f"class_index {class_index!r} goes with a data set, not with tensors")
-    if model.is_trained:
+    if model.is_trained and dataset.train is dataset.test:
         raise RbmixError(
             f"model {model.spec.model!r} would have to be trained: name a data set or a folder "
-            "instead of tensors"
+            "instead of tensors, or give a part to train on: {'train': ..., 'test': ...}"
         )
     return DataPlan(dataset, len(dataset.test) if examples is None else examples)

@@ -182,14 +182,16 @@ AttackName = Annotated[
     str,
     attack_option(
         autocompletion=completion.attacks,
-        help="Attack: a protocol from `rbmix attacks`, or a path to a .toml file.",
+        help="Attack: a protocol from `rbmix attacks`, a path to a .toml file, or foolbox:NAME.",
     ),
 ]
 EpsGrid = Annotated[
     Optional[str], attack_option(help="Epsilons instead of the protocol's, as in 1/255,2/255.")
 ]
 NormName = Annotated[
-    Optional[str], attack_option(help="Norm instead of the protocol's: linf or l2 (needs --eps).")
+    Optional[str],
+    attack_option(help="Norm instead of the protocol's: linf, l2 or l1 (needs --eps)."),
+    attack_option(help="Norm instead of the protocol's: linf, l2 or l1 (needs --eps)."),
 ]
 Backend = Annotated[
     Optional[str],

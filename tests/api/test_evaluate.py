@@ -177,6 +177,42 @@ def test_a_data_set_and_a_protocol_of_ones_own(net, write_folder, tmp_path: Path
     assert len(result.records) == 5
 
 
+def test_the_attack_has_two_names(net, images) -> None:
+    """And a default; norms and radii in any usual form are the same run."""
+    first = rbmix.evaluate(net, images, "pgd", eps=[0, 8 / 255], norm="Linf")
+    for words in ({"attack": "PGD", "eps": "8/255"}, {"protocol": "pgd", "eps": 8 / 255}):
+        other = rbmix.evaluate(net, images, norm=float("inf"), **words)
+        assert other.run.header == first.run.header
+        pd.testing.assert_frame_equal(other.records, first.records)
+    with pytest.raises(rbmix.RbmixError, match="attack and protocol are two names"):
+        rbmix.evaluate(net, images, "pgd", protocol="pgd")
+
+
+def test_the_examples_come_on_request(net, images, tmp_path: Path) -> None:
+    """Those that the records tell of; of a named data set too, and though the run is on disk."""
+    given = {"eps": ["1/255", "32/255"], "results": tmp_path}
+    assert rbmix.evaluate(net, images, "pgd", **given).x_adv is None
+    result = rbmix.evaluate(net, images, "pgd", **given, x_adv=True)
+    is_broken = torch.tensor(result.records["broken_at"].fillna(0).to_numpy() > 0)
+    assert is_broken.any()
+    away = (result.x_adv - images[0]).abs().amax((1, 2, 3))
+    assert torch.equal(away > 0, is_broken)
+    assert (away <= torch.tensor(result.records["broken_at"].fillna(0).to_numpy()) + 1e-6).all()
+    with torch.no_grad():
+        wrong = net.eval()(result.x_adv).argmax(1) != images[1]
+    assert int((~wrong).sum()) == result.curve["correct"].iloc[-1]
+    named = rbmix.evaluate(net, "digits", "fgsm", examples=10, x_adv=True)
+    assert named.x_adv.shape == (10, 1, 8, 8)
+
+
+def test_the_name_is_the_legend(net, images) -> None:
+    """Results in one axes are told apart."""
+    axes = None
+    for name in ("mine", "yours"):
+        axes = rbmix.evaluate(net, images, "fgsm", eps=0.1, name=name).plot(axes)
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["mine", "yours"]
+
+
 @pytest.mark.quick
 @pytest.mark.parametrize(
     ("words", "message"),

@@ -135,3 +135,11 @@ def test_what_is_no_radius_is_named(value: float) -> None:
     """Where every text is read."""
     with pytest.raises(RbmixError, match=r"not a positive number|must be above 0"):
         parse_grid(texts_of(value), "linf")
+
+
+def test_a_zero_beside_others_is_left_out() -> None:
+    """The clean accuracy is always reported; alone it is refused."""
+    assert texts_of([0.0, 1 / 255, "0", "0/255"]) == ["1/255"]
+    assert texts_of("0, 0.0, 2/255") == ["2/255"]
+    assert texts_of(0) == texts_of("0") == texts_of([0]) == ["0"]
+    assert texts_of("0/0,1/255") == ["0/0", "1/255"]

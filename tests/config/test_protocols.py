@@ -144,3 +144,23 @@ def test_the_digits_of_a_fraction_in_a_file_are_that_fraction(tmp_path: Path) ->
     path = tmp_path / "own.toml"
     path.write_text(GOOD.replace('["0.5", "0.25"]', '["0.03137254902", "0.25"]'))
     assert [eps.text for eps in protocols.load(str(path), "none").eps] == ["8/255", "0.25"]
+
+
+def test_an_attack_of_foolbox_is_a_word() -> None:
+    """Its norm is that of its name unless one is given; its epsilons have to be."""
+    found = protocols.load("foolbox:L2DeepFoolAttack", "digits", eps=["0.5"])
+    assert (found.name, found.algorithm) == ("foolbox:L2DeepFoolAttack",) * 2
+    assert (found.norm, [eps.text for eps in found.eps]) == ("l2", ["0.5"])
+    assert protocols.load("foolbox:LinfPGD", "digits", eps=["0.5"]).norm == "linf"
+    assert protocols.load("foolbox:DDNAttack", "digits", eps=["0.5"], norm=2).norm == "l2"
+    with pytest.raises(RbmixError, match="give one with --eps"):
+        protocols.load("foolbox:LinfPGD", "digits")
+
+
+def test_case_does_not_matter() -> None:
+    """Of the name of a shipped protocol and of a norm."""
+    assert protocols.load("AutoAttack", "digits") == protocols.load("autoattack", "digits")
+    own = protocols.Protocol("own", "", "pgd", "Linf", ["8/255", 0.5])
+    assert own.norm == "linf"
+    assert [eps.text for eps in own.eps] == ["8/255", "0.5"]
+    assert protocols.changed(own, eps=["1"], norm="L2").norm == "l2"
