@@ -16,6 +16,7 @@ from robustbench_mix.config.training import adversarial_words
 from robustbench_mix.errors import one_line
 from robustbench_mix.results.regression import ci_report
 from robustbench_mix.results.regression.comparison import Verdict
+from robustbench_mix.runtime.output import answer_stream
 from robustbench_mix.storage import remote
 
 if TYPE_CHECKING:  # it imports torch
@@ -231,7 +232,7 @@ def _registered(kind: str, registered: dict[str, str]) -> None:
 
 def screen() -> Console:
     """Return a console on standard output that takes no text for markup."""
-    return Console(markup=False, emoji=False, highlight=False)
+    return Console(file=answer_stream(), markup=False, emoji=False, highlight=False)
 
 
 def network_name(model: str, spatial: str, channel: str) -> str:

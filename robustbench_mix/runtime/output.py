@@ -76,6 +76,11 @@ def release_stdout() -> None:
         aside.lines.end()
 
 
+def answer_stream() -> TextIO:
+    """Return standard output for what the command itself prints, kept free or not."""
+    return sys.stdout.stdout if isinstance(sys.stdout, _Aside) else sys.stdout
+
+
 @contextmanager
 def warnings_as_messages() -> Iterator[None]:
     """Show each warning within the block as a message of one line."""

@@ -308,7 +308,7 @@ BAD = [
     (["evaluate", "--eps", "-0.1"], "epsilon '-0.1' is not a positive number"),
     (["evaluate", "--eps", "8"], "epsilon '8' is above 1"),
     (["evaluate", "--eps", ""], "epsilon '' is not a positive number"),
-    (["evaluate", "--norm", "l1", "--eps", "0.1"], "unknown norm 'l1'"),
+    (["evaluate", "--norm", "l7", "--eps", "0.1"], "unknown norm 'l7'"),
     (["evaluate", "--norm", "l2"], "give one with --eps"),
     (["evaluate", "--examples", "0", *SMALL], "number of examples 0 must be at least 1"),
     (["evaluate", "--examples", "x"], "'x' is not a whole number"),
@@ -384,7 +384,7 @@ def test_wrong_number_of_classes_and_nan(own_model: None, here: Path, capsys) ->
     words = ["--attack", "smoke", "--examples", "20"]
     code, _, err = rbmix(capsys, "evaluate", "--model", "mynet:three", *words)
     assert code == 2
-    assert "3 classes, but the data set has labels up to 9" in err
+    assert "model 'mynet:three' has 3 outputs, not 10, one for each class" in err
     code, _, err = rbmix(capsys, "evaluate", "--model", "mynet:broken", *words)
     assert code == 2
     assert "not finite" in err

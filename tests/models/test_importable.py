@@ -81,5 +81,5 @@ def test_a_network_that_is_there_is_taken_as_it_is(module: Path) -> None:
 
 def test_a_callable_with_other_outputs_is_refused(module: Path) -> None:
     """A network that ignores the number of classes is not trained on another."""
-    with pytest.raises(RbmixError, match=r"has 10 outputs, not 4.*--classes 10 takes it"):
+    with pytest.raises(RbmixError, match=r"has 10 outputs, not 4.*--class-index FILE says"):
         factory.build_without_normalization(ModelSpec("mynet:fixed"), factory.Shape(1, 8, 4))

@@ -55,3 +55,15 @@ def test_a_warning_is_one_line(capsys) -> None:
     assert capsys.readouterr().err == "UserWarning: one two\n"
     assert warnings.showwarning is before
     assert logging.getLogger("robustbench_mix").level == logging.INFO
+
+
+def test_what_the_command_prints_itself_is_never_kept_aside(capsys) -> None:
+    """Tables before the answer reach standard output; what others print meanwhile does not."""
+    output.keep_stdout()
+    try:
+        print("of a library")
+        print("a table", file=output.answer_stream())
+    finally:
+        output.release_stdout()
+    print("an answer", file=output.answer_stream())
+    assert capsys.readouterr().out == "a table\nan answer\n"
