@@ -191,7 +191,6 @@ EpsGrid = Annotated[
 NormName = Annotated[
     Optional[str],
     attack_option(help="Norm instead of the protocol's: linf, l2 or l1 (needs --eps)."),
-    attack_option(help="Norm instead of the protocol's: linf, l2 or l1 (needs --eps)."),
 ]
 Backend = Annotated[
     Optional[str],
