@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from robustbench_mix.results.design import enough
+from robustbench_mix.results.design import MOST_SEEDS, enough
 from robustbench_mix.results.random_effects import SIGNIFICANCE, Components, components
 from robustbench_mix.results.statistics import Difference, difference, holm
 
@@ -218,5 +218,7 @@ def _need(finding: Finding, claim: Claim) -> str:
     needed, images = enough(
         finding.parts, images, WIDTH * effect, least_seeds=SEEDS, most_images=MOST_IMAGES
     )
-    found = f"{claim.scale * effect:.1f} {claim.unit}"
+    found = f"{claim.scale * effect:.2g} {claim.unit}"
+    if needed == MOST_SEEDS:
+        return f"more than {MOST_SEEDS:,} seeds for {found}"
     return f"{max(needed, seeds + 1)} seeds x {images:,} images for {found}"

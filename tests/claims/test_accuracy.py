@@ -20,7 +20,7 @@ def test_near_the_margin_the_need_is_to_tell_the_sides_apart(planted) -> None:
     (finding,) = accuracy.almost_as_well(runs).findings
     assert finding.answer == UNDECIDED
     off = abs(100 * (finding.difference.point + accuracy.MARGIN))
-    assert finding.need.endswith(f"for {max(off, 0.1):.1f} pp")
+    assert finding.need.endswith(f"for {max(off, 0.1):.2g} pp")
 
 
 def test_static_filters_fall_step_by_step(planted) -> None:

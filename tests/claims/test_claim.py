@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from robustbench_mix.claims import robustness, verdicts
-from robustbench_mix.claims.claim import HOLDS, IN_PART, OPEN
+from robustbench_mix.claims.claim import HOLDS, IN_PART, OPEN, Claim, compare, judge
 
 
 def test_a_gain_at_one_epsilon_holds_in_part(planted) -> None:
@@ -56,3 +57,11 @@ def test_where_both_are_at_zero_nothing_is_left(planted) -> None:
     claim = robustness.more_robust(runs, "pgd")
     assert [finding.answer for finding in claim.findings] == ["yes", "nothing left"]
     assert claim.verdict == HOLDS
+
+
+def test_a_need_beyond_all_seeds_is_said_so() -> None:
+    """Where seeds differ by far more than the margin, no number of images helps."""
+    gains = np.tile(np.array([[1], [0], [1], [0], [1], [0]]), (1, 8))
+    finding = compare(gains * 0, gains, None, {"model": "m"})
+    claim = judge(Claim("0", "t", "s", "t", [finding], margin=0.0025))
+    assert claim.findings[0].need == "more than 1,000 seeds for 0.25 pp"
