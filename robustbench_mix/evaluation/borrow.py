@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from robustbench_mix.runtime.float32 import ieee_float32
+from robustbench_mix.runtime.random_state import own_random_state
 
 
 @contextmanager
@@ -37,22 +36,6 @@ def borrow(model: nn.Module, device: torch.device) -> Iterator[None]:
         for parameter, flag in flags:
             parameter.requires_grad_(flag)
         _restore_buffers(model, buffers)
-
-
-@contextmanager
-def own_random_state(device: torch.device) -> Iterator[None]:
-    """Draw from generators of fixed seeds within the block: of PyTorch, NumPy and Python."""
-    cards = [device] if device.type == "cuda" else []
-    before = random.getstate(), np.random.get_state()
-    try:
-        with torch.random.fork_rng(devices=cards):
-            torch.manual_seed(0)
-            np.random.seed(0)
-            random.seed(0)
-            yield
-    finally:
-        random.setstate(before[0])
-        np.random.set_state(before[1])
 
 
 @torch.no_grad()

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from robustbench_mix.errors import RbmixError, first_line, is_out_of_memory
 from robustbench_mix.models.outputs import find_logits, tell_choice
+from robustbench_mix.runtime.random_state import own_random_state
 
 # Errors that the size of the images may be the reason for; not that of the batch, dimension 0.
 SIZE = re.compile(r"size(?!\(\)\[0\])|shape|dimension|resolution|height", re.IGNORECASE)
@@ -244,9 +245,8 @@ def _in_eval_mode(net: nn.Module, word: str) -> Iterator[None]:
     """Put the network into eval mode, and restore modes, buffers and random state after it."""
     modes = [(module, module.training) for module in net.modules()]
     buffers = [(buffer, buffer.clone()) for buffer in net.buffers()]
-    home = device_of(net)
     try:
-        with torch.random.fork_rng(devices=[home] if home.type == "cuda" else []):
+        with own_random_state(device_of(net)):
             try:
                 net.eval()
             except Exception as error:  # whatever a foreign network raises

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import copy
 import functools
+import random
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -270,3 +272,17 @@ def test_the_device_is_that_of_the_weights() -> None:
     assert device_of(nn.Linear(2, 2, device="meta")).type == "meta"
     assert device_of(nn.BatchNorm2d(2, affine=False, device="meta")).type == "meta"
     assert device_of(nn.Flatten()).type == "cpu"
+
+
+def test_the_trial_draws_from_no_generator_of_the_caller() -> None:
+    """Of PyTorch, NumPy or Python: a network that draws finds them as they were."""
+
+    def noisy(x: torch.Tensor) -> torch.Tensor:
+        noise = random.random() + float(np.random.rand()) + float(torch.rand(()))
+        return x.flatten(1)[:, :3] + noise
+
+    states = random.getstate(), np.random.get_state()[1].tolist(), torch.get_rng_state()
+    adapt(as_module(noisy), X)
+    assert random.getstate() == states[0]
+    assert np.random.get_state()[1].tolist() == states[1]
+    assert torch.equal(torch.get_rng_state(), states[2])
