@@ -29,16 +29,10 @@ def check_precision(name: str) -> None:
         raise unknown("precision", name, PRECISIONS)
 
 
-def check_averaging(decay: float) -> None:
-    """Raise RbmixError unless the decay of an average of weights is in [0, 1)."""
-    if not 0 <= decay < 1:
-        raise RbmixError(f"averaging {decay} must be at least 0 and below 1")
-
-
-def check_label_smoothing(share: float) -> None:
-    """Raise RbmixError unless a label smoothing is in [0, 1)."""
-    if not 0 <= share < 1:
-        raise RbmixError(f"label smoothing {share} must be at least 0 and below 1")
+def check_fraction(name: str, value: float) -> None:
+    """Raise RbmixError unless a number is in [0, 1); `name` is what it is, in words."""
+    if not 0 <= value < 1:
+        raise RbmixError(f"{name} {value} must be at least 0 and below 1")
 
 
 @dataclass(frozen=True)
@@ -143,8 +137,8 @@ class Recipe:
         check_count("batch size", self.batch_size, MAX_BATCH_SIZE)
         check_rate(self.lr)
         check_precision(self.precision)
-        check_averaging(self.averaging or 0)
-        check_label_smoothing(self.label_smoothing or 0)
+        check_fraction("averaging", self.averaging or 0)
+        check_fraction("label smoothing", self.label_smoothing or 0)
         if self.adversarial is not None and self.n_fgsm is not None:
             raise RbmixError("a recipe trains on PGD examples or on N-FGSM examples, not on both")
 
@@ -252,8 +246,8 @@ class Training:
             parse_eps(self.adversarial_eps, "linf")
         if self.adversarial_attack not in (None, *ADVERSARIAL_ATTACKS):
             raise unknown("adversarial attack", self.adversarial_attack, ADVERSARIAL_ATTACKS)
-        check_averaging(self.averaging or 0)
-        check_label_smoothing(self.label_smoothing or 0)
+        check_fraction("averaging", self.averaging or 0)
+        check_fraction("label smoothing", self.label_smoothing or 0)
         for name in ("adversarial_eps", "adversarial_attack", "averaging", "label_smoothing"):
             value = getattr(self, name)
             if value is not None and not self.adversarial:

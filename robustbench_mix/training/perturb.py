@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from robustbench_mix.attacks.base import Batch
-from robustbench_mix.attacks.counted_model import CountedModel
+from robustbench_mix.attacks.counted_model import CountedModel, gradient_of
 from robustbench_mix.attacks.native.geometry import wide
 from robustbench_mix.attacks.native.pgd import pgd
 from robustbench_mix.attacks.random import uniform
@@ -76,5 +76,5 @@ def n_fgsm(model: CountedModel, batch: Batch, *, noise: float, step_size: float)
     with torch.enable_grad():
         point = (x + noise * eps * draws).clamp(0, 1).requires_grad_()
         loss = F.cross_entropy(model(point), batch.y, reduction="sum")
-        (gradient,) = torch.autograd.grad(loss, point)
+        gradient = gradient_of(loss, point)
     return (point.detach() + step_size * eps * gradient.sign()).clamp(0, 1)

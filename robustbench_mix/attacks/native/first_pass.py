@@ -20,9 +20,10 @@ from torch import Tensor
 
 from robustbench_mix.attacks import losses
 from robustbench_mix.attacks.base import Batch, PassEstimate, constant_passes
-from robustbench_mix.attacks.counted_model import CountedModel
+from robustbench_mix.attacks.counted_model import CountedModel, gradient_of
 from robustbench_mix.attacks.native.apgd import MOMENTUM
 from robustbench_mix.attacks.native.geometry import into_ball, steepest, wide
+from robustbench_mix.attacks.native.targeted import split_rows
 from robustbench_mix.attacks.native.tracker import Tracker
 from robustbench_mix.attacks.passes import Count
 from robustbench_mix.attacks.random import derive, uniform
@@ -79,7 +80,7 @@ def first_pass(
     for number, one in enumerate(ROUNDS):
         is_last = number == len(ROUNDS) - 1
         found = []
-        for rows in _chunks(left, model.capacity, min(one.targets, targets)):
+        for rows in split_rows(left, model.capacity, min(one.targets, targets)):
             searched = model.take(rows)
             if is_last and model.judge is not None:
                 searched = model.take_judge(rows)
@@ -99,12 +100,6 @@ def first_pass(
     return point
 
 
-def _chunks(rows: Tensor, capacity: int, copies: int) -> list[Tensor]:
-    """Split the rows so that a batch with so many copies of each fits."""
-    parts = math.ceil(len(rows) * copies / max(capacity, copies))
-    return list(rows.tensor_split(max(parts, 1)))
-
-
 def _rank(model: CountedModel, batch: Batch, targets: int) -> tuple[Tensor, Tensor]:
     """Return the clean margins (B,), and the other classes (B, targets), the nearest first.
 
@@ -115,7 +110,9 @@ def _rank(model: CountedModel, batch: Batch, targets: int) -> tuple[Tensor, Tens
     others = logits.scatter(1, batch.y[:, None], -torch.inf)
     likely = others.argsort(dim=1, descending=True)[:, :targets]
     margins = []
-    for rows in _chunks(torch.arange(len(batch), device=batch.x.device), model.capacity, targets):
+    for rows in split_rows(
+        torch.arange(len(batch), device=batch.x.device), model.capacity, targets
+    ):
         copies = batch.take(rows.repeat_interleave(targets))
         gap, slope, _ = _gap(
             model.take(rows.repeat_interleave(targets)), copies.x, copies.y, likely[rows].flatten()
@@ -135,7 +132,7 @@ def _gap(
     with torch.enable_grad():
         logits = model(point)
         gap = losses.pick(logits, y) - losses.pick(logits, target)
-        (slope,) = torch.autograd.grad(gap.sum(), point)
+        slope = gradient_of(gap.sum(), point)
     return gap.detach(), slope, logits.detach()
 
 

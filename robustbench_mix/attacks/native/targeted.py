@@ -16,6 +16,18 @@ from robustbench_mix.attacks.random import derive
 TargetedAttack = Callable[[CountedModel, Batch, Tensor], Tensor]
 
 
+def split_rows(rows: Tensor, capacity: int, copies: int) -> list[Tensor]:
+    """Split the rows of a batch so that so many copies of each fit.
+
+    Args:
+        rows: The rows, (B,) int64.
+        capacity: Number of images that a model takes at once.
+        copies: Number of copies of each image.
+    """
+    parts = math.ceil(len(rows) * copies / max(capacity, copies))
+    return list(rows.tensor_split(max(parts, 1)))
+
+
 def attack_runners_up(
     model: CountedModel, batch: Batch, *, attack: TargetedAttack, targets: int
 ) -> Tensor:
@@ -37,8 +49,7 @@ def attack_runners_up(
     found = x.clone()
     everybody = torch.arange(len(x), device=x.device)
     ranks = torch.arange(1, targets + 1, device=x.device)
-    batches = math.ceil(len(x) * targets / max(model.capacity, targets))
-    for rows in everybody.tensor_split(max(batches, 1)):
+    for rows in split_rows(everybody, model.capacity, targets):
         row, rank = rows.repeat_interleave(targets), ranks.repeat(len(rows))
         copies = Batch(
             x[row], batch.y[row], radius[row], derive(batch.seeds[row], rank), batch.norm
