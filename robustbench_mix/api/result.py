@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from fractions import Fraction
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
 import pandas as pd
 
 from robustbench_mix.config.epsilon import Eps
 from robustbench_mix.errors import RbmixError
 from robustbench_mix.results import curves, flags, overlay, plots, records, svg
+from robustbench_mix.results.difference import common_outcomes
 from robustbench_mix.results.intervals import paired_difference
 from robustbench_mix.results.records import Run
 
@@ -106,13 +105,10 @@ class Result:
                     f"the results differ in {name} ({getattr(ours, name)} and "
                     f"{getattr(theirs, name)}): only results on the same images can be compared"
                 )
-        mine, others = (_by_radius(one.run) for one in (self, other))
-        rows = []
-        for radius, (eps, kept) in mine.items():
-            if radius in others:
-                held = others[radius][1]
-                found = paired_difference(held, kept)
-                rows.append((eps, len(kept), kept.mean(), held.mean(), *found))
+        rows = [
+            (eps, len(kept), kept.mean(), held.mean(), *paired_difference(held, kept))
+            for eps, held, kept in common_outcomes(other.run, self.run)
+        ]
         columns = ["eps", "n", "accuracy", "other_accuracy", "difference", "low", "high"]
         return _with_numbers(pd.DataFrame(rows, columns=columns))
 
@@ -184,12 +180,6 @@ def _with_numbers(table: pd.DataFrame) -> pd.DataFrame:
     table = table.rename(columns={"eps": "eps_text"})
     table.insert(0, "eps", [Eps(text).value for text in table["eps_text"]])
     return table
-
-
-def _by_radius(run: Run) -> dict[Fraction, tuple[str, np.ndarray]]:
-    """Return text and outcomes (n,) bool, by the exact value of each epsilon."""
-    survived = run.standing()
-    return {Eps(eps).exact: (eps, survived[eps].to_numpy()) for eps in survived}
 
 
 def _parquet(path: str | Path) -> Path:

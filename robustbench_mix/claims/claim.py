@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from robustbench_mix.results.design import MOST_SEEDS, enough
+from robustbench_mix.results.intervals import format_signed
 from robustbench_mix.results.random_effects import SIGNIFICANCE, Components, components
 from robustbench_mix.results.statistics import Difference, difference, holm
 
@@ -93,15 +94,14 @@ class Claim:
         shown = []
         for finding in main:
             found, where = finding.difference, finding.where
-            ends = found.point, found.low, found.high
-            point, low, high = (f"{self.scale * value:+.1f}" for value in ends)
+            words = format_signed(found.point, found.low, found.high, self.scale)
             # Beside model and epsilon, name what differs between findings.
             place = " ".join(
                 where[name]
                 for name in where
                 if name in ("model", "eps") or len({one.where.get(name) for one in main}) > 1
             )
-            shown.append(f"{place}: {point} [{low}, {high}] {self.unit}")
+            shown.append(f"{place}: {words} {self.unit}")
         return "; ".join(shown)
 
 

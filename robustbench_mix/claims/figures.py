@@ -13,6 +13,7 @@ from robustbench_mix.claims.dose import Doses, dose_sets
 from robustbench_mix.claims.pairs import training_words
 from robustbench_mix.results import svg
 from robustbench_mix.results.curves import Curve
+from robustbench_mix.results.intervals import format_signed
 from robustbench_mix.results.random_effects import estimate
 from robustbench_mix.results.records import Run
 
@@ -66,7 +67,7 @@ def draw_forest(claims: list[Claim], figure: Any) -> None:
         if finding.paper is not None:
             hollow = {"fillstyle": "none", "markersize": 8, "color": look.colour}
             axes.plot(100 * finding.paper, place, look.marker, **hollow)
-        words = f"{point:+.1f} [{low:+.1f}, {high:+.1f}]"
+        words = format_signed(found.point, found.low, found.high)
         axes.annotate(words, (1.02, place), xycoords=axes.get_yaxis_transform(), va="center",
                       fontsize="small", annotation_clip=False)  # fmt: skip
     axes.axvline(0, color="#666666", linewidth=0.8)

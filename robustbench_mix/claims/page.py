@@ -10,6 +10,7 @@ from robustbench_mix.claims.claim import SEEDS, Claim, Finding
 from robustbench_mix.claims.explanations.overview import Explanation
 from robustbench_mix.claims.explanations.table import DRAWINGS, draw, section_lines
 from robustbench_mix.claims.figures import DOSE, FOREST, has_forest
+from robustbench_mix.results.intervals import format_signed
 from robustbench_mix.results.markdown import head, line, plain
 from robustbench_mix.results.statistics import format_p
 from robustbench_mix.storage.files import files_that_differ, safe_name, write_if_changed
@@ -155,7 +156,6 @@ def table(claim: Claim) -> tuple[list[str], list[list[str]]]:
 def _cells(claim: Claim, finding: Finding, places: list[str]) -> list[str]:
     found, scale = finding.difference, claim.scale
     sides = [f"{scale * side:.1f}" for side in (finding.first, finding.second)]
-    point, low, high = (f"{scale * value:+.1f}" for value in (found.point, found.low, found.high))
     tests = [
         found.p if claim.is_bound else finding.corrected,
         found.flips,
@@ -167,7 +167,7 @@ def _cells(claim: Claim, finding: Finding, places: list[str]) -> list[str]:
         *(finding.where.get(place, "") for place in places),
         f"{found.seeds} x {found.images:,}",
         *sides,
-        f"{point} [{low}, {high}]",
+        format_signed(found.point, found.low, found.high, scale),
         "" if finding.paper is None else f"{scale * finding.paper:+.1f}",
         *("" if p is None else format_p(p) for p in tests),
         finding.answer,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from robustbench_mix.claims.claim import FAILS, HOLDS, IN_PART, OPEN, Claim, Finding
+from robustbench_mix.results.intervals import format_signed
 from robustbench_mix.results.records import Run
 
 SHORT = {HOLDS: "Yes", IN_PART: "In part", FAILS: "No", OPEN: "Not shown so far"}
@@ -97,7 +98,6 @@ def _measured(
 
 def _words(claim: Claim, finding: Finding) -> str:
     difference = finding.difference
-    ends = difference.point, difference.low, difference.high
-    point, low, high = (f"{claim.scale * value:+.1f}" for value in ends)
-    found = f"{point} [{low}, {high}] points on {difference.seeds} seeds"
+    words = format_signed(difference.point, difference.low, difference.high, claim.scale)
+    found = f"{words} points on {difference.seeds} seeds"
     return WORDS[claim.number].format(**{"eps": "", "attack": "", **finding.where}, found=found)

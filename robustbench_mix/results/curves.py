@@ -123,40 +123,35 @@ def ticks(grid: list[str]) -> tuple[list[str], str]:
     return grid, ""
 
 
-def _largest(
-    sets: list[list[tuple[Run, ...]]], measure: Callable[[list[tuple[Run, ...]], str], Interval]
-) -> list[Curve]:
-    """Return the curve of the largest set of each kind; a set has a run, or a pair, per seed."""
+def _largest(sets: list[list[tuple[Run, ...]]], measure: Callable[..., Interval]) -> list[Curve]:
+    """Return the curve of the largest set of each kind; a set has a run, or a pair, per seed.
+
+    `measure` takes whether images stand, (seeds, images) bool: of the run, or of both of the pair.
+    """
     found = []
     for name, seeds in twins.largest(sets, lambda one: kind_name(one[0][0]), _size).items():
         first = seeds[0][0]
-        shares = {eps: measure(seeds, eps) for eps in ("0", *first.eps)}
+        columns = [[run.standing() for run in column] for column in zip(*seeds, strict=True)]
+        shares = {
+            eps: measure(*(np.stack([one[eps].to_numpy(bool) for one in each]) for each in columns))
+            for eps in ("0", *first.eps)
+        }
         found.append(Curve(name, len(seeds), first.header.n, shares))
     return sorted(found, key=lambda curve: (ORDER.get(curve.name, len(ORDER)), curve.name))
 
 
-def _share(seeds: list[tuple[Run, ...]], eps: str) -> Interval:
-    (kept,) = _outcomes(seeds, eps)
+def _share(kept: np.ndarray) -> Interval:
     if len(kept) == 1:
         return float(kept.mean()), *wilson(int(kept.sum()), kept.size)
     low, high = (float(np.clip(end, 0, 1)) for end in estimate(kept * 1.0).interval())
     return float(kept.mean()), low, high
 
 
-def _difference(seeds: list[tuple[Run, ...]], eps: str) -> Interval:
-    other, learned = _outcomes(seeds, eps)
+def _difference(other: np.ndarray, learned: np.ndarray) -> Interval:
     if len(other) == 1:
         return paired_difference(learned[0], other[0])
     found = estimate(other.astype(float) - learned)
     return found.mean, *found.interval()
-
-
-def _outcomes(seeds: list[tuple[Run, ...]], eps: str) -> list[np.ndarray]:
-    """Return whether each image stands, (seeds, images) bool, for each run of a seed."""
-    return [
-        np.stack([run.standing()[eps].to_numpy(bool) for run in column])
-        for column in zip(*seeds, strict=True)
-    ]
 
 
 def _size(seeds: list[tuple[Run, ...]]) -> tuple[int, int]:

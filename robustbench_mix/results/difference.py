@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
+from robustbench_mix.config.epsilon import Eps
 from robustbench_mix.results import records, twins
 from robustbench_mix.results.headers import EXTERNAL
-from robustbench_mix.results.intervals import paired_difference
+from robustbench_mix.results.intervals import format_signed, paired_difference
 from robustbench_mix.results.records import Run
 
 
@@ -31,18 +35,26 @@ class Difference:
 
     def in_points(self) -> str:
         """Return the difference and its interval in percentage points, as `+1.0 [-0.9, +2.9]`."""
-        point, low, high = (100 * value for value in (self.point, self.low, self.high))
-        return f"{point:+.1f} [{low:+.1f}, {high:+.1f}]"
+        return format_signed(self.point, self.low, self.high)
+
+
+def common_outcomes(first: Run, second: Run) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
+    """Yield each epsilon that two runs share, 0 included, and whether images stand in each.
+
+    Outcomes are (n,) bool. Epsilons are compared by their exact values; the text is that of
+    `second`.
+    """
+    kept = {Eps(eps).exact: column for eps, column in first.standing().items()}
+    for eps, column in second.standing().items():
+        if (radius := Eps(eps).exact) in kept:
+            yield eps, kept[radius].to_numpy(), column.to_numpy()
 
 
 def between(learned: Run, other: Run) -> list[Difference]:
     """Return `other` minus `learned`, both over the same images, for 0 and each epsilon."""
-    first, second = learned.standing(), other.standing()
     return [
-        Difference(
-            other.header.spatial, eps, *paired_difference(first[eps].to_numpy(), column.to_numpy())
-        )
-        for eps, column in second.items()
+        Difference(other.header.spatial, eps, *paired_difference(first, second))
+        for eps, first, second in common_outcomes(learned, other)
     ]
 
 

@@ -97,6 +97,19 @@ def paired_difference(first: np.ndarray, second: np.ndarray) -> tuple[float, flo
     return (gained - lost) / n, max(-1.0, centre - half), min(1.0, centre + half)
 
 
+def format_signed(point: float, low: float, high: float, factor: float = 100) -> str:
+    """Return a difference and its interval as text, `+1.0 [-0.9, +2.9]`.
+
+    Args:
+        point: The difference.
+        low: The lower end of its interval.
+        high: The upper end.
+        factor: What all are multiplied by: 100 for shares in percentage points.
+    """
+    point, low, high = (factor * value for value in (point, low, high))
+    return f"{point:+.1f} [{low:+.1f}, {high:+.1f}]"
+
+
 def mean_interval(values: np.ndarray) -> tuple[float, float]:
     """Return the 95 % t interval of the mean of values (n,); NaN for fewer than two values."""
     from scipy.stats import t

@@ -15,7 +15,7 @@ from robustbench_mix.results.intervals import wilson
 from robustbench_mix.results.markdown import head, line, plain
 from robustbench_mix.results.probes import Transfer
 from robustbench_mix.results.records import Run
-from robustbench_mix.results.twins import twin_of
+from robustbench_mix.results.twins import training_words, twin_of
 from robustbench_mix.runtime.provenance import PACKAGES
 from robustbench_mix.storage.files import files_that_differ, write_if_changed
 from robustbench_mix.storage.locks import exclusive_lock
@@ -187,16 +187,7 @@ def _tables(runs: list[Run]) -> list[list[Run]]:
 
 def _model_cells(run: Run) -> list[str]:
     h = run.header
-    trained = ""
-    if h.train_examples:
-        trained = f"{h.train_examples:,} x {h.epochs}"
-        if h.adversarial:
-            trained += f", adversarial {h.adversarial}"
-    elif h.weights:
-        trained = h.weights
-    return [
-        h.model, h.spatial, h.channel, str(h.seed), trained, str(h.n)
-    ]  # fmt: skip
+    return [h.model, h.spatial, h.channel, str(h.seed), training_words(h), str(h.n)]
 
 
 def _format_share(survived: Any) -> str:

@@ -95,6 +95,17 @@ def images(records: Iterable[R]) -> int:
     return sum(record.header.n for record in records)
 
 
+def training_words(header: NetworkHeader) -> str:
+    """Return how a model got its weights: images x epochs and adversarial training, or its file.
+
+    It is '' if neither is known.
+    """
+    if not header.train_examples:
+        return header.weights or ""
+    attacked = f", adversarial {header.adversarial}" if header.adversarial else ""
+    return f"{header.train_examples:,} x {header.epochs}{attacked}"
+
+
 def training_images(header: NetworkHeader) -> int:
     """Return how many images a model was trained on, over all epochs; 0 if not by rbmix."""
     return (header.train_examples or 0) * (header.epochs or 0)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from robustbench_mix.claims.claim import Claim, Finding
 from robustbench_mix.claims.figures import SHOWN, forest_rows
 from robustbench_mix.claims.report.charts import format_tick, ticks_between
+from robustbench_mix.results.intervals import format_signed
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,7 @@ def _row(claim: Claim, finding: Finding, place: Callable[[float], float]) -> Row
     found = finding.difference
     point, low, high = (100 * value for value in (found.point, found.low, found.high))
     attack = f"{SHOWN[claim.number]} {finding.where.get('eps', '')}".strip()
-    value = f"{point:+.1f} [{low:+.1f}, {high:+.1f}]"
+    value = format_signed(found.point, found.low, found.high)
     shares = f"learned {100 * finding.first:.1f} %, frozen {100 * finding.second:.1f} %"
     size = f"{found.seeds} seeds x {found.images:,} images"
     paper = "" if finding.paper is None else f"; the paper: {100 * finding.paper:+.1f}"

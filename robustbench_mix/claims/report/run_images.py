@@ -7,7 +7,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from robustbench_mix.results import flags
+from robustbench_mix.results import flags, twins
 from robustbench_mix.results.intervals import wilson
 from robustbench_mix.results.probes import Transfer
 from robustbench_mix.results.records import Run
@@ -80,11 +80,10 @@ def _facts(run: Run, transfers: list[Transfer]) -> dict[str, str]:
     """Return what a reader needs to make the run again, in words."""
     h = run.header
     raised = flags.of_run(run, transfers)
-    trained = f"{h.train_examples:,} x {h.epochs}" if h.train_examples else h.weights or "?"
     passes = sum(one.forward for one in h.passes.values())
     return {
         "data": f"{h.dataset}, {h.n:,} images",
-        "trained on": trained + (f", PGD {h.adversarial}" if h.adversarial else ""),
+        "trained on": twins.training_words(h) or "?",
         "attack": f"{h.protocol} ({h.norm}, {run.backend} backend), {passes:,} forward passes",
         "flags": "; ".join(f"{name}: {words}" for name, words in raised.items()) or "none",
         "hashes": f"weights {h.checkpoint_hash}, protocol {h.protocol_hash}, data {h.data_hash}",

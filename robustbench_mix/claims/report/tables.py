@@ -10,7 +10,7 @@ from markupsafe import Markup
 from robustbench_mix.claims import page
 from robustbench_mix.claims.claim import Claim, Finding
 from robustbench_mix.claims.robustness import ATTACKS
-from robustbench_mix.results import curves, flags
+from robustbench_mix.results import curves, flags, twins
 from robustbench_mix.results.intervals import wilson
 from robustbench_mix.results.probes import Transfer
 from robustbench_mix.results.records import Run
@@ -117,11 +117,10 @@ def runs_tables(runs: list[Run], transfers: list[Transfer]) -> list[Table]:
 
 def _run_cells(at: int, run: Run, transfers: list[Transfer]) -> list[str]:
     h = run.header
-    trained = f"{h.train_examples:,} x {h.epochs}" if h.train_examples else h.weights or "?"
     return [
         Markup('<a href="#run-{}">{}</a>').format(at, h.model),
         h.spatial, h.channel, str(h.seed),
-        trained + (f", PGD {h.adversarial}" if h.adversarial else ""),
+        twins.training_words(h) or "?",
         h.protocol, run.backend, f"{h.n:,}",
         *(_share_cell(kept) for kept in run.standing().to_numpy(bool).T),
         ", ".join(flags.of_run(run, transfers)), run.date,
