@@ -31,13 +31,6 @@ attacks = ["fgsm", "smoke"]
 epochs = 1
 train_examples = 60
 examples = 8
-
-[[unshuffle]]
-width = [4]
-depth = [1]
-kernel = [3]
-epochs = 1
-train_examples = 60
 """
 LONG = """
 [[grid]]
@@ -59,10 +52,10 @@ def tasks(monkeypatch: pytest.MonkeyPatch):
 
 
 @pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, home: Path) -> Path:
+def here(unshuffle: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, home: Path) -> Path:
     """A working folder with two sweeps, and an empty cache."""
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "tiny.toml").write_text(SWEEP)
+    (tmp_path / "tiny.toml").write_text(SWEEP + unshuffle)
     (tmp_path / "long.toml").write_text(LONG)
     return tmp_path
 

@@ -32,13 +32,6 @@ attacks = ["fgsm", "smoke"]
 epochs = 25
 train_examples = 200
 examples = 8
-
-[[unshuffle]]
-width = [4]
-depth = [1]
-kernel = [3]
-epochs = 1
-train_examples = 60
 """
 
 
@@ -54,14 +47,14 @@ def ray_starts() -> None:
 
 
 @pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def here(unshuffle: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A working folder with a sweep, one thread each, and durations that do not depend on days."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "1800000000")
     monkeypatch.setenv("RAY_worker_niceness", "0")  # or a busy neighbour makes it wait for minutes
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
-    (tmp_path / "tiny.toml").write_text(SWEEP)
+    (tmp_path / "tiny.toml").write_text(SWEEP + unshuffle)
     return tmp_path
 
 
