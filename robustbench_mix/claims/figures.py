@@ -71,7 +71,8 @@ def draw_forest(claims: list[Claim], figure: Any) -> None:
         axes.annotate(words, (1.02, place), xycoords=axes.get_yaxis_transform(), va="center",
                       fontsize="small", annotation_clip=False)  # fmt: skip
     axes.axvline(0, color="#666666", linewidth=0.8)
-    axes.set_yticks(range(len(rows)), [row_label(*row) for row in reversed(rows)])
+    labels = [f"{network} {attack} ({n} seeds)" for network, attack, n in row_labels(rows)]
+    axes.set_yticks(range(len(rows)), labels[::-1])
     axes.set_ylim(-0.6, len(rows) - 0.4)
     axes.set_xlabel("frozen minus learned, points (hollow: the paper)")
     axes.grid(axis="x", alpha=0.3)
@@ -143,8 +144,20 @@ def forest_rows(claims: list[Claim]) -> list[tuple[Claim, Finding]]:
     )
 
 
-def row_label(claim: Claim, finding: Finding) -> str:
-    """Return the words for a row of the forest plot: model, attack, epsilon, number of seeds."""
-    parts = finding.where["model"], SHOWN[claim.number], finding.where.get("eps", "")
-    seeds = finding.difference.seeds
-    return f"{' '.join(part for part in parts if part)} ({seeds} seeds)"
+def row_labels(rows: list[tuple[Claim, Finding]]) -> list[tuple[str, str, int]]:
+    """Return the network, the attack with its epsilon, and the number of seeds of each row.
+
+    A network is named with its training where the rows of its model have several.
+    """
+    trainings: dict[tuple[str, str], set[str]] = {}
+    for claim, finding in rows:
+        place = claim.data, finding.where["model"]
+        trainings.setdefault(place, set()).add(finding.where["trained on"])
+    found = []
+    for claim, finding in rows:
+        model, training = finding.where["model"], finding.where["trained on"]
+        several = len(trainings[claim.data, model]) > 1
+        attack = f"{SHOWN[claim.number]} {finding.where.get('eps', '')}".strip()
+        network = f"{model} ({training})" if several else model
+        found.append((network, attack, finding.difference.seeds))
+    return found

@@ -4,24 +4,32 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from robustbench_mix.claims.claim import FAILS, HOLDS, IN_PART, OPEN, Claim, Finding
+from robustbench_mix.claims.claim import FAILS, HOLDS, IN_PART, OPEN, SEEDS, Claim, Finding
 from robustbench_mix.results.intervals import format_signed
 from robustbench_mix.results.records import Run
 
 SHORT = {HOLDS: "Yes", IN_PART: "In part", FAILS: "No", OPEN: "Not shown so far"}
-# Each question, with the claims that answer it; the first one with records on a data set counts.
+# Each question, with the claims that answer it. On each data set the first one with enough seeds
+# counts, or else the first one with records.
 QUESTIONS = {
     "Are random spatial mixers enough?": ("1",),
     "Are they more robust?": ("3c", "3b", "3a"),
-    "Why?": ("6",),
+    "Why, is it the number of random filters?": ("6",),
+}
+# What each claim measures, without the place.
+SUBJECT = {
+    "1": "frozen minus learned:",
+    "3a": "frozen minus learned:",
+    "3b": "frozen minus learned:",
+    "3c": "frozen minus learned:",
+    "6": "each doubling of the random filters of a channel moves frozen minus learned by",
 }
 WORDS = {
-    "1": "a frozen {model} differs from its learned twin by {found} in clean accuracy",
-    "3a": "a frozen {model} differs from its learned twin by {found} under FGSM at {eps}",
-    "3b": "a frozen {model} differs from its learned twin by {found} under PGD at {eps}",
-    "3c": "a frozen {model} differs from its learned twin by {found} under AutoAttack at {eps}",
-    "6": "the gap of {model} under {attack} at {eps} changes by {found} with each doubling of the "
-    "filters of a channel",
+    "1": "{found} points of clean accuracy",
+    "3a": "{found} points under FGSM at {eps}",
+    "3b": "{found} points under PGD at {eps}",
+    "3c": "{found} points under AutoAttack at {eps}",
+    "6": "{found} points under {attack} at {eps}",
 }
 
 
@@ -45,7 +53,8 @@ class Answer:
     def sentence(self) -> str:
         """The whole answer, as Markdown."""
         day = f" ({self.date})" if self.date else ""
-        return f"**{self.question}** {self.words}{day}."
+        short = f"{self.short} " if self.verdicts else ""
+        return f"**{self.question}** {short}{self.words}{day}."
 
     @property
     def short(self) -> str:
@@ -73,10 +82,9 @@ def answers(claims: list[Claim], runs: list[Run]) -> list[Answer]:
         measured = {
             data: one for data in _data(claims) if (one := _measured(claims, data, numbers))
         }
-        parts = [f"on {data}, {_words(*one)}: {one[0].verdict}" for data, one in measured.items()]
-        words = "; ".join(parts) if parts else "no network has two seeds yet"
+        words = _sentence(measured) if measured else "No network has two seeds yet"
         verdicts = {data: claim.verdict for data, (claim, _) in measured.items()}
-        found.append(Answer(question, f"{words[0].upper()}{words[1:]}", verdicts, date))
+        found.append(Answer(question, words, verdicts, date))
     return found
 
 
@@ -87,17 +95,28 @@ def _data(claims: list[Claim]) -> list[str]:
 def _measured(
     claims: list[Claim], data: str, numbers: tuple[str, ...]
 ) -> tuple[Claim, Finding] | None:
-    """Return the first of these claims that has a main finding on a data set, with it."""
-    for number in numbers:
-        for claim in claims:
-            main = [finding for finding in claim.findings if finding.is_main]
-            if (claim.number, claim.data) == (number, data) and main:
-                return claim, main[0]
-    return None
+    """Return the claim that answers for a data set, with its main finding."""
+    found = [
+        (claim, main[0])
+        for number in numbers
+        for claim in claims
+        if (claim.number, claim.data) == (number, data)
+        and (main := [finding for finding in claim.findings if finding.is_main])
+    ]
+    # `max` takes the first of those that are alike.
+    return max(found, key=lambda one: one[1].difference.seeds >= SEEDS, default=None)
+
+
+def _sentence(measured: dict[str, tuple[Claim, Finding]]) -> str:
+    """Return what was measured on each data set, as one sentence without a full stop."""
+    first, _ = next(iter(measured.values()))
+    subject = SUBJECT[first.number]
+    parts = [_words(*one) for one in measured.values()]
+    return f"{subject[0].upper()}{subject[1:]} {'; '.join(parts)}"
 
 
 def _words(claim: Claim, finding: Finding) -> str:
     difference = finding.difference
-    words = format_signed(difference.point, difference.low, difference.high, claim.scale)
-    found = f"{words} points on {difference.seeds} seeds"
-    return WORDS[claim.number].format(**{"eps": "", "attack": "", **finding.where}, found=found)
+    found = format_signed(difference.point, difference.low, difference.high, claim.scale)
+    words = WORDS[claim.number].format(**{"eps": "", "attack": "", **finding.where}, found=found)
+    return f"{words} ({finding.where['model']} on {claim.data}, {difference.seeds} seeds)"

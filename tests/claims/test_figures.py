@@ -6,7 +6,15 @@ import pytest
 from matplotlib.figure import Figure
 
 from robustbench_mix.claims import verdicts
-from robustbench_mix.claims.figures import DOSE, FOREST, draw_dose, draw_forest, figures
+from robustbench_mix.claims.figures import (
+    DOSE,
+    FOREST,
+    draw_dose,
+    draw_forest,
+    figures,
+    forest_rows,
+    row_labels,
+)
 
 
 def twins(planted, seeds: int = 3, **header):
@@ -37,6 +45,15 @@ def test_the_forest_has_a_row_for_each_attack(planted) -> None:
     shown = [f"{100 * found[number].difference.point:+.1f}" for number in ("3b", "1")]
     assert [text.get_text().split()[0] for text in axes.texts][::2] == shown
     assert [line.get_xdata()[0] for line in hollow][-1] == pytest.approx(100 * found["1"].paper)
+
+
+@pytest.mark.quick
+def test_rows_of_several_trainings_name_them(planted) -> None:
+    """AutoAttack met networks that trained longer than those under PGD."""
+    runs = twins(planted) + twins(planted, protocol="autoattack", protocol_hash="a", epochs=20)
+    rows = row_labels(forest_rows(verdicts.all_claims(runs, [])))
+    assert {name for name, *_ in rows} == {"resnet14 (100 x 3)", "resnet14 (100 x 20)"}
+    assert ("resnet14 (100 x 20)", "AutoAttack 1/255", 3) in rows
 
 
 @pytest.mark.quick

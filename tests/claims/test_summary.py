@@ -11,6 +11,8 @@ from robustbench_mix.claims.summary import Answer, answers
 
 pytestmark = pytest.mark.quick
 
+WHY = "**Why, is it the number of random filters?**"
+
 
 def test_each_question_has_one_sentence(planted) -> None:
     """By the strongest attack that there are records of."""
@@ -23,13 +25,21 @@ def test_each_question_has_one_sentence(planted) -> None:
     enough, robust, why = (answer.sentence for answer in found)
     assert found[0].verdicts == {"digits": "holds"}
     assert [answer.short for answer in found] == ["Yes.", "Yes.", "Not measured yet."]
-    assert enough.startswith(
-        "**Are random spatial mixers enough?** On digits, a frozen resnet14 differs from its "
-        "learned twin by -"
-    )
-    assert "points on 6 seeds in clean accuracy: holds (2026-02-01)." in enough
-    assert "under PGD at 1/255: holds" in robust
-    assert why == "**Why?** No network has two seeds yet (2026-02-01)."
+    assert enough.startswith("**Are random spatial mixers enough?** Yes. Frozen minus learned: -")
+    assert enough.endswith(" points of clean accuracy (resnet14 on digits, 6 seeds) (2026-02-01).")
+    assert " points under PGD at 1/255 (resnet14" in robust
+    assert why == f"{WHY} No network has two seeds yet (2026-02-01)."
+
+
+def test_the_strongest_attack_with_enough_seeds_answers(planted) -> None:
+    """AutoAttack on two seeds decides nothing that FGSM on six does not decide better."""
+    shares = {"learned": (0.9, 0.5, 0.2), "frozen": (0.89, 0.56, 0.24)}
+    runs = planted(shares, seeds=6, protocol="fgsm", protocol_hash="f")
+    runs += planted(shares, seeds=2, protocol="autoattack", protocol_hash="a")
+    _, robust, _ = answers(verdicts.all_claims(runs, []), runs)
+    assert "under FGSM at 1/255 (resnet14 on digits, 6 seeds)" in robust.words
+    _, robust, _ = answers(verdicts.all_claims(runs[-4:], []), runs)
+    assert "under AutoAttack at 1/255 (resnet14 on digits, 2 seeds)" in robust.words
 
 
 def test_without_records_nothing_is_said() -> None:
@@ -38,7 +48,7 @@ def test_without_records_nothing_is_said() -> None:
     assert [answer.sentence for answer in found] == [
         "**Are random spatial mixers enough?** No network has two seeds yet.",
         "**Are they more robust?** No network has two seeds yet.",
-        "**Why?** No network has two seeds yet.",
+        f"{WHY} No network has two seeds yet.",
     ]
 
 
@@ -53,8 +63,11 @@ def test_the_trend_is_told_for_its_attack(planted) -> None:
         )
     ]  # fmt: skip
     why = answers(verdicts.all_claims(runs, []), runs)[-1].sentence
-    assert "the gap of resnet14 under pgd at 1/255 changes by +4." in why
-    assert "with each doubling of the filters of a channel: holds" in why
+    assert why.startswith(
+        f"{WHY} Yes. Each doubling of the random filters of a channel moves frozen minus learned "
+        "by +4."
+    )
+    assert " points under pgd at 1/255 (resnet14 on digits" in why
 
 
 def test_the_short_answer_names_data_sets_whose_verdicts_differ() -> None:

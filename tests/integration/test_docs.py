@@ -66,6 +66,14 @@ def test_no_command_is_missed(page: Path) -> None:
     assert [words[0] for words in found] == [line.split()[0] for line in lines]
 
 
+def test_the_readme_gives_the_answers_of_the_claims() -> None:
+    """The three sentences are those of the page that `rbmix claims results` writes."""
+    claims = (ROOT / "results" / "claims.md").read_text(encoding="utf-8")
+    answers = [line for line in claims.splitlines() if line.startswith("- **")]
+    assert len(answers) == 3
+    assert "\n".join(answers) in (ROOT / "README.md").read_text(encoding="utf-8")
+
+
 def test_the_reference_is_current() -> None:
     """typer writes it: `typer robustbench_mix.cli utils docs --name rbmix --output docs/cli.md`."""
     words = ["robustbench_mix.cli", "utils", "docs", "--name", "rbmix"]

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from robustbench_mix.claims.claim import Claim, Finding
-from robustbench_mix.claims.figures import SHOWN, forest_rows
+from robustbench_mix.claims.figures import forest_rows, row_labels
 from robustbench_mix.claims.report.charts import format_tick, ticks_between
 from robustbench_mix.results.intervals import format_signed
 
@@ -16,7 +16,8 @@ class Row:
     """A difference, with the places of its ends in percent of the width.
 
     Attributes:
-        data, model, attack: Where it was measured; `attack` with its epsilon.
+        data, model, attack: Where it was measured; `model` with its training where the model has
+            several, `attack` with its epsilon.
         value: The difference in points with its interval, as text.
         tip: All that is known about it.
         low, point, high: Places of the interval's ends and of the difference.
@@ -67,22 +68,24 @@ def forest(claims: list[Claim]) -> Forest | None:
         return round(100 * (points - ticks[0]) / (ticks[-1] - ticks[0]), 2)
 
     return Forest(
-        [_row(claim, finding, place) for claim, finding in found],
+        [
+            _row(*row, names, place)
+            for row, (*names, _) in zip(found, row_labels(found), strict=True)
+        ],
         [(place(tick), format_tick(tick)) for tick in ticks],
         place(0.0),
     )
 
 
-def _row(claim: Claim, finding: Finding, place: Callable[[float], float]) -> Row:
+def _row(claim: Claim, finding: Finding, names: list[str], place: Callable[[float], float]) -> Row:
     found = finding.difference
     point, low, high = (100 * value for value in (found.point, found.low, found.high))
-    attack = f"{SHOWN[claim.number]} {finding.where.get('eps', '')}".strip()
     value = format_signed(found.point, found.low, found.high)
     shares = f"learned {100 * finding.first:.1f} %, frozen {100 * finding.second:.1f} %"
     size = f"{found.seeds} seeds x {found.images:,} images"
     paper = "" if finding.paper is None else f"; the paper: {100 * finding.paper:+.1f}"
     return Row(
-        claim.data, finding.where["model"], attack, value,
+        claim.data, *names, value,
         f"{value} points: {shares}; {size}{paper}",
         place(low), place(point), place(high),
         None if finding.paper is None else place(100 * finding.paper),
