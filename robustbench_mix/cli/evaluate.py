@@ -166,6 +166,7 @@ def evaluate(
         rows=leaderboard.rows([done.run]),
         differences=difference.to_twins(done.run, results),
         available=done.available,
+        is_loaded=planned.model.weights is not None,
         written=written,
     )
     print_answer(

@@ -31,6 +31,7 @@ class Answer:
         rows: Its rows of the leaderboard.
         differences: The differences to its twins.
         available: Number of test images of the data set.
+        is_loaded: Whether the weights were given, so that a twin needs its own.
         written: The files that were written.
     """
 
@@ -39,6 +40,7 @@ class Answer:
     rows: pd.DataFrame
     differences: list[Difference]
     available: int
+    is_loaded: bool
     written: list[Path]
 
 
@@ -150,7 +152,7 @@ def _twin_hint(answer: Answer) -> str:
     if answer.differences or h.spatial == EXTERNAL:
         return ""
     what, word = ("a frozen", "frozen") if h.spatial == LEARNED else ("its learned", LEARNED)
-    own = ", and the --weights of the twin," if h.weights else ""
+    own = ", and the --weights of the twin," if answer.is_loaded else ""
     return (
         f"{what} twin has no run here yet: the same command with --spatial {word}{own} makes it "
         "and shows the difference"

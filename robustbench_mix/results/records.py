@@ -19,7 +19,7 @@ from typing import Any
 import pandas as pd
 
 from robustbench_mix.config.epsilon import Eps
-from robustbench_mix.errors import MAX_LISTED, RbmixError, unknown
+from robustbench_mix.errors import MAX_LISTED, RbmixError
 from robustbench_mix.results.headers import RunHeader, RunIdentity
 from robustbench_mix.results.intervals import wilson
 from robustbench_mix.storage import parquet_table, reading, validation
@@ -266,18 +266,16 @@ def select_run(results: Path, wanted: dict[str, Any]) -> Run:
     fit = list(zip(_paths(results), read_all(results), strict=True))
     if not fit:
         raise RbmixError(f"{results} holds no records (looked for runs/*/*.parquet)")
-    every, met = fit, dict[str, Any]()
+    met: list[str] = []
     for name, value in wanted.items():
         there = sorted({str(value_of(run, name)) for _, run in fit})
         fit = [(path, run) for path, run in fit if value_of(run, name) == value]
-        if not fit and not any(value_of(run, name) == value for _, run in every):
-            raise unknown(f"{name} of a run", str(value), there)
         if not fit:
-            met_words = ", ".join(f"{key} {one}" for key, one in met.items())
+            so_far = f" with {', '.join(met)}" if met else ""
             raise RbmixError(
-                f"no run with {met_words} has {name} {value} (there are: {', '.join(there)})"
+                f"no run under {results}{so_far} has {name} {value} (there are: {', '.join(there)})"
             )
-        met[name] = value
+        met.append(f"{name} {value}")
     if len(fit) > 1:
         raise RbmixError(
             f"{len(fit)} runs fit: say more of it, or give its file instead of {results}",

@@ -21,10 +21,13 @@ PLACED = {"fgsm": {"forward": 9, "gradient": 3}, "apgd-ce": {"forward": 9, "grad
 def said(capsys) -> Callable[..., str]:
     """A function: what is printed of a run, on one line."""
 
-    def say(run: Run, twin: Run | None = None, available: int = 3) -> str:
+    def say(
+        run: Run, twin: Run | None = None, available: int = 3, *, is_loaded: bool = False
+    ) -> str:
         found = [] if twin is None else difference.between(twin, run)
         rows = leaderboard.rows([run])
-        answer = Answer(run, Path("a.parquet"), rows, found, available, [Path("a.parquet")])
+        path = Path("a.parquet")
+        answer = Answer(run, path, rows, found, available, is_loaded, [path])
         render_evaluation.evaluation(answer)
         assert len(render_evaluation.as_json(answer)["differences"]) == len(found)
         return " ".join(capsys.readouterr().out.split())
@@ -46,14 +49,18 @@ def test_the_difference_to_the_twin_has_its_interval(said, make_run) -> None:
     [
         ({"spatial": "frozen"}, "its learned twin has no run here yet: the same command with "
          "--spatial learned makes it"),
-        ({"spatial": "box", "weights": "w.pt"}, "with --spatial learned, and the --weights of the "
-         "twin, makes it"),
         ({}, "a frozen twin has no run here yet: the same command with --spatial frozen makes it"),
     ],
 )  # fmt: skip
 def test_a_missing_twin_can_be_made(said, make_run, header: dict, words: str) -> None:
     """By the same command with another word."""
     assert words in said(make_run([0, 1, 2], **header))
+
+
+def test_given_weights_have_other_weights_as_twin(said, make_run) -> None:
+    """A file, or the name of a network of the zoo."""
+    words = "with --spatial learned, and the --weights of the twin, makes it"
+    assert words in said(make_run([0, 1, 2], spatial="box"), is_loaded=True)
 
 
 def test_an_external_network_has_no_twin(said, make_run) -> None:
