@@ -71,7 +71,7 @@ def draw_forest(claims: list[Claim], figure: Any) -> None:
         axes.annotate(words, (1.02, place), xycoords=axes.get_yaxis_transform(), va="center",
                       fontsize="small", annotation_clip=False)  # fmt: skip
     axes.axvline(0, color="#666666", linewidth=0.8)
-    labels = [f"{network} {attack} ({n} seeds)" for network, attack, n in row_labels(rows)]
+    labels = [f"{attack}, {network}, {n} seeds" for network, attack, n in row_labels(rows)]
     axes.set_yticks(range(len(rows)), labels[::-1])
     axes.set_ylim(-0.6, len(rows) - 0.4)
     axes.set_xlabel("frozen minus learned, points (hollow: the paper)")

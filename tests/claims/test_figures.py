@@ -35,7 +35,7 @@ def test_the_forest_has_a_row_for_each_attack(planted) -> None:
     (axes,) = figure.axes
     labels = [text.get_text() for text in axes.get_yticklabels()]
     assert labels == [
-        "resnet14 PGD 1/255 (3 seeds)", "resnet14 FGSM 1/255 (3 seeds)", "resnet14 clean (3 seeds)"
+        "PGD 1/255, resnet14, 3 seeds", "FGSM 1/255, resnet14, 3 seeds", "clean, resnet14, 3 seeds"
     ]  # fmt: skip
     found = {claim.number: claim.findings[0] for claim in claims if claim.number in ("1", "3b")}
     hollow = [line for line in axes.lines if line.get_fillstyle() == "none"]
