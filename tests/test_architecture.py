@@ -41,7 +41,8 @@ DIRECTION = {
 # `sweeps.plan` does import it: it prices what is missing by timing it.
 TORCH_FREE = (
     "config", "storage", "results", "claims", "cli",
-    "evaluation.plan",
+    "evaluation.plan", "evaluation.attack_plan", "evaluation.baseline_plan",
+    "evaluation.data_plan", "evaluation.model_plan",
     "sweeps.cell_plans", "sweeps.definition", "sweeps.scheduler", "sweeps.status",
 )  # fmt: skip
 TORCH = {"torch", "torchvision"}

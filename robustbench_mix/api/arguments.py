@@ -11,7 +11,8 @@ from robustbench_mix.config.weights import WeightsFile
 from robustbench_mix.data.dataset import Dataset
 from robustbench_mix.data.tensors import Data, dataset_of
 from robustbench_mix.errors import RbmixError
-from robustbench_mix.evaluation.plan import DataPlan, ModelPlan
+from robustbench_mix.evaluation.data_plan import DataPlan
+from robustbench_mix.evaluation.model_plan import ModelPlan
 
 
 def choose_attack(attack: object, protocol: object) -> str | Protocol:

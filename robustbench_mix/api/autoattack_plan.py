@@ -11,7 +11,10 @@ from robustbench_mix.config.epsilon import parse_grid, texts_of
 from robustbench_mix.config.protocols import Protocol
 from robustbench_mix.data.dataset import Dataset
 from robustbench_mix.errors import RbmixError
-from robustbench_mix.evaluation.plan import DataPlan, EvaluationPlan, attack_plan, module_plan
+from robustbench_mix.evaluation.attack_plan import attack_plan
+from robustbench_mix.evaluation.data_plan import DataPlan
+from robustbench_mix.evaluation.model_plan import module_plan
+from robustbench_mix.evaluation.plan import EvaluationPlan
 
 if TYPE_CHECKING:
     from robustbench_mix.api.autoattack import AutoAttack

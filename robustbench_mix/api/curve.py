@@ -16,7 +16,10 @@ from robustbench_mix.config.epsilon import Radius, parse_grid, texts_of
 from robustbench_mix.config.protocols import Protocol
 from robustbench_mix.config.words import Algorithm, Norm
 from robustbench_mix.data.tensors import Array, dataset_of
-from robustbench_mix.evaluation.plan import DataPlan, EvaluationPlan, attack_plan, module_plan
+from robustbench_mix.evaluation.attack_plan import attack_plan
+from robustbench_mix.evaluation.data_plan import DataPlan
+from robustbench_mix.evaluation.model_plan import module_plan
+from robustbench_mix.evaluation.plan import EvaluationPlan
 from robustbench_mix.models.given import Network
 from robustbench_mix.runtime.torch_modes import default_modes
 

@@ -31,13 +31,10 @@ from robustbench_mix.config.words import (
     Spatial,
 )
 from robustbench_mix.data.tensors import Data
+from robustbench_mix.evaluation.attack_plan import attack_plan
+from robustbench_mix.evaluation.model_plan import model_plan, module_plan
 from robustbench_mix.evaluation.pending_run import Extras
-from robustbench_mix.evaluation.plan import (
-    EvaluationPlan,
-    attack_plan,
-    model_plan,
-    module_plan,
-)
+from robustbench_mix.evaluation.plan import EvaluationPlan
 from robustbench_mix.models.given import Network
 from robustbench_mix.runtime.torch_modes import default_modes
 

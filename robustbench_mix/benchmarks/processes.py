@@ -18,7 +18,10 @@ import torch
 from robustbench_mix.config.model import ModelSpec
 from robustbench_mix.data.dataset import Dataset, Split
 from robustbench_mix.evaluation.evaluate import evaluate
-from robustbench_mix.evaluation.plan import DataPlan, EvaluationPlan, attack_plan, module_plan
+from robustbench_mix.evaluation.attack_plan import attack_plan
+from robustbench_mix.evaluation.data_plan import DataPlan
+from robustbench_mix.evaluation.model_plan import module_plan
+from robustbench_mix.evaluation.plan import EvaluationPlan
 from robustbench_mix.models import factory
 from robustbench_mix.runtime.progress import set_quiet
 n = int(sys.argv[1])

@@ -24,7 +24,7 @@ from robustbench_mix.config.training import ADVERSARIAL_ATTACKS, Training, adver
 from robustbench_mix.data import loaders
 from robustbench_mix.data.dataset import Dataset, Split, balanced_subset
 from robustbench_mix.evaluation.load_model import train_model
-from robustbench_mix.evaluation.plan import trained_model
+from robustbench_mix.evaluation.model_plan import trained_model
 from robustbench_mix.runtime import provenance
 from robustbench_mix.runtime.devices import describe, pick_device
 from robustbench_mix.storage import reading

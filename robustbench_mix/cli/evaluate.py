@@ -57,15 +57,10 @@ from robustbench_mix.cli.weights_options import (
 )
 from robustbench_mix.config.model import ModelSpec
 from robustbench_mix.config.training import Training
-from robustbench_mix.evaluation.plan import (
-    DataPlan,
-    EvaluationPlan,
-    TrainingPlan,
-    attack_plan,
-    explanation_plan,
-    model_plan,
-    trained_model,
-)
+from robustbench_mix.evaluation.attack_plan import attack_plan
+from robustbench_mix.evaluation.data_plan import DataPlan
+from robustbench_mix.evaluation.model_plan import model_plan, trained_model
+from robustbench_mix.evaluation.plan import EvaluationPlan, TrainingPlan, explanation_plan
 from robustbench_mix.runtime import progress
 from robustbench_mix.storage import remote
 

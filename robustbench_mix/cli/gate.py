@@ -59,13 +59,11 @@ from robustbench_mix.cli.weights_options import (
 )
 from robustbench_mix.config.training import Training
 from robustbench_mix.errors import RbmixError
-from robustbench_mix.evaluation.plan import (
-    DataPlan,
-    EvaluationPlan,
-    attack_plan,
-    baseline_plan,
-    model_plan,
-)
+from robustbench_mix.evaluation.attack_plan import attack_plan
+from robustbench_mix.evaluation.baseline_plan import baseline_plan
+from robustbench_mix.evaluation.data_plan import DataPlan
+from robustbench_mix.evaluation.model_plan import model_plan
+from robustbench_mix.evaluation.plan import EvaluationPlan
 
 
 @command(

@@ -23,7 +23,7 @@ from robustbench_mix.cli.app import (
 from robustbench_mix.config.epsilon import texts_of
 from robustbench_mix.config.model import Interface
 from robustbench_mix.errors import RbmixError
-from robustbench_mix.evaluation.plan import DEFAULT_MODEL
+from robustbench_mix.evaluation.model_plan import DEFAULT_MODEL
 from robustbench_mix.runtime import output, progress
 from robustbench_mix.storage import remote
 from robustbench_mix.storage.paths import default_results_folder, is_folder

@@ -41,12 +41,8 @@ from robustbench_mix.cli.options import (
 from robustbench_mix.config.command_checks import check_runner
 from robustbench_mix.config.training import Training
 from robustbench_mix.errors import RbmixError
-from robustbench_mix.evaluation.plan import (
-    UNSHUFFLING_EXAMPLES,
-    DataPlan,
-    UnshufflingPlan,
-    unshufflers_of,
-)
+from robustbench_mix.evaluation.data_plan import UNSHUFFLING_EXAMPLES, DataPlan
+from robustbench_mix.evaluation.plan import UnshufflingPlan, unshufflers_of
 from robustbench_mix.runtime import progress
 from robustbench_mix.storage import remote
 from robustbench_mix.storage.paths import is_folder

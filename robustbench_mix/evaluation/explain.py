@@ -25,7 +25,8 @@ from robustbench_mix.evaluation.borrow import borrow
 from robustbench_mix.evaluation.identity import Label, network_fields
 from robustbench_mix.evaluation.inputs import Inputs, load_inputs
 from robustbench_mix.evaluation.load_model import check_exists, label_of, train_model
-from robustbench_mix.evaluation.plan import ExplanationPlan, ModelPlan
+from robustbench_mix.evaluation.model_plan import ModelPlan
+from robustbench_mix.evaluation.plan import ExplanationPlan
 from robustbench_mix.models.checkpoint import CheckpointHeader, weights_hash
 from robustbench_mix.models.mixers import spatial_mixers
 from robustbench_mix.models.separable import SeparableConv2d

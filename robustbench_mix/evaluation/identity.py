@@ -11,8 +11,8 @@ import torch
 from robustbench_mix.attacks.voting import DRAWS
 from robustbench_mix.config.canonical import short_hash
 from robustbench_mix.config.training import adversarial_words
+from robustbench_mix.evaluation.attack_plan import AttackPlan
 from robustbench_mix.evaluation.inputs import Inputs
-from robustbench_mix.evaluation.plan import AttackPlan
 from robustbench_mix.models.checkpoint import CheckpointHeader
 from robustbench_mix.results import records
 from robustbench_mix.results.headers import ProtocolSpec, RunIdentity

@@ -14,7 +14,8 @@ from robustbench_mix.errors import RbmixError
 from robustbench_mix.evaluation.harness import classes_of
 from robustbench_mix.evaluation.identity import Label
 from robustbench_mix.evaluation.inputs import load_inputs
-from robustbench_mix.evaluation.plan import ModelPlan, TrainingPlan
+from robustbench_mix.evaluation.model_plan import ModelPlan
+from robustbench_mix.evaluation.plan import TrainingPlan
 from robustbench_mix.evaluation.pretrained import load_pretrained
 from robustbench_mix.models import checkpoint
 from robustbench_mix.models.checkpoint import CheckpointHeader

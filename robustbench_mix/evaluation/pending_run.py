@@ -13,6 +13,7 @@ from torch import Tensor
 from robustbench_mix.config.protocols import Protocol
 from robustbench_mix.data.dataset import Split
 from robustbench_mix.evaluation import outcome, resume, sanity_checks
+from robustbench_mix.evaluation.attack_plan import AttackPlan
 from robustbench_mix.evaluation.harness import Settings, check_classes, classes_of
 from robustbench_mix.evaluation.identity import (
     Label,
@@ -22,7 +23,6 @@ from robustbench_mix.evaluation.identity import (
     read_finished,
 )
 from robustbench_mix.evaluation.inputs import Inputs
-from robustbench_mix.evaluation.plan import AttackPlan
 from robustbench_mix.evaluation.recognise import has_margins
 from robustbench_mix.evaluation.resume import Saver, Shard, Sizes
 from robustbench_mix.evaluation.sample_audit import bound_of, findings

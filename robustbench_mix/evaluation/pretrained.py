@@ -12,7 +12,7 @@ from robustbench_mix.config.weights import WeightsFile
 from robustbench_mix.data.dataset import Dataset
 from robustbench_mix.errors import RbmixError
 from robustbench_mix.evaluation.identity import Label
-from robustbench_mix.evaluation.plan import ModelPlan
+from robustbench_mix.evaluation.model_plan import ModelPlan
 from robustbench_mix.models import factory, state_dict
 from robustbench_mix.models.checkpoint import CheckpointHeader
 from robustbench_mix.models.normalizers import Normalizer

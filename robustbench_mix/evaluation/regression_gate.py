@@ -11,10 +11,11 @@ from pathlib import Path
 from robustbench_mix.config import catalog
 from robustbench_mix.data.dataset import balanced_subset
 from robustbench_mix.errors import RbmixError
+from robustbench_mix.evaluation.data_plan import DataPlan
 from robustbench_mix.evaluation.evaluate import evaluate
 from robustbench_mix.evaluation.inputs import load_inputs
 from robustbench_mix.evaluation.load_model import is_pretrained, train
-from robustbench_mix.evaluation.plan import DataPlan, EvaluationPlan, TrainingPlan
+from robustbench_mix.evaluation.plan import EvaluationPlan, TrainingPlan
 from robustbench_mix.models import checkpoint
 from robustbench_mix.results.records import Run
 from robustbench_mix.results.regression import baselines

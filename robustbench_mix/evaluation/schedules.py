@@ -13,9 +13,9 @@ from robustbench_mix.attacks.base import Stage, check_norm
 from robustbench_mix.attacks.voting import DRAWS
 from robustbench_mix.config.protocols import Protocol
 from robustbench_mix.data.dataset import Split
+from robustbench_mix.evaluation.attack_plan import AttackPlan
 from robustbench_mix.evaluation.fast import FastOptions, search_all
 from robustbench_mix.evaluation.harness import Settings
-from robustbench_mix.evaluation.plan import AttackPlan
 from robustbench_mix.evaluation.reference import attack_all
 from robustbench_mix.evaluation.state import State
 

@@ -10,17 +10,15 @@ from robustbench_mix.config import catalog
 from robustbench_mix.config.model import Unshuffler
 from robustbench_mix.config.training import Training
 from robustbench_mix.errors import RbmixError
+from robustbench_mix.evaluation.attack_plan import AttackPlan, attack_plan
+from robustbench_mix.evaluation.data_plan import UNSHUFFLING_EXAMPLES, DataPlan
+from robustbench_mix.evaluation.model_plan import trained_model
 from robustbench_mix.evaluation.plan import (
-    UNSHUFFLING_EXAMPLES,
-    AttackPlan,
-    DataPlan,
     EvaluationPlan,
     ExplanationPlan,
     TrainingPlan,
     UnshufflingPlan,
-    attack_plan,
     explanation_plan,
-    trained_model,
 )
 from robustbench_mix.sweeps.definition import Cell, Sweep, UnshufflingCell
 

@@ -17,13 +17,13 @@ from robustbench_mix.config.training import adversarial_words
 from robustbench_mix.data import loaders
 from robustbench_mix.data.dataset import Dataset
 from robustbench_mix.evaluation import explain, resume, unshuffling_run
+from robustbench_mix.evaluation.attack_plan import AttackPlan
 from robustbench_mix.evaluation.evaluate import batch_size_of
 from robustbench_mix.evaluation.explain import models_of
 from robustbench_mix.evaluation.identity import header_of, path_of, read_finished
 from robustbench_mix.evaluation.inputs import Inputs
 from robustbench_mix.evaluation.load_model import check_exists, label_of, recipe_of
 from robustbench_mix.evaluation.plan import (
-    AttackPlan,
     EvaluationPlan,
     ExplanationPlan,
     Plan,

@@ -15,9 +15,9 @@ from robustbench_mix.config.epsilon import parse_grid
 from robustbench_mix.config.protocols import Protocol
 from robustbench_mix.data.dataset import Split
 from robustbench_mix.errors import RbmixError
+from robustbench_mix.evaluation.attack_plan import attack_plan
 from robustbench_mix.evaluation.fast import FastOptions, search_all
 from robustbench_mix.evaluation.harness import Settings
-from robustbench_mix.evaluation.plan import attack_plan
 from robustbench_mix.evaluation.reference import attack_all
 from robustbench_mix.evaluation.schedules import schedule_of
 

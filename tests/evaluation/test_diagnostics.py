@@ -19,10 +19,10 @@ from robustbench_mix.data import loaders
 from robustbench_mix.data.dataset import Dataset
 from robustbench_mix.errors import RbmixError
 from robustbench_mix.evaluation import diagnostics
+from robustbench_mix.evaluation.attack_plan import attack_plan
 from robustbench_mix.evaluation.identity import Label
 from robustbench_mix.evaluation.inputs import Inputs
 from robustbench_mix.evaluation.pending_run import make_run, pending_run
-from robustbench_mix.evaluation.plan import attack_plan
 from robustbench_mix.models.checkpoint import CheckpointHeader
 from robustbench_mix.models.given import adapt
 from robustbench_mix.results import flags, records

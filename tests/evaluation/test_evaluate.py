@@ -16,14 +16,11 @@ from robustbench_mix.data import loaders
 from robustbench_mix.errors import RbmixError
 from robustbench_mix.evaluation import evaluate as evaluation
 from robustbench_mix.evaluation import inputs, load_model
+from robustbench_mix.evaluation.attack_plan import attack_plan
+from robustbench_mix.evaluation.data_plan import DataPlan
 from robustbench_mix.evaluation.evaluate import evaluate
-from robustbench_mix.evaluation.plan import (
-    DataPlan,
-    EvaluationPlan,
-    attack_plan,
-    module_plan,
-    trained_model,
-)
+from robustbench_mix.evaluation.model_plan import module_plan, trained_model
+from robustbench_mix.evaluation.plan import EvaluationPlan
 
 pytestmark = [pytest.mark.default, pytest.mark.usefixtures("unexamined", "home")]
 

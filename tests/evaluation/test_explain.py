@@ -13,9 +13,11 @@ from torch import nn
 from robustbench_mix.config.model import ModelSpec
 from robustbench_mix.data.dataset import Dataset
 from robustbench_mix.evaluation import explain
+from robustbench_mix.evaluation.data_plan import DataPlan
 from robustbench_mix.evaluation.identity import Label
 from robustbench_mix.evaluation.inputs import Inputs
-from robustbench_mix.evaluation.plan import DataPlan, explanation_plan, trained_model
+from robustbench_mix.evaluation.model_plan import trained_model
+from robustbench_mix.evaluation.plan import explanation_plan
 from robustbench_mix.models.checkpoint import CheckpointHeader, weights_hash
 from robustbench_mix.models.separable import SeparableConv2d
 from robustbench_mix.results import probes

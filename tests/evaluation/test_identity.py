@@ -12,6 +12,7 @@ from msgspec import structs
 from robustbench_mix.attacks.voting import DRAWS
 from robustbench_mix.config.training import Adversarial, recipe_for
 from robustbench_mix.data.dataset import Dataset, Split
+from robustbench_mix.evaluation.attack_plan import attack_plan
 from robustbench_mix.evaluation.identity import (
     Label,
     are_of_one_run,
@@ -22,7 +23,6 @@ from robustbench_mix.evaluation.identity import (
     read_finished,
 )
 from robustbench_mix.evaluation.inputs import Inputs
-from robustbench_mix.evaluation.plan import attack_plan
 from robustbench_mix.models.checkpoint import CheckpointHeader
 from robustbench_mix.results import records
 from robustbench_mix.results.headers import RunIdentity

@@ -7,8 +7,9 @@ import torch
 
 from robustbench_mix.data.dataset import Dataset, Split
 from robustbench_mix.errors import RbmixError
+from robustbench_mix.evaluation.data_plan import DataPlan
 from robustbench_mix.evaluation.inputs import load_inputs
-from robustbench_mix.evaluation.plan import DataPlan, Plan
+from robustbench_mix.evaluation.plan import Plan
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ from robustbench_mix.evaluation.load_model import (
     load_model,
     recipe_of,
 )
-from robustbench_mix.evaluation.plan import module_plan, trained_model
+from robustbench_mix.evaluation.model_plan import module_plan, trained_model
 from robustbench_mix.storage.files import write_bytes
 from robustbench_mix.training.load_or_train import split_and_checkpoint_path
 

@@ -15,6 +15,7 @@ from robustbench_mix.data.dataset import Dataset
 from robustbench_mix.errors import RbmixError
 from robustbench_mix.evaluation import pending_run as module
 from robustbench_mix.evaluation import resume
+from robustbench_mix.evaluation.attack_plan import attack_plan
 from robustbench_mix.evaluation.identity import Label
 from robustbench_mix.evaluation.inputs import Inputs
 from robustbench_mix.evaluation.pending_run import (
@@ -24,7 +25,6 @@ from robustbench_mix.evaluation.pending_run import (
     pending_run,
     read_finished_run,
 )
-from robustbench_mix.evaluation.plan import attack_plan
 from robustbench_mix.evaluation.resume import Saver, Shard
 from robustbench_mix.models.checkpoint import CheckpointHeader
 from robustbench_mix.results import records

@@ -8,25 +8,18 @@ from dataclasses import FrozenInstanceError, replace
 from pathlib import Path
 
 import pytest
-import torch
-from torch import nn
 
 from robustbench_mix.config import protocols
 from robustbench_mix.config.model import ModelSpec
-from robustbench_mix.config.training import Training
-from robustbench_mix.data.dataset import Dataset, Split
-from robustbench_mix.data.loaders import load
 from robustbench_mix.errors import RbmixError
+from robustbench_mix.evaluation.attack_plan import attack_plan
+from robustbench_mix.evaluation.data_plan import DataPlan
+from robustbench_mix.evaluation.model_plan import model_plan, trained_model
 from robustbench_mix.evaluation.plan import (
-    DataPlan,
     EvaluationPlan,
     TrainingPlan,
     UnshufflingPlan,
-    attack_plan,
     explanation_plan,
-    model_plan,
-    module_plan,
-    trained_model,
     unshufflers_of,
 )
 
@@ -71,6 +64,10 @@ from types import SimpleNamespace
 from robustbench_mix.config.model import ModelSpec
 from robustbench_mix.config.training import Training
 from robustbench_mix.errors import RbmixError
+from robustbench_mix.evaluation.attack_plan import *
+from robustbench_mix.evaluation.baseline_plan import *
+from robustbench_mix.evaluation.data_plan import *
+from robustbench_mix.evaluation.model_plan import *
 from robustbench_mix.evaluation.plan import *
 
 MODEL = trained_model(ModelSpec("resnet14"))
@@ -129,65 +126,6 @@ def test_a_plan_is_frozen_and_equal_to_another_of_the_same_words() -> None:
     model = trained_model(ModelSpec("resnet14"))
     training = TrainingPlan(data=plan.data, model=model)
     assert hash(training) == hash(TrainingPlan(data=plan.data, model=model))
-
-
-def test_who_is_trained() -> None:
-    """A network without weights of its own, and a variant of one with."""
-    assert model_plan("resnet14").is_trained
-    assert model_plan("timm:any").is_trained
-    assert model_plan("json:loads", channel="frozen").is_trained
-    assert not model_plan("json:loads").is_trained
-    assert not model_plan("timm:any", pretrained=True).is_trained
-    assert not module_plan(nn.Identity()).is_trained
-    with pytest.raises(RbmixError, match="comes with its weights"):
-        module_plan(nn.Identity(), training=Training(epochs=3))
-
-
-def test_a_file_takes_the_place_of_training(tmp_path: Path) -> None:
-    """And of what was to be changed in the recipe."""
-    (tmp_path / "w.safetensors").touch()
-    plan = trained_model(ModelSpec("resnet14"), Training(epochs=3))
-    found = plan.with_weights(tmp_path / "w.safetensors")
-    assert (found.spec, found.training, found.is_trained) == (plan.spec, Training(), False)
-
-
-def test_the_grid_is_that_of_the_data_set() -> None:
-    """By the name that its records will have, a folder's among them; unless one is given."""
-    own = attack_plan("pgd", DataPlan("digits").name).protocol
-    assert own == protocols.load("pgd", "digits")
-    assert own.eps != attack_plan("pgd").protocol.eps
-    plan = attack_plan("pgd", "digits", eps=["1/16"], norm="l2")
-    assert plan.on_grid(["2/16"]).protocol == replace(
-        plan.protocol, eps=protocols.parse_grid(["2/16"], "l2")
-    )
-
-
-def test_the_words_of_a_backend() -> None:
-    """The fast one where there is one; records also say how it was used."""
-    assert attack_plan("pgd").recorded_backend == "fast"
-    assert attack_plan("noise").recorded_backend == "reference"
-    assert attack_plan("pgd", exhaustive=True).recorded_backend == "fast, exhaustive"
-    plan = attack_plan("pgd", randomised=True)
-    assert plan.recorded_backend == "reference, randomised"
-    assert plan.protocol.options["eot"] == protocols.EOT
-
-
-@pytest.mark.parametrize("name", ["tiny", "digits"])
-def test_a_folder_is_named_as_its_data_set_is(write_folder, home: Path, name: str) -> None:
-    """Before it is read; never like a data set of rbmix."""
-    folder = write_folder(name)
-    assert DataPlan(str(folder)).name == load(str(folder)).name
-    assert DataPlan(str(folder)).name != "digits"
-
-
-def test_how_many_images() -> None:
-    """As many as was asked for, else the usual number."""
-    split = Split(torch.zeros(3, 1, 2, 2), torch.zeros(3).long(), torch.arange(3), 1)
-    own = Dataset("own", ("0",), split, split)
-    counts = [
-        DataPlan(*words).count for words in (("digits",), ("digits", 7), ("cifar10",), (own,))
-    ]
-    assert counts == [40, 7, 1000, 1000]
 
 
 def test_an_explanation_uses_the_epsilons_of_fgsm() -> None:

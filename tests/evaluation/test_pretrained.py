@@ -23,7 +23,7 @@ from robustbench_mix.config.weights import WeightsFile
 from robustbench_mix.data import class_index, loaders
 from robustbench_mix.errors import RbmixError
 from robustbench_mix.evaluation.load_model import is_pretrained
-from robustbench_mix.evaluation.plan import model_plan
+from robustbench_mix.evaluation.model_plan import model_plan
 from robustbench_mix.evaluation.pretrained import load_pretrained
 from robustbench_mix.models import checkpoint, factory, state_dict
 from robustbench_mix.models.checkpoint import CheckpointHeader

@@ -21,8 +21,8 @@ from robustbench_mix.config import protocols
 from robustbench_mix.config.epsilon import parse_grid
 from robustbench_mix.config.norms import ROBUSTBENCH
 from robustbench_mix.errors import RbmixError
+from robustbench_mix.evaluation.attack_plan import attack_plan
 from robustbench_mix.evaluation.harness import Settings
-from robustbench_mix.evaluation.plan import attack_plan
 from robustbench_mix.evaluation.reference import attack_all
 from robustbench_mix.evaluation.schedules import schedule_of
 from robustbench_mix.results import flags, records

@@ -10,8 +10,8 @@ from robustbench_mix.attacks.voting import DRAWS
 from robustbench_mix.config.epsilon import parse_grid
 from robustbench_mix.config.protocols import Protocol
 from robustbench_mix.errors import RbmixError
+from robustbench_mix.evaluation.attack_plan import attack_plan
 from robustbench_mix.evaluation.fast import search_all
-from robustbench_mix.evaluation.plan import attack_plan
 from robustbench_mix.evaluation.reference import attack_all
 from robustbench_mix.evaluation.schedules import schedule_of
 

@@ -13,8 +13,9 @@ from robustbench_mix.config.training import Training
 from robustbench_mix.data.dataset import Dataset, Split
 from robustbench_mix.errors import RbmixError
 from robustbench_mix.evaluation import unshuffling_run as module
+from robustbench_mix.evaluation.data_plan import DataPlan
 from robustbench_mix.evaluation.inputs import load_inputs
-from robustbench_mix.evaluation.plan import DataPlan, UnshufflingPlan
+from robustbench_mix.evaluation.plan import UnshufflingPlan
 from robustbench_mix.results import unshuffling
 
 SMALL = Unshuffler(4, 1, 3)

@@ -54,7 +54,8 @@ from robustbench_mix.evaluation import (
     resume,
     unshuffling_run,
 )
-from robustbench_mix.evaluation.plan import EvaluationPlan, attack_plan
+from robustbench_mix.evaluation.attack_plan import attack_plan
+from robustbench_mix.evaluation.plan import EvaluationPlan
 from robustbench_mix.evaluation.schedules import schedule_of
 from robustbench_mix.evaluation.state import State
 from robustbench_mix.models import checkpoint, state_dict

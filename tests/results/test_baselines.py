@@ -19,7 +19,7 @@ from robustbench_mix.data import loaders
 from robustbench_mix.data.dataset import balanced_subset
 from robustbench_mix.errors import RbmixError
 from robustbench_mix.evaluation import regression_gate
-from robustbench_mix.evaluation.plan import baseline_plan
+from robustbench_mix.evaluation.baseline_plan import baseline_plan
 from robustbench_mix.results.regression import baselines
 from robustbench_mix.results.regression.baselines import ELSEWHERE, Settings
 from robustbench_mix.storage import reading

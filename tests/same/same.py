@@ -40,12 +40,13 @@ from robustbench_mix.config.training import Training
 from robustbench_mix.data import loaders
 from robustbench_mix.data.dataset import Dataset
 from robustbench_mix.evaluation import search_model
+from robustbench_mix.evaluation.attack_plan import attack_plan
 from robustbench_mix.evaluation.evaluate import Evaluation
 from robustbench_mix.evaluation.identity import Label
 from robustbench_mix.evaluation.inputs import Inputs
 from robustbench_mix.evaluation.load_model import train_model
+from robustbench_mix.evaluation.model_plan import trained_model
 from robustbench_mix.evaluation.pending_run import make_run, pending_run
-from robustbench_mix.evaluation.plan import attack_plan, trained_model
 from robustbench_mix.models.given import adapt
 from robustbench_mix.results.agreement import (
     SEEDS,

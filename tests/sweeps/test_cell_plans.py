@@ -9,7 +9,8 @@ import pytest
 from robustbench_mix.config.model import ModelSpec
 from robustbench_mix.config.training import Training
 from robustbench_mix.errors import RbmixError
-from robustbench_mix.evaluation.plan import UNSHUFFLING_EXAMPLES, DataPlan, attack_plan
+from robustbench_mix.evaluation.attack_plan import attack_plan
+from robustbench_mix.evaluation.data_plan import UNSHUFFLING_EXAMPLES, DataPlan
 from robustbench_mix.sweeps.cell_plans import plan_sweep
 from robustbench_mix.sweeps.definition import Cell, Sweep, UnshufflingCell
 

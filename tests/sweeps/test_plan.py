@@ -9,7 +9,9 @@ import pytest
 
 from robustbench_mix import cli
 from robustbench_mix.config.model import ModelSpec
-from robustbench_mix.evaluation.plan import DataPlan, TrainingPlan, trained_model
+from robustbench_mix.evaluation.data_plan import DataPlan
+from robustbench_mix.evaluation.model_plan import trained_model
+from robustbench_mix.evaluation.plan import TrainingPlan
 from robustbench_mix.sweeps import plan as planning
 from robustbench_mix.sweeps.cost_model import CostModel
 from robustbench_mix.sweeps.plan import Task

@@ -15,7 +15,8 @@ from robustbench_mix.config.training import Training
 from robustbench_mix.data import loaders
 from robustbench_mix.errors import RbmixError
 from robustbench_mix.evaluation import unshuffling_run
-from robustbench_mix.evaluation.plan import DataPlan, UnshufflingPlan
+from robustbench_mix.evaluation.data_plan import DataPlan
+from robustbench_mix.evaluation.plan import UnshufflingPlan
 from robustbench_mix.results import gallery, unshuffling
 from robustbench_mix.training import unshuffling as unshuffle
 from robustbench_mix.training.unshuffling import Unshuffler

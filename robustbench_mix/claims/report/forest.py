@@ -69,15 +69,17 @@ def forest(claims: list[Claim]) -> Forest | None:
 
     return Forest(
         [
-            _row(*row, names, place)
-            for row, (*names, _) in zip(found, row_labels(found), strict=True)
+            _row(*row, (network, attack), place)
+            for row, (network, attack, _) in zip(found, row_labels(found), strict=True)
         ],
         [(place(tick), format_tick(tick)) for tick in ticks],
         place(0.0),
     )
 
 
-def _row(claim: Claim, finding: Finding, names: list[str], place: Callable[[float], float]) -> Row:
+def _row(
+    claim: Claim, finding: Finding, names: tuple[str, str], place: Callable[[float], float]
+) -> Row:
     found = finding.difference
     point, low, high = (100 * value for value in (found.point, found.low, found.high))
     value = format_signed(found.point, found.low, found.high)
