@@ -25,7 +25,7 @@ from robustbench_mix.data.dataset import balanced_subset
 sys.path.append(str(Path(__file__).resolve().parents[1] / "weights"))
 COMPONENTS = "apgd-ce", "apgd-t", "fab-t", "square"
 # Shipped networks, and an epsilon at which about half of the images stand.
-NETWORKS = {"mlp": 1 / 16, "learned": 0.75 / 16}
+NETWORKS = {"mlp": 1 / 16, "learned": 0.75 / 16, "adversarial": 1.5 / 16}
 HEAD = (
     "| network | component | seeds | rbmix | pyautoattack | stands here, fell there | "
     "stands and fell, two seeds of pyautoattack |"
