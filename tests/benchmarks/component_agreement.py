@@ -84,11 +84,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--examples", type=int, default=200)
     parser.add_argument("--seeds", type=int, default=4)
+    parser.add_argument("--networks", nargs="*", choices=NETWORKS, default=list(NETWORKS))
     arguments = parser.parse_args()
     split = balanced_subset(loaders.load("digits").test, arguments.examples)
     x, y = split.pixels(), split.labels
     print(f"{HEAD}\n|{' --- |' * 7}")
-    for name, eps in NETWORKS.items():
+    for name in arguments.networks:
+        eps = NETWORKS[name]
         net = networks.scikit(name) if name == "mlp" else networks.load(name).model.eval()
         for component in COMPONENTS:
             cells = row(net, x, y, eps, component, arguments.seeds)
