@@ -16,6 +16,7 @@ QUESTIONS = {
     "Are they more robust?": ("3c", "3b", "3a"),
     "Why, is it the number of random filters?": ("6",),
 }
+ATTACKS = {"fgsm": "FGSM", "pgd": "PGD", "autoattack": "AutoAttack"}
 # What each claim measures, without the place.
 SUBJECT = {
     "1": "frozen minus learned:",
@@ -118,5 +119,7 @@ def _sentence(measured: dict[str, tuple[Claim, Finding]]) -> str:
 def _words(claim: Claim, finding: Finding) -> str:
     difference = finding.difference
     found = format_signed(difference.point, difference.low, difference.high, claim.scale)
-    words = WORDS[claim.number].format(**{"eps": "", "attack": "", **finding.where}, found=found)
-    return f"{words} ({finding.where['model']} on {claim.data}, {difference.seeds} seeds)"
+    where = {"eps": "", "attack": "", **finding.where}
+    where["attack"] = ATTACKS.get(where["attack"], where["attack"])
+    words = WORDS[claim.number].format(**where, found=found)
+    return f"{words} ({where['model']} on {claim.data}, {difference.seeds} seeds)"

@@ -67,7 +67,7 @@ def test_the_trend_is_told_for_its_attack(planted) -> None:
         f"{WHY} Yes. Each doubling of the random filters of a channel moves frozen minus learned "
         "by +4."
     )
-    assert " points under pgd at 1/255 (resnet14 on digits" in why
+    assert " points under PGD at 1/255 (resnet14 on digits" in why
 
 
 def test_the_short_answer_names_data_sets_whose_verdicts_differ() -> None:
