@@ -30,13 +30,8 @@ class Pair:
 
     @property
     def size(self) -> tuple[bool, int, int]:
-        """Whether it can give an answer, its training images over all epochs, and its rows.
-
-        Of several trainings of a network the longest with enough seeds for an answer is taken, or
-        the longest if none has. Of several choices of images, the one with most rows.
-        """
-        enough = len(self.seeds) >= SEEDS
-        return enough, twins.training_images(self.header), len(self.seeds) * self.header.n
+        """Its rank among other pairs of the same network (`rank`)."""
+        return rank(self.header, len(self.seeds))
 
     def gain(self, eps: str) -> np.ndarray:
         """Return second minus first at one epsilon, (seeds, images) in -1, 0, 1."""
@@ -109,6 +104,20 @@ def clean_pairs(runs: list[Run], first: Kind, second: Kind) -> list[Pair]:
         lambda pair: pair.size,
     )
     return list(largest.values())
+
+
+def rank(header: NetworkHeader, seeds: int) -> tuple[bool, int, int]:
+    """Return what decides which of several sets of records of a network is used: the largest.
+
+    It is whether the set can give an answer, its training images over all epochs, and its rows. So
+    the longest training with enough seeds for an answer is taken, or the longest if none has; and
+    of several choices of images, the one with most rows.
+
+    Args:
+        header: The header of any of the records.
+        seeds: Number of seeds.
+    """
+    return seeds >= SEEDS, twins.training_images(header), seeds * header.n
 
 
 def kind_of(run: Run) -> Kind:
