@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from robustbench_mix.claims.claim import SEEDS, Finding, compare
+from robustbench_mix.claims.claim import Finding, compare
 from robustbench_mix.results import twins
-from robustbench_mix.results.headers import NetworkHeader, RunHeader
+from robustbench_mix.results.headers import RunHeader
 from robustbench_mix.results.records import Run
 
 Kind = tuple[str, str]  # spatial, channel
@@ -30,8 +30,8 @@ class Pair:
 
     @property
     def size(self) -> tuple[bool, int, int]:
-        """Its rank among other pairs of the same network (`rank`)."""
-        return rank(self.header, len(self.seeds))
+        """Its rank among other pairs of the same network (`twins.rank`)."""
+        return twins.rank(self.header, len(self.seeds))
 
     def gain(self, eps: str) -> np.ndarray:
         """Return second minus first at one epsilon, (seeds, images) in -1, 0, 1."""
@@ -106,20 +106,6 @@ def clean_pairs(runs: list[Run], first: Kind, second: Kind) -> list[Pair]:
     return list(largest.values())
 
 
-def rank(header: NetworkHeader, seeds: int) -> tuple[bool, int, int]:
-    """Return what decides which of several sets of records of a network is used: the largest.
-
-    It is whether the set can give an answer, its training images over all epochs, and its rows. So
-    the longest training with enough seeds for an answer is taken, or the longest if none has; and
-    of several choices of images, the one with most rows.
-
-    Args:
-        header: The header of any of the records.
-        seeds: Number of seeds.
-    """
-    return seeds >= SEEDS, twins.training_images(header), seeds * header.n
-
-
 def kind_of(run: Run) -> Kind:
     """Return the words for the spatial and the channel mixers of a run's model."""
     return run.header.spatial, run.header.channel
@@ -133,15 +119,8 @@ def describe_pair(pair: Pair, *, protocol: bool = False) -> dict[str, str]:
         protocol: Whether to name the attack.
     """
     h = pair.header
-    found = {"model": h.model, "trained on": training_words(h)}
+    found = {"model": h.model, "trained on": twins.trained_on(h)}
     return {**found, "attack": h.protocol} if protocol else found
-
-
-def training_words(header: NetworkHeader) -> str:
-    """Return images x epochs of a training, `?` if rbmix did not train."""
-    if not header.train_examples:
-        return "?"
-    return f"{header.train_examples:,} x {header.epochs}"
 
 
 def _pair(first: dict[int, Run], second: dict[int, Run]) -> Pair | None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from robustbench_mix.claims.claim import FAILS, HOLDS, IN_PART, OPEN, SEEDS, Claim, Finding
+from robustbench_mix.claims.claim import FAILS, HOLDS, IN_PART, OPEN, Claim, Finding
+from robustbench_mix.results.design import LEAST_SEEDS
 from robustbench_mix.results.intervals import format_signed
 from robustbench_mix.results.records import Run
 
@@ -105,7 +106,7 @@ def _measured(
         and (main := [finding for finding in claim.findings if finding.is_main])
     ]
     # `max` takes the first of those that are alike.
-    return max(found, key=lambda one: one[1].difference.seeds >= SEEDS, default=None)
+    return max(found, key=lambda one: one[1].difference.seeds >= LEAST_SEEDS, default=None)
 
 
 def _sentence(measured: dict[str, tuple[Claim, Finding]]) -> str:

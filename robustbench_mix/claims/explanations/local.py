@@ -9,7 +9,6 @@ from typing import Any, TypeVar
 import numpy as np
 
 from robustbench_mix.claims.explanations.table import Explanation, interval, percent
-from robustbench_mix.claims.pairs import rank
 from robustbench_mix.results import twins
 from robustbench_mix.results.probes import ATTACKS, SIDES, Probe, Transfer
 
@@ -200,14 +199,14 @@ def spectrum(probe: Probe, name: str) -> list[float]:
 
 
 def _comparable(found: list[T], record_of: Callable[[T], Probe | Transfer]) -> list[T]:
-    """Return the records of one training on the same images and epsilons (`pairs.rank`)."""
+    """Return the records of one training on the same images and epsilons (`twins.rank`)."""
     sets: dict[tuple[Any, ...], list[T]] = defaultdict(list)
     for one in found:
         h = record_of(one).header
         sets[h.train_examples, h.epochs, h.data_hash, *h.eps].append(one)
 
     def size(one: list[T]) -> tuple[bool, int, int]:
-        return rank(record_of(one[0]).header, len(one))
+        return twins.rank(record_of(one[0]).header, len(one))
 
     (largest,) = twins.largest(sets.values(), lambda _: None, size).values()
     return largest
