@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from robustbench_mix.attacks.passes import PassCounter
-from robustbench_mix.errors import RbmixError, first_line, is_out_of_memory
+from robustbench_mix.errors import FOREIGN, RbmixError, first_line, is_out_of_memory
+from robustbench_mix.models.outputs import check_logits
 
 
 class CountedModel(nn.Module):
@@ -114,12 +115,7 @@ class CountedModel(nn.Module):
             self.before_pass(x)
         self.passes.add(0, len(x), self.images)
         given = _Layout.apply(x, self.memory_format, self.passes, self.images)
-        logits = self.ask(given)
-        if logits.ndim != 2 or len(logits) != len(x):
-            raise RbmixError(
-                f"the model returned shape {tuple(logits.shape)} for {len(x)} images "
-                "(needs one row of logits per image)"
-            )
+        logits = check_logits(self.ask(given), len(x))
         if torch.is_grad_enabled() and x.requires_grad:
             if not logits.requires_grad:
                 raise undefined_gradient()
@@ -141,7 +137,7 @@ class CountedModel(nn.Module):
         """
         try:
             return self.net(x)  # type: ignore[no-any-return]
-        except Exception as error:
+        except FOREIGN as error:
             if isinstance(error, RbmixError) or is_out_of_memory(error):
                 raise
             raise RbmixError(
@@ -171,7 +167,7 @@ def gradient_of(value: Tensor, point: Tensor, *, keep_graph: bool = False) -> Te
     """
     try:
         (gradient,) = torch.autograd.grad(value, point, retain_graph=keep_graph)
-    except Exception as error:
+    except FOREIGN as error:
         if isinstance(error, RbmixError) or is_out_of_memory(error):
             raise
         raise RbmixError(

@@ -236,8 +236,9 @@ class Training:
     label_smoothing: float | None = None
 
     def __post_init__(self) -> None:
-        check_count("epochs", self.epochs, MAX_EPOCHS)
-        check_count("number of examples", self.examples, MAX_EXAMPLES)
+        object.__setattr__(self, "epochs", check_count("epochs", self.epochs, MAX_EPOCHS))
+        examples = check_count("number of examples", self.examples, MAX_EXAMPLES)
+        object.__setattr__(self, "examples", examples)
         if self.lr is not None:
             check_rate(self.lr)
         if self.precision != "auto":
