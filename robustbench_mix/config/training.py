@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
-from robustbench_mix.config.epsilon import parse_eps
+from robustbench_mix.config.epsilon import parse_eps, texts_of
 from robustbench_mix.config.limits import MAX_BATCH_SIZE, MAX_EPOCHS, MAX_EXAMPLES, check_count
 from robustbench_mix.errors import RbmixError, unknown
 
@@ -244,7 +244,10 @@ class Training:
         if self.precision != "auto":
             check_precision(self.precision)
         if self.adversarial_eps is not None:
-            parse_eps(self.adversarial_eps, "linf")
+            texts = texts_of(self.adversarial_eps)
+            if len(texts) > 1:
+                raise RbmixError(f"adversarial eps {self.adversarial_eps!r} is several (needs one)")
+            object.__setattr__(self, "adversarial_eps", parse_eps(texts[0], "linf").text)
         if self.adversarial_attack not in (None, *ADVERSARIAL_ATTACKS):
             raise unknown("adversarial attack", self.adversarial_attack, ADVERSARIAL_ATTACKS)
         check_fraction("averaging", self.averaging or 0)

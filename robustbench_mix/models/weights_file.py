@@ -95,9 +95,7 @@ def _is_safetensors(head: bytes, size: int) -> bool:
 
 
 def _damaged(path: Path) -> str:
-    return (
-        f"checkpoint {path} is damaged, or another program than torch.save or safetensors made it"
-    )
+    return f"checkpoint {path} is damaged, or neither torch.save nor safetensors made it"
 
 
 def _read_pickled(path: Path) -> Any:

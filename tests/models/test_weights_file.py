@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from collections import defaultdict
 from decimal import Decimal
 from pathlib import Path
 
@@ -36,7 +35,6 @@ def test_the_suffix_does_not_matter(tmp_path: Path, suffix: str) -> None:
         {"args": argparse.Namespace(lr=0.1, name="x")},
         {"best": np.float64(98.7)},
         {"folder": Path("runs")},
-        {"history": defaultdict(list, loss=[0.3])},
         {"budget": Decimal("0.1")},
     ],
 )
@@ -57,7 +55,7 @@ def test_the_content_counts_and_not_the_suffix(tmp_path: Path) -> None:
     assert torch.equal(read_weights(path)["weight"], STATE["weight"])
     with (tmp_path / "w.npz").open("wb") as file:
         np.savez(file, weight=np.zeros(2))
-    with pytest.raises(RbmixError, match=r"w\.npz is damaged, or another program than torch.save"):
+    with pytest.raises(RbmixError, match=r"w\.npz is damaged, or neither torch.save nor"):
         read_weights(tmp_path / "w.npz")
 
 
