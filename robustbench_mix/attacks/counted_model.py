@@ -13,6 +13,8 @@ from robustbench_mix.attacks.passes import PassCounter
 from robustbench_mix.errors import FOREIGN, RbmixError, first_line, is_out_of_memory
 from robustbench_mix.models.outputs import check_logits
 
+STEEP = 1e10  # a component of a gradient that is infinite
+
 
 class CountedModel(nn.Module):
     """Wrap a network for attacks: counted, and never silently broken.
@@ -23,6 +25,7 @@ class CountedModel(nn.Module):
     changes inside. Logits that are not finite raise RbmixError, at once on the CPU and at
     `check_finite` elsewhere, because libraries take a NaN for a correct answer. So does an input
     gradient that is undefined, which PyTorch may present as zero, and whatever the network raises.
+    A gradient of NaN is one of zero.
 
     Args:
         net: The network, pixels to logits.
@@ -192,7 +195,9 @@ class _Layout(torch.autograd.Function):
         if grads[0] is None:
             raise undefined_gradient()
         ctx.passes.add(1, len(grads[0]), ctx.images)
-        return grads[0].contiguous(), None, None, None
+        # No attack can follow NaN; the diagnostics see that such an image has no gradient.
+        gradient = torch.nan_to_num(grads[0], nan=0.0, posinf=STEEP, neginf=-STEEP)
+        return gradient.contiguous(), None, None, None
 
 
 class _Join(torch.autograd.Function):

@@ -19,7 +19,7 @@ PRECISIONS = ("fp32", "bf16")
 
 def check_rate(rate: float) -> None:
     """Raise RbmixError unless a learning rate is a positive number."""
-    if not (math.isfinite(rate) and rate > 0):
+    if isinstance(rate, str) or not (math.isfinite(rate) and rate > 0):
         raise RbmixError(f"learning rate {rate} must be a positive number")
 
 
@@ -31,7 +31,7 @@ def check_precision(name: str) -> None:
 
 def check_fraction(name: str, value: float) -> None:
     """Raise RbmixError unless a number is in [0, 1); `name` is what it is, in words."""
-    if not 0 <= value < 1:
+    if isinstance(value, str) or not 0 <= value < 1:
         raise RbmixError(f"{name} {value} must be at least 0 and below 1")
 
 

@@ -244,8 +244,7 @@ def _gradients(model: CountedModel, x: Tensor, y: Tensor) -> tuple[float, float 
         gradient = gradient_of(loss, point)
     value, slope = margins_and_gradients(model, x, y)
     far = value > FAR * slope.norm(p=1, dim=1)
-    largest = gradient.flatten(1).abs().amax(1)
-    vanished = ~(largest.isfinite() & (largest >= VANISHED)) | far
+    vanished = (gradient.flatten(1).abs().amax(1) < VANISHED) | far
     ask = (value > 0) & (slope.abs().amax(1) > 0)
     if not bool(ask.any()):
         return float(vanished.float().mean()), None

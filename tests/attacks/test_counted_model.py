@@ -128,6 +128,27 @@ def test_a_gradient_of_zero_is_one(name: str) -> None:
     assert not bool(gradient.any())
 
 
+class Spoiled(torch.autograd.Function):
+    """Images that stay, with a gradient that is partly NaN and infinite."""
+
+    @staticmethod
+    def forward(_ctx, x):
+        return x.clone()
+
+    @staticmethod
+    def backward(_ctx, grad):
+        grad = grad.clone()
+        grad[:, :, 0, 0], grad[:, :, 0, 1], grad[:, :, 1, 0] = torch.nan, torch.inf, -torch.inf
+        return grad
+
+
+def test_a_gradient_of_nan_is_one_of_zero() -> None:
+    """Nothing else of it is lost, and what is infinite has a direction."""
+    x = torch.rand(2, 1, 2, 2).requires_grad_()
+    gradient = gradient_of(CountedModel(Around(Spoiled.apply))(x).sum(), x)
+    assert gradient[:, 0].tolist() == 2 * [[[0.0, 1e10], [-1e10, 1.0]]]
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
