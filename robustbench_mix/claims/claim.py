@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from robustbench_mix.results.design import MOST_SEEDS, enough
+from robustbench_mix.results.design import LEAST_SEEDS, MOST_SEEDS, enough
 from robustbench_mix.results.intervals import format_signed
 from robustbench_mix.results.random_effects import SIGNIFICANCE, Components, components
 from robustbench_mix.results.statistics import Difference, difference, holm
@@ -16,7 +16,6 @@ HOLDS, IN_PART, FAILS, OPEN = (
 )  # fmt: skip
 YES, NO, UNDECIDED, EMPTY, ONE_SEED = "yes", "no", "open", "nothing left", "one seed"
 NOT_ASKED = EMPTY, ONE_SEED  # answers of findings that a verdict leaves out
-SEEDS = 6  # minimum for a verdict: six seeds agree in sign by chance once in 32 times
 LEAST = 0.01  # the smallest gap of accuracies that matters, as a share
 # An interval with this share of an effect as half-width finds it with a power of 0.8:
 # 1.96 / (1.96 + 0.84).
@@ -134,7 +133,7 @@ def judge(claim: Claim) -> Claim:
     findings = []
     for finding, p in zip(claim.findings, holm(tests), strict=True):
         finding = replace(finding, corrected=p)
-        answer, missing = decide(finding, claim.margin), SEEDS - finding.difference.seeds
+        answer, missing = decide(finding, claim.margin), LEAST_SEEDS - finding.difference.seeds
         need = _need(finding, claim) if answer == UNDECIDED else ""
         if answer != EMPTY and missing > 0 and (need == "" or finding.parts is None):
             answer, need = UNDECIDED, f"{missing} more seed" + ("s" if missing > 1 else "")
@@ -216,7 +215,7 @@ def _need(finding: Finding, claim: Claim) -> str:
     if claim.is_bound:  # the question is on which side of the margin the difference lies
         effect = max(abs(finding.difference.point + claim.margin), claim.margin / 10)
     needed, images = enough(
-        finding.parts, images, WIDTH * effect, least_seeds=SEEDS, most_images=MOST_IMAGES
+        finding.parts, images, WIDTH * effect, least_seeds=LEAST_SEEDS, most_images=MOST_IMAGES
     )
     found = f"{claim.scale * effect:.2g} {claim.unit}"
     if needed == MOST_SEEDS:

@@ -7,9 +7,10 @@ from dataclasses import replace
 import numpy as np
 
 from robustbench_mix.claims.accuracy import CHANS, FULL
-from robustbench_mix.claims.claim import SEEDS, Claim, Finding, compare, judge
-from robustbench_mix.claims.pairs import Pair, depth_multiplier, pairs, training_words
+from robustbench_mix.claims.claim import Claim, Finding, compare, judge
+from robustbench_mix.claims.pairs import Pair, depth_multiplier, pairs
 from robustbench_mix.results import twins
+from robustbench_mix.results.design import LEAST_SEEDS
 from robustbench_mix.results.records import Run
 
 MARGIN = 0.0025  # share per doubling of the multiplier: one point over about four, from 1 to 18
@@ -42,10 +43,11 @@ def dose_sets(runs: list[Run]) -> list[Doses]:
     trainings: dict[tuple[str, str], list[Run]] = {}
     for run in runs:
         if depth_multiplier(run.header.model):
-            trainings.setdefault((training_words(run.header), run.header.data_hash), []).append(run)
+            alike = twins.trained_on(run.header), run.header.data_hash
+            trainings.setdefault(alike, []).append(run)
     found: dict[tuple[object, ...], Doses] = {}
-    for key, alike in trainings.items():
-        for pair in pairs(alike, FULL, CHANS):
+    for key, chosen in trainings.items():
+        for pair in pairs(chosen, FULL, CHANS):
             h = pair.header
             named = depth_multiplier(h.model)
             assert named is not None
@@ -74,7 +76,7 @@ def _of_common_seeds(doses: Doses) -> Doses:
 def _worth(doses: Doses) -> tuple[bool, int, int]:
     """Return whether an answer is possible, the number of pairs, and that of multipliers."""
     seeds = [len(pair.seeds) for pair in doses.values()]
-    return min(seeds, default=0) >= SEEDS, sum(seeds), len(seeds)
+    return min(seeds, default=0) >= LEAST_SEEDS, sum(seeds), len(seeds)
 
 
 def _slopes(doses: Doses) -> list[Finding]:
@@ -83,7 +85,7 @@ def _slopes(doses: Doses) -> list[Finding]:
     one = next(iter(doses.values()))
     where = {
         "model": _family(doses)[1], "d": ", ".join(map(str, doses)),
-        "trained on": training_words(one.header), "attack": one.header.protocol,
+        "trained on": twins.trained_on(one.header), "attack": one.header.protocol,
     }  # fmt: skip
     findings = []
     for eps in one.first:

@@ -10,8 +10,7 @@ import numpy as np
 
 from robustbench_mix.claims.claim import Claim, Finding
 from robustbench_mix.claims.dose import Doses, dose_sets
-from robustbench_mix.claims.pairs import training_words
-from robustbench_mix.results import svg
+from robustbench_mix.results import svg, twins
 from robustbench_mix.results.curves import Curve
 from robustbench_mix.results.intervals import format_signed
 from robustbench_mix.results.random_effects import estimate
@@ -20,7 +19,6 @@ from robustbench_mix.results.records import Run
 FOREST, DOSE = "forest.svg", "dose.svg"
 SIZE = (6.4, 4.0)  # inches
 BORDER, ROW = 1.2, 0.28  # inches of a forest plot around its rows, and of each row
-LEGEND_COLUMNS = 4
 # The claims in the forest plot, and their names there.
 SHOWN = {"1": "clean", "3a": "FGSM", "3b": "PGD", "3c": "AutoAttack"}
 
@@ -76,7 +74,7 @@ def draw_forest(claims: list[Claim], figure: Any) -> None:
     axes.set_ylim(-0.6, len(rows) - 0.4)
     axes.set_xlabel("frozen minus learned, points (hollow: the paper)")
     axes.grid(axis="x", alpha=0.3)
-    figure.legend(loc="outside lower center", ncols=LEGEND_COLUMNS, fontsize="small")
+    svg.legend_below(figure, axes)
 
 
 def draw_dose(runs: list[Run], figure: Any) -> None:
@@ -108,7 +106,7 @@ def draw_dose(runs: list[Run], figure: Any) -> None:
     axes.set_xlabel("depth multiplier d: random filters of each channel")
     axes.set_ylabel("frozen minus learned, points")
     axes.grid(alpha=0.3)
-    figure.legend(loc="outside lower center", fontsize="small")
+    svg.legend_below(figure, axes)
 
 
 def dose_curves(runs: list[Run]) -> list[Curve]:
@@ -123,7 +121,7 @@ def _dose_curve(doses: Doses) -> Curve:
     one = next(iter(doses.values()))
     eps, h = one.half_standing, one.header
     found = {dose: estimate(pair.gain(eps)) for dose, pair in doses.items()}
-    name = f"{h.protocol} {eps}, {h.dataset}, {training_words(h)}"
+    name = f"{h.protocol} {eps}, {h.dataset}, {twins.trained_on(h)}"
     name += ", 1 seed" if len(one.seeds) == 1 else ""
     shares = {str(dose): (gap.mean, *gap.interval()) for dose, gap in found.items()}
     return Curve(name, len(one.seeds), h.n, shares)

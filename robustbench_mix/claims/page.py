@@ -6,10 +6,11 @@ from pathlib import Path
 
 from robustbench_mix.claims import paper
 from robustbench_mix.claims.analysis import Analysis
-from robustbench_mix.claims.claim import SEEDS, Claim, Finding
+from robustbench_mix.claims.claim import Claim, Finding
 from robustbench_mix.claims.explanations.overview import Explanation
 from robustbench_mix.claims.explanations.table import DRAWINGS, draw, section_lines
 from robustbench_mix.claims.figures import DOSE, FOREST, has_forest
+from robustbench_mix.results.design import LEAST_SEEDS
 from robustbench_mix.results.intervals import format_signed
 from robustbench_mix.results.markdown import head, line, plain
 from robustbench_mix.results.statistics import format_p
@@ -25,8 +26,8 @@ and images, with a 95 % interval in which both vary (two-way random effects, Sat
 of freedom). *p, t* is that of Student's t over seeds, Holm-corrected within the claim; *p, flips*
 that of the exact sign-flip permutation over seeds; *p, seeds alike* that of the F test that seeds
 do not differ. The two one-sided p (TOST) are against a loss, and against a gain, of the margin.
-An answer needs {SEEDS} seeds. *Needed* says how many would find the paper's effect, or the margin
-where the paper has none, with a power of 0.8. *Nothing left*: both networks are below 1 %.
+An answer needs {LEAST_SEEDS} seeds. *Needed* says how many would find the paper's effect, or the
+margin where the paper has none, with a power of 0.8. *Nothing left*: both networks are below 1 %.
 *One seed*: a verdict leaves it out."""
 
 

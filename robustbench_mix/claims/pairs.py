@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from robustbench_mix.claims.claim import SEEDS, Finding, compare
+from robustbench_mix.claims.claim import Finding, compare
 from robustbench_mix.results import twins
-from robustbench_mix.results.headers import NetworkHeader, RunHeader
+from robustbench_mix.results.headers import RunHeader
 from robustbench_mix.results.records import Run
 
 Kind = tuple[str, str]  # spatial, channel
@@ -30,13 +30,8 @@ class Pair:
 
     @property
     def size(self) -> tuple[bool, int, int]:
-        """Whether it can give an answer, its training images over all epochs, and its rows.
-
-        Of several trainings of a network the longest with enough seeds for an answer is taken, or
-        the longest if none has. Of several choices of images, the one with most rows.
-        """
-        enough = len(self.seeds) >= SEEDS
-        return enough, twins.training_images(self.header), len(self.seeds) * self.header.n
+        """Its rank among other pairs of the same network (`twins.rank`)."""
+        return twins.rank(self.header, len(self.seeds))
 
     def gain(self, eps: str) -> np.ndarray:
         """Return second minus first at one epsilon, (seeds, images) in -1, 0, 1."""
@@ -124,15 +119,8 @@ def describe_pair(pair: Pair, *, protocol: bool = False) -> dict[str, str]:
         protocol: Whether to name the attack.
     """
     h = pair.header
-    found = {"model": h.model, "trained on": training_words(h)}
+    found = {"model": h.model, "trained on": twins.trained_on(h)}
     return {**found, "attack": h.protocol} if protocol else found
-
-
-def training_words(header: NetworkHeader) -> str:
-    """Return images x epochs of a training, `?` if rbmix did not train."""
-    if not header.train_examples:
-        return "?"
-    return f"{header.train_examples:,} x {header.epochs}"
 
 
 def _pair(first: dict[int, Run], second: dict[int, Run]) -> Pair | None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from robustbench_mix.claims.accuracy import CHANS, FULL
-from robustbench_mix.claims.pairs import Pair, kind_of, pairs, training_words
+from robustbench_mix.claims.pairs import Pair, kind_of, pairs
 from robustbench_mix.results import twins
 from robustbench_mix.results.design import Costs, Design, cheapest
 from robustbench_mix.results.random_effects import components
@@ -59,7 +59,7 @@ def _recommendation(pair: Pair, runs: list[Run], wanted: float, most: int) -> Re
     parts = components(pair.gain(eps).astype(float))
     costs = _costs(pair, runs)
     return Recommendation(
-        {"data": h.dataset, "model": h.model, "trained on": training_words(h),
+        {"data": h.dataset, "model": h.model, "trained on": twins.trained_on(h),
          "attack": h.protocol, "eps": eps},
         (parts.seeds**0.5, parts.images**0.5, parts.rest**0.5),
         costs,

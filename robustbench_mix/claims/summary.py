@@ -4,26 +4,23 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from robustbench_mix.claims.claim import FAILS, HOLDS, IN_PART, OPEN, SEEDS, Claim, Finding
+from robustbench_mix.claims.claim import FAILS, HOLDS, IN_PART, OPEN, Claim, Finding
+from robustbench_mix.results.design import LEAST_SEEDS
 from robustbench_mix.results.intervals import format_signed
 from robustbench_mix.results.records import Run
 
 SHORT = {HOLDS: "Yes", IN_PART: "In part", FAILS: "No", OPEN: "Not shown so far"}
-# Each question, with the claims that answer it. On each data set the first one with enough seeds
-# counts, or else the first one with records.
+# Each question, with the words before its numbers, and the claims that answer it. On each data set
+# the first one with enough seeds counts, or else the first one with records.
 QUESTIONS = {
-    "Are random spatial mixers enough?": ("1",),
-    "Are they more robust?": ("3c", "3b", "3a"),
-    "Why, is it the number of random filters?": ("6",),
-}
-# What each claim measures, without the place.
-SUBJECT = {
-    "1": "frozen minus learned:",
-    "3a": "frozen minus learned:",
-    "3b": "frozen minus learned:",
-    "3c": "frozen minus learned:",
-    "6": "each doubling of the random filters of a channel moves frozen minus learned by",
-}
+    "Are random spatial mixers enough?": ("Frozen minus learned:", ("1",)),
+    "Are they more robust?": ("Frozen minus learned:", ("3c", "3b", "3a")),
+    "Why, is it the number of random filters?": (
+        "Each doubling of the random filters of a channel moves frozen minus learned by", ("6",)
+    ),
+}  # fmt: skip
+ATTACKS = {"fgsm": "FGSM", "pgd": "PGD", "autoattack": "AutoAttack"}
+UNMEASURED = "No network has two seeds yet"
 WORDS = {
     "1": "{found} points of clean accuracy",
     "3a": "{found} points under FGSM at {eps}",
@@ -78,12 +75,13 @@ def answers(claims: list[Claim], runs: list[Run]) -> list[Answer]:
     """
     date = max((run.date for run in runs), default="")
     found = []
-    for question, numbers in QUESTIONS.items():
+    for question, (subject, numbers) in QUESTIONS.items():
         measured = {
             data: one for data in _data(claims) if (one := _measured(claims, data, numbers))
         }
-        words = _sentence(measured) if measured else "No network has two seeds yet"
-        verdicts = {data: claim.verdict for data, (claim, _) in measured.items()}
+        told = [words for data in measured for words in _told(claims, data, numbers)]
+        words = f"{subject} {'; '.join(told)}" if told else UNMEASURED
+        verdicts = {data: claim.verdict for data, claim in measured.items()}
         found.append(Answer(question, words, verdicts, date))
     return found
 
@@ -92,31 +90,55 @@ def _data(claims: list[Claim]) -> list[str]:
     return list(dict.fromkeys(claim.data for claim in claims))
 
 
-def _measured(
-    claims: list[Claim], data: str, numbers: tuple[str, ...]
-) -> tuple[Claim, Finding] | None:
-    """Return the claim that answers for a data set, with its main finding."""
+def _measured(claims: list[Claim], data: str, numbers: tuple[str, ...]) -> Claim | None:
+    """Return the claim that answers for a data set."""
     found = [
-        (claim, main[0])
+        claim
         for number in numbers
         for claim in claims
-        if (claim.number, claim.data) == (number, data)
-        and (main := [finding for finding in claim.findings if finding.is_main])
+        if (claim.number, claim.data) == (number, data) and _main(claim)
     ]
     # `max` takes the first of those that are alike.
-    return max(found, key=lambda one: one[1].difference.seeds >= SEEDS, default=None)
+    return max(found, key=lambda claim: any(map(_is_enough, _main(claim))), default=None)
 
 
-def _sentence(measured: dict[str, tuple[Claim, Finding]]) -> str:
-    """Return what was measured on each data set, as one sentence without a full stop."""
-    first, _ = next(iter(measured.values()))
-    subject = SUBJECT[first.number]
-    parts = [_words(*one) for one in measured.values()]
-    return f"{subject[0].upper()}{subject[1:]} {'; '.join(parts)}"
+def _told(claims: list[Claim], data: str, numbers: tuple[str, ...]) -> list[str]:
+    """Return what was measured on a data set, and beside it the paper's largest figure for it.
+
+    It is a main finding for each network, of those with enough seeds if there are any.
+    """
+    answering = _measured(claims, data, numbers)
+    if answering is None:
+        return []
+    main = _main(answering)
+    told = [(answering, one) for one in [*filter(_is_enough, main)] or main]
+    papers = [
+        (claim, finding)
+        for claim in claims
+        for finding in claim.findings
+        if (claim.data, claim.number in numbers) == (data, True)
+        and finding.paper is not None
+        and _is_enough(finding)
+    ]
+    largest = max(papers, key=lambda one: abs(one[1].paper or 0), default=None)
+    if largest is not None and largest not in told:
+        told.append(largest)
+    return [_words(*one) for one in told]
+
+
+def _main(claim: Claim) -> list[Finding]:
+    return [finding for finding in claim.findings if finding.is_main]
+
+
+def _is_enough(finding: Finding) -> bool:
+    return finding.difference.seeds >= LEAST_SEEDS
 
 
 def _words(claim: Claim, finding: Finding) -> str:
     difference = finding.difference
     found = format_signed(difference.point, difference.low, difference.high, claim.scale)
-    words = WORDS[claim.number].format(**{"eps": "", "attack": "", **finding.where}, found=found)
-    return f"{words} ({finding.where['model']} on {claim.data}, {difference.seeds} seeds)"
+    where = {"eps": "", "attack": "", **finding.where}
+    where["attack"] = ATTACKS.get(where["attack"], where["attack"])
+    words = WORDS[claim.number].format(**where, found=found)
+    paper = "" if finding.paper is None else f"; the paper: {claim.scale * finding.paper:+.1f}"
+    return f"{words} ({where['model']} on {claim.data}, {difference.seeds} seeds{paper})"

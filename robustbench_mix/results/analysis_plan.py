@@ -150,7 +150,7 @@ def planned_seeds(
     Args:
         plans: The plans; the largest number of seeds counts.
         dataset, model: Names as in records.
-        trained_on: Images x epochs, as `claims.pairs.training_words` writes it.
+        trained_on: Images x epochs, as `twins.trained_on` writes it.
         attack: The name of a protocol; '' for any.
     """
     counts = [

@@ -35,11 +35,13 @@ class Curve:
     seeds: int
     images: int
     shares: dict[str, Interval]
+    training: str = ""
 
     @property
     def label(self) -> str:
-        """The name in the legend."""
-        return self.name if self.seeds == 1 else f"{self.name}, {self.seeds} seeds"
+        """The name in the legend, with the training where there are others."""
+        seeds = "" if self.seeds == 1 else f"{self.seeds} seeds"
+        return ", ".join(word for word in (self.name, self.training, seeds) if word)
 
 
 def groups(runs: list[Run]) -> dict[str, list[Run]]:
@@ -63,7 +65,7 @@ def title(runs: list[Run]) -> str:
 def curves(runs: list[Run]) -> list[Curve]:
     """Return one curve for each kind of model.
 
-    Of several trainings the longest, then the choice of images with the most records.
+    Which of several trainings and choices of images is taken follows from `twins.rank`.
     """
     sets: list[list[tuple[Run, ...]]] = [
         [(run,) for run in twins.by_seed(group).values()]
@@ -128,15 +130,20 @@ def _largest(sets: list[list[tuple[Run, ...]]], measure: Callable[..., Interval]
 
     `measure` takes whether images stand, (seeds, images) bool: of the run, or of both of the pair.
     """
+    chosen = twins.largest(sets, lambda one: kind_name(one[0][0]), _rank)
+    trainings = {name: twins.trained_on(seeds[0][0].header) for name, seeds in chosen.items()}
+    several = len({words for words in trainings.values() if words != twins.NOT_TRAINED}) > 1
     found = []
-    for name, seeds in twins.largest(sets, lambda one: kind_name(one[0][0]), _size).items():
+    for name, seeds in chosen.items():
         first = seeds[0][0]
         columns = [[run.standing() for run in column] for column in zip(*seeds, strict=True)]
         shares = {
             eps: measure(*(np.stack([one[eps].to_numpy(bool) for one in each]) for each in columns))
             for eps in ("0", *first.eps)
         }
-        found.append(Curve(name, len(seeds), first.header.n, shares))
+        is_named = several and trainings[name] != twins.NOT_TRAINED
+        training = trainings[name] if is_named else ""
+        found.append(Curve(name, len(seeds), first.header.n, shares, training))
     return sorted(found, key=lambda curve: (ORDER.get(curve.name, len(ORDER)), curve.name))
 
 
@@ -154,9 +161,8 @@ def _difference(other: np.ndarray, learned: np.ndarray) -> Interval:
     return found.mean, *found.interval()
 
 
-def _size(seeds: list[tuple[Run, ...]]) -> tuple[int, int]:
-    first = [one[0] for one in seeds]
-    return twins.training_images(first[0].header), twins.images(first)
+def _rank(seeds: list[tuple[Run, ...]]) -> tuple[bool, int, int]:
+    return twins.rank(seeds[0][0].header, len(seeds))
 
 
 def kind_name(run: Run) -> str:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from robustbench_mix.results.random_effects import SIGNIFICANCE, Components, mean_error
 
+# The minimum for a verdict: six seeds agree in sign by chance once in 32 times.
+LEAST_SEEDS = 6
 MOST_SEEDS = 1000
 
 

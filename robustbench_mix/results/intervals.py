@@ -5,11 +5,13 @@ from __future__ import annotations
 import heapq
 import math
 from collections.abc import Sequence
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
 
 
+@cache
 def wilson(correct: int, n: int) -> tuple[float, float]:
     """Return Wilson's score interval for correct / n, both ends in [0, 1].
 

@@ -21,7 +21,6 @@ from robustbench_mix.storage.files import write_if_changed
 from robustbench_mix.storage.locks import exclusive_lock
 
 SIZE = (7.2, 3.4)  # inches
-ACROSS = 4  # number of names in a row of the legend
 
 
 def refresh(results: Path) -> list[Path]:
@@ -77,10 +76,7 @@ def figure(runs: list[Run], empty: Any) -> None:
         panels[1].set_ylabel("minus learned, points")
         _name_epsilons(panels[1], grid, curves(runs), runs[0].header.norm)
     empty.suptitle(title(runs), fontsize="medium")
-    empty.legend(
-        *panels[0].get_legend_handles_labels(), ncols=ACROSS, fontsize="small",
-        loc="outside lower center", title="spatial mixers", title_fontsize="small",
-    )  # fmt: skip
+    svg.legend_below(empty, panels[0], title="spatial mixers", title_fontsize="small")
 
 
 def draw(runs: list[Run], axes: Any) -> None:

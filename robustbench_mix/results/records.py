@@ -13,9 +13,11 @@ import json
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from robustbench_mix.config.epsilon import Eps
@@ -106,11 +108,10 @@ class Run:
 
     def standing(self) -> pd.DataFrame:
         """Return whether each image is correct and not broken: bool, (n, '0' and each epsilon)."""
-        columns = {"0": self.table["correct"].to_numpy(bool)}
-        for position, eps in enumerate(self.eps):
-            broken = [bool(lists[position]) for lists in self.table["broken"]]
-            columns[eps] = columns["0"] & ~pd.Series(broken, dtype=bool).to_numpy()
-        return pd.DataFrame(columns, index=self.table["image"].to_numpy())
+        correct = self.table["correct"].to_numpy(bool)
+        broken = np.array(self.table["broken"].tolist(), bool).reshape(-1, len(self.eps))
+        columns = dict(zip(self.eps, (correct[:, None] & ~broken).T, strict=True))
+        return pd.DataFrame({"0": correct, **columns}, index=self.table["image"].to_numpy())
 
 
 def curve(correct: dict[str, int], n: int) -> pd.DataFrame:
@@ -302,15 +303,18 @@ def _comparable_facts(path: Path, run: Run) -> Iterator[tuple[Path, str, Any]]:
 def _check_table(frame: pd.DataFrame, levels: int, path: Path) -> None:
     """Raise RbmixError unless lists are as long as the grid and broken images stay broken."""
     refusal = f"records {path} are damaged"
-    for row in frame.itertuples():
-        lists = [getattr(row, name) for name in LISTS_BY_EPS if name in frame]
-        if any(len(values) != levels for values in lists):
-            raise RbmixError(f"{refusal} (image {row.image}: short list)")
-        broken = list(row.broken)
-        if broken != sorted(broken) or (broken[-1] and not row.correct):
-            raise RbmixError(f"{refusal} (image {row.image}: not nested)")
-        if not all(name == "" or is_name(name) for name in row.component):
-            raise RbmixError(f"{refusal} (image {row.image}: a component without a name)")
+    lists = [frame[name].tolist() for name in LISTS_BY_EPS if name in frame]
+    named: set[str] = {""}  # the components whose names were looked at
+    for image, correct, broken, component, *rows in zip(
+        frame["image"], frame["correct"], frame["broken"], frame["component"], *lists, strict=True
+    ):
+        if any(len(values) != levels for values in rows):
+            raise RbmixError(f"{refusal} (image {image}: short list)")
+        if any(more < less for less, more in pairwise(broken)) or (broken[-1] and not correct):
+            raise RbmixError(f"{refusal} (image {image}: not nested)")
+        if not all(name in named or is_name(name) for name in component):
+            raise RbmixError(f"{refusal} (image {image}: a component without a name)")
+        named.update(component)
     if ((frame["label"] == frame["prediction"]) != frame["correct"]).any():
         raise RbmixError(f"{refusal} (correct is not what the prediction says)")
     parquet_table.check_values(path, frame, levels, finite=["margin"])

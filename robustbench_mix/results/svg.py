@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -21,6 +22,10 @@ DASHES: tuple[tuple[float, ...], ...] = (
     (), (6, 2), (2, 2), (6, 2, 1.5, 2), (1, 2), (9, 2, 2, 2), (4, 1),
 )  # fmt: skip
 SIZE = (6.4, 4.0)  # inches
+# Of a legend in small letters: widths of a letter and of a line with its gaps, in points.
+LETTER, HANDLE = 4.6, 45
+MOST_COLUMNS, USUAL_ROWS = 4, 3
+ROW = 0.18  # height of a row in inches
 
 
 @dataclass(frozen=True)
@@ -67,6 +72,28 @@ def styles(names: list[str]) -> dict[str, Style]:
             found[name] = Style(FIXED.index(name) if name in FIXED else others)
             others += name not in FIXED
     return found
+
+
+def legend_below(figure: Any, panel: Any, **words: Any) -> None:
+    """Put the legend of a panel below all panels, in as many columns as the width has room for.
+
+    The figure grows by the rows that are more than usual.
+
+    Args:
+        figure: A figure of matplotlib, of its final width.
+        panel: The panel whose series it names.
+        words: Further arguments of `Figure.legend`.
+    """
+    lines, labels = panel.get_legend_handles_labels()
+    width, height = figure.get_size_inches()
+    longest = max(map(len, labels), default=0)
+    room = int(72 * width / (LETTER * longest + HANDLE))
+    columns = max(1, min(MOST_COLUMNS, room))
+    more = max(0, math.ceil(len(labels) / columns) - USUAL_ROWS)
+    figure.set_size_inches(width, height + more * ROW)
+    figure.legend(
+        lines, labels, ncols=columns, fontsize="small", loc="outside lower center", **words
+    )
 
 
 def beside(count: int, room: float = 0.75) -> list[float]:

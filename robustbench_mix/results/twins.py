@@ -9,9 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterable
 from typing import Any, Protocol, TypeVar
 
+from robustbench_mix.results.design import LEAST_SEEDS
 from robustbench_mix.results.headers import EXTERNAL, NetworkHeader
 
 LEARNED = "learned"
+NOT_TRAINED = "?"  # in place of the training, where there was none here
 # The fields that decide a number. Two records are comparable if all of these but a few are equal.
 # Probes and un-shufflings lack some: absent fields are equal.
 FIELDS = (
@@ -95,6 +97,13 @@ def images(records: Iterable[R]) -> int:
     return sum(record.header.n for record in records)
 
 
+def trained_on(header: NetworkHeader) -> str:
+    """Return images x epochs of a training, `NOT_TRAINED` if rbmix did not train."""
+    if not header.train_examples:
+        return NOT_TRAINED
+    return f"{header.train_examples:,} x {header.epochs}"
+
+
 def training_words(header: NetworkHeader) -> str:
     """Return how a model got its weights: images x epochs and adversarial training, or its file.
 
@@ -103,12 +112,26 @@ def training_words(header: NetworkHeader) -> str:
     if not header.train_examples:
         return header.weights or ""
     attacked = f", adversarial {header.adversarial}" if header.adversarial else ""
-    return f"{header.train_examples:,} x {header.epochs}{attacked}"
+    return f"{trained_on(header)}{attacked}"
 
 
 def training_images(header: NetworkHeader) -> int:
     """Return how many images a model was trained on, over all epochs; 0 if not by rbmix."""
     return (header.train_examples or 0) * (header.epochs or 0)
+
+
+def rank(header: NetworkHeader, seeds: int) -> tuple[bool, int, int]:
+    """Return what decides which of several sets of records of a network is used: the largest.
+
+    It is whether the set can give an answer, its training images over all epochs, and its rows. So
+    the longest training with enough seeds for an answer is taken, or the longest if none has; and
+    of several choices of images, the one with most rows.
+
+    Args:
+        header: The header of any of the records.
+        seeds: Number of seeds.
+    """
+    return seeds >= LEAST_SEEDS, training_images(header), seeds * header.n
 
 
 def largest(sets: Iterable[T], group: Callable[[T], K], size: Callable[[T], Any]) -> dict[K, T]:

@@ -8,7 +8,7 @@ from torch import nn
 
 from robustbench_mix.attacks.base import Batch
 from robustbench_mix.attacks.counted_model import CountedModel
-from robustbench_mix.attacks.native import ensembles, tracker
+from robustbench_mix.attacks.native import ensembles, fab, tracker
 from robustbench_mix.attacks.native.pgd import pgd_stages
 from robustbench_mix.attacks.native.tracker import Tracker
 
@@ -120,7 +120,7 @@ def test_near_is_close_and_not_settled() -> None:
     assert following.near.tolist() == [True, False, False, False, False, False]
 
 
-@pytest.mark.parametrize("name", ["apgd-ce", "pgd"])
+@pytest.mark.parametrize("name", ["apgd-ce", "apgd-t", "fab-t", "pgd"])
 def test_what_comes_close_is_searched_exactly(name: str, monkeypatch) -> None:
     """The coarse network's boundary is out of reach, the exact one's just within it."""
     x, y = flat([0.2, 0.2, 0.0]), torch.zeros(3, dtype=torch.int64)
@@ -141,6 +141,7 @@ def test_what_comes_close_is_searched_exactly(name: str, monkeypatch) -> None:
     # The third image is far from either boundary: it is not looked at twice.
     assert spent[0] == spent[1] > spent[2]
     monkeypatch.setattr(tracker, "NEAR", -1.0)
+    monkeypatch.setattr(fab, "NEAR", 0.0)
     broken, once = run()
     # PGD returns its last point, which here lies behind the exact boundary anyway.
     assert broken == [name == "pgd", name == "pgd", False]

@@ -1,9 +1,6 @@
 """Each component of AutoAttack alone, over several seeds, here and by pyautoattack.
 
-    python tests/benchmarks/component_agreement.py
-
-The table belongs to docs/agreement.md. Attacks draw random numbers: two seeds of one library break
-different images. The last column shows how many, as the measure for the column before it.
+python tests/benchmarks/component_agreement.py > docs/component-agreement.md
 """
 
 from __future__ import annotations
@@ -12,6 +9,7 @@ import argparse
 import contextlib
 import io
 import sys
+from importlib.metadata import version
 from itertools import pairwise
 from pathlib import Path
 
@@ -21,14 +19,34 @@ from torch import Tensor, nn
 import robustbench_mix as rbmix
 from robustbench_mix.data import loaders
 from robustbench_mix.data.dataset import balanced_subset
+from robustbench_mix.runtime.devices import has_fast_bfloat16
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "weights"))
+WORDS = {
+    "mlp": "scikit-learn's MLP",
+    "learned": "ResNet, standard training",
+    "adversarial": "ResNet, adversarial training",
+}
 COMPONENTS = "apgd-ce", "apgd-t", "fab-t", "square"
 # Shipped networks, and an epsilon at which about half of the images stand.
-NETWORKS = {"mlp": 1 / 16, "learned": 0.75 / 16}
+NETWORKS = {"mlp": 1 / 16, "learned": 0.75 / 16, "adversarial": 1.5 / 16}
+PACKAGES = ("robustbench-mix", "torch", "pyautoattack")
+INTRO = """# Component by component
+
+Each component of AutoAttack attacks alone, with the drop-in `AutoAttack(version="custom")` of rbmix
+and with that of pyautoattack, over the same images and seeds. All figures are numbers of images,
+means over the seeds.
+
+- *rbmix* and *pyautoattack* count the images that stand.
+- *only there* counts the images that stand with rbmix and fell with pyautoattack, seed by seed.
+- *two seeds* counts the same for two seeds of pyautoattack. Attacks draw random numbers, so another
+  seed breaks other images. Compare the column before it with this one.
+
+`python tests/benchmarks/component_agreement.py > docs/component-agreement.md` makes this page.
+"""
 HEAD = (
-    "| network | component | seeds | rbmix | pyautoattack | stands here, fell there | "
-    "stands and fell, two seeds of pyautoattack |"
+    "| network | eps | component | seeds | rbmix | pyautoattack | only there | two seeds |\n|"
+    + " --- |" * 8
 )
 
 
@@ -84,15 +102,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--examples", type=int, default=200)
     parser.add_argument("--seeds", type=int, default=4)
+    parser.add_argument("--networks", nargs="*", choices=NETWORKS, default=list(NETWORKS))
     arguments = parser.parse_args()
     split = balanced_subset(loaders.load("digits").test, arguments.examples)
     x, y = split.pixels(), split.labels
-    print(f"{HEAD}\n|{' --- |' * 7}")
-    for name, eps in NETWORKS.items():
+    print(INTRO)
+    made_with = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
+    bf16 = "bfloat16" if has_fast_bfloat16(x.device) else "float32"
+    print(f"{made_with}; rbmix searches in {bf16} here; {len(y)} images of digits.\n\n{HEAD}")
+    for name in arguments.networks:
+        eps = NETWORKS[name]
         net = networks.scikit(name) if name == "mlp" else networks.load(name).model.eval()
         for component in COMPONENTS:
             cells = row(net, x, y, eps, component, arguments.seeds)
-            print(f"| {name}, {16 * eps:g}/16 | {' | '.join(cells)} |", flush=True)
+            print(f"| {WORDS[name]} | {16 * eps:g}/16 | {' | '.join(cells)} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -38,6 +38,20 @@ def test_pairs_are_of_the_same_seed_and_training() -> None:
         assert learned.header.seed == other.header.seed
 
 
+def test_trainings_are_not_mixed() -> None:
+    """The longest one is taken, unless only a shorter one has enough seeds for an answer."""
+    sides = "learned", "frozen"
+    long = [make_probe(spatial=s, seed=seed, epochs=9) for seed in (0, 1) for s in sides]
+    short = [make_probe(spatial=s, seed=seed) for seed in range(5) for s in sides]
+    (pairs,) = local.pairs_of([*short, *long]).values()
+    assert [learned.header.epochs for learned, _ in pairs] == [9, 9]
+    short += [make_probe(spatial=s, seed=5) for s in sides]
+    (pairs,) = local.pairs_of([*short, *long]).values()
+    assert len(pairs) == 6
+    moved = [make_transfer(seed=seed, epochs=epochs) for seed, epochs in ((0, 9), (1, 9), (0, 3))]
+    assert {row[5] for row in local.transfers(moved).rows} == {"2"}
+
+
 def test_linearity_is_the_share_of_the_fall_that_happens() -> None:
     """Over the images that are classified correctly, at each epsilon."""
     half = {

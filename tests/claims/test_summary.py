@@ -42,6 +42,20 @@ def test_the_strongest_attack_with_enough_seeds_answers(planted) -> None:
     assert "under AutoAttack at 1/255 (resnet14 on digits, 2 seeds)" in robust.words
 
 
+def test_every_network_with_enough_seeds_is_told_and_the_paper_beside_it(planted) -> None:
+    """The main finding of each, then the largest figure that the paper has under these attacks."""
+    shares = {"learned": (0.9, 0.5, 0.2), "frozen": (0.89, 0.5, 0.2)}
+    runs = planted(shares, dataset="cifar10") + planted(shares, dataset="cifar10", model="resnet18")
+    runs += planted(shares, dataset="cifar10", model="resnet34", seeds=2)
+    runs += planted(shares, dataset="cifar10", protocol="fgsm", protocol_hash="f")
+    _, robust, _ = answers(verdicts.all_claims(runs, []), runs)
+    text = robust.words
+    assert text.count("under PGD at 1/255 (resnet14 on cifar10, 6 seeds)") == 1
+    assert text.count("under PGD at 1/255 (resnet18 on cifar10, 6 seeds)") == 1
+    assert "resnet34" not in text
+    assert "under FGSM at 2/255 (resnet14 on cifar10, 6 seeds; the paper: +2.0)" in text
+
+
 def test_without_records_nothing_is_said() -> None:
     """Three sentences that say so."""
     found = answers(verdicts.all_claims([], []), [])
@@ -67,7 +81,7 @@ def test_the_trend_is_told_for_its_attack(planted) -> None:
         f"{WHY} Yes. Each doubling of the random filters of a channel moves frozen minus learned "
         "by +4."
     )
-    assert " points under pgd at 1/255 (resnet14 on digits" in why
+    assert " points under PGD at 1/255 (resnet14 on digits" in why
 
 
 def test_the_short_answer_names_data_sets_whose_verdicts_differ() -> None:

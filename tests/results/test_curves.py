@@ -30,6 +30,19 @@ def test_the_longest_training_makes_the_curve(make_run) -> None:
     assert (curve.images, curve.shares["1/255"][0]) == (2, 1.0)
 
 
+def test_a_shorter_training_with_enough_seeds_goes_first(make_run) -> None:
+    """As in the claims; curves of other trainings then name theirs."""
+    runs = [make_run([2, 2], seed=0, epochs=20, channel=c) for c in ("learned", "frozen")]
+    runs += [make_run([0, 0], seed=seed, epochs=10) for seed in range(6)]
+    runs += [make_run([2], spatial="external", channel="external", train_examples=None,
+                      epochs=None)]  # fmt: skip
+    trained = runs[0].header.train_examples
+    assert [curve.label for curve in curves.curves(runs)] == [
+        f"learned, {trained} x 10, 6 seeds", "external", f"learned, channel frozen, {trained} x 20"
+    ]  # fmt: skip
+    assert [curve.label for curve in curves.curves(runs[2:])] == ["learned, 6 seeds", "external"]
+
+
 def test_differences_are_to_the_learned_twin_of_the_same_seed(make_run) -> None:
     """Over the seeds that both have; each kind of mixers has its own, models of others none."""
     runs = [make_run([0, 0, 2, 2], seed=seed) for seed in range(2)]

@@ -8,6 +8,8 @@ from typing import Any
 from xml.etree import ElementTree
 
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
 
 from robustbench_mix.results import svg
 
@@ -57,3 +59,22 @@ def test_the_same_drawing_gives_the_same_text() -> None:
     assert root.attrib["width"] == f"{72 * svg.SIZE[0]:g}pt"
     assert "<dc:date>" not in text
     assert svg.render(lambda figure: figure.suptitle("other")) != text
+
+
+@pytest.mark.default
+@pytest.mark.parametrize("word", ["a", "learned, channel frozen, 50,000 x 20, 12 seeds"])
+def test_a_legend_stays_within_the_figure(word: str) -> None:
+    """In four columns, or in as many as its names leave room for."""
+    figure = Figure(figsize=svg.SIZE, layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    for at in range(13):
+        axes.plot([0, 1], [at, at], label=f"{word}{at}")
+    svg.legend_below(figure, axes)
+    figure.draw_without_rendering()
+    (legend,) = figure.legends
+    box, whole = legend.get_window_extent(), figure.bbox
+    assert whole.x0 <= box.x0 < box.x1 <= whole.x1
+    assert axes.get_window_extent().height > 0.4 * whole.height
+    columns = {round(text.get_window_extent().x0) for text in legend.get_texts()}
+    assert len(columns) == (4 if word == "a" else 1)

@@ -22,6 +22,9 @@ from robustbench_mix.attacks.native.tracker import Tracker
 ALPHA_MAX = 0.1  # largest weight of the image's own projection
 ETA = 1.05  # overshoot
 BETA = 0.9  # step back towards the image after a success
+# A coarse model that finds a point within this multiple of eps is as close as bfloat16 gets: of the
+# networks in the tests, it ends within 5 % of the exact distance for 19 of 20 images.
+NEAR = 1.1
 ROUNDS = 20  # maximum number of rounds of Newton's method
 SLACK = 1e-6  # share of the gap that may remain
 
@@ -39,6 +42,8 @@ def fab(
 ) -> Tensor:
     """Search along the boundary of a class for a point within eps that breaks the image.
 
+    Images that a coarse model nearly breaks within eps are attacked again on its judge.
+
     Args:
         model: The model.
         batch: The images.
@@ -53,8 +58,32 @@ def fab(
     Returns:
         Perturbed images (B, C, H, W): the point that broke an image, or the image itself.
     """
+    found, near = _run(
+        model, batch, target, steps, random_start=random_start, early_stop=early_stop, copies=copies
+    )
+    if model.judge is not None and bool(near.any()):
+        exact, again = model.take_judge(near), batch.take(near)
+        target = None if target is None else target[near]
+        found[near], _ = _run(
+            exact, again, target, steps, random_start=random_start, early_stop=early_stop
+        )
+    return found
+
+
+def _run(
+    model: CountedModel,
+    batch: Batch,
+    target: Tensor | None,
+    steps: int,
+    *,
+    random_start: bool,
+    early_stop: bool,
+    copies: int = 1,
+) -> tuple[Tensor, Tensor]:
+    """Run once; return the points that broke the images, else x, and the near misses (B,) bool."""
     x, y, eps, norm = batch.x, batch.y, batch.radius, batch.norm
     tracker = Tracker(model, x, y, early_stop=early_stop, copies=copies)
+    closest = torch.full_like(eps, torch.inf)
     point = _start(batch) if random_start else x.clone()
     for step in range(steps):
         if target is None:
@@ -70,16 +99,19 @@ def fab(
         mixed = (1 - alpha) * (flat + ETA * there) + alpha * (origin + ETA * home)
         point = mixed.clamp(0, 1).view_as(x)
         logits = tracker.model(point)
-        within = _norm((point - x).flatten(1), norm) <= eps * (1 + 1e-6)
-        keep = tracker.update(point, logits, within, last=step == steps - 1)
         broken = logits.argmax(1) != y
+        distance = _norm((point - x).flatten(1), norm)
+        found = torch.where(broken, distance, torch.inf)
+        closest[tracker.row] = torch.minimum(closest[tracker.row], found)
+        keep = tracker.update(point, logits, distance <= eps * (1 + 1e-6), last=step == steps - 1)
         point = torch.where(broken[:, None, None, None], x + BETA * (point - x), point)
         if keep is not None:
             x, y, eps, point = (t[keep] for t in (x, y, eps, point))
             target = None if target is None else target[keep]
             if len(x) == 0:
                 break
-    return tracker.found
+    near = tracker.near | (tracker.standing & (closest <= NEAR * batch.radius))
+    return tracker.found, near
 
 
 def onto_hyperplane(point: Tensor, normal: Tensor, offset: Tensor, norm: str) -> Tensor:

@@ -60,10 +60,14 @@ class Tracker:
         self._broken = torch.zeros(len(x) // copies, dtype=torch.bool, device=x.device)
 
     @property
+    def standing(self) -> Tensor:
+        """The entries whose image still stands, (B,) bool."""
+        return ~self._broken.repeat_interleave(self.copies)
+
+    @property
     def near(self) -> Tensor:
         """The entries that came close to the boundary and whose image still stands, (B,) bool."""
-        broken = self._broken.repeat_interleave(self.copies)
-        return (self._closest <= NEAR) & ~broken
+        return (self._closest <= NEAR) & self.standing
 
     def update(
         self, point: Tensor, logits: Tensor, within: Tensor | None = None, *, last: bool = False

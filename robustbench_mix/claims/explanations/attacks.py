@@ -13,7 +13,6 @@ from robustbench_mix.claims.pairs import (
     depth_multiplier,
     kind_of,
     pairs,
-    training_words,
 )
 from robustbench_mix.results import twins
 from robustbench_mix.results.records import Run
@@ -58,7 +57,7 @@ def controls(runs: list[Run]) -> Explanation:
         chosen = [r for r in runs if r.header.protocol == protocol and _plain(r)]
         for frozen in (r for r in chosen if kind_of(r) == CHANS):
             h = frozen.header
-            where = (h.dataset, h.model, training_words(h), protocol, h.data_hash)
+            where = (h.dataset, h.model, twins.trained_on(h), protocol, h.data_hash)
             others = {
                 "accuracy-matched": _matched(frozen, chosen),
                 "norms alone trained": _same(frozen, chosen, ("frozen", "frozen")),
@@ -74,7 +73,7 @@ def controls(runs: list[Run]) -> Explanation:
                              zip(mine, theirs, strict=True)]))
             for e in mine[0]
         ]  # fmt: skip
-        which = {f"{o.header.model}, {training_words(o.header)}" for _, o in matched}
+        which = {f"{o.header.model}, {twins.trained_on(o.header)}" for _, o in matched}
         clean = " / ".join(
             percent(np.stack([table["0"].to_numpy() for table in side])) for side in (mine, theirs)
         )
@@ -109,7 +108,7 @@ def capacity(runs: list[Run]) -> Explanation:
         }
         family, depth = named
         rows.append(
-            [h.dataset, family, str(depth), training_words(h), f"{len(pair.seeds)} x {h.n}",
+            [h.dataset, family, str(depth), twins.trained_on(h), f"{len(pair.seeds)} x {h.n}",
              points(pair.gain("0")), *(cells.get(name, "-") for name in ATTACKS)]
         )  # fmt: skip
     rows.sort(key=lambda row: (row[0], row[1], int(row[2])))

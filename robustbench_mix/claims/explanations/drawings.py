@@ -101,8 +101,7 @@ def _spectra(kinds: Kinds, title: str, figure: Any) -> None:
         axes.grid(alpha=0.3)
     panels[0].set_ylabel("power, %")
     panels[0].set_ylim(bottom=0)
-    figure.legend(*panels[-1].get_legend_handles_labels(), fontsize="small", ncols=ACROSS,
-                  loc="outside lower center")  # fmt: skip
+    svg.legend_below(figure, panels[-1])
     figure.suptitle(title, fontsize="medium")
 
 

@@ -19,7 +19,7 @@ Twins = list[tuple[Probe, Probe]]
 def pairs_of(probes: list[Probe]) -> dict[tuple[str, str, str], Twins]:
     """Pair learned and other probes of the same seed, by (data, model, spatial).
 
-    Pairs with most images come first.
+    All pairs of a network are of one training, and on the same images and epsilons.
     """
     standard = [probe for probe in probes if not probe.header.adversarial]
     found: dict[tuple[str, str, str], Twins] = defaultdict(list)
@@ -199,17 +199,17 @@ def spectrum(probe: Probe, name: str) -> list[float]:
 
 
 def _comparable(found: list[T], record_of: Callable[[T], Probe | Transfer]) -> list[T]:
-    """Return the largest set of records on the same images and epsilons."""
-    sets: dict[tuple[str, ...], list[T]] = defaultdict(list)
+    """Return the records of one training on the same images and epsilons (`twins.rank`)."""
+    sets: dict[tuple[Any, ...], list[T]] = defaultdict(list)
     for one in found:
-        header = record_of(one).header
-        sets[header.data_hash, *header.eps].append(one)
+        h = record_of(one).header
+        sets[h.train_examples, h.epochs, h.data_hash, *h.eps].append(one)
 
-    def size(key: tuple[str, ...]) -> tuple[int, tuple[str, ...]]:
-        return twins.images(map(record_of, sets[key])), key
+    def size(one: list[T]) -> tuple[bool, int, int]:
+        return twins.rank(record_of(one[0]).header, len(one))
 
-    (key,) = twins.largest(sets, lambda _: None, size).values()
-    return sets[key]
+    (largest,) = twins.largest(sets.values(), lambda _: None, size).values()
+    return largest
 
 
 def _linearity(probe: Probe, at: int) -> np.ndarray:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from robustbench_mix.claims import paper
 from robustbench_mix.claims.accuracy import CHANS
 from robustbench_mix.claims.explanations.table import Explanation, percent, points
-from robustbench_mix.claims.pairs import Pair, clean_pairs, training_words
+from robustbench_mix.claims.pairs import Pair, clean_pairs
 from robustbench_mix.config.model import STATIC
+from robustbench_mix.results import twins
 from robustbench_mix.results.records import Run
 
 SAME = ("same", "single", "repeated")  # possible meanings of the paper's "Same"
@@ -19,7 +20,7 @@ def static_filters(runs: list[Run]) -> Explanation:
         for pair in clean_pairs(runs, CHANS, (mode, "learned")):
             h = pair.header
             rows.append(
-                [h.dataset, h.model, training_words(h), mode, f"{len(pair.seeds)} x {h.n}",
+                [h.dataset, h.model, twins.trained_on(h), mode, f"{len(pair.seeds)} x {h.n}",
                  percent(pair.first["0"]), percent(pair.second["0"]), points(pair.gain("0")),
                  _papers(pair, mode)]
             )  # fmt: skip

@@ -11,6 +11,7 @@ import numpy as np
 
 from robustbench_mix.results import gallery, probes
 from robustbench_mix.results.probes import Transfer
+from robustbench_mix.results.twins import training_words
 from robustbench_mix.results.unshuffling import Decoding
 from robustbench_mix.storage.files import safe_name
 
@@ -112,7 +113,11 @@ def _group(transfer: Transfer) -> Group:
     first = [one for at, one in enumerate(examples) if at in firsts]
     return Group(
         safe_name(f"examples-{h.dataset}-{h.model}"),
-        f"{h.model} on {h.dataset}, seed {h.seed}",
+        ", ".join(
+            words
+            for words in (f"{h.model} on {h.dataset}", training_words(h), f"seed {h.seed}")
+            if words
+        ),
         transfer,
         sorted(first, key=lambda one: h.classes.index(one.label)),
         [one for at, one in enumerate(examples) if at not in firsts],
