@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 
 @contextmanager
@@ -19,10 +19,17 @@ def keep_buffers(net: nn.Module) -> Iterator[None]:
         with torch.no_grad():
             for name, now in list(net.named_buffers()):
                 kept = before.get(name)
-                if kept is None or torch.equal(now, kept.to(now.device)):
+                if kept is None or _are_same(now, kept):
                     continue
                 if now.shape == kept.shape:
                     now.copy_(kept)
                 else:
                     owner, _, own = name.rpartition(".")
                     setattr(net.get_submodule(owner), own, kept)
+
+
+def _are_same(now: Tensor, kept: Tensor) -> bool:
+    """Return whether a buffer is as it was; on the device meta it has a shape alone."""
+    if now.is_meta or kept.is_meta:
+        return now.shape == kept.shape
+    return torch.equal(now, kept.to(now.device))

@@ -42,3 +42,11 @@ def test_buffers_of_inference_mode_are_left_alone() -> None:
     with keep_buffers(net), torch.inference_mode():
         net(torch.rand(2, 1, 3, 3))
     assert float(net.running_mean) == 0
+
+
+def test_buffers_without_values() -> None:
+    """On the device meta, where networks are looked at before they are made."""
+    net = nn.BatchNorm2d(1, device="meta").eval()
+    with keep_buffers(net):
+        net(torch.rand(2, 1, 3, 3, device="meta"))
+    assert net.running_mean.is_meta
