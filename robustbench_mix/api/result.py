@@ -29,7 +29,7 @@ class Result:
     Attributes:
         run: The records, one per image, with their header: hashes, versions, seed, device.
         path: The file of the records, or None if they were not kept.
-        name: What plots call it; by default the model and its mixers.
+        name: What plots and its text call it; by default the model and its mixers.
         x_adv: The adversarial examples if `evaluate` was asked for them, else None: a float32
             tensor (n, C, H, W) on the CPU, in the order of the records. For each image it has the
             example of the smallest epsilon that broke it, or the clean image. They are not saved.
@@ -163,7 +163,8 @@ class Result:
     def __repr__(self) -> str:
         raised = "".join(f"\nflag {name}: {words}" for name, words in self.flags.items())
         table = self.curve.to_string(index=False, float_format="{:.3f}".format)
-        return f"{curves.title([self.run])}\n{table}{raised}"
+        title = curves.title([self.run])
+        return f"{f'{self.name}: ' * bool(self.name)}{title}\n{table}{raised}"
 
     def _repr_html_(self) -> str:
         """Table, drawing and flags, for notebooks."""
@@ -185,5 +186,5 @@ def _with_numbers(table: pd.DataFrame) -> pd.DataFrame:
 def _parquet(path: str | Path) -> Path:
     path = Path(path)
     if path.suffix != ".parquet":
-        raise RbmixError(f"{str(path)!r} does not end in .parquet")
+        raise RbmixError(f"{str(path)!r} does not end in .parquet; '{path}.parquet' does")
     return path

@@ -68,7 +68,7 @@ from robustbench_mix.storage import remote
 @command(
     NETWORKS,
     "rbmix evaluate --model resnet18 --spatial frozen --attack autoattack",
-    "rbmix evaluate --model mypackage.nets:make --weights weights.pt --eps 4/255,8/255",
+    "rbmix evaluate --model my.nets:make --weights net.pt --eps 4/255,8/255",
 )
 def evaluate(
     model: ModelWish = None,
@@ -225,7 +225,7 @@ def train(
 @command(
     NETWORKS,
     "rbmix explain --model resnet14 --spatial frozen",
-    "rbmix explain --model resnet14 --dataset cifar10 --examples 500 --eps 1/255,2/255",
+    "rbmix explain --model resnet14 --dataset cifar10 --eps 1/255,2/255",
 )
 def explain(
     model: Model = "resnet18",

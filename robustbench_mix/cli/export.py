@@ -31,7 +31,7 @@ from robustbench_mix.cli.options import (
 @command(
     RESULTS,
     "rbmix export --model resnet18 --spatial frozen --dataset cifar10",
-    "rbmix export results/runs/cifar10/RUN.parquet --eps 8/255 --model-id Author2025Title",
+    "rbmix export results/runs/cifar10/RUN.parquet --model-id Author2025Title",
 )
 def export(
     results: Annotated[

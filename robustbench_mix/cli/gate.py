@@ -69,7 +69,7 @@ from robustbench_mix.evaluation.plan import EvaluationPlan
 @command(
     GATE,
     "rbmix baseline --model resnet14 --attack pgd --out baselines",
-    "rbmix baseline --model mypackage.nets:make --weights weights.pt --mean 0.5 --std 0.25",
+    "rbmix baseline --model my.nets:make --weights net.pt --mean 0.5 --std 0.25",
 )
 def baseline(
     model: ModelWish = None,
@@ -148,7 +148,7 @@ def baseline(
 @command(
     GATE,
     "rbmix check --baseline baselines/resnet14-learned-learned-s0-digits-pgd.csv",
-    "rbmix check --baseline baselines/net.csv --weights new.pt --fail-under 0.40@4/255",
+    "rbmix check --baseline net.csv --weights new.pt --fail-under 0.40@4/255",
 )
 def check(
     baseline: Annotated[

@@ -112,14 +112,16 @@ def _networks(rows: list[dict[str, Any]]) -> Table:
 
 
 def status(sweeps: list[dict[str, Any]]) -> None:
-    """Print the progress of each sweep."""
+    """Print the progress of each sweep; states that no task is in have no column."""
     console = screen()
     for sweep in sweeps:
         table = Table(title=f"{sweep['sweep']}: {sweep['runner']}, on {sweep['machine']}")
-        for column in ("network", *STATES, "left, about"):
+        rows = count_by_network(sweep)
+        states = [state for state in STATES if any(row[state] for row in rows)]
+        for column in ("network", *states, "left, about"):
             table.add_column(column, justify="left" if column == "network" else "right")
-        for row in count_by_network(sweep):
-            counts = (str(row[state]) for state in STATES)
+        for row in rows:
+            counts = (str(row[state]) for state in states)
             table.add_row(row["network"], *counts, format_duration(row["seconds"]))
         console.print(table)
         lines(

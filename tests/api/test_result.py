@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -51,6 +52,7 @@ def test_it_prints_its_title_and_its_curve(result: Result) -> None:
     """Numbers with three digits."""
     title, columns, *rows = repr(result).splitlines()
     assert title == "resnet14 on digits, pgd (reference)"
+    assert repr(replace(result, name="mine")).startswith(f"mine: {title}\n")
     assert columns.split() == ["eps", "eps_text", "n", "correct", "accuracy", "low", "high"]
     assert [row.split()[:5] for row in rows[:3]] == [
         ["0.000", "0", "5", "4", "0.800"],

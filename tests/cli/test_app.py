@@ -60,14 +60,14 @@ def test_groups_are_shown(rbmix) -> None:
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_has_two_examples(name: str, rbmix) -> None:
-    """The command line knows their options, and the help shows them."""
+    """The command line knows their options, and the help shows each on one line, to be copied."""
     examples = [
         line.removeprefix("* `rbmix ").removesuffix("`")
         for line in COMMANDS[name].epilog.splitlines()
         if line.startswith("* ")
     ]
     assert len(set(examples)) == 2
-    shown = " ".join(rbmix(name, "-h")[1].split())
+    shown = [line.strip("• ") for line in rbmix(name, "-h")[1].splitlines()]
     for example in examples:
         command, *words = shlex.split(example)
         assert command == name

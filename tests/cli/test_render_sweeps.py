@@ -94,6 +94,9 @@ def test_the_status_counts_states_and_names_what_runs_and_failed(capsys) -> None
         "interrupted since 12:00: attack 4",
         "the same `rbmix sweep` command goes on from there",
     ]
+    render_sweeps.status([{**about, "changed": "12:30", "pieces": tasks[:1]}])
+    titles = capsys.readouterr().out.splitlines()[2].split("┃")[1:-1]
+    assert [title.strip() for title in titles] == ["network", "done", "left, about"]
 
 
 def test_a_design_says_what_it_gives_where_it_is_too_wide(capsys) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -37,5 +38,7 @@ def test_the_changelog_knows_this_version(checkout: Path) -> None:
 def test_the_wheel_runs_the_readme_s_command_in_a_fresh_environment(tmp_path: Path) -> None:
     """With the dependencies lent by this one; `tox run -e release` installs those too."""
     wheel, _ = release.build(tmp_path / "dist")
+    with zipfile.ZipFile(wheel) as packed:
+        assert "robustbench_mix/py.typed" in packed.namelist()
     rbmix = release.install(wheel, tmp_path / "venv", borrow=True)
     release.use(rbmix, tmp_path / "work", release.FULL)

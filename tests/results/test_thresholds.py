@@ -33,7 +33,7 @@ def test_a_threshold_is_exact(make_run) -> None:
         (check,) = thresholds.checks([thresholds.parse(text)], run, PATH)
         assert bool(check.worse) is below, text
         assert check.name == f"at least {text}"
-    assert check.verdict == "as before"
+    assert check.verdict == "reached"
     words = "1 of 4 (25.0%) of the images withstand the attack at eps 2/255, below 26.0%"
     assert thresholds.checks([thresholds.parse("0.26@2/255")], run, PATH)[0].worse == words
 

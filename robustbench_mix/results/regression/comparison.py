@@ -34,7 +34,8 @@ class Check:
     `lost` and `gained` are images that no longer stand, or stand again, as positions in the test
     split. `close` is the number of changed close calls, which do not count with the same weights.
     All three are None if the comparison is not about images. `p` is the corrected p-value if a
-    test decided, else None. `skipped` says why there is nothing to compare.
+    test decided, else None. `skipped` says why there is nothing to compare. `is_threshold` is True
+    if a limit decided, whatever the value was before.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Check:
     p: float | None = None
     worse: str = ""
     skipped: str = ""
+    is_threshold: bool = False
 
     @property
     def verdict(self) -> str:
@@ -54,6 +56,8 @@ class Check:
             return "WORSE"
         if self.skipped:
             return self.skipped
+        if self.is_threshold:
+            return "reached"
         if self.close is not None:
             has_moved = self.lost or self.gained or self.close
             return "not worse" if has_moved else "as before"

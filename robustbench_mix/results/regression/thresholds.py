@@ -70,7 +70,8 @@ def checks(thresholds: list[Threshold], run: Run, path: Path) -> list[Check]:
         )
         words = f"{count} of {n} ({count / n:.1%}) {where}, below {float(one.accuracy):.1%}"
         name = f"at least {one.text}"
-        found.append(Check(name, now=f"{count}/{n}", worse=words if is_below else ""))
+        worse = words if is_below else ""
+        found.append(Check(name, now=f"{count}/{n}", worse=worse, is_threshold=True))
     return found
 
 
