@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+FOREIGN = (Exception, SystemExit)  # whatever code of a user's raises
 MAX_CHARACTERS = 1000  # longest message, in characters
 MAX_LISTED = 30  # largest number of names that are listed one by one
 

@@ -7,14 +7,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, overload
 
-import torch
 from torch import Tensor
 
 from robustbench_mix.api.autoattack_log import Log, check_parent, lines_of
 from robustbench_mix.api.autoattack_plan import ensemble_plan
 from robustbench_mix.api.autoattack_settings import VERSIONS, Attacks, AttackSettings
-from robustbench_mix.api.calls import Device, device_of, find_examples
-from robustbench_mix.attacks.counted_model import CountedModel
+from robustbench_mix.api.calls import Device, device_of, find_examples, logits_of
 from robustbench_mix.config import norms
 from robustbench_mix.config.epsilon import Radius
 from robustbench_mix.config.norms import ROBUSTBENCH
@@ -22,11 +20,10 @@ from robustbench_mix.config.words import Component, Norm, Version
 from robustbench_mix.data.dataset import Dataset
 from robustbench_mix.data.tensors import dataset_of
 from robustbench_mix.errors import RbmixError, unknown
-from robustbench_mix.evaluation.borrow import borrow
-from robustbench_mix.models.given import Network, adapt, as_module
+from robustbench_mix.evaluation.harness import check_classes
+from robustbench_mix.models.given import Network
 from robustbench_mix.models.outputs import find_logits
 from robustbench_mix.results import flags
-from robustbench_mix.runtime.devices import pick_device
 from robustbench_mix.runtime.torch_modes import default_modes
 
 Pair = tuple[Tensor, Tensor]  # images (n, C, H, W) and predictions (n,)
@@ -74,6 +71,7 @@ class AutoAttack:
     apgd_targeted: AttackSettings
     fab: AttackSettings
     square: AttackSettings
+    version: Version
 
     def __init__(
         self,
@@ -92,7 +90,7 @@ class AutoAttack:
     ) -> None:
         if is_tf_model:
             raise RbmixError("is_tf_model=True: only PyTorch models can be attacked")
-        chosen = list(attacks_to_run or attacks or [])
+        chosen = attacks_to_run or attacks
         device_of(model)  # refuses what cannot be called
         self.model = model
         self.norm = ROBUSTBENCH[norms.parse(norm)]
@@ -103,16 +101,19 @@ class AutoAttack:
         self.device = device
         self.logger = Log(log_path)
         self.flags: dict[str, str] = {}
-        self.attacks_to_run: list[Component] = []
+        self.attacks_to_run: Sequence[Component] = []
         self.set_version(version)
         if chosen and version != "custom":
             raise RbmixError(f"the attacks {chosen} go with version='custom'")
-        self.attacks_to_run = chosen or self.attacks_to_run
+        if chosen:
+            self.attacks_to_run = chosen
 
     def __setattr__(self, name: str, value: object) -> None:
-        known = {*self.__dict__, *ATTRIBUTES}
-        if name not in known:
-            raise unknown("setting of AutoAttack", name, sorted(known))
+        if name not in ATTRIBUTES:
+            public = sorted(one for one in ATTRIBUTES if not one.startswith("_"))
+            raise unknown("setting of AutoAttack", name, public)
+        if name == "version" and value != self.__dict__.get(name, value):
+            raise RbmixError(f"version = {value!r}: set_version({value!r}) changes it")
         super().__setattr__(name, value)
 
     def set_version(self, version: Version = "standard") -> None:
@@ -126,7 +127,7 @@ class AutoAttack:
         """
         if version not in VERSIONS:
             raise unknown("version", version, VERSIONS)
-        self.version = version
+        self.__dict__["version"] = version
         self.attacks_to_run = list(VERSIONS[version])
         found = Attacks(version, norms.parse(self.norm))
         self.apgd, self.apgd_targeted = found.apgd, found.apgd_targeted
@@ -245,7 +246,9 @@ class AutoAttack:
             A share from 0 to 1.
         """
         images = dataset_of((x_orig, y_orig)).test
-        correct = self._predict(images.images, bs) == images.labels
+        logits = logits_of(self.model, images.images, bs, self.device)
+        check_classes(logits.shape[1], images)
+        correct = logits.argmax(1) == images.labels
         share = float(correct.float().mean())
         self._log([f"clean accuracy: {share:.2%}"])
         return share
@@ -277,16 +280,8 @@ class AutoAttack:
         home = like.device if isinstance(like, Tensor) else x_adv.device
         if not with_labels:
             return x_adv.to(home)
-        return x_adv.to(home), self._predict(x_adv, batch_size).to(home)
-
-    def _predict(self, images: Tensor, batch_size: int) -> Tensor:
-        """Return the predictions of the network in eval mode, (n,) on the CPU."""
-        home = pick_device(device_of(self.model, self.device))
-        network = adapt(as_module(self.model), images[:2])
-        with torch.no_grad(), borrow(network, home):
-            counted = CountedModel(network)
-            parts = [counted(part.to(home)).argmax(1) for part in torch.split(images, batch_size)]
-        return torch.cat(parts).cpu()
+        logits = logits_of(self.model, x_adv, batch_size, self.device)
+        return x_adv.to(home), logits.argmax(1).to(home)
 
     def _log(self, lines: list[str]) -> None:
         for line in lines:

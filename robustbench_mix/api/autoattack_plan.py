@@ -34,7 +34,11 @@ def ensemble_plan(
     Raises:
         RbmixError: There is no attack, or not one epsilon, or a setting is wrong.
     """
-    norm, components = norms.parse(adversary.norm), list(components)
+    device = device_of(adversary.model, adversary.device)  # refuses what cannot be called
+    norm = norms.parse(adversary.norm)
+    if isinstance(components, str):
+        raise RbmixError(f"attacks_to_run is the text {components!r} (needs a list of texts)")
+    components = list(components)
     if not components:
         raise RbmixError("attacks_to_run is empty (needs one or more attacks)")
     eps, settings = parse_grid(texts_of(adversary.epsilon), norm), adversary._attacks
@@ -49,5 +53,5 @@ def ensemble_plan(
             randomised=adversary.version == "rand" or settings.is_averaged(components),
             batch_size=batch_size,
         ),
-        device=device_of(adversary.model, adversary.device),
+        device=device,
     )

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from robustbench_mix.attacks.autoattack import EOT, STANDARD, Options
+from robustbench_mix.config.limits import check_count
 from robustbench_mix.config.words import Component, Version
 from robustbench_mix.errors import RbmixError, unknown
 
@@ -23,6 +24,7 @@ VERSIONS: dict[Version, list[Component]] = {
 RAND_PASSES = 20  # over which a gradient is averaged in version `rand`
 RESTARTS = 5  # of APGD and FAB unless a version says otherwise
 CHEAP_QUERIES = 1000
+MAX_SETTING = 10**6
 # What the original lets one set and its README does not mention; the values are the original's.
 FIXED: dict[str, dict[str, object]] = {
     "apgd": {"rho": 0.75, "verbose": False},
@@ -82,10 +84,8 @@ class AttackSettings:
                 raise RbmixError(f"{name} = {value!r} cannot be had, it is {fixed[attribute]!r}")
         elif attribute not in self._free:
             raise unknown(f"setting of {self._name}", attribute, self._free)
-        elif not isinstance(value, int) or isinstance(value, bool) or value < 1:
-            raise RbmixError(f"{name} = {value!r} must be a whole number, at least 1")
         else:
-            self.__dict__[attribute] = value
+            self.__dict__[attribute] = check_count(name, value, MAX_SETTING)  # type: ignore[arg-type]
 
 
 class Attacks:

@@ -10,7 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from robustbench_mix.attacks.passes import PassCounter
-from robustbench_mix.errors import RbmixError, first_line, is_out_of_memory
+from robustbench_mix.errors import FOREIGN, RbmixError, first_line, is_out_of_memory
+from robustbench_mix.models.outputs import check_logits
+
+STEEP = 1e10  # a component of a gradient that is infinite
 
 
 class CountedModel(nn.Module):
@@ -22,6 +25,7 @@ class CountedModel(nn.Module):
     changes inside. Logits that are not finite raise RbmixError, at once on the CPU and at
     `check_finite` elsewhere, because libraries take a NaN for a correct answer. So does an input
     gradient that is undefined, which PyTorch may present as zero, and whatever the network raises.
+    A gradient of NaN is one of zero.
 
     Args:
         net: The network, pixels to logits.
@@ -114,12 +118,7 @@ class CountedModel(nn.Module):
             self.before_pass(x)
         self.passes.add(0, len(x), self.images)
         given = _Layout.apply(x, self.memory_format, self.passes, self.images)
-        logits = self.ask(given)
-        if logits.ndim != 2 or len(logits) != len(x):
-            raise RbmixError(
-                f"the model returned shape {tuple(logits.shape)} for {len(x)} images "
-                "(needs one row of logits per image)"
-            )
+        logits = check_logits(self.ask(given), len(x))
         if torch.is_grad_enabled() and x.requires_grad:
             if not logits.requires_grad:
                 raise undefined_gradient()
@@ -141,7 +140,7 @@ class CountedModel(nn.Module):
         """
         try:
             return self.net(x)  # type: ignore[no-any-return]
-        except Exception as error:
+        except FOREIGN as error:
             if isinstance(error, RbmixError) or is_out_of_memory(error):
                 raise
             raise RbmixError(
@@ -171,7 +170,7 @@ def gradient_of(value: Tensor, point: Tensor, *, keep_graph: bool = False) -> Te
     """
     try:
         (gradient,) = torch.autograd.grad(value, point, retain_graph=keep_graph)
-    except Exception as error:
+    except FOREIGN as error:
         if isinstance(error, RbmixError) or is_out_of_memory(error):
             raise
         raise RbmixError(
@@ -196,7 +195,9 @@ class _Layout(torch.autograd.Function):
         if grads[0] is None:
             raise undefined_gradient()
         ctx.passes.add(1, len(grads[0]), ctx.images)
-        return grads[0].contiguous(), None, None, None
+        # No attack can follow NaN; the diagnostics see that such an image has no gradient.
+        gradient = torch.nan_to_num(grads[0], nan=0.0, posinf=STEEP, neginf=-STEEP)
+        return gradient.contiguous(), None, None, None
 
 
 class _Join(torch.autograd.Function):

@@ -7,7 +7,7 @@ same epsilon. Digits that only round a fraction are read, and written, as that f
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
@@ -19,10 +19,13 @@ from robustbench_mix.errors import RbmixError
 
 ALLOWED = "(allowed: 8/255, 0.5/255, 0.03)"
 DECIMALS = 12  # of a number as text
-NUMBER = r"(?:[0-9]{1,20}(?:\.[0-9]{1,20})?|\.[0-9]{1,20})"
+NUMBER = r"(?:(?:0|[1-9][0-9]{0,19})(?:\.[0-9]{1,20})?|\.[0-9]{1,20})"
+# Numbers that Python reads and that are written otherwise here: `255.`, `1e-2`.
+OF_PYTHON = r"(?:[0-9]{1,20}\.?[0-9]{0,20}|\.[0-9]{1,20})(?:[eE][-+]?[0-9]{1,2})?"
 ZERO = r"(?:0+(?:\.0*)?|\.0+)(?:/0*[1-9][0-9]*)?"
 COMPUTED = 6  # significant digits from which a number was computed, not chosen
-QUARTERS = 4 * 255  # the customary unit is a grey level; people choose quarters of one
+GREY_LEVELS = 255
+QUARTERS = 4 * GREY_LEVELS  # the customary unit is a grey level; people choose quarters of one
 LARGEST_DENOMINATOR = 1000  # of other fractions
 SURE = Fraction(1, 10**10)  # rounding up to which such a fraction is no coincidence
 FLOAT32 = Fraction(1, 2**23)  # relative rounding of a number that was once in single precision
@@ -66,12 +69,32 @@ def texts_of(given: Radius | Iterable[Radius]) -> list[str]:
 
 def _texts_of_all(given: Radius | Iterable[Radius]) -> Iterator[str]:
     if isinstance(given, str):
-        yield from (_spelled("".join(part.split())) for part in given.split(","))
-    elif isinstance(given, Iterable) and getattr(given, "ndim", None) != 0:
+        yield from (_spelled(_plain(part)) for part in given.split(","))
+    elif (
+        isinstance(given, Iterable)
+        and not isinstance(given, bytes | Mapping)
+        and getattr(given, "ndim", None) != 0
+    ):
         for one in given:
             yield from _texts_of_all(one)
     else:
         yield _text_of_number(given)
+
+
+def _plain(text: str) -> str:
+    """Return a text without spaces around the stroke, and its numbers without exponents."""
+    parts = [part.strip() for part in text.split("/")]
+    return "/".join(_plain_number(part) for part in parts)
+
+
+def _plain_number(text: str) -> str:
+    """Return a number of Python's as digits; a text that is none, or needs no change, as it is."""
+    if re.fullmatch(NUMBER, text) or not re.fullmatch(OF_PYTHON, text):
+        return text
+    if not (text.endswith(".") or "e" in text.lower()):
+        return text
+    digits = f"{Decimal(text):f}"
+    return digits if re.fullmatch(NUMBER, digits) else text
 
 
 def parse_eps(text: str, norm: str) -> Eps:
@@ -91,9 +114,8 @@ def parse_eps(text: str, norm: str) -> Eps:
             f"epsilon {text!r} must be above 0 (the clean accuracy is always reported)"
         )
     if norm == "linf" and value > 1:
-        raise RbmixError(
-            f"epsilon {text!r} is above 1, the whole pixel range [0, 1]; did you mean {text}/255?"
-        )
+        hint = f"; did you mean {text}/255?" if "/" not in text and value <= GREY_LEVELS else ""
+        raise RbmixError(f"epsilon {text!r} is above 1, the whole pixel range [0, 1]{hint}")
     return Eps(text)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import operator
+
 from robustbench_mix.errors import RbmixError
 from robustbench_mix.storage.validation import MAX_NAME, is_name
 
@@ -16,8 +18,19 @@ MAX_TASKS = 100_000  # largest number of tasks of a sweep: networks times attack
 MAX_UNSHUFFLER = {"width": 9999, "depth": 999, "kernel": 999, "patch": 999}
 
 
+def whole(name: str, number: object) -> int:
+    """Return a whole number, of NumPy's too, as one of Python's; raise RbmixError otherwise."""
+    if isinstance(number, bool):
+        raise RbmixError(f"{name} {number} is not a whole number")
+    try:
+        return operator.index(number)  # type: ignore[arg-type]
+    except TypeError:
+        raise RbmixError(f"{name} {number!r} is not a whole number") from None
+
+
 def check_seed(seed: int) -> int:
     """Return the seed if it is an unsigned 32-bit number; raise RbmixError otherwise."""
+    seed = whole("seed", seed)
     if not 0 <= seed <= MAX_SEED:
         raise RbmixError(f"seed {seed} is out of range (allowed: 0 to {MAX_SEED})")
     return seed
@@ -39,7 +52,11 @@ def check_name(kind: str, text: str) -> str:
     return text
 
 
-def check_count(name: str, number: int | None, most: int) -> None:
-    """Raise RbmixError unless the number is from 1 to `most`; None passes."""
-    if number is not None and not 1 <= number <= most:
+def check_count(name: str, number: int | None, most: int) -> int | None:
+    """Return the number if it is from 1 to `most`, or None; raise RbmixError otherwise."""
+    if number is None:
+        return None
+    number = whole(name, number)
+    if not 1 <= number <= most:
         raise RbmixError(f"{name} {number} must be at least 1 (allowed: up to {most:,})")
+    return number

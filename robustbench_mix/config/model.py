@@ -133,7 +133,7 @@ class ModelSpec:
     def __post_init__(self) -> None:
         parse_spatial(self.spatial)
         check_channel(self.channel)
-        check_seed(self.seed)
+        object.__setattr__(self, "seed", check_seed(self.seed))
 
     @property
     def name(self) -> str:

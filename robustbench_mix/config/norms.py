@@ -32,7 +32,8 @@ def parse(norm: Norm) -> str:
         match = re.fullmatch(SPELLINGS, norm.strip().lower())
         found = match and f"l{ORDERS.get(match[1], match[1])}"
     else:
-        found = FROM_ORDER.get(float(norm)) if isinstance(norm, SupportsFloat) else None
+        is_number = isinstance(norm, SupportsFloat) and not isinstance(norm, bool)
+        found = FROM_ORDER.get(float(norm)) if is_number else None
     if found is None:
         raise unknown("norm", str(norm), NORMS)
     return found

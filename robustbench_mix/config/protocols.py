@@ -50,6 +50,7 @@ class Protocol:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "norm", norms.parse(self.norm))
+        object.__setattr__(self, "options", _plain(self.options))
         given = (self.eps,) if isinstance(self.eps, str | SupportsFloat) else tuple(self.eps)
         if not all(isinstance(one, Eps) for one in given):
             texts = [one.text if isinstance(one, Eps) else one for one in given]
@@ -69,6 +70,15 @@ class Protocol:
     def hash(self) -> str:
         """Twelve hexadecimal digits that change with anything that decides the outcome."""
         return short_hash({k: v for k, v in self.as_json().items() if k != "name"})
+
+
+def _plain(value: Any) -> Any:
+    """Return options with numbers of NumPy or PyTorch as Python's own."""
+    if isinstance(value, Mapping):
+        return {name: _plain(one) for name, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(one) for one in value]
+    return value.item() if getattr(value, "ndim", None) == 0 else value
 
 
 def folder() -> Path:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
-from robustbench_mix.config.epsilon import parse_eps
+from robustbench_mix.config.epsilon import parse_eps, texts_of
 from robustbench_mix.config.limits import MAX_BATCH_SIZE, MAX_EPOCHS, MAX_EXAMPLES, check_count
 from robustbench_mix.errors import RbmixError, unknown
 
@@ -19,7 +19,7 @@ PRECISIONS = ("fp32", "bf16")
 
 def check_rate(rate: float) -> None:
     """Raise RbmixError unless a learning rate is a positive number."""
-    if not (math.isfinite(rate) and rate > 0):
+    if isinstance(rate, str) or not (math.isfinite(rate) and rate > 0):
         raise RbmixError(f"learning rate {rate} must be a positive number")
 
 
@@ -31,7 +31,7 @@ def check_precision(name: str) -> None:
 
 def check_fraction(name: str, value: float) -> None:
     """Raise RbmixError unless a number is in [0, 1); `name` is what it is, in words."""
-    if not 0 <= value < 1:
+    if isinstance(value, str) or not 0 <= value < 1:
         raise RbmixError(f"{name} {value} must be at least 0 and below 1")
 
 
@@ -236,14 +236,18 @@ class Training:
     label_smoothing: float | None = None
 
     def __post_init__(self) -> None:
-        check_count("epochs", self.epochs, MAX_EPOCHS)
-        check_count("number of examples", self.examples, MAX_EXAMPLES)
+        object.__setattr__(self, "epochs", check_count("epochs", self.epochs, MAX_EPOCHS))
+        examples = check_count("number of examples", self.examples, MAX_EXAMPLES)
+        object.__setattr__(self, "examples", examples)
         if self.lr is not None:
             check_rate(self.lr)
         if self.precision != "auto":
             check_precision(self.precision)
         if self.adversarial_eps is not None:
-            parse_eps(self.adversarial_eps, "linf")
+            texts = texts_of(self.adversarial_eps)
+            if len(texts) > 1:
+                raise RbmixError(f"adversarial eps {self.adversarial_eps!r} is several (needs one)")
+            object.__setattr__(self, "adversarial_eps", parse_eps(texts[0], "linf").text)
         if self.adversarial_attack not in (None, *ADVERSARIAL_ATTACKS):
             raise unknown("adversarial attack", self.adversarial_attack, ADVERSARIAL_ATTACKS)
         check_fraction("averaging", self.averaging or 0)

@@ -124,7 +124,8 @@ def _read(path: Path) -> list[ClassIndex]:
         if text.lstrip().startswith(("{", "[")):
             found = [_of_json(reading.parse_json(text.encode(), refusal))]
         else:
-            found = _of_lines([line.strip() for line in text.splitlines() if line.strip()])
+            lines = [line.strip() for line in text.splitlines()]
+            found = _of_lines([line for line in lines if line and not line.startswith("#")])
         for one in found:
             if not all(0 <= output < MAX_OUTPUTS for output, _ in one.pairs):
                 raise ValueError(f"outputs are numbers from 0 to {MAX_OUTPUTS:,}")
@@ -156,17 +157,22 @@ def _names(value: Any) -> list[str]:
 def _of_lines(lines: list[str]) -> list[ClassIndex]:
     """Return the ways to read a text of one class a line."""
     found = [ClassIndex(tuple(enumerate(lines)), is_order=True)]
-    before = [re.fullmatch(r"(\d+)[\s,;:]+(.+)", line) for line in lines]
-    behind = [re.fullmatch(r"(.+?)[\s,;:]+(\d+)", line) for line in lines]
-    if pairs := [(int(one[1]), one[2]) for one in before if one and all(before)]:
+    if pairs := [(int(one[1]), one[2]) for one in _rows(r"(\d+)[\s,;:]+(.+)", lines)]:
         short = [(output, _first_word(name)) for output, name in pairs]
         found += [ClassIndex(tuple(one), is_order=False) for one in (pairs, short)]
-    if pairs := [(int(one[2]), one[1]) for one in behind if one and all(behind)]:
+    if pairs := [(int(one[2]), one[1]) for one in _rows(r"(.+?)[\s,;:]+(\d+)", lines)]:
         found.append(ClassIndex(tuple(pairs), is_order=False))
     if len(found) == 1:  # no numbers: a class and its other names
         firsts = tuple((i, _first_word(line)) for i, line in enumerate(lines))
         found.append(ClassIndex(firsts, is_order=True))
     return found
+
+
+def _rows(pattern: str, lines: list[str]) -> list[re.Match[str]]:
+    """Return the parts of the lines below a heading, if there is one; none if one line differs."""
+    found = [re.fullmatch(pattern, line) for line in lines]
+    rows = [one for one in found if one]
+    return rows if rows and all(found[1:]) else []
 
 
 def _first_word(text: str) -> str:

@@ -106,7 +106,8 @@ def _list_split(folder: Path) -> SplitListing:
         else:
             name = check_name("the name of class folder", unicodedata.normalize("NFC", entry.name))
             before = len(found.images)
-            _add_files(entry, found, {os.path.realpath(entry)})
+            above = {os.path.realpath(one) for one in (entry, *entry.parents)}
+            _add_files(entry, found, above)
             found.classes += [name] * (len(found.images) - before)
             if len(found.images) == before:
                 found.empty.append(name)

@@ -7,7 +7,7 @@ from typing import Any
 
 from robustbench_mix.data.dataset import Dataset
 from robustbench_mix.data.tensors import dataset_of
-from robustbench_mix.errors import RbmixError
+from robustbench_mix.errors import FOREIGN, RbmixError
 from robustbench_mix.runtime.imports import describe_error, import_word
 
 
@@ -27,7 +27,7 @@ def load_callable(word: str) -> Dataset:
         raise RbmixError(f"data set {word!r} is not callable")
     try:
         made: Any = target()
-    except (Exception, SystemExit) as error:  # whatever the user's code raises
+    except FOREIGN as error:  # whatever the user's code raises
         raise RbmixError(f"data set {word!r} cannot be made: {describe_error(error)}") from error
     try:
         return replace(dataset_of(made), name=word)

@@ -20,6 +20,7 @@ from torch import Tensor
 from robustbench_mix.data.dataset import Dataset, Split
 from robustbench_mix.data.hugging_face import IMAGES, LABELS, is_hugging_face, read_table
 from robustbench_mix.errors import RbmixError
+from robustbench_mix.runtime.dense import ODD, is_dense
 
 logger = logging.getLogger(__name__)
 
@@ -38,6 +39,7 @@ Array = Tensor | np.ndarray[tuple[int, ...], np.dtype[np.generic]] | Sequence[ob
 Data = str | Path | Dataset | Iterable[object] | Items | torch.utils.data.Dataset[object]
 
 ROUNDING = 1e-4  # how far resizing and other arithmetic may put a pixel outside of [0, 1]
+MAX_LABELS = 10**6  # as many names of classes are made
 PARTS = ("train", "test")
 NEEDS = (
     "needs a data set's name or folder, or images and labels: a pair of tensors or arrays, or a "
@@ -62,6 +64,11 @@ def dataset_of(given: Any) -> Dataset:
     """
     if isinstance(given, Mapping) and given.keys() >= set(PARTS):
         train, test = (dataset_of(given[part]) for part in PARTS)
+        shapes = [tuple(part.test.images.shape[1:]) for part in (train, test)]
+        if shapes[0] != shapes[1]:
+            raise RbmixError(
+                f"data has images {shapes[0]} to train on and {shapes[1]} to test (needs one shape)"
+            )
         classes = max(train.classes, test.classes, key=len)
         return Dataset("tensors", classes, train.test, test.test, labels_are_outputs=True)
     if isinstance(given, Dataset):
@@ -155,13 +162,18 @@ def _tensor(value: Any, name: str) -> Tensor:
             "transform=torchvision.transforms.ToTensor() makes them"
         )
     if isinstance(value, Tensor):
+        if not is_dense(value) or value.is_meta:
+            raise RbmixError(
+                f"{name} is a tensor that is {ODD} or has no values (needs a dense one)"
+            )
         return value.detach().clone() if value.is_inference() else value.detach()
+    kind = type(value).__name__
     try:
-        return torch.as_tensor(np.array(value))
+        array = np.array(value)
+        kind += f" of {array.dtype}"
+        return torch.as_tensor(array.astype(array.dtype.newbyteorder("="), copy=False))
     except (TypeError, ValueError, RuntimeError) as error:
-        raise RbmixError(
-            f"{name} is a {type(value).__name__} (needs a tensor or an array)"
-        ) from error
+        raise RbmixError(f"{name} is a {kind} (needs a tensor or an array of numbers)") from error
 
 
 def _check_images(x: Tensor) -> None:
@@ -212,11 +224,14 @@ def _check_labels(y: Tensor, x: Tensor) -> None:
             f"y has labels of type {kind} (needs integers from 0); y.long(), of an array "
             "y.astype(int), makes them so"
         )
-    if int(y.min()) < 0:
+    low, high = min(y.tolist()), max(y.tolist())
+    if low < 0:
         raise RbmixError(
-            f"y has labels from {int(y.min())} to {int(y.max())} (needs integers from 0); leave "
-            "out images without a label"
+            f"y has labels from {low} to {high} (needs integers from 0); leave out images without "
+            "a label"
         )
+    if high >= MAX_LABELS:
+        raise RbmixError(f"y has labels up to {high:,} (allowed: 0 to {MAX_LABELS - 1:,})")
 
 
 def _is_picture(value: object) -> bool:

@@ -32,7 +32,9 @@ class AttackPlan:
     batch_size: int | None = None
 
     def __post_init__(self) -> None:
-        check_count("batch size", self.batch_size, MAX_BATCH_SIZE)
+        object.__setattr__(
+            self, "batch_size", check_count("batch size", self.batch_size, MAX_BATCH_SIZE)
+        )
 
     @property
     def recorded_backend(self) -> str:

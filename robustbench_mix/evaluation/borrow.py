@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
+from robustbench_mix.models.buffers import keep_buffers
 from robustbench_mix.runtime.float32 import ieee_float32
 from robustbench_mix.runtime.random_state import own_random_state
 
@@ -21,10 +22,9 @@ def borrow(model: nn.Module, device: torch.device) -> Iterator[None]:
     """
     modes = [(module, module.training) for module in model.modules()]
     flags = [(parameter, parameter.requires_grad) for parameter in model.parameters()]
-    buffers = {name: buffer.detach().clone() for name, buffer in model.named_buffers()}
     home = next((p.device for p in model.parameters()), device)
     try:
-        with own_random_state(device), ieee_float32():
+        with keep_buffers(model), own_random_state(device), ieee_float32():
             model.to(device).eval()
             for parameter, _ in flags:
                 parameter.requires_grad_(False)
@@ -35,18 +35,3 @@ def borrow(model: nn.Module, device: torch.device) -> Iterator[None]:
             module.training = training
         for parameter, flag in flags:
             parameter.requires_grad_(flag)
-        _restore_buffers(model, buffers)
-
-
-@torch.no_grad()
-def _restore_buffers(model: nn.Module, before: dict[str, Tensor]) -> None:
-    """Write back the buffers that a forward pass changed."""
-    for name, now in list(model.named_buffers()):
-        kept = before.get(name)
-        if kept is None or torch.equal(now, kept.to(now.device)):
-            continue
-        if now.shape == kept.shape:
-            now.copy_(kept)
-        else:
-            owner, _, own = name.rpartition(".")
-            setattr(model.get_submodule(owner), own, kept)

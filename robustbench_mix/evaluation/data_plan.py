@@ -37,7 +37,9 @@ class DataPlan:
     class_index: str | None = None
 
     def __post_init__(self) -> None:
-        check_count("number of examples", self.examples, MAX_EXAMPLES)
+        object.__setattr__(
+            self, "examples", check_count("number of examples", self.examples, MAX_EXAMPLES)
+        )
         if isinstance(self.dataset, str):
             catalog.check_dataset(self.dataset)
         if self.class_index is not None:

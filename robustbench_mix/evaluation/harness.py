@@ -59,8 +59,11 @@ def check_classes(classes: int, split: Split) -> None:
     """Raise RbmixError if the network has fewer classes than there are labels."""
     largest = int(split.labels.max())
     if classes <= largest:
+        hint = ""
+        if classes == 1 and largest == 1:
+            hint = "; torch.cat([-z, z], 1) makes two logits of one"
         raise RbmixError(
-            f"the model has {classes} classes, but the data set has labels up to {largest}"
+            f"the model has {classes} classes, but the data set has labels up to {largest}{hint}"
         )
 
 

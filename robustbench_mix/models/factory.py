@@ -170,7 +170,8 @@ def fit(net: nn.Module, shape: Shape, word: str) -> tuple[nn.Module, int]:
     Raises:
         RbmixError: It cannot take the images, or returns anything but one row of logits for each.
     """
-    adapted = adapt(net, torch.zeros(2, *shape.image), f"model {word!r}")
+    blank = torch.zeros(2, *shape.image)
+    adapted = adapt(net, blank, f"model {word!r}", "--input-size N resizes them")
     logits = run_on_blank_image(adapted, shape)
     if not (logits.ndim == 2 and len(logits) == 1):
         what = tuple(logits.shape)

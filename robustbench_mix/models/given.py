@@ -18,13 +18,18 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
-from robustbench_mix.errors import RbmixError, first_line, is_out_of_memory
-from robustbench_mix.models.outputs import find_logits, tell_choice
+from robustbench_mix.errors import FOREIGN, RbmixError, first_line, is_out_of_memory
+from robustbench_mix.models.buffers import keep_buffers
+from robustbench_mix.models.outputs import check_logits, find_logits, tell_choice
+from robustbench_mix.runtime.attributes import attributes_of
 from robustbench_mix.runtime.random_state import own_random_state
 
 # Errors that the size of the images may be the reason for; not that of the batch, dimension 0.
 SIZE = re.compile(r"size(?!\(\)\[0\])|shape|dimension|resolution|height", re.IGNORECASE)
+CHANNELS = re.compile("channels", re.IGNORECASE)  # which no resizing changes
+RESIZE = "nn.Sequential(nn.Upsample(N), model) resizes them"
 PRECISIONS = (torch.float32, torch.float16, torch.bfloat16, torch.float64)
 Network = nn.Module | Callable[[Tensor], object]  # from images (n, C, H, W) to logits (n, classes)
 DEPTH = 4  # how many objects deep a callable is searched for networks
@@ -84,13 +89,15 @@ def as_module(given: object) -> nn.Module:
         given: A module, or anything that maps a batch of images to logits when it is called.
 
     Raises:
-        RbmixError: It cannot be called.
+        RbmixError: It cannot be called, or has weights without a shape.
     """
     if isinstance(given, torch.export.ExportedProgram):
         given = given.module()
+    while (kind := type(given).__name__) in WRAPPERS and isinstance(given, nn.Module):
+        given = getattr(given, WRAPPERS[kind])
     if isinstance(given, nn.Module):
-        kind = type(given).__name__
-        return as_module(getattr(given, WRAPPERS[kind])) if kind in WRAPPERS else _with_modes(given)
+        _check_weights(given)
+        return _usual(given)
     given = getattr(given, "_torchdynamo_orig_callable", given)
     if isinstance(given, type) or not callable(given):
         what = (
@@ -102,20 +109,43 @@ def as_module(given: object) -> nn.Module:
             f"model is {what} (needs a name, an nn.Module, or a function or object that maps "
             "images to logits)"
         )
-    return Called(given, networks_inside(given))
+    net = Called(given, networks_inside(given))
+    _check_weights(net)
+    if any(map(torch.is_inference, _weights(net))):
+        raise RbmixError(
+            "the weights of the model were made in inference mode and have no gradients (needs "
+            "the module itself, or weights that were made outside of it)"
+        )
+    return net
 
 
-def _with_modes(net: nn.Module) -> nn.Module:
-    """Return a network whose parts can all be put into eval mode.
+def _weights(net: nn.Module) -> tuple[Tensor, ...]:
+    """Return the parameters and buffers of a network."""
+    return (*net.parameters(), *net.buffers())
 
-    Frozen TorchScript has no mode, and exported programs refuse to change theirs. Such a network
-    is copied, and its copy gets the usual methods: they change nothing that was compiled.
+
+def _check_weights(net: nn.Module) -> None:
+    """Raise RbmixError for a network whose layers do not know their shape yet."""
+    for name, tensor in (*net.named_parameters(), *net.named_buffers()):
+        if is_lazy(tensor):
+            raise RbmixError(
+                f"model has no weights {name} yet, because its layers are lazy (needs a network "
+                "that some images went through once)"
+            )
+
+
+def _usual(net: nn.Module) -> nn.Module:
+    """Return a network whose parts can all be put into eval mode, and whose weights have gradients.
+
+    Frozen TorchScript has no mode, and exported programs refuse to change theirs; weights that were
+    made in inference mode can be neither changed nor used in a gradient. Such a network is copied.
+    The copy gets the usual methods, which change nothing that was compiled, and usual weights.
     """
 
     def is_odd(part: nn.Module) -> bool:
         return not hasattr(part, "training") or "train" in vars(part)
 
-    if not any(map(is_odd, net.modules())):
+    if not any(map(is_odd, net.modules())) and not any(map(torch.is_inference, _weights(net))):
         return net
     own = copy.deepcopy(net)
     for part in own.modules():
@@ -160,23 +190,24 @@ def _parts(value: object) -> list[object]:
     if isinstance(value, list | tuple | set):
         return list(value) if len(value) <= MAX_ITEMS else []
     methods = [vars(kind)["__call__"] for kind in type(value).__mro__ if "__call__" in vars(kind)]
-    return [*getattr(value, "__dict__", {}).values(), *methods[:1]]
+    return [*attributes_of(value).values(), *methods[:1]]
 
 
 def device_of(net: nn.Module) -> torch.device:
     """Return the device of a network: that of its first parameter or buffer, else the CPU."""
-    tensors = (*net.parameters(), *net.buffers())
+    tensors = _weights(net)
     return tensors[0].device if tensors else torch.device("cpu")
 
 
 @torch.no_grad()
-def adapt(net: nn.Module, x: Tensor, word: str = "the network") -> nn.Module:
+def adapt(net: nn.Module, x: Tensor, word: str = "the network", resize: str = RESIZE) -> nn.Module:
     """Return a network that maps float32 images to float32 logits and leaves the images alone.
 
     Args:
         net: A network, as `as_module` returns it.
         x: A few images that fit it, (B, C, H, W) float32. They are passed once, in eval mode.
         word: What the network is called in messages.
+        resize: How images can be resized, for the message that their size may be wrong.
 
     Returns:
         The network itself if it is of this kind already, else an `Adapted` one.
@@ -188,36 +219,36 @@ def adapt(net: nn.Module, x: Tensor, word: str = "the network") -> nn.Module:
         RbmixError: The network fails on the images, or returns nothing that looks like logits.
     """
     with _in_eval_mode(net, word):
-        output, dtype, is_changed = _try(net, x.to(device_of(net)), word)
+        output, dtype, is_changed = _try(net, x.to(device_of(net)), word, resize)
     logits, choice = find_logits(output, len(x), word)
-    if logits.is_complex():
-        raise RbmixError(f"{word} returns complex numbers (needs logits)")
+    check_logits(logits, len(x), word)
     tell_choice(choice)
     if output is logits and not is_changed and dtype == logits.dtype == torch.float32:
         return net
     return Adapted(net, dtype, copies=is_changed)
 
 
-def _try(net: nn.Module, x: Tensor, word: str) -> tuple[Any, torch.dtype, bool]:
+def _try(net: nn.Module, x: Tensor, word: str, resize: str) -> tuple[Any, torch.dtype, bool]:
     """Pass the images in each precision of the network's weights until one works.
 
     Returns:
         The output, the precision of the images, and whether they were changed in place.
     """
-    first: Exception | None = None
+    first: Exception | SystemExit | None = None
     for dtype in _precisions(net):
         given = x.to(dtype, copy=True)
         version = given._version
         try:
             output = net(given)
-        except Exception as error:  # whatever a foreign network raises
+        except FOREIGN as error:  # whatever a foreign network raises
             if is_out_of_memory(error) or isinstance(error, RbmixError):
                 raise
             first = first or error
         else:
             return output, dtype, given._version != version
     assert first is not None
-    hint = "; --input-size N resizes them" if SIZE.search(str(first)) else ""
+    said = str(first)
+    hint = f"; {resize}" if SIZE.search(said) and not CHANNELS.search(said) else ""
     raise RbmixError(
         f"{word} cannot take images of shape {tuple(x.shape[1:])} "
         f"({type(first).__name__}: {first_line(first)}){hint}"
@@ -229,8 +260,7 @@ def _precisions(net: nn.Module) -> list[torch.dtype]:
 
     The weights of a function or a frozen program cannot be seen.
     """
-    weights = (*net.parameters(), *net.buffers())
-    floats = [one.dtype for one in weights if one.is_floating_point()]
+    floats = [one.dtype for one in _weights(net) if one.is_floating_point()]
     return list(dict.fromkeys([*floats, *PRECISIONS]))
 
 
@@ -244,12 +274,11 @@ def precision_of(net: nn.Module) -> str:
 def _in_eval_mode(net: nn.Module, word: str) -> Iterator[None]:
     """Put the network into eval mode, and restore modes, buffers and random state after it."""
     modes = [(module, module.training) for module in net.modules()]
-    buffers = [(buffer, buffer.clone()) for buffer in net.buffers()]
     try:
-        with own_random_state(device_of(net)):
+        with keep_buffers(net), own_random_state(device_of(net)):
             try:
                 net.eval()
-            except Exception as error:  # whatever a foreign network raises
+            except FOREIGN as error:  # whatever a foreign network raises
                 raise RbmixError(
                     f"{word} cannot be put into eval mode ({type(error).__name__}: "
                     f"{first_line(error)})"
@@ -258,5 +287,3 @@ def _in_eval_mode(net: nn.Module, word: str) -> Iterator[None]:
     finally:
         for module, training in modes:
             module.training = training
-        for buffer, before in buffers:
-            buffer.copy_(before)

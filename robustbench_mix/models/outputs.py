@@ -9,6 +9,8 @@ from typing import Any
 from torch import Tensor
 
 from robustbench_mix.errors import RbmixError
+from robustbench_mix.runtime.attributes import attributes_of
+from robustbench_mix.runtime.dense import ODD, is_dense
 
 LOGITS = "logits"
 NEEDS = "needs logits, one row per image: alone, as `logits`, or as an item of a tuple"
@@ -53,7 +55,32 @@ def _items(output: Any) -> dict[object, object]:
     """Return the items of an output by position or name."""
     if isinstance(output, tuple | list):
         return dict(enumerate(output))
-    return dict(output) if isinstance(output, Mapping) else dict(getattr(output, "__dict__", {}))
+    return dict(output) if isinstance(output, Mapping) else attributes_of(output)
+
+
+def check_logits(logits: object, images: int, word: str = "the network") -> Tensor:
+    """Return logits if they are such: a dense tensor of real numbers, one row per image.
+
+    Args:
+        logits: What a network returned, or `find_logits` found in it.
+        images: Number of images that were passed.
+        word: What the network is called in messages.
+
+    Raises:
+        RbmixError: They are something else.
+    """
+    if not isinstance(logits, Tensor):
+        raise RbmixError(f"{word} returns a {type(logits).__name__} ({NEEDS})")
+    if logits.is_complex():
+        raise RbmixError(f"{word} returns complex numbers (needs logits)")
+    if not is_dense(logits):
+        raise RbmixError(f"{word} returns a tensor that is {ODD} ({NEEDS})")
+    if logits.ndim != 2 or len(logits) != images:
+        raise RbmixError(
+            f"{word} returns shape {tuple(logits.shape)} for {images} images "
+            "(needs one row of logits per image)"
+        )
+    return logits
 
 
 def tell_choice(choice: str) -> None:

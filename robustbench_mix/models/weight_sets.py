@@ -15,6 +15,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from robustbench_mix.runtime.dense import is_dense
+
 # Parts of names that wrappers of PyTorch add, wherever they stand.
 WRAPPERS = {"module", "_orig_mod"}
 # Parts of the place of the weights that a user expects without a choice.
@@ -75,7 +77,7 @@ def is_counter(name: str) -> bool:
 
 def signature(tensor: Tensor) -> str:
     """Return what must be equal to copy one tensor into another: shape, dtype and layout."""
-    if tensor.layout != torch.strided or tensor.is_quantized or tensor.is_meta or tensor.is_nested:
+    if not is_dense(tensor) or tensor.is_meta:
         return "in a layout of its own"  # which may have no shape either
     kind = "" if tensor.is_floating_point() else f" {tensor.dtype}".replace("torch.", "")
     return f"{tuple(tensor.shape)}{kind}"

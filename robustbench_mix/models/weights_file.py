@@ -18,6 +18,7 @@ BYSTANDERS = (
     "argparse.Namespace",
     "datetime.datetime",
     "datetime.timedelta",
+    "decimal.Decimal",
     "lightning.fabric.utilities.data.AttributeDict",
     "lightning_fabric.utilities.data.AttributeDict",
     "numpy.dtype",
@@ -67,12 +68,13 @@ def read_weights(path: Path) -> Any:
         head = file.read(HEAD_BYTES)
     if found := _other_content(head):
         raise RbmixError(f"checkpoint {path} is damaged (it is {found})")
-    is_safetensors = path.suffix == ".safetensors" or _is_safetensors(head, size)
-    if not is_safetensors and not head.startswith(TORCH_STARTS):
+    is_torch = head.startswith(TORCH_STARTS) and not _is_safetensors(head, size)
+    is_safetensors = not is_torch and (path.suffix == ".safetensors" or _is_safetensors(head, size))
+    if not is_safetensors and not is_torch:
         raise RbmixError(
             f"checkpoint {path} is neither a safetensors file nor one that torch.save writes"
         )
-    with reading.refuse_on_error(f"checkpoint {path} is damaged"):
+    with reading.refuse_on_error(_damaged(path)):
         return load_file(path) if is_safetensors else _read_pickled(path)
 
 
@@ -92,6 +94,10 @@ def _is_safetensors(head: bytes, size: int) -> bool:
     return head[8:9] == b"{" and 8 + int.from_bytes(head[:8], "little") <= size
 
 
+def _damaged(path: Path) -> str:
+    return f"checkpoint {path} is damaged, or neither torch.save nor safetensors made it"
+
+
 def _read_pickled(path: Path) -> Any:
     import pickle
     import warnings
@@ -101,14 +107,15 @@ def _read_pickled(path: Path) -> Any:
     inert: list[Any] = [(_Placeholder, name) for name in BYSTANDERS]
     refusal = f"checkpoint {path} is refused: it holds more than tensors"
     try:
-        with warnings.catch_warnings(), safe_globals(inert):
+        with warnings.catch_warnings(), safe_globals(inert), path.open("rb") as file:
             warnings.simplefilter("ignore")  # about old pickle protocols
-            return torch.load(path, map_location="cpu", weights_only=True)
+            # An open file, because torch.load looks at suffixes too.
+            return torch.load(file, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, ValueError) as error:
         named = re.search(r"GLOBAL (\S+) was not an allowed", str(error))
         if not named:
             broken = "Unsupported operand" in str(error)  # no pickle at all
-            raise RbmixError(f"checkpoint {path} is damaged" if broken else refusal) from error
+            raise RbmixError(_damaged(path) if broken else refusal) from error
         raise RbmixError(f"{refusal} ({named[1]}); save its state_dict() alone") from error
     except RuntimeError as error:
         if "TorchScript" not in str(error):

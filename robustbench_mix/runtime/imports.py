@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from robustbench_mix.errors import RbmixError, first_line
+from robustbench_mix.errors import FOREIGN, RbmixError, first_line
 
 
 def import_word(word: str, kind: str) -> Any:
@@ -28,7 +28,7 @@ def import_word(word: str, kind: str) -> Any:
         target: Any = importlib.import_module(module_name)
         for part in attribute.split("."):
             target = getattr(target, part)
-    except (Exception, SystemExit) as error:  # whatever the user's module raises
+    except FOREIGN as error:  # whatever the user's module raises
         raise RbmixError(f"cannot import {kind} {word!r}: {describe_error(error)}") from error
     return target
 

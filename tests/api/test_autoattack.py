@@ -6,6 +6,7 @@ import inspect
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -301,3 +302,42 @@ def test_forms_of_data_and_epsilon(case, eps) -> None:
     x_adv, y_adv = found.run_standard_evaluation(x.double(), y.int(), return_labels=True)
     assert torch.equal(x_adv, expected)
     assert torch.equal(y_adv, model(expected).argmax(1))
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ({"bs": 0}, "batch size 0 must be at least 1"),
+        ({"bs": -2}, "batch size -2 must be at least 1"),
+        ({"bs": 2.5}, "batch size 2.5 is not a whole number"),
+        ({"y_orig": torch.arange(16)}, "the model has 10 classes, but the data set has labels"),
+    ],
+)
+def test_the_clean_accuracy_takes_the_same_checks(case, words: dict, message: str) -> None:
+    """Of the batch size and of the labels."""
+    model, x, _ = case
+    with pytest.raises(RbmixError, match=message):
+        short(model).clean_accuracy(**{"x_orig": x[:16], "y_orig": torch.zeros(16).long(), **words})
+
+
+def test_numbers_of_numpy_are_numbers(case) -> None:
+    """As a seed, a batch size, or a setting; the result is that of Python's own."""
+    model, x, y = case
+    one, other = short(model, seed=3), short(model, seed=np.int64(3))
+    other.apgd.n_iter = np.int64(one.apgd.n_iter)
+    expected = one.run_standard_evaluation(x, y, bs=4)
+    assert torch.equal(other.run_standard_evaluation(x, y, bs=np.int64(4)), expected)
+
+
+def test_settings_that_would_be_misread_are_refused(case) -> None:
+    """A version that changes no attack, a text as a list, and a network that is none."""
+    model, x, y = case
+    found = short(model)
+    with pytest.raises(RbmixError, match=r"version = 'rand': set_version\('rand'\) changes it"):
+        found.version = "rand"
+    found.attacks_to_run = "apgd-ce"
+    with pytest.raises(RbmixError, match="attacks_to_run is the text 'apgd-ce'"):
+        found.run_standard_evaluation(x, y)
+    found.model = None
+    with pytest.raises(RbmixError, match="model is a NoneType"):
+        found.run_standard_evaluation(x, y)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 
 import pytest
@@ -47,6 +48,13 @@ class Around(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return self.weight * self.change(x).flatten(1)
+
+
+class Tuple(nn.Module):
+    """Logits with something beside them."""
+
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, None]:
+        return x.flatten(1), None
 
 
 class NoGradient(torch.autograd.Function):
@@ -120,6 +128,27 @@ def test_a_gradient_of_zero_is_one(name: str) -> None:
     assert not bool(gradient.any())
 
 
+class Spoiled(torch.autograd.Function):
+    """Images that stay, with a gradient that is partly NaN and infinite."""
+
+    @staticmethod
+    def forward(_ctx, x):
+        return x.clone()
+
+    @staticmethod
+    def backward(_ctx, grad):
+        grad = grad.clone()
+        grad[:, :, 0, 0], grad[:, :, 0, 1], grad[:, :, 1, 0] = torch.nan, torch.inf, -torch.inf
+        return grad
+
+
+def test_a_gradient_of_nan_is_one_of_zero() -> None:
+    """Nothing else of it is lost, and what is infinite has a direction."""
+    x = torch.rand(2, 1, 2, 2).requires_grad_()
+    gradient = gradient_of(CountedModel(Around(Spoiled.apply))(x).sum(), x)
+    assert gradient[:, 0].tolist() == 2 * [[[0.0, 1e10], [-1e10, 1.0]]]
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -142,6 +171,8 @@ def test_a_backward_pass_that_fails_is_told_in_one_line(change, message: str) ->
         (nn.Sequential(nn.Flatten(), nn.LogSoftmax(0), nn.Threshold(9.0, torch.nan)), "not finite"),
         (nn.Identity(), "needs one row of logits per image"),
         (Around(torch.detach).requires_grad_(False), "no gradient flows"),
+        (Around(lambda _: sys.exit("usage: net.py")), r"failed on 2 .*\(SystemExit: usage: net.py"),
+        (Tuple(), "returns a tuple"),
         (nn.Linear(3, 2), r"failed on 2 images of shape \(1, 2, 2\) \(RuntimeError: mat1 and mat2"),
     ],
 )

@@ -33,6 +33,9 @@ def test_epsilon_keeps_its_text(text: str, value: float) -> None:
         ("0", "must be above 0"),
         ("1/0", "divides by zero"),
         ("8", "above 1.*did you mean 8/255"),
+        ("300", r"above 1, the whole pixel range \[0, 1\]$"),
+        ("1020/255", r"above 1, the whole pixel range \[0, 1\]$"),
+        ("03", "'03' is not a positive number"),
     ],
 )
 def test_bad_epsilons_are_named(text: str, message: str) -> None:
@@ -123,7 +126,33 @@ def test_one_epsilon_or_several() -> None:
         parse_grid(texts_of([8 / 255, "0.03137254902"]), "linf")
 
 
-@pytest.mark.parametrize("value", [None, True, 1j, object()])
+@pytest.mark.parametrize(
+    ("text", "plain"),
+    [
+        ("8/255.", "8/255"),
+        (" 8. / 255 ", "8/255"),
+        ("1e-2", "0.01"),
+        ("3.1372549e-2", "8/255"),
+        ("2E0", "2"),
+        ("1e99", "1e99"),
+        ("1e-400", "1e-400"),
+        ("8 16", "8 16"),
+        ("0.1 0.2", "0.1 0.2"),
+    ],
+)
+def test_numbers_as_python_spells_them(text: str, plain: str) -> None:
+    """Are the same ones; what is no number stays as it is, and is refused by its name."""
+    assert texts_of(text) == [plain]
+
+
+@pytest.mark.parametrize("text", ["8 16", "8/255 4/255", "0,03", "1e99"])
+def test_texts_of_several_meanings_are_refused(text: str) -> None:
+    """Nothing is put together across a space, or taken apart at a decimal comma."""
+    with pytest.raises(RbmixError, match="is not a positive number"):
+        parse_grid(texts_of(text), "l2")
+
+
+@pytest.mark.parametrize("value", [None, True, 1j, object(), b"8/255", {"eps": 0.1}])
 def test_what_is_no_number_is_named(value: object) -> None:
     """In one line."""
     with pytest.raises(RbmixError, match="is not a positive number"):

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 
+import numpy as np
 import pytest
+import torch
 
 from robustbench_mix.config import limits
 from robustbench_mix.errors import RbmixError
@@ -15,6 +17,19 @@ from robustbench_mix.storage.validation import MAX_NAME
 def test_seeds_of_32_bits(seed: int) -> None:
     """Both ends are allowed."""
     assert limits.check_seed(seed) == seed
+
+
+@pytest.mark.parametrize("number", [3, np.int64(3), np.uint8(3), torch.tensor(3)])
+def test_whole_numbers_of_any_library(number: object) -> None:
+    """Become Python's own, which records can hold."""
+    assert type(limits.check_seed(number)) is type(limits.check_count("n", number, 5)) is int
+
+
+@pytest.mark.parametrize("number", [2.0, "a", True, np.float32(2), None])
+def test_what_is_no_whole_number_is_named(number: object) -> None:
+    """Although some of it could be taken for one."""
+    with pytest.raises(RbmixError, match="^seed .* is not a whole number$"):
+        limits.check_seed(number)
 
 
 @pytest.mark.parametrize("seed", [-1, 2**32])

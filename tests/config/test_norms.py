@@ -39,7 +39,7 @@ def test_a_norm_may_be_spelled_as_usual(word: object, norm: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "word", ["l7", "", "l", 0, 2.5, math.nan, -math.inf, -1, "corruptions", "l1l", None]
+    "word", ["l7", "", "l", 0, 2.5, math.nan, -math.inf, -1, "corruptions", "l1l", None, True]
 )
 def test_an_unknown_norm_is_named(word: object) -> None:
     """With the known ones."""

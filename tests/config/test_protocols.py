@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 
 import robustbench_mix
 from robustbench_mix.attacks import registry
@@ -144,6 +146,15 @@ def test_the_digits_of_a_fraction_in_a_file_are_that_fraction(tmp_path: Path) ->
     path = tmp_path / "own.toml"
     path.write_text(GOOD.replace('["0.5", "0.25"]', '["0.03137254902", "0.25"]'))
     assert [eps.text for eps in protocols.load(str(path), "none").eps] == ["8/255", "0.25"]
+
+
+def test_options_may_have_numbers_of_numpy() -> None:
+    """They become Python's own, so that the hash is the same."""
+    own = protocols.Protocol("a", "", "pgd", "linf", (), {"steps": 3, "step_size": 0.5})
+    other = protocols.Protocol(
+        "a", "", "pgd", "linf", (), {"steps": np.int64(3), "step_size": torch.tensor(0.5)}
+    )
+    assert own.hash == other.hash
 
 
 def test_an_attack_of_foolbox_is_a_word() -> None:

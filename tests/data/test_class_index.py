@@ -36,6 +36,7 @@ def labels(data: Dataset, path: Path, content: object) -> list[int]:
     "content",
     [
         [str(i) for i in range(12)],
+        "# in their order\n" + "".join(f"{i}\n" for i in range(12)),
         {str(i): i for i in range(12)},
         {str(i): str(i) for i in range(12)},
         {"id2label": {str(i): str(i) for i in range(12)}, "hidden": 3},
@@ -60,6 +61,8 @@ def test_numeric_names_in_the_order_of_numbers(tmp_path: Path, content: object) 
         "281\tcat\n207\tdog\n24\towl\n",
         "281: cat, tabby\n207: dog, retriever\n24: owl\n",
         "cat,281\ndog,207\nowl,24\n",
+        "class,index\ncat,281\ndog,207\nowl,24\n",
+        "# of ImageNet\nlabel name\n281 cat\n\n# a dog\n207 dog\n24 owl\n",
         "".join({24: "owl\n", 207: "dog\n", 281: "cat\n"}.get(i, f"x{i}\n") for i in range(1000)),
         "".join(
             {24: "owl big\n", 207: "dog, hound\n", 281: "cat\n"}.get(i, f"x{i}\n")

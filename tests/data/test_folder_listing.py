@@ -48,6 +48,7 @@ def links(folder: Path) -> None:
     (folder / "test/dog/0.png").rename(folder / "0.png")
     (folder / "test/dog/0.png").symlink_to(folder / "0.png")
     (folder / "train/dog/up").symlink_to(folder / "train/dog")
+    (folder / "train/dog/all").symlink_to(folder / "train")
 
 
 def other_kinds(folder: Path) -> None:

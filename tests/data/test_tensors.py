@@ -40,6 +40,9 @@ class Pairs:
         (X.numpy()[::-1][::-1], Y.tolist()),
         (X.clone().requires_grad_(), Y),
         (X.to(memory_format=torch.channels_last), Y.to(torch.uint8)),
+        (X, Y.numpy().astype("uint16")),
+        (X, Y.numpy().astype("uint64")),
+        (X.numpy().astype(">f4"), Y.numpy().astype(">i4")),
         DataLoader(TensorDataset(X, Y), batch_size=4),
         TensorDataset(X, Y),
         ep.astensors(X, Y),
@@ -109,7 +112,9 @@ def test_nothing_is_said_of_pixels_in_the_box(capsys) -> None:
         (X.where(X > 0.1, torch.inf), "to inf"),
         (X.to(torch.complex64), "pixels of type complex64"),
         ("images", "x is a str"),
-        (np.array([None]), "x is a ndarray"),
+        (np.array([None]), "x is a ndarray of object"),
+        (X.to_sparse(), "x is a tensor that is sparse"),
+        (X.to("meta"), "x is a tensor that is .* has no values"),
         (X[:, 0], r"shape \(6, 4, 4\) .*x\[:, None\] adds one channel"),
         ((X * 255).byte().numpy().transpose(0, 2, 3, 1), r"channels last .*np.moveaxis\(x, 3, 1\)"),
         ([Image.new("RGB", (4, 4))] * 6, "images of Pillow .*ToTensor"),
@@ -132,6 +137,9 @@ def test_what_are_no_images_is_named(x, message: str) -> None:
         (Y.float(), r"labels of type float32 .*y.long\(\)"),
         (Y.double().numpy() + 0.5, "labels of type float64"),
         (None, "y is a NoneType|labels of type"),
+        (["cat"] * 6, "y is a list of <U3 .needs a tensor or an array of numbers"),
+        (torch.full((6,), 10**12), "y has labels up to 1,000,000,000,000 .allowed: 0 to 999,999"),
+        (np.full(6, 2**64 - 1, "uint64"), "y has labels up to 18,446,744,073,709,551,615"),
         (Y[:, None], r"use y\[:, 0\]"),
     ],
 )
@@ -161,6 +169,10 @@ def test_what_are_no_labels_is_named(y, message: str) -> None:
         (iter([]), "without images"),
         (iter([(X, Y), (torch.rand(2, 3, 5, 5), Y[:2])]), "images of different shapes"),
         (Pairs(lambda x, y: {"picture": x, "label": y}), "mappings with picture, label"),
+        (
+            {"train": (X, Y), "test": (X[:, :1], Y)},
+            r"images \(3, 4, 4\) to train on and \(1, 4, 4\) to test",
+        ),
     ],
 )
 def test_what_is_no_data_is_named(given, message: str) -> None:

@@ -45,6 +45,8 @@ def test_classes_are_those_of_the_logits() -> None:
     harness.check_classes(3, split_of([0, 2]))
     with pytest.raises(RbmixError, match="has 2 classes, but the data set has labels up to 2"):
         harness.check_classes(2, split_of([0, 2]))
+    with pytest.raises(RbmixError, match=r"labels up to 1; torch.cat\(\[-z, z\], 1\) makes two"):
+        harness.check_classes(1, split_of([0, 1]))
 
 
 @pytest.mark.parametrize("batch_size", [1, 2, 64])

@@ -82,6 +82,35 @@ def without_statistics() -> nn.Module:
     return net.eval()
 
 
+@torch.inference_mode()
+def made_in_inference_mode() -> nn.Module:
+    return network()
+
+
+class Slotted:
+    """In train mode, behind an attribute that is no dictionary's."""
+
+    __slots__ = ("net",)
+
+    def __init__(self) -> None:
+        self.net = network().train()
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return self.net(x)
+
+
+class NaNGradient(torch.autograd.Function):
+    """Images that stay, with a gradient that is none."""
+
+    @staticmethod
+    def forward(_ctx: Any, x: Tensor) -> Tensor:
+        return x.clone()
+
+    @staticmethod
+    def backward(_ctx: Any, gradient: Tensor) -> Tensor:
+        return gradient * torch.nan
+
+
 def broken_by(road: str, given: object) -> int:
     """How many images fall to PGD within the larger epsilon, or to APGD-CE."""
     if road == "AutoAttack":
@@ -111,6 +140,8 @@ SAME: dict[str, Callable[[], object]] = {
     "in place": lambda: Around(in_place),
     "extra state": lambda: Extra(*network()).eval(),
     "forgotten eval": lambda: network().train(),
+    "inference mode": made_in_inference_mode,
+    "slots": Slotted,
 }
 
 
@@ -152,6 +183,10 @@ REFUSED: dict[str, tuple[Callable[[], object], str]] = {
     "text": (lambda: Around(after=lambda z: "cat"), "the network returns a str"),
     "class": (lambda: nn.Linear, "model is the class Linear"),
     "raises": (lambda: Around(lambda x: x.view(3, -1)), "cannot take images of shape"),
+    "ends": (lambda: Around(lambda x: sys.exit("usage")), "SystemExit: usage"),
+    "sparse": (lambda: Around(after=Tensor.to_sparse), "a tensor that is sparse"),
+    "later a tuple": (lambda: Around(after=lambda z: z if len(z) < 3 else (z, 1)), "a tuple"),
+    "lazy": (lambda: nn.Sequential(nn.Flatten(), nn.LazyLinear(4)), "no weights 1.weight yet"),
 }
 
 
@@ -169,6 +204,7 @@ def test_what_cannot_be_attacked_is_refused_in_one_line(form: str, road: str) ->
     [
         (lambda: Around(after=lambda z: 1e5 * z), "zero-gradients"),
         (lambda: Around(lambda x: (7 * x).round() / 7), "zero-gradients"),
+        (lambda: Around(NaNGradient.apply), "zero-gradients"),
         (without_statistics, "batch-dependent"),
     ],
 )

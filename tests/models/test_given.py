@@ -49,6 +49,18 @@ class Wrapper:
         return self(x)[0]
 
 
+class Slotted:
+    """No module, and without a dictionary of its attributes."""
+
+    __slots__ = ("net",)
+
+    def __init__(self, net: nn.Module) -> None:
+        self.net = net
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return self.net(x)
+
+
 class Holder(nn.Module):
     """A module around something that is compiled."""
 
@@ -66,6 +78,11 @@ def exported() -> torch.export.ExportedProgram:
     return torch.export.export(network(), (X,), dynamic_shapes=sizes)
 
 
+@torch.inference_mode()
+def made_in_inference_mode() -> nn.Module:
+    return network()
+
+
 def plus(net: nn.Module, x: Tensor, *, offset: float) -> Tensor:
     return net(x) + offset
 
@@ -75,6 +92,8 @@ FORMS: dict[str, Callable[[], object]] = {
     "closure": lambda: functools.partial(plus, NET, offset=0.0),
     "object": lambda: Wrapper(NET),
     "method": lambda: Wrapper(NET).predict,
+    "slots": lambda: Slotted(NET),
+    "inference mode": made_in_inference_mode,
     "tuple": lambda: Holder(NET, lambda z: (z, None)),
     "mapping": lambda: Holder(NET, lambda z: {"logits": z}),
     "scripted": lambda: torch.jit.script(network()),
@@ -201,6 +220,7 @@ def test_networks_inside_share_the_mode_of_their_callable() -> None:
     given = network().train()
     net = as_module(Wrapper(given))
     assert networks_inside(Wrapper(given).predict) == [given]
+    assert networks_inside(Slotted(given)) == [given]
     assert list(net.state_dict())
     net.eval()
     assert not given.training
@@ -223,6 +243,25 @@ def test_what_cannot_be_called_is_refused(given: object, message: str) -> None:
         as_module(given)
 
 
+def calls(net: nn.Module) -> Callable[[Tensor], Tensor]:
+    return lambda x: net(x)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (nn.Sequential(nn.Flatten(), nn.LazyLinear(3)), "no weights 1.weight yet"),
+        (nn.Sequential(nn.LazyBatchNorm2d(), nn.Flatten()), "no weights 0.weight yet"),
+        (calls(nn.LazyLinear(3)), "no weights inside.0.weight yet"),
+        (calls(made_in_inference_mode()), "were made in inference mode"),
+    ],
+)
+def test_weights_that_cannot_be_used_are_refused(given: object, message: str) -> None:
+    """Layers without a shape have none, and those of inference mode no gradients."""
+    with pytest.raises(RbmixError, match=message):
+        as_module(given)
+
+
 class NoEval(nn.Module):
     """A network that refuses its modes."""
 
@@ -233,7 +272,7 @@ class NoEval(nn.Module):
         return NET(x)
 
 
-def fails(error: Exception) -> nn.Module:
+def fails(error: BaseException) -> nn.Module:
     def change(_: Tensor) -> Tensor:
         raise error
 
@@ -248,17 +287,20 @@ def fails(error: Exception) -> nn.Module:
             r"it .* \(1, 6, 6\) \(ValueError: batches of 4\)$",
         ),
         (fails(KeyError()), r"\(KeyError: KeyError\)$"),
+        (fails(SystemExit("usage: net.py")), r"\(SystemExit: usage: net.py\)$"),
         (fails(AssertionError("Guard failed: x.size()[0] == 4")), r"x.size\(\)\[0\] == 4\)$"),
         (Holder(NET, lambda z: z.to(torch.complex64)), "it returns complex numbers"),
         (NoEval(), r"it cannot be put into eval mode \(NotImplementedError: no modes\)"),
-        (nn.Linear(5, 2), r"mat1 and mat2 shapes .*--input-size N resizes them"),
+        (nn.Linear(5, 2), r"mat1 and mat2 shapes .*; nn.Upsample\(5\) does"),
+        (nn.Conv2d(3, 1, 3), r"but got 1 channels instead\)$"),
+        (Holder(NET, Tensor.to_sparse), "it returns a tensor that is sparse"),
         (Holder(NET, lambda z: {"a": z, "b": z}), "it returns a dict with 'a', 'b'"),
     ],
 )
 def test_what_a_network_raises_is_told_in_one_line(net: nn.Module, message: str) -> None:
     """With a hint only where the size of the images may be the reason."""
     with pytest.raises(RbmixError, match=message):
-        adapt(net, X, "it")
+        adapt(net, X, "it", "nn.Upsample(5) does")
 
 
 def test_memory_that_runs_out_is_another_error() -> None:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from robustbench_mix.errors import RbmixError
-from robustbench_mix.models.outputs import find_logits, tell_choice
+from robustbench_mix.models.outputs import check_logits, find_logits, tell_choice
 
 LOGITS = torch.rand(3, 5)
 MAP = torch.rand(3, 8, 2, 2)
@@ -32,6 +32,11 @@ class Other:
     features: Any = None
 
 
+@dataclass(slots=True)
+class Slotted:
+    scores: Any
+
+
 @pytest.mark.parametrize(
     ("output", "choice"),
     [
@@ -45,6 +50,7 @@ class Other:
         (Output(LOGITS, MAP), "`logits` of the Output"),
         (Named(LOGITS + 1, LOGITS), "`logits` of the Named"),
         (Other(LOGITS, MAP), "item 'scores' of the Other"),
+        (Slotted(LOGITS), "item 'scores' of the Slotted"),
     ],
 )
 def test_logits_are_found(output: object, choice: str) -> None:
@@ -76,3 +82,22 @@ def test_the_choice_is_told_once() -> None:
     with pytest.warns(UserWarning, match="logits: item 0 of the tuple"):
         tell_choice(find_logits((LOGITS,), 3)[1])
     tell_choice("")
+
+
+@pytest.mark.parametrize(
+    ("output", "message"),
+    [
+        ((LOGITS, None), "the network returns a tuple .needs logits"),
+        (None, "returns a NoneType"),
+        (LOGITS.to_sparse(), "returns a tensor that is sparse"),
+        (LOGITS.to(torch.complex64), "returns complex numbers"),
+        (LOGITS.T, r"returns shape \(5, 3\) for 3 images"),
+        (LOGITS[:, 0], r"returns shape \(3,\) for 3 images"),
+        (MAP, "needs one row of logits per image"),
+    ],
+)
+def test_what_are_no_logits_is_refused(output: object, message: str) -> None:
+    """Whatever a network may return at its next pass."""
+    assert check_logits(LOGITS, 3) is LOGITS
+    with pytest.raises(RbmixError, match=message):
+        check_logits(output, 3)

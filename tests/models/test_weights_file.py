@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from decimal import Decimal
 from pathlib import Path
 
 import numpy as np
@@ -34,6 +35,7 @@ def test_the_suffix_does_not_matter(tmp_path: Path, suffix: str) -> None:
         {"args": argparse.Namespace(lr=0.1, name="x")},
         {"best": np.float64(98.7)},
         {"folder": Path("runs")},
+        {"budget": Decimal("0.1")},
     ],
 )
 def test_what_scripts_keep_beside_weights(tmp_path: Path, beside: dict) -> None:
@@ -44,6 +46,17 @@ def test_what_scripts_keep_beside_weights(tmp_path: Path, beside: dict) -> None:
     assert torch.equal(found["state_dict"]["weight"], STATE["weight"])
     ((name, value),) = beside.items()
     assert type(found[name]) is not type(value)
+
+
+def test_the_content_counts_and_not_the_suffix(tmp_path: Path) -> None:
+    """A file of torch.save that is called like the other format, and one of a third program."""
+    path = tmp_path / "w.safetensors"
+    torch.save(STATE, path)
+    assert torch.equal(read_weights(path)["weight"], STATE["weight"])
+    with (tmp_path / "w.npz").open("wb") as file:
+        np.savez(file, weight=np.zeros(2))
+    with pytest.raises(RbmixError, match=r"w\.npz is damaged, or neither torch.save nor"):
+        read_weights(tmp_path / "w.npz")
 
 
 def test_other_objects_are_named(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from torch import nn
 
 from robustbench_mix.config.catalog import check_code
 from robustbench_mix.data.shape import Shape
-from robustbench_mix.errors import RbmixError
+from robustbench_mix.errors import FOREIGN, RbmixError
 from robustbench_mix.models.given import as_module
 from robustbench_mix.models.sources.common import Pretrained
 from robustbench_mix.runtime.imports import describe_error, import_word
@@ -85,7 +85,7 @@ def call_builder(path: str, target: Callable[..., Any], arguments: dict[str, int
     """
     try:
         model = target(**arguments)
-    except (Exception, SystemExit) as error:  # whatever the user's code raises
+    except FOREIGN as error:  # whatever the user's code raises
         raise RbmixError(f"model {path!r} cannot be made: {describe_error(error)}") from error
     if not isinstance(model, nn.Module | torch.export.ExportedProgram) and not callable(model):
         raise RbmixError(
