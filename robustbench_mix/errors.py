@@ -63,13 +63,24 @@ def unknown(kind: str, name: str, allowed: Iterable[str], also: str = "") -> Rbm
         The error, for the caller to raise.
     """
     names = list(allowed)
+    hint, listed = suggestion(name, names)
+    listed += f", {also}" if also else ""
+    return RbmixError(f"unknown {kind} {name!r}{hint} (allowed: {listed})")
+
+
+def suggestion(name: str, names: list[str]) -> tuple[str, str]:
+    """Return a question about the nearest name, '' if none is near, and the names in one line.
+
+    Args:
+        name: A name that is none of them.
+        names: The names.
+    """
     near = difflib.get_close_matches(name, names, n=4, cutoff=0.5)
     hint = f"; did you mean {near[0]!r}?" if near else ""
     shown = (
         names if len(names) <= MAX_LISTED else [*(near or names[:4]), f"... {len(names):,} in all"]
     )
-    listed = ", ".join(shown) + (f", {also}" if also else "")
-    return RbmixError(f"unknown {kind} {name!r}{hint} (allowed: {listed})")
+    return hint, ", ".join(shown)
 
 
 # The messages of Python, PyTorch's allocators, oneDNN and the system.

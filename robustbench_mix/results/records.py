@@ -21,7 +21,7 @@ import numpy as np
 import pandas as pd
 
 from robustbench_mix.config.epsilon import Eps
-from robustbench_mix.errors import MAX_LISTED, RbmixError
+from robustbench_mix.errors import MAX_LISTED, RbmixError, suggestion
 from robustbench_mix.results.headers import RunHeader, RunIdentity
 from robustbench_mix.results.intervals import wilson
 from robustbench_mix.storage import parquet_table, reading, validation
@@ -273,8 +273,9 @@ def select_run(results: Path, wanted: dict[str, Any]) -> Run:
         fit = [(path, run) for path, run in fit if value_of(run, name) == value]
         if not fit:
             so_far = f" with {', '.join(met)}" if met else ""
+            hint, listed = suggestion(str(value), there)
             raise RbmixError(
-                f"no run under {results}{so_far} has {name} {value} (there are: {', '.join(there)})"
+                f"no run in {results}{so_far} has {name} {value}{hint} (there are: {listed})"
             )
         met.append(f"{name} {value}")
     if len(fit) > 1:

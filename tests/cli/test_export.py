@@ -54,14 +54,15 @@ def test_a_file_is_its_run(rbmix, results: Path, tmp_path: Path) -> None:
 
 
 def test_a_model_without_such_a_run_is_not_unknown(rbmix, results: Path, make_run) -> None:
-    """The attack is missing, not the model; a name that no run has is unknown."""
+    """The attack is missing, not the model; of a name that no run has the nearest is told."""
     run = make_run([1, 1, 2, 2], model="resnet20", protocol="fgsm")
     records.write(run, records.run_path(results, run.header, "k"))
     code, _, err = rbmix("export", results, "--model", "resnet20")
-    line = "no run with model resnet20 has protocol autoattack (there are: fgsm)"
+    line = f"no run in {results} with model resnet20 has protocol autoattack (there are: fgsm)"
     assert (code, err) == (2, f"rbmix: {line}\n")
     code, _, err = rbmix("export", results, "--model", "resnet26")
-    assert (code, err[:45]) == (2, "rbmix: unknown model of a run 'resnet26'; did")
+    assert code == 2
+    assert err.startswith(f"rbmix: no run in {results} has model resnet26; did you mean 'resnet2")
 
 
 def test_several_runs_are_no_run(rbmix, results: Path, tmp_path: Path) -> None:

@@ -546,7 +546,7 @@ def test_markup_in_names_is_shown_as_it_is(make_run, capsys) -> None:
     name = "[red]x[/] [/blue] :smile: [link=file:///]"
     run = make_run([0, 1, 2], model=name, dataset="[/]")
     path, rows = Path("[bold]a"), leaderboard.rows([run])
-    render_evaluation.evaluation(render_evaluation.Answer(run, path, rows, [], 3, [path]))
+    render_evaluation.evaluation(render_evaluation.Answer(run, path, rows, [], 3, False, [path]))
     out = " ".join(capsys.readouterr().out.split())
     for words in ("[red]x[/] [/blue]", ":smile:", "wrote [bold]a"):
         assert words in out
