@@ -290,3 +290,25 @@ def test_light_commands_do_not_import_torch(arguments: list[str], tmp_path: Path
     command = [sys.executable, "-c", code]
     done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=tmp_path)
     assert done.stdout.splitlines()[-1] == "False"
+
+
+def docstrings(tree: ast.Module) -> set[int]:
+    """The identities of the nodes that are docstrings."""
+    bodies = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+    firsts = [node.body[0] for node in ast.walk(tree) if isinstance(node, bodies) and node.body]
+    return {id(first.value) for first in firsts if isinstance(first, ast.Expr)}
+
+
+def test_no_message_names_a_document_of_the_checkout() -> None:
+    """An installed user cannot open it: messages name a command instead, as in `rbmix flags`."""
+    found, read = [], 0
+    for path in FILES.values():
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        written = docstrings(tree)
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                read += id(node) not in written
+                if id(node) not in written and re.search(r"docs/|README", node.value):
+                    found.append(f"{path.name}:{node.lineno}: {node.value}")
+    assert read > 1000
+    assert found == []
