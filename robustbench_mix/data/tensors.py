@@ -224,7 +224,8 @@ def _check_labels(y: Tensor, x: Tensor) -> None:
             f"y has labels of type {kind} (needs integers from 0); y.long(), of an array "
             "y.astype(int), makes them so"
         )
-    low, high = min(y.tolist()), max(y.tolist())
+    labels = y.tolist()  # tensors of unsigned numbers have no minimum
+    low, high = min(labels), max(labels)
     if low < 0:
         raise RbmixError(
             f"y has labels from {low} to {high} (needs integers from 0); leave out images without "

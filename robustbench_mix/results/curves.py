@@ -131,8 +131,10 @@ def _largest(sets: list[list[tuple[Run, ...]]], measure: Callable[..., Interval]
     `measure` takes whether images stand, (seeds, images) bool: of the run, or of both of the pair.
     """
     chosen = twins.largest(sets, lambda one: kind_name(one[0][0]), _rank)
-    trainings = {name: twins.trained_on(seeds[0][0].header) for name, seeds in chosen.items()}
-    several = len({words for words in trainings.values() if words != twins.NOT_TRAINED}) > 1
+    # Empty for networks that were not trained here.
+    headers = {name: seeds[0][0].header for name, seeds in chosen.items()}
+    trainings = {n: twins.trained_on(h) if h.train_examples else "" for n, h in headers.items()}
+    several = len({*trainings.values()} - {""}) > 1
     found = []
     for name, seeds in chosen.items():
         first = seeds[0][0]
@@ -141,8 +143,7 @@ def _largest(sets: list[list[tuple[Run, ...]]], measure: Callable[..., Interval]
             eps: measure(*(np.stack([one[eps].to_numpy(bool) for one in each]) for each in columns))
             for eps in ("0", *first.eps)
         }
-        is_named = several and trainings[name] != twins.NOT_TRAINED
-        training = trainings[name] if is_named else ""
+        training = trainings[name] if several else ""
         found.append(Curve(name, len(seeds), first.header.n, shares, training))
     return sorted(found, key=lambda curve: (ORDER.get(curve.name, len(ORDER)), curve.name))
 

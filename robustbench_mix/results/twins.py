@@ -13,7 +13,6 @@ from robustbench_mix.results.design import LEAST_SEEDS
 from robustbench_mix.results.headers import EXTERNAL, NetworkHeader
 
 LEARNED = "learned"
-NOT_TRAINED = "?"  # in place of the training, where there was none here
 # The fields that decide a number. Two records are comparable if all of these but a few are equal.
 # Probes and un-shufflings lack some: absent fields are equal.
 FIELDS = (
@@ -98,9 +97,9 @@ def images(records: Iterable[R]) -> int:
 
 
 def trained_on(header: NetworkHeader) -> str:
-    """Return images x epochs of a training, `NOT_TRAINED` if rbmix did not train."""
+    """Return images x epochs of a training, `?` if rbmix did not train."""
     if not header.train_examples:
-        return NOT_TRAINED
+        return "?"
     return f"{header.train_examples:,} x {header.epochs}"
 
 
