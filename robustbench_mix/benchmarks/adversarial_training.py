@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Sequence
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from robustbench_mix.benchmarks.curves import count_robust, run_fast_engine
 from robustbench_mix.benchmarks.steps import build_untrained, random_images
 from robustbench_mix.benchmarks.table import Row
-from robustbench_mix.config import protocols
 from robustbench_mix.config.training import Adversarial, NFgsm
-from robustbench_mix.data.dataset import Split
-from robustbench_mix.runtime.progress import silenced
+from robustbench_mix.results.records import Run
 from robustbench_mix.runtime.timing import Step, time_ratios, training_step
 from robustbench_mix.training.perturb import perturb
-
-Networks = Sequence[nn.Module]  # one for each seed
 
 
 def step_row(name: str, size: int, batch: int, device: torch.device, repeats: int) -> Row:
@@ -55,36 +49,22 @@ def _adversarial_step(
     return training_step(model, x.contiguous(memory_format=torch.channels_last), y, examples)
 
 
-def accuracy_row(
-    words: str,
-    averaged: Networks,
-    last: Networks,
-    split: Split,
-    protocol: protocols.Protocol,
-    device: torch.device,
-) -> Row:
+def accuracy_row(words: str, averaged: Sequence[Run], last: Sequence[Run], eps: str) -> Row:
     """Compare the accuracy under AutoAttack of averaged weights with that of the last weights.
 
     Args:
         words: The networks in words, for the table.
-        averaged: Networks with averaged weights.
-        last: The same networks with the weights of their last steps.
-        split: The images.
-        protocol: AutoAttack at one epsilon.
-        device: The device to run on.
+        averaged: The runs of networks with averaged weights, one for each seed.
+        last: Those of the same networks with the weights of their last steps.
+        eps: The epsilon, one of the grid.
     """
-    (eps,) = protocol.eps
-    measure: Callable[[nn.Module], float] = partial(_accuracy, split, protocol, device)
-    with silenced():
-        ours, theirs = ([measure(model) for model in networks] for networks in (averaged, last))
-    note = f"{len(split)} images; last weights {'/'.join(f'{one:.1f}' for one in theirs)}"
-    work = f"accuracy under AutoAttack at {eps.text}, {words}, averaged weights"
+    ours, theirs = ([_accuracy(run, eps) for run in runs] for runs in (averaged, last))
+    count = len(averaged[0].table)
+    note = f"{count} images; last weights {'/'.join(f'{one:.1f}' for one in theirs)}"
+    work = f"accuracy under AutoAttack at {eps}, {words}, averaged weights"
     return Row(work, "the last weights", "above them", ours, note, unit=" %")
 
 
-def _accuracy(
-    split: Split, protocol: protocols.Protocol, device: torch.device, model: nn.Module
-) -> float:
-    """Return the accuracy, in %, within the only epsilon of a protocol."""
-    (robust,) = count_robust(run_fast_engine(model, split, protocol, device), 1)
-    return 100 * robust / len(split)
+def _accuracy(run: Run, eps: str) -> float:
+    """Return the accuracy of a run within an epsilon, in %."""
+    return 100 * float(run.standing()[eps].mean())

@@ -1,4 +1,4 @@
-"""Benchmark whole curves against other libraries: AutoAttack, its audited estimate, and PGD."""
+"""Benchmark whole curves against other libraries: AutoAttack and PGD."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from robustbench_mix.benchmarks.table import Row
 from robustbench_mix.config import protocols
 from robustbench_mix.config.protocols import Protocol
 from robustbench_mix.data.dataset import Split
-from robustbench_mix.evaluation import remaining_passes, sample_audit
 from robustbench_mix.evaluation.borrow import borrow
 from robustbench_mix.evaluation.fast import search_all
 from robustbench_mix.evaluation.harness import Settings
@@ -126,43 +125,6 @@ def autoattack_rows(
                 [spent / reference], note)
         )  # fmt: skip
     return rows
-
-
-def audited_rows(
-    words: str, model: nn.Module, split: Split, dataset: str, device: torch.device
-) -> list[Row]:
-    """Compare time and passes of the audited estimate with those of our full ensemble."""
-    full, estimate = (
-        protocols.load("autoattack", dataset),
-        protocols.load("autoattack-audited", dataset),
-    )
-    epsilons = len(full.eps)
-    with silenced():
-        found, state, quick = time_ratios(
-            lambda: run_fast_engine(model, split, full, device),
-            lambda: run_fast_engine(model, split, estimate, device),
-            1, device,
-        )  # fmt: skip
-    audit = sample_audit.findings(quick, epsilons)
-    exact, cheap = count_robust(state, epsilons), count_robust(quick, epsilons)
-    inside = all(
-        (c - e) / len(split) <= one.bound + 1e-12
-        for c, e, one in zip(cheap, exact, audit, strict=True)
-    )
-    bounds = "/".join(f"{100 * one.bound:.1f}" for one in audit)
-    sampled = f"{_join([one.sampled for one in audit])} of them met AutoAttack"
-    note = (
-        f"{len(split)} images, {_join(cheap)} robust against {_join(exact)}; {sampled}; bound "
-        f"{bounds} pp: the full answer is {'inside' if inside else 'OUTSIDE'}"
-    )
-    work = f"audited curve, {epsilons} epsilons, {words}"
-    ratio = remaining_passes.work_done(state) / remaining_passes.work_done(quick)
-    per_image = remaining_passes.work_done(quick) / len(split)
-    return [
-        Row(f"passes of the {work}", "`autoattack` here", "≥ 10x, bound ≤ 2 pp, inside", [ratio],
-            f"{note}; {per_image:,.0f} passes an image"),
-        Row(work, "`autoattack` here", "-", found, "the time of the same two runs"),
-    ]  # fmt: skip
 
 
 def pgd_row(

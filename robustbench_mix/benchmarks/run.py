@@ -16,15 +16,21 @@ from torch import nn
 
 from robustbench_mix.benchmarks import curves, peers, processes, steps
 from robustbench_mix.benchmarks.adversarial_training import accuracy_row, step_row
+from robustbench_mix.benchmarks.audited import audited_row
 from robustbench_mix.benchmarks.table import Part, Row, Table, from_json, to_json, to_markdown
-from robustbench_mix.config import command_checks, protocols
+from robustbench_mix.config import command_checks
 from robustbench_mix.config.command_checks import BENCHMARKS
 from robustbench_mix.config.model import ModelSpec
 from robustbench_mix.config.training import ADVERSARIAL_ATTACKS, Training, adversarial_eps
 from robustbench_mix.data import loaders
 from robustbench_mix.data.dataset import Dataset, Split, balanced_subset
+from robustbench_mix.evaluation.attack_plan import attack_plan
+from robustbench_mix.evaluation.data_plan import DataPlan
+from robustbench_mix.evaluation.evaluate import evaluate
 from robustbench_mix.evaluation.load_model import train_model
 from robustbench_mix.evaluation.model_plan import trained_model
+from robustbench_mix.evaluation.plan import EvaluationPlan
+from robustbench_mix.results.records import Run
 from robustbench_mix.runtime import provenance
 from robustbench_mix.runtime.devices import describe, pick_device
 from robustbench_mix.storage import reading
@@ -36,8 +42,10 @@ logger = logging.getLogger(__name__)
 ADVERSARIAL_EXAMPLES, ADVERSARIAL_EPOCHS = 20_000, 10
 # The comparison of adversarial trainings has twelve networks: fewer images still.
 COMPARED_EXAMPLES, COMPARED_IMAGES, COMPARED_SEEDS = 12_500, 200, 3
+AUDITED_IMAGES = 1000
 QUICK = "resnet14_w4"
 FILE = "benchmarks.json"
+RECORDS = "benchmarks"  # the folder of the records that rows rest on
 
 
 def run_benchmarks(
@@ -73,13 +81,12 @@ def run_benchmarks(
         dataset=dataset, examples=examples, parts=parts, precision=precision, device=device
     )
     check_writable(results)
-    where = pick_device(device)
     table = _read_table(results)
-    benchmark = _Bench(dataset, examples, quick, precision, where)
+    benchmark = _Bench(dataset, examples, quick, precision, device, results)
     for part in parts or BENCHMARKS:
         logger.info(f"measuring: {part}")
         rows, skipped = benchmark.part(part)
-        table[part] = Part(_describe_machine(where), rows, skipped)
+        table[part] = Part(_describe_machine(benchmark.where), rows, skipped)
         table = {name: table[name] for name in BENCHMARKS if name in table}
         write_text(results / FILE, json.dumps(to_json(table), indent=1) + "\n")
         write_text(results / "benchmarks.md", to_markdown(table))
@@ -107,14 +114,16 @@ class _Bench:
         examples: int,
         quick: bool,
         precision: str,
-        where: torch.device,
+        device: str,
+        results: Path,
     ) -> None:
         self.dataset, self.examples, self.quick = (
             dataset,
             min(examples, 4) if quick else examples,
             quick,
         )
-        self.precision, self.where = precision, where
+        self.precision, self.device, self.results = precision, device, results
+        self.where = pick_device(device)
         self.model = QUICK if quick else "resnet14"
         self.repeats = 1 if quick else 2
 
@@ -189,40 +198,59 @@ class _Bench:
     def _training(self) -> tuple[list[Row], list[str]]:
         size, batch, repeats = (8, 8, 2) if self.quick else (32, 128, 5)
         rows = [step_row(self.model, size, batch, self.where, repeats)]
-        name, test = self._data.name, self._data.test
-        protocol = protocols.load("autoattack", name, eps=[adversarial_eps(name)])
-        split = balanced_subset(test, min(4 if self.quick else COMPARED_IMAGES, len(test)))
+        eps = adversarial_eps(self._data.name)
         for attack in ADVERSARIAL_ATTACKS:
             averaged = self._compared(attack, None)
             last = self._compared(attack, 0)  # left by the trainings of the averages
             words = f"{self.model} trained on {attack} examples"
-            rows.append(accuracy_row(words, averaged, last, split, protocol, self.where))
+            rows.append(accuracy_row(words, averaged, last, eps))
         return rows, []
 
-    def _compared(self, attack: str, averaging: float | None) -> list[nn.Module]:
-        """Load or train a network for each seed."""
-        changes = {"adversarial_attack": attack, "averaging": averaging}
-        training = self._shorter(COMPARED_EXAMPLES, adversarial=True, **changes)
+    def _compared(self, attack: str, averaging: float | None) -> list[Run]:
+        """Return the runs of adversarially trained networks, one for each seed."""
+        training = self._short(adversarial=True, adversarial_attack=attack, averaging=averaging)
+        count = 4 if self.quick else COMPARED_IMAGES
         seeds = range(1 if self.quick else COMPARED_SEEDS)
-        return [self._network("learned", 1, training, seed)[0] for seed in seeds]
+        return [self._run("learned", "autoattack", count, training, seed) for seed in seeds]
 
     def _audited(self) -> tuple[list[Row], list[str]]:
-        count = 20 if self.quick else 1000
+        count = 20 if self.quick else AUDITED_IMAGES
+        # The learned network that is trained adversarially is one of those compared above.
+        trainings = {
+            "": self._short(),
+            " trained adversarially": self._short(adversarial=True, adversarial_attack="n-fgsm"),
+        }
         rows: list[Row] = []
-        trainings: dict[str, Training | None] = {"": None}
-        if not self.quick:
-            attacked = self._shorter(ADVERSARIAL_EXAMPLES, adversarial=True)
-            trainings[" trained adversarially"] = attacked
         for suffix, training in trainings.items():
             for spatial in ("learned",) if self.quick else ("learned", "frozen"):
-                model, split = self._network(spatial, count, training)
-                words = f"{self.model} {spatial}{suffix}"
-                rows += curves.audited_rows(words, model, split, self._data.name, self.where)
+                estimate, full = (
+                    self._run(spatial, attack, count, training)
+                    for attack in ("autoattack-audited", "autoattack")
+                )
+                rows.append(audited_row(f"{self.model} {spatial}{suffix}", full, estimate))
         return rows, []
+
+    def _run(self, spatial: str, attack: str, count: int, training: Training, seed: int = 0) -> Run:
+        """Attack a network as `rbmix evaluate` does, or read the records of that.
+
+        These runs take hours. Their records stay beside the table, so that what was stopped goes
+        on, and what was measured need not be measured again.
+        """
+        plan = EvaluationPlan(
+            data=DataPlan(self.dataset, min(count, len(self._data.test))),
+            device=self.device,
+            model=trained_model(ModelSpec(self.model, spatial, seed=seed), training),
+            attack=attack_plan(attack, self._data.name),
+        )
+        return evaluate(plan, self.results / RECORDS).run
 
     def _pair(self, count: int) -> Iterator[tuple[str, nn.Module, Split]]:
         for spatial in ("learned",) if self.quick else ("learned", "frozen"):
             yield (spatial, *self._network(spatial, count))
+
+    def _short(self, **changes: Any) -> Training:
+        """Return the training of the networks whose records are kept."""
+        return self._shorter(COMPARED_EXAMPLES, **changes)
 
     def _shorter(self, most: int, **changes: Any) -> Training:
         """Return a training on at most so many images, for fewer epochs."""
@@ -230,12 +258,12 @@ class _Bench:
         return Training(ADVERSARIAL_EPOCHS, few, precision=self.precision, **changes)
 
     def _network(
-        self, spatial: str, count: int, training: Training | None = None, seed: int = 0
+        self, spatial: str, count: int, training: Training | None = None
     ) -> tuple[nn.Module, Split]:
         """Load or train a network, and return it with test images."""
         loaded = self._data
         training = training or Training(precision=self.precision)
-        model = trained_model(ModelSpec(self.model, spatial, seed=seed), training)
+        model = trained_model(ModelSpec(self.model, spatial), training)
         trained = train_model(model, loaded, self.where)
         return trained.model, balanced_subset(loaded.test, min(count, len(loaded.test)))
 

@@ -53,9 +53,9 @@ class Eps:
 def texts_of(given: Radius | Iterable[Radius]) -> list[str]:
     """Return epsilons as people write them: one or several, texts or numbers.
 
-    The digits of a fraction become the fraction. A zero beside others is left out, because the
-    clean accuracy is always reported. All words of users come through here; the texts of records do
-    not, because they stay as they are.
+    The digits of a fraction become the fraction, and `8.0/255` or `16/510` becomes `8/255`. A zero
+    beside others is left out, because the clean accuracy is always reported. All words of users
+    come through here; the texts of records do not, because they stay as they are.
 
     Args:
         given: A text, with commas between several, a number, or an iterable of these.
@@ -132,6 +132,15 @@ def parse_grid(texts: list[str], norm: str) -> tuple[Eps, ...]:
     return tuple(grid)
 
 
+def spelled_as(grid: tuple[Eps, ...], known: tuple[Eps, ...]) -> tuple[Eps, ...]:
+    """Return a grid in which each epsilon of `known` has the text that it has there.
+
+    `0.125` and `2/16` are the same epsilon, and people write both. A protocol's own grid decides.
+    """
+    texts = {eps.exact: eps for eps in known}
+    return tuple(texts.get(eps.exact, eps) for eps in grid)
+
+
 def _text_of_number(number: object) -> str:
     """Return a number as people write it: 0.03, 8/255; it may have been in single precision."""
     if not isinstance(number, SupportsFloat) or isinstance(number, bool):
@@ -149,16 +158,34 @@ def _text_of_number(number: object) -> str:
 
 
 def _spelled(text: str) -> str:
-    """Return the fraction that the digits of a decimal text round; else the text."""
-    digits, decimals = text.replace(".", "").strip("0"), text.partition(".")[2]
-    if not re.fullmatch(NUMBER, text) or len(digits) < COMPUTED:
+    """Return a number or fraction as people write it: `8.0/255` and `16/510` are `8/255`."""
+    if not re.fullmatch(rf"{NUMBER}(?:/{NUMBER})?", text):
         return text
+    if "/" not in text:
+        return _unrounded(text) or _trimmed(text)
+    above, below = map(_trimmed, text.split("/"))
+    if Fraction(below) and not Fraction(below) % GREY_LEVELS:
+        return _grey_levels(_fraction(text), Fraction(0)) or f"{above}/{below}"
+    return f"{above}/{below}"
+
+
+def _trimmed(number: str) -> str:
+    """Return digits without zeros that say nothing: `8.0` is `8`, and `.50` is `0.5`."""
+    trimmed = number.rstrip("0").rstrip(".") if "." in number else number
+    return f"0{trimmed}" if trimmed.startswith(".") or not trimmed else trimmed
+
+
+def _unrounded(text: str) -> str:
+    """Return the fraction that the digits of a decimal text round; '' for digits of their own."""
+    digits, decimals = text.replace(".", "").strip("0"), text.partition(".")[2]
+    if len(digits) < COMPUTED:
+        return ""
     exact, rounding = _fraction(text), Fraction(1, 2 * 10 ** len(decimals))
     if grey := _grey_levels(exact, rounding):
         return grey
     simple = exact.limit_denominator(LARGEST_DENOMINATOR)
     if rounding > SURE or abs(simple - exact) > rounding:
-        return text
+        return ""
     return f"{simple.numerator}/{simple.denominator}"
 
 

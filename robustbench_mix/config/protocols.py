@@ -14,7 +14,7 @@ from typing import Any, SupportsFloat
 from robustbench_mix.config import norms
 from robustbench_mix.config.canonical import short_hash
 from robustbench_mix.config.catalog import FOOLBOX
-from robustbench_mix.config.epsilon import Eps, parse_grid, texts_of
+from robustbench_mix.config.epsilon import Eps, parse_grid, spelled_as, texts_of
 from robustbench_mix.config.limits import check_name
 from robustbench_mix.config.words import Norm
 from robustbench_mix.errors import RbmixError, unknown
@@ -169,12 +169,11 @@ def parse(
     grids = raw.get("eps")
     if not isinstance(grids, dict) or not isinstance(grids.get("default"), list):
         raise RbmixError(f"{source}: field 'eps' must be a table with a list 'default'")
-    grid = grids.get(dataset, grids["default"]) if eps is None else eps
+    grid = grids.get(dataset, grids["default"])
     if not (isinstance(grid, list) and all(isinstance(text, str) for text in grid)):
         raise RbmixError(f"{source}: an epsilon grid is a list of texts, as in ['8/255']")
-    protocol = Protocol(name, raw["summary"], raw["algorithm"], own_norm, (), options)
-    if eps is None:
-        protocol = replace(protocol, eps=parse_grid(texts_of(grid), own_norm))
+    own_grid = parse_grid(texts_of(grid), own_norm)
+    protocol = Protocol(name, raw["summary"], raw["algorithm"], own_norm, own_grid, options)
     return changed(protocol, eps=eps, norm=norm)
 
 
@@ -184,7 +183,8 @@ def changed(
     """Return the protocol with another grid or norm; raise RbmixError as `load` does."""
     norm = protocol.norm if norm is None else norms.parse(norm)
     if eps is not None:
-        return replace(protocol, norm=norm, eps=parse_grid(eps, norm))
+        known = protocol.eps if norm == protocol.norm else ()
+        return replace(protocol, norm=norm, eps=spelled_as(parse_grid(eps, norm), known))
     if norm != protocol.norm:
         words = f"the grid of {protocol.name!r} is for {protocol.norm}"
         raise RbmixError(f"--norm {norm}: {words}; give one with --eps")

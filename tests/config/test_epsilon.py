@@ -89,6 +89,30 @@ def test_a_number_that_was_chosen_keeps_its_text(text: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "plain"),
+    [
+        ("8.0/255", "8/255"),
+        ("8/255.0", "8/255"),
+        ("08/255", "08/255"),
+        (".5/255", "0.5/255"),
+        ("0.50/255", "0.5/255"),
+        ("16/510", "8/255"),
+        ("1/510", "0.5/255"),
+        ("1/765", "1/765"),
+        ("2.0/16", "2/16"),
+        ("0.030", "0.03"),
+        (".03", "0.03"),
+        ("1.0", "1"),
+    ],
+)
+def test_zeros_that_say_nothing_are_dropped(text: str, plain: str) -> None:
+    """And multiples of a grey level are grey levels; what is no number stays as it is."""
+    assert texts_of(text) == [plain]
+    if text != plain:
+        assert Eps(text).exact == Eps(plain).exact
+
+
+@pytest.mark.parametrize(
     ("number", "text"),
     [
         (8 / 255, "8/255"),

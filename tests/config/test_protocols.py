@@ -12,6 +12,7 @@ import torch
 import robustbench_mix
 from robustbench_mix.attacks import registry
 from robustbench_mix.config import catalog, protocols
+from robustbench_mix.config.epsilon import Eps
 from robustbench_mix.errors import RbmixError
 
 GOOD = """
@@ -88,6 +89,17 @@ def test_hash_covers_what_decides_the_outcome(tmp_path: Path) -> None:
     hashes = [protocols.load(str(path), "digits").hash for path in (first, second, third)]
     assert hashes[0] == hashes[1] != hashes[2]
     assert protocols.load(str(first), "digits", eps=["0.5"]).hash != hashes[0]
+
+
+def test_an_epsilon_of_the_grid_keeps_the_text_of_the_grid() -> None:
+    """However it was written: the hash, and so the records, are the same."""
+    own = protocols.load("pgd", "digits", eps=["2/16"])
+    for text in ("0.125", "1/8", "4/32"):
+        found = protocols.load("pgd", "digits", eps=[text])
+        assert found.hash == own.hash, text
+    assert protocols.changed(own, eps=["0.1875"]).eps == (Eps("0.1875"),)
+    in_l2 = protocols.load("pgd", "digits", eps=["0.125"], norm="l2")
+    assert [eps.text for eps in in_l2.eps] == ["0.125"]
 
 
 def test_norm_needs_a_grid_of_its_own() -> None:
