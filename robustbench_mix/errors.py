@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 FOREIGN = (Exception, SystemExit)  # whatever code of a user's raises
 MAX_CHARACTERS = 1000  # longest message, in characters
+CUT = " ..."  # stands for what a message leaves out
 MAX_LISTED = 30  # largest number of names that are listed one by one
 
 
@@ -38,16 +39,20 @@ def one_line(text: str) -> str:
 _TORCHSCRIPT = "The following operation failed in the TorchScript interpreter"
 
 
-def first_line(error: BaseException, longest: int = 120) -> str:
+def first_line(error: BaseException, longest: int = 160) -> str:
     """Return the first line of an error's message, or its type if it has no message.
 
     Args:
         error: The error.
-        longest: Number of characters that are kept.
+        longest: Number of characters; of a longer line the first words are kept.
     """
     lines = str(error).strip().splitlines() or [type(error).__name__]
     # TorchScript says first where it happened, and last what.
-    return lines[-1 if lines[0].startswith(_TORCHSCRIPT) else 0][:longest]
+    line = lines[-1 if lines[0].startswith(_TORCHSCRIPT) else 0]
+    if len(line) <= longest:
+        return line
+    kept = line[: longest - len(CUT)]
+    return f"{kept.rpartition(' ')[0] or kept}{CUT}"
 
 
 def unknown(kind: str, name: str, allowed: Iterable[str], also: str = "") -> RbmixError:

@@ -46,7 +46,13 @@ def test_the_first_line_of_an_error_or_its_type() -> None:
     """Libraries write paragraphs, and some nothing."""
     assert first_line(ValueError("\n  one\ntwo")) == "one"
     assert first_line(KeyError()) == "KeyError"
-    assert len(first_line(ValueError("x" * 500))) == 120
+    assert first_line(ValueError("x" * 500)) == "x" * 156 + " ..."
+
+
+def test_a_long_first_line_is_cut_between_words() -> None:
+    """And says so; what just fits stays whole."""
+    assert first_line(ValueError("one two three"), 12) == "one two ..."
+    assert first_line(ValueError("one two three"), 13) == "one two three"
 
 
 def test_unknown_names_are_shown_with_what_is_allowed() -> None:

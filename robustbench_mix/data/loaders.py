@@ -101,7 +101,7 @@ def _load_cifar(name: str) -> Dataset:
         except (OSError, RuntimeError) as error:
             raise RbmixError(
                 f"data set {name!r} is not in {root} and could not be downloaded "
-                f"({first_line(error)[:80]}); without a network use --dataset digits"
+                f"({first_line(error)}); without a network use --dataset digits"
             ) from error
         images = np.asarray(raw.data).transpose(0, 3, 1, 2)
         splits.append(_make_split(images, np.asarray(raw.targets), grey_levels=255))

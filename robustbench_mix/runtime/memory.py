@@ -10,7 +10,7 @@ from typing import TypeVar
 
 import torch
 
-from robustbench_mix.errors import RbmixError, is_out_of_memory
+from robustbench_mix.errors import RbmixError, first_line, is_out_of_memory
 
 logger = logging.getLogger(__name__)
 
@@ -40,7 +40,7 @@ def retry_with_smaller_batches(
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
-            message = str(error).partition("\n")[0][:120]
+            message = first_line(error)
         # Not in the handler, where the error keeps the allocated memory alive.
         if batch_size == 1:
             raise RbmixError(f"out of memory with a batch of one image ({message})")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
 import logging
+import os
 import sys
 import warnings
 from collections.abc import Iterator
@@ -44,6 +46,21 @@ def test_a_line_without_an_end_is_told_in_the_end(capsys) -> None:
         print(text, end="")
         output.release_stdout()
     assert capsys.readouterr() == ("", "printed meanwhile: loaded\n")
+
+
+def test_what_compiled_code_prints_goes_to_standard_error(capfd, monkeypatch) -> None:
+    """Whether the C library holds it or not; what the command prints itself stays."""
+    on_descriptor = open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
+    monkeypatch.setattr(sys, "stdout", on_descriptor)
+    output.keep_stdout()
+    ctypes.CDLL(None).puts(b"held")
+    os.write(1, b"raw\n")
+    print("a table", file=output.answer_stream())
+    output.release_stdout()
+    os.write(1, b"answer\n")
+    out, err = capfd.readouterr()
+    assert out == "a table\nanswer\n"
+    assert sorted(err.splitlines()) == ["held", "raw"]
 
 
 def test_a_warning_is_one_line(capsys) -> None:

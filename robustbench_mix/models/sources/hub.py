@@ -13,7 +13,7 @@ from torch import nn
 
 from robustbench_mix.config.catalog import check_repository
 from robustbench_mix.data.shape import Shape
-from robustbench_mix.errors import RbmixError
+from robustbench_mix.errors import RbmixError, first_line
 from robustbench_mix.models import state_dict
 from robustbench_mix.models.sources import timm_models
 from robustbench_mix.models.sources.common import (
@@ -68,7 +68,7 @@ def _create(name: str, **options: Any) -> Any:
     except (RuntimeError, KeyError, TypeError, ValueError) as error:
         raise RbmixError(
             f"model 'hf:{name}' is not in timm's format: its config.json names no architecture "
-            f"that timm can build ({type(error).__name__}: {str(error)[:80]})"
+            f"that timm can build ({type(error).__name__}: {first_line(error)})"
         ) from error
 
 
