@@ -190,7 +190,8 @@ def _read(path: Path) -> Kept | None:
 
 
 def _refusal(path: Path) -> tuple[str, str]:
-    return f"unfinished run {path} is damaged", "; delete it"
+    # A user of the original AutoAttack may have its state there, which is of another form.
+    return f"{path} is damaged, or not the state of a run of rbmix", "; delete or move it"
 
 
 def find_shards(records: Path) -> list[Shard]:

@@ -269,6 +269,9 @@ def test_a_state_is_continued(case, tmp_path: Path, monkeypatch) -> None:
     found.epsilon = 0.02
     with pytest.raises(RbmixError, match="is the state of another run.*delete it"):
         found.run_standard_evaluation(x, y, bs=4, state_path=state)
+    state.write_text('{"_attacks_to_run": ["apgd-ce"], "_run_attacks": []}')  # the original's form
+    with pytest.raises(RbmixError, match="is damaged, or not the state of a run of rbmix"):
+        found.run_standard_evaluation(x, y, bs=4, state_path=state)
     with pytest.raises(RbmixError, match="state_path .* does not exist"):
         found.run_standard_evaluation(x, y, state_path=tmp_path / "no" / "state")
 

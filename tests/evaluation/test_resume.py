@@ -92,7 +92,7 @@ def test_a_damaged_file_is_named(tmp_path: Path, identity: RunIdentity, text: st
     path.write_text(text)
     for read in (lambda: resume.read_state(path, identity, SIZES),
                  lambda: resume.has_state_of(path, identity)):  # fmt: skip
-        with pytest.raises(RbmixError, match="state.json is damaged .*; delete it$"):
+        with pytest.raises(RbmixError, match="state.json is damaged.*; delete or move it$"):
             read()
 
 
@@ -102,7 +102,7 @@ def test_a_state_of_other_sizes_is_damaged(
     """Though its header is right."""
     path = tmp_path / "state.json"
     saved(path, identity, make_state(3))
-    with pytest.raises(RbmixError, match=r"is damaged \(correct has 3 values .*; delete it"):
+    with pytest.raises(RbmixError, match=r"is damaged.* \(correct has 3 values .*; delete or move it"):
         resume.read_state(path, identity, SIZES)
 
 
