@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from robustbench_mix.claims.attacks import NAMES, NUMBERS
 from robustbench_mix.claims.claim import Claim, Finding
 from robustbench_mix.claims.dose import Doses, dose_sets
 from robustbench_mix.results import svg, twins
@@ -20,7 +21,7 @@ FOREST, DOSE = "forest.svg", "dose.svg"
 SIZE = (6.4, 4.0)  # inches
 BORDER, ROW = 1.2, 0.28  # inches of a forest plot around its rows, and of each row
 # The claims in the forest plot, and their names there.
-SHOWN = {"1": "clean", "3a": "FGSM", "3b": "PGD", "3c": "AutoAttack"}
+SHOWN = {"1": "clean", **{NUMBERS[attack]: NAMES[attack] for attack in NAMES}}
 
 
 def figures(claims: list[Claim], runs: list[Run]) -> dict[str, str]:

@@ -6,21 +6,17 @@ import re
 
 from robustbench_mix.claims import paper
 from robustbench_mix.claims.accuracy import CHANS, FULL
+from robustbench_mix.claims.attacks import NAMES, NUMBERS
 from robustbench_mix.claims.claim import Claim, Finding, judge
 from robustbench_mix.claims.pairs import Pair, clean_pairs, describe_pair, pairs
 from robustbench_mix.results.records import Run
 
-ATTACKS = {
-    "fgsm": ("3a", "FGSM, the paper's attack"),
-    "pgd": ("3b", "PGD"),
-    "autoattack": ("3c", "AutoAttack"),
-}
 COST = 0.01  # clean accuracy that smoothing may lose; the paper's loss is 0.3 points
 
 
 def more_robust(runs: list[Run], attack: str) -> Claim:
     """Test the claim that frozen networks are more robust than learned ones under an attack."""
-    number, name = ATTACKS[attack]
+    name = NAMES[attack] + (", the paper's attack" if attack == "fgsm" else "")
     findings = []
     for pair in pairs(runs, FULL, CHANS):
         if pair.header.protocol != attack:
@@ -29,7 +25,7 @@ def more_robust(runs: list[Run], attack: str) -> Claim:
             gap = _paper_gap(pair, eps) if attack == "fgsm" else None
             findings.append(pair.finding(eps, gap, {**describe_pair(pair), "eps": eps}))
     claim = Claim(
-        number, f"Random spatial mixers are more robust: {name}",
+        NUMBERS[attack], f"Random spatial mixers are more robust: {name}",
         "Within each epsilon, a network with frozen spatial mixers keeps more images than its "
         "learned twin.",
         "At each epsilon: t test over seeds, Holm-corrected over all epsilons, and a 95 % interval "

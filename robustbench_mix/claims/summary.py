@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from robustbench_mix.claims.attacks import NAMES, NUMBERS
 from robustbench_mix.claims.claim import FAILS, HOLDS, IN_PART, OPEN, Claim, Finding
 from robustbench_mix.results.design import LEAST_SEEDS
 from robustbench_mix.results.intervals import format_signed
@@ -19,13 +20,13 @@ QUESTIONS = {
         "Each doubling of the random filters of a channel moves frozen minus learned by", ("6",)
     ),
 }  # fmt: skip
-ATTACKS = {"fgsm": "FGSM", "pgd": "PGD", "autoattack": "AutoAttack"}
 UNMEASURED = "No network has two seeds yet"
 WORDS = {
     "1": "{found} points of clean accuracy",
-    "3a": "{found} points under FGSM at {eps}",
-    "3b": "{found} points under PGD at {eps}",
-    "3c": "{found} points under AutoAttack at {eps}",
+    **{
+        number: f"{{found}} points under {NAMES[attack]} at {{eps}}"
+        for attack, number in NUMBERS.items()
+    },
     "6": "{found} points under {attack} at {eps}",
 }
 
@@ -138,7 +139,7 @@ def _words(claim: Claim, finding: Finding) -> str:
     difference = finding.difference
     found = format_signed(difference.point, difference.low, difference.high, claim.scale)
     where = {"eps": "", "attack": "", **finding.where}
-    where["attack"] = ATTACKS.get(where["attack"], where["attack"])
+    where["attack"] = NAMES.get(where["attack"], where["attack"])
     words = WORDS[claim.number].format(**where, found=found)
     paper = "" if finding.paper is None else f"; the paper: {claim.scale * finding.paper:+.1f}"
     return f"{words} ({where['model']} on {claim.data}, {difference.seeds} seeds{paper})"

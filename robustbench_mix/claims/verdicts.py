@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from robustbench_mix.claims import accuracy, dose, frozen_or_random, robustness, unshuffling
+from robustbench_mix.claims.attacks import NAMES
 from robustbench_mix.claims.claim import Claim
 from robustbench_mix.claims.pairs import names_depth_multiplier
 from robustbench_mix.results.analysis_plan import AnalysisPlan, planned_seeds
@@ -80,7 +81,7 @@ def _claims(runs: list[Run], found: list[Decoding]) -> list[Claim]:
         accuracy.almost_as_well(runs),
         accuracy.not_so_channels(runs),
         accuracy.static_structure(runs),
-        *(robustness.more_robust(runs, attack) for attack in robustness.ATTACKS),
+        *(robustness.more_robust(runs, attack) for attack in NAMES),
         frozen_or_random.freezing_gains(runs),
         frozen_or_random.randomness_gains(runs),
         robustness.smoothing_gains(runs),

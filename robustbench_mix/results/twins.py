@@ -91,11 +91,6 @@ def by_seed(records: Iterable[R]) -> dict[int, R]:
     return {record.header.seed: record for record in records}
 
 
-def images(records: Iterable[R]) -> int:
-    """Return the total number of rows of the records, one per image and seed."""
-    return sum(record.header.n for record in records)
-
-
 def trained_on(header: NetworkHeader) -> str:
     """Return images x epochs of a training, `?` if rbmix did not train."""
     if not header.train_examples:

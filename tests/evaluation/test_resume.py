@@ -102,7 +102,9 @@ def test_a_state_of_other_sizes_is_damaged(
     """Though its header is right."""
     path = tmp_path / "state.json"
     saved(path, identity, make_state(3))
-    with pytest.raises(RbmixError, match=r"is damaged.* \(correct has 3 values .*; delete or move it"):
+    with pytest.raises(
+        RbmixError, match=r"is damaged.* \(correct has 3 values .*; delete or move it"
+    ):
         resume.read_state(path, identity, SIZES)
 
 

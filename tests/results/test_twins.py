@@ -44,11 +44,6 @@ def test_groups_keep_the_order_of_appearance(make_run) -> None:
     assert twins.by_seed(first)[1] is runs[2]
 
 
-def test_images_are_counted_over_all_records(make_run) -> None:
-    """One per image and seed."""
-    assert twins.images([make_run([0, 1]), make_run([0, 1, 2], seed=1)]) == 5
-
-
 @pytest.mark.parametrize(
     ("sets", "expected"),
     [

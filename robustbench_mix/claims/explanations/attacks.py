@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from robustbench_mix.claims.accuracy import CHANS, FULL
+from robustbench_mix.claims.attacks import NAMES
 from robustbench_mix.claims.explanations.table import Explanation, percent, points
 from robustbench_mix.claims.pairs import (
     MULTIPLIER,
@@ -17,7 +18,7 @@ from robustbench_mix.claims.pairs import (
 from robustbench_mix.results import twins
 from robustbench_mix.results.records import Run
 
-ATTACKS = ("fgsm", "pgd", "autoattack")
+ATTACKS = tuple(NAMES)
 MIXERS = ("spatial", "channel")
 ALIKE = 0.02  # clean accuracy by which matched networks may differ
 

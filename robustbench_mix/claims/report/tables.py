@@ -8,8 +8,8 @@ import numpy as np
 from markupsafe import Markup
 
 from robustbench_mix.claims import page
+from robustbench_mix.claims.attacks import NUMBERS
 from robustbench_mix.claims.claim import Claim, Finding
-from robustbench_mix.claims.robustness import ATTACKS
 from robustbench_mix.results import curves, flags, twins
 from robustbench_mix.results.intervals import wilson
 from robustbench_mix.results.probes import Transfer
@@ -72,7 +72,7 @@ def runs_link(claim: Claim, found: list[Finding], of_runs: list[Table]) -> RunsL
     if claim.number == "6":  # the models of a family differ in their depth multiplier
         doses = dict.fromkeys(d for f in found for d in f.where.get("d", "").split(", "))
         models = [f"{model}_d{dose}" for model in models for dose in doses]
-    named = {number: attack for attack, (number, _) in ATTACKS.items()}
+    named = {number: attack for attack, number in NUMBERS.items()}
     attacks = {f.where.get("attack", named.get(claim.number, "")) for f in found} - {""}
     for table in of_runs:
         fits = [
