@@ -7,17 +7,9 @@ from typing import Annotated, Optional
 import typer
 
 from robustbench_mix.cli import completion
+from robustbench_mix.cli.answers import load_torch, print_answer
 from robustbench_mix.cli.app import NETWORKS, command, data_option
-from robustbench_mix.cli.options import (
-    AsJson,
-    ChannelWord,
-    Classes,
-    InputSize,
-    Quiet,
-    SpatialWord,
-    load_torch,
-    print_answer,
-)
+from robustbench_mix.cli.options import AsJson, ChannelWord, Classes, InputSize, Quiet, SpatialWord
 from robustbench_mix.config import catalog
 from robustbench_mix.config.model import Interface, ModelSpec
 

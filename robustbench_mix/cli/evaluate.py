@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Optional
 
+from robustbench_mix.cli.answers import choose_folder, load_torch, paths_json, print_answer
 from robustbench_mix.cli.app import NETWORKS, attack_option, command, data_option, output_option
 from robustbench_mix.cli.options import (
     AdversarialAttack,
@@ -40,12 +41,8 @@ from robustbench_mix.cli.options import (
     SpatialWord,
     Std,
     TrainExamples,
-    choose_folder,
     eps_grid,
     interface,
-    load_torch,
-    paths_json,
-    print_answer,
     whole,
 )
 from robustbench_mix.cli.weights_options import (

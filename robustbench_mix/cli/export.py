@@ -8,6 +8,7 @@ from typing import Annotated, Any, Optional
 import typer
 
 from robustbench_mix.cli import completion
+from robustbench_mix.cli.answers import choose_folder, paths_json, print_answer, require_folder
 from robustbench_mix.cli.app import (
     RESULTS,
     attack_option,
@@ -17,15 +18,7 @@ from robustbench_mix.cli.app import (
     model_option,
     output_option,
 )
-from robustbench_mix.cli.options import (
-    AsJson,
-    Quiet,
-    choose_folder,
-    paths_json,
-    print_answer,
-    require_folder,
-    whole,
-)
+from robustbench_mix.cli.options import AsJson, Quiet, whole
 
 
 @command(

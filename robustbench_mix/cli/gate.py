@@ -10,6 +10,7 @@ from typing import Annotated, Optional
 import typer
 
 from robustbench_mix.cli import completion
+from robustbench_mix.cli.answers import choose_folder, load_torch, paths_json, print_answer
 from robustbench_mix.cli.app import GATE, command, data_option, gate_option, output_option
 from robustbench_mix.cli.options import (
     AdversarialAttack,
@@ -41,12 +42,8 @@ from robustbench_mix.cli.options import (
     SpatialWish,
     Std,
     TrainExamples,
-    choose_folder,
     eps_grid,
     interface,
-    load_torch,
-    paths_json,
-    print_answer,
     split_list,
     whole,
 )

@@ -7,8 +7,9 @@ from typing import Annotated, Optional
 import typer
 
 from robustbench_mix.cli import completion
+from robustbench_mix.cli.answers import print_answer
 from robustbench_mix.cli.app import LISTS, command
-from robustbench_mix.cli.options import AsJson, Quiet, print_answer
+from robustbench_mix.cli.options import AsJson, Quiet
 
 
 @command(LISTS, "rbmix datasets", "rbmix datasets --json")

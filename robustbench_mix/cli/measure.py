@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Optional
 
+from robustbench_mix.cli.answers import choose_folder, load_torch, print_answer
 from robustbench_mix.cli.app import GATE, attack_option, command, data_option, output_option
 from robustbench_mix.cli.options import (
     AsJson,
@@ -12,9 +13,6 @@ from robustbench_mix.cli.options import (
     Device,
     Precision,
     Quiet,
-    choose_folder,
-    load_torch,
-    print_answer,
     split_list,
     whole,
 )

@@ -7,6 +7,13 @@ from typing import Annotated, Optional
 
 import typer
 
+from robustbench_mix.cli.answers import (
+    choose_folder,
+    load_torch,
+    paths_json,
+    print_answer,
+    require_folder,
+)
 from robustbench_mix.cli.app import (
     LISTS,
     RESULTS,
@@ -15,16 +22,7 @@ from robustbench_mix.cli.app import (
     model_option,
     output_option,
 )
-from robustbench_mix.cli.options import (
-    AsJson,
-    Quiet,
-    Results,
-    choose_folder,
-    load_torch,
-    paths_json,
-    print_answer,
-    require_folder,
-)
+from robustbench_mix.cli.options import AsJson, Quiet, Results
 from robustbench_mix.runtime import progress
 from robustbench_mix.storage import remote
 

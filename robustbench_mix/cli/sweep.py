@@ -7,6 +7,13 @@ from typing import Annotated, Any, Optional
 import typer
 
 from robustbench_mix.cli import completion
+from robustbench_mix.cli.answers import (
+    choose_folder,
+    load_torch,
+    paths_json,
+    print_answer,
+    require_folder,
+)
 from robustbench_mix.cli.app import (
     NETWORKS,
     RESULTS,
@@ -28,12 +35,7 @@ from robustbench_mix.cli.options import (
     Quiet,
     Results,
     TrainExamples,
-    choose_folder,
-    load_torch,
-    paths_json,
-    print_answer,
     real,
-    require_folder,
     results_folder,
     split_list,
     whole,

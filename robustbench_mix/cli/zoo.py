@@ -7,8 +7,9 @@ from typing import Annotated, Optional
 
 import typer
 
+from robustbench_mix.cli.answers import load_torch, paths_json, print_answer
 from robustbench_mix.cli.app import NETWORKS, command, output_option
-from robustbench_mix.cli.options import AsJson, Quiet, load_torch, paths_json, print_answer
+from robustbench_mix.cli.options import AsJson, Quiet
 from robustbench_mix.config.zoo import Entry, location
 from robustbench_mix.errors import RbmixError, one_line
 from robustbench_mix.storage import remote

@@ -1,19 +1,12 @@
-"""How the words of options are read, and how answers are printed."""
+"""How the words of options are read."""
 
 from __future__ import annotations
-
-import json
-import logging
-import sys
-from pathlib import Path
 
 import pytest
 import typer
 
 from robustbench_mix.cli import options
 from robustbench_mix.config.model import Interface
-from robustbench_mix.errors import RbmixError
-from robustbench_mix.runtime import progress
 
 
 def test_numbers_name_what_they_are_not() -> None:
@@ -63,61 +56,3 @@ def test_an_interface_is_what_differs() -> None:
     assert options.interface(None, None, None, None) is None
     given = options.interface(224, "0.5", "0.2,0.3,0.4", 10)
     assert given == Interface(224, (0.5,), (0.2, 0.3, 0.4), 10)
-
-
-def test_a_folder_has_to_be_there(tmp_path: Path) -> None:
-    """A file is none."""
-    assert options.require_folder(tmp_path) == tmp_path
-    (tmp_path / "file").touch()
-    for name in ("file", "nowhere"):
-        with pytest.raises(RbmixError, match=f"{name} does not exist"):
-            options.require_folder(tmp_path / name)
-
-
-def test_the_usual_folder_is_said_where_it_is_another(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
-) -> None:
-    """In a checkout; a folder that was named is taken without a word."""
-    monkeypatch.chdir(tmp_path)
-    assert options.choose_folder(Path("x"), False) == Path("x")
-    assert options.choose_folder(None, False) == Path("results")
-    assert options.choose_folder(None, False, "a", "b") == Path("results/a/b")
-    assert capsys.readouterr().err == ""
-    monkeypatch.setattr(options, "default_results_folder", lambda: Path("elsewhere"))
-    assert options.choose_folder(None, False, "a") == Path("elsewhere/a")
-    assert "kept in elsewhere" in capsys.readouterr().err
-    assert options.choose_folder(None, True) == Path("elsewhere")
-    assert capsys.readouterr().err == ""
-    assert progress.is_quiet()
-
-
-def test_loading_torch_is_said_once(monkeypatch: pytest.MonkeyPatch, capsys) -> None:
-    """Not where it is there, and not where nothing is to be said."""
-    options.load_torch(False)
-    assert capsys.readouterr().err == ""
-    monkeypatch.delitem(sys.modules, "torch")
-    options.load_torch(True)
-    assert capsys.readouterr().err == ""
-    options.load_torch(False)
-    assert capsys.readouterr().err == "loading PyTorch\n"
-    assert logging.getLogger("robustbench_mix").isEnabledFor(logging.INFO)
-
-
-def test_an_answer_is_json_or_for_people_or_nothing(capsys) -> None:
-    """JSON has no NaN and no infinity, and comes even where all else is quiet."""
-    data = {"a": [1.5, float("nan"), float("-inf")], "b": "é"}
-    options.print_answer(True, True, data, lambda: print("shown"))
-    out = capsys.readouterr().out
-    assert json.loads(out) == {"a": [1.5, None, None], "b": "é"}
-    assert "shown" not in out
-    options.print_answer(False, False, data, lambda: print("shown"))
-    assert capsys.readouterr().out == "shown\n"
-    options.print_answer(False, True, data, lambda: print("shown"))
-    assert capsys.readouterr().out == ""
-
-
-def test_paths_are_texts(tmp_path: Path) -> None:
-    """In their order."""
-    paths = [tmp_path / "b", tmp_path / "a"]
-    assert options.paths_json(paths) == {"paths": [str(path) for path in paths]}
-    assert options.paths_json([]) == {"paths": []}
