@@ -13,8 +13,9 @@ from torch import Tensor, nn
 from robustbench_mix.config.model import ModelSpec, Unshuffler
 from robustbench_mix.config.protocols import Protocol
 from robustbench_mix.config.training import Recipe
-from robustbench_mix.evaluation.explain import probe_passes, transfer_passes
+from robustbench_mix.evaluation.probe import probe_passes
 from robustbench_mix.evaluation.search_model import search_model
+from robustbench_mix.evaluation.transfer import transfer_passes
 from robustbench_mix.models import factory
 from robustbench_mix.runtime.timing import Step, gradient_step, time_call, training_step
 from robustbench_mix.training.unshuffling import build

@@ -16,7 +16,7 @@ from robustbench_mix.attacks import registry
 from robustbench_mix.config.training import adversarial_words
 from robustbench_mix.data import loaders
 from robustbench_mix.data.dataset import Dataset
-from robustbench_mix.evaluation import explain, resume, unshuffling_run
+from robustbench_mix.evaluation import probe_identity, resume, unshuffling_run
 from robustbench_mix.evaluation.attack_plan import AttackPlan
 from robustbench_mix.evaluation.evaluate import batch_size_of
 from robustbench_mix.evaluation.explain import models_of
@@ -278,8 +278,8 @@ def _explanation_task(
             wanted.append(("transfer", spec.spatial, list(hashes.values())))
         for kind, mode, of in wanted:
             label = label_of(models[mode])
-            header = explain.header_of(kind, label, weights[mode], inputs, plan.eps)
-            paths.append(explain.path_of(header, context.results, *of))
+            header = probe_identity.header_of(kind, label, weights[mode], inputs, plan.eps)
+            paths.append(probe_identity.path_of(header, context.results, *of))
     is_done = bool(paths) and all(path.exists() for path in paths)
     shape, images, levels = factory.shape_of(dataset), len(inputs.split), len(plan.eps)
     cost = 0.0 if is_done else context.costs.explanation_seconds(spec, shape, images, levels)

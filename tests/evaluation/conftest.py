@@ -1,13 +1,19 @@
-"""States and headers made by hand."""
+"""States and headers made by hand, and twins to measure."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
+import torch
 
+from robustbench_mix.data.dataset import Dataset
+from robustbench_mix.evaluation.inputs import Inputs
 from robustbench_mix.evaluation.state import State
+from robustbench_mix.models.checkpoint import CheckpointHeader
 from robustbench_mix.results.headers import RunIdentity
+from robustbench_mix.training.load_or_train import TrainedModel
 
 
 def _make_state(n: int, levels: int = 3, **changes: object) -> State:
@@ -33,3 +39,14 @@ def identity(make_run) -> RunIdentity:
     """The identity of a run on four images, over two epsilons."""
     header = make_run([2] * 4).header
     return RunIdentity(**{name: getattr(header, name) for name in RunIdentity.__struct_fields__})
+
+
+@pytest.fixture
+def twins(home: Path, linear_case: Callable) -> tuple[TrainedModel, TrainedModel, Inputs]:
+    """A network, its twin, and twelve images that the network has right."""
+    model, split = linear_case(4, n=12)
+    twin, _ = linear_case(4, n=12)
+    twin.weight.data = 0.9 * twin.weight.data + 0.02 * torch.randn_like(twin.weight)
+    dataset = Dataset("tiny", tuple("abcd"), split, split)
+    first, second = (TrainedModel(one, Path(), CheckpointHeader(), 0.0) for one in (model, twin))
+    return first, second, Inputs(dataset, 12, torch.device("cpu"))

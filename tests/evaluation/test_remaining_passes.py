@@ -22,7 +22,7 @@ from robustbench_mix.attacks.passes import Count
 from robustbench_mix.config import protocols
 from robustbench_mix.config.epsilon import Eps
 from robustbench_mix.data.dataset import Dataset
-from robustbench_mix.evaluation import diagnostics, explain, fast, reference
+from robustbench_mix.evaluation import diagnostics, fast, probe, probe_identity, reference, transfer
 from robustbench_mix.evaluation.harness import Settings
 from robustbench_mix.evaluation.identity import Label
 from robustbench_mix.evaluation.inputs import Inputs
@@ -381,11 +381,11 @@ def test_probes_take_what_is_expected(linear_case: Callable, ends, tmp_path: Pat
     label, cpu = Label("resnet14", "frozen", "learned", 0), torch.device("cpu")
     data, eps = Dataset("random", tuple("0123456789"), split, split), ["0.01", "0.02"]
     wanted = (label, CheckpointHeader(), Inputs(data, len(split), cpu), eps)
-    header = explain.header_of("probe", *wanted)
-    explain._probe(label, model, header, split, tmp_path / "probe.parquet", cpu)
-    pair = explain.header_of("transfer", *wanted)
+    header = probe_identity.header_of("probe", *wanted)
+    probe._probe(label, model, header, split, tmp_path / "probe.parquet", cpu)
+    pair = probe_identity.header_of("transfer", *wanted)
     pair = extend(pair, TransferHeader, classes=["a"] * 10, shape=[2, 5, 5])
-    explain._transfer(label, (model, twin), pair, split, tmp_path / "t.parquet", cpu)
+    transfer._transfer(label, (model, twin), pair, split, tmp_path / "t.parquet", cpu)
     assert len(ends) == 2
     for expected, took in ends:
         assert 1 / HONEST < took / expected < HONEST

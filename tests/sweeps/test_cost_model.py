@@ -10,7 +10,8 @@ import torch
 from robustbench_mix.config import protocols
 from robustbench_mix.config.model import ModelSpec, Unshuffler
 from robustbench_mix.config.training import Adversarial, NFgsm, recipe_for
-from robustbench_mix.evaluation.explain import probe_passes, transfer_passes
+from robustbench_mix.evaluation.probe import probe_passes
+from robustbench_mix.evaluation.transfer import transfer_passes
 from robustbench_mix.models.factory import Shape
 from robustbench_mix.sweeps import cost_model
 from robustbench_mix.sweeps.cost_model import CostModel
