@@ -22,6 +22,7 @@ SLOPE = 0.25  # minimum share of the predicted fall of the margin, one tiny step
 GAIN = 0.002  # allowed loss of robust accuracy under more effort on the same losses
 LOOSE = 0.05  # allowed loss of robust accuracy of a single attack under another loss
 RARE = 0.01  # allowed share of images that only an unexpected attack breaks
+OFF_SCALE = 0.05  # allowed gain of clean accuracy on rescaled pixels, with 95 % confidence
 SURE = 0.001  # p-value of the clean accuracy, given the checkpoint's
 DRAWS = "unrepeatable"
 # Flags that are expected of a network that draws random numbers.
@@ -120,7 +121,8 @@ def _wrong_gradients(found: Diagnostics) -> str:
 
 
 def _wrong_scale(found: Diagnostics) -> str:
-    if found.rescaled <= found.accuracy + 0.1:
+    gained = round((found.rescaled - found.accuracy) * found.images)
+    if gained < 1 or at_least(gained, found.images) <= OFF_SCALE:
         return ""
     return f"{found.rescaled:.0%} correct on rescaled pixels, else {found.accuracy:.0%}"
 

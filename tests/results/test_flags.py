@@ -32,6 +32,15 @@ def test_two_images_are_no_chance(make_run) -> None:
         assert list(flags.of_run(make_run([2] * 64, passes={}, diagnostics=found))) == wanted
 
 
+def test_few_images_more_are_no_other_scale(make_run) -> None:
+    """One of eight is chance; what counts is how sure the gain is."""
+    for images, gained, wanted in ((8, 1, []), (8, 3, ["wrong-scale"]), (64, 6, []),
+                                   (64, 7, ["wrong-scale"])):  # fmt: skip
+        found = {**SILENT, "images": images, "accuracy": 0.25, "rescaled": 0.25 + gained / images}
+        run = make_run([2] * 4, passes={}, diagnostics=found)
+        assert list(flags.of_run(run)) == wanted, (images, gained)
+
+
 def test_every_flag_is_explained(checkout: Path) -> None:
     """In the documentation, and nothing that is not a flag."""
     text = (checkout / "docs" / "flags.md").read_text(encoding="utf-8")
