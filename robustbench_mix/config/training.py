@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
-from robustbench_mix.config.epsilon import parse_eps, texts_of
+from robustbench_mix.config.epsilon import Eps, parse_eps, spelled_as, texts_of
 from robustbench_mix.config.limits import MAX_BATCH_SIZE, MAX_EPOCHS, MAX_EXAMPLES, check_count
 from robustbench_mix.errors import RbmixError, unknown
 
@@ -273,7 +273,9 @@ class Training:
         )
         if not self.adversarial:
             return changed
-        eps = self.adversarial_eps or default_eps
+        usual = (Eps(default_eps),)
+        named = usual if self.adversarial_eps is None else (Eps(self.adversarial_eps),)
+        eps = spelled_as(named, usual)[0].text
         fast = self.adversarial_attack == "n-fgsm"
         averaging = AVERAGING if self.averaging is None else self.averaging
         return replace(

@@ -67,6 +67,8 @@ def test_the_radius_is_that_of_the_data_unless_one_is_named() -> None:
         assert found.averaging == AVERAGING
         named = replace(training, adversarial_eps="1/16").apply_to(RECIPE, "fp32", "2/16")
         assert named.perturbation == kind("1/16")
+        same = replace(training, adversarial_eps="0.125").apply_to(RECIPE, "fp32", "2/16")
+        assert same == found  # and so is the checkpoint
 
 
 @pytest.mark.parametrize("steps", [1, 0])
