@@ -65,6 +65,8 @@ class _Descriptor:
         self.stream, self.kept = stdout, -1
         if not (isinstance(stdout, io.TextIOWrapper) and _is_on(stdout, STDOUT)):
             return
+        if sys.__stderr__ is None:  # closed: its descriptor may be that of a file by now
+            return
         stdout.flush()
         self.kept = os.dup(STDOUT)
         os.dup2(STDERR, STDOUT)

@@ -63,6 +63,17 @@ def test_what_compiled_code_prints_goes_to_standard_error(capfd, monkeypatch) ->
     assert sorted(err.splitlines()) == ["held", "raw"]
 
 
+def test_without_a_standard_error_the_descriptor_stays(capfd, monkeypatch) -> None:
+    """The number of a closed one may be that of a file by now."""
+    on_descriptor = open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
+    monkeypatch.setattr(sys, "stdout", on_descriptor)
+    monkeypatch.setattr(sys, "__stderr__", None)
+    output.keep_stdout()
+    os.write(1, b"raw\n")
+    output.release_stdout()
+    assert capfd.readouterr() == ("raw\n", "")
+
+
 def test_a_warning_is_one_line(capsys) -> None:
     """Without the place in the code; afterwards warnings are what they were."""
     before = warnings.showwarning
