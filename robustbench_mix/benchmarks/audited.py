@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from robustbench_mix.attacks.passes import Count
-from robustbench_mix.benchmarks.table import Row
+from robustbench_mix.benchmarks.table import Row, join
 from robustbench_mix.results.records import Run
 
 
@@ -21,10 +21,10 @@ def audited_row(words: str, full: Run, estimate: Run) -> Row:
     inside = all(
         (c - e) / images <= bound + 1e-12 for c, e, bound in zip(cheap, exact, bounds, strict=True)
     )
-    shown_bounds = _join([f"{100 * bound:.1f}" for bound in bounds])
-    sampled = _join([estimate.audit_sampled(eps) or 0 for eps in estimate.eps])
+    shown_bounds = join([f"{100 * bound:.1f}" for bound in bounds])
+    sampled = join([estimate.audit_sampled(eps) or 0 for eps in estimate.eps])
     note = (
-        f"{images:,} images, {_join(cheap)} robust against {_join(exact)}; {sampled} of them met "
+        f"{images:,} images, {join(cheap)} robust against {join(exact)}; {sampled} of them met "
         f"AutoAttack; bound {shown_bounds} pp: the full answer is "
         f"{'inside' if inside else 'OUTSIDE'}; {_work(estimate) / images:,.0f} passes an image"
     )
@@ -42,7 +42,3 @@ def _robust(run: Run) -> list[int]:
 def _work(run: Run) -> float:
     """Return what a run cost, in forward passes."""
     return sum(Count(one.forward, one.gradient).work for one in run.header.passes.values())
-
-
-def _join(values: list[int] | list[str]) -> str:
-    return "/".join(map(str, values))

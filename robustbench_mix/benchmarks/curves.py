@@ -11,7 +11,7 @@ from torch import nn
 
 from robustbench_mix.attacks import registry
 from robustbench_mix.benchmarks import peers
-from robustbench_mix.benchmarks.table import Row
+from robustbench_mix.benchmarks.table import Row, join
 from robustbench_mix.config import protocols
 from robustbench_mix.config.protocols import Protocol
 from robustbench_mix.data.dataset import Split
@@ -98,7 +98,7 @@ def autoattack_rows(
         )  # fmt: skip
     ours = count_robust(state, len(grid))
     against = "pyautoattack, looped, " + ("two-step" if as_written else "composed")
-    curves = f"{len(split)} images, {_join(ours)} robust against {_join(their_curve)}"
+    curves = f"{len(split)} images, {join(ours)} robust against {join(their_curve)}"
     work = f"AutoAttack curve, {len(grid)} epsilons, {words}"
     rows = [Row(work, against, target, found, curves)]
     if not as_written:
@@ -172,12 +172,8 @@ def pgd_row(
         for name in sorted(times, key=lambda n: times[n])
     )
     note = (
-        f"{len(split)} images, {_join(count_robust(state, len(grid)))} robust against "
-        f"{_join(theirs)}; peers' times relative to the fastest: {order}"
+        f"{len(split)} images, {join(count_robust(state, len(grid)))} robust against "
+        f"{join(theirs)}; peers' times relative to the fastest: {order}"
     )
     work = f"PGD-{PGD_STEPS} curve, {len(grid)} epsilons, {words}"
     return Row(work, f"{fastest}, composed", "≥ 5x", found, note), missing
-
-
-def _join(counts: list[int]) -> str:
-    return "/".join(str(count) for count in counts)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import statistics
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from fractions import Fraction
 from typing import Annotated, Any
@@ -45,6 +46,11 @@ class Part:
 
 
 Table = dict[str, Part]  # by the name of the part, in the order of the table
+
+
+def join(values: Sequence[object]) -> str:
+    """Return values of several epsilons as one cell shows them: `3/2/0`."""
+    return "/".join(map(str, values))
 
 
 def to_json(table: Table) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,17 +19,20 @@ from robustbench_mix.evaluation import measures
 from robustbench_mix.evaluation.borrow import borrow
 from robustbench_mix.evaluation.identity import Label
 from robustbench_mix.evaluation.inputs import Inputs
-from robustbench_mix.evaluation.probe_identity import BATCH, header_of, path_of, write
+from robustbench_mix.evaluation.probe_identity import (
+    BATCH,
+    header_of,
+    measured_once,
+    path_of,
+    write,
+)
 from robustbench_mix.models.checkpoint import weights_hash
 from robustbench_mix.models.mixers import spatial_mixers
 from robustbench_mix.models.separable import SeparableConv2d
 from robustbench_mix.results.headers import ProbeHeader, ProbeIdentity
 from robustbench_mix.runtime.threads import tune_threads
-from robustbench_mix.storage.locks import exclusive_lock
 from robustbench_mix.storage.validation import extend
 from robustbench_mix.training.load_or_train import TrainedModel
-
-logger = logging.getLogger(__name__)
 
 WAVE_NORM = 0.125  # l2 norm of a wave, as a share of the square root of the pixel count
 HEAT_MAP_IMAGES = 100
@@ -52,12 +54,7 @@ def probe(
     model, split, device = trained.model, inputs.split, inputs.device
     header = header_of("probe", label, trained.header, inputs, eps)
     path = path_of(header, results, weights_hash(model))
-    with exclusive_lock(path):
-        if path.exists():
-            logger.info(f"already measured, see {path}")
-        else:
-            _probe(label, model, header, split, path, device)
-    return path
+    return measured_once(path, lambda: _probe(label, model, header, split, path, device))
 
 
 def _probe(

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -17,7 +18,10 @@ from robustbench_mix.results import probes
 from robustbench_mix.results.headers import ProbeIdentity
 from robustbench_mix.runtime import provenance
 from robustbench_mix.storage import parquet_table
+from robustbench_mix.storage.locks import exclusive_lock
 from robustbench_mix.storage.parquet_table import TableHeader
+
+logger = logging.getLogger(__name__)
 
 BATCH = 250  # images that are measured at once
 
@@ -52,6 +56,21 @@ def path_of(header: ProbeIdentity, results: Path, *weights: str) -> Path:
     """Return the path of the records of networks with these hashes of weights."""
     key = short_hash([header.data_hash, header.eps, *weights])
     return probes.path_for(results, header, key)
+
+
+def measured_once(path: Path, measure: Callable[[], None]) -> Path:
+    """Measure what belongs at a path, unless it is there, and return the path.
+
+    Args:
+        path: The path of the records.
+        measure: Measures, and writes them.
+    """
+    with exclusive_lock(path):
+        if path.exists():
+            logger.info(f"already measured, see {path}")
+        else:
+            measure()
+    return path
 
 
 def write(path: Path, header: TableHeader, table: pd.DataFrame, started: float) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,16 +21,19 @@ from robustbench_mix.evaluation import measures
 from robustbench_mix.evaluation.borrow import borrow
 from robustbench_mix.evaluation.identity import Label
 from robustbench_mix.evaluation.inputs import Inputs
-from robustbench_mix.evaluation.probe_identity import BATCH, header_of, path_of, write
+from robustbench_mix.evaluation.probe_identity import (
+    BATCH,
+    header_of,
+    measured_once,
+    path_of,
+    write,
+)
 from robustbench_mix.models.checkpoint import weights_hash
 from robustbench_mix.results import probes
 from robustbench_mix.results.headers import ProbeIdentity, TransferHeader
 from robustbench_mix.runtime.threads import tune_threads
-from robustbench_mix.storage.locks import exclusive_lock
 from robustbench_mix.storage.validation import extend
 from robustbench_mix.training.load_or_train import TrainedModel
-
-logger = logging.getLogger(__name__)
 
 
 def transfer(
@@ -58,19 +60,14 @@ def transfer(
     dataset, split, device = inputs.dataset, inputs.split, inputs.device
     header = header_of("transfer", label, trained.header, inputs, eps)
     path = path_of(header, results, *(weights_hash(one.model) for one in (twin, trained)))
-    with exclusive_lock(path):
-        if path.exists():
-            logger.info(f"already measured, see {path}")
-        else:
-            nets = (twin.model, trained.model)
-            complete = extend(
-                header,
-                TransferHeader,
-                classes=list(dataset.classes),
-                shape=list(split.images.shape[1:]),
-            )
-            _transfer(label, nets, complete, split, path, device)
-    return path
+    nets = (twin.model, trained.model)
+    complete = extend(
+        header,
+        TransferHeader,
+        classes=list(dataset.classes),
+        shape=list(split.images.shape[1:]),
+    )
+    return measured_once(path, lambda: _transfer(label, nets, complete, split, path, device))
 
 
 def _transfer(
